@@ -1,0 +1,1 @@
+//! HTTP cache in front of an origin.

@@ -1,0 +1,23 @@
+//! The vocabulary every stage speaks: ids, time, codecs, frames, the timeline
+//! that numbers segments, and what a segment and its parts are.
+//!
+//! No IO, no runtime, no clock of its own: whatever needs the time of day takes
+//! it as an argument, so that everything here is tested without sleeping.
+
+mod codec;
+mod frame;
+mod ids;
+mod rendition;
+mod segment;
+mod time;
+pub mod timeline;
+
+pub use codec::{AacConfig, AvcConfig, Codec, CodecError};
+pub use frame::{Epoch, Frame, SourceFit, Track, TrackKind};
+pub use ids::{
+    EpochNumber, InvalidName, PartIndex, RenditionName, SegmentNumber, SessionId, StreamId,
+    StreamName, UserId,
+};
+pub use rendition::{AudioShape, Rendition, Shape, VideoShape};
+pub use segment::{Part, Segment};
+pub use time::{Clock, ManualClock, Micros, SystemClock, Timestamp};

@@ -1,0 +1,1 @@
+//! CMAF segments and parts, HLS and DASH manifests, the live window and the origin that serves them.

@@ -1,0 +1,1 @@
+//! The app-facing API over one service layer.

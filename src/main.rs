@@ -1,0 +1,2 @@
+//! Nova.
+fn main() {}
