@@ -143,8 +143,10 @@ impl AacConfig {
             sample_rate_extension(&mut bits)?;
             core_type = self::object_type(&mut bits)?;
         }
-        if !matches!(core_type, 1 | 2 | 3 | 4) {
-            return Err(CodecError::Aac("audio object type is not Main, LC, SSR or LTP"));
+        if !matches!(core_type, 1..=4) {
+            return Err(CodecError::Aac(
+                "audio object type is not Main, LC, SSR or LTP",
+            ));
         }
         let frame_length = if bits.read(1)? == 1 { 960 } else { 1024 };
         let channels = match channels {
@@ -245,7 +247,10 @@ mod tests {
     fn reads_aac() {
         let parse = |bytes: &'static [u8]| AacConfig::parse(Bytes::from_static(bytes));
         let lc = parse(&[0x12, 0x10]).unwrap();
-        assert_eq!((lc.sample_rate, lc.channels, lc.frame_length), (44_100, 2, 1024));
+        assert_eq!(
+            (lc.sample_rate, lc.channels, lc.frame_length),
+            (44_100, 2, 1024)
+        );
         assert_eq!(Codec::Aac(lc).rfc6381(), "mp4a.40.2");
         let he = parse(&[0x2b, 0x11, 0x88, 0x00]).unwrap();
         assert_eq!((he.object_type, he.sample_rate), (5, 24_000));

@@ -67,6 +67,21 @@ pub struct Epoch {
     pub source_fit: SourceFit,
 }
 
+impl Epoch {
+    /// The track of this kind, if the epoch has it.
+    pub fn track(&self, kind: TrackKind) -> Option<&Track> {
+        match kind {
+            TrackKind::Video => self.video.as_ref(),
+            TrackKind::Audio => self.audio.as_ref(),
+        }
+    }
+
+    /// Whether the epoch has a track of this kind.
+    pub fn has(&self, kind: TrackKind) -> bool {
+        self.track(kind).is_some()
+    }
+}
+
 /// Whether the source's video can be served as it came.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SourceFit {

@@ -57,7 +57,9 @@ uuid_id!(
 
 /// Why a text cannot be a name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{what} name {given:?} is not valid: expected 1 to {limit} characters of a-z, 0-9, '-' and '_', the first a letter or digit")]
+#[error(
+    "{what} name {given:?} is not valid: expected 1 to {limit} characters of a-z, 0-9, '-' and '_', the first a letter or digit"
+)]
 pub struct InvalidName {
     what: &'static str,
     given: String,

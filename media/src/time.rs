@@ -61,11 +61,7 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
     } else {
         shifted_month - 9
     };
-    (
-        year_of_era + era * 400 + i64::from(month <= 2),
-        month,
-        day,
-    )
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
 impl Micros {
