@@ -1,2 +1,71 @@
-//! Nova.
-fn main() {}
+//! Nova: a streaming engine in one binary.
+//!
+//! `docs/ARCHITECTURE.md` is the map. This crate owns sequence and tasks: it reads
+//! the configuration, builds the stages that a process's roles ask for, and runs the
+//! live pipeline between them.
+
+#![allow(unreachable_pub, reason = "a binary has no outside; `pub` marks a module's interface")]
+
+mod admin;
+mod cli;
+mod commands;
+mod config;
+mod demo;
+mod doctor;
+mod http;
+mod live;
+mod publish;
+mod readiness;
+mod roles;
+mod serve;
+mod telemetry;
+mod web;
+mod welcome;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // A worker handles frames on threads of its own: no runtime, no log but stderr.
+    if matches!(cli.command, Command::Worker) {
+        return transcode::worker::main();
+    }
+    telemetry::start_logging(cli.log);
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("nova: {}", explain(error.as_ref()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let result = runtime.block_on(commands::run(cli));
+    // Threads that still write to disk get a moment; a stuck one does not hold the exit.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    result
+}
+
+/// An error with its causes, each said once.
+fn explain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        let more = next.to_string();
+        if !text.contains(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        cause = next.source();
+    }
+    text
+}

@@ -1,1 +1,39 @@
-//! HTTP cache in front of an origin.
+//! The HTTP cache between viewers and an origin.
+//!
+//! [`Edge`] is a `tower_service::Service`. A request becomes a [`CacheKey`]; a
+//! fresh stored answer is served from memory; otherwise the request joins the one
+//! fill of its key, which is a task of the edge's own and never a client's. A fill
+//! streams: its readers see bytes as they arrive, each at a pace of its own.
+//!
+//! What decides (key, freshness, ranges, conditions) is pure and takes `now` as an
+//! argument; what waits is in `fill`, `fetch` and `service`.
+
+mod body;
+mod budget;
+mod cache_status;
+mod coalesce;
+mod conditional;
+mod config;
+mod cors;
+mod fetch;
+mod fill;
+mod freshness;
+mod head;
+mod http_upstream;
+mod key;
+mod range;
+mod reader;
+mod refusal;
+mod request;
+mod respond;
+mod service;
+mod store;
+mod upstream;
+
+pub use body::EdgeBody;
+pub use config::EdgeConfig;
+pub use freshness::NoStoreReason;
+pub use http_upstream::{HttpUpstream, HttpUpstreamConfig, InvalidBase};
+pub use key::{CacheKey, KeyError};
+pub use service::{Edge, EdgeFuture};
+pub use upstream::{FillError, UpstreamError};

@@ -76,6 +76,13 @@ impl Epoch {
         }
     }
 
+    /// The track whose segment boundaries are the stream's: video where there is any.
+    pub fn lead(&self) -> Option<(TrackKind, &Track)> {
+        [TrackKind::Video, TrackKind::Audio]
+            .into_iter()
+            .find_map(|kind| Some((kind, self.track(kind)?)))
+    }
+
     /// Whether the epoch has a track of this kind.
     pub fn has(&self, kind: TrackKind) -> bool {
         self.track(kind).is_some()

@@ -1,1 +1,17 @@
-//! CMAF segments and parts, HLS and DASH manifests, the live window and the origin that serves them.
+//! CMAF segments and parts, HLS and DASH manifests, the live window and the origin
+//! that serves them.
+//!
+//! [`Segmenter`] makes parts and segments of frames, [`live`] keeps the last of them,
+//! [`playlist`] renders what is kept, [`Origin`] answers requests for it.
+
+pub mod cmaf;
+pub mod live;
+pub mod object_key;
+pub mod origin;
+pub mod playlist;
+pub mod segmenter;
+
+pub use live::{LiveStream, LiveStreams};
+
+pub use origin::Origin;
+pub use segmenter::{PartTarget, Segmenter};

@@ -1,1 +1,11 @@
-//! What outlives a request: objects and rows.
+//! What outlives a request: objects, rows and events.
+//!
+//! [`objects`] keeps immutable blobs (segments), [`rows`] keeps what must be true
+//! (accounts, streams, numbering, sessions), [`events`] only wakes things up.
+
+pub mod events;
+pub mod objects;
+pub mod rows;
+
+pub use objects::{ObjectError, ObjectStore};
+pub use rows::{Database, RowError};

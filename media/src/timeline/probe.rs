@@ -9,6 +9,8 @@ use crate::{Codec, Epoch, Micros, SourceFit, Timestamp, Track, TrackKind};
 const MAX_HELD: usize = 32 << 20;
 /// Slack between a segment's usual length and what TARGETDURATION allows it.
 const TARGET_SLACK: Micros = Micros::from_millis(250);
+/// The step of a track that has sent one frame.
+const ONLY_FRAME: Micros = Micros::from_millis(33);
 /// How much earlier than the target a key frame may come and still end a segment:
 /// timestamps in milliseconds make a group of pictures of 2 s 1.999 s long.
 pub(super) const EARLY_KEY_FRAME: Micros = Micros::from_millis(100);
@@ -138,7 +140,8 @@ impl Probe {
         u32::try_from(bits.saturating_mul(1_000_000) / micros).unwrap_or(u32::MAX)
     }
 
-    /// The median step between frames, or a frame's own length.
+    /// The usual step between frames, or a frame's own length. The wire counts
+    /// milliseconds, so steps that differ by one are the same step: their mean is it.
     fn frame_duration(&self, kind: TrackKind, codec: &Codec) -> Micros {
         if let Codec::Aac(aac) = codec {
             return Micros::from_ticks(i64::from(aac.frame_length), aac.sample_rate);
@@ -146,8 +149,12 @@ impl Probe {
         let times: Vec<_> = self.of(kind).map(|frame| frame.dts).collect();
         let mut steps: Vec<_> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
         steps.sort_unstable();
-        let median = steps.get(steps.len() / 2).copied();
-        median.unwrap_or(Micros::from_millis(33))
+        let Some(&median) = steps.get(steps.len() / 2) else {
+            return ONLY_FRAME;
+        };
+        steps.retain(|step| (*step - median).abs() <= Micros::from_millis(1));
+        let sum: i64 = steps.iter().map(|step| step.as_micros()).sum();
+        Micros::new(sum / steps.len() as i64)
     }
 }
 

@@ -371,6 +371,24 @@ fn t05_target_duration_covers_common_frame_rates() {
 }
 
 #[test]
+fn t03_the_frame_rate_is_measured() {
+    for (fps, micros) in [
+        (30, 33_333),
+        (60, 16_666),
+        (24, 41_666),
+        (25, 40_000),
+        (15, 66_666),
+    ] {
+        let mut bench = Bench::new(&[avc()]);
+        bench.run(0, 6, fps, fps, |at| at);
+        let out = bench.finish();
+        let measured = epochs(&out)[0].video.as_ref().unwrap().frame_duration;
+        let off = (measured - Micros::new(micros)).abs();
+        assert!(off <= Micros::new(40), "{fps} fps: {measured:?}");
+    }
+}
+
+#[test]
 fn t09_sound_is_timed_by_its_samples() {
     let mut bench = Bench::new(&[avc(), aac(44_100)]);
     let mut sound = 0_i64;

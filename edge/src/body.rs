@@ -1,0 +1,153 @@
+//! The body of every answer.
+
+use std::ops::Range;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+
+use crate::reader::Reader;
+use crate::store::Stored;
+use crate::upstream::FillError;
+
+/// Bytes from memory, or from a fill while it goes on.
+///
+/// An error means that the rest will never come; the server must cut the connection.
+#[derive(Debug)]
+pub struct EdgeBody {
+    source: Source,
+    /// Bytes to come, when known.
+    remaining: Option<u64>,
+}
+
+#[derive(Debug)]
+enum Source {
+    Nothing,
+    Stored {
+        answer: Arc<Stored>,
+        chunk: usize,
+        /// Bytes of `chunk` to skip.
+        skip: u64,
+    },
+    Text(Bytes),
+    Fill(Reader),
+}
+
+impl EdgeBody {
+    pub(crate) fn empty() -> Self {
+        Self {
+            source: Source::Nothing,
+            remaining: Some(0),
+        }
+    }
+
+    pub(crate) fn text(text: &'static str) -> Self {
+        Self {
+            source: Source::Text(Bytes::from_static(text.as_bytes())),
+            remaining: Some(text.len() as u64),
+        }
+    }
+
+    pub(crate) fn stored(answer: Arc<Stored>, bytes: Option<Range<u64>>) -> Self {
+        let Range { start, end } = bytes.unwrap_or(0..answer.length);
+        Self {
+            source: Source::Stored {
+                answer,
+                chunk: 0,
+                skip: start,
+            },
+            remaining: Some(end.saturating_sub(start)),
+        }
+    }
+
+    /// `length` is that of the whole body, as far as the origin told it.
+    pub(crate) fn fill(mut reader: Reader, length: Option<u64>, bytes: Option<Range<u64>>) -> Self {
+        let remaining = match bytes {
+            Some(Range { start, end }) => {
+                reader.narrow(start, end);
+                Some(end.saturating_sub(start))
+            }
+            None => length,
+        };
+        Self {
+            source: Source::Fill(reader),
+            remaining,
+        }
+    }
+
+    fn poll_bytes(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Bytes>, FillError>> {
+        let remaining = self.remaining.unwrap_or(u64::MAX);
+        match &mut self.source {
+            Source::Nothing => Poll::Ready(Ok(None)),
+            Source::Text(text) => Poll::Ready(Ok(Some(std::mem::take(text)))),
+            Source::Stored {
+                answer,
+                chunk,
+                skip,
+            } => Poll::Ready(Ok(next_stored(answer, chunk, skip, remaining))),
+            Source::Fill(reader) => reader.poll_next(context),
+        }
+    }
+}
+
+/// The next piece of a stored body, of at most `limit` bytes.
+fn next_stored(answer: &Stored, at: &mut usize, skip: &mut u64, limit: u64) -> Option<Bytes> {
+    loop {
+        let chunk = answer.chunks.get(*at)?;
+        *at += 1;
+        let length = chunk.len() as u64;
+        if *skip >= length {
+            *skip -= length;
+            continue;
+        }
+        let from = std::mem::take(skip);
+        let to = length.min(from.saturating_add(limit));
+        // Both are at most the chunk's length, so they fit.
+        return Some(chunk.slice(from as usize..to as usize));
+    }
+}
+
+impl Body for EdgeBody {
+    type Data = Bytes;
+    type Error = FillError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, FillError>>> {
+        if self.remaining == Some(0) && !matches!(self.source, Source::Fill(_)) {
+            return Poll::Ready(None);
+        }
+        self.poll_bytes(context).map(|next| match next {
+            Ok(Some(bytes)) => {
+                let length = bytes.len() as u64;
+                if let Some(remaining) = &mut self.remaining {
+                    *remaining = remaining.saturating_sub(length);
+                }
+                metrics::counter!("nova_edge_sent_bytes_total").increment(length);
+                Some(Ok(Frame::data(bytes)))
+            }
+            Ok(None) => {
+                self.source = Source::Nothing;
+                None
+            }
+            Err(error) => {
+                self.source = Source::Nothing;
+                metrics::counter!("nova_edge_broken_bodies_total", "reason" => error.reason())
+                    .increment(1);
+                Some(Err(error))
+            }
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.remaining == Some(0) || matches!(self.source, Source::Nothing)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.remaining
+            .map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+}

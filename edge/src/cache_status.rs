@@ -1,0 +1,171 @@
+//! How an answer was come by: `Cache-Status` (RFC 9211), and the label of its count.
+
+use std::fmt::{self, Write};
+
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+
+const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+
+/// RFC 9211 2.2: why a request went on to the origin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Forward {
+    /// Nothing stored.
+    Miss,
+    /// Something stored, but no longer fresh.
+    Stale,
+    /// `Authorization`: nobody else's answer will do.
+    Request,
+}
+
+/// How an answer was come by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Fresh, from memory.
+    Hit,
+    /// From the origin, through a fill.
+    Forwarded {
+        why: Forward,
+        /// Somebody else's request began the fill.
+        collapsed: bool,
+        /// What became of storing it.
+        stored: Result<(), &'static str>,
+    },
+    /// From memory, past its lifetime, because the origin failed so.
+    StaleOnError { detail: &'static str },
+    /// The origin gave nothing to pass on.
+    Failed {
+        why: Forward,
+        collapsed: bool,
+        detail: &'static str,
+    },
+    /// Answered here without asking anybody.
+    Refused { detail: &'static str },
+    /// The answer to `OPTIONS`.
+    Preflight,
+}
+
+impl Outcome {
+    /// The `result` label of `nova_edge_requests_total`.
+    pub(crate) fn label(self, status: StatusCode) -> &'static str {
+        match self {
+            Self::Refused { .. } if status.is_client_error() => "rejected",
+            Self::Failed { .. } | Self::Refused { .. } => "error",
+            Self::Forwarded { .. } if status.is_server_error() => "error",
+            Self::Hit => "hit",
+            Self::Forwarded {
+                collapsed: true, ..
+            } => "collapsed",
+            Self::Forwarded { .. } => "miss",
+            Self::StaleOnError { .. } => "stale",
+            Self::Preflight => "preflight",
+        }
+    }
+
+    /// Appends this cache's member; those of caches nearer to the origin stay before
+    /// it (RFC 9211 2). `ttl` is the rest of the lifetime in seconds.
+    pub(crate) fn write(self, headers: &mut HeaderMap, ttl: Option<i64>) {
+        if self == Self::Preflight {
+            return;
+        }
+        let mut text = String::with_capacity(64);
+        // Writing to a String does not fail.
+        let _ = self.spell(&mut text, ttl);
+        if let Ok(value) = HeaderValue::from_str(&text) {
+            headers.append(CACHE_STATUS, value);
+        }
+    }
+
+    fn spell(self, out: &mut String, ttl: Option<i64>) -> fmt::Result {
+        out.push_str("nova");
+        match self {
+            Self::Hit => out.push_str("; hit"),
+            Self::Forwarded {
+                why,
+                collapsed,
+                stored,
+            } => {
+                write!(out, "; fwd={why}")?;
+                if stored.is_ok() {
+                    out.push_str("; stored");
+                }
+                if collapsed {
+                    out.push_str("; collapsed");
+                }
+                if let Err(reason) = stored {
+                    write!(out, "; detail={reason}")?;
+                }
+            }
+            Self::StaleOnError { detail } => write!(out, "; fwd=stale; detail={detail}")?,
+            Self::Failed {
+                why,
+                collapsed,
+                detail,
+            } => {
+                write!(out, "; fwd={why}")?;
+                if collapsed {
+                    out.push_str("; collapsed");
+                }
+                write!(out, "; detail={detail}")?;
+            }
+            Self::Refused { detail } => write!(out, "; detail={detail}")?,
+            Self::Preflight => {}
+        }
+        if let Some(ttl) = ttl {
+            write!(out, "; ttl={ttl}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Forward {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Miss => "miss",
+            Self::Stale => "stale",
+            Self::Request => "request",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spells_rfc_9211_members_after_those_of_others() {
+        let mut headers = HeaderMap::new();
+        headers.insert(CACHE_STATUS, HeaderValue::from_static("shield; hit"));
+        let miss = Outcome::Forwarded {
+            why: Forward::Miss,
+            collapsed: true,
+            stored: Ok(()),
+        };
+        for (outcome, ttl) in [
+            (Outcome::Hit, Some(4)),
+            (miss, Some(6)),
+            (
+                Outcome::StaleOnError {
+                    detail: "origin-timeout",
+                },
+                Some(-2),
+            ),
+            (Outcome::Refused { detail: "method" }, None),
+            (Outcome::Preflight, None),
+        ] {
+            outcome.write(&mut headers, ttl);
+        }
+        let members: Vec<&str> = headers
+            .get_all(CACHE_STATUS)
+            .iter()
+            .map(|value| value.to_str().unwrap())
+            .collect();
+        let expected = [
+            "shield; hit",
+            "nova; hit; ttl=4",
+            "nova; fwd=miss; stored; collapsed; ttl=6",
+            "nova; fwd=stale; detail=origin-timeout; ttl=-2",
+            "nova; detail=method",
+        ];
+        assert_eq!(members, expected);
+    }
+}

@@ -1,0 +1,132 @@
+//! One fill per key.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::fill::Fill;
+use crate::key::CacheKey;
+use crate::reader::Reader;
+use crate::refusal::Refusal;
+use crate::store::Stored;
+use crate::upstream::FillError;
+
+/// The fills that a request may join, and how many may run.
+#[derive(Debug)]
+pub(crate) struct Fills {
+    open: Mutex<HashMap<CacheKey, Arc<Fill>>>,
+    shared: Arc<Semaphore>,
+    private: Arc<Semaphore>,
+}
+
+/// What a request for a key is told.
+pub(crate) enum Joined {
+    /// It was stored a moment ago.
+    Stored(Arc<Stored>),
+    /// Somebody began to fill it.
+    Follows(Reader),
+    /// This request begins; whoever holds the [`Lead`] must run it.
+    Leads(Reader, Lead),
+}
+
+/// The duty to bring a fill to its end. Dropped before that, it ends the fill as lost.
+#[derive(Debug)]
+pub(crate) struct Lead {
+    pub(crate) key: CacheKey,
+    pub(crate) fill: Arc<Fill>,
+    fills: Arc<Fills>,
+    ended: bool,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Fills {
+    pub(crate) fn new(max_shared: usize, max_private: usize) -> Arc<Self> {
+        let limit = |most: usize| Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
+        Arc::new(Self {
+            open: Mutex::default(),
+            shared: limit(max_shared),
+            private: limit(max_private),
+        })
+    }
+
+    /// Joins the fill of `key`, or begins it unless `stored` finds it done: a fill is
+    /// stored before it leaves the map, so that between the two nobody asks again.
+    pub(crate) fn join(
+        self: &Arc<Self>,
+        key: &CacheKey,
+        stored: impl FnOnce() -> Option<Arc<Stored>>,
+    ) -> Result<Joined, Refusal> {
+        let mut open = self.lock();
+        if let Some(fill) = open.get(key) {
+            return Ok(Joined::Follows(fill.reader()));
+        }
+        if let Some(stored) = stored() {
+            return Ok(Joined::Stored(stored));
+        }
+        let permit = Arc::clone(&self.shared)
+            .try_acquire_owned()
+            .map_err(|_| Refusal::TooManyFills)?;
+        let lead = self.lead(key, permit);
+        open.insert(key.clone(), Arc::clone(&lead.fill));
+        Ok(Joined::Leads(lead.fill.reader(), lead))
+    }
+
+    /// Begins a fill that nobody else joins.
+    pub(crate) fn begin_private(
+        self: &Arc<Self>,
+        key: &CacheKey,
+    ) -> Result<(Reader, Lead), Refusal> {
+        let permit = Arc::clone(&self.private)
+            .try_acquire_owned()
+            .map_err(|_| Refusal::TooManyPrivateFills)?;
+        let lead = self.lead(key, permit);
+        Ok((lead.fill.reader(), lead))
+    }
+
+    fn lead(self: &Arc<Self>, key: &CacheKey, permit: OwnedSemaphorePermit) -> Lead {
+        metrics::gauge!("nova_edge_fills_running").increment(1);
+        Lead {
+            key: key.clone(),
+            fill: Fill::new(),
+            fills: Arc::clone(self),
+            ended: false,
+            _permit: permit,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<CacheKey, Arc<Fill>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Lead {
+    /// Lets nobody join from now on; who asks next begins a fill anew.
+    pub(crate) fn close(&self) {
+        let mut open = self.fills.lock();
+        if open
+            .get(&self.key)
+            .is_some_and(|fill| Arc::ptr_eq(fill, &self.fill))
+        {
+            open.remove(&self.key);
+        }
+    }
+
+    /// Ends the fill. What is worth storing is stored by now.
+    pub(crate) fn end(mut self, end: Result<(), FillError>) {
+        self.ended = true;
+        self.close();
+        self.fill.finish(end);
+    }
+}
+
+impl Drop for Lead {
+    fn drop(&mut self) {
+        if !self.ended {
+            tracing::error!(key = %self.key, "a fill ended without a result");
+            self.fill.finish(Err(FillError::Lost));
+        }
+        self.close();
+        metrics::gauge!("nova_edge_fills_running").decrement(1);
+    }
+}

@@ -1,0 +1,62 @@
+//! What an operator may set.
+
+use std::time::Duration;
+
+/// Limits and timeouts of an [`Edge`](crate::Edge).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EdgeConfig {
+    /// Bytes of answers kept in memory: keys, headers and bodies.
+    pub memory_bytes: u64,
+    /// Bytes of the largest answer that is stored. A larger one is streamed through
+    /// a window that follows its fastest reader.
+    pub max_object_bytes: u64,
+    /// Fills at one time, over all keys.
+    pub max_fills: usize,
+    /// Fills at one time for requests with `Authorization`, which share nothing.
+    pub max_private_fills: usize,
+    /// Bytes that running fills may hold together. A fill that finds no room goes on
+    /// through a window and is not stored.
+    pub fill_memory_bytes: u64,
+    /// Bytes of the window of a fill that is known to be too large from its head on.
+    pub pass_window_bytes: u64,
+    /// Requests that wait for the head of an answer at one time.
+    pub max_waiting: usize,
+    /// Low-latency playlist requests (`_HLS_msn`) that wait at one time. They wait by
+    /// design, so they have a limit apart and cannot use up the other.
+    pub max_held: usize,
+    /// From the start of a fill to the origin's head: as long as the origin may hold
+    /// a request (three target durations), and a little more.
+    pub head_timeout: Duration,
+    /// Longest silence of the origin between two pieces of a body.
+    pub body_timeout: Duration,
+    /// Longest time in which no reader of a windowed fill takes anything.
+    pub reader_timeout: Duration,
+    /// How long past its lifetime an answer may be served while the origin fails
+    /// (RFC 5861 4). What the origin forbids (RFC 9111 4.2.4) stays forbidden.
+    pub stale_if_error: Duration,
+    /// How long a request waits for the origin before it takes a stale answer.
+    pub stale_wait: Duration,
+    /// How long [`Edge::shutdown`](crate::Edge::shutdown) lets bodies run on.
+    pub shutdown_grace: Duration,
+}
+
+impl Default for EdgeConfig {
+    fn default() -> Self {
+        Self {
+            memory_bytes: 256 << 20,
+            max_object_bytes: 32 << 20,
+            max_fills: 1_024,
+            max_private_fills: 64,
+            fill_memory_bytes: 256 << 20,
+            pass_window_bytes: 256 << 10,
+            max_waiting: 20_000,
+            max_held: 50_000,
+            head_timeout: Duration::from_secs(15),
+            body_timeout: Duration::from_secs(10),
+            reader_timeout: Duration::from_secs(30),
+            stale_if_error: Duration::from_secs(6),
+            stale_wait: Duration::from_secs(2),
+            shutdown_grace: Duration::from_secs(3),
+        }
+    }
+}

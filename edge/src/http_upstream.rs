@@ -1,0 +1,202 @@
+//! An origin on another machine, over HTTP/1.1.
+
+use std::error::Error as StdError;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{Request, Response, Uri};
+use http_body_util::Empty;
+use hyper::body::Incoming;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::{Client, Error as ClientError};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tower_service::Service;
+
+use crate::upstream::UpstreamError;
+
+/// Where the origin is, and how long to wait for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpUpstreamConfig {
+    /// `http://HOST:PORT`, without a path.
+    pub base: String,
+    /// For name lookup and TCP handshake.
+    pub connect_timeout: Duration,
+    /// From the request to the answer's head. Above the edge's own head timeout, so
+    /// that a held request is ended by one rule only.
+    pub head_timeout: Duration,
+    /// An idle connection is closed after this; shorter than the origin's own.
+    pub idle_timeout: Duration,
+    /// Idle connections kept.
+    pub max_idle: usize,
+}
+
+impl HttpUpstreamConfig {
+    /// The defaults for an origin at `base`.
+    pub fn new(base: impl Into<String>) -> Self {
+        Self {
+            base: base.into(),
+            connect_timeout: Duration::from_secs(2),
+            head_timeout: Duration::from_secs(16),
+            idle_timeout: Duration::from_secs(10),
+            max_idle: 64,
+        }
+    }
+}
+
+/// Why a text is not an origin's address.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{given:?} is not an origin's address: expected http://HOST:PORT")]
+pub struct InvalidBase {
+    given: String,
+}
+
+/// An upstream that speaks HTTP/1.1 over a pool of kept-alive connections.
+#[derive(Debug, Clone)]
+pub struct HttpUpstream {
+    client: Client<HttpConnector, Empty<Bytes>>,
+    authority: Authority,
+    head_timeout: Duration,
+}
+
+impl HttpUpstream {
+    /// An upstream at `config.base`. Connects when the first request comes.
+    pub fn new(config: &HttpUpstreamConfig) -> Result<Self, InvalidBase> {
+        let invalid = || InvalidBase {
+            given: config.base.clone(),
+        };
+        let base: Uri = config.base.parse().map_err(|_| invalid())?;
+        let parts = base.into_parts();
+        let plain_path = parts
+            .path_and_query
+            .is_none_or(|path| path.as_str() == "/" || path.as_str().is_empty());
+        let authority = match (parts.scheme, parts.authority) {
+            (Some(scheme), Some(authority)) if scheme == Scheme::HTTP && plain_path => authority,
+            _ => return Err(invalid()),
+        };
+
+        let mut connector = HttpConnector::new();
+        connector.set_connect_timeout(Some(config.connect_timeout));
+        connector.set_nodelay(true);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(config.idle_timeout)
+            .pool_max_idle_per_host(config.max_idle)
+            .build(connector);
+        Ok(Self {
+            client,
+            authority,
+            head_timeout: config.head_timeout,
+        })
+    }
+
+    fn absolute(&self, uri: &Uri) -> Result<Uri, UpstreamError> {
+        let path = uri
+            .path_and_query()
+            .cloned()
+            .unwrap_or_else(|| PathAndQuery::from_static("/"));
+        Uri::builder()
+            .scheme(Scheme::HTTP)
+            .authority(self.authority.clone())
+            .path_and_query(path)
+            .build()
+            .map_err(|error| UpstreamError::Protocol(error.to_string()))
+    }
+
+    async fn send(self, request: Request<()>) -> Result<Response<Incoming>, UpstreamError> {
+        let (mut parts, ()) = request.into_parts();
+        parts.uri = self.absolute(&parts.uri)?;
+        let request = || Request::from_parts(parts.clone(), Empty::new());
+        match self.client.request(request()).await {
+            Ok(response) => Ok(response),
+            // The origin closed a kept-alive connection while the request was on its
+            // way. RFC 9110 9.2.2: an idempotent request may be sent once more.
+            Err(error) if closed_before_answer(&error) => {
+                self.client.request(request()).await.map_err(classify)
+            }
+            Err(error) => Err(classify(error)),
+        }
+    }
+}
+
+impl Service<Request<()>> for HttpUpstream {
+    type Response = Response<Incoming>;
+    type Error = UpstreamError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<()>) -> Self::Future {
+        let this = self.clone();
+        Box::pin(async move {
+            let limit = this.head_timeout;
+            tokio::time::timeout(limit, this.send(request))
+                .await
+                .unwrap_or(Err(UpstreamError::Timeout))
+        })
+    }
+}
+
+fn causes<'a>(error: &'a ClientError) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(error.source(), |&cause| cause.source())
+}
+
+fn closed_before_answer(error: &ClientError) -> bool {
+    causes(error)
+        .filter_map(|cause| cause.downcast_ref::<hyper::Error>())
+        .any(|cause| cause.is_incomplete_message() || cause.is_canceled())
+}
+
+fn classify(error: ClientError) -> UpstreamError {
+    let timed_out = causes(&error)
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|cause| cause.kind() == io::ErrorKind::TimedOut);
+    let last = causes(&error)
+        .last()
+        .map_or_else(|| error.to_string(), |cause| cause.to_string());
+    if timed_out {
+        UpstreamError::Timeout
+    } else if error.is_connect() {
+        UpstreamError::Unreachable(last)
+    } else {
+        UpstreamError::Protocol(last)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_base_is_scheme_host_and_port_only() {
+        for good in [
+            "http://origin:8081",
+            "http://127.0.0.1:1/",
+            "http://[::1]:80",
+        ] {
+            assert!(
+                HttpUpstream::new(&HttpUpstreamConfig::new(good)).is_ok(),
+                "{good}"
+            );
+        }
+        for bad in [
+            "",
+            "origin:8081",
+            "https://origin",
+            "http://origin/path",
+            "/live",
+            "http://",
+        ] {
+            assert!(
+                HttpUpstream::new(&HttpUpstreamConfig::new(bad)).is_err(),
+                "{bad}"
+            );
+        }
+    }
+}

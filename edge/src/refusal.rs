@@ -1,0 +1,71 @@
+//! What is answered without asking the origin.
+
+use http::StatusCode;
+
+use crate::key::KeyError;
+
+/// Why a request is not served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// Not GET, HEAD or OPTIONS.
+    Method,
+    /// The request has a body.
+    RequestBody,
+    /// The target has no cache key.
+    Target(KeyError),
+    /// As many fills run as may.
+    TooManyFills,
+    /// As many fills for requests with `Authorization` run as may.
+    TooManyPrivateFills,
+    /// As many requests wait for a head as may.
+    TooManyWaiting,
+    /// As many low-latency playlist requests are held as may.
+    TooManyHeld,
+    /// The edge is shutting down.
+    ShuttingDown,
+}
+
+impl Refusal {
+    pub(crate) fn status(self) -> StatusCode {
+        match self {
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::RequestBody => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Target(KeyError::TooLong) => StatusCode::URI_TOO_LONG,
+            Self::Target(_) => StatusCode::BAD_REQUEST,
+            Self::TooManyFills
+            | Self::TooManyPrivateFills
+            | Self::TooManyWaiting
+            | Self::TooManyHeld
+            | Self::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// The token in `Cache-Status`.
+    pub(crate) fn reason(self) -> &'static str {
+        match self {
+            Self::Method => "method",
+            Self::RequestBody => "request-body",
+            Self::Target(error) => error.reason(),
+            Self::TooManyFills => "too-many-fills",
+            Self::TooManyPrivateFills => "too-many-private-fills",
+            Self::TooManyWaiting => "too-many-waiting",
+            Self::TooManyHeld => "too-many-held",
+            Self::ShuttingDown => "shutting-down",
+        }
+    }
+
+    /// One sentence for the client.
+    pub(crate) fn text(self) -> &'static str {
+        match self {
+            Self::Method => "Only GET, HEAD and OPTIONS are answered here.\n",
+            Self::RequestBody => "A request to this cache has no body.\n",
+            Self::Target(KeyError::TooLong) => "The path is too long.\n",
+            Self::Target(_) => "The request target is not valid.\n",
+            Self::TooManyFills
+            | Self::TooManyPrivateFills
+            | Self::TooManyWaiting
+            | Self::TooManyHeld => "This edge is busy; try again in a second.\n",
+            Self::ShuttingDown => "This edge is shutting down.\n",
+        }
+    }
+}

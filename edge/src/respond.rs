@@ -1,0 +1,229 @@
+//! From a head and what the client asked to the response: 200, 206, 304 or 416.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use http::header::{
+    ACCEPT_RANGES, AGE, ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH,
+    CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use media::Timestamp;
+
+use crate::body::EdgeBody;
+use crate::cache_status::{Forward, Outcome};
+use crate::conditional::{is_not_modified, is_range_current};
+use crate::cors;
+use crate::head::Head;
+use crate::range::{Extent, Selection};
+use crate::reader::Reader;
+use crate::refusal::Refusal;
+use crate::request::Asked;
+use crate::store::Stored;
+use crate::upstream::FillError;
+
+/// Where an answer's bytes are.
+pub(crate) enum Content {
+    Stored(Arc<Stored>),
+    Fill(Reader),
+}
+
+/// RFC 9110 15.5.17 and 15.4.5: these describe a body that is not sent.
+const OF_THE_BODY: [HeaderName; 4] = [
+    CONTENT_TYPE,
+    CONTENT_ENCODING,
+    CONTENT_LANGUAGE,
+    CONTENT_LENGTH,
+];
+
+/// Can this request end in anything but the whole answer?
+pub(crate) fn wants_range(asked: &Asked, head: &Head) -> bool {
+    head.status == StatusCode::OK
+        && asked.range.is_some()
+        && !is_not_modified(&asked.headers, &head.headers)
+        && is_range_current(&asked.headers, &head.headers)
+}
+
+/// The answer to `asked` out of `content`, of which `extent` is known.
+pub(crate) fn with_content(
+    asked: &Asked,
+    head: &Head,
+    content: Content,
+    extent: Option<Extent>,
+    outcome: Outcome,
+    now: Timestamp,
+) -> Response<EdgeBody> {
+    let mut headers = head.headers.clone();
+    describe(&mut headers, head, outcome, now);
+    // RFC 9110 13.2.1: conditions count only where the answer would be a success.
+    if head.status == StatusCode::OK && is_not_modified(&asked.headers, &head.headers) {
+        OF_THE_BODY.iter().for_each(|name| {
+            headers.remove(name);
+        });
+        return finish(
+            StatusCode::NOT_MODIFIED,
+            headers,
+            EdgeBody::empty(),
+            outcome,
+        );
+    }
+
+    let selection = match (asked.range, extent) {
+        (Some(range), Some(extent)) if wants_range(asked, head) => range.select(extent),
+        _ => Selection::Whole,
+    };
+    match selection {
+        Selection::Whole => {
+            let length = match &content {
+                Content::Stored(stored) => Some(stored.length),
+                Content::Fill(_) => head.length,
+            };
+            // RFC 9110 8.6: no Content-Length in a 204.
+            if let Some(length) = length
+                && head.status != StatusCode::NO_CONTENT
+            {
+                headers.insert(CONTENT_LENGTH, length.into());
+            }
+            if head.status == StatusCode::OK {
+                headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+            }
+            let body = if asked.head_only {
+                EdgeBody::empty()
+            } else {
+                content.body(length, None)
+            };
+            finish(head.status, headers, body, outcome)
+        }
+        Selection::Part { bytes, whole } => {
+            headers.insert(CONTENT_LENGTH, (bytes.end - bytes.start).into());
+            headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+            insert_content_range(&mut headers, Some(&bytes), whole);
+            let body = content.body(whole, Some(bytes));
+            finish(StatusCode::PARTIAL_CONTENT, headers, body, outcome)
+        }
+        Selection::Unsatisfiable { whole } => {
+            OF_THE_BODY.iter().for_each(|name| {
+                headers.remove(name);
+            });
+            insert_content_range(&mut headers, None, Some(whole));
+            let text = "The range is outside the object.\n";
+            with_text(StatusCode::RANGE_NOT_SATISFIABLE, headers, text, outcome)
+        }
+    }
+}
+
+/// The answer to a request that is not served.
+pub(crate) fn refuse(refusal: Refusal, close: bool) -> Response<EdgeBody> {
+    let outcome = Outcome::Refused {
+        detail: refusal.reason(),
+    };
+    let mut headers = HeaderMap::new();
+    outcome.write(&mut headers, None);
+    if refusal == Refusal::Method {
+        headers.insert(ALLOW, cors::METHODS);
+    }
+    if close {
+        // The body of the request is not read, so nothing after it can be.
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    with_text(refusal.status(), headers, refusal.text(), outcome)
+}
+
+/// The answer when a fill failed before its head.
+pub(crate) fn fail(error: &FillError, why: Forward, collapsed: bool) -> Response<EdgeBody> {
+    let outcome = Outcome::Failed {
+        why,
+        collapsed,
+        detail: error.reason(),
+    };
+    let mut headers = HeaderMap::new();
+    outcome.write(&mut headers, None);
+    with_text(error.status(), headers, error.text(), outcome)
+}
+
+/// The answer to `OPTIONS`, for any target.
+pub(crate) fn preflight() -> Response<EdgeBody> {
+    let mut headers = HeaderMap::new();
+    cors::mark_preflight(&mut headers);
+    finish(
+        StatusCode::NO_CONTENT,
+        headers,
+        EdgeBody::empty(),
+        Outcome::Preflight,
+    )
+}
+
+impl Content {
+    fn body(self, length: Option<u64>, bytes: Option<Range<u64>>) -> EdgeBody {
+        match self {
+            Self::Stored(stored) => EdgeBody::stored(stored, bytes),
+            Self::Fill(reader) => EdgeBody::fill(reader, length, bytes),
+        }
+    }
+}
+
+/// Adds how old the answer is and how it was come by.
+fn describe(headers: &mut HeaderMap, head: &Head, outcome: Outcome, now: Timestamp) {
+    let age = head.age_seconds(now);
+    // RFC 9111 5.1: `Age` says that the origin did not make this answer for this
+    // request, which is not so for the request that began the fill.
+    let first = matches!(
+        outcome,
+        Outcome::Forwarded {
+            collapsed: false,
+            ..
+        }
+    );
+    if !first || age > 0 {
+        headers.insert(AGE, age.into());
+    }
+    let ttl = head
+        .remaining(now)
+        .map(|left| left.as_micros().div_euclid(1_000_000));
+    outcome.write(headers, ttl);
+}
+
+fn insert_content_range(headers: &mut HeaderMap, bytes: Option<&Range<u64>>, whole: Option<u64>) {
+    let range = bytes.map_or_else(
+        || "*".to_owned(),
+        |bytes| format!("{}-{}", bytes.start, bytes.end.saturating_sub(1)),
+    );
+    let whole = whole.map_or_else(|| "*".to_owned(), |whole| whole.to_string());
+    if let Ok(value) = HeaderValue::from_str(&format!("bytes {range}/{whole}")) {
+        headers.insert(CONTENT_RANGE, value);
+    }
+}
+
+/// A short answer of the edge's own, which nobody may keep.
+fn with_text(
+    status: StatusCode,
+    mut headers: HeaderMap,
+    text: &'static str,
+    outcome: Outcome,
+) -> Response<EdgeBody> {
+    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+    headers.insert(CONTENT_TYPE, plain);
+    headers.insert(CONTENT_LENGTH, text.len().into());
+    headers.insert(
+        http::header::CACHE_CONTROL,
+        HeaderValue::from_static("no-store"),
+    );
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    finish(status, headers, EdgeBody::text(text), outcome)
+}
+
+fn finish(
+    status: StatusCode,
+    mut headers: HeaderMap,
+    body: EdgeBody,
+    outcome: Outcome,
+) -> Response<EdgeBody> {
+    cors::mark(&mut headers);
+    metrics::counter!("nova_edge_requests_total", "result" => outcome.label(status)).increment(1);
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}

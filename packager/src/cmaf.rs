@@ -1,0 +1,12 @@
+//! CMAF (ISO/IEC 23000-19): init segments, and chunks of one `moof` and its `mdat`.
+
+mod chunk;
+mod init;
+#[cfg(test)]
+pub(crate) mod reader;
+
+pub use chunk::{Sample, SampleDefaults, chunk};
+pub use init::{InitSegmentError, init_segment};
+
+/// Every CMAF track stands alone in its file.
+const TRACK_ID: u32 = 1;

@@ -1,0 +1,20 @@
+//! The live window: what players can ask for now.
+
+mod bandwidth;
+mod epochs;
+mod lead;
+mod listing;
+mod plan;
+mod reload;
+mod stream;
+mod streams;
+mod track;
+mod window;
+
+pub use lead::{Cut, Lead};
+pub use plan::{EpochPlan, LiveConfig, LiveError, RestoredEpoch, RestoredStream};
+pub use reload::{ReloadState, ReloadTarget};
+pub use stream::LiveStream;
+pub use streams::LiveStreams;
+pub use track::PartState;
+pub use window::SegmentState;

@@ -1,0 +1,233 @@
+//! The origin: answers requests for what is live, from the window or the object store.
+
+mod answer;
+mod directives;
+mod hold;
+mod route;
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use http_body_util::Full;
+use media::{Clock, RenditionName, StreamName};
+use storage::{ObjectError, ObjectStore};
+use tower_service::Service;
+
+use crate::live::{LiveStream, LiveStreams, PartState, ReloadState, SegmentState};
+use crate::object_key;
+use answer::{Answer, Freshness};
+use directives::Directives;
+use hold::Holds;
+use route::{LiveResource, Route};
+
+pub use answer::Refusal;
+pub use directives::DirectiveError;
+
+/// What bounds an origin.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OriginLimits {
+    /// Requests held at one time, over all streams. An edge in front makes one of all that
+    /// ask for the same.
+    pub held_requests: usize,
+}
+
+impl Default for OriginLimits {
+    fn default() -> Self {
+        Self {
+            held_requests: 4_096,
+        }
+    }
+}
+
+/// Answers `GET` and `HEAD` of `/live/{stream}/...`. Holds blocking playlist reloads,
+/// requests for hinted parts, and requests for manifests that are not complete yet, for
+/// three target durations at most.
+///
+/// Knows nothing of ranges, conditions, CORS and tokens: that is the edge's.
+#[derive(Clone, Debug)]
+pub struct Origin(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    streams: Arc<LiveStreams>,
+    objects: Arc<dyn ObjectStore>,
+    clock: Arc<dyn Clock>,
+    holds: Holds,
+}
+
+impl Origin {
+    /// An origin of `streams`, whose older segments are in `objects`.
+    pub fn new(
+        streams: Arc<LiveStreams>,
+        objects: Arc<dyn ObjectStore>,
+        clock: Arc<dyn Clock>,
+        limits: OriginLimits,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            streams,
+            objects,
+            clock,
+            holds: Holds::new(limits.held_requests),
+        }))
+    }
+}
+
+impl Service<Request<()>> for Origin {
+    type Response = Response<Full<Bytes>>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<()>) -> Self::Future {
+        let inner = Arc::clone(&self.0);
+        Box::pin(async move {
+            let answer = inner.answer(&request).await;
+            let response = match answer {
+                Ok(answer) => answer.into_response(),
+                Err(refusal) => refusal.into_response(),
+            };
+            Ok(match *request.method() {
+                Method::HEAD => response.map(|_| Full::default()),
+                _ => response,
+            })
+        })
+    }
+}
+
+impl Inner {
+    async fn answer(&self, request: &Request<()>) -> Result<Answer, Refusal> {
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return Err(Refusal::MethodNotAllowed);
+        }
+        let uri = request.uri();
+        match Route::parse(uri.path()).ok_or(Refusal::NoSuchPath)? {
+            Route::Vod => Err(Refusal::VodNotAvailable),
+            Route::Live(_, LiveResource::Time) => Ok(Answer::time(self.clock.now())),
+            Route::Live(name, resource) => {
+                let directives = Directives::parse(uri.query().unwrap_or_default())?;
+                self.live(&name, resource, directives).await
+            }
+        }
+    }
+
+    async fn live(
+        &self,
+        name: &StreamName,
+        resource: LiveResource,
+        directives: Directives,
+    ) -> Result<Answer, Refusal> {
+        let stream = self.streams.get(name).ok_or(Refusal::UnknownStream)?;
+        match resource {
+            LiveResource::Multivariant => self.multivariant(&stream).await,
+            LiveResource::Mpd => self.mpd(&stream).await,
+            LiveResource::MediaPlaylist(rendition) => {
+                self.media_playlist(&stream, &rendition, directives).await
+            }
+            LiveResource::Time => Ok(Answer::time(self.clock.now())),
+            LiveResource::Init(epoch, rendition) => match stream.init(epoch, &rendition) {
+                Some(bytes) => Ok(Answer::init(bytes)),
+                None => {
+                    let key = object_key::init(stream.id(), epoch, &rendition);
+                    self.stored(&key).await.map(Answer::init)
+                }
+            },
+            LiveResource::Segment(epoch, rendition, number) => {
+                match stream.segment(epoch, &rendition, number) {
+                    SegmentState::Ready(bytes) => Ok(Answer::segment(bytes)),
+                    SegmentState::Missing => Err(Refusal::NoSuchMedia),
+                    SegmentState::Stored => {
+                        let key = object_key::segment(stream.id(), epoch, &rendition, number);
+                        self.stored(&key).await.map(Answer::segment)
+                    }
+                }
+            }
+            LiveResource::Part(epoch, rendition, number, index) => {
+                let part = || match stream.part(epoch, &rendition, number, index) {
+                    PartState::Ready(bytes) => Some(Ok(Answer::segment(bytes))),
+                    PartState::Missing => Some(Err(Refusal::NoSuchMedia)),
+                    PartState::Hinted => None,
+                };
+                let held = self.holds.until(&stream, part).await?;
+                held.unwrap_or(Err(Refusal::NotInTime))
+            }
+        }
+    }
+
+    async fn multivariant(&self, stream: &LiveStream) -> Result<Answer, Refusal> {
+        let complete = || match stream.multivariant() {
+            None if stream.has_ended() => Some(Err(Refusal::NoSuchMedia)),
+            playlist => playlist.map(Ok),
+        };
+        let held = self.holds.until(stream, complete).await?;
+        let playlist = held.unwrap_or(Err(Refusal::NotInTime))?;
+        Ok(Answer::hls(playlist.render(), polled(stream)))
+    }
+
+    async fn mpd(&self, stream: &LiveStream) -> Result<Answer, Refusal> {
+        let complete = || match stream.mpd(self.clock.now()) {
+            None if stream.has_ended() => Some(Err(Refusal::NoSuchMedia)),
+            mpd => mpd.map(Ok),
+        };
+        let held = self.holds.until(stream, complete).await?;
+        let mpd = held.unwrap_or(Err(Refusal::NotInTime))?;
+        let text = mpd.render().ok_or(Refusal::Unrenderable)?;
+        Ok(Answer::dash(text, polled(stream)))
+    }
+
+    async fn media_playlist(
+        &self,
+        stream: &LiveStream,
+        rendition: &RenditionName,
+        directives: Directives,
+    ) -> Result<Answer, Refusal> {
+        let ready = || match stream.reload_state(rendition, directives.target) {
+            ReloadState::Ready => Some(Ok(())),
+            ReloadState::TooFarAhead => Some(Err(Refusal::TooFarAhead)),
+            ReloadState::Unknown => Some(Err(Refusal::UnknownRendition)),
+            ReloadState::Wait => None,
+        };
+        let held = self.holds.until(stream, ready).await?;
+        let in_time = held.transpose()?.is_some();
+        let Some(playlist) = stream.media_playlist(rendition) else {
+            return Err(if stream.has_ended() {
+                Refusal::NoSuchMedia
+            } else {
+                Refusal::NotInTime
+            });
+        };
+        let freshness = match directives.target {
+            _ if playlist.ended => polled(stream),
+            Some(_) if in_time => Freshness::TargetDurations(6, playlist.target_duration),
+            Some(_) => Freshness::NoStore,
+            None => polled(stream),
+        };
+        let text = if directives.skip {
+            playlist.render_delta()
+        } else {
+            playlist.render()
+        };
+        Ok(Answer::hls(text, freshness))
+    }
+
+    async fn stored(&self, key: &str) -> Result<Bytes, Refusal> {
+        self.objects.get(key).await.map_err(|error| match error {
+            ObjectError::NotFound(_) => Refusal::NoSuchMedia,
+            error => {
+                tracing::warn!(key, %error, "object store");
+                Refusal::ObjectStore
+            }
+        })
+    }
+}
+
+/// A manifest that a player asks for again and again.
+fn polled(stream: &LiveStream) -> Freshness {
+    Freshness::Polled(stream.target_duration())
+}

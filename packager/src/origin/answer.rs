@@ -1,0 +1,215 @@
+//! Responses: what is in them, and how long they may be kept.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderValue, Response, StatusCode};
+use http_body_util::Full;
+use media::Timestamp;
+
+use super::DirectiveError;
+
+/// How long an answer may be kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Freshness {
+    /// Its name never means anything else.
+    Immutable,
+    /// So many target durations of so many seconds.
+    TargetDurations(u32, u32),
+    /// A manifest that changes under one name: a second, but not more than half a target
+    /// duration.
+    Polled(Duration),
+    /// A moment, so that a crowd asks once.
+    Moment,
+    /// Not at all.
+    NoStore,
+}
+
+impl Freshness {
+    fn header(self) -> HeaderValue {
+        let seconds = match self {
+            Self::Immutable => {
+                return HeaderValue::from_static("public, max-age=31536000, immutable");
+            }
+            Self::NoStore => return HeaderValue::from_static("no-store"),
+            Self::TargetDurations(count, seconds) => u64::from(count) * u64::from(seconds),
+            Self::Polled(target_duration) => (target_duration.as_secs() / 2).min(1),
+            Self::Moment => 1,
+        };
+        HeaderValue::try_from(format!("public, max-age={seconds}"))
+            .unwrap_or(HeaderValue::from_static("no-store"))
+    }
+}
+
+/// A found resource.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    body: Bytes,
+    content_type: &'static str,
+    freshness: Freshness,
+}
+
+impl Answer {
+    pub(crate) fn hls(text: String, freshness: Freshness) -> Self {
+        Self {
+            body: text.into(),
+            content_type: "application/vnd.apple.mpegurl",
+            freshness,
+        }
+    }
+
+    pub(crate) fn dash(text: String, freshness: Freshness) -> Self {
+        Self {
+            body: text.into(),
+            content_type: "application/dash+xml",
+            freshness,
+        }
+    }
+
+    /// The handler type in it tells sound from pictures, wherever it comes from.
+    pub(crate) fn init(body: Bytes) -> Self {
+        let sound = body.windows(4).any(|kind| kind == b"soun");
+        Self {
+            body,
+            content_type: if sound { "audio/mp4" } else { "video/mp4" },
+            freshness: Freshness::Immutable,
+        }
+    }
+
+    /// Also a part.
+    pub(crate) fn segment(body: Bytes) -> Self {
+        Self {
+            body,
+            content_type: "video/iso.segment",
+            freshness: Freshness::Immutable,
+        }
+    }
+
+    /// `urn:mpeg:dash:utc:http-xsdate:2014`.
+    pub(crate) fn time(now: Timestamp) -> Self {
+        Self {
+            body: now.to_rfc3339().into(),
+            content_type: "text/plain; charset=utf-8",
+            freshness: Freshness::NoStore,
+        }
+    }
+
+    pub(crate) fn into_response(self) -> Response<Full<Bytes>> {
+        response(StatusCode::OK, self.content_type, self.freshness, self.body)
+    }
+}
+
+/// Why there is no answer. A client is told in one sentence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Not `GET` or `HEAD`.
+    #[error("only GET and HEAD are answered here")]
+    MethodNotAllowed,
+    /// The path names nothing of ours.
+    #[error("there is nothing under this path")]
+    NoSuchPath,
+    /// Later.
+    #[error("video on demand is not available yet")]
+    VodNotAvailable,
+    /// No such stream is live.
+    #[error("this stream is not live")]
+    UnknownStream,
+    /// The stream has no such rendition.
+    #[error("this stream has no such rendition")]
+    UnknownRendition,
+    /// Gone, a gap, or not announced.
+    #[error("this is not available, or not any more, or not yet")]
+    NoSuchMedia,
+    /// A delivery directive that cannot be.
+    #[error("bad request: {0}")]
+    Directive(#[from] DirectiveError),
+    /// RFC 8216bis 6.2.5.2.
+    #[error("this is too far ahead of the live edge")]
+    TooFarAhead,
+    /// Held, but it did not come in time.
+    #[error("this is not ready yet")]
+    NotInTime,
+    /// A limit with a name.
+    #[error("too many requests are waiting")]
+    TooManyHeld,
+    /// The object store failed.
+    #[error("the object store does not answer")]
+    ObjectStore,
+    /// A manifest could not be written.
+    #[error("the manifest cannot be written")]
+    Unrenderable,
+}
+
+impl Refusal {
+    /// As a metric label.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::NoSuchPath => "no_such_path",
+            Self::VodNotAvailable => "vod_not_available",
+            Self::UnknownStream => "unknown_stream",
+            Self::UnknownRendition => "unknown_rendition",
+            Self::NoSuchMedia => "no_such_media",
+            Self::Directive(_) => "directive",
+            Self::TooFarAhead => "too_far_ahead",
+            Self::NotInTime => "not_in_time",
+            Self::TooManyHeld => "too_many_held",
+            Self::ObjectStore => "object_store",
+            Self::Unrenderable => "unrenderable",
+        }
+    }
+
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NoSuchPath
+            | Self::VodNotAvailable
+            | Self::UnknownStream
+            | Self::UnknownRendition
+            | Self::NoSuchMedia => StatusCode::NOT_FOUND,
+            Self::Directive(_) | Self::TooFarAhead => StatusCode::BAD_REQUEST,
+            Self::NotInTime | Self::TooManyHeld | Self::ObjectStore => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            Self::Unrenderable => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    pub(crate) fn into_response(self) -> Response<Full<Bytes>> {
+        metrics::counter!("nova_origin_refused_total", "reason" => self.reason()).increment(1);
+        // What is not there now may be there in a moment, under the same name.
+        let freshness = match self {
+            Self::UnknownStream => Freshness::Moment,
+            _ => Freshness::NoStore,
+        };
+        let status = self.status();
+        let text = format!("{self}\n");
+        let mut response = response(status, "text/plain; charset=utf-8", freshness, text.into());
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            let second = HeaderValue::from_static("1");
+            response.headers_mut().insert(RETRY_AFTER, second);
+        }
+        if status == StatusCode::METHOD_NOT_ALLOWED {
+            let allowed = HeaderValue::from_static("GET, HEAD");
+            response.headers_mut().insert(ALLOW, allowed);
+        }
+        response
+    }
+}
+
+fn response(
+    status: StatusCode,
+    content_type: &'static str,
+    freshness: Freshness,
+    body: Bytes,
+) -> Response<Full<Bytes>> {
+    let length = HeaderValue::from(body.len());
+    let mut response = Response::new(Full::new(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(CONTENT_LENGTH, length);
+    headers.insert(CACHE_CONTROL, freshness.header());
+    response
+}

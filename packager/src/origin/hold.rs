@@ -1,0 +1,66 @@
+//! Requests that wait for something to happen in a stream.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
+
+use super::Refusal;
+use crate::live::LiveStream;
+
+/// How long a request is held, in target durations (RFC 8216bis 6.2.5.2).
+const TARGET_DURATIONS: u32 = 3;
+
+/// All held requests of an origin.
+#[derive(Debug)]
+pub(super) struct Holds(Arc<Semaphore>);
+
+impl Holds {
+    pub(super) fn new(limit: usize) -> Self {
+        Self(Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS))))
+    }
+
+    /// What `check` gives, asked again after each change of the stream. `None` if it gives
+    /// nothing within three target durations.
+    pub(super) async fn until<T>(
+        &self,
+        stream: &LiveStream,
+        mut check: impl FnMut() -> Option<T>,
+    ) -> Result<Option<T>, Refusal> {
+        // Before the first check: no change falls between check and wait.
+        let mut changes = stream.changes();
+        if let Some(found) = check() {
+            return Ok(Some(found));
+        }
+        let _slot = self.enter()?;
+        let deadline = Instant::now() + TARGET_DURATIONS * stream.target_duration();
+        loop {
+            match timeout_at(deadline, changes.changed()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) | Err(_) => return Ok(check()),
+            }
+            if let Some(found) = check() {
+                return Ok(Some(found));
+            }
+        }
+    }
+
+    fn enter(&self) -> Result<Slot, Refusal> {
+        let permit = Arc::clone(&self.0).try_acquire_owned();
+        let permit = permit.map_err(|_| Refusal::TooManyHeld)?;
+        metrics::gauge!("nova_origin_held_requests").increment(1.0);
+        Ok(Slot { _permit: permit })
+    }
+}
+
+/// One held request; gone when it is answered or its client leaves.
+#[derive(Debug)]
+struct Slot {
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        metrics::gauge!("nova_origin_held_requests").decrement(1.0);
+    }
+}

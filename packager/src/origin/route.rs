@@ -1,0 +1,150 @@
+//! Paths.
+
+use std::str::FromStr;
+
+use media::{EpochNumber, PartIndex, RenditionName, SegmentNumber, StreamName};
+
+/// What a path names. Names are of the media crate's types, so nothing in a path leads
+/// anywhere else; each thing has one spelling, so a cache keeps it once.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Route {
+    /// `/live/{stream}/...`
+    Live(StreamName, LiveResource),
+    /// `/vod/...`
+    Vod,
+}
+
+/// What is below `/live/{stream}/`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum LiveResource {
+    /// `index.m3u8`
+    Multivariant,
+    /// `manifest.mpd`
+    Mpd,
+    /// `time`
+    Time,
+    /// `{rendition}.m3u8`
+    MediaPlaylist(RenditionName),
+    /// `{epoch}/{rendition}/init.mp4`
+    Init(EpochNumber, RenditionName),
+    /// `{epoch}/{rendition}/{n}.m4s`
+    Segment(EpochNumber, RenditionName, SegmentNumber),
+    /// `{epoch}/{rendition}/{n}.{k}.m4s`
+    Part(EpochNumber, RenditionName, SegmentNumber, PartIndex),
+}
+
+impl Route {
+    pub(crate) fn parse(path: &str) -> Option<Self> {
+        if path.starts_with("/vod/") {
+            return Some(Self::Vod);
+        }
+        let (stream, rest) = path.strip_prefix("/live/")?.split_once('/')?;
+        Some(Self::Live(stream.parse().ok()?, LiveResource::parse(rest)?))
+    }
+}
+
+impl LiveResource {
+    fn parse(path: &str) -> Option<Self> {
+        match path {
+            "index.m3u8" => return Some(Self::Multivariant),
+            "manifest.mpd" => return Some(Self::Mpd),
+            "time" => return Some(Self::Time),
+            _ => {}
+        }
+        let Some((epoch, rest)) = path.split_once('/') else {
+            let rendition = path.strip_suffix(".m3u8")?;
+            return Some(Self::MediaPlaylist(rendition.parse().ok()?));
+        };
+        let (rendition, file) = rest.split_once('/')?;
+        let (epoch, rendition) = (number(epoch)?, rendition.parse().ok()?);
+        if file == "init.mp4" {
+            return Some(Self::Init(epoch, rendition));
+        }
+        let name = file.strip_suffix(".m4s")?;
+        Some(match name.split_once('.') {
+            None => Self::Segment(epoch, rendition, number(name)?),
+            Some((segment, part)) => Self::Part(epoch, rendition, number(segment)?, number(part)?),
+        })
+    }
+}
+
+/// A decimal number without sign or leading zeros, which `parse` alone would take.
+pub(super) fn number<T: FromStr>(text: &str) -> Option<T> {
+    let plain = text.bytes().all(|b| b.is_ascii_digit());
+    let padded = text.len() > 1 && text.starts_with('0');
+    if plain && !padded {
+        text.parse().ok()
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_thing_has_one_spelling() {
+        let live = |resource| Some(Route::Live("demo".parse().unwrap(), resource));
+        let source = RenditionName::SOURCE;
+        for (path, route) in [
+            ("/live/demo/index.m3u8", live(LiveResource::Multivariant)),
+            ("/live/demo/manifest.mpd", live(LiveResource::Mpd)),
+            ("/live/demo/time", live(LiveResource::Time)),
+            (
+                "/live/demo/source.m3u8",
+                live(LiveResource::MediaPlaylist(source.clone())),
+            ),
+            (
+                "/live/demo/3/source/init.mp4",
+                live(LiveResource::Init(EpochNumber(3), source.clone())),
+            ),
+            (
+                "/live/demo/3/source/12.m4s",
+                live(LiveResource::Segment(
+                    EpochNumber(3),
+                    source.clone(),
+                    SegmentNumber(12),
+                )),
+            ),
+            (
+                "/live/demo/3/source/12.0.m4s",
+                live(LiveResource::Part(
+                    EpochNumber(3),
+                    source,
+                    SegmentNumber(12),
+                    PartIndex(0),
+                )),
+            ),
+            ("/vod/abc/index.m3u8", Some(Route::Vod)),
+        ] {
+            assert_eq!(Route::parse(path), route, "{path}");
+        }
+        for path in [
+            "",
+            "/",
+            "/live",
+            "/live/",
+            "/live/demo",
+            "/live/demo/",
+            "/live/Demo/index.m3u8",
+            "/live/../index.m3u8",
+            "/live/demo/../../etc/passwd",
+            "/live/demo/%2e%2e/init.mp4",
+            "/live/demo/.m3u8",
+            "/live/demo/3/source/",
+            "/live/demo/3/source/init.mp4/",
+            "/live/demo/03/source/12.m4s",
+            "/live/demo/3/source/+12.m4s",
+            "/live/demo/3/source/012.m4s",
+            "/live/demo/3/source/12.00.m4s",
+            "/live/demo/3/source/12.0.0.m4s",
+            "/live/demo/3/source/99999999999999999999999.m4s",
+            "/live/demo/3/source/.m4s",
+            "/live/demo/3/source/1/2.m4s",
+            "/live/demo//source/1.m4s",
+        ] {
+            assert_eq!(Route::parse(path), None, "{path}");
+        }
+    }
+}

@@ -1,0 +1,336 @@
+//! DASH manifests (ISO/IEC 23009-1), written by `quick-xml`.
+
+use media::{Codec, EpochNumber, Micros, Rendition, Segment, SegmentNumber, Shape, Timestamp};
+use serde::Serialize;
+
+use super::FrameRate;
+use super::media_playlist::Seconds;
+
+/// A dynamic MPD as of one instant. Media time is Unix time, so it begins in 1970.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Mpd {
+    /// When it is rendered.
+    pub now: Timestamp,
+    /// `EXT-X-TARGETDURATION` in seconds.
+    pub target_duration: u32,
+    /// One for each epoch, oldest first.
+    pub periods: Vec<Period>,
+    /// Whether nothing comes any more.
+    pub ended: bool,
+}
+
+/// An epoch.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Period {
+    /// Its number.
+    pub epoch: EpochNumber,
+    /// Presentation time of its first frame.
+    pub start: Timestamp,
+    /// Where it ends, if it has.
+    pub end: Option<Timestamp>,
+    /// Its renditions.
+    pub representations: Vec<Representation>,
+}
+
+/// A rendition within an epoch.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Representation {
+    /// The rendition.
+    pub rendition: Rendition,
+    /// Peak bits per second with container.
+    pub bandwidth: u64,
+    /// Its last unbroken run of segments. `$Number$` counts up from the first one, so a
+    /// run cannot have a gap in it.
+    pub segments: Vec<Segment>,
+}
+
+impl Mpd {
+    /// The manifest. `None` if it cannot be written as XML, which text without control
+    /// characters always can.
+    pub fn render(&self) -> Option<String> {
+        let body = quick_xml::se::to_string(&self.root()).ok()?;
+        Some(format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{body}\n"
+        ))
+    }
+
+    fn root(&self) -> Root {
+        let start = self.periods.iter().map(|period| period.start).min();
+        let end = self.periods.iter().filter_map(Period::last_end).max();
+        let first = self.periods.iter().filter_map(Period::first_start).min();
+        let target_duration = i64::from(self.target_duration);
+        let depth = match (first.or(start), end) {
+            (Some(first), Some(end)) => end - first,
+            _ => Micros::ZERO,
+        };
+        Root {
+            xmlns: "urn:mpeg:dash:schema:mpd:2011",
+            profiles: "urn:mpeg:dash:profile:isoff-live:2011",
+            r#type: "dynamic",
+            availability_start_time: "1970-01-01T00:00:00Z",
+            publish_time: self.now.to_rfc3339(),
+            minimum_update_period: (!self.ended)
+                .then(|| duration(Micros::from_secs((target_duration / 2).max(1)))),
+            media_presentation_duration: end
+                .filter(|_| self.ended)
+                .map(|end| duration(end - Timestamp::default())),
+            min_buffer_time: duration(Micros::from_secs(target_duration)),
+            time_shift_buffer_depth: duration(depth.max(Micros::from_secs(target_duration))),
+            suggested_presentation_delay: duration(Micros::from_secs(3 * target_duration)),
+            max_segment_duration: duration(Micros::from_secs(target_duration)),
+            periods: self
+                .periods
+                .iter()
+                .map(|period| period.element(self.ended))
+                .collect(),
+            utc_timing: UtcTiming {
+                scheme: "urn:mpeg:dash:utc:http-xsdate:2014",
+                value: "time",
+            },
+        }
+    }
+}
+
+impl Period {
+    fn last_end(&self) -> Option<Timestamp> {
+        let last =
+            |one: &Representation| one.segments.last().map(|last| last.start + last.duration);
+        self.representations.iter().filter_map(last).max()
+    }
+
+    fn first_start(&self) -> Option<Timestamp> {
+        let first = |one: &Representation| one.segments.first().map(|first| first.start);
+        self.representations.iter().filter_map(first).min()
+    }
+
+    fn element(&self, ended: bool) -> PeriodElement {
+        let end = self.end.or(self.last_end().filter(|_| ended));
+        let set = |id: u32, content_type: &'static str, video: bool| {
+            let mut ones: Vec<_> = self
+                .representations
+                .iter()
+                .filter(|one| matches!(one.rendition.codec, Codec::Avc(_)) == video)
+                .collect();
+            ones.sort_by_key(|one| std::cmp::Reverse(one.bandwidth));
+            (!ones.is_empty()).then(|| AdaptationSet {
+                id,
+                content_type,
+                mime_type: if video { "video/mp4" } else { "audio/mp4" },
+                segment_alignment: true,
+                start_with_sap: 1,
+                representations: ones
+                    .into_iter()
+                    .map(|one| one.element(self.epoch, self.start))
+                    .collect(),
+            })
+        };
+        PeriodElement {
+            id: format!("e{}", self.epoch),
+            start: duration(self.start - Timestamp::default()),
+            duration: end.map(|end| duration((end - self.start).max(Micros::ZERO))),
+            adaptation_sets: [set(1, "video", true), set(2, "audio", false)]
+                .into_iter()
+                .flatten()
+                .collect(),
+        }
+    }
+}
+
+impl Representation {
+    fn element(&self, epoch: EpochNumber, period_start: Timestamp) -> RepresentationElement {
+        let Rendition { name, codec, .. } = &self.rendition;
+        let timescale = codec.timescale();
+        let (mut size, mut frame_rate, mut sample_rate, mut channels) = (None, None, None, None);
+        match self.rendition.shape {
+            Shape::Video(shape) => {
+                size = Some(shape);
+                frame_rate = Some(FrameRate::of(self.rendition.frame_duration).to_dash());
+            }
+            Shape::Audio(shape) => {
+                sample_rate = Some(shape.sample_rate);
+                channels = Some(ChannelConfiguration {
+                    scheme: "urn:mpeg:dash:23003:3:audio_channel_configuration:2011",
+                    value: shape.channels,
+                });
+            }
+        }
+        RepresentationElement {
+            id: name.to_string(),
+            bandwidth: self.bandwidth,
+            codecs: codec.rfc6381(),
+            width: size.map(|size| size.width),
+            height: size.map(|size| size.height),
+            frame_rate,
+            audio_sampling_rate: sample_rate,
+            channels,
+            template: SegmentTemplate {
+                timescale,
+                presentation_time_offset: period_start.in_timescale(timescale),
+                start_number: self
+                    .segments
+                    .first()
+                    .map(|first| first.number)
+                    .unwrap_or_default(),
+                initialization: format!("{epoch}/{name}/init.mp4"),
+                media: format!("{epoch}/{name}/$Number$.m4s"),
+                timeline: timeline(&self.segments, timescale),
+            },
+        }
+    }
+}
+
+/// Every entry says its time: durations are rounded, and must not add up to a drift.
+fn timeline(segments: &[Segment], timescale: u32) -> SegmentTimeline {
+    let entries = segments.iter().map(|segment| {
+        let start = segment.start.in_timescale(timescale);
+        let end = (segment.start + segment.duration).in_timescale(timescale);
+        TimelineEntry {
+            time: start,
+            duration: (end - start).max(1),
+        }
+    });
+    SegmentTimeline {
+        entries: entries.collect(),
+    }
+}
+
+/// `xs:duration`.
+fn duration(span: Micros) -> String {
+    format!("PT{}S", Seconds(span))
+}
+
+#[derive(Serialize)]
+#[serde(rename = "MPD")]
+struct Root {
+    #[serde(rename = "@xmlns")]
+    xmlns: &'static str,
+    #[serde(rename = "@profiles")]
+    profiles: &'static str,
+    #[serde(rename = "@type")]
+    r#type: &'static str,
+    #[serde(rename = "@availabilityStartTime")]
+    availability_start_time: &'static str,
+    #[serde(rename = "@publishTime")]
+    publish_time: String,
+    #[serde(
+        rename = "@minimumUpdatePeriod",
+        skip_serializing_if = "Option::is_none"
+    )]
+    minimum_update_period: Option<String>,
+    #[serde(
+        rename = "@mediaPresentationDuration",
+        skip_serializing_if = "Option::is_none"
+    )]
+    media_presentation_duration: Option<String>,
+    #[serde(rename = "@minBufferTime")]
+    min_buffer_time: String,
+    #[serde(rename = "@timeShiftBufferDepth")]
+    time_shift_buffer_depth: String,
+    #[serde(rename = "@suggestedPresentationDelay")]
+    suggested_presentation_delay: String,
+    #[serde(rename = "@maxSegmentDuration")]
+    max_segment_duration: String,
+    #[serde(rename = "Period")]
+    periods: Vec<PeriodElement>,
+    #[serde(rename = "UTCTiming")]
+    utc_timing: UtcTiming,
+}
+
+#[derive(Serialize)]
+struct UtcTiming {
+    #[serde(rename = "@schemeIdUri")]
+    scheme: &'static str,
+    #[serde(rename = "@value")]
+    value: &'static str,
+}
+
+#[derive(Serialize)]
+struct PeriodElement {
+    #[serde(rename = "@id")]
+    id: String,
+    #[serde(rename = "@start")]
+    start: String,
+    #[serde(rename = "@duration", skip_serializing_if = "Option::is_none")]
+    duration: Option<String>,
+    #[serde(rename = "AdaptationSet")]
+    adaptation_sets: Vec<AdaptationSet>,
+}
+
+#[derive(Serialize)]
+struct AdaptationSet {
+    #[serde(rename = "@id")]
+    id: u32,
+    #[serde(rename = "@contentType")]
+    content_type: &'static str,
+    #[serde(rename = "@mimeType")]
+    mime_type: &'static str,
+    #[serde(rename = "@segmentAlignment")]
+    segment_alignment: bool,
+    #[serde(rename = "@startWithSAP")]
+    start_with_sap: u32,
+    #[serde(rename = "Representation")]
+    representations: Vec<RepresentationElement>,
+}
+
+#[derive(Serialize)]
+struct RepresentationElement {
+    #[serde(rename = "@id")]
+    id: String,
+    #[serde(rename = "@bandwidth")]
+    bandwidth: u64,
+    #[serde(rename = "@codecs")]
+    codecs: String,
+    #[serde(rename = "@width", skip_serializing_if = "Option::is_none")]
+    width: Option<u32>,
+    #[serde(rename = "@height", skip_serializing_if = "Option::is_none")]
+    height: Option<u32>,
+    #[serde(rename = "@frameRate", skip_serializing_if = "Option::is_none")]
+    frame_rate: Option<String>,
+    #[serde(rename = "@audioSamplingRate", skip_serializing_if = "Option::is_none")]
+    audio_sampling_rate: Option<u32>,
+    #[serde(
+        rename = "AudioChannelConfiguration",
+        skip_serializing_if = "Option::is_none"
+    )]
+    channels: Option<ChannelConfiguration>,
+    #[serde(rename = "SegmentTemplate")]
+    template: SegmentTemplate,
+}
+
+#[derive(Serialize)]
+struct ChannelConfiguration {
+    #[serde(rename = "@schemeIdUri")]
+    scheme: &'static str,
+    #[serde(rename = "@value")]
+    value: u32,
+}
+
+#[derive(Serialize)]
+struct SegmentTemplate {
+    #[serde(rename = "@timescale")]
+    timescale: u32,
+    #[serde(rename = "@presentationTimeOffset")]
+    presentation_time_offset: i64,
+    #[serde(rename = "@startNumber")]
+    start_number: SegmentNumber,
+    #[serde(rename = "@initialization")]
+    initialization: String,
+    #[serde(rename = "@media")]
+    media: String,
+    #[serde(rename = "SegmentTimeline")]
+    timeline: SegmentTimeline,
+}
+
+#[derive(Serialize)]
+struct SegmentTimeline {
+    #[serde(rename = "S")]
+    entries: Vec<TimelineEntry>,
+}
+
+#[derive(Serialize)]
+struct TimelineEntry {
+    #[serde(rename = "@t")]
+    time: i64,
+    #[serde(rename = "@d")]
+    duration: i64,
+}

@@ -1,0 +1,8 @@
+//! Contract tests of the packager.
+
+mod ffprobe;
+mod fixture;
+mod history;
+mod live_window;
+mod manifests;
+mod origin;

@@ -1,0 +1,194 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A streaming engine: RTMP in, an adaptive ladder, LL-HLS and DASH out.
+#[derive(Debug, Parser)]
+#[command(name = "nova", version, about, max_term_width = 100)]
+pub struct Cli {
+    /// How log lines are written; what is logged is set by RUST_LOG
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Human)]
+    pub log: LogFormat,
+    #[command(flatten)]
+    pub settings: Settings,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Where settings come from.
+#[derive(Debug, Clone, Args)]
+pub struct Settings {
+    /// Configuration file [default: nova.toml, where there is one]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where rows and objects are kept [default: nova-data]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For a person at a terminal
+    Human,
+    /// One JSON object a line
+    Json,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start the server: every role in one process, or some of them
+    Serve(Serve),
+    /// Publish a test picture or a file by RTMP
+    Publish(Publish),
+    /// Check this machine: codecs, ports, database, objects
+    Doctor,
+    /// Configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Database
+    #[command(subcommand)]
+    Db(DbCommand),
+    /// Accounts
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Streams
+    #[command(subcommand)]
+    Stream(StreamCommand),
+    /// Interface descriptions
+    #[command(subcommand)]
+    Schema(SchemaCommand),
+    /// The transcode worker; started by the server
+    #[command(hide = true)]
+    Worker,
+}
+
+/// `nova serve`
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Roles of this process
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "ROLE,...", default_values_t = Role::ALL)]
+    pub role: Vec<Role>,
+    /// Try it out: an account, a stream with a fixed key and a test picture on it, all
+    /// on loopback addresses
+    #[arg(long)]
+    pub demo: bool,
+}
+
+/// A part of the server that can be a process of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum)]
+pub enum Role {
+    /// RTMP in
+    Ingest,
+    /// The ladder
+    Transcode,
+    /// Packaging, and the origin that serves it
+    Origin,
+    /// The cache that players reach
+    Edge,
+    /// Web pages and the API
+    Api,
+}
+
+impl std::fmt::Display for Role {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Ingest => "ingest",
+            Self::Transcode => "transcode",
+            Self::Origin => "origin",
+            Self::Edge => "edge",
+            Self::Api => "api",
+        })
+    }
+}
+
+impl Role {
+    /// Every role.
+    pub const ALL: [Self; 5] = [
+        Self::Ingest,
+        Self::Transcode,
+        Self::Origin,
+        Self::Edge,
+        Self::Api,
+    ];
+}
+
+/// `nova publish`
+#[derive(Debug, Args)]
+pub struct Publish {
+    /// rtmp://HOST[:PORT]/APP[/KEY]; without KEY it is read from NOVA_STREAM_KEY
+    pub url: String,
+    /// A file with H.264 and AAC, or `test` for the test picture
+    #[arg(long, value_name = "FILE|test")]
+    pub input: String,
+    /// Start a file again when it ends
+    #[arg(long)]
+    pub repeat: bool,
+}
+
+/// `nova config`
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Check the configuration and print the effective values, secrets hidden
+    Check,
+}
+
+/// `nova db`
+#[derive(Debug, Subcommand)]
+pub enum DbCommand {
+    /// Bring the tables up to date
+    Migrate,
+    /// Check the database for damage
+    Check,
+    /// Copy everything from one database to another
+    Copy {
+        /// URL of the source
+        #[arg(long, value_name = "URL")]
+        from: String,
+        /// URL of the destination
+        #[arg(long, value_name = "URL")]
+        to: String,
+    },
+}
+
+/// `nova user`
+#[derive(Debug, Subcommand)]
+pub enum UserCommand {
+    /// Create an account; the password is read from standard input when that is not a
+    /// terminal, and made up and printed otherwise
+    Create {
+        /// Name of the account
+        name: String,
+        /// E-mail address
+        #[arg(long)]
+        email: String,
+        /// May do everything
+        #[arg(long)]
+        admin: bool,
+    },
+}
+
+/// `nova stream`
+#[derive(Debug, Subcommand)]
+pub enum StreamCommand {
+    /// Create a stream and print its key, which is shown only now
+    Create {
+        /// Name of the stream, as in its URLs
+        name: String,
+        /// Name of the account it belongs to
+        #[arg(long, value_name = "USER")]
+        owner: String,
+    },
+    /// List streams
+    List,
+}
+
+/// `nova schema`
+#[derive(Debug, Subcommand)]
+pub enum SchemaCommand {
+    /// The GraphQL schema
+    Graphql,
+}

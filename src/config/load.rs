@@ -1,0 +1,301 @@
+//! File and environment over the defaults.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use toml::{Table, Value};
+
+use super::Config;
+
+/// What the environment's keys begin with: `NOVA__SECTION__KEY`.
+const PREFIX: &str = "NOVA__";
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file named on the command line cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is not TOML.
+    #[error("{}: {message}", path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// What the parser said, with the line.
+        message: String,
+    },
+    /// There is no such key.
+    #[error("{origin}: there is no key {key}; did you mean {nearest}?")]
+    UnknownKey {
+        /// The file or variable it stands in.
+        origin: String,
+        /// The key as given.
+        key: String,
+        /// The known key that is spelled most like it.
+        nearest: String,
+    },
+    /// A value that cannot be.
+    #[error("{key} = {given}: expected {expected}")]
+    Value {
+        /// The key.
+        key: String,
+        /// Its value.
+        given: String,
+        /// What would do.
+        expected: String,
+    },
+    /// A demo that others could reach: its password and stream key are known to all.
+    #[error(
+        "{key} = {given}: with --demo every address must be a loopback address, since the demo's password and stream key are public"
+    )]
+    DemoAddress {
+        /// The key.
+        key: &'static str,
+        /// Its value.
+        given: SocketAddr,
+    },
+}
+
+/// The defaults, then the file (`nova.toml` in the working directory when none is
+/// named and it exists), then `NOVA__SECTION__KEY` from `environment`.
+pub fn load(
+    defaults: &Config,
+    file: Option<&Path>,
+    environment: impl Iterator<Item = (String, String)>,
+) -> Result<Config, ConfigError> {
+    let mut values = Table::try_from(defaults).unwrap_or_default();
+    let default_file = Path::new("nova.toml");
+    let file = file.or_else(|| default_file.exists().then_some(default_file));
+    if let Some(path) = file {
+        merge_file(&mut values, path)?;
+    }
+    for (name, value) in environment {
+        if let Some(rest) = name.strip_prefix(PREFIX) {
+            merge_variable(&mut values, &name, rest, &value)?;
+        }
+    }
+    let config = Config::deserialize(values).map_err(|error| ConfigError::Value {
+        key: "configuration".to_owned(),
+        given: error.message().trim().to_owned(),
+        expected: "values of the types that `nova config check` prints".to_owned(),
+    })?;
+    config.check()?;
+    Ok(config)
+}
+
+fn merge_file(values: &mut Table, path: &Path) -> Result<(), ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    let given: Table = text
+        .parse()
+        .map_err(|error: toml::de::Error| ConfigError::Syntax {
+            path: path.to_owned(),
+            message: error.to_string().trim().to_owned(),
+        })?;
+    let origin = path.display().to_string();
+    for (name, value) in given {
+        match (values.get_mut(&name), value) {
+            (Some(Value::Table(section)), Value::Table(given)) => {
+                for (key, value) in given {
+                    let path = format!("{name}.{key}");
+                    let Some(known) = section.get_mut(&key) else {
+                        return Err(unknown(&origin, &path));
+                    };
+                    set(known, value, &path)?;
+                }
+            }
+            (Some(known), value) => set(known, value, &name)?,
+            (None, Value::Table(given)) if !given.is_empty() => {
+                let key = given.keys().next().map_or("", String::as_str);
+                return Err(unknown(&origin, &format!("{name}.{key}")));
+            }
+            (None, _) => return Err(unknown(&origin, &name)),
+        }
+    }
+    Ok(())
+}
+
+fn merge_variable(
+    values: &mut Table,
+    name: &str,
+    rest: &str,
+    given: &str,
+) -> Result<(), ConfigError> {
+    let path = rest.to_lowercase().replace("__", ".");
+    let known = match path.split_once('.') {
+        Some((section, key)) => values
+            .get_mut(section)
+            .and_then(Value::as_table_mut)
+            .and_then(|section| section.get_mut(key)),
+        None => values.get_mut(&path).filter(|value| !value.is_table()),
+    };
+    let Some(known) = known else {
+        let ConfigError::UnknownKey { key, nearest, .. } = unknown(name, &path) else {
+            return Err(unknown(name, &path));
+        };
+        return Err(ConfigError::UnknownKey {
+            origin: "environment".to_owned(),
+            key: format!("{name} ({key})"),
+            nearest: format!("{PREFIX}{}", nearest.to_uppercase().replace('.', "__")),
+        });
+    };
+    let parsed = match known {
+        Value::Integer(_) => given.parse().ok().map(Value::Integer),
+        Value::Boolean(_) => given.parse().ok().map(Value::Boolean),
+        _ => Some(Value::String(given.to_owned())),
+    };
+    let value = parsed.ok_or_else(|| wrong_type(name, known, given))?;
+    set(known, value, name)
+}
+
+fn set(known: &mut Value, value: Value, path: &str) -> Result<(), ConfigError> {
+    if !known.same_type(&value) {
+        return Err(wrong_type(path, known, &value.to_string()));
+    }
+    // Addresses are the only texts with a shape of their own.
+    if path.to_lowercase().ends_with("bind")
+        && let Some(text) = value.as_str()
+        && text.parse::<SocketAddr>().is_err()
+    {
+        return Err(ConfigError::Value {
+            key: path.to_owned(),
+            given: value.to_string(),
+            expected: "ADDRESS:PORT, for example 127.0.0.1:8080".to_owned(),
+        });
+    }
+    *known = value;
+    Ok(())
+}
+
+fn wrong_type(path: &str, known: &Value, given: &str) -> ConfigError {
+    let expected = match known {
+        Value::Integer(_) => "a whole number",
+        Value::Boolean(_) => "true or false",
+        Value::Table(_) => "a section, [name], with keys of its own",
+        _ => "a text",
+    };
+    ConfigError::Value {
+        key: path.to_owned(),
+        given: given.to_owned(),
+        expected: expected.to_owned(),
+    }
+}
+
+fn unknown(origin: &str, key: &str) -> ConfigError {
+    let mut known = Vec::new();
+    for (name, value) in Table::try_from(Config::default()).unwrap_or_default() {
+        match value {
+            Value::Table(section) => {
+                known.extend(section.keys().map(|key| format!("{name}.{key}")))
+            }
+            _ => known.push(name),
+        }
+    }
+    let nearest = known
+        .into_iter()
+        .min_by_key(|candidate| strsim::damerau_levenshtein(candidate, key))
+        .unwrap_or_default();
+    ConfigError::UnknownKey {
+        origin: origin.to_owned(),
+        key: key.to_owned(),
+        nearest,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variables(pairs: &[(&str, &str)]) -> impl Iterator<Item = (String, String)> {
+        let owned: Vec<_> = pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        owned.into_iter()
+    }
+
+    fn from_file(text: &str) -> Result<Config, ConfigError> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("nova.toml");
+        std::fs::write(&path, text).unwrap();
+        load(&Config::default(), Some(&path), variables(&[]))
+    }
+
+    #[test]
+    fn environment_wins_over_file_over_default() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("nova.toml");
+        std::fs::write(&path, "[live]\ngrace_seconds = 5\nwindow_segments = 6\n").unwrap();
+        let environment = variables(&[("NOVA__LIVE__GRACE_SECONDS", "7"), ("HOME", "/")]);
+        let config = load(&Config::default(), Some(&path), environment).unwrap();
+        assert_eq!(config.live.grace_seconds, 7);
+        assert_eq!(config.live.window_segments, 6);
+        assert_eq!(config.live.segment_seconds, 2);
+    }
+
+    #[test]
+    fn an_unknown_key_names_the_nearest() {
+        for (text, nearest) in [
+            ("[live]\ngrace_secs = 5", "live.grace_seconds"),
+            ("[ingest]\nrtmp_bnd = \"x\"", "ingest.rtmp_bind"),
+            ("[htp]\nbind = \"x\"", "http.bind"),
+            ("datadir = \"x\"", "data_dir"),
+        ] {
+            let error = from_file(text).unwrap_err().to_string();
+            assert!(
+                error.contains(&format!("did you mean {nearest}?")),
+                "{error}"
+            );
+        }
+        let error = load(
+            &Config::default(),
+            None,
+            variables(&[("NOVA__INGEST__RTMP_BND", "x")]),
+        )
+        .unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("did you mean NOVA__INGEST__RTMP_BIND?"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_wrong_value_says_what_was_expected() {
+        for (text, expected) in [
+            ("[live]\ngrace_seconds = \"soon\"", "a whole number"),
+            ("[live]\nsegment_seconds = 60", "a number from 1 to 4"),
+            ("[http]\nbind = \"8080\"", "ADDRESS:PORT"),
+            ("live = 3", "a section"),
+            ("[edge]\norigin = \"ftp://x\"", "http://HOST:PORT"),
+        ] {
+            let error = from_file(text).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+        let error = load(
+            &Config::default(),
+            None,
+            variables(&[("NOVA__TRANSCODE__ENABLED", "maybe")]),
+        )
+        .unwrap_err();
+        assert!(error.to_string().contains("true or false"), "{error}");
+    }
+
+    #[test]
+    fn what_is_printed_can_be_read_again() {
+        let config = Config::default();
+        let mut expected = config.clone();
+        expected.database.url = config.database_url();
+        expected.objects.url = config.objects_url();
+        assert_eq!(from_file(&config.to_toml().unwrap()).unwrap(), expected);
+    }
+}

@@ -1,0 +1,315 @@
+//! What the operator can set. Each part has a plain struct; the default values here
+//! are the schema: a key that is not in them does not exist.
+
+mod load;
+
+pub use load::{ConfigError, load};
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// Everything, after file and environment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Config {
+    /// Where rows and objects are kept unless they have a URL of their own.
+    pub data_dir: PathBuf,
+    /// Rows.
+    pub database: Database,
+    /// Objects: segments and init segments.
+    pub objects: Objects,
+    /// Events between processes.
+    pub events: Events,
+    /// RTMP in.
+    pub ingest: Ingest,
+    /// Live streams: segments, window, grace.
+    pub live: Live,
+    /// The ladder.
+    pub transcode: Transcode,
+    /// The origin, where it is a process of its own.
+    pub origin: Origin,
+    /// The edge cache.
+    pub edge: Edge,
+    /// Web pages, playback and the API.
+    pub http: Http,
+    /// Health and metrics.
+    pub admin: Admin,
+}
+
+/// `[database]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Database {
+    /// `sqlite:FILE`; empty: `nova.db` in the data directory.
+    pub url: String,
+}
+
+/// `[objects]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Objects {
+    /// `file:DIR`; empty: `objects` in the data directory.
+    pub url: String,
+    /// Endpoint of an S3 service.
+    pub s3_endpoint: String,
+    /// Region of an S3 service.
+    pub s3_region: String,
+    /// Whether the bucket stands in the path instead of the host name.
+    pub s3_path_style: bool,
+}
+
+/// `[events]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Events {
+    /// `local:`.
+    pub url: String,
+}
+
+/// `[ingest]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ingest {
+    /// Where RTMP is taken.
+    pub rtmp_bind: SocketAddr,
+    /// Connections at once.
+    pub max_connections: usize,
+    /// Connections at once from one address.
+    pub max_connections_per_address: usize,
+}
+
+/// `[live]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Live {
+    /// A segment is cut at the first key frame at or after this.
+    pub segment_seconds: u32,
+    /// How long a stream whose publisher is gone is kept before it ends.
+    pub grace_seconds: u32,
+    /// Segments in a playlist.
+    pub window_segments: usize,
+    /// How long segments stay in the object store.
+    pub keep_seconds: u32,
+}
+
+/// `[transcode]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transcode {
+    /// Whether there is a ladder; without it only the source is served.
+    pub enabled: bool,
+}
+
+/// `[origin]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// Where edges reach the origin when it is not in their process.
+    pub bind: SocketAddr,
+}
+
+/// `[edge]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Edge {
+    /// The origin, `http://HOST:PORT`, when it is not in this process.
+    pub origin: String,
+    /// Memory for cached responses, in MiB.
+    pub memory_mib: u64,
+}
+
+/// `[http]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Http {
+    /// Where web pages, playback and the API are served.
+    pub bind: SocketAddr,
+    /// Where playback is, `http://HOST:PORT`, when the edge is another process.
+    pub playback_url: String,
+    /// Connections at once.
+    pub max_connections: usize,
+}
+
+/// `[admin]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Admin {
+    /// Where `/healthz`, `/readyz` and `/metrics` are served.
+    pub bind: SocketAddr,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let any = |port| SocketAddr::from(([0, 0, 0, 0], port));
+        let loopback = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        Self {
+            data_dir: PathBuf::from("nova-data"),
+            database: Database { url: String::new() },
+            objects: Objects {
+                url: String::new(),
+                s3_endpoint: String::new(),
+                s3_region: String::new(),
+                s3_path_style: false,
+            },
+            events: Events {
+                url: "local:".to_owned(),
+            },
+            ingest: Ingest {
+                rtmp_bind: any(1935),
+                max_connections: 1_000,
+                max_connections_per_address: 50,
+            },
+            live: Live {
+                segment_seconds: 2,
+                grace_seconds: 30,
+                window_segments: 10,
+                keep_seconds: 3_600,
+            },
+            transcode: Transcode { enabled: true },
+            origin: Origin {
+                bind: loopback(8081),
+            },
+            edge: Edge {
+                origin: "http://127.0.0.1:8081".to_owned(),
+                memory_mib: 256,
+            },
+            http: Http {
+                bind: any(8080),
+                playback_url: String::new(),
+                max_connections: 10_000,
+            },
+            admin: Admin {
+                bind: loopback(9090),
+            },
+        }
+    }
+}
+
+impl Config {
+    /// The defaults of `nova serve --demo`: nothing listens beyond this machine.
+    pub fn demo() -> Self {
+        let mut config = Self::default();
+        config.ingest.rtmp_bind.set_ip(Ipv4Addr::LOCALHOST.into());
+        config.http.bind.set_ip(Ipv4Addr::LOCALHOST.into());
+        config
+    }
+
+    /// Refuses addresses that a demo must not listen on.
+    pub fn check_demo(&self) -> Result<(), ConfigError> {
+        for (key, given) in [
+            ("ingest.rtmp_bind", self.ingest.rtmp_bind),
+            ("http.bind", self.http.bind),
+            ("origin.bind", self.origin.bind),
+            ("admin.bind", self.admin.bind),
+        ] {
+            if !given.ip().is_loopback() {
+                return Err(ConfigError::DemoAddress { key, given });
+            }
+        }
+        Ok(())
+    }
+
+    /// The URL of the rows, with its default filled in.
+    pub fn database_url(&self) -> String {
+        default_url(
+            &self.database.url,
+            "sqlite:",
+            &self.data_dir.join("nova.db"),
+        )
+    }
+
+    /// The URL of the objects, with its default filled in.
+    pub fn objects_url(&self) -> String {
+        default_url(&self.objects.url, "file:", &self.data_dir.join("objects"))
+    }
+
+    /// The effective values as TOML, passwords in URLs hidden.
+    pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
+        let mut shown = self.clone();
+        shown.database.url = hide_password(&self.database_url());
+        shown.objects.url = hide_password(&self.objects_url());
+        shown.events.url = hide_password(&self.events.url);
+        shown.edge.origin = hide_password(&self.edge.origin);
+        toml::to_string(&shown)
+    }
+
+    /// What cannot be, beyond the type of each value.
+    fn check(&self) -> Result<(), ConfigError> {
+        let range = |key: &'static str, value: u64, from: u64, to: u64| {
+            if (from..=to).contains(&value) {
+                return Ok(());
+            }
+            Err(ConfigError::Value {
+                key: key.to_owned(),
+                given: value.to_string(),
+                expected: format!("a number from {from} to {to}"),
+            })
+        };
+        let live = &self.live;
+        range("live.segment_seconds", live.segment_seconds.into(), 1, 4)?;
+        range("live.grace_seconds", live.grace_seconds.into(), 0, 3_600)?;
+        range(
+            "live.window_segments",
+            live.window_segments as u64,
+            4,
+            1_000,
+        )?;
+        range(
+            "live.keep_seconds",
+            live.keep_seconds.into(),
+            60,
+            31_536_000,
+        )?;
+        range("edge.memory_mib", self.edge.memory_mib, 1, 1 << 20)?;
+        for (key, given) in [
+            ("edge.origin", &self.edge.origin),
+            ("http.playback_url", &self.http.playback_url),
+        ] {
+            let plain = given.strip_prefix("http://").is_some_and(|rest| {
+                !rest.is_empty() && rest.parse::<http::uri::Authority>().is_ok()
+            });
+            if !given.is_empty() && !plain {
+                return Err(ConfigError::Value {
+                    key: key.to_owned(),
+                    given: hide_password(given),
+                    expected: "http://HOST:PORT".to_owned(),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn default_url(given: &str, scheme: &str, path: &Path) -> String {
+    if given.is_empty() {
+        format!("{scheme}{}", path.display())
+    } else {
+        given.to_owned()
+    }
+}
+
+/// `scheme://user:password@host` without the password.
+fn hide_password(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
+    let authority_end = rest.find('/').unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(authority_end);
+    match authority.rsplit_once('@') {
+        Some((user, host)) => {
+            let user = user.split_once(':').map_or(user, |(name, _)| name);
+            format!("{scheme}://{user}:(hidden)@{host}{path}")
+        }
+        None => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_are_hidden() {
+        for (given, shown) in [
+            (
+                "postgres://nova:p@ss@db/nova",
+                "postgres://nova:(hidden)@db/nova",
+            ),
+            ("nats://host:4222", "nats://host:4222"),
+            ("sqlite:nova.db", "sqlite:nova.db"),
+        ] {
+            assert_eq!(hide_password(given), shown);
+        }
+    }
+}

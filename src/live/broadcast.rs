@@ -1,0 +1,219 @@
+//! One publication: its frames to segments, until it ends.
+
+use std::sync::Arc;
+
+use ingest::{Feed, Publication};
+use media::{Epoch, Frame, Rendition, RenditionName, SegmentNumber, SourceFit, TrackKind};
+use packager::LiveStream;
+use packager::live::{EpochPlan, Lead, LiveError};
+use storage::rows::segments::{self, EpochRow};
+use storage::rows::sessions::SessionRow;
+use storage::rows::{RowError, numbering};
+use transcode::{Job, plan};
+
+use super::Context;
+use super::archive::Archive;
+use super::ladder::{Ladder, LadderFeed};
+use super::packaged::{Outlet, Packaged};
+
+/// Why a publication's frames are no longer taken.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BroadcastError {
+    /// Another process has the stream, or the rows cannot be written.
+    #[error("a number could not be reserved: {0}")]
+    Reserve(#[from] RowError),
+    /// The live window does not take the epoch.
+    #[error(transparent)]
+    Window(#[from] LiveError),
+}
+
+/// What a publication's pipeline stands on.
+pub(super) struct Broadcast<'a> {
+    pub(super) context: &'a Context,
+    pub(super) session: &'a SessionRow,
+    pub(super) window: &'a Arc<LiveStream>,
+    pub(super) archive: &'a Archive,
+}
+
+impl Broadcast<'_> {
+    /// Runs until the publication ends. Whatever happens, what was open is finished.
+    pub(super) async fn run(&self, mut publication: Publication) -> Result<(), BroadcastError> {
+        let mut current: Option<Pipeline> = None;
+        let outcome = loop {
+            let Some(item) = publication.feed.recv().await else {
+                break Ok(());
+            };
+            let step = match item {
+                Feed::EpochStarted(epoch) => self.start(&publication, epoch).await.map(|started| {
+                    current = Some(started);
+                }),
+                Feed::Frame(frame) => match &mut current {
+                    Some(pipeline) => self.frame(pipeline, frame).await,
+                    None => Ok(()),
+                },
+                Feed::EpochEnded => {
+                    if let Some(pipeline) = current.take() {
+                        pipeline.finish(self.window).await;
+                    }
+                    Ok(())
+                }
+            };
+            if let Err(error) = step {
+                break Err(error);
+            }
+        };
+        if let Some(pipeline) = current {
+            pipeline.finish(self.window).await;
+        }
+        outcome
+    }
+
+    async fn start(
+        &self,
+        publication: &Publication,
+        epoch: Arc<Epoch>,
+    ) -> Result<Pipeline, BroadcastError> {
+        let name = &publication.grant.name;
+        let row = EpochRow {
+            number: epoch.number,
+            session: self.session.id,
+            first_segment: epoch.first_segment,
+            started_at: epoch.start,
+            target_duration: epoch.target_duration,
+        };
+        segments::insert_epoch(&self.context.shelves.database, self.session.stream, &row).await?;
+        let ladder = self.context.worker.as_ref().and_then(|worker| {
+            let plan = plan(&epoch, &self.context.ladder);
+            tracing::info!(stream = %name, epoch = %epoch.number, "ladder: {}", plan.reason);
+            Job::new(&epoch, &plan).map(|job| (worker.clone(), job))
+        });
+        let passthrough = epoch.source_fit == SourceFit::Passthrough || ladder.is_none();
+        let mut renditions = Vec::new();
+        if let Some(video) = epoch.video.as_ref().filter(|_| passthrough) {
+            renditions.push(Rendition::new(
+                RenditionName::SOURCE,
+                video.codec.clone(),
+                video.bit_rate,
+                video.frame_duration,
+            ));
+        }
+        if let Some(audio) = &epoch.audio {
+            renditions.push(Rendition::new(
+                RenditionName::AUDIO,
+                audio.codec.clone(),
+                audio.bit_rate,
+                audio.frame_duration,
+            ));
+        }
+        let expected = ladder.iter().flat_map(|(_, job)| &job.rungs);
+        let begun = self.window.begin_epoch(EpochPlan {
+            number: epoch.number,
+            first_segment: epoch.first_segment,
+            start: epoch.start,
+            target_duration: epoch.target_duration,
+            renditions: renditions.clone(),
+            expected: expected.map(|rung| rung.name.clone()).collect(),
+        });
+        begun?;
+        let outlet = Outlet {
+            window: self.window.clone(),
+            archive: self.archive.clone(),
+            epoch: epoch.number,
+        };
+        let mut pipeline = Pipeline {
+            lead: epoch
+                .lead()
+                .map(|(kind, track)| (kind, Lead::new(track.frame_duration))),
+            reserved: None,
+            video: None,
+            audio: None,
+            ladder: None,
+        };
+        for rendition in renditions {
+            let track = if rendition.name == RenditionName::AUDIO {
+                &mut pipeline.audio
+            } else {
+                &mut pipeline.video
+            };
+            *track = Some(Packaged::start(&outlet, rendition).await);
+        }
+        pipeline.ladder = ladder.map(|(command, job)| {
+            let ladder = Ladder {
+                command,
+                stream: name.clone(),
+                job,
+                outlet,
+                clock: self.context.shelves.clock.clone(),
+            };
+            ladder.start()
+        });
+        Ok(pipeline)
+    }
+
+    async fn frame(&self, pipeline: &mut Pipeline, frame: Frame) -> Result<(), BroadcastError> {
+        if let Some(number) = frame.starts
+            && pipeline.reserved < Some(number)
+        {
+            self.reserve(number).await?;
+            pipeline.reserved = Some(number);
+        }
+        pipeline.push(frame, self.window);
+        Ok(())
+    }
+
+    /// No number is used twice, not over a crash and not by two hosts: the stream's row
+    /// has it before any playlist does.
+    async fn reserve(&self, number: SegmentNumber) -> Result<(), BroadcastError> {
+        let database = &self.context.shelves.database;
+        Ok(numbering::reserve_segment(database, self.session.stream, number).await?)
+    }
+}
+
+/// The renditions of the current epoch.
+struct Pipeline {
+    /// The track whose segment boundaries are the stream's.
+    lead: Option<(TrackKind, Lead)>,
+    reserved: Option<SegmentNumber>,
+    video: Option<Packaged>,
+    audio: Option<Packaged>,
+    ladder: Option<LadderFeed>,
+}
+
+impl Pipeline {
+    fn push(&mut self, frame: Frame, window: &LiveStream) {
+        let cut = match &mut self.lead {
+            Some((kind, lead)) if *kind == frame.track => lead.observe(&frame),
+            _ => None,
+        };
+        match frame.track {
+            TrackKind::Video => {
+                if let Some(ladder) = &mut self.ladder {
+                    ladder.push(&frame);
+                }
+                if let Some(video) = &mut self.video {
+                    video.push(frame);
+                }
+            }
+            TrackKind::Audio => {
+                if let Some(audio) = &mut self.audio {
+                    audio.push(frame);
+                }
+            }
+        }
+        if let Some(cut) = cut {
+            window.close_segment(cut);
+        }
+    }
+
+    async fn finish(mut self, window: &LiveStream) {
+        for track in [&mut self.video, &mut self.audio].into_iter().flatten() {
+            track.finish();
+        }
+        if let Some(cut) = self.lead.and_then(|(_, mut lead)| lead.finish()) {
+            window.close_segment(cut);
+        }
+        if let Some(ladder) = self.ladder {
+            ladder.finish().await;
+        }
+    }
+}

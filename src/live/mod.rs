@@ -1,0 +1,211 @@
+//! The live pipeline: from a publication to ENDLIST.
+//!
+//! [`Live`] answers `ingest`'s questions and owns one task per stream, a session
+//! (`session`). While somebody publishes, `broadcast` runs the frames through
+//! `packaged` segmenters into the live window and the `archive`, and beside them a
+//! `ladder` whose worker makes the other renditions. After a restart, `restore`
+//! rebuilds the window.
+
+mod archive;
+mod broadcast;
+mod ladder;
+mod packaged;
+mod restore;
+mod session;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use ingest::{BoxFuture, Grant, Host, Publication, PublishRequest, Refusal, TakeoverPolicy};
+use media::timeline::Numbering;
+use media::{Clock, Micros, StreamId, StreamName};
+use packager::LiveStreams;
+use storage::ObjectStore;
+use storage::rows::sessions::SessionRow;
+use storage::rows::streams::{self, TakeoverPolicy as StoredPolicy};
+use storage::rows::{Database, RowError, sessions, stream_keys};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use transcode::{LadderConfig, WorkerCommand};
+
+use self::archive::Shelves;
+use self::session::{Command, Session};
+
+/// Messages that wait for a session.
+const MAILBOX: usize = 8;
+
+/// What every session needs.
+#[derive(Debug)]
+struct Context {
+    shelves: Shelves,
+    streams: Arc<LiveStreams>,
+    /// How transcode workers are started; without it only the source is served.
+    worker: Option<WorkerCommand>,
+    ladder: LadderConfig,
+    grace: Duration,
+    window_segments: usize,
+    shutdown: CancellationToken,
+}
+
+/// What the live pipeline is made of.
+#[derive(Debug)]
+pub struct LiveParts {
+    /// Rows.
+    pub database: Database,
+    /// Objects.
+    pub objects: Arc<dyn ObjectStore>,
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+    /// The live windows that the origin serves from.
+    pub streams: Arc<LiveStreams>,
+    /// How transcode workers are started, if there is a ladder.
+    pub worker: Option<WorkerCommand>,
+    /// From configuration.
+    pub settings: crate::config::Live,
+}
+
+/// The live pipeline.
+#[derive(Debug)]
+pub struct Live {
+    context: Arc<Context>,
+    sessions: Mutex<HashMap<StreamId, mpsc::Sender<Command>>>,
+    tasks: TaskTracker,
+}
+
+impl Live {
+    /// Builds the pipeline, and takes up the sessions that the server was stopped in.
+    pub async fn start(parts: LiveParts) -> Result<Arc<Self>, RowError> {
+        let settings = &parts.settings;
+        let context = Context {
+            shelves: Shelves {
+                database: parts.database,
+                objects: parts.objects,
+                clock: parts.clock,
+                keep: Micros::from_secs(settings.keep_seconds.into()),
+            },
+            streams: parts.streams,
+            worker: parts.worker,
+            ladder: LadderConfig::default(),
+            grace: Duration::from_secs(settings.grace_seconds.into()),
+            window_segments: settings.window_segments,
+            shutdown: CancellationToken::new(),
+        };
+        let live = Arc::new(Self {
+            context: Arc::new(context),
+            sessions: Mutex::default(),
+            tasks: TaskTracker::new(),
+        });
+        let database = &live.context.shelves.database;
+        for row in sessions::unfinished_sessions(database).await? {
+            if let Some(stream) = streams::by_id(database, row.stream).await? {
+                live.resume(stream.name, row).await?;
+            }
+        }
+        Ok(live)
+    }
+
+    async fn resume(&self, name: StreamName, row: SessionRow) -> Result<(), RowError> {
+        let stream = row.stream;
+        let mut session = Session::new(self.context.clone(), stream, name);
+        session.resume(row).await?;
+        self.spawn(stream, session);
+        Ok(())
+    }
+
+    /// Hands new publications to their sessions until ingest is gone.
+    pub async fn run(self: Arc<Self>, mut publications: mpsc::Receiver<Publication>) {
+        while let Some(publication) = publications.recv().await {
+            let stream = publication.grant.stream;
+            let name = publication.grant.name.clone();
+            let mailbox = self.mailbox(stream, &name);
+            if mailbox
+                .send(Command::Publish(Box::new(publication)))
+                .await
+                .is_err()
+            {
+                tracing::error!(stream = %name, "the session has stopped");
+            }
+        }
+    }
+
+    /// Stops every session where it is, for the next start to take up; returns when all
+    /// that was cut is stored. Publications must have ended.
+    pub async fn stop(&self) {
+        self.context.shutdown.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    fn spawn(&self, stream: StreamId, session: Session) -> mpsc::Sender<Command> {
+        let (sender, mailbox) = mpsc::channel(MAILBOX);
+        self.tasks.spawn(session.run(mailbox));
+        let mut sessions = self.lock();
+        sessions.retain(|_, mailbox| !mailbox.is_closed());
+        sessions.insert(stream, sender.clone());
+        sender
+    }
+
+    /// The way to a stream's session, which is started if there is none.
+    fn mailbox(&self, stream: StreamId, name: &StreamName) -> mpsc::Sender<Command> {
+        let running = self.lock().get(&stream).cloned();
+        match running {
+            Some(mailbox) if !mailbox.is_closed() => mailbox,
+            _ => {
+                let session = Session::new(self.context.clone(), stream, name.clone());
+                self.spawn(stream, session)
+            }
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<StreamId, mpsc::Sender<Command>>> {
+        // Nothing that can panic runs under this lock.
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn numbering(&self, grant: &Grant) -> Result<Numbering, Refusal> {
+        loop {
+            let mailbox = self.mailbox(grant.stream, &grant.name);
+            let (reply, answer) = oneshot::channel();
+            if mailbox.send(Command::Begin(reply)).await.is_ok()
+                && let Ok(numbering) = answer.await
+            {
+                return numbering;
+            }
+            if self.context.shutdown.is_cancelled() {
+                return Err(Refusal::ShuttingDown);
+            }
+            // The session was just ending: wait for its end, then start another.
+            mailbox.closed().await;
+        }
+    }
+}
+
+impl Host for Live {
+    fn authorize(&self, request: PublishRequest) -> BoxFuture<'_, Result<Grant, Refusal>> {
+        Box::pin(async move {
+            let database = &self.context.shelves.database;
+            let found = stream_keys::find_stream_by_key(database, request.key.expose()).await;
+            match found {
+                Ok(Some(stream)) => Ok(Grant {
+                    stream: stream.id,
+                    name: stream.name,
+                    policy: match stream.takeover {
+                        StoredPolicy::Takeover => TakeoverPolicy::Takeover,
+                        StoredPolicy::Reject => TakeoverPolicy::Reject,
+                    },
+                }),
+                Ok(None) => Err(Refusal::BadKey),
+                Err(error) => {
+                    tracing::error!(%error, "a stream key could not be looked up");
+                    Err(Refusal::Internal)
+                }
+            }
+        })
+    }
+
+    fn begin<'a>(&'a self, grant: &'a Grant) -> BoxFuture<'a, Result<Numbering, Refusal>> {
+        Box::pin(self.numbering(grant))
+    }
+}

@@ -1,0 +1,100 @@
+//! One rendition of one epoch on its way into the live window and the archive.
+
+use std::sync::Arc;
+
+use media::{EpochNumber, Frame, Rendition, RenditionName};
+use packager::live::LiveError;
+use packager::segmenter::Output;
+use packager::{LiveStream, PartTarget, Segmenter};
+
+use super::archive::Archive;
+
+/// Where renditions of an epoch go.
+#[derive(Debug, Clone)]
+pub(super) struct Outlet {
+    pub(super) window: Arc<LiveStream>,
+    pub(super) archive: Archive,
+    pub(super) epoch: EpochNumber,
+}
+
+/// A rendition being cut into parts and segments.
+#[derive(Debug)]
+pub(super) struct Packaged {
+    outlet: Outlet,
+    rendition: Rendition,
+    segmenter: Segmenter,
+}
+
+impl Packaged {
+    /// A rendition that the window knows already; its init segment is archived.
+    pub(super) async fn start(outlet: &Outlet, rendition: Rendition) -> Self {
+        if let Some(init) = outlet.window.init(outlet.epoch, &rendition.name) {
+            outlet
+                .archive
+                .rendition(outlet.epoch, rendition.clone(), init)
+                .await;
+        }
+        Self {
+            outlet: outlet.clone(),
+            segmenter: segmenter(&rendition),
+            rendition,
+        }
+    }
+
+    pub(super) fn rendition(&self) -> &Rendition {
+        &self.rendition
+    }
+
+    pub(super) fn name(&self) -> &RenditionName {
+        &self.rendition.name
+    }
+
+    /// The next frame in decoding order.
+    pub(super) fn push(&mut self, frame: Frame) {
+        if let Err(error) = self.segmenter.push(frame) {
+            tracing::warn!(rendition = %self.rendition.name, %error, "frame refused");
+            metrics::counter!("nova_live_frames_refused_total").increment(1);
+        }
+        self.deliver();
+    }
+
+    /// No more frames: the open segment ends.
+    pub(super) fn finish(&mut self) {
+        self.segmenter.finish();
+        self.deliver();
+    }
+
+    /// What was open is lost: the next frame starts afresh, with the same init segment.
+    pub(super) fn abandon(&mut self) {
+        self.segmenter = segmenter(&self.rendition);
+    }
+
+    fn deliver(&mut self) {
+        let Outlet {
+            window,
+            archive,
+            epoch,
+        } = &self.outlet;
+        let name = &self.rendition.name;
+        while let Some(output) = self.segmenter.poll() {
+            let delivered = match output {
+                Output::Part(part) => window.push_part(name, part),
+                Output::Segment(segment) => window
+                    .push_segment(name, segment.clone())
+                    .map(|bytes| archive.segment(*epoch, name.clone(), segment, bytes)),
+            };
+            if let Err(error) = delivered {
+                self.refused(&error);
+            }
+        }
+    }
+
+    fn refused(&self, error: &LiveError) {
+        tracing::warn!(rendition = %self.rendition.name, %error, "media refused");
+        metrics::counter!("nova_live_media_refused_total").increment(1);
+    }
+}
+
+fn segmenter(rendition: &Rendition) -> Segmenter {
+    Segmenter::new(rendition, PartTarget::of(rendition))
+}

@@ -1,0 +1,206 @@
+//! One stream's task: its session from going live to the end of its grace period, and
+//! the playlists of the ended session for a while after.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ingest::{Publication, Refusal};
+use media::timeline::Numbering;
+use media::{StreamId, StreamName};
+use packager::LiveStream;
+use storage::rows::sessions::{self, SessionRow};
+use storage::rows::{RowError, numbering};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::Context;
+use super::archive::Archive;
+use super::broadcast::Broadcast;
+use super::restore;
+
+/// How long the playlists of an ended session stay.
+const ENDED: Duration = Duration::from_secs(600);
+/// How long a publisher that was let in may take to begin.
+const BEGIN: Duration = Duration::from_secs(30);
+/// How long segments may take to reach the disk when the server stops.
+const STORE: Duration = Duration::from_secs(5);
+
+/// What a session is told.
+pub(super) enum Command {
+    /// A publisher was let in: where does its timeline begin?
+    Begin(oneshot::Sender<Result<Numbering, Refusal>>),
+    /// A publication has begun.
+    Publish(Box<Publication>),
+}
+
+/// A stream's task.
+pub(super) struct Session {
+    context: Arc<Context>,
+    stream: StreamId,
+    name: StreamName,
+    state: State,
+}
+
+enum State {
+    /// Nothing to serve.
+    Idle,
+    /// Live, or in grace: ends at the deadline unless a publisher comes.
+    Open(Box<Open>, Instant),
+    /// Playlists have ended; forgotten at the deadline.
+    Ended(Arc<LiveStream>, Instant),
+}
+
+struct Open {
+    row: SessionRow,
+    window: Arc<LiveStream>,
+    archive: Archive,
+    clerk: JoinHandle<()>,
+}
+
+impl Open {
+    /// Waits until what was cut is stored.
+    async fn store(self) {
+        let Self { archive, clerk, .. } = self;
+        drop(archive);
+        if timeout(STORE, clerk).await.is_err() {
+            tracing::error!("segments were not stored in time");
+        }
+    }
+}
+
+impl Session {
+    /// A stream that nobody has published to since the server started.
+    pub(super) fn new(context: Arc<Context>, stream: StreamId, name: StreamName) -> Self {
+        Self {
+            context,
+            stream,
+            name,
+            state: State::Idle,
+        }
+    }
+
+    /// Takes up a session that the server was stopped in. Its grace period starts again:
+    /// the encoder could not reach us meanwhile.
+    pub(super) async fn resume(&mut self, row: SessionRow) -> Result<(), RowError> {
+        let window = restore::window(&self.context, &self.name, &row).await?;
+        let deadline = Instant::now() + self.context.grace;
+        self.open(row, window, deadline);
+        Ok(())
+    }
+
+    /// Runs until there is nothing left to serve, or the server stops.
+    pub(super) async fn run(mut self, mut mailbox: mpsc::Receiver<Command>) {
+        loop {
+            let command = tokio::select! {
+                biased;
+                () = self.context.shutdown.cancelled() => break,
+                command = mailbox.recv() => command,
+                () = self.deadline() => {
+                    if !self.expire().await {
+                        break;
+                    }
+                    continue;
+                }
+            };
+            match command {
+                Some(Command::Begin(reply)) => {
+                    let begun = self.begin().await.map_err(|error| {
+                        tracing::error!(stream = %self.name, %error, "cannot begin");
+                        Refusal::Internal
+                    });
+                    // The encoder may have left meanwhile; the deadline takes care of it.
+                    let _ = reply.send(begun);
+                }
+                Some(Command::Publish(publication)) => self.publish(*publication).await,
+                None => break,
+            }
+        }
+        if let State::Open(open, _) = self.state {
+            open.store().await;
+        }
+    }
+
+    async fn deadline(&self) {
+        match &self.state {
+            State::Idle => std::future::pending().await,
+            State::Open(_, deadline) | State::Ended(_, deadline) => sleep_until(*deadline).await,
+        }
+    }
+
+    /// The deadline has passed; false when there is nothing left to serve.
+    async fn expire(&mut self) -> bool {
+        match std::mem::replace(&mut self.state, State::Idle) {
+            State::Open(open, _) => {
+                tracing::info!(stream = %self.name, "stream ended");
+                open.window.end();
+                let now = self.context.shelves.clock.now();
+                let database = &self.context.shelves.database;
+                if let Err(error) = sessions::end_session(database, open.row.id, now).await {
+                    tracing::error!(stream = %self.name, %error, "session was not ended");
+                }
+                let window = open.window.clone();
+                open.store().await;
+                self.state = State::Ended(window, Instant::now() + ENDED);
+                true
+            }
+            State::Ended(window, _) => {
+                self.context.streams.remove(&window);
+                false
+            }
+            State::Idle => false,
+        }
+    }
+
+    async fn begin(&mut self) -> Result<Numbering, RowError> {
+        let database = &self.context.shelves.database;
+        let numbers = numbering::next_numbers(database, self.stream).await?;
+        let deadline = Instant::now() + self.context.grace.max(BEGIN);
+        if let State::Open(open, until) = &mut self.state {
+            sessions::publisher_returned(database, open.row.id).await?;
+            *until = deadline;
+            return Ok(numbers);
+        }
+        let now = self.context.shelves.clock.now();
+        let opened = sessions::open_session(database, self.stream, now).await?;
+        let window = restore::window(&self.context, &self.name, &opened.session).await?;
+        self.open(opened.session, window, deadline);
+        Ok(numbers)
+    }
+
+    fn open(&mut self, row: SessionRow, window: Arc<LiveStream>, deadline: Instant) {
+        let (archive, clerk) = Archive::start(self.context.shelves.clone(), self.stream);
+        let open = Open {
+            row,
+            window,
+            archive,
+            clerk,
+        };
+        self.state = State::Open(Box::new(open), deadline);
+    }
+
+    async fn publish(&mut self, publication: Publication) {
+        let State::Open(open, deadline) = &mut self.state else {
+            tracing::error!(stream = %self.name, "a publication without a session");
+            return;
+        };
+        tracing::info!(stream = %self.name, "publisher is on");
+        let broadcast = Broadcast {
+            context: &self.context,
+            session: &open.row,
+            window: &open.window,
+            archive: &open.archive,
+        };
+        if let Err(error) = broadcast.run(publication).await {
+            tracing::error!(stream = %self.name, %error, "publication was stopped");
+        }
+        let grace = self.context.grace;
+        tracing::info!(stream = %self.name, grace_seconds = grace.as_secs(), "publisher is off");
+        *deadline = Instant::now() + grace;
+        let now = self.context.shelves.clock.now();
+        let database = &self.context.shelves.database;
+        if let Err(error) = sessions::publisher_left(database, open.row.id, now).await {
+            tracing::error!(stream = %self.name, %error, "the publisher's leaving was not noted");
+        }
+    }
+}

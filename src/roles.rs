@@ -1,0 +1,68 @@
+//! Which parts of the server run in this process.
+
+use std::collections::BTreeSet;
+
+use crate::cli::Role;
+
+/// The roles of a process, in a combination that works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Roles {
+    /// RTMP in, the ladder and the origin: the path of a frame, one process for now.
+    pub media: bool,
+    /// The cache that players reach.
+    pub edge: bool,
+    /// Web pages and the API.
+    pub api: bool,
+}
+
+/// A combination of roles that cannot be.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "--role {given}: ingest, transcode and origin run in one process in this version; give all three or none"
+)]
+pub struct SplitMediaPath {
+    given: String,
+}
+
+impl Roles {
+    /// Checks what was asked for.
+    pub fn new(asked: &[Role]) -> Result<Self, SplitMediaPath> {
+        let asked: BTreeSet<_> = asked.iter().copied().collect();
+        let path = [Role::Ingest, Role::Transcode, Role::Origin];
+        let media = path.iter().filter(|role| asked.contains(role)).count();
+        if media != 0 && media != path.len() {
+            let names: Vec<_> = asked.iter().map(Role::to_string).collect();
+            return Err(SplitMediaPath {
+                given: names.join(","),
+            });
+        }
+        Ok(Self {
+            media: media > 0,
+            edge: asked.contains(&Role::Edge),
+            api: asked.contains(&Role::Api),
+        })
+    }
+
+    /// Whether the edge reaches the origin without a network.
+    pub fn origin_in_process(self) -> bool {
+        self.media && self.edge
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_media_path_is_not_split() {
+        let all = Roles::new(&Role::ALL).unwrap();
+        assert!(all.media && all.edge && all.api && all.origin_in_process());
+        let edge = Roles::new(&[Role::Edge]).unwrap();
+        assert!(edge.edge && !edge.media && !edge.origin_in_process());
+        let error = Roles::new(&[Role::Ingest, Role::Edge]).unwrap_err();
+        assert!(
+            error.to_string().starts_with("--role ingest,edge:"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,95 @@
+//! What a stream no longer keeps. Rows say which objects there are, so an object goes
+//! before its row: list, delete the objects, delete the rows. Whoever dies in between
+//! leaves rows that the next round lists again, never an object that nothing names.
+
+use media::{EpochNumber, StreamId, Timestamp};
+
+use super::columns::{Columns, bigint};
+use super::segments::SegmentRow;
+use super::{Database, RowError};
+
+/// The stream's segments that ended at or before `before`, the oldest first, at most
+/// `limit`.
+pub async fn expired_segments(
+    db: &Database,
+    stream: StreamId,
+    before: Timestamp,
+    limit: u32,
+) -> Result<Vec<SegmentRow>, RowError> {
+    // Numbers and media time grow together: the lowest numbers are the oldest.
+    Ok(sqlx::query_as(
+        "SELECT epoch, rendition, number, start, duration, size
+         FROM (SELECT epoch, rendition, number, start, duration, size
+               FROM segments
+               WHERE stream_id = $1
+               ORDER BY number, rendition
+               LIMIT $3) AS oldest
+         WHERE start + duration <= $2
+         ORDER BY number, rendition",
+    )
+    .bind(stream.to_string())
+    .bind(before.as_micros())
+    .bind(i64::from(limit))
+    .fetch_all(db.reader())
+    .await?)
+}
+
+/// Deletes the rows of segments whose objects are gone.
+pub async fn delete_segments(
+    db: &Database,
+    stream: StreamId,
+    segments: &[SegmentRow],
+) -> Result<(), RowError> {
+    let mut transaction = db.write().await?;
+    for row in segments {
+        sqlx::query("DELETE FROM segments WHERE stream_id = $1 AND number = $2 AND rendition = $3")
+            .bind(stream.to_string())
+            .bind(bigint("segment number", row.segment.number.0)?)
+            .bind(row.rendition.as_str())
+            .execute(&mut *transaction)
+            .await?;
+    }
+    Ok(transaction.commit().await?)
+}
+
+/// The stream's epochs that started at or before `before`, have no segment left and are
+/// not the newest: their init segments are of no more use.
+pub async fn expired_epochs(
+    db: &Database,
+    stream: StreamId,
+    before: Timestamp,
+) -> Result<Vec<EpochNumber>, RowError> {
+    let rows = sqlx::query(
+        "SELECT e.number
+         FROM epochs e
+         WHERE e.stream_id = $1
+             AND e.started_at <= $2
+             AND e.number < (SELECT MAX(number) FROM epochs WHERE stream_id = $1)
+             AND NOT EXISTS (SELECT 1 FROM segments s
+                             WHERE s.stream_id = e.stream_id AND s.epoch = e.number)
+         ORDER BY e.number",
+    )
+    .bind(stream.to_string())
+    .bind(before.as_micros())
+    .fetch_all(db.reader())
+    .await?;
+    rows.iter()
+        .map(|row| Ok(EpochNumber(row.number("number")?)))
+        .collect()
+}
+
+/// Deletes the rows of an epoch whose objects are gone, and of its renditions. Its number
+/// stays taken.
+pub async fn delete_epoch(
+    db: &Database,
+    stream: StreamId,
+    epoch: EpochNumber,
+) -> Result<(), RowError> {
+    let mut transaction = db.write().await?;
+    sqlx::query("DELETE FROM epochs WHERE stream_id = $1 AND number = $2")
+        .bind(stream.to_string())
+        .bind(i64::from(epoch.0))
+        .execute(&mut *transaction)
+        .await?;
+    Ok(transaction.commit().await?)
+}

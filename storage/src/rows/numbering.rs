@@ -1,0 +1,90 @@
+//! Epoch and segment numbers: each is reserved in the stream's row before it is used, so
+//! that no number is used twice, not over a crash and not by two processes that both
+//! believe they have the stream.
+
+use media::timeline::Numbering;
+use media::{EpochNumber, SegmentNumber, StreamId};
+use sqlx::FromRow;
+use sqlx::sqlite::SqliteRow;
+
+use super::columns::{Columns, bigint};
+use super::connect::WriteTransaction;
+use super::{Database, Entity, RowError};
+
+/// Takes the next epoch number.
+pub async fn reserve_epoch(db: &Database, stream: StreamId) -> Result<EpochNumber, RowError> {
+    let mut transaction = db.write().await?;
+    let row = sqlx::query(
+        "UPDATE streams SET next_epoch = next_epoch + 1 WHERE id = $1
+         RETURNING next_epoch - 1 AS number",
+    )
+    .bind(stream.to_string())
+    .fetch_optional(&mut *transaction)
+    .await?
+    .ok_or(RowError::NotFound(Entity::Stream))?;
+    let number = row.number("number")?;
+    transaction.commit().await?;
+    Ok(EpochNumber(number))
+}
+
+/// Takes segment number `number` and gives up all below it. [`RowError::NumberTaken`]
+/// when it has been taken: whoever gets that has lost the stream to another and must
+/// stop.
+pub async fn reserve_segment(
+    db: &Database,
+    stream: StreamId,
+    number: SegmentNumber,
+) -> Result<(), RowError> {
+    let next = bigint("segment number", number.0.saturating_add(1))?;
+    let mut transaction = db.write().await?;
+    let reserved =
+        sqlx::query("UPDATE streams SET next_segment = $2 WHERE id = $1 AND next_segment < $2")
+            .bind(stream.to_string())
+            .bind(next)
+            .execute(&mut *transaction)
+            .await?
+            .rows_affected();
+    if reserved == 0 {
+        must_exist(&mut transaction, stream).await?;
+        return Err(RowError::NumberTaken {
+            what: "segment",
+            number: number.0,
+        });
+    }
+    Ok(transaction.commit().await?)
+}
+
+/// The lowest numbers that nobody has taken, and the media time that nobody has used.
+/// Reserves nothing.
+pub async fn next_numbers(db: &Database, stream: StreamId) -> Result<Numbering, RowError> {
+    let numbers: Option<Numbers> =
+        sqlx::query_as("SELECT next_epoch, next_segment, media_end FROM streams WHERE id = $1")
+            .bind(stream.to_string())
+            .fetch_optional(db.reader())
+            .await?;
+    match numbers {
+        Some(Numbers(numbering)) => Ok(numbering),
+        None => Err(RowError::NotFound(Entity::Stream)),
+    }
+}
+
+struct Numbers(Numbering);
+
+impl FromRow<'_, SqliteRow> for Numbers {
+    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
+        Ok(Self(Numbering {
+            epoch: EpochNumber(row.number("next_epoch")?),
+            segment: SegmentNumber(row.number("next_segment")?),
+            not_before: row.timestamp("media_end")?,
+        }))
+    }
+}
+
+async fn must_exist(transaction: &mut WriteTransaction, stream: StreamId) -> Result<(), RowError> {
+    sqlx::query("SELECT 1 FROM streams WHERE id = $1")
+        .bind(stream.to_string())
+        .fetch_optional(&mut **transaction)
+        .await?
+        .map(drop)
+        .ok_or(RowError::NotFound(Entity::Stream))
+}

@@ -1,0 +1,313 @@
+//! Epochs, renditions and segments: what a live window is restored from, and what says
+//! which objects there are.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use media::{
+    AacConfig, AvcConfig, Codec, CodecError, EpochNumber, Rendition, RenditionName, Segment,
+    SegmentNumber, SessionId, Shape, StreamId, Timestamp,
+};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{FromRow, Row};
+
+use super::columns::{Columns, bigint, undecodable};
+use super::error::missing_parent;
+use super::{Database, Entity, RowError};
+
+/// An epoch of a stream.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct EpochRow {
+    /// Its number in the stream.
+    pub number: EpochNumber,
+    /// The session it belongs to.
+    pub session: SessionId,
+    /// The number of its first segment.
+    pub first_segment: SegmentNumber,
+    /// Presentation time of its first frame.
+    pub started_at: Timestamp,
+    /// `EXT-X-TARGETDURATION` in seconds.
+    pub target_duration: u32,
+}
+
+impl FromRow<'_, SqliteRow> for EpochRow {
+    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
+        Ok(Self {
+            number: EpochNumber(row.number("number")?),
+            session: row.parsed("session_id")?,
+            first_segment: SegmentNumber(row.number("first_segment")?),
+            started_at: row.timestamp("started_at")?,
+            target_duration: row.number("target_duration")?,
+        })
+    }
+}
+
+/// A segment of one rendition. With the stream's name it gives the object's key.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SegmentRow {
+    /// The epoch it belongs to.
+    pub epoch: EpochNumber,
+    /// The rendition it belongs to.
+    pub rendition: RenditionName,
+    /// The segment. A gap has no object.
+    pub segment: Segment,
+}
+
+impl FromRow<'_, SqliteRow> for SegmentRow {
+    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
+        Ok(Self {
+            epoch: EpochNumber(row.number("epoch")?),
+            rendition: row.parsed("rendition")?,
+            segment: Segment {
+                number: SegmentNumber(row.number("number")?),
+                start: row.timestamp("start")?,
+                duration: row.micros("duration")?,
+                size: row.number("size")?,
+            },
+        })
+    }
+}
+
+/// A rendition and the epoch that it belongs to.
+struct RenditionRow {
+    epoch: EpochNumber,
+    rendition: Rendition,
+}
+
+impl FromRow<'_, SqliteRow> for RenditionRow {
+    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
+        let config = Bytes::from(row.try_get::<Vec<u8>, _>("codec_config")?);
+        let codec = match row.try_get("kind")? {
+            "video" => AvcConfig::parse(config).map(Codec::Avc),
+            "audio" => AacConfig::parse(config).map(Codec::Aac),
+            _ => Err(CodecError::Avc("the row is of no kind we know".into())),
+        };
+        Ok(Self {
+            epoch: EpochNumber(row.number("epoch")?),
+            rendition: Rendition::new(
+                row.parsed("name")?,
+                codec.map_err(|error| undecodable("codec_config", error))?,
+                row.number("bit_rate")?,
+                row.micros("frame_duration_us")?,
+            ),
+        })
+    }
+}
+
+/// An epoch with its renditions.
+#[derive(Clone, PartialEq, Debug)]
+pub struct StoredEpoch {
+    /// The epoch.
+    pub epoch: EpochRow,
+    /// Its renditions, by name.
+    pub renditions: Vec<Rendition>,
+}
+
+/// The newest segments of a session, and what is needed to play them.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct StoredWindow {
+    /// Every epoch that has one of the segments, the oldest first.
+    pub epochs: Vec<StoredEpoch>,
+    /// The segments by number, then by rendition.
+    pub segments: Vec<SegmentRow>,
+}
+
+/// Adds an epoch and takes its number if [`super::numbering::reserve_epoch`] has not.
+/// [`RowError::NumberTaken`] when the stream has an epoch of that number.
+pub async fn insert_epoch(
+    db: &Database,
+    stream: StreamId,
+    epoch: &EpochRow,
+) -> Result<(), RowError> {
+    let mut transaction = db.write().await?;
+    let inserted = sqlx::query(
+        "INSERT INTO epochs
+             (stream_id, number, session_id, first_segment, started_at, target_duration)
+         VALUES ($1, $2, $3, $4, $5, $6)
+         ON CONFLICT (stream_id, number) DO NOTHING",
+    )
+    .bind(stream.to_string())
+    .bind(i64::from(epoch.number.0))
+    .bind(epoch.session.to_string())
+    .bind(bigint("first segment", epoch.first_segment.0)?)
+    .bind(epoch.started_at.as_micros())
+    .bind(i64::from(epoch.target_duration))
+    .execute(&mut *transaction)
+    .await
+    .map_err(missing_parent(Entity::Parent))?
+    .rows_affected();
+    if inserted == 0 {
+        return Err(RowError::NumberTaken {
+            what: "epoch",
+            number: epoch.number.0.into(),
+        });
+    }
+    sqlx::query("UPDATE streams SET next_epoch = $2 WHERE id = $1 AND next_epoch < $2")
+        .bind(stream.to_string())
+        .bind(i64::from(epoch.number.0) + 1)
+        .execute(&mut *transaction)
+        .await?;
+    Ok(transaction.commit().await?)
+}
+
+/// Adds a rendition to an epoch, or replaces what is known of it.
+pub async fn insert_rendition(
+    db: &Database,
+    stream: StreamId,
+    epoch: EpochNumber,
+    rendition: &Rendition,
+) -> Result<(), RowError> {
+    let (kind, config) = match &rendition.codec {
+        Codec::Avc(avc) => ("video", &avc.record),
+        Codec::Aac(aac) => ("audio", &aac.config),
+    };
+    let (video, audio) = match rendition.shape {
+        Shape::Video(video) => (Some(video), None),
+        Shape::Audio(audio) => (None, Some(audio)),
+    };
+    let mut transaction = db.write().await?;
+    sqlx::query(
+        "INSERT INTO renditions
+             (stream_id, epoch, name, kind, codecs, codec_config, width, height,
+              sample_rate, channels, bit_rate, frame_duration_us)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+         ON CONFLICT (stream_id, epoch, name) DO UPDATE SET
+             kind = excluded.kind, codecs = excluded.codecs,
+             codec_config = excluded.codec_config,
+             width = excluded.width, height = excluded.height,
+             sample_rate = excluded.sample_rate, channels = excluded.channels,
+             bit_rate = excluded.bit_rate, frame_duration_us = excluded.frame_duration_us",
+    )
+    .bind(stream.to_string())
+    .bind(i64::from(epoch.0))
+    .bind(rendition.name.as_str())
+    .bind(kind)
+    .bind(rendition.codec.rfc6381())
+    .bind(&config[..])
+    .bind(video.map(|v| i64::from(v.width)))
+    .bind(video.map(|v| i64::from(v.height)))
+    .bind(audio.map(|a| i64::from(a.sample_rate)))
+    .bind(audio.map(|a| i64::from(a.channels)))
+    .bind(i64::from(rendition.bit_rate))
+    .bind(rendition.frame_duration.as_micros())
+    .execute(&mut *transaction)
+    .await
+    .map_err(missing_parent(Entity::Parent))?;
+    Ok(transaction.commit().await?)
+}
+
+/// Adds a segment whose object is stored, or a gap. [`RowError::NumberTaken`] when the
+/// rendition has a segment of that number.
+pub async fn insert_segment(
+    db: &Database,
+    stream: StreamId,
+    row: &SegmentRow,
+) -> Result<(), RowError> {
+    let segment = &row.segment;
+    let mut transaction = db.write().await?;
+    let inserted = sqlx::query(
+        "INSERT INTO segments (stream_id, number, rendition, epoch, start, duration, size)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)
+         ON CONFLICT (stream_id, number, rendition) DO NOTHING",
+    )
+    .bind(stream.to_string())
+    .bind(bigint("segment number", segment.number.0)?)
+    .bind(row.rendition.as_str())
+    .bind(i64::from(row.epoch.0))
+    .bind(segment.start.as_micros())
+    .bind(segment.duration.as_micros())
+    .bind(bigint("segment size", segment.size)?)
+    .execute(&mut *transaction)
+    .await
+    .map_err(missing_parent(Entity::Parent))?
+    .rows_affected();
+    if inserted == 0 {
+        return Err(RowError::NumberTaken {
+            what: "segment",
+            number: segment.number.0,
+        });
+    }
+    sqlx::query("UPDATE streams SET media_end = $2 WHERE id = $1 AND media_end < $2")
+        .bind(stream.to_string())
+        .bind((segment.start + segment.duration).as_micros())
+        .execute(&mut *transaction)
+        .await?;
+    Ok(transaction.commit().await?)
+}
+
+/// The segments with the last `limit` numbers of a session, and the epochs and renditions
+/// they need: what a live window is restored from. Read at one instant.
+pub async fn latest_segments(
+    db: &Database,
+    stream: StreamId,
+    session: SessionId,
+    limit: u32,
+) -> Result<StoredWindow, RowError> {
+    let mut snapshot = db.reader().begin().await?;
+    let segments: Vec<SegmentRow> = sqlx::query_as(
+        "WITH own (epoch) AS (
+             SELECT number FROM epochs WHERE stream_id = $1 AND session_id = $2
+         ), newest (number) AS (
+             SELECT number FROM segments
+             WHERE stream_id = $1 AND epoch IN (SELECT epoch FROM own)
+             ORDER BY number DESC
+             LIMIT 1
+         )
+         SELECT epoch, rendition, number, start, duration, size
+         FROM segments
+         WHERE stream_id = $1 AND epoch IN (SELECT epoch FROM own)
+             AND number > (SELECT number FROM newest) - $3
+         ORDER BY number, rendition",
+    )
+    .bind(stream.to_string())
+    .bind(session.to_string())
+    .bind(i64::from(limit))
+    .fetch_all(&mut *snapshot)
+    .await?;
+    let oldest = segments.iter().map(|s| s.epoch).min();
+    let newest = segments.iter().map(|s| s.epoch).max();
+    let (Some(oldest), Some(newest)) = (oldest, newest) else {
+        return Ok(StoredWindow::default());
+    };
+    let epochs: Vec<EpochRow> = sqlx::query_as(
+        "SELECT number, session_id, first_segment, started_at, target_duration
+         FROM epochs
+         WHERE stream_id = $1 AND session_id = $2 AND number >= $3 AND number <= $4
+         ORDER BY number",
+    )
+    .bind(stream.to_string())
+    .bind(session.to_string())
+    .bind(i64::from(oldest.0))
+    .bind(i64::from(newest.0))
+    .fetch_all(&mut *snapshot)
+    .await?;
+    let renditions: Vec<RenditionRow> = sqlx::query_as(
+        "SELECT epoch, name, kind, codec_config, bit_rate, frame_duration_us
+         FROM renditions
+         WHERE stream_id = $1 AND epoch >= $2 AND epoch <= $3
+         ORDER BY epoch, name",
+    )
+    .bind(stream.to_string())
+    .bind(i64::from(oldest.0))
+    .bind(i64::from(newest.0))
+    .fetch_all(&mut *snapshot)
+    .await?;
+    Ok(StoredWindow {
+        epochs: with_renditions(epochs, renditions),
+        segments,
+    })
+}
+
+fn with_renditions(epochs: Vec<EpochRow>, renditions: Vec<RenditionRow>) -> Vec<StoredEpoch> {
+    let mut by_epoch: BTreeMap<EpochNumber, Vec<Rendition>> = BTreeMap::new();
+    for row in renditions {
+        by_epoch.entry(row.epoch).or_default().push(row.rendition);
+    }
+    epochs
+        .into_iter()
+        .map(|epoch| StoredEpoch {
+            renditions: by_epoch.remove(&epoch.number).unwrap_or_default(),
+            epoch,
+        })
+        .collect()
+}

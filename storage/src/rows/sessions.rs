@@ -1,0 +1,145 @@
+//! Live sessions: from going live until the grace period has passed. A publisher that
+//! drops and returns within it continues its session.
+
+use media::{SessionId, StreamId, Timestamp};
+use sqlx::FromRow;
+use sqlx::sqlite::SqliteRow;
+
+use super::columns::Columns;
+use super::error::missing_parent;
+use super::{Database, Entity, RowError};
+
+/// A session that has not ended. A stream has at most one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SessionRow {
+    /// Id.
+    pub id: SessionId,
+    /// The stream.
+    pub stream: StreamId,
+    /// When it went live.
+    pub started_at: Timestamp,
+    /// Since when it has had no publisher. `None` also when the process that had the
+    /// publisher was killed.
+    pub publisher_left_at: Option<Timestamp>,
+}
+
+impl FromRow<'_, SqliteRow> for SessionRow {
+    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
+        Ok(Self {
+            id: row.parsed("id")?,
+            stream: row.parsed("stream_id")?,
+            started_at: row.timestamp("started_at")?,
+            publisher_left_at: row.optional_timestamp("publisher_left_at")?,
+        })
+    }
+}
+
+/// What [`open_session`] gives.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OpenedSession {
+    /// The session, with a publisher.
+    pub session: SessionRow,
+    /// Whether it was open before.
+    pub resumed: bool,
+}
+
+/// A publisher has come: the stream's open session, or a new one.
+pub async fn open_session(
+    db: &Database,
+    stream: StreamId,
+    now: Timestamp,
+) -> Result<OpenedSession, RowError> {
+    let fresh = SessionId::new();
+    let mut transaction = db.write().await?;
+    let session: SessionRow = sqlx::query_as(
+        "INSERT INTO live_sessions (id, stream_id, started_at)
+         VALUES ($1, $2, $3)
+         ON CONFLICT (stream_id) WHERE ended_at IS NULL
+             DO UPDATE SET publisher_left_at = NULL
+         RETURNING id, stream_id, started_at, publisher_left_at",
+    )
+    .bind(fresh.to_string())
+    .bind(stream.to_string())
+    .bind(now.as_micros())
+    .fetch_one(&mut *transaction)
+    .await
+    .map_err(missing_parent(Entity::Stream))?;
+    transaction.commit().await?;
+    let resumed = session.id != fresh;
+    Ok(OpenedSession { session, resumed })
+}
+
+/// The publisher has gone at `now`: the grace period begins. If it had gone already, the
+/// earlier time stays.
+pub async fn publisher_left(
+    db: &Database,
+    session: SessionId,
+    now: Timestamp,
+) -> Result<(), RowError> {
+    update_open(
+        db,
+        session,
+        "UPDATE live_sessions SET publisher_left_at = COALESCE(publisher_left_at, $2)
+         WHERE id = $1 AND ended_at IS NULL",
+        Some(now),
+    )
+    .await
+}
+
+/// The publisher has returned within the grace period.
+pub async fn publisher_returned(db: &Database, session: SessionId) -> Result<(), RowError> {
+    update_open(
+        db,
+        session,
+        "UPDATE live_sessions SET publisher_left_at = NULL WHERE id = $1 AND ended_at IS NULL",
+        None,
+    )
+    .await
+}
+
+/// Ends the session at `now`; [`RowError::SessionNotOpen`] when it has ended already.
+pub async fn end_session(
+    db: &Database,
+    session: SessionId,
+    now: Timestamp,
+) -> Result<(), RowError> {
+    update_open(
+        db,
+        session,
+        "UPDATE live_sessions SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL",
+        Some(now),
+    )
+    .await
+}
+
+async fn update_open(
+    db: &Database,
+    session: SessionId,
+    sql: &'static str,
+    at: Option<Timestamp>,
+) -> Result<(), RowError> {
+    let mut transaction = db.write().await?;
+    let mut query = sqlx::query(sql).bind(session.to_string());
+    if let Some(at) = at {
+        query = query.bind(at.as_micros());
+    }
+    let updated = query.execute(&mut *transaction).await?.rows_affected();
+    transaction.commit().await?;
+    if updated == 0 {
+        return Err(RowError::SessionNotOpen(session));
+    }
+    Ok(())
+}
+
+/// All sessions that have not ended: what a server that starts has to take up, or to end.
+/// At most one for each stream.
+pub async fn unfinished_sessions(db: &Database) -> Result<Vec<SessionRow>, RowError> {
+    Ok(sqlx::query_as(
+        "SELECT id, stream_id, started_at, publisher_left_at
+         FROM live_sessions
+         WHERE ended_at IS NULL
+         ORDER BY started_at, id",
+    )
+    .fetch_all(db.reader())
+    .await?)
+}

@@ -1,0 +1,227 @@
+//! Streams: channels that can be live many times.
+
+use std::fmt;
+use std::str::FromStr;
+
+use media::{SessionId, StreamId, StreamName, Timestamp, UserId};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{FromRow, Row};
+
+use super::columns::Columns;
+use super::error::missing_parent;
+use super::stream_keys::{self, StreamKey};
+use super::{Database, Entity, RowError, Unique};
+
+/// What happens when somebody publishes with a valid key to a stream that has a
+/// publisher.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum TakeoverPolicy {
+    /// The new publisher takes over: the usual reason is that the old one's connection
+    /// is dead and nobody knows yet.
+    #[default]
+    Takeover,
+    /// The new publisher is rejected.
+    Reject,
+}
+
+impl TakeoverPolicy {
+    /// As it stands in its column.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Takeover => "takeover",
+            Self::Reject => "reject",
+        }
+    }
+}
+
+impl fmt::Display for TakeoverPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The text is no [`TakeoverPolicy`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("takeover policy {0:?} is not valid: expected takeover or reject")]
+pub struct InvalidTakeoverPolicy(String);
+
+impl FromStr for TakeoverPolicy {
+    type Err = InvalidTakeoverPolicy;
+    fn from_str(text: &str) -> Result<Self, InvalidTakeoverPolicy> {
+        match text {
+            "takeover" => Ok(Self::Takeover),
+            "reject" => Ok(Self::Reject),
+            _ => Err(InvalidTakeoverPolicy(text.to_owned())),
+        }
+    }
+}
+
+/// A stream.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StreamRow {
+    /// Id.
+    pub id: StreamId,
+    /// Whose it is.
+    pub owner: UserId,
+    /// Name, unique.
+    pub name: StreamName,
+    /// What a second publisher meets.
+    pub takeover: TakeoverPolicy,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+impl FromRow<'_, SqliteRow> for StreamRow {
+    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
+        Ok(Self {
+            id: row.parsed("id")?,
+            owner: row.parsed("owner_id")?,
+            name: row.parsed("name")?,
+            takeover: row.parsed("takeover")?,
+            created_at: row.timestamp("created_at")?,
+        })
+    }
+}
+
+/// A stream in a listing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ListedStream {
+    /// The stream.
+    pub stream: StreamRow,
+    /// Its owner's name.
+    pub owner_name: String,
+    /// Whether it has an open session.
+    pub live: bool,
+}
+
+impl FromRow<'_, SqliteRow> for ListedStream {
+    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
+        Ok(Self {
+            stream: StreamRow::from_row(row)?,
+            owner_name: row.try_get("owner_name")?,
+            live: row.try_get("live")?,
+        })
+    }
+}
+
+/// A stream that is live.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LiveStream {
+    /// The stream's id.
+    pub stream: StreamId,
+    /// The stream's name.
+    pub name: StreamName,
+    /// Its open session.
+    pub session: SessionId,
+    /// When the session started.
+    pub started_at: Timestamp,
+}
+
+impl FromRow<'_, SqliteRow> for LiveStream {
+    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
+        Ok(Self {
+            stream: row.parsed("stream_id")?,
+            name: row.parsed("name")?,
+            session: row.parsed("session_id")?,
+            started_at: row.timestamp("started_at")?,
+        })
+    }
+}
+
+/// A stream to be made.
+#[derive(Clone, Copy, Debug)]
+pub struct NewStream<'a> {
+    /// Whose it is.
+    pub owner: UserId,
+    /// Name.
+    pub name: &'a StreamName,
+    /// What a second publisher meets.
+    pub takeover: TakeoverPolicy,
+}
+
+/// Makes a stream with its first key: both, or neither. [`RowError::Taken`] when another
+/// stream has the name or the key.
+pub async fn create(
+    db: &Database,
+    stream: NewStream<'_>,
+    key: &StreamKey,
+    now: Timestamp,
+) -> Result<StreamRow, RowError> {
+    let mut transaction = db.write().await?;
+    let created: StreamRow = sqlx::query_as(
+        "INSERT INTO streams (id, owner_id, name, takeover, created_at)
+         VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (name) DO NOTHING
+         RETURNING id, owner_id, name, takeover, created_at",
+    )
+    .bind(StreamId::new().to_string())
+    .bind(stream.owner.to_string())
+    .bind(stream.name.as_str())
+    .bind(stream.takeover.as_str())
+    .bind(now.as_micros())
+    .fetch_optional(&mut *transaction)
+    .await
+    .map_err(missing_parent(Entity::User))?
+    .ok_or(RowError::Taken(Unique::StreamName))?;
+    stream_keys::insert(&mut transaction, created.id, key, now).await?;
+    transaction.commit().await?;
+    Ok(created)
+}
+
+/// The stream with that id.
+pub async fn by_id(db: &Database, id: StreamId) -> Result<Option<StreamRow>, RowError> {
+    Ok(
+        sqlx::query_as(
+            "SELECT id, owner_id, name, takeover, created_at FROM streams WHERE id = $1",
+        )
+        .bind(id.to_string())
+        .fetch_optional(db.reader())
+        .await?,
+    )
+}
+
+/// The stream of that name.
+pub async fn by_name(db: &Database, name: &StreamName) -> Result<Option<StreamRow>, RowError> {
+    Ok(sqlx::query_as(
+        "SELECT id, owner_id, name, takeover, created_at FROM streams WHERE name = $1",
+    )
+    .bind(name.as_str())
+    .fetch_optional(db.reader())
+    .await?)
+}
+
+/// Streams by name, those after `after`, at most `limit`.
+pub async fn list(
+    db: &Database,
+    after: Option<&StreamName>,
+    limit: u32,
+) -> Result<Vec<ListedStream>, RowError> {
+    Ok(sqlx::query_as(
+        "SELECT s.id, s.owner_id, s.name, s.takeover, s.created_at, u.name AS owner_name,
+                EXISTS (SELECT 1 FROM live_sessions l
+                        WHERE l.stream_id = s.id AND l.ended_at IS NULL) AS live
+         FROM streams s JOIN users u ON u.id = s.owner_id
+         WHERE s.name > $1
+         ORDER BY s.name
+         LIMIT $2",
+    )
+    // Every name comes after the empty text.
+    .bind(after.map_or("", StreamName::as_str))
+    .bind(i64::from(limit))
+    .fetch_all(db.reader())
+    .await?)
+}
+
+/// Streams with an open session, the newest session first, at most `limit`.
+pub async fn live_streams(db: &Database, limit: u32) -> Result<Vec<LiveStream>, RowError> {
+    Ok(sqlx::query_as(
+        "SELECT l.stream_id, s.name, l.id AS session_id, l.started_at
+         FROM live_sessions l JOIN streams s ON s.id = l.stream_id
+         WHERE l.ended_at IS NULL
+         ORDER BY l.started_at DESC, s.name
+         LIMIT $1",
+    )
+    .bind(i64::from(limit))
+    .fetch_all(db.reader())
+    .await?)
+}

@@ -1,0 +1,140 @@
+//! Users, streams and their keys.
+
+use media::StreamName;
+use storage::RowError;
+use storage::rows::stream_keys::{StreamKey, add_key, find_stream_by_key};
+use storage::rows::streams::{NewStream, TakeoverPolicy};
+use storage::rows::users::NewUser;
+use storage::rows::{Unique, sessions, streams, users};
+
+use crate::fixtures::{NOW, TestDatabase};
+
+fn user<'a>(name: &'a str, email: &'a str) -> NewUser<'a> {
+    NewUser {
+        name,
+        email,
+        password_hash: "$argon2id$secret",
+        is_admin: true,
+    }
+}
+
+#[tokio::test]
+async fn names_and_addresses_are_unique_whatever_their_case() {
+    let test = TestDatabase::new().await;
+    let ada = users::create(&test.db, user("Ada", "ada@example.org"), NOW)
+        .await
+        .unwrap();
+    assert_eq!((ada.name.as_str(), ada.is_admin), ("Ada", true));
+    for (name, email, taken) in [
+        ("aDA", "other@example.org", Unique::UserName),
+        ("other", "ADA@example.org", Unique::Email),
+    ] {
+        let error = users::create(&test.db, user(name, email), NOW)
+            .await
+            .unwrap_err();
+        assert!(matches!(error, RowError::Taken(t) if t == taken), "{error}");
+    }
+    let found = users::find_by_name(&test.db, "ADA").await.unwrap();
+    assert_eq!(found, Some(ada));
+    assert_eq!(users::find_by_name(&test.db, "other").await.unwrap(), None);
+}
+
+#[test]
+fn a_new_user_does_not_print_its_hash() {
+    assert!(!format!("{:?}", user("ada", "a@b")).contains("secret"));
+}
+
+#[tokio::test]
+async fn streams_are_listed_by_name_in_pages() {
+    let test = TestDatabase::new().await;
+    let owner = test.user("ada").await;
+    let create = async |name: &str, key: &str| {
+        let stream = NewStream {
+            owner,
+            name: &name.parse().unwrap(),
+            takeover: TakeoverPolicy::Reject,
+        };
+        streams::create(&test.db, stream, &key.parse().unwrap(), NOW).await
+    };
+    for name in ["b", "a", "c"] {
+        create(name, name).await.unwrap();
+    }
+    let error = create("a", "another-key").await.unwrap_err();
+    assert!(matches!(error, RowError::Taken(Unique::StreamName)));
+    // The stream and its key are made together or not at all.
+    let error = create("d", "a").await.unwrap_err();
+    assert!(matches!(error, RowError::Taken(Unique::StreamKey)));
+    let d = streams::by_name(&test.db, &"d".parse().unwrap()).await;
+    assert_eq!(d.unwrap(), None);
+
+    let b = streams::by_name(&test.db, &"b".parse().unwrap())
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(b.takeover, TakeoverPolicy::Reject);
+    sessions::open_session(&test.db, b.id, NOW).await.unwrap();
+
+    let page = streams::list(&test.db, None, 2).await.unwrap();
+    let seen: Vec<_> = page
+        .iter()
+        .map(|s| (s.stream.name.as_str(), s.owner_name.as_str(), s.live))
+        .collect();
+    assert_eq!(seen, [("a", "ada", false), ("b", "ada", true)]);
+    let after: StreamName = "b".parse().unwrap();
+    let page = streams::list(&test.db, Some(&after), 2).await.unwrap();
+    assert_eq!(page.len(), 1);
+    assert_eq!(page[0].stream.name.as_str(), "c");
+}
+
+#[tokio::test]
+async fn a_key_finds_its_stream_and_no_other() {
+    let test = TestDatabase::new().await;
+    let (one, other) = (test.stream("one").await, test.stream("other").await);
+    let key = StreamKey::generate().unwrap();
+    let demo: StreamKey = "demo".parse().unwrap();
+    add_key(&test.db, one, &key, NOW).await.unwrap();
+    add_key(&test.db, one, &demo, NOW).await.unwrap();
+    // A demo server adds its fixed key at every start.
+    add_key(&test.db, one, &demo, NOW).await.unwrap();
+    let error = add_key(&test.db, other, &demo, NOW).await.unwrap_err();
+    assert!(matches!(error, RowError::Taken(Unique::StreamKey)));
+
+    for right in [key.reveal(), "demo", "key-of-one"] {
+        let found = find_stream_by_key(&test.db, right).await.unwrap();
+        assert_eq!(found.unwrap().id, one);
+    }
+    let upper = key.reveal().to_ascii_uppercase();
+    for wrong in ["", "Demo", "demo ", "one", &upper, &"x".repeat(100_000)] {
+        let found = find_stream_by_key(&test.db, wrong).await.unwrap();
+        assert_eq!(found, None, "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_is_not_in_the_file() {
+    let test = TestDatabase::new().await;
+    let stream = test.stream("demo").await;
+    let key = StreamKey::generate().unwrap();
+    add_key(&test.db, stream, &key, NOW).await.unwrap();
+    test.db.close().await;
+    let file = std::fs::read(test.url.strip_prefix("sqlite:").unwrap()).unwrap();
+    let has = |needle: &[u8]| file.windows(needle.len()).any(|w| w == needle);
+    assert!(has(b"owner-of-demo"));
+    assert!(!has(key.reveal().as_bytes()));
+}
+
+#[tokio::test]
+async fn a_revoked_key_opens_nothing() {
+    let test = TestDatabase::new().await;
+    let stream = test.stream("demo").await;
+    let key: StreamKey = "old".parse().unwrap();
+    add_key(&test.db, stream, &key, NOW).await.unwrap();
+    let raw = sqlx::sqlite::SqlitePool::connect(&test.url).await.unwrap();
+    sqlx::query("UPDATE stream_keys SET revoked_at = 1")
+        .execute(&raw)
+        .await
+        .unwrap();
+    assert_eq!(find_stream_by_key(&test.db, "old").await.unwrap(), None);
+    let error = add_key(&test.db, stream, &key, NOW).await.unwrap_err();
+    assert!(matches!(error, RowError::Taken(Unique::StreamKey)));
+}

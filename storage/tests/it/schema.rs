@@ -1,0 +1,194 @@
+//! Opening, migrating and checking.
+
+use std::time::Duration;
+
+use media::Timestamp;
+use sqlx::migrate::Migrate;
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
+use storage::rows::streams::{NewStream, TakeoverPolicy};
+use storage::rows::{Fault, IfMissing, streams};
+use storage::{Database, RowError};
+
+use crate::fixtures::{NOW, TestDatabase};
+
+/// The file without the rules that `Database` keeps.
+async fn raw(test: &TestDatabase) -> SqlitePool {
+    let options: SqliteConnectOptions = test.url.parse().unwrap();
+    SqlitePool::connect_with(options.foreign_keys(false))
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn migrations_run_once() {
+    let test = TestDatabase::empty().await;
+    assert_eq!(test.db.check().await.unwrap(), [Fault::Pending(1)]);
+    test.db.migrate().await.unwrap();
+    let stream = test.stream("demo").await;
+    test.db.migrate().await.unwrap();
+    test.another_handle().await.migrate().await.unwrap();
+    assert_eq!(test.db.check().await.unwrap(), []);
+    let found = streams::by_name(&test.db, &"demo".parse().unwrap()).await;
+    assert_eq!(found.unwrap().unwrap().id, stream);
+}
+
+#[tokio::test]
+async fn a_database_that_must_exist_is_not_made() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("nova.db");
+    let url = format!("sqlite:{}", file.display());
+    let error = Database::open(&url, IfMissing::Fail).await.unwrap_err();
+    assert!(matches!(error, RowError::Missing(path) if path == file));
+    assert!(!file.exists());
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_an_error() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("nova.db");
+    std::fs::write(&file, "not a database ".repeat(1_000)).unwrap();
+    let url = format!("sqlite:{}", file.display());
+    let error = Database::open(&url, IfMissing::Create).await.unwrap_err();
+    assert!(error.to_string().contains("not a database"), "{error}");
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_left_alone() {
+    let test = TestDatabase::new().await;
+    sqlx::query(
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+         VALUES (9999, 'from the future', TRUE, x'00', 0)",
+    )
+    .execute(&raw(&test).await)
+    .await
+    .unwrap();
+    let error = test.db.migrate().await.unwrap_err();
+    assert!(matches!(error, RowError::NewerThanBinary(9999)), "{error}");
+    let faults = test.db.check().await.unwrap();
+    assert_eq!(faults, [Fault::NewerThanBinary(9999)]);
+}
+
+#[tokio::test]
+async fn an_altered_migration_is_found() {
+    let test = TestDatabase::new().await;
+    sqlx::query("UPDATE _sqlx_migrations SET checksum = x'00'")
+        .execute(&raw(&test).await)
+        .await
+        .unwrap();
+    let error = test.db.migrate().await.unwrap_err();
+    assert!(matches!(error, RowError::MigrationAltered(1)), "{error}");
+    assert_eq!(test.db.check().await.unwrap(), [Fault::Altered(1)]);
+}
+
+#[tokio::test]
+async fn dangling_references_are_found() {
+    let test = TestDatabase::new().await;
+    test.stream("demo").await;
+    sqlx::query("DELETE FROM users")
+        .execute(&raw(&test).await)
+        .await
+        .unwrap();
+    let dangling = Fault::DanglingReference {
+        table: "streams".to_owned(),
+        rows: 1,
+    };
+    assert_eq!(test.db.check().await.unwrap(), [dangling]);
+}
+
+#[tokio::test]
+async fn a_value_that_cannot_be_names_its_column() {
+    let test = TestDatabase::new().await;
+    test.stream("demo").await;
+    sqlx::query("UPDATE streams SET owner_id = 'nobody'")
+        .execute(&raw(&test).await)
+        .await
+        .unwrap();
+    let error = streams::by_name(&test.db, &"demo".parse().unwrap())
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("owner_id"), "{error}");
+}
+
+#[tokio::test]
+async fn the_file_has_the_modes_we_rely_on() {
+    let test = TestDatabase::new().await;
+    let mode: String = sqlx::query_scalar("PRAGMA journal_mode")
+        .fetch_one(&raw(&test).await)
+        .await
+        .unwrap();
+    assert_eq!(mode, "wal");
+    // Foreign keys are enforced: nobody owns this stream.
+    let orphan = NewStream {
+        owner: media::UserId::new(),
+        name: &"orphan".parse().unwrap(),
+        takeover: TakeoverPolicy::Takeover,
+    };
+    let key = "key".parse().unwrap();
+    let error = streams::create(&test.db, orphan, &key, NOW)
+        .await
+        .unwrap_err();
+    assert_eq!(error.to_string(), "no such user");
+}
+
+#[tokio::test]
+async fn reads_go_on_while_another_writes() {
+    let test = TestDatabase::new().await;
+    test.stream("demo").await;
+    let pool = raw(&test).await;
+    let mut writing = pool.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    sqlx::query("UPDATE streams SET created_at = $1")
+        .bind(Timestamp::default().as_micros())
+        .execute(&mut *writing)
+        .await
+        .unwrap();
+    let found = streams::by_name(&test.db, &"demo".parse().unwrap()).await;
+    assert_eq!(found.unwrap().unwrap().created_at, NOW);
+    test.db.ping().await.unwrap();
+    writing.rollback().await.unwrap();
+}
+
+/// Long enough for a call that does not wait to fail.
+const AT_ONCE: Duration = Duration::from_millis(300);
+
+#[tokio::test]
+async fn opening_waits_for_whoever_has_the_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", directory.path().join("nova.db").display());
+    let options: SqliteConnectOptions = url.parse().unwrap();
+    let pool = SqlitePool::connect_with(options.create_if_missing(true))
+        .await
+        .unwrap();
+    let holding = pool.begin_with("BEGIN EXCLUSIVE").await.unwrap();
+    let mut opening = Box::pin(Database::open(&url, IfMissing::Create));
+    let waits = tokio::time::timeout(AT_ONCE, &mut opening).await;
+    assert!(waits.is_err(), "{:?}", waits.unwrap().err());
+    holding.rollback().await.unwrap();
+    opening.await.unwrap();
+}
+
+#[tokio::test]
+async fn migrations_that_meet_take_turns() {
+    let test = TestDatabase::empty().await;
+    let other = test.another_handle().await;
+    let pool = raw(&test).await;
+    pool.acquire()
+        .await
+        .unwrap()
+        .ensure_migrations_table("_sqlx_migrations")
+        .await
+        .unwrap();
+    // A third writes something, so that what the two have read before is out of date.
+    let mut writing = pool.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    sqlx::query("CREATE TABLE unrelated (id BIGINT)")
+        .execute(&mut *writing)
+        .await
+        .unwrap();
+    let mut both = Box::pin(async { tokio::join!(test.db.migrate(), other.migrate()) });
+    let wait = tokio::time::timeout(AT_ONCE, &mut both).await;
+    assert!(wait.is_err(), "{:?}", wait.unwrap());
+    writing.commit().await.unwrap();
+    let (one, two) = both.await;
+    one.unwrap();
+    two.unwrap();
+    assert_eq!(test.db.check().await.unwrap(), []);
+}

@@ -1,0 +1,108 @@
+//! Live sessions.
+
+use media::{Micros, SessionId};
+use storage::RowError;
+use storage::rows::{sessions, streams};
+
+use crate::fixtures::{NOW, TestDatabase};
+
+#[tokio::test]
+async fn r04_a_publisher_that_returns_continues_its_session() {
+    let test = TestDatabase::new().await;
+    let stream = test.stream("demo").await;
+    let opened = sessions::open_session(&test.db, stream, NOW).await.unwrap();
+    assert!(!opened.resumed);
+    let session = opened.session.id;
+
+    let left = NOW + Micros::from_secs(5);
+    sessions::publisher_left(&test.db, session, left)
+        .await
+        .unwrap();
+    // The earlier time stays.
+    let later = left + Micros::from_secs(1);
+    sessions::publisher_left(&test.db, session, later)
+        .await
+        .unwrap();
+    let unfinished = sessions::unfinished_sessions(&test.db).await.unwrap();
+    assert_eq!(unfinished[0].publisher_left_at, Some(left));
+
+    let again = sessions::open_session(&test.db, stream, later)
+        .await
+        .unwrap();
+    assert!(again.resumed);
+    assert_eq!(again.session, opened.session);
+}
+
+#[tokio::test]
+async fn a_stream_has_one_open_session() {
+    let test = TestDatabase::new().await;
+    let other = test.another_handle().await;
+    let stream = test.stream("demo").await;
+    let (here, there) = tokio::join!(
+        sessions::open_session(&test.db, stream, NOW),
+        sessions::open_session(&other, stream, NOW),
+    );
+    let (here, there) = (here.unwrap(), there.unwrap());
+    assert_eq!(here.session.id, there.session.id);
+    assert_ne!(here.resumed, there.resumed);
+
+    // Not by our own manners alone: the schema refuses a second one.
+    let raw = sqlx::sqlite::SqlitePool::connect(&test.url).await.unwrap();
+    let second =
+        sqlx::query("INSERT INTO live_sessions (id, stream_id, started_at) VALUES ($1, $2, 1)")
+            .bind(SessionId::new().to_string())
+            .bind(stream.to_string())
+            .execute(&raw)
+            .await
+            .unwrap_err();
+    assert!(second.as_database_error().unwrap().is_unique_violation());
+}
+
+#[tokio::test]
+async fn an_ended_session_stays_ended() {
+    let test = TestDatabase::new().await;
+    let stream = test.stream("demo").await;
+    let first = sessions::open_session(&test.db, stream, NOW).await.unwrap();
+    let session = first.session.id;
+    sessions::publisher_left(&test.db, session, NOW)
+        .await
+        .unwrap();
+    sessions::publisher_returned(&test.db, session)
+        .await
+        .unwrap();
+    sessions::end_session(&test.db, session, NOW).await.unwrap();
+    assert_eq!(sessions::unfinished_sessions(&test.db).await.unwrap(), []);
+
+    for refused in [
+        sessions::end_session(&test.db, session, NOW).await,
+        sessions::publisher_left(&test.db, session, NOW).await,
+        sessions::publisher_returned(&test.db, session).await,
+    ] {
+        let error = refused.unwrap_err();
+        assert!(matches!(error, RowError::SessionNotOpen(id) if id == session));
+    }
+    let second = sessions::open_session(&test.db, stream, NOW).await.unwrap();
+    assert!(!second.resumed);
+    assert_ne!(second.session.id, session);
+}
+
+#[tokio::test]
+async fn live_streams_are_those_with_an_open_session_newest_first() {
+    let test = TestDatabase::new().await;
+    for (name, seconds) in [("old", 1), ("new", 3), ("middle", 2), ("over", 4)] {
+        let stream = test.stream(name).await;
+        let at = NOW + Micros::from_secs(seconds);
+        let opened = sessions::open_session(&test.db, stream, at).await.unwrap();
+        if name == "over" {
+            sessions::end_session(&test.db, opened.session.id, at)
+                .await
+                .unwrap();
+        }
+    }
+    test.stream("never").await;
+    let live = streams::live_streams(&test.db, 10).await.unwrap();
+    let names: Vec<_> = live.iter().map(|s| s.name.as_str()).collect();
+    assert_eq!(names, ["new", "middle", "old"]);
+    assert_eq!(live[0].started_at, NOW + Micros::from_secs(3));
+    assert_eq!(streams::live_streams(&test.db, 1).await.unwrap(), live[..1]);
+}

@@ -1,0 +1,305 @@
+//! Epochs, renditions and segments: stored, restored and expired.
+
+use bytes::Bytes;
+use media::{
+    AacConfig, AvcConfig, Codec, EpochNumber, Micros, Rendition, RenditionName, Segment,
+    SegmentNumber, SessionId, StreamId, Timestamp,
+};
+use storage::RowError;
+use storage::rows::segments::{
+    EpochRow, SegmentRow, StoredWindow, insert_epoch, insert_rendition, insert_segment,
+    latest_segments,
+};
+use storage::rows::{expiry, numbering, sessions};
+
+use crate::fixtures::{NOW, TestDatabase};
+
+/// 1280x720 High 3.1 from x264.
+const AVCC_720P: &[u8] = &[
+    0x01, 0x64, 0x00, 0x1f, 0xff, 0xe1, 0x00, 0x1a, 0x67, 0x64, 0x00, 0x1f, 0xac, 0xd9, 0x40, 0x50,
+    0x05, 0xbb, 0x01, 0x10, 0x00, 0x00, 0x03, 0x00, 0x10, 0x00, 0x00, 0x03, 0x03, 0xc0, 0xf1, 0x83,
+    0x19, 0x60, 0x01, 0x00, 0x06, 0x68, 0xeb, 0xe3, 0xcb, 0x22, 0xc0, 0xfd, 0xf8, 0xf8, 0x00,
+];
+
+/// AAC-LC, 44.1 kHz, stereo.
+const ASC: &[u8] = &[0x12, 0x10];
+
+fn video() -> Rendition {
+    let avc = AvcConfig::parse(Bytes::from_static(AVCC_720P)).unwrap();
+    Rendition::new(
+        RenditionName::SOURCE,
+        Codec::Avc(avc),
+        3_000_000,
+        Micros::new(33_333),
+    )
+}
+
+fn audio() -> Rendition {
+    let aac = AacConfig::parse(Bytes::from_static(ASC)).unwrap();
+    Rendition::new(
+        RenditionName::AUDIO,
+        Codec::Aac(aac),
+        128_000,
+        Micros::new(23_220),
+    )
+}
+
+fn start_of(number: u64) -> Timestamp {
+    NOW + Micros::from_secs(2 * number as i64)
+}
+
+fn row(epoch: u32, rendition: RenditionName, number: u64, size: u64) -> SegmentRow {
+    SegmentRow {
+        epoch: EpochNumber(epoch),
+        rendition,
+        segment: Segment {
+            number: SegmentNumber(number),
+            start: start_of(number),
+            duration: Micros::from_secs(2),
+            size,
+        },
+    }
+}
+
+struct Live {
+    test: TestDatabase,
+    stream: StreamId,
+    session: SessionId,
+}
+
+impl Live {
+    async fn new() -> Self {
+        let test = TestDatabase::new().await;
+        let stream = test.stream("demo").await;
+        let opened = sessions::open_session(&test.db, stream, NOW).await.unwrap();
+        let session = opened.session.id;
+        Self {
+            test,
+            stream,
+            session,
+        }
+    }
+
+    /// An epoch of video and audio with these segments in both.
+    async fn epoch(&self, number: u32, segments: std::ops::Range<u64>) -> EpochRow {
+        let epoch = EpochRow {
+            number: EpochNumber(number),
+            session: self.session,
+            first_segment: SegmentNumber(segments.start),
+            started_at: start_of(segments.start),
+            target_duration: 2,
+        };
+        let (db, stream) = (&self.test.db, self.stream);
+        insert_epoch(db, stream, &epoch).await.unwrap();
+        for rendition in [video(), audio()] {
+            insert_rendition(db, stream, epoch.number, &rendition)
+                .await
+                .unwrap();
+        }
+        for n in segments {
+            for name in [RenditionName::SOURCE, RenditionName::AUDIO] {
+                insert_segment(db, stream, &row(number, name, n, 1_000))
+                    .await
+                    .unwrap();
+            }
+        }
+        epoch
+    }
+
+    async fn latest(&self, limit: u32) -> StoredWindow {
+        latest_segments(
+            &self.test.another_handle().await,
+            self.stream,
+            self.session,
+            limit,
+        )
+        .await
+        .unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_window_is_restored_as_it_was() {
+    let live = Live::new().await;
+    let epoch = live.epoch(0, 0..10).await;
+    let window = live.latest(3).await;
+    assert_eq!(window.epochs.len(), 1);
+    assert_eq!(window.epochs[0].epoch, epoch);
+    // By name: audio before source.
+    assert_eq!(window.epochs[0].renditions, [audio(), video()]);
+    let expected: Vec<_> = (7..10)
+        .flat_map(|n| {
+            [RenditionName::AUDIO, RenditionName::SOURCE].map(|name| row(0, name, n, 1_000))
+        })
+        .collect();
+    assert_eq!(window.segments, expected);
+}
+
+#[tokio::test]
+async fn a_window_over_a_discontinuity_has_both_epochs() {
+    let live = Live::new().await;
+    live.epoch(0, 0..3).await;
+    live.epoch(1, 3..6).await;
+    live.epoch(2, 6..8).await;
+    let epochs = |window: StoredWindow| -> Vec<u32> {
+        window.epochs.iter().map(|e| e.epoch.number.0).collect()
+    };
+    assert_eq!(epochs(live.latest(2).await), [2]);
+    assert_eq!(epochs(live.latest(3).await), [1, 2]);
+    let all = live.latest(100).await;
+    assert_eq!(all.segments.len(), 16);
+    assert_eq!(epochs(all), [0, 1, 2]);
+}
+
+#[tokio::test]
+async fn a_window_belongs_to_its_session() {
+    let live = Live::new().await;
+    live.epoch(0, 0..3).await;
+    sessions::end_session(&live.test.db, live.session, NOW)
+        .await
+        .unwrap();
+    let next = sessions::open_session(&live.test.db, live.stream, NOW)
+        .await
+        .unwrap();
+    let next = Live {
+        session: next.session.id,
+        ..live
+    };
+    assert_eq!(next.latest(10).await, StoredWindow::default());
+    next.epoch(1, 3..5).await;
+    let window = next.latest(10).await;
+    assert_eq!(window.segments.len(), 4);
+    assert_eq!(window.epochs.len(), 1);
+}
+
+#[tokio::test]
+async fn gaps_are_kept() {
+    let live = Live::new().await;
+    live.epoch(0, 0..1).await;
+    let gap = row(0, RenditionName::SOURCE, 1, 0);
+    insert_segment(&live.test.db, live.stream, &gap)
+        .await
+        .unwrap();
+    let window = live.latest(1).await;
+    assert_eq!(window.segments, [gap]);
+    assert!(window.segments[0].segment.is_gap());
+}
+
+#[tokio::test]
+async fn nothing_is_stored_twice() {
+    let live = Live::new().await;
+    let epoch = live.epoch(3, 5..6).await;
+    let (db, stream) = (&live.test.db, live.stream);
+    let error = insert_epoch(db, stream, &epoch).await.unwrap_err();
+    assert!(matches!(
+        error,
+        RowError::NumberTaken {
+            what: "epoch",
+            number: 3
+        }
+    ));
+    let again = row(3, RenditionName::AUDIO, 5, 7);
+    let error = insert_segment(db, stream, &again).await.unwrap_err();
+    assert!(matches!(
+        error,
+        RowError::NumberTaken {
+            what: "segment",
+            number: 5
+        }
+    ));
+    // An inserted epoch's number is taken without a reservation too.
+    assert_eq!(
+        numbering::reserve_epoch(db, stream).await.unwrap(),
+        EpochNumber(4)
+    );
+}
+
+#[tokio::test]
+async fn a_rendition_can_be_measured_again() {
+    let live = Live::new().await;
+    live.epoch(0, 0..1).await;
+    let mut better = video();
+    better.bit_rate = 4_000_000;
+    let (db, stream) = (&live.test.db, live.stream);
+    insert_rendition(db, stream, EpochNumber(0), &better)
+        .await
+        .unwrap();
+    assert_eq!(live.latest(1).await.epochs[0].renditions, [audio(), better]);
+}
+
+#[tokio::test]
+async fn a_segment_needs_its_rendition() {
+    let live = Live::new().await;
+    let orphan = row(0, RenditionName::SOURCE, 0, 1);
+    let error = insert_segment(&live.test.db, live.stream, &orphan)
+        .await
+        .unwrap_err();
+    assert_eq!(error.to_string(), "no such session, epoch or rendition");
+}
+
+#[tokio::test]
+async fn media_time_does_not_go_back_over_an_expiry() {
+    let live = Live::new().await;
+    live.epoch(0, 0..3).await;
+    let (db, stream) = (&live.test.db, live.stream);
+    let all = expiry::expired_segments(db, stream, start_of(100), 100)
+        .await
+        .unwrap();
+    expiry::delete_segments(db, stream, &all).await.unwrap();
+    let next = numbering::next_numbers(db, stream).await.unwrap();
+    assert_eq!(next.not_before, start_of(3));
+}
+
+#[tokio::test]
+async fn the_oldest_expire_first_and_take_their_epochs_with_them() {
+    let live = Live::new().await;
+    live.epoch(0, 0..2).await;
+    live.epoch(1, 2..4).await;
+    live.epoch(2, 4..6).await;
+    let (db, stream) = (&live.test.db, live.stream);
+    let numbers =
+        |rows: &[SegmentRow]| -> Vec<u64> { rows.iter().map(|r| r.segment.number.0).collect() };
+    // Segment 2 ends where segment 3 starts.
+    let before = start_of(3);
+    let some = expiry::expired_segments(db, stream, before, 3)
+        .await
+        .unwrap();
+    assert_eq!(numbers(&some), [0, 0, 1]);
+    let all = expiry::expired_segments(db, stream, before, 100)
+        .await
+        .unwrap();
+    assert_eq!(numbers(&all), [0, 0, 1, 1, 2, 2]);
+    // Listing deletes nothing: whoever dies here lists them again.
+    let again = expiry::expired_segments(db, stream, before, 100)
+        .await
+        .unwrap();
+    assert_eq!(again, all);
+    assert_eq!(
+        expiry::expired_epochs(db, stream, before).await.unwrap(),
+        []
+    );
+
+    expiry::delete_segments(db, stream, &all).await.unwrap();
+    let left = expiry::expired_segments(db, stream, before, 100)
+        .await
+        .unwrap();
+    assert_eq!(left, []);
+    let epochs = expiry::expired_epochs(db, stream, before).await.unwrap();
+    assert_eq!(epochs, [EpochNumber(0)]);
+    expiry::delete_epoch(db, stream, EpochNumber(0))
+        .await
+        .unwrap();
+    assert_eq!(
+        expiry::expired_epochs(db, stream, before).await.unwrap(),
+        []
+    );
+    assert_eq!(
+        numbers(&live.latest(100).await.segments),
+        [3, 3, 4, 4, 5, 5]
+    );
+    // An epoch that still has segments stays.
+    expiry::delete_epoch(db, stream, EpochNumber(1))
+        .await
+        .unwrap_err();
+    assert_eq!(live.test.db.check().await.unwrap(), []);
+}

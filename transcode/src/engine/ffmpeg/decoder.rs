@@ -1,0 +1,100 @@
+//! H.264 in, pictures out.
+
+use ffmpeg_next as ffmpeg;
+use ffmpeg_next::codec::threading;
+use ffmpeg_next::{ffi, frame, packet};
+use media::{AvcConfig, Micros};
+
+use super::step;
+use crate::engine::EngineError;
+
+/// libavcodec's H.264 decoder. Times are microseconds.
+pub(super) struct Decoder(ffmpeg::decoder::Video);
+
+/// Most threads of the decoder.
+const MAX_THREADS: usize = 4;
+
+impl Decoder {
+    pub(super) fn open(source: &AvcConfig) -> Result<Self, EngineError> {
+        let codec = ffmpeg::decoder::find(ffmpeg::codec::Id::H264)
+            .ok_or(ffmpeg::Error::DecoderNotFound)
+            .map_err(step("H.264 decoder"))?;
+        let mut context = ffmpeg::codec::Context::new_with_codec(codec);
+        set_extradata(&mut context, &source.record).map_err(step("H.264 decoder"))?;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        // Threads by frames would hold back as many frames as there are threads.
+        context.set_threading(threading::Config {
+            kind: threading::Type::Slice,
+            count: cores.min(MAX_THREADS),
+            ..Default::default()
+        });
+        let mut decoder = context.decoder();
+        decoder.set_packet_time_base((1, 1_000_000));
+        let decoder = decoder
+            .open_as(codec)
+            .and_then(ffmpeg::decoder::Opened::video)
+            .map_err(step("H.264 decoder"))?;
+        Ok(Self(decoder))
+    }
+
+    /// Feeds one access unit, decoded and shown at `(dts, pts)`.
+    pub(super) fn send(
+        &mut self,
+        data: &[u8],
+        (dts, pts): (Micros, Micros),
+        key: bool,
+    ) -> Result<(), ffmpeg::Error> {
+        if data.is_empty() {
+            // An empty packet would be the end of the stream.
+            return Err(ffmpeg::Error::InvalidData);
+        }
+        let mut packet = ffmpeg::Packet::copy(data);
+        packet.set_dts(Some(dts.as_micros()));
+        packet.set_pts(Some(pts.as_micros()));
+        if key {
+            packet.set_flags(packet::Flags::KEY);
+        }
+        self.0.send_packet(&packet)
+    }
+
+    /// No more access units.
+    pub(super) fn finish(&mut self) {
+        // It fails only if it was said before.
+        let _ = self.0.send_eof();
+    }
+
+    /// The next picture in the order they are shown, if one is ready.
+    pub(super) fn receive(&mut self) -> Option<Result<frame::Video, ffmpeg::Error>> {
+        let mut picture = frame::Video::empty();
+        match self.0.receive_frame(&mut picture) {
+            Ok(()) => Some(Ok(picture)),
+            Err(ffmpeg::Error::Other {
+                errno: ffmpeg::error::EAGAIN,
+            })
+            | Err(ffmpeg::Error::Eof) => None,
+            Err(error) => Some(Err(error)),
+        }
+    }
+}
+
+/// Gives the decoder its configuration record, which also tells it that NAL units
+/// have length prefixes.
+fn set_extradata(context: &mut ffmpeg::codec::Context, record: &[u8]) -> Result<(), ffmpeg::Error> {
+    let size = i32::try_from(record.len()).map_err(|_| ffmpeg::Error::InvalidData)?;
+    let padded = record.len() + ffi::AV_INPUT_BUFFER_PADDING_SIZE as usize;
+    // SAFETY: the buffer comes from av_mallocz with the padding that avcodec.h asks of
+    // `extradata`, is filled within its size, and passes to the context, which frees it.
+    unsafe {
+        let buffer = ffi::av_mallocz(padded).cast::<u8>();
+        if buffer.is_null() {
+            return Err(ffmpeg::Error::Other {
+                errno: ffmpeg::error::ENOMEM,
+            });
+        }
+        buffer.copy_from_nonoverlapping(record.as_ptr(), record.len());
+        let context = context.as_mut_ptr();
+        (*context).extradata = buffer;
+        (*context).extradata_size = size;
+    }
+    Ok(())
+}

@@ -1,0 +1,181 @@
+//! Pictures in, H.264 out.
+
+use bytes::Bytes;
+use ffmpeg_next as ffmpeg;
+use ffmpeg_next::{codec, format, frame, picture};
+use media::Micros;
+
+use super::signal::Signal;
+use super::step;
+use crate::engine::EngineError;
+use crate::{FrameRate, annex_b};
+
+/// libavcodec's name of the encoder.
+pub(crate) const NAME: &str = "libx264";
+
+/// `X264_KEYINT_MAX_INFINITE`: key frames only where they are asked for.
+const NEVER: u32 = 1 << 30;
+
+/// What is encoded and how.
+pub(crate) struct VideoSettings {
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    /// The usual rate; frames may come at any time.
+    pub(crate) rate: FrameRate,
+    /// Bits per second.
+    pub(crate) bit_rate: u32,
+    /// The decoder's buffer.
+    pub(crate) buffer_bits: u32,
+    pub(crate) key_frames: KeyFrames,
+    pub(crate) signal: Signal,
+    pub(crate) threads: usize,
+}
+
+/// Where the key frames are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum KeyFrames {
+    /// The first frame, and where they are asked for.
+    OnDemand,
+    /// Every so many frames.
+    Every(u32),
+}
+
+/// x264 without delay: a picture goes in, its access unit comes out.
+pub(crate) struct VideoEncoder {
+    encoder: ffmpeg::encoder::Video,
+    decoder_configuration: Bytes,
+}
+
+/// An access unit. Times as they were given with the picture.
+pub(crate) struct Encoded {
+    pub(crate) dts: Micros,
+    pub(crate) pts: Micros,
+    pub(crate) key: bool,
+    /// With four-byte length prefixes.
+    pub(crate) data: Bytes,
+}
+
+impl VideoEncoder {
+    pub(crate) fn open(settings: &VideoSettings) -> Result<Self, EngineError> {
+        let what = || format!("{NAME} {}x{}", settings.width, settings.height);
+        let found = ffmpeg::encoder::find_by_name(NAME)
+            .ok_or(ffmpeg::Error::EncoderNotFound)
+            .map_err(step(what()))?;
+        let mut context = codec::Context::new_with_codec(found);
+        context.set_flags(codec::Flags::GLOBAL_HEADER);
+        context.set_threading(codec::threading::Config {
+            kind: codec::threading::Type::Slice,
+            count: settings.threads,
+            ..Default::default()
+        });
+        let mut encoder = context.encoder().video().map_err(step(what()))?;
+        encoder.set_width(settings.width);
+        encoder.set_height(settings.height);
+        encoder.set_format(format::Pixel::YUV420P);
+        encoder.set_time_base((1, 1_000_000));
+        encoder.set_frame_rate(Some(rational(settings.rate)));
+        encoder.set_bit_rate(settings.bit_rate as usize);
+        encoder.set_max_bit_rate(settings.bit_rate as usize);
+        encoder.set_max_b_frames(0);
+        encoder.set_gop(match settings.key_frames {
+            KeyFrames::OnDemand => NEVER,
+            KeyFrames::Every(frames) => frames.clamp(1, NEVER),
+        });
+        settings.signal.apply(&mut encoder);
+        let mut options = ffmpeg::Dictionary::new();
+        options.set("preset", "superfast");
+        options.set("tune", "zerolatency");
+        options.set("bufsize", &settings.buffer_bits.to_string());
+        // A picture asked to be a key frame is an IDR picture.
+        options.set("forced-idr", "1");
+        // Scene cuts would put key frames where the other renditions have none.
+        options.set("sc_threshold", "0");
+        let encoder = encoder.open_with(options).map_err(step(what()))?;
+        let decoder_configuration = annex_b::decoder_configuration(extradata(&encoder))
+            .ok_or_else(|| EngineError::Step {
+                what: what(),
+                why: "gave no parameter sets".into(),
+            })?;
+        Ok(Self {
+            encoder,
+            decoder_configuration,
+        })
+    }
+
+    /// The `AVCDecoderConfigurationRecord`.
+    pub(crate) fn decoder_configuration(&self) -> &Bytes {
+        &self.decoder_configuration
+    }
+
+    pub(crate) fn width(&self) -> u32 {
+        self.encoder.width()
+    }
+
+    pub(crate) fn height(&self) -> u32 {
+        self.encoder.height()
+    }
+
+    /// Encodes a picture that is shown at `pts`, which must grow.
+    pub(crate) fn send(
+        &mut self,
+        picture: &mut frame::Video,
+        pts: Micros,
+        key: bool,
+    ) -> Result<(), EngineError> {
+        picture.set_pts(Some(pts.as_micros()));
+        picture.set_kind(if key {
+            picture::Type::I
+        } else {
+            picture::Type::None
+        });
+        self.encoder.send_frame(picture).map_err(step(NAME))
+    }
+
+    /// No more pictures.
+    pub(crate) fn finish(&mut self) -> Result<(), EngineError> {
+        self.encoder.send_eof().map_err(step(NAME))
+    }
+
+    /// The next access unit, if one is ready.
+    pub(crate) fn receive(&mut self) -> Result<Option<Encoded>, EngineError> {
+        let mut packet = ffmpeg::Packet::empty();
+        match self.encoder.receive_packet(&mut packet) {
+            Ok(()) => {}
+            Err(ffmpeg::Error::Other {
+                errno: ffmpeg::error::EAGAIN,
+            })
+            | Err(ffmpeg::Error::Eof) => return Ok(None),
+            Err(error) => return Err(step(NAME)(error)),
+        }
+        let (Some(dts), Some(pts), Some(data)) = (packet.dts(), packet.pts(), packet.data()) else {
+            return Err(step(NAME)(ffmpeg::Error::InvalidData));
+        };
+        Ok(Some(Encoded {
+            dts: Micros::new(dts),
+            pts: Micros::new(pts),
+            key: packet.is_key(),
+            data: annex_b::to_length_prefixed(data),
+        }))
+    }
+}
+
+fn rational(rate: FrameRate) -> (i32, i32) {
+    // FrameRate has neither part above 1_000_000.
+    let part = |number| i32::try_from(number).unwrap_or(i32::MAX);
+    (part(rate.numerator), part(rate.denominator))
+}
+
+/// What an opened encoder tells decoders beforehand.
+pub(super) fn extradata(context: &codec::Context) -> &[u8] {
+    // SAFETY: an open context's `extradata` is null or holds `extradata_size` bytes, and
+    // neither changes while the context is borrowed.
+    unsafe {
+        let context = &*context.as_ptr();
+        match usize::try_from(context.extradata_size) {
+            Ok(size) if !context.extradata.is_null() => {
+                std::slice::from_raw_parts(context.extradata, size)
+            }
+            _ => &[],
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! The server's side of a worker process: see [`Worker`].
+
+mod error;
+mod input;
+mod output;
+mod stderr;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use media::StreamName;
+use tokio::process::Command;
+
+pub use error::WorkerError;
+pub use input::{Offered, WorkerInput};
+pub use output::{Output, WorkerOutput};
+
+use crate::Job;
+use crate::wire::Request;
+
+/// A worker that was sent frames and says nothing for this long hangs.
+pub const STALL_LIMIT: Duration = Duration::from_secs(8);
+
+/// Environment that a worker keeps. It decodes what strangers send, and needs none of
+/// the server's secrets.
+const ENVIRONMENT: [&str; 4] = ["PATH", "LD_LIBRARY_PATH", "RUST_BACKTRACE", "TZ"];
+
+/// How a worker process is started.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct WorkerCommand {
+    /// A program that calls [`crate::worker::main`].
+    pub program: PathBuf,
+    /// What it needs to be told to do so.
+    pub args: Vec<OsString>,
+    /// A worker that was sent frames and says nothing for this long is killed.
+    pub stall_limit: Duration,
+}
+
+impl WorkerCommand {
+    /// This program itself, with the argument `worker`.
+    pub fn this_program() -> Result<Self, WorkerError> {
+        if crate::engines().is_empty() {
+            return Err(WorkerError::NoEngine);
+        }
+        let program = std::env::current_exe().map_err(|source| WorkerError::Start {
+            program: "this program".into(),
+            source,
+        })?;
+        Ok(Self {
+            program,
+            args: vec!["worker".into()],
+            stall_limit: STALL_LIMIT,
+        })
+    }
+}
+
+/// A process that encodes one epoch's rungs.
+///
+/// Its two halves are used side by side: a worker whose output is not read stops
+/// reading its input. Dropping the output kills it.
+#[derive(Debug)]
+pub struct Worker;
+
+impl Worker {
+    /// Starts a process on `job`. Returns before the worker has said anything; whatever
+    /// is wrong with it, [`WorkerOutput::next`] tells. Needs a tokio runtime.
+    pub fn start(
+        command: &WorkerCommand,
+        stream: &StreamName,
+        job: &Job,
+    ) -> Result<(WorkerInput, WorkerOutput), WorkerError> {
+        let request = Request::Job(job.clone()).encode()?;
+        let start_error = |source| WorkerError::Start {
+            program: command.program.clone(),
+            source,
+        };
+        let mut process = Command::new(&command.program);
+        process
+            .args(&command.args)
+            .env_clear()
+            .envs(
+                ENVIRONMENT
+                    .iter()
+                    .filter_map(|name| std::env::var_os(name).map(|value| (*name, value))),
+            )
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            // A Ctrl-C in the server's terminal is the server's to handle.
+            .process_group(0)
+            .kill_on_drop(true);
+        let mut child = process.spawn().map_err(start_error)?;
+        let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (Some(stdin), Some(stdout), Some(stderr)) = pipes else {
+            return Err(start_error(std::io::Error::other("no pipes to it")));
+        };
+        let pid = child.id();
+        tracing::info!(
+            %stream,
+            pid,
+            rungs = job.rungs.len(),
+            "transcode worker started"
+        );
+        metrics::counter!("nova_transcode_workers_started_total").increment(1);
+        let sent = Arc::new(input::Sent::default());
+        let input = WorkerInput::start(stdin, request, Arc::clone(&sent));
+        let stderr = stderr::Stderr::read(stderr, stream.clone());
+        let output = WorkerOutput::new(child, stdout, stderr, sent, command.stall_limit, job);
+        Ok((input, output))
+    }
+}

@@ -1,0 +1,298 @@
+//! Frames from a worker.
+
+use std::process::ExitStatus;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use media::{AvcConfig, Codec, Frame, Micros, Rendition, RenditionName};
+use tokio::io::AsyncReadExt;
+use tokio::process::{Child, ChildStdout};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout};
+
+use super::error::{LastWords, WorkerError};
+use super::input::Sent;
+use super::stderr::Stderr;
+use crate::wire::{self, Progress, Reply, WireError};
+use crate::{Job, Rung};
+
+/// A worker that has said its last word is given this long to end.
+const EXIT_LIMIT: Duration = Duration::from_secs(2);
+
+/// Bytes asked of the pipe at once.
+const READ_SIZE: usize = 64 << 10;
+
+/// What a worker makes.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Output {
+    /// A rung as it is encoded, before its first frame. Always the same for one job.
+    Track(Rendition),
+    /// A rung's next frame. Its first frame starts a segment.
+    Frame {
+        /// The rung.
+        rung: RenditionName,
+        /// `dts` equals `pts`: there are no B-frames.
+        frame: Frame,
+    },
+}
+
+/// The way from a worker. Dropped, it kills the worker.
+#[derive(Debug)]
+pub struct WorkerOutput {
+    child: Child,
+    stdout: ChildStdout,
+    stderr: Stderr,
+    buffer: BytesMut,
+    rungs: Vec<(Rung, Announced)>,
+    frame_duration: Micros,
+    greeted: bool,
+    last_reply: Option<LastReply>,
+    progress: Progress,
+    watchdog: Watchdog,
+    sent: Arc<Sent>,
+}
+
+/// Whether a rung's track has come.
+type Announced = bool;
+
+/// What a worker says before it ends.
+#[derive(Debug)]
+enum LastReply {
+    End,
+    Failed(String),
+}
+
+impl WorkerOutput {
+    pub(super) fn new(
+        child: Child,
+        stdout: ChildStdout,
+        stderr: Stderr,
+        sent: Arc<Sent>,
+        stall_limit: Duration,
+        job: &Job,
+    ) -> Self {
+        Self {
+            child,
+            stdout,
+            stderr,
+            buffer: BytesMut::new(),
+            rungs: job.rungs.iter().map(|rung| (rung.clone(), false)).collect(),
+            frame_duration: job.frame_duration,
+            greeted: false,
+            last_reply: None,
+            progress: Progress::default(),
+            watchdog: Watchdog::new(stall_limit),
+            sent,
+        }
+    }
+
+    /// The process, while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    /// The next output; `None` after [`super::WorkerInput::finish`] when all has come.
+    /// After an error the process is gone. May be cancelled without losing anything.
+    pub async fn next(&mut self) -> Result<Option<Output>, WorkerError> {
+        let outcome = self.read().await;
+        if let Err(error) = &outcome {
+            metrics::counter!("nova_transcode_worker_failures_total", "reason" => error.kind())
+                .increment(1);
+        }
+        outcome
+    }
+
+    async fn read(&mut self) -> Result<Option<Output>, WorkerError> {
+        loop {
+            match self.next_reply() {
+                Ok(Some(reply)) => {
+                    self.watchdog.heard();
+                    match self.judge(reply) {
+                        Ok(Some(output)) => return Ok(Some(output)),
+                        Ok(None) => continue,
+                        Err(error) => return Err(self.nonsense(error).await),
+                    }
+                }
+                Ok(None) => {}
+                Err(error) => return Err(self.nonsense(error).await),
+            }
+            self.buffer.reserve(READ_SIZE);
+            tokio::select! {
+                // What has come is read first: a caller that was away for long must
+                // not take that for the worker's silence.
+                biased;
+                read = self.stdout.read_buf(&mut self.buffer) => {
+                    if read? == 0 {
+                        return self.ended().await;
+                    }
+                }
+                () = self.watchdog.tick() => {
+                    let waiting = self.sent.frames().saturating_sub(self.progress.frames);
+                    if self.watchdog.has_stalled(waiting) {
+                        return Err(self.stalled(waiting).await);
+                    }
+                }
+            }
+        }
+    }
+
+    fn next_reply(&mut self) -> Result<Option<Reply>, WireError> {
+        match wire::split(&mut self.buffer)? {
+            Some((kind, body)) => Reply::decode(kind, body).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Takes a reply in, if it has its place here.
+    fn judge(&mut self, reply: Reply) -> Result<Option<Output>, WireError> {
+        if self.last_reply.is_some() {
+            return Err(WireError::Order("further"));
+        }
+        match reply {
+            Reply::Hello { version } if !self.greeted => {
+                wire::check_version(version)?;
+                self.greeted = true;
+                Ok(None)
+            }
+            Reply::Failed { reason } => {
+                self.last_reply = Some(LastReply::Failed(reason));
+                Ok(None)
+            }
+            Reply::Hello { .. } => Err(WireError::Order("hello")),
+            _ if !self.greeted => Err(WireError::Order("first")),
+            Reply::Track { rung, avcc } => self.track(rung, avcc).map(Some),
+            Reply::Frame { rung, frame } => match self.rungs.get(usize::from(rung)) {
+                None => Err(WireError::Rung(rung)),
+                Some((_, false)) => Err(WireError::Order("frame")),
+                Some((Rung { name, .. }, true)) => Ok(Some(Output::Frame {
+                    rung: name.clone(),
+                    frame,
+                })),
+            },
+            Reply::Progress(progress) => {
+                let errors = progress.decode_errors;
+                let news = errors.saturating_sub(self.progress.decode_errors);
+                metrics::counter!("nova_transcode_decode_errors_total").increment(news);
+                self.progress = progress;
+                Ok(None)
+            }
+            Reply::End => {
+                self.last_reply = Some(LastReply::End);
+                Ok(None)
+            }
+        }
+    }
+
+    fn track(&mut self, index: u8, avcc: bytes::Bytes) -> Result<Output, WireError> {
+        let frame_duration = self.frame_duration;
+        let (rung, announced) = self
+            .rungs
+            .get_mut(usize::from(index))
+            .ok_or(WireError::Rung(index))?;
+        let avc = AvcConfig::parse(avcc)?;
+        if std::mem::replace(announced, true) {
+            return Err(WireError::Order("track"));
+        }
+        if (avc.width, avc.height) != (rung.width, rung.height) || avc.nal_length_size != 4 {
+            return Err(WireError::Body("track"));
+        }
+        Ok(Output::Track(Rendition::new(
+            rung.name.clone(),
+            Codec::Avc(avc),
+            rung.peak_bit_rate(),
+            frame_duration,
+        )))
+    }
+
+    /// The worker closed its output.
+    async fn ended(&mut self) -> Result<Option<Output>, WorkerError> {
+        let status = self.wait_or_kill().await?;
+        match self.last_reply.take() {
+            Some(LastReply::Failed(reason)) => Err(WorkerError::GaveUp { reason }),
+            Some(LastReply::End) if status.success() => {
+                self.last_reply = Some(LastReply::End);
+                Ok(None)
+            }
+            Some(LastReply::End) | None => Err(WorkerError::Ended {
+                status,
+                last_words: self.stderr.last_words().await,
+            }),
+        }
+    }
+
+    async fn nonsense(&mut self, source: WireError) -> WorkerError {
+        WorkerError::Nonsense {
+            source,
+            last_words: self.kill().await,
+        }
+    }
+
+    async fn stalled(&mut self, waiting: u64) -> WorkerError {
+        WorkerError::Stalled {
+            limit: self.watchdog.limit,
+            waiting,
+            last_words: self.kill().await,
+        }
+    }
+
+    async fn wait_or_kill(&mut self) -> Result<ExitStatus, WorkerError> {
+        if let Ok(status) = timeout(EXIT_LIMIT, self.child.wait()).await {
+            return Ok(status?);
+        }
+        self.child.start_kill()?;
+        Ok(self.child.wait().await?)
+    }
+
+    async fn kill(&mut self) -> LastWords {
+        if let Err(error) = self.child.kill().await {
+            // It cannot be killed because it has ended already.
+            tracing::debug!(%error, "transcode worker was not killed");
+        }
+        self.stderr.last_words().await
+    }
+}
+
+/// Notices that a worker hangs.
+#[derive(Debug)]
+struct Watchdog {
+    limit: Duration,
+    /// Made when first needed, because it belongs to a runtime.
+    ticks: Option<Interval>,
+    /// Since when there have been frames to work on and no word.
+    silent_since: Option<Instant>,
+}
+
+impl Watchdog {
+    fn new(limit: Duration) -> Self {
+        Self {
+            limit,
+            ticks: None,
+            silent_since: None,
+        }
+    }
+
+    fn heard(&mut self) {
+        self.silent_since = None;
+    }
+
+    /// Some times within the limit.
+    async fn tick(&mut self) {
+        let period = (self.limit / 8).max(Duration::from_millis(1));
+        let ticks = self.ticks.get_or_insert_with(|| {
+            let mut ticks = interval(period);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            ticks
+        });
+        ticks.tick().await;
+    }
+
+    fn has_stalled(&mut self, waiting: u64) -> bool {
+        if waiting == 0 {
+            self.silent_since = None;
+            return false;
+        }
+        let now = Instant::now();
+        let since = *self.silent_since.get_or_insert(now);
+        now.duration_since(since) >= self.limit
+    }
+}

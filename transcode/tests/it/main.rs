@@ -1,0 +1,6 @@
+//! Contract tests: real worker processes, and some that only claim to be.
+
+mod misbehaving;
+mod publishing;
+mod rig;
+mod transcoding;

@@ -1,0 +1,74 @@
+// Builds dist/ from src/. With --check, says whether the committed dist/ is what
+// src/ makes, and writes nothing. With --test, makes the unit tests runnable.
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+import { build } from "esbuild";
+
+const root = fileURLToPath(new URL(".", import.meta.url));
+const src = join(root, "src");
+const dist = join(root, "dist");
+
+async function bundle() {
+  const { version } = JSON.parse(
+    await readFile(join(root, "node_modules/hls.js/package.json"), "utf8"),
+  );
+  const result = await build({
+    absWorkingDir: root,
+    entryPoints: { watch: "src/main.ts", style: "src/style.css" },
+    outdir: "dist",
+    bundle: true,
+    minify: true,
+    write: false,
+    format: "iife",
+    target: ["es2020", "chrome100", "firefox100", "safari16"],
+    banner: { js: `/*! With hls.js ${version}, Apache-2.0, github.com/video-dev/hls.js */` },
+    legalComments: "eof",
+  });
+  const files = new Map(
+    result.outputFiles.map((file) => [file.path.slice(dist.length + 1), Buffer.from(file.contents)]),
+  );
+  files.set("index.html", await readFile(join(src, "index.html")));
+  return files;
+}
+
+async function writeDist() {
+  await mkdir(dist, { recursive: true });
+  for (const [name, contents] of await bundle()) {
+    await writeFile(join(dist, name), contents);
+    console.log(`dist/${name} ${Math.ceil(contents.length / 1024)} KiB`);
+  }
+}
+
+async function checkDist() {
+  const made = await bundle();
+  const present = new Set(await readdir(dist).catch(() => []));
+  const stale = [];
+  for (const [name, contents] of made) {
+    const committed = present.delete(name) ? await readFile(join(dist, name)) : null;
+    if (committed === null || !committed.equals(contents)) stale.push(name);
+  }
+  stale.push(...present);
+  if (stale.length > 0) {
+    console.error(`web/dist is out of date: ${stale.join(", ")}. Run: npm --prefix web run build`);
+    process.exitCode = 1;
+  }
+}
+
+async function buildTests() {
+  const tests = (await readdir(join(root, "test"))).filter((name) => name.endsWith(".test.ts"));
+  await build({
+    absWorkingDir: root,
+    entryPoints: tests.map((name) => `test/${name}`),
+    outdir: ".test",
+    outExtension: { ".js": ".mjs" },
+    bundle: true,
+    format: "esm",
+    platform: "node",
+    target: "node18",
+  });
+}
+
+const modes = { "--check": checkDist, "--test": buildTests };
+await (modes[process.argv[2]] ?? writeDist)();

@@ -1,0 +1,62 @@
+import { View } from "./dom";
+import { sinceLabel } from "./labels";
+import type { LiveStream } from "./live";
+
+/** The address of a stream's watch page. */
+export function watchPath(name: string): string {
+  return `/watch/${encodeURIComponent(name)}`;
+}
+
+/** Live streams as cards. */
+export class StreamList {
+  private readonly view = new View("list-template");
+  private shown = "";
+
+  constructor(private readonly title: string) {}
+
+  get root(): HTMLElement {
+    return this.view.root;
+  }
+
+  /** Shows these streams; nothing at all when there are none. */
+  show(streams: readonly LiveStream[]): void {
+    this.root.hidden = streams.length === 0;
+    this.view.part("title", HTMLHeadingElement).textContent = this.title;
+    const cards = streams.map(card);
+    // Replacing what is the same would take the focus away.
+    const text = cards.map((item) => item.outerHTML).join("");
+    if (text === this.shown) return;
+    this.shown = text;
+    this.view.part("cards", HTMLUListElement).replaceChildren(...cards);
+  }
+}
+
+function card(stream: LiveStream): HTMLElement {
+  const view = new View("card-template");
+  view.part("link", HTMLAnchorElement).href = watchPath(stream.name);
+  view.part("name", HTMLSpanElement).textContent = stream.name;
+  view.part("since", HTMLSpanElement).textContent = sinceLabel(stream.startedAt, new Date());
+  return view.root;
+}
+
+const COPIED_MS = 2_000;
+
+/** What to do when nobody is live. */
+export function emptyState(): HTMLElement {
+  const view = new View("empty-template");
+  const server = `rtmp://${location.hostname}:1935/live`;
+  view.part("server", HTMLElement).textContent = server;
+  const copy = view.part("copy", HTMLButtonElement);
+  // Only secure contexts have a clipboard: https, or localhost.
+  copy.hidden = navigator.clipboard === undefined;
+  copy.addEventListener("click", () => {
+    navigator.clipboard.writeText(server).then(
+      () => {
+        copy.textContent = "Copied";
+        window.setTimeout(() => (copy.textContent = "Copy"), COPIED_MS);
+      },
+      (error: unknown) => console.info("copy:", error),
+    );
+  });
+  return view.root;
+}

@@ -1,0 +1,96 @@
+import type Hls from "hls.js";
+
+import { emptyState, StreamList } from "./list";
+import { LivePoller, type LiveStream } from "./live";
+import { WatchPage } from "./watch";
+import type { Stats } from "./stats";
+
+declare global {
+  interface Window {
+    /** For tests and for the curious: the player of this page. */
+    nova?: {
+      readonly hls: Hls | null;
+      readonly video: HTMLVideoElement;
+      stats(): Stats;
+    };
+  }
+}
+
+/** Soon while the viewer waits for something, seldom while all is well. */
+const EAGER_POLL_MS = 1_500;
+const RELAXED_POLL_MS = 10_000;
+
+/** The home page, or the watch page of the stream that the address names. */
+class App {
+  private watch: WatchPage | null = null;
+  private readonly streams = new StreamList("Live now");
+  private readonly others = new StreamList("Also live");
+  private readonly empty = emptyState();
+  private readonly notice = document.createElement("p");
+  private readonly poller: LivePoller;
+
+  constructor(private readonly page: HTMLElement) {
+    this.notice.className = "notice";
+    this.notice.setAttribute("role", "status");
+    this.notice.textContent = "The server does not answer. Trying again…";
+    const name = /^\/watch\/([^/]+)\/?$/.exec(location.pathname)?.[1];
+    this.poller = new LivePoller(
+      (streams) => this.onLive(streams),
+      () => (this.watch?.phase === "live" ? RELAXED_POLL_MS : EAGER_POLL_MS),
+    );
+    if (name !== undefined) this.openWatchPage(decodeName(name));
+    this.poller.askNow();
+  }
+
+  private onLive(streams: LiveStream[] | null): void {
+    const [only, ...more] = streams ?? [];
+    if (this.watch === null && only !== undefined && more.length === 0) {
+      this.openWatchPage(only.name);
+    }
+    if (this.watch !== null) {
+      const { name } = this.watch;
+      this.watch.onLive(streams);
+      if (streams !== null) this.others.show(streams.filter((stream) => stream.name !== name));
+    } else if (streams === null) {
+      this.put(this.notice);
+    } else if (only === undefined) {
+      this.put(this.empty);
+    } else {
+      this.streams.show(streams);
+      this.put(this.streams.root);
+    }
+  }
+
+  private openWatchPage(name: string): void {
+    const watch = new WatchPage(name, () => {
+      if (watch.phase !== "live") this.poller.askNow();
+    });
+    this.watch = watch;
+    this.others.show([]);
+    this.put(watch.root, this.others.root);
+    window.nova = {
+      get hls() {
+        return watch.player.hls;
+      },
+      video: watch.player.video,
+      stats: () => watch.stats(),
+    };
+  }
+
+  private put(...content: HTMLElement[]): void {
+    const shown = [...this.page.children];
+    if (shown.length === content.length && content.every((node, i) => node === shown[i])) return;
+    this.page.replaceChildren(...content);
+  }
+}
+
+function decodeName(encoded: string): string {
+  try {
+    return decodeURIComponent(encoded);
+  } catch {
+    return encoded;
+  }
+}
+
+const page = document.getElementById("page");
+if (page !== null) new App(page);

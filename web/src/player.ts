@@ -1,0 +1,251 @@
+import Hls, { ErrorDetails, Events, ErrorTypes, type ErrorData, type HlsConfig } from "hls.js";
+
+import type { PlayerStatus } from "./phase";
+import { Recovery, type FaultKind } from "./recovery";
+
+const HLS_CONFIG: Partial<HlsConfig> = {
+  lowLatencyMode: true,
+  // fMP4 needs no repackaging: a worker would only copy bytes.
+  enableWorker: false,
+  capLevelToPlayerSize: true,
+  // A rendition that had a gap is as good as any other afterwards.
+  errorPenaltyExpireMs: 5_000,
+  // A first guess in bit/s: the default begins every broadcast blurred.
+  abrEwmaDefaultEstimate: 2_000_000,
+  // Whoever fell behind catches up unnoticed.
+  maxLiveSyncPlaybackRate: 1.05,
+  backBufferLength: 30,
+  liveDurationInfinity: true,
+};
+
+/** Whoever is further behind than this many target durations jumps to the live edge. */
+const JUMP_TARGET_DURATIONS = 8;
+
+/** How long a gap opens the renditions that are larger than the picture on the page. */
+const UNCAPPED_MS = 10_000;
+/** hls.js's value for "any rendition". */
+const NO_CAP = -1;
+
+/** How long nothing may move before play counts as stalled. */
+const STALL_MS = 3_000;
+/** A player that stands still for this long while the stream grows is given up. */
+const STUCK_MS = 10_000;
+const STUCK_GROWTH_S = 4;
+/** Play that lasted this long has recovered; less may be the same fault again. */
+const SETTLED_MS = 10_000;
+const HEARTBEAT_MS = 500;
+
+/**
+ * One video element playing one live stream: hls.js where there are Media Source
+ * Extensions, else what the browser itself can (Safari on older iPhones).
+ */
+export class Player {
+  private instance: Hls | null = null;
+  private source: string | null = null;
+  private current: PlayerStatus = "idle";
+  private readonly recovery = new Recovery();
+  private loaded = false;
+  private retry: number | undefined;
+  private lastTime = 0;
+  private lastMoved = 0;
+  private playingSince = 0;
+  private edgeAtStall = 0;
+  private fatalFaults = 0;
+
+  /**
+   * @param onChange called after the status or the renditions have changed.
+   * @param onBlocked called when the browser wants a click before it plays.
+   */
+  constructor(
+    readonly video: HTMLVideoElement,
+    private readonly onChange: () => void,
+    private readonly onBlocked: () => void,
+  ) {
+    video.addEventListener("playing", () => this.become("playing"));
+    video.addEventListener("pause", () => {
+      if (this.current === "playing" && !video.ended) this.become("paused");
+    });
+    video.addEventListener("ended", () => this.become("ended"));
+    video.addEventListener("error", () => {
+      if (this.instance === null && this.source !== null) this.onFault("network", "native player");
+    });
+    window.setInterval(() => this.heartbeat(), HEARTBEAT_MS);
+  }
+
+  /** The hls.js player, if there is one now: recovery may replace it. */
+  get hls(): Hls | null {
+    return this.instance;
+  }
+
+  get status(): PlayerStatus {
+    return this.current;
+  }
+
+  /** Fatal errors since the page was opened, those recovered from included. */
+  get fatalErrors(): number {
+    return this.fatalFaults;
+  }
+
+  /** Plays a stream from its multivariant playlist. */
+  open(playlist: string): void {
+    this.close();
+    this.source = playlist;
+    this.become("starting");
+    this.load(playlist);
+  }
+
+  /** Lets go of the stream, and of any attempt to recover it. */
+  close(): void {
+    window.clearTimeout(this.retry);
+    this.source = null;
+    this.unload();
+    this.become("idle");
+  }
+
+  /** Starts play; asks for a click when the browser demands one. */
+  async play(): Promise<void> {
+    try {
+      await this.video.play();
+    } catch (error) {
+      if (error instanceof DOMException && error.name === "NotAllowedError") {
+        this.become("paused");
+        this.onBlocked();
+      }
+    }
+  }
+
+  /** Jumps to the live edge. */
+  goLive(): void {
+    const edge = this.instance?.liveSyncPosition ?? this.nativeEdge();
+    if (edge !== null) this.video.currentTime = edge;
+    void this.play();
+  }
+
+  private nativeEdge(): number | null {
+    const { seekable } = this.video;
+    return seekable.length > 0 ? seekable.end(seekable.length - 1) : null;
+  }
+
+  private load(playlist: string): void {
+    this.loaded = false;
+    if (Hls.isSupported()) {
+      const hls = new Hls(HLS_CONFIG);
+      // Among the constructor's options it would have to come with a liveSyncDurationCount,
+      // which would override the playlist's own PART-HOLD-BACK.
+      hls.config.liveMaxLatencyDurationCount = JUMP_TARGET_DURATIONS;
+      this.instance = hls;
+      hls.on(Events.MANIFEST_PARSED, () => {
+        this.loaded = true;
+        void this.play();
+        this.onChange();
+      });
+      hls.on(Events.LEVEL_SWITCHED, () => this.onChange());
+      hls.on(Events.LEVELS_UPDATED, () => this.onChange());
+      hls.on(Events.ERROR, (_event, data) => this.onHlsError(data));
+      hls.loadSource(playlist);
+      hls.attachMedia(this.video);
+    } else {
+      this.video.src = playlist;
+      void this.play();
+    }
+  }
+
+  private unload(): void {
+    this.instance?.destroy();
+    this.instance = null;
+    this.video.removeAttribute("src");
+    this.video.load();
+  }
+
+  private onHlsError(data: ErrorData): void {
+    if (data.details === ErrorDetails.FRAG_GAP) this.uncap();
+    if (!data.fatal) return;
+    const kinds: Partial<Record<ErrorTypes, FaultKind>> = {
+      [ErrorTypes.NETWORK_ERROR]: "network",
+      [ErrorTypes.MEDIA_ERROR]: "media",
+    };
+    this.onFault(kinds[data.type] ?? "other", data.details);
+  }
+
+  /** A gap is in one rendition: the whole one may be larger than this page needs. */
+  private uncap(): void {
+    const hls = this.instance;
+    const cap = hls?.autoLevelCapping ?? NO_CAP;
+    if (hls === null || cap === NO_CAP) return;
+    hls.autoLevelCapping = NO_CAP;
+    // Chooses again, automatically, for what is not yet buffered.
+    hls.nextLevel = -1;
+    window.setTimeout(() => {
+      if (hls === this.instance && hls.autoLevelCapping === NO_CAP) hls.autoLevelCapping = cap;
+    }, UNCAPPED_MS);
+  }
+
+  private onFault(kind: FaultKind, details: string): void {
+    const source = this.source;
+    if (source === null) return;
+    this.fatalFaults += 1;
+    const remedy = this.recovery.fault(kind, this.loaded, this.current === "playing");
+    console.info(`player: ${kind} fault (${details}): ${remedy.act}`);
+    window.clearTimeout(this.retry);
+    // Loading again shows nobody anything while the buffer lasts.
+    if (remedy.act !== "load-again") this.become("recovering");
+    if (remedy.act === "recover-media") {
+      this.instance?.recoverMediaError();
+      void this.play();
+      return;
+    }
+    this.retry = window.setTimeout(() => {
+      if (remedy.act === "load-again" && this.instance !== null) {
+        this.instance.startLoad();
+      } else {
+        this.unload();
+        this.load(source);
+      }
+    }, remedy.delayMs);
+  }
+
+  /** Sees what no event tells: time that stands still, and time that moves again. */
+  private heartbeat(): void {
+    const now = performance.now();
+    const { currentTime, paused } = this.video;
+    const moved = currentTime !== this.lastTime;
+    if (moved) {
+      this.lastTime = currentTime;
+      this.lastMoved = now;
+    }
+    if (paused) return;
+    const still = now - this.lastMoved;
+    switch (this.current) {
+      case "stalled":
+      case "recovering":
+        if (moved) this.become("playing");
+        else if (this.current === "stalled" && this.isStuck(still)) this.onFault("other", "stuck");
+        break;
+      case "playing":
+        if (still > STALL_MS) this.become("stalled");
+        else if (now - this.playingSince > SETTLED_MS) this.recovery.settled();
+        break;
+    }
+  }
+
+  /** Whether there is more to play all the time, and it is not played. */
+  private isStuck(stillMs: number): boolean {
+    return stillMs > STUCK_MS && this.edge() - this.edgeAtStall > STUCK_GROWTH_S;
+  }
+
+  private edge(): number {
+    return this.instance?.latestLevelDetails?.edge ?? 0;
+  }
+
+  private become(status: PlayerStatus): void {
+    if (status === this.current) return;
+    this.current = status;
+    if (status === "playing") {
+      this.playingSince = performance.now();
+      this.lastMoved = this.playingSince;
+    } else if (status === "stalled") {
+      this.edgeAtStall = this.edge();
+    }
+    this.onChange();
+  }
+}
