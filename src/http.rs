@@ -42,11 +42,7 @@ impl HttpServer {
         address: SocketAddr,
         max_connections: usize,
     ) -> Result<Self, BindError> {
-        let fail = |source| BindError {
-            name,
-            address,
-            source,
-        };
+        let fail = |source| BindError::new(name, address, source);
         let listener = TcpListener::bind(address).await.map_err(fail)?;
         let address = listener.local_addr().map_err(fail)?;
         Ok(Self {
@@ -129,6 +125,17 @@ pub struct BindError {
     name: &'static str,
     address: SocketAddr,
     source: io::Error,
+}
+
+impl BindError {
+    /// The listener called `name` did not get `address`.
+    pub fn new(name: &'static str, address: SocketAddr, source: io::Error) -> Self {
+        Self {
+            name,
+            address,
+            source,
+        }
+    }
 }
 
 /// A router for hyper's body type.

@@ -4,7 +4,10 @@
 //! the configuration, builds the stages that a process's roles ask for, and runs the
 //! live pipeline between them.
 
-#![allow(unreachable_pub, reason = "a binary has no outside; `pub` marks a module's interface")]
+#![allow(
+    unreachable_pub,
+    reason = "a binary has no outside; `pub` marks a module's interface"
+)]
 
 mod admin;
 mod cli;

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::cli::Role;
+use crate::config::Config;
+use crate::http::{BindError, HttpServer};
 
 /// The roles of a process, in a combination that works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +43,33 @@ impl Roles {
             edge: asked.contains(&Role::Edge),
             api: asked.contains(&Role::Api),
         })
+    }
+
+    /// Whether everything is in this process.
+    pub fn is_all(self) -> bool {
+        self.media && self.edge && self.api
+    }
+
+    /// The listener for players and people, if a role has it.
+    pub async fn bind_http(self, config: &Config) -> Result<Option<HttpServer>, BindError> {
+        if !(self.edge || self.api) {
+            return Ok(None);
+        }
+        let most = config.http.max_connections;
+        HttpServer::bind("http", config.http.bind, most)
+            .await
+            .map(Some)
+    }
+
+    /// The listener for edges elsewhere, if there are to be any.
+    pub async fn bind_origin(self, config: &Config) -> Result<Option<HttpServer>, BindError> {
+        if !self.media || self.edge {
+            return Ok(None);
+        }
+        let most = config.http.max_connections;
+        HttpServer::bind("origin", config.origin.bind, most)
+            .await
+            .map(Some)
     }
 
     /// Whether the edge reaches the origin without a network.

@@ -14,7 +14,7 @@ use packager::origin::{Origin, OriginLimits};
 use social::rest::{AppState, PlaybackBase};
 use storage::ObjectStore;
 use storage::rows::{Database, IfMissing};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -23,87 +23,59 @@ use transcode::WorkerCommand;
 use crate::cli::Serve;
 use crate::config::Config;
 use crate::demo::Demo;
-use crate::http::HttpServer;
+use crate::http::{BindError, HttpServer};
 use crate::live::{Live, LiveParts};
 use crate::readiness::Readiness;
 use crate::roles::Roles;
-use crate::{admin, telemetry, web, welcome};
+use crate::welcome::{self, Addresses};
+use crate::{admin, telemetry, web};
 
 /// How long publishers and sessions have to finish their open segments.
-const FINISH: Duration = Duration::from_secs(6);
+const FINISH: Duration = Duration::from_secs(5);
 /// How long HTTP requests under way have after that.
 const DRAIN: Duration = Duration::from_secs(3);
+/// Connections at once to the operator's listener.
+const ADMIN_CONNECTIONS: usize = 64;
 
 /// Runs the server until SIGTERM or Ctrl-C.
 pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
+    let mut stop = StopSignal::listen()?;
     let roles = Roles::new(&args.role)?;
-    if args.demo && !(roles.media && roles.edge && roles.api) {
+    if args.demo && !roles.is_all() {
         return Err("--demo needs every role in one process; leave out --role".into());
     }
     storage::events::check_url(&config.events.url)?;
     let metrics = telemetry::start_metrics()?;
     let foundation = Foundation::lay(&config).await?;
+    let mut running = Running::default();
+
     // Everything is bound before anything runs: a port in use is found out at once.
-    let admin = HttpServer::bind("admin", config.admin.bind, 64).await?;
-    let http = match roles.edge || roles.api {
-        true => {
-            Some(HttpServer::bind("http", config.http.bind, config.http.max_connections).await?)
-        }
+    let admin = HttpServer::bind("admin", config.admin.bind, ADMIN_CONNECTIONS).await?;
+    let http = roles.bind_http(&config).await?;
+    let streams = Arc::new(LiveStreams::new());
+    let origin = foundation.origin(streams.clone());
+    let media = match roles.media {
+        true => Some(MediaPath::start(&config, &foundation, streams).await?),
         false => None,
     };
-    let mut running = Running::default();
+    if let Some(server) = roles.bind_origin(&config).await? {
+        running.http(server, playback(WithoutBody(origin.clone())));
+    }
     let readiness = Readiness::new(foundation.database.clone(), foundation.objects.clone());
+    let addresses = Addresses {
+        http: http.as_ref().map(HttpServer::address),
+        rtmp: media.as_ref().map(|media| media.rtmp),
+        admin: admin.address(),
+    };
     running.http(admin, admin::router(metrics, Arc::new(readiness)));
-
-    let streams = Arc::new(LiveStreams::new());
-    let origin = Origin::new(
-        streams.clone(),
-        foundation.objects.clone(),
-        foundation.clock.clone(),
-        OriginLimits::default(),
-    );
-    let mut media = None;
-    if roles.media {
-        media = Some(MediaPath::start(&config, &foundation, streams).await?);
-        if !roles.origin_in_process() {
-            let server =
-                HttpServer::bind("origin", config.origin.bind, config.http.max_connections).await?;
-            running.http(server, playback(WithoutBody(origin.clone())));
-        }
-    }
-    let mut router = Router::new();
-    if roles.edge {
-        let settings = EdgeConfig {
-            memory_bytes: config.edge.memory_mib << 20,
-            ..EdgeConfig::default()
-        };
-        let clock = foundation.clock.clone();
-        router = if roles.origin_in_process() {
-            let edge = Edge::new(settings, origin, clock);
-            running.edge(edge.clone());
-            router.merge(playback(edge))
-        } else {
-            let upstream = HttpUpstream::new(&HttpUpstreamConfig::new(&config.edge.origin))?;
-            let edge = Edge::new(settings, upstream, clock);
-            running.edge(edge.clone());
-            router.merge(playback(edge))
-        };
-    }
-    if roles.api {
-        let base = &config.http.playback_url;
-        let playback_base = match base.as_str() {
-            "" => PlaybackBase::same_origin(),
-            base => base.parse()?,
-        };
-        router = router
-            .merge(web::router(base))
-            .merge(social::router(AppState {
-                database: foundation.database.clone(),
-                playback_base,
-            }));
-    }
-    let address = http.as_ref().map(HttpServer::address);
     if let Some(server) = http {
+        let mut router = Router::new();
+        if roles.edge {
+            router = router.merge(edge(&config, roles, &foundation, origin, &mut running)?);
+        }
+        if roles.api {
+            router = router.merge(api(&config, &foundation)?);
+        }
         running.http(server, router);
     }
     let demo = match (&media, args.demo) {
@@ -112,14 +84,9 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
         }
         _ => None,
     };
-    welcome::print(
-        &config,
-        address,
-        media.as_ref().map(|media| media.rtmp),
-        demo.as_ref(),
-    );
+    welcome::print(&config, addresses, demo.is_some());
 
-    terminated().await?;
+    stop.received().await;
     tracing::info!("stopping");
     if let Some(demo) = demo {
         demo.stop().await;
@@ -132,14 +99,65 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-async fn terminated() -> std::io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// SIGTERM or Ctrl-C. Listened for from the start, so that neither is lost.
+struct StopSignal {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignal {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
-    Ok(())
+
+    async fn received(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// The cache, in front of the origin in this process or of one elsewhere.
+fn edge(
+    config: &Config,
+    roles: Roles,
+    foundation: &Foundation,
+    origin: Origin,
+    running: &mut Running,
+) -> Result<Router, Box<dyn Error>> {
+    let settings = EdgeConfig {
+        memory_bytes: config.edge.memory_mib << 20,
+        ..EdgeConfig::default()
+    };
+    let clock = foundation.clock.clone();
+    if roles.origin_in_process() {
+        let edge = Edge::new(settings, origin, clock);
+        running.edge(edge.clone());
+        Ok(playback(edge))
+    } else {
+        let upstream = HttpUpstream::new(&HttpUpstreamConfig::new(&config.edge.origin))?;
+        let edge = Edge::new(settings, upstream, clock);
+        running.edge(edge.clone());
+        Ok(playback(edge))
+    }
+}
+
+/// The pages and the API.
+fn api(config: &Config, foundation: &Foundation) -> Result<Router, Box<dyn Error>> {
+    let base = &config.http.playback_url;
+    let playback_base = match base.as_str() {
+        "" => PlaybackBase::same_origin(),
+        base => base.parse()?,
+    };
+    let state = AppState {
+        database: foundation.database.clone(),
+        playback_base,
+    };
+    Ok(web::router(base).merge(social::router(state)))
 }
 
 /// `/live` and `/vod` by whatever answers them.
@@ -202,6 +220,11 @@ impl Foundation {
             clock: Arc::new(SystemClock),
         })
     }
+
+    fn origin(&self, streams: Arc<LiveStreams>) -> Origin {
+        let limits = OriginLimits::default();
+        Origin::new(streams, self.objects.clone(), self.clock.clone(), limits)
+    }
 }
 
 /// RTMP in, the live pipeline behind it.
@@ -242,13 +265,10 @@ impl MediaPath {
             ..ServerConfig::default()
         };
         settings.timeline.target = Micros::from_secs(config.live.segment_seconds.into());
-        let server = Server::bind(
-            config.ingest.rtmp_bind,
-            live.clone(),
-            registry.clone(),
-            settings,
-        )
-        .await?;
+        let address = config.ingest.rtmp_bind;
+        let server = Server::bind(address, live.clone(), registry.clone(), settings)
+            .await
+            .map_err(|source| BindError::new("rtmp", address, source))?;
         let rtmp = server.local_addr();
         tracing::info!(listener = "rtmp", address = %rtmp, "listening");
         let shutdown = CancellationToken::new();

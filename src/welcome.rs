@@ -4,37 +4,45 @@ use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::config::Config;
-use crate::demo::{self, Demo};
+use crate::demo;
+
+/// Where this process listens.
+#[derive(Debug, Clone, Copy)]
+pub struct Addresses {
+    /// For players and people.
+    pub http: Option<SocketAddr>,
+    /// For encoders.
+    pub rtmp: Option<SocketAddr>,
+    /// For the operator.
+    pub admin: SocketAddr,
+}
 
 /// Prints where to watch, where to publish and where data is kept, to standard output.
-pub fn print(
-    config: &Config,
-    http: Option<SocketAddr>,
-    rtmp: Option<SocketAddr>,
-    demo: Option<&Demo>,
-) {
+pub fn print(config: &Config, addresses: Addresses, demo: bool) {
     let mut text = format!("\n  Nova {}\n\n", env!("CARGO_PKG_VERSION"));
     let mut line = |label: &str, value: &str| {
         text.push_str(&format!("  {label:<10} {value}\n"));
     };
-    if let Some(http) = http {
+    if let Some(http) = addresses.http {
         line("Watch", &format!("http://{}/", reachable(http)));
     }
-    if let Some(rtmp) = rtmp {
+    if let Some(rtmp) = addresses.rtmp {
         let host = reachable(rtmp);
         let host = host.strip_suffix(":1935").unwrap_or(&host);
         line("OBS", "Settings > Stream > Service: Custom...");
         line("  Server", &format!("rtmp://{host}/live"));
-        match demo {
-            Some(_) => line("  Key", demo::NAME),
-            None => line("  Key", "from: nova stream create NAME --owner USER"),
-        }
+        let key = if demo {
+            demo::NAME
+        } else {
+            "from: nova stream create NAME --owner USER"
+        };
+        line("  Key", key);
     }
-    if demo.is_some() {
+    if demo {
         line("Account", &format!("{} / {}", demo::NAME, demo::PASSWORD));
     }
     line("Data", &absolute(config));
-    line("Metrics", &format!("http://{}/metrics", config.admin.bind));
+    line("Metrics", &format!("http://{}/metrics", addresses.admin));
     line("Stop", "Ctrl-C");
     // A closed terminal is no reason to stop.
     let _ = writeln!(std::io::stdout(), "{text}");

@@ -130,3 +130,57 @@ impl Drop for Lead {
         metrics::gauge!("nova_edge_fills_running").decrement(1);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use http::Response;
+    use media::Timestamp;
+
+    use super::*;
+    use crate::head::{Circumstances, Head};
+
+    fn stored() -> Arc<Stored> {
+        let now = Timestamp::from_micros(0);
+        let circumstances = Circumstances {
+            requested: now,
+            received: now,
+            authorised: false,
+            body_length: Some(0),
+            max_object_bytes: 1,
+            stale_limit: Duration::ZERO,
+        };
+        let head = Head::new(Response::new(()).into_parts().0, &circumstances).unwrap();
+        Arc::new(Stored::new(Arc::new(head), Arc::new([Bytes::new()])))
+    }
+
+    #[test]
+    fn e01_a_fill_that_ended_between_look_and_join_is_not_begun_again() {
+        let fills = Fills::new(1, 1);
+        let key = CacheKey::of(&"/a".parse().unwrap()).unwrap();
+        let Ok(Joined::Leads(_, lead)) = fills.join(&key, || None) else {
+            panic!("the first request leads");
+        };
+        assert!(matches!(fills.join(&key, || None), Ok(Joined::Follows(_))));
+        lead.end(Ok(()));
+        assert!(matches!(
+            fills.join(&key, || Some(stored())),
+            Ok(Joined::Stored(_))
+        ));
+    }
+
+    #[test]
+    fn a_lead_that_is_dropped_fails_its_readers_and_makes_room() {
+        let fills = Fills::new(1, 1);
+        let key = CacheKey::of(&"/a".parse().unwrap()).unwrap();
+        let Ok(Joined::Leads(reader, lead)) = fills.join(&key, || None) else {
+            panic!("the first request leads");
+        };
+        let fill = Arc::clone(&lead.fill);
+        drop((reader, lead));
+        assert_eq!(fill.lock().end, Some(Err(FillError::Lost)));
+        assert!(matches!(fills.join(&key, || None), Ok(Joined::Leads(..))));
+    }
+}

@@ -7,8 +7,8 @@ use std::time::Duration;
 pub struct EdgeConfig {
     /// Bytes of answers kept in memory: keys, headers and bodies.
     pub memory_bytes: u64,
-    /// Bytes of the largest answer that is stored. A larger one is streamed through
-    /// a window that follows its fastest reader.
+    /// Bytes of the largest answer that is stored, with 64 for each piece it came in. A
+    /// larger one is streamed through a window that follows its fastest reader.
     pub max_object_bytes: u64,
     /// Fills at one time, over all keys.
     pub max_fills: usize,

@@ -128,10 +128,14 @@ impl Connection<'_> {
                 timer.as_mut().reset(due(&self.session).into());
             }
             let evicted = self.publisher.as_ref().map(|p| p.evicted().clone());
+            let abandoned = self.publisher.as_ref().map(|p| p.abandoned().clone());
             let wants_input = self.session.wants_input() && self.unsent.len() < UNSENT_LIMIT;
             tokio::select! {
                 () = cancelled(evicted.as_ref()) => {
                     return Err(SessionError::Refused(Refusal::TakenOver).into());
+                }
+                () = cancelled(abandoned.as_ref()) => {
+                    return Err(SessionError::Refused(Refusal::Internal).into());
                 }
                 decided = decision(&mut self.deciding) => self.decided(decided)?,
                 () = timer.as_mut() => {

@@ -8,7 +8,7 @@ use media::StreamId;
 use media::timeline::{Limits, Numbering, Timeline, TimelineError, WireFrame};
 use media::{Clock, Codec};
 use tokio::sync::{mpsc, oneshot};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::host::{Grant, Refusal};
 use crate::seat::{ClaimId, Decision, Released, Seat};
@@ -43,6 +43,10 @@ pub struct Publication {
     pub feed: Subscription,
     /// For more subscriptions.
     pub subscriptions: Subscriptions,
+    /// Dropped with the publication: the publisher then learns that nobody takes its
+    /// frames any more, and is refused.
+    #[expect(dead_code, reason = "what matters is when it is dropped")]
+    taken: DropGuard,
 }
 
 /// The live publications. A handle: clones are the same registry.
@@ -173,11 +177,13 @@ impl Registry {
         clock: Arc<dyn Clock>,
     ) -> Result<Publisher, Refusal> {
         let subscriptions = Subscriptions::new(self.shared.limits.subscription);
+        let abandoned = CancellationToken::new();
         let publication = Publication {
             grant,
             numbering,
             feed: subscriptions.first(),
             subscriptions: subscriptions.clone(),
+            taken: abandoned.clone().drop_guard(),
         };
         self.shared
             .publications
@@ -190,6 +196,7 @@ impl Registry {
             timeline: Timeline::new(limits, numbering),
             clock,
             subscriptions,
+            abandoned,
             claim,
         })
     }
@@ -242,6 +249,7 @@ pub struct Publisher {
     timeline: Timeline,
     clock: Arc<dyn Clock>,
     subscriptions: Subscriptions,
+    abandoned: CancellationToken,
     claim: Claim,
 }
 
@@ -263,6 +271,11 @@ impl Publisher {
     /// Cancelled when another encoder takes the stream over.
     pub fn evicted(&self) -> &CancellationToken {
         self.claim.evicted()
+    }
+
+    /// Cancelled when the live pipeline has dropped the [`Publication`].
+    pub fn abandoned(&self) -> &CancellationToken {
+        &self.abandoned
     }
 
     fn drain(&mut self) {

@@ -92,7 +92,6 @@ impl Server {
     /// returns when every connection is closed.
     pub async fn run(self, shutdown: CancellationToken) {
         let mut connections = Connections::new(&self.shared.config);
-        info!(address = %self.local_addr, "RTMP server listening");
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => break,

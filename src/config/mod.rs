@@ -256,10 +256,7 @@ impl Config {
             ("edge.origin", &self.edge.origin),
             ("http.playback_url", &self.http.playback_url),
         ] {
-            let plain = given.strip_prefix("http://").is_some_and(|rest| {
-                !rest.is_empty() && rest.parse::<http::uri::Authority>().is_ok()
-            });
-            if !given.is_empty() && !plain {
+            if !given.is_empty() && !is_http_origin(given) {
                 return Err(ConfigError::Value {
                     key: key.to_owned(),
                     given: hide_password(given),
@@ -269,6 +266,13 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// A scheme, a host and maybe a port, and nothing after.
+fn is_http_origin(text: &str) -> bool {
+    text.split_once("://").is_some_and(|(scheme, authority)| {
+        matches!(scheme, "http" | "https") && authority.parse::<http::uri::Authority>().is_ok()
+    })
 }
 
 fn default_url(given: &str, scheme: &str, path: &Path) -> String {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use bytes::Bytes;
 use edge::FillError;
@@ -269,7 +270,9 @@ async fn e05_a_404_releases_all_waiters_and_is_asked_for_again() {
 #[tokio::test]
 async fn an_uncacheable_answer_that_nobody_reads_is_given_up() {
     let (pieces, origin) = streaming(&[("cache-control", "no-store")]);
-    let house = House::new(origin);
+    let house = House::with(origin, |config| {
+        config.body_timeout = Duration::from_secs(3_600);
+    });
     drop(house.get("/a").await);
     within(pieces.closed()).await;
     assert!(pieces.send(Ok(Bytes::new())).is_err());

@@ -202,7 +202,9 @@ async fn memory_holds_no_more_than_its_capacity() {
 
 #[tokio::test]
 async fn shutdown_releases_waiters_and_joins_fills() {
-    let house = House::new(never());
+    let house = House::with(never(), |config| {
+        config.shutdown_grace = Duration::from_secs(3_600);
+    });
     let waiting = house.ask(get("/a"));
     until(|| house.origin.calls() == 1).await;
     within(house.edge.shutdown()).await;

@@ -1,7 +1,7 @@
 //! Init segments: `ftyp` and `moov`, from `mp4-atom`'s boxes.
 
 use bytes::Bytes;
-use h264_reader::avcc::AvcDecoderConfigurationRecord;
+use h264_reader::avcc::{AvcDecoderConfigurationRecord, ParamSetError};
 use h264_reader::nal::sps::ChromaFormat;
 use media::{AacConfig, AvcConfig, Codec, Rendition};
 use mp4_atom::esds::{DecoderConfig, DecoderSpecific, EsDescriptor};
@@ -166,12 +166,6 @@ fn video_entry(avc: &AvcConfig) -> Result<mp4_atom::Codec, String> {
 fn avcc(avc: &AvcConfig) -> Result<Avcc, String> {
     let record = AvcDecoderConfigurationRecord::try_from(&avc.record[..])
         .map_err(|error| format!("{error:?}"))?;
-    let nal_units = |units: &mut dyn Iterator<Item = Result<&[u8], _>>| {
-        units
-            .map(|unit| unit.map(<[u8]>::to_vec))
-            .collect::<Result<Vec<_>, h264_reader::avcc::ParamSetError>>()
-            .map_err(|error| format!("{error:?}"))
-    };
     let ext = match record.chroma_format() {
         Some(chroma_format) => Some(AvccExt {
             chroma_format,
@@ -192,10 +186,23 @@ fn avcc(avc: &AvcConfig) -> Result<Avcc, String> {
         profile_compatibility: avc.constraints,
         avc_level_indication: avc.level,
         length_size: avc.nal_length_size,
-        sequence_parameter_sets: nal_units(&mut record.sequence_parameter_sets())?,
-        picture_parameter_sets: nal_units(&mut record.picture_parameter_sets())?,
+        sequence_parameter_sets: nal_units(record.sequence_parameter_sets())?,
+        picture_parameter_sets: nal_units(record.picture_parameter_sets())?,
         ext,
     })
+}
+
+fn nal_units<'a>(
+    units: impl Iterator<Item = Result<&'a [u8], ParamSetError>>,
+) -> Result<Vec<Vec<u8>>, String> {
+    let mut copies = Vec::new();
+    for unit in units {
+        match unit {
+            Ok(unit) => copies.push(unit.to_vec()),
+            Err(error) => return Err(format!("{error:?}")),
+        }
+    }
+    Ok(copies)
 }
 
 fn extension_from_sps(record: &AvcDecoderConfigurationRecord<'_>) -> Result<AvccExt, String> {
@@ -299,6 +306,18 @@ mod tests {
         };
         let bytes = init_segment(&rendition).unwrap();
         assert_eq!(boxed_record(&bytes), fixture::AVCC_720P);
+    }
+
+    #[test]
+    fn zz_temp() {
+        let sps = &fixture::AVCC_720P[8..8 + 26];
+        let mut r = vec![1, 0x64, 0, 0x1f, 0xff, 0xe1, 0, 26];
+        r.extend_from_slice(sps);
+        r.extend_from_slice(&[1, 0, 0]);
+        println!(
+            "{:?}",
+            std::panic::catch_unwind(|| AvcConfig::parse(Bytes::from(r)))
+        );
     }
 
     #[test]
