@@ -39,7 +39,7 @@ fn video() -> (Rendition, Vec<Frame>) {
             pts: at(index - in_group + display + 1),
             duration: None,
             key,
-            starts: key.then(|| SegmentNumber(index as u64 / 60)),
+            starts: key.then_some(SegmentNumber(index as u64 / 60)),
             data: Bytes::from(vec![
                 0x55;
                 if key {

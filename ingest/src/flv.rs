@@ -89,6 +89,9 @@ impl FlvReader {
         match header.packet {
             Packet::SequenceHeader if body.is_empty() => Ok(Tag::Ignored(Ignored::Empty)),
             Packet::SequenceHeader => {
+                if has_empty_parameter_set(&body) {
+                    return Err(CodecError::Avc("an empty parameter set".to_owned()).into());
+                }
                 let avc = AvcConfig::parse(body)?;
                 self.nal_length_size = Some(usize::from(avc.nal_length_size));
                 Ok(Tag::Codec(Codec::Avc(avc)))
@@ -159,6 +162,30 @@ fn scan_nal_units(access_unit: &[u8], length_size: usize) -> Result<bool, Ignore
         rest = &rest[nal_unit.len()..];
     }
     if any { Ok(idr) } else { Err(Ignored::Empty) }
+}
+
+/// Whether an `AVCDecoderConfigurationRecord` (ISO/IEC 14496-15 5.3.3.1) announces a
+/// parameter set of no bytes, on which `h264-reader` panics. Of a record cut short, the
+/// part that is there counts: the parser says what is missing.
+fn has_empty_parameter_set(record: &[u8]) -> bool {
+    let mut rest = record.get(5..).unwrap_or_default();
+    for count_mask in [0x1F, 0xFF] {
+        let Some((&count, sets)) = rest.split_first() else {
+            return false;
+        };
+        rest = sets;
+        for _ in 0..count & count_mask {
+            let Some((length, after)) = rest.split_first_chunk::<2>() else {
+                return false;
+            };
+            let length = usize::from(u16::from_be_bytes(*length));
+            if length == 0 {
+                return true;
+            }
+            rest = after.get(length..).unwrap_or_default();
+        }
+    }
+    false
 }
 
 #[cfg(test)]
@@ -270,6 +297,19 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_parameter_set_is_refused() {
+        let mut reader = FlvReader::new();
+        for record in [
+            &[1, 0x64, 0, 0x1F, 0xFF, 0xE1, 0, 0][..],
+            &[1, 0x64, 0, 0x1F, 0xFF, 0xE0, 1, 0, 0],
+        ] {
+            let body = tag(&[&[0x17, 0, 0, 0, 0], record]);
+            let error = reader.video(0, body).unwrap_err().to_string();
+            assert_eq!(error, "H.264 sequence header: an empty parameter set");
+        }
+    }
+
+    #[test]
     fn frames_before_a_sequence_header_are_ignored() {
         let mut reader = FlvReader::new();
         let video = tag(&[&[0x17, 1, 0, 0, 0], &[0, 0, 0, 1, 0x65]]);
@@ -320,6 +360,19 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn damaged_sequence_headers_never_panic(
+            damage in prop::collection::vec((0..AVCC.len(), any::<u8>()), 0..4),
+            length in 0..=AVCC.len(),
+        ) {
+            let mut record = AVCC.to_vec();
+            for (at, to) in damage {
+                record[at] = to;
+            }
+            let body = tag(&[&[0x17, 0, 0, 0, 0], &record[..length]]);
+            let _ = FlvReader::new().video(0, body);
+        }
+
         #[test]
         fn random_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
             let mut reader = configured();

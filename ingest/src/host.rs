@@ -29,7 +29,8 @@ pub trait Host: Send + Sync + 'static {
 pub struct PublishRequest {
     /// The secret that names the stream.
     pub key: StreamKey,
-    /// The RTMP application: the first segment of the URL's path.
+    /// The RTMP application: the first segment of the URL's path. An encoder may have put
+    /// anything there: not for logs.
     pub app: String,
     /// What the encoder calls itself (`flashVer`); not to be trusted.
     pub encoder: Option<String>,

@@ -2,65 +2,22 @@
 
 mod command;
 mod error;
+mod limits;
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use media::Codec;
 use media::timeline::WireFrame;
 use rml_rtmp::handshake::{Handshake, HandshakeProcessResult, PeerType};
 
-use crate::chunk::{ChunkLimits, ChunkReader, ChunkWriter, Message, message_type};
+use crate::chunk::{ChunkReader, ChunkWriter, Message, message_type};
 use crate::flv::{FlvReader, Ignored, Tag};
 use crate::host::{Refusal, StreamKey};
 
 pub use error::{Deadline, SessionError};
-
-/// What bounds a session.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct SessionLimits {
-    /// From the first byte to the end of the handshake.
-    pub handshake: Duration,
-    /// From there to the request to publish; also from the end of a publication to the
-    /// next request on the same connection.
-    pub publish: Duration,
-    /// For the house to accept or reject a request.
-    pub decision: Duration,
-    /// Between two access units or sequence headers of a publication, whatever else is
-    /// sent meanwhile.
-    pub idle: Duration,
-    /// Chunks before a publication is accepted: commands are small.
-    pub before_publish: ChunkLimits,
-    /// Chunks of a publication.
-    pub publishing: ChunkLimits,
-    /// Bytes held back while the house decides.
-    pub held: usize,
-    /// Bytes waiting to be sent.
-    pub output: usize,
-    /// Message streams that `createStream` gives out.
-    pub message_streams: u32,
-}
-
-impl Default for SessionLimits {
-    fn default() -> Self {
-        Self {
-            handshake: Duration::from_secs(10),
-            publish: Duration::from_secs(10),
-            decision: Duration::from_secs(15),
-            idle: Duration::from_secs(20),
-            before_publish: ChunkLimits {
-                message: 64 << 10,
-                buffered: 128 << 10,
-                chunk_streams: 64,
-            },
-            publishing: ChunkLimits::default(),
-            held: 256 << 10,
-            output: 64 << 10,
-            message_streams: 16,
-        }
-    }
-}
+pub use limits::SessionLimits;
 
 /// What a session wants done.
 #[derive(Clone, PartialEq, Debug)]

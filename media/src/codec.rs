@@ -75,6 +75,10 @@ impl AvcConfig {
         let fail = |what: &str, detail: String| CodecError::Avc(format!("{what}: {detail}"));
         let parsed = AvcDecoderConfigurationRecord::try_from(&record[..])
             .map_err(|e| fail("not a decoder configuration record", format!("{e:?}")))?;
+        // The parser takes a parameter set's first byte without looking for one.
+        if has_empty_parameter_set(&record) {
+            return Err(CodecError::Avc("an empty parameter set in it".into()));
+        }
         let nal_length_size = match record[4] & 3 {
             0 => 1,
             1 => 2,
@@ -114,6 +118,28 @@ impl AvcConfig {
             nal_length_size,
         })
     }
+}
+
+/// Whether a parameter set has no bytes. `record` has been found to be complete.
+fn has_empty_parameter_set(record: &[u8]) -> bool {
+    let mut rest = record.get(5..).unwrap_or_default();
+    for count_mask in [0x1f, 0xff] {
+        let Some((&count, sets)) = rest.split_first() else {
+            return false;
+        };
+        rest = sets;
+        for _ in 0..count & count_mask {
+            let Some((length, after)) = rest.split_first_chunk::<2>() else {
+                return false;
+            };
+            let length = usize::from(u16::from_be_bytes(*length));
+            if length == 0 {
+                return true;
+            }
+            rest = after.get(length..).unwrap_or_default();
+        }
+    }
+    false
 }
 
 /// AAC decoder configuration (ISO/IEC 14496-3 1.6.2.1).
@@ -241,6 +267,15 @@ mod tests {
         let avc = AvcConfig::parse(Bytes::from_static(AVCC_720P)).unwrap();
         assert_eq!((avc.width, avc.height, avc.nal_length_size), (1280, 720, 4));
         assert_eq!(Codec::Avc(avc).rfc6381(), "avc1.64001F");
+    }
+
+    #[test]
+    fn an_empty_parameter_set_is_refused() {
+        // The picture parameter set's length, 6, becomes 0.
+        let mut bytes = AVCC_720P[..37].to_vec();
+        bytes[36] = 0;
+        let error = AvcConfig::parse(Bytes::from(bytes)).unwrap_err();
+        assert!(error.to_string().contains("empty parameter set"), "{error}");
     }
 
     #[test]

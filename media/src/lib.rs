@@ -6,6 +6,7 @@
 
 mod codec;
 mod frame;
+mod frame_rate;
 mod ids;
 mod rendition;
 mod segment;
@@ -14,6 +15,7 @@ pub mod timeline;
 
 pub use codec::{AacConfig, AvcConfig, Codec, CodecError};
 pub use frame::{Epoch, Frame, SourceFit, Track, TrackKind};
+pub use frame_rate::FrameRate;
 pub use ids::{
     EpochNumber, InvalidName, PartIndex, RenditionName, SegmentNumber, SessionId, StreamId,
     StreamName, UserId,

@@ -2,14 +2,12 @@
 //!
 //! URIs are relative to `/live/{stream}/`, where all manifests of a stream are.
 
-mod frame_rate;
 mod media_playlist;
 mod mpd;
 mod multivariant;
 
 use media::{EpochNumber, PartIndex, RenditionName, SegmentNumber};
 
-pub use frame_rate::FrameRate;
 pub use media_playlist::{
     ListedPart, ListedSegment, MediaPlaylist, OpenSegment, RenditionReport, ServerControl,
 };

@@ -13,7 +13,6 @@
 #[cfg(feature = "ffmpeg")]
 mod annex_b;
 mod engine;
-mod frame_rate;
 mod job;
 #[cfg(feature = "ffmpeg")]
 mod marks;
@@ -25,7 +24,6 @@ mod wire;
 pub mod worker;
 
 pub use engine::{CodecReport, EngineReport, engines};
-pub use frame_rate::FrameRate;
 pub use job::Job;
 pub use plan::{LadderConfig, LadderStep, MAX_RUNGS, Plan, Rung, plan};
 pub use restart::Backoff;

@@ -3,7 +3,7 @@
 use media::{Epoch, RenditionName, SourceFit, Track, VideoShape};
 use serde::{Deserialize, Serialize};
 
-use crate::FrameRate;
+use media::FrameRate;
 
 /// Rungs a worker encodes at most.
 pub const MAX_RUNGS: usize = 8;

@@ -18,11 +18,10 @@ const STATUS_CHUNK_STREAM: u8 = 5;
 /// The longest text an encoder is told: ffmpeg reads no more than 256 bytes.
 const LONGEST_TEXT: usize = 200;
 
-/// What `connect` said.
-#[derive(Debug, Default)]
+/// What `connect` said. Not printable: the key may stand in any of it.
+#[derive(Default)]
 pub(super) struct Connect {
     app: Option<String>,
-    /// May hold the key.
     tc_url: Option<String>,
     encoder: Option<String>,
 }

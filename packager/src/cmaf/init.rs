@@ -309,18 +309,6 @@ mod tests {
     }
 
     #[test]
-    fn zz_temp() {
-        let sps = &fixture::AVCC_720P[8..8 + 26];
-        let mut r = vec![1, 0x64, 0, 0x1f, 0xff, 0xe1, 0, 26];
-        r.extend_from_slice(sps);
-        r.extend_from_slice(&[1, 0, 0]);
-        println!(
-            "{:?}",
-            std::panic::catch_unwind(|| AvcConfig::parse(Bytes::from(r)))
-        );
-    }
-
-    #[test]
     fn audio_config_is_the_one_the_encoder_sent() {
         let moov = read(&init_segment(&fixture::audio()).unwrap());
         let track = &moov.trak[0];

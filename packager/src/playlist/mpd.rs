@@ -1,9 +1,10 @@
 //! DASH manifests (ISO/IEC 23009-1), written by `quick-xml`.
 
-use media::{Codec, EpochNumber, Micros, Rendition, Segment, SegmentNumber, Shape, Timestamp};
+use media::{
+    Codec, EpochNumber, FrameRate, Micros, Rendition, Segment, SegmentNumber, Shape, Timestamp,
+};
 use serde::Serialize;
 
-use super::FrameRate;
 use super::media_playlist::Seconds;
 
 /// A dynamic MPD as of one instant. Media time is Unix time, so it begins in 1970.
@@ -136,6 +137,15 @@ impl Period {
     }
 }
 
+/// The form of DASH's `@frameRate`.
+fn frame_rate_text(frame_duration: Micros) -> String {
+    let rate = FrameRate::nearest(frame_duration);
+    match rate.denominator {
+        1 => rate.numerator.to_string(),
+        denominator => format!("{}/{denominator}", rate.numerator),
+    }
+}
+
 impl Representation {
     fn element(&self, epoch: EpochNumber, period_start: Timestamp) -> RepresentationElement {
         let Rendition { name, codec, .. } = &self.rendition;
@@ -144,7 +154,7 @@ impl Representation {
         match self.rendition.shape {
             Shape::Video(shape) => {
                 size = Some(shape);
-                frame_rate = Some(FrameRate::of(self.rendition.frame_duration).to_dash());
+                frame_rate = Some(frame_rate_text(self.rendition.frame_duration));
             }
             Shape::Audio(shape) => {
                 sample_rate = Some(shape.sample_rate);

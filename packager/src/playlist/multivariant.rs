@@ -1,9 +1,7 @@
 //! Multivariant playlists (RFC 8216bis 4.4.6), written by `m3u8-rs`.
 
 use m3u8_rs::{AlternativeMedia, AlternativeMediaType, MasterPlaylist, Resolution, VariantStream};
-use media::{Codec, Rendition, Shape};
-
-use super::FrameRate;
+use media::{Codec, FrameRate, Rendition, Shape};
 
 /// The group of all audio renditions.
 const AUDIO_GROUP: &str = "audio";
@@ -91,7 +89,7 @@ fn variant_stream(variant: &Variant, audio: &[&Variant]) -> VariantStream {
                 height: shape.height.into(),
             }),
             Some(three_decimals(
-                FrameRate::of(rendition.frame_duration).as_f64(),
+                FrameRate::nearest(rendition.frame_duration).as_f64(),
             )),
         ),
         Shape::Audio(_) => (None, None),

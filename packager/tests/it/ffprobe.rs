@@ -162,9 +162,10 @@ fn probe(path: &Path) -> Vec<(i64, i64, i64)> {
     let text = String::from_utf8(output.stdout).unwrap();
     text.lines()
         .map(|line| {
-            let mut fields = line.split(',').map(|field| field.parse::<i64>().unwrap());
-            let (pts, dts, duration) = (fields.next(), fields.next(), fields.next());
-            (dts.unwrap(), pts.unwrap(), duration.unwrap())
+            let fields: Vec<_> = line.split(',').map(str::parse).collect();
+            let ticks = |at: usize| fields[at].clone().unwrap();
+            // FFmpeg does not always know a duration: N/A.
+            (ticks(1), ticks(0), fields[2].clone().unwrap_or(0))
         })
         .collect()
 }

@@ -14,16 +14,20 @@ use std::thread::{self, JoinHandle};
 
 use ffmpeg_next as ffmpeg;
 use ffmpeg_next::frame;
-use media::{Frame, Micros, SegmentNumber, Timestamp, TrackKind};
+use media::{Frame, FrameRate, Micros, SegmentNumber, Timestamp, TrackKind};
 
 use super::{CodecReport, Engine, EngineError, EngineReport, Sink};
 use crate::marks::Marks;
 use crate::wire::{Progress, Reply};
-use crate::{FrameRate, Job, Rung};
+use crate::{Job, Rung};
 use decoder::Decoder;
 use encoder::{KeyFrames, VideoEncoder, VideoSettings};
 use picture::Scaler;
 
+/// The shortest frame that encoders are told of.
+const SHORTEST_FRAME: Micros = Micros::from_millis(4);
+/// The longest frame that encoders are told of.
+const LONGEST_FRAME: Micros = Micros::from_secs(1);
 /// Pictures that wait for a rung at most; a decoded 1080p picture is 3 MB.
 const MAX_QUEUED_PICTURES: usize = 2;
 
@@ -113,7 +117,8 @@ impl Ffmpeg {
     pub(super) fn start(job: &Job, sink: Arc<dyn Sink>) -> Result<Self, EngineError> {
         initialize();
         let signal = signal::read(&job.source);
-        let rate = FrameRate::nearest(job.frame_duration);
+        let usual = job.frame_duration.clamp(SHORTEST_FRAME, LONGEST_FRAME);
+        let rate = FrameRate::nearest(usual);
         let mut rungs = Vec::new();
         for (index, rung) in (0_u8..).zip(&job.rungs) {
             let encoder = VideoEncoder::open(&VideoSettings {

@@ -6,13 +6,13 @@ use media::{AacConfig, AvcConfig, Codec, Micros, Timestamp, TrackKind};
 use super::beep;
 use super::picture::{Canvas, TestPicture};
 use super::{Source, SourceError, TestSettings};
-use crate::FrameRate;
 use crate::engine::EngineError;
 use crate::engine::ffmpeg::aac::{AacEncoder, FRAME_LENGTH};
 use crate::engine::ffmpeg::encoder::{KeyFrames, VideoEncoder, VideoSettings};
 use crate::engine::ffmpeg::initialize;
 use crate::engine::ffmpeg::picture::allocate;
 use crate::engine::ffmpeg::signal::Signal;
+use media::FrameRate;
 
 /// Bits per second of the sound.
 const AUDIO_BIT_RATE: u32 = 128_000;

@@ -7,8 +7,9 @@ use media::Micros;
 
 use super::signal::Signal;
 use super::step;
+use crate::annex_b;
 use crate::engine::EngineError;
-use crate::{FrameRate, annex_b};
+use media::FrameRate;
 
 /// libavcodec's name of the encoder.
 pub(crate) const NAME: &str = "libx264";
