@@ -89,9 +89,6 @@ impl FlvReader {
         match header.packet {
             Packet::SequenceHeader if body.is_empty() => Ok(Tag::Ignored(Ignored::Empty)),
             Packet::SequenceHeader => {
-                if has_empty_parameter_set(&body) {
-                    return Err(CodecError::Avc("an empty parameter set".to_owned()).into());
-                }
                 let avc = AvcConfig::parse(body)?;
                 self.nal_length_size = Some(usize::from(avc.nal_length_size));
                 Ok(Tag::Codec(Codec::Avc(avc)))
@@ -162,30 +159,6 @@ fn scan_nal_units(access_unit: &[u8], length_size: usize) -> Result<bool, Ignore
         rest = &rest[nal_unit.len()..];
     }
     if any { Ok(idr) } else { Err(Ignored::Empty) }
-}
-
-/// Whether an `AVCDecoderConfigurationRecord` (ISO/IEC 14496-15 5.3.3.1) announces a
-/// parameter set of no bytes, on which `h264-reader` panics. Of a record cut short, the
-/// part that is there counts: the parser says what is missing.
-fn has_empty_parameter_set(record: &[u8]) -> bool {
-    let mut rest = record.get(5..).unwrap_or_default();
-    for count_mask in [0x1F, 0xFF] {
-        let Some((&count, sets)) = rest.split_first() else {
-            return false;
-        };
-        rest = sets;
-        for _ in 0..count & count_mask {
-            let Some((length, after)) = rest.split_first_chunk::<2>() else {
-                return false;
-            };
-            let length = usize::from(u16::from_be_bytes(*length));
-            if length == 0 {
-                return true;
-            }
-            rest = after.get(length..).unwrap_or_default();
-        }
-    }
-    false
 }
 
 #[cfg(test)]

@@ -22,6 +22,9 @@ pub(super) enum BroadcastError {
     /// Another process has the stream, or the rows cannot be written.
     #[error("a number could not be reserved: {0}")]
     Reserve(#[from] RowError),
+    /// The pipeline was slower than the source's changes for too long.
+    #[error("too many changes of the source were left unread")]
+    CutOff,
     /// The live window does not take the epoch.
     #[error(transparent)]
     Window(#[from] LiveError),
@@ -41,7 +44,12 @@ impl Broadcast<'_> {
         let mut current: Option<Pipeline> = None;
         let outcome = loop {
             let Some(item) = publication.feed.recv().await else {
-                break Ok(());
+                let cut_off = publication.feed.was_cut_off();
+                break if cut_off {
+                    Err(BroadcastError::CutOff)
+                } else {
+                    Ok(())
+                };
             };
             let step = match item {
                 Feed::EpochStarted(epoch) => self.start(&publication, epoch).await.map(|started| {

@@ -2,19 +2,25 @@
 //! dies.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use media::{Clock, Frame, RenditionName, StreamName, TrackKind};
-use std::sync::Arc;
-use tokio::sync::mpsc;
+use media::{Clock, Frame, Micros, RenditionName, StreamName, Timestamp};
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
-use transcode::{Backoff, Job, Output, Worker, WorkerCommand, WorkerError, WorkerInput};
+use tokio::time::{Instant, timeout, timeout_at};
+use transcode::{
+    Backoff, Job, Output, Worker, WorkerCommand, WorkerError, WorkerInput, WorkerOutput,
+};
 
 use super::packaged::{Outlet, Packaged};
 
 /// Frames that wait for the worker: the first group of pictures comes in one burst.
 const MAX_WAITING: usize = 1_024;
+/// Media time that waits for the worker. Beyond it, its renditions would be of no use to
+/// a player at the live edge.
+const MAX_BEHIND: Micros = Micros::from_secs(6);
 /// How long a worker may take to encode what it still has when the epoch ends.
 const DRAIN: Duration = Duration::from_secs(3);
 /// How long the multivariant playlist waits for rungs that do not come.
@@ -30,30 +36,48 @@ pub(super) struct Ladder {
     pub(super) clock: Arc<dyn Clock>,
 }
 
+/// Why a worker's renditions stopped.
+#[derive(Debug, thiserror::Error)]
+enum LadderFailure {
+    #[error(transparent)]
+    Worker(#[from] WorkerError),
+    #[error("the worker is more than {} s behind the source", MAX_BEHIND.as_secs_f64())]
+    Behind,
+}
+
+/// How far the ladder has got, for the end that feeds it.
+#[derive(Debug)]
+struct Progress {
+    /// Microseconds: decoding time of the last frame taken.
+    taken: AtomicI64,
+    behind: Notify,
+}
+
 /// The feeding end of a ladder: never waits.
 #[derive(Debug)]
 pub(super) struct LadderFeed {
     frames: mpsc::Sender<Frame>,
+    progress: Arc<Progress>,
     task: JoinHandle<()>,
-    /// Frames were dropped; nothing can be decoded before the next key frame.
+    /// Frames are dropped; nothing can be decoded before the next key frame.
     lagging: bool,
 }
 
 impl LadderFeed {
-    /// The source's next frame. When the ladder is too far behind, it loses frames up to
-    /// the next key frame that starts a segment.
+    /// The source's next video frame. A ladder that is too far behind loses what waits
+    /// for it and begins again at a key frame.
     pub(super) fn push(&mut self, frame: &Frame) {
-        if self.lagging && !(frame.key && frame.starts.is_some()) {
+        let taken = Timestamp::from_micros(self.progress.taken.load(Ordering::Relaxed));
+        let behind = frame.dts - taken > MAX_BEHIND;
+        if (self.lagging && !frame.key) || behind || self.frames.try_send(frame.clone()).is_err() {
             metrics::counter!("nova_live_ladder_frames_dropped_total").increment(1);
+            if !self.lagging {
+                self.progress.behind.notify_one();
+            }
+            self.lagging = true;
             return;
         }
-        self.lagging = match self.frames.try_send(frame.clone()) {
-            Ok(()) => false,
-            Err(_) => {
-                metrics::counter!("nova_live_ladder_frames_dropped_total").increment(1);
-                true
-            }
-        };
+        self.lagging = false;
     }
 
     /// The epoch has ended: waits until the worker has, within bounds.
@@ -72,21 +96,29 @@ impl Ladder {
     /// Starts the ladder's task.
     pub(super) fn start(self) -> LadderFeed {
         let (frames, waiting) = mpsc::channel(MAX_WAITING);
+        let progress = Arc::new(Progress {
+            taken: AtomicI64::new(self.job.start.as_micros()),
+            behind: Notify::new(),
+        });
         LadderFeed {
             frames,
-            task: tokio::spawn(self.run(waiting)),
+            progress: progress.clone(),
+            task: tokio::spawn(self.run(Waiting {
+                frames: waiting,
+                progress,
+            })),
             lagging: false,
         }
     }
 
-    async fn run(self, mut frames: mpsc::Receiver<Frame>) {
+    async fn run(self, mut waiting: Waiting) {
         let mut rungs = Rungs {
             outlet: self.outlet.clone(),
             packaged: HashMap::new(),
         };
         let mut backoff = Backoff::started(self.clock.now());
         loop {
-            let failure = match self.work(&mut frames, &mut rungs).await {
+            let failure = match self.work(&mut waiting, &mut rungs).await {
                 Ok(()) => break,
                 Err(failure) => failure,
             };
@@ -96,7 +128,7 @@ impl Ladder {
                 rungs.lose(&rung.name);
             }
             let delay = backoff.failed(self.clock.now()).to_duration();
-            if !discard(&mut frames, delay).await {
+            if !waiting.discard(delay).await {
                 break;
             }
             backoff.restarted(self.clock.now());
@@ -108,71 +140,87 @@ impl Ladder {
     }
 
     /// One worker's life. `Ok` when the epoch has ended and all has been encoded.
-    async fn work(
-        &self,
-        frames: &mut mpsc::Receiver<Frame>,
-        rungs: &mut Rungs,
-    ) -> Result<(), WorkerError> {
-        let (input, mut output) = Worker::start(&self.command, &self.stream, &self.job)?;
-        let feeding = feed(frames, input);
-        let reading = async {
-            let mut waited = false;
-            loop {
-                let next = output.next();
-                let output = if waited {
-                    next.await?
-                } else {
-                    match timeout(FIRST_FRAMES, next).await {
-                        Ok(output) => output?,
-                        Err(_) => {
-                            self.outlet.window.give_up_waiting();
-                            waited = true;
-                            continue;
-                        }
-                    }
-                };
-                match output {
-                    Some(Output::Track(rendition)) => rungs.announce(rendition).await,
-                    Some(Output::Frame { rung, frame }) => {
-                        waited = true;
-                        rungs.push(&rung, frame);
-                    }
-                    None => return Ok(()),
-                }
-            }
-        };
+    async fn work(&self, waiting: &mut Waiting, rungs: &mut Rungs) -> Result<(), LadderFailure> {
+        let (input, output) = Worker::start(&self.command, &self.stream, &self.job)?;
+        let progress = waiting.progress.clone();
+        let feeding = waiting.feed(input);
+        let reading = self.read(output, rungs);
         tokio::pin!(feeding, reading);
-        // A worker that takes no more input says why on its output.
         tokio::select! {
-            result = &mut reading => result,
-            _ = &mut feeding => reading.await,
+            result = &mut reading => result?,
+            () = progress.behind.notified() => return Err(LadderFailure::Behind),
+            // A worker that takes no more input says why on its output.
+            _ = &mut feeding => tokio::select! {
+                result = &mut reading => result?,
+                () = progress.behind.notified() => return Err(LadderFailure::Behind),
+            },
+        }
+        Ok(())
+    }
+
+    async fn read(&self, mut output: WorkerOutput, rungs: &mut Rungs) -> Result<(), WorkerError> {
+        let mut patience = Some(FIRST_FRAMES);
+        loop {
+            let next = match patience {
+                None => output.next().await?,
+                Some(limit) => match timeout(limit, output.next()).await {
+                    Ok(next) => next?,
+                    Err(_) => {
+                        self.outlet.window.give_up_waiting();
+                        patience = None;
+                        continue;
+                    }
+                },
+            };
+            match next {
+                Some(Output::Track(rendition)) => rungs.announce(rendition).await,
+                Some(Output::Frame { rung, frame }) => {
+                    patience = None;
+                    rungs.push(&rung, frame);
+                }
+                None => return Ok(()),
+            }
         }
     }
 }
 
-/// Frames to the worker, from the first that a decoder and a segment can start at.
-async fn feed(
-    frames: &mut mpsc::Receiver<Frame>,
-    mut input: WorkerInput,
-) -> Result<(), WorkerError> {
-    let mut started = false;
-    while let Some(frame) = frames.recv().await {
-        started |= frame.key && frame.starts.is_some();
-        if started && frame.track == TrackKind::Video {
-            input.send(&frame).await?;
-        }
-    }
-    input.finish().await
+/// The ladder's end of the queue.
+struct Waiting {
+    frames: mpsc::Receiver<Frame>,
+    progress: Arc<Progress>,
 }
 
-/// Throws frames away for `delay`; false when the epoch has ended.
-async fn discard(frames: &mut mpsc::Receiver<Frame>, delay: Duration) -> bool {
-    let end = tokio::time::sleep(delay);
-    tokio::pin!(end);
-    loop {
-        tokio::select! {
-            () = &mut end => return !frames.is_closed() || !frames.is_empty(),
-            frame = frames.recv() => if frame.is_none() { return false },
+impl Waiting {
+    async fn next(&mut self) -> Option<Frame> {
+        let frame = self.frames.recv().await?;
+        let taken = frame.dts.as_micros();
+        self.progress.taken.store(taken, Ordering::Relaxed);
+        Some(frame)
+    }
+
+    /// Frames to a worker, from the first that can be decoded. It encodes from the first
+    /// that starts a segment.
+    async fn feed(&mut self, mut input: WorkerInput) -> Result<(), WorkerError> {
+        let mut started = false;
+        while let Some(frame) = self.next().await {
+            started |= frame.key;
+            if started {
+                input.send(&frame).await?;
+            }
+        }
+        input.finish().await
+    }
+
+    /// Throws away what waits, and what comes within `delay`; false when the epoch has
+    /// ended.
+    async fn discard(&mut self, delay: Duration) -> bool {
+        let end = Instant::now() + delay;
+        loop {
+            match timeout_at(end, self.next()).await {
+                Ok(Some(_)) => {}
+                Ok(None) => return false,
+                Err(_) => return true,
+            }
         }
     }
 }
