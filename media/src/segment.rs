@@ -17,8 +17,15 @@ pub struct Part {
     pub duration: Micros,
     /// Whether it begins with a key frame.
     pub independent: bool,
-    /// The chunk.
+    /// The chunk. Empty: a gap (`GAP=YES`, RFC 8216bis 4.4.4.9).
     pub data: Bytes,
+}
+
+impl Part {
+    /// Whether there is no media for this part.
+    pub fn is_gap(&self) -> bool {
+        self.data.is_empty()
+    }
 }
 
 /// A finished segment: the concatenation of its parts.

@@ -230,6 +230,7 @@ fn listed_part(part: &Part) -> ListedPart {
         index: part.index,
         duration: part.duration,
         independent: part.independent,
+        gap: part.is_gap(),
     }
 }
 

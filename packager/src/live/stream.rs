@@ -100,8 +100,9 @@ impl LiveStream {
         self.change(|window| window.close_segment(cut));
     }
 
-    /// Nobody makes this rendition's frames any more: the parts of its unfinished segment
-    /// disappear, and each segment of the timeline becomes a gap until a part comes.
+    /// Nobody makes this rendition's frames any more: its unfinished segment becomes a gap
+    /// that keeps the parts it had, and so does each segment of the timeline until a part
+    /// comes.
     pub fn lose(&self, rendition: &RenditionName) {
         self.change(|window| window.lose(rendition));
     }

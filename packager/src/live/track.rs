@@ -38,6 +38,36 @@ impl Entry {
         }
     }
 
+    /// A gap; `broken` is the segment as far as it came. What is missing of it is listed
+    /// as parts too, so that a player that follows parts learns of the gap.
+    fn gap(cut: Cut, broken: Option<OpenSegment>) -> Self {
+        let mut entry = Self::without_bytes(cut.gap());
+        let Some(OpenSegment { number, mut parts }) = broken else {
+            return entry;
+        };
+        let longest = parts.iter().map(|part| part.duration).max();
+        let longest = longest.unwrap_or_default().max(MIN_GAP_PART);
+        let end = cut.start + cut.duration;
+        while let Some(last) = parts.last() {
+            let start = last.start + last.duration;
+            let missing = end - start;
+            if missing < MIN_GAP || parts.len() >= MAX_PARTS {
+                break;
+            }
+            let index = last.index.next();
+            parts.push(Part {
+                segment: number,
+                index,
+                start,
+                duration: missing.min(longest),
+                independent: false,
+                data: Bytes::new(),
+            });
+        }
+        entry.parts = parts;
+        entry
+    }
+
     fn end(&self) -> Timestamp {
         self.segment.start + self.segment.duration
     }
@@ -167,11 +197,11 @@ impl Track {
         Ok(data)
     }
 
-    /// Its source of frames is gone: the unfinished segment is not shown any more.
+    /// Its source of frames is gone. The parts of the unfinished segment were public:
+    /// they stay, and no other bytes may appear under their names.
     pub(crate) fn lose(&mut self) {
         self.lost = true;
-        // Its parts were public: no other bytes may appear under their names.
-        if let Some(open) = self.open.take() {
+        if let Some(open) = &self.open {
             self.next = self.next.max(open.number.next());
         }
     }
@@ -185,7 +215,8 @@ impl Track {
             return;
         }
         self.fill_before(last.number, last.start, cuts);
-        self.push_entry(Entry::without_bytes(last.gap()));
+        let broken = self.open.take_if(|open| open.number == last.number);
+        self.push_entry(Entry::gap(last, broken));
     }
 
     /// A segment from before a restart; its bytes are in the object store.
@@ -215,7 +246,7 @@ impl Track {
     /// as the lead's segments where those are known, else sharing the time between. Does
     /// nothing where there is nothing yet.
     pub(crate) fn fill_before(&mut self, number: SegmentNumber, start: Timestamp, cuts: &Cuts) {
-        self.open.take_if(|open| open.number != number);
+        let mut broken = self.open.take_if(|open| open.number != number);
         let Some(last) = self.entries.back() else {
             return;
         };
@@ -237,7 +268,8 @@ impl Track {
                 }
             });
             at = cut.start + cut.duration;
-            self.push_entry(Entry::without_bytes(cut.gap()));
+            let parts_of = broken.take_if(|open| open.number == missing);
+            self.push_entry(Entry::gap(cut, parts_of));
             missing = missing.next();
         }
     }
@@ -285,6 +317,10 @@ impl Track {
 
 /// Players divide by durations.
 const MIN_GAP: Micros = Micros::from_millis(1);
+
+/// A part that is a gap is as long as its segment's others; where those are very short,
+/// this.
+const MIN_GAP_PART: Micros = Micros::from_millis(100);
 
 /// The parts as one; each part keeps a slice of it.
 fn join(parts: &mut [Part]) -> Bytes {

@@ -184,10 +184,10 @@ impl Window {
             return;
         }
         for track in self.tracks.values_mut() {
-            track.open = None;
             if let (true, Some(last)) = (track.has_media(), self.cuts.last()) {
                 track.fill_through(last, &self.cuts);
             }
+            track.open = None;
         }
         self.expected.clear();
         self.ended = true;
@@ -244,6 +244,7 @@ impl Window {
             (None, None) => &[],
         };
         match parts.get(index.0 as usize) {
+            Some(part) if part.is_gap() => PartState::Missing,
             Some(part) => PartState::Ready(part.data.clone()),
             None if self.hint(name) == Some((number, index)) => PartState::Hinted,
             None => PartState::Missing,

@@ -88,6 +88,8 @@ pub struct ListedPart {
     pub duration: Micros,
     /// `INDEPENDENT`.
     pub independent: bool,
+    /// `GAP`.
+    pub gap: bool,
 }
 
 /// A segment that is not closed yet.
@@ -226,7 +228,8 @@ impl MediaPlaylist {
         self.write_lead_in(out, segment.discontinuity, segment.start)?;
         if segment.gap {
             writeln!(out, "#EXT-X-GAP")?;
-        } else {
+        }
+        if !segment.gap || segment.parts.iter().any(|part| !part.gap) {
             self.write_map(out, segment.epoch, map)?;
         }
         self.write_parts(out, segment.epoch, segment.number, &segment.parts)?;
@@ -279,6 +282,9 @@ impl MediaPlaylist {
             )?;
             if part.independent {
                 write!(out, ",INDEPENDENT=YES")?;
+            }
+            if part.gap {
+                write!(out, ",GAP=YES")?;
             }
             writeln!(out)?;
         }

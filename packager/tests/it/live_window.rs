@@ -45,7 +45,9 @@ fn a_lost_rendition_has_gaps_until_a_part_comes() {
     live.lose(&rung());
     let playlist = live.media_playlist(&rung()).unwrap();
     assert_eq!(shape(&playlist), "40 41");
-    assert_eq!((playlist.open, playlist.hint), (None, None));
+    // What was listed stays; nothing more is promised.
+    assert_eq!(playlist.open.unwrap().parts.len(), 3);
+    assert_eq!(playlist.hint, None);
 
     push_segments(&live, &[source(), sound()], 42..44);
     assert_eq!(
@@ -58,6 +60,15 @@ fn a_lost_rendition_has_gaps_until_a_part_comes() {
     );
     let gap = &live.media_playlist(&rung()).unwrap().segments[2];
     assert_eq!((gap.start, gap.duration), (start_of(42), SEGMENT));
+    let listed: Vec<_> = gap.parts.iter().map(|part| part.gap).collect();
+    assert_eq!(listed[..4], [false, false, false, true]);
+    assert!(listed[3..].iter().all(|gap| *gap));
+    let length = gap.parts.iter().fold(Micros::ZERO, |sum, part| sum + part.duration);
+    assert_eq!(length, SEGMENT);
+    let epoch = media::EpochNumber(3);
+    let state = |index| live.part(epoch, &rung(), SegmentNumber(42), media::PartIndex(index));
+    assert_eq!(state(2), PartState::Ready(part_bytes(&rung(), 42, 2)));
+    assert_eq!(state(3), PartState::Missing);
 
     // The worker is back before the lead has closed what it missed.
     live.push_part(&rung(), part(&rung(), 45, 0)).unwrap();

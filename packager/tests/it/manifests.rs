@@ -121,6 +121,7 @@ fn p01_no_part_is_told_longer_than_the_part_target() {
         index: PartIndex(0),
         duration: Micros::from_millis(1_700),
         independent: true,
+        gap: false,
     }];
     let text = playlist.render();
     let target = "#EXT-X-PART-INF:PART-TARGET=0.33600\n";
