@@ -97,6 +97,8 @@ pub(super) struct AudioClock {
     sample_rate: u32,
     frame_length: u32,
     last: Option<Last>,
+    /// Where the last frame that was placed ends.
+    end: Option<Micros>,
     state: AudioState,
 }
 
@@ -145,10 +147,22 @@ impl AudioClock {
             .is_some_and(|last| is_jump(last.unwrap(wire) - last.at, longest_step))
     }
 
-    pub(super) fn suspend(&mut self, now: Timestamp) {
+    fn suspend(&mut self, now: Timestamp) {
         if self.last.is_some() {
             self.state = AudioState::Suspended { since: now };
         }
+    }
+
+    /// Video's clock was set anew: sound has to find its place on it.
+    pub(super) fn restart(&mut self, now: Timestamp) {
+        self.end = None;
+        self.suspend(now);
+    }
+
+    /// Without video: the next frame sets the clock.
+    pub(super) fn forget(&mut self) {
+        self.end = None;
+        self.state = AudioState::Unset;
     }
 
     /// Where a frame belongs, or nothing when it has no place: it is silenced, or the
@@ -189,7 +203,14 @@ impl AudioClock {
             return None;
         }
         self.last = Some(Last { wire, at });
-        self.count(at)
+        // A clock that was set back must not put sound where there was sound.
+        let unset = matches!(self.state, AudioState::Unset);
+        if unset && self.end.is_some_and(|end| at < end) {
+            return None;
+        }
+        let time = self.count(at)?;
+        self.end = Some(time.dts + time.duration);
+        Some(time)
     }
 
     fn count(&mut self, at: Micros) -> Option<AudioTime> {

@@ -23,6 +23,7 @@ pub(super) struct Cutter {
     video_mark: Option<(SegmentNumber, Micros)>,
     audio_mark: Option<(SegmentNumber, Micros)>,
     end: Micros,
+    segment_bytes: usize,
     outran: bool,
 }
 
@@ -39,6 +40,7 @@ impl Cutter {
             video_mark: mark,
             audio_mark: mark,
             end: origin,
+            segment_bytes: 0,
             outran: false,
             origin,
             epoch,
@@ -55,6 +57,11 @@ impl Cutter {
         self.outran
     }
 
+    /// Bytes of the open segment so far.
+    pub(super) fn segment_bytes(&self) -> usize {
+        self.segment_bytes
+    }
+
     /// Marks a frame and pins it to Unix time. Sound from before the epoch is dropped.
     pub(super) fn push(&mut self, frame: Placed) -> Option<Frame> {
         if frame.track == TrackKind::Audio && frame.pts < self.origin {
@@ -63,9 +70,11 @@ impl Cutter {
         if let Some(boundary) = self.boundary(&frame) {
             self.segment = self.segment.next();
             self.segment_start = boundary;
+            self.segment_bytes = 0;
             self.video_mark = Some((self.segment, boundary));
             self.audio_mark = self.video_mark;
         }
+        self.segment_bytes += frame.data.len();
         let (mark, track) = match frame.track {
             TrackKind::Video => (&mut self.video_mark, &self.epoch.video),
             TrackKind::Audio => (&mut self.audio_mark, &self.epoch.audio),

@@ -17,8 +17,12 @@ pub(super) struct Interleave {
 #[derive(Debug, Default)]
 struct Lane {
     frames: VecDeque<Placed>,
+    bytes: usize,
     expected: bool,
 }
+
+/// Bytes of a track that wait for the other at most.
+const MAX_WAITING: usize = 16 << 20;
 
 impl Lane {
     fn blocks(&self) -> bool {
@@ -27,9 +31,17 @@ impl Lane {
 
     fn waited_too_long(&self) -> bool {
         match (self.frames.front(), self.frames.back()) {
-            (Some(first), Some(last)) => last.dts - first.dts >= TRACK_WAIT,
+            (Some(first), Some(last)) => {
+                last.dts - first.dts >= TRACK_WAIT || self.bytes > MAX_WAITING
+            }
             _ => false,
         }
+    }
+
+    fn pop(&mut self) -> Option<Placed> {
+        let frame = self.frames.pop_front()?;
+        self.bytes -= frame.data.len();
+        Some(frame)
     }
 }
 
@@ -49,6 +61,7 @@ impl Interleave {
     pub(super) fn push(&mut self, frame: Placed) {
         let lane = self.lane(frame.track);
         lane.expected = true;
+        lane.bytes += frame.data.len();
         lane.frames.push_back(frame);
     }
 
@@ -74,9 +87,9 @@ impl Interleave {
         let video = self.video.frames.front().map(|frame| frame.dts);
         let audio = self.audio.frames.front().map(|frame| frame.dts);
         match (video, audio) {
-            (Some(video), Some(audio)) if audio < video => self.audio.frames.pop_front(),
-            (Some(_), _) => self.video.frames.pop_front(),
-            (None, _) => self.audio.frames.pop_front(),
+            (Some(video), Some(audio)) if audio < video => self.audio.pop(),
+            (Some(_), _) => self.video.pop(),
+            (None, _) => self.audio.pop(),
         }
     }
 }

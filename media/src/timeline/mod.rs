@@ -67,6 +67,14 @@ pub const KEY_FRAME_WAIT: Micros = Micros::from_secs(10);
 
 /// How long one track waits for the other, in media time.
 const TRACK_WAIT: Micros = Micros::from_secs(1);
+/// How long sound waits for a picture whose sequence header is there, in media time.
+const PICTURE_WAIT: Micros = Micros::from_secs(3);
+/// How long a publication may send media of which nothing can be played.
+pub const STALL_LIMIT: Micros = Micros::from_secs(30);
+/// The largest audio frame taken, in bytes; AAC's own limit is 768 for each channel.
+pub const MAX_AUDIO_FRAME: usize = 64 << 10;
+/// The most media of one segment, in bytes: half a gigabit per second.
+pub const MAX_SEGMENT: usize = 128 << 20;
 
 /// One access unit as a protocol delivers it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -100,6 +108,12 @@ pub enum TimelineError {
     /// Video came, but nothing to start decoding from.
     #[error("no key frame within {} s of video", .0.as_secs_f64())]
     NoKeyFrame(Micros),
+    /// Media came, but none that has a place on the timeline.
+    #[error("no playable media within {} s", .0.as_secs_f64())]
+    Stalled(Micros),
+    /// More media than a segment holds.
+    #[error("more than {0} bytes of media in one segment")]
+    TooMuchMedia(usize),
 }
 
 /// A frame on the publication's own clock, microseconds from an arbitrary origin.
@@ -126,9 +140,16 @@ pub struct Timeline {
     audio_clock: AudioClock,
     interleave: Interleave,
     stage: Stage,
-    /// A track turned up that the epoch does not have: the next key frame begins one
-    /// that has it.
+    /// The tracks are not those of the epoch any more: the next key frame begins another.
     restart: bool,
+    /// Sound has a new decoder configuration that comes into force with the next epoch.
+    muted: bool,
+    /// Arrival of the first picture since the last that decoding could start at.
+    keyless_since: Option<Timestamp>,
+    /// Arrival of the last frame that was let out, or of the first that came.
+    moved_at: Option<Timestamp>,
+    /// Decoding time of the last picture.
+    last_picture: Micros,
     /// Set once a group of pictures outran the target duration: what its epoch was.
     outran: Option<Arc<Epoch>>,
     output: VecDeque<Output>,
@@ -138,8 +159,6 @@ pub struct Timeline {
 enum Stage {
     /// No epoch: waiting for a frame that can begin one.
     Waiting {
-        /// Arrival of the first video frame that could not.
-        video_since: Option<Timestamp>,
         /// Audio held until it is clear that there is no video.
         audio: VecDeque<Placed>,
     },
@@ -150,7 +169,6 @@ enum Stage {
 impl Stage {
     fn waiting() -> Self {
         Self::Waiting {
-            video_since: None,
             audio: VecDeque::new(),
         }
     }
@@ -169,14 +187,18 @@ impl Timeline {
             interleave: Interleave::default(),
             stage: Stage::waiting(),
             restart: false,
+            muted: false,
+            keyless_since: None,
+            moved_at: None,
+            last_picture: Micros::ZERO,
             outran: None,
             output: VecDeque::new(),
         }
     }
 
     /// A sequence header: the decoder configuration of the frames that follow. The
-    /// same one again changes nothing; a different one ends the epoch, and the next key
-    /// frame begins another.
+    /// same one again changes nothing. Another one for pictures ends the epoch, and the
+    /// next key frame begins another; until then another one for sound silences it.
     pub fn configure(&mut self, now: Timestamp, codec: Codec) -> Result<(), TimelineError> {
         let current = match codec {
             Codec::Avc(_) => &self.video,
@@ -185,15 +207,25 @@ impl Timeline {
         if current.as_ref() == Some(&codec) {
             return Ok(());
         }
+        let changed = current.is_some();
         self.drain(now)?;
-        self.end_epoch();
-        self.outran = None;
         match codec {
             Codec::Avc(_) => {
+                if changed {
+                    self.end_epoch();
+                    self.outran = None;
+                }
                 self.interleave.expect(TrackKind::Video);
                 self.video = Some(codec);
             }
             Codec::Aac(ref aac) => {
+                if changed && matches!(self.stage, Stage::Running(_)) && self.video_clock.started()
+                {
+                    self.restart = true;
+                    self.muted = true;
+                } else if changed {
+                    self.end_epoch();
+                }
                 self.interleave.expect(TrackKind::Audio);
                 self.audio_clock.configure(aac);
                 self.audio = Some(codec);
@@ -205,17 +237,31 @@ impl Timeline {
     /// The next frame from the wire, which arrived at `now`. A frame of a track that
     /// has no sequence header yet is dropped.
     pub fn push(&mut self, now: Timestamp, frame: WireFrame) -> Result<(), TimelineError> {
+        let since = *self.moved_at.get_or_insert(now);
         match frame.track {
-            TrackKind::Video if self.video.is_some() => self.push_video(now, frame),
-            TrackKind::Audio if self.audio.is_some() => self.push_audio(now, frame),
-            TrackKind::Video | TrackKind::Audio => Ok(()),
+            TrackKind::Video if self.video.is_some() => self.push_video(now, frame)?,
+            TrackKind::Audio if self.audio.is_some() && frame.data.len() <= MAX_AUDIO_FRAME => {
+                self.push_audio(now, frame)?;
+            }
+            TrackKind::Video | TrackKind::Audio => {}
+        }
+        if !self.output.is_empty() {
+            self.moved_at = Some(now);
+        } else if now - since > STALL_LIMIT {
+            return Err(TimelineError::Stalled(STALL_LIMIT));
+        }
+        match &self.stage {
+            Stage::Running(cutter) if cutter.segment_bytes() > MAX_SEGMENT => {
+                Err(TimelineError::TooMuchMedia(MAX_SEGMENT))
+            }
+            _ => Ok(()),
         }
     }
 
     /// No more input: everything held back comes out, and the epoch ends.
     pub fn finish(&mut self, now: Timestamp) -> Result<(), TimelineError> {
         self.drain(now)?;
-        if let Stage::Waiting { audio, .. } = &self.stage
+        if let Stage::Waiting { audio } = &self.stage
             && !audio.is_empty()
         {
             self.start_audio_only(now);
@@ -236,16 +282,25 @@ impl Timeline {
             self.audio_clock.last(),
             self.limits.longest_gop,
         );
-        if time.jumped {
+        if time.jumped || (first && self.audio_clock.disagrees(time.wire)) {
             // The reference was set anew: what epoch there was is over, and audio has
             // to find its place again.
             self.drain(now)?;
             self.end_epoch();
+            self.stage = Stage::waiting();
+            self.audio_clock.restart(now);
         }
-        if time.jumped || (first && self.audio_clock.disagrees(time.wire)) {
-            self.audio_clock.suspend(now);
+        if frame.key {
+            self.keyless_since = None;
         }
+        self.last_picture = time.dts;
         let offset = Micros::from_millis(i64::from(frame.composition_offset));
+        // No encoder reorders over more than a group of pictures: garbage.
+        let offset = if offset > self.limits.longest_gop {
+            Micros::ZERO
+        } else {
+            offset
+        };
         self.interleave.push(Placed {
             track: TrackKind::Video,
             dts: time.dts,
@@ -258,11 +313,15 @@ impl Timeline {
     }
 
     fn push_audio(&mut self, now: Timestamp, frame: WireFrame) -> Result<(), TimelineError> {
+        if self.muted {
+            return Ok(());
+        }
         let video = self.video_clock.last();
         let longest_step = self.limits.longest_gop;
         if video.is_none() && self.audio_clock.jumps(frame.timestamp, longest_step) {
             self.drain(now)?;
             self.end_epoch();
+            self.audio_clock.forget();
         }
         let Some(time) = self
             .audio_clock
@@ -306,6 +365,16 @@ impl Timeline {
             }
             Stage::Running(cutter) => {
                 let epoch = cutter.epoch();
+                let since_picture = frame.dts - self.last_picture;
+                if frame.track == TrackKind::Audio
+                    && epoch.video.is_some()
+                    && since_picture > self.limits.longest_gop
+                {
+                    // Pictures have stopped; sound goes on without them.
+                    self.end_epoch();
+                    self.video_clock = VideoClock::default();
+                    return self.wait(now, frame);
+                }
                 let unknown = !epoch.has(frame.track);
                 self.restart |= unknown;
                 let begins = frame.track == TrackKind::Video && frame.key;
@@ -323,13 +392,13 @@ impl Timeline {
     }
 
     fn wait(&mut self, now: Timestamp, frame: Placed) -> Result<(), TimelineError> {
-        let Stage::Waiting { video_since, audio } = &mut self.stage else {
+        let Stage::Waiting { audio } = &mut self.stage else {
             return Ok(());
         };
         match frame.track {
             TrackKind::Video if frame.key => self.start_probe(now, frame),
             TrackKind::Video => {
-                let since = *video_since.get_or_insert(now);
+                let since = *self.keyless_since.get_or_insert(now);
                 if now - since > KEY_FRAME_WAIT {
                     return Err(TimelineError::NoKeyFrame(KEY_FRAME_WAIT));
                 }
@@ -340,7 +409,11 @@ impl Timeline {
                 let first = audio.front().map_or(frame.dts, |held| held.dts);
                 let waited = frame.dts - first;
                 audio.push_back(frame);
-                if waited >= TRACK_WAIT {
+                let patience = match self.video {
+                    Some(_) => PICTURE_WAIT,
+                    None => TRACK_WAIT,
+                };
+                if waited >= patience {
                     self.start_audio_only(now);
                 }
             }
@@ -349,7 +422,7 @@ impl Timeline {
     }
 
     fn start_audio_only(&mut self, now: Timestamp) {
-        let Stage::Waiting { audio, .. } = &mut self.stage else {
+        let Stage::Waiting { audio } = &mut self.stage else {
             return;
         };
         let mut held = std::mem::take(audio);
@@ -400,6 +473,7 @@ impl Timeline {
     fn end_epoch(&mut self) {
         self.decide();
         self.restart = false;
+        self.muted = false;
         if let Stage::Running(cutter) = std::mem::replace(&mut self.stage, Stage::waiting()) {
             self.numbering = cutter.finish();
             self.output.push_back(Output::EpochEnded);

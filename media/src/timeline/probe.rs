@@ -97,10 +97,6 @@ impl Probe {
             }
             _ => limits.target,
         };
-        let target_duration = match &self.inherited {
-            Some(before) => before.target_duration,
-            None => whole_seconds(segment - TARGET_SLACK),
-        };
         let track = |codec: Option<&Codec>, kind, present| match &self.inherited {
             Some(before) => before.track(kind).cloned(),
             None => codec.filter(|_| present).map(|codec| Track {
@@ -109,13 +105,27 @@ impl Probe {
                 frame_duration: self.frame_duration(kind, codec),
             }),
         };
+        let (video, audio) = (
+            track(video, TrackKind::Video, self.has_video),
+            track(audio, TrackKind::Audio, self.has_audio),
+        );
+        let by_time = source_fit == SourceFit::GopTooLong || video.is_none();
+        // Cut by time, a segment ends with the first frame after it.
+        let late = match video.as_ref().or(audio.as_ref()) {
+            Some(lead) if by_time => lead.frame_duration,
+            _ => Micros::ZERO,
+        };
+        let target_duration = match &self.inherited {
+            Some(before) => before.target_duration,
+            None => whole_seconds(segment + late - TARGET_SLACK),
+        };
         let epoch = Epoch {
             number: numbering.epoch,
             first_segment: numbering.segment,
             start: self.base,
             target_duration,
-            video: track(video, TrackKind::Video, self.has_video),
-            audio: track(audio, TrackKind::Audio, self.has_audio),
+            video,
+            audio,
             source_fit,
         };
         Probed {

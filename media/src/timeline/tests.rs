@@ -232,6 +232,79 @@ fn r12_a_late_track_is_added() {
 }
 
 #[test]
+fn r12_a_late_header_in_the_middle_of_a_long_gop_is_no_new_epoch() {
+    let mut bench = Bench::new(&[avc()]);
+    for i in 0..600 {
+        let at = i * 1000 / 30;
+        bench.push_at(at, video(at, i == 0));
+        if i == 2 {
+            bench.timeline.configure(START, aac(48_000)).unwrap();
+        }
+        if i > 2 {
+            bench.push_at(at, audio(at));
+        }
+    }
+    let out = bench.finish();
+    let all = epochs(&out);
+    assert_eq!(all.len(), 1);
+    assert!(all[0].audio.is_some());
+    assert_eq!(frames(&out, TrackKind::Video).len(), 600);
+}
+
+#[test]
+fn r12_sound_goes_on_when_pictures_stop() {
+    let mut bench = Bench::new(&[avc(), aac(48_000)]);
+    bench.run(0, 6, 30, 30, |at| at);
+    for i in 0..750 {
+        let at = 6_000 + i * 1024 / 48;
+        bench.push_at(at, audio(at));
+    }
+    bench.run(22_000, 4, 30, 30, |at| at);
+    let out = bench.finish();
+    let shapes: Vec<_> = epochs(&out)
+        .iter()
+        .map(|epoch| (epoch.video.is_some(), epoch.audio.is_some()))
+        .collect();
+    assert_eq!(shapes, [(true, true), (false, true), (true, true)]);
+}
+
+#[test]
+fn r14_a_garbage_composition_offset_is_no_cut() {
+    for (at, offset) in [
+        (0, 7_200_000),
+        (45, 7_200_000),
+        (60, 7_200_000),
+        (61, -7_200_000),
+    ] {
+        let mut bench = Bench::new(&[avc(), aac(48_000)]);
+        for i in 0..300 {
+            let now = i * 1000 / 30;
+            let mut frame = video(now, i % 30 == 0);
+            if i == at {
+                frame.composition_offset = offset;
+            }
+            bench.push_at(now, frame);
+            bench.push_at(now, audio(now));
+        }
+        let out = bench.finish();
+        assert_eq!(epochs(&out).len(), 1);
+        let starts = marks(&out, TrackKind::Video);
+        let starts: Vec<_> = starts.iter().map(|(_, at)| *at).collect();
+        assert_eq!(starts, [0, 2000, 4000, 6000, 8000], "frame {at}");
+    }
+}
+
+#[test]
+fn r16_media_without_a_place_meets_a_limit() {
+    let mut bench = Bench::new(&[avc()]);
+    let error = (0..4_000).find_map(|i| {
+        let now = START + Micros::from_millis(i64::from(i) * 10);
+        bench.timeline.push(now, audio(0)).err()
+    });
+    assert_eq!(error, Some(TimelineError::Stalled(STALL_LIMIT)));
+}
+
+#[test]
 fn r13_same_header_changes_nothing_another_begins_an_epoch() {
     let mut bench = Bench::new(&[avc(), aac(48_000)]);
     bench.run(0, 4, 30, 30, |at| at);
@@ -348,6 +421,21 @@ fn t04_a_jump_resets_once() {
 }
 
 #[test]
+fn t04_sound_alone_that_jumps_goes_on() {
+    for jump in [-10_000_000_i64, 10_000_000] {
+        let mut bench = Bench::new(&[aac(48_000)]);
+        for i in 0..600 {
+            let at = i * 1024 / 48;
+            let wire = 20_000_000 + at + if i >= 300 { jump } else { 0 };
+            bench.push_at(at, audio(wire));
+        }
+        let out = bench.finish();
+        assert_eq!(epochs(&out).len(), 2, "{jump}");
+        assert_eq!(frames(&out, TrackKind::Audio).len(), 600, "{jump}");
+    }
+}
+
+#[test]
 fn t05_target_duration_covers_common_frame_rates() {
     for (fps, gop, target) in [
         (30, 60, 2),
@@ -434,7 +522,7 @@ proptest! {
     /// Whatever the wire says: no panic, decoding times per track only grow, numbers
     /// only grow, epochs open and close in turn.
     #[test]
-    fn any_wire_keeps_the_rules(steps in proptest::collection::vec((0..12_u8, any::<u32>(), -50..5_000_i32), 1..400)) {
+    fn any_wire_keeps_the_rules(steps in proptest::collection::vec((0..12_u8, any::<u32>(), prop_oneof![20 => -50..100_i32, 1 => -8_388_608..8_388_607_i32]), 1..400)) {
         let mut bench = Bench::new(&[avc(), aac(48_000)]);
         let (mut at, mut now) = (0_u32, 0);
         for (kind, wild, offset) in steps {
