@@ -1,41 +1,71 @@
-//! Whether what this process depends on answers.
+//! Whether what this process's roles depend on answers.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use storage::rows::Database;
 use storage::{ObjectError, ObjectStore};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 /// How long a dependency may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The dependencies of this process.
+/// What a role depends on.
 #[derive(Debug)]
-pub struct Readiness {
-    database: Database,
-    objects: Arc<dyn ObjectStore>,
+pub enum Dependency {
+    /// The rows.
+    Database(Database),
+    /// The objects.
+    Objects(Arc<dyn ObjectStore>),
+    /// An origin elsewhere: `HOST:PORT`.
+    Origin(String),
 }
 
+/// The dependencies of this process.
+#[derive(Debug)]
+pub struct Readiness(Vec<Dependency>);
+
 impl Readiness {
-    /// Of rows and objects.
-    pub fn new(database: Database, objects: Arc<dyn ObjectStore>) -> Self {
-        Self { database, objects }
+    /// Of these.
+    pub fn new(dependencies: Vec<Dependency>) -> Self {
+        Self(dependencies)
     }
 
     /// What does not answer, one line each.
     pub async fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
-        match timeout(PATIENCE, self.database.ping()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => faults.push(format!("database: {error}")),
-            Err(_) => faults.push("database: no answer".to_owned()),
-        }
-        match timeout(PATIENCE, self.objects.head("readiness")).await {
-            Ok(Ok(_) | Err(ObjectError::NotFound(_))) => {}
-            Ok(Err(error)) => faults.push(format!("objects: {error}")),
-            Err(_) => faults.push("objects: no answer".to_owned()),
+        for dependency in &self.0 {
+            match timeout(PATIENCE, dependency.ask()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(why)) => faults.push(format!("{}: {why}", dependency.name())),
+                Err(_) => faults.push(format!("{}: no answer", dependency.name())),
+            }
         }
         faults
+    }
+}
+
+impl Dependency {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Database(_) => "database",
+            Self::Objects(_) => "objects",
+            Self::Origin(_) => "origin",
+        }
+    }
+
+    async fn ask(&self) -> Result<(), String> {
+        match self {
+            Self::Database(database) => database.ping().await.map_err(|error| error.to_string()),
+            Self::Objects(objects) => match objects.head("readiness").await {
+                Ok(_) | Err(ObjectError::NotFound(_)) => Ok(()),
+                Err(error) => Err(error.to_string()),
+            },
+            Self::Origin(address) => TcpStream::connect(address)
+                .await
+                .map(drop)
+                .map_err(|error| format!("{address}: {error}")),
+        }
     }
 }

@@ -71,11 +71,6 @@ impl Roles {
             .await
             .map(Some)
     }
-
-    /// Whether the edge reaches the origin without a network.
-    pub fn origin_in_process(self) -> bool {
-        self.media && self.edge
-    }
 }
 
 #[cfg(test)]
@@ -85,9 +80,9 @@ mod tests {
     #[test]
     fn the_media_path_is_not_split() {
         let all = Roles::new(&Role::ALL).unwrap();
-        assert!(all.media && all.edge && all.api && all.origin_in_process());
+        assert!(all.is_all());
         let edge = Roles::new(&[Role::Edge]).unwrap();
-        assert!(edge.edge && !edge.media && !edge.origin_in_process());
+        assert!(edge.edge && !edge.media && !edge.is_all());
         let error = Roles::new(&[Role::Ingest, Role::Edge]).unwrap_err();
         assert!(
             error.to_string().starts_with("--role ingest,edge:"),

@@ -13,7 +13,7 @@ use packager::live::LiveStreams;
 use packager::origin::{Origin, OriginLimits};
 use social::rest::{AppState, PlaybackBase};
 use storage::ObjectStore;
-use storage::rows::{Database, IfMissing};
+use storage::rows::{Database, IfMissing, stream_keys};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -22,10 +22,10 @@ use transcode::WorkerCommand;
 
 use crate::cli::Serve;
 use crate::config::Config;
-use crate::demo::Demo;
+use crate::demo::{self, Demo};
 use crate::http::{BindError, HttpServer};
 use crate::live::{Live, LiveParts};
-use crate::readiness::Readiness;
+use crate::readiness::{Dependency, Readiness};
 use crate::roles::Roles;
 use crate::welcome::{self, Addresses};
 use crate::{admin, telemetry, web};
@@ -34,59 +34,71 @@ use crate::{admin, telemetry, web};
 const FINISH: Duration = Duration::from_secs(5);
 /// How long HTTP requests under way have after that.
 const DRAIN: Duration = Duration::from_secs(3);
+/// How long the database has to end what it does.
+const CLOSE: Duration = Duration::from_millis(500);
 /// Connections at once to the operator's listener.
 const ADMIN_CONNECTIONS: usize = 64;
 
 /// Runs the server until SIGTERM or Ctrl-C.
 pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
     let mut stop = StopSignal::listen()?;
+    // Each viewer, publisher and worker is a descriptor or more; shells allow 1,024.
+    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
     let roles = Roles::new(&args.role)?;
     if args.demo && !roles.is_all() {
         return Err("--demo needs every role in one process; leave out --role".into());
     }
     storage::events::check_url(&config.events.url)?;
     let metrics = telemetry::start_metrics()?;
-    let foundation = Foundation::lay(&config).await?;
     let mut running = Running::default();
 
-    // Everything is bound before anything runs: a port in use is found out at once.
+    // What listens over HTTP is bound before anything runs.
     let admin = HttpServer::bind("admin", config.admin.bind, ADMIN_CONNECTIONS).await?;
     let http = roles.bind_http(&config).await?;
-    let streams = Arc::new(LiveStreams::new());
-    let origin = foundation.origin(streams.clone());
-    let media = match roles.media {
-        true => Some(MediaPath::start(&config, &foundation, streams).await?),
+    let origin = roles.bind_origin(&config).await?;
+    let foundation = match roles.media || roles.api {
+        true => Some(Foundation::lay(&config, args.demo).await?),
         false => None,
     };
-    if let Some(server) = roles.bind_origin(&config).await? {
-        running.http(server, playback(WithoutBody(origin.clone())));
-    }
-    let readiness = Readiness::new(foundation.database.clone(), foundation.objects.clone());
+    let mut media = match &foundation {
+        Some(foundation) if roles.media => Some(MediaPath::start(&config, foundation).await?),
+        _ => None,
+    };
+    let demo = match (&foundation, &media) {
+        (Some(foundation), Some(media)) if args.demo => {
+            Some(Demo::start(foundation, media.rtmp, media.registry.clone()).await?)
+        }
+        _ => None,
+    };
     let addresses = Addresses {
         http: http.as_ref().map(HttpServer::address),
         rtmp: media.as_ref().map(|media| media.rtmp),
         admin: admin.address(),
     };
+    let readiness = readiness(&config, roles, foundation.as_ref());
     running.http(admin, admin::router(metrics, Arc::new(readiness)));
+    if let (Some(server), Some(media)) = (origin, &media) {
+        running.http(server, playback(WithoutBody(media.origin.clone())));
+    }
     if let Some(server) = http {
         let mut router = Router::new();
         if roles.edge {
-            router = router.merge(edge(&config, roles, &foundation, origin, &mut running)?);
+            router = router.merge(edge(&config, media.as_ref(), &mut running)?);
         }
-        if roles.api {
-            router = router.merge(api(&config, &foundation)?);
+        if let (Some(foundation), true) = (&foundation, roles.api) {
+            router = router.merge(api(&config, foundation)?);
         }
         running.http(server, router);
     }
-    let demo = match (&media, args.demo) {
-        (Some(media), true) => {
-            Some(Demo::start(&foundation, media.rtmp, media.registry.clone()).await?)
-        }
-        _ => None,
-    };
     welcome::print(&config, addresses, demo.is_some());
 
-    stop.received().await;
+    let fault = tokio::select! {
+        () = stop.received() => None,
+        () = MediaPath::ended(&mut media) => Some("the media path"),
+        () = running.ended() => Some("an HTTP listener"),
+    };
     tracing::info!("stopping");
     if let Some(demo) = demo {
         demo.stop().await;
@@ -95,8 +107,31 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
         media.stop().await;
     }
     running.stop().await;
-    foundation.database.close().await;
-    Ok(())
+    if let Some(foundation) = foundation
+        && timeout(CLOSE, foundation.database.close()).await.is_err()
+    {
+        tracing::warn!("the database was still in use");
+    }
+    match fault {
+        None => Ok(()),
+        Some(what) => Err(format!("{what} ended unexpectedly, see the log").into()),
+    }
+}
+
+/// What the roles of this process depend on.
+fn readiness(config: &Config, roles: Roles, foundation: Option<&Foundation>) -> Readiness {
+    let mut dependencies = Vec::new();
+    if let Some(foundation) = foundation {
+        dependencies.push(Dependency::Database(foundation.database.clone()));
+        if roles.media {
+            dependencies.push(Dependency::Objects(foundation.objects.clone()));
+        }
+    }
+    if roles.edge && !roles.media {
+        let address = config.edge.origin.trim_start_matches("http://");
+        dependencies.push(Dependency::Origin(address.to_owned()));
+    }
+    Readiness::new(dependencies)
 }
 
 /// SIGTERM or Ctrl-C. Listened for from the start, so that neither is lost.
@@ -124,26 +159,31 @@ impl StopSignal {
 /// The cache, in front of the origin in this process or of one elsewhere.
 fn edge(
     config: &Config,
-    roles: Roles,
-    foundation: &Foundation,
-    origin: Origin,
+    media: Option<&MediaPath>,
     running: &mut Running,
 ) -> Result<Router, Box<dyn Error>> {
     let settings = EdgeConfig {
         memory_bytes: config.edge.memory_mib << 20,
+        head_timeout: hold_limit(config) + Duration::from_secs(3),
         ..EdgeConfig::default()
     };
-    let clock = foundation.clock.clone();
-    if roles.origin_in_process() {
-        let edge = Edge::new(settings, origin, clock);
+    let clock = Arc::new(SystemClock);
+    if let Some(media) = media {
+        let edge = Edge::new(settings, media.origin.clone(), clock);
         running.edge(edge.clone());
         Ok(playback(edge))
     } else {
-        let upstream = HttpUpstream::new(&HttpUpstreamConfig::new(&config.edge.origin))?;
-        let edge = Edge::new(settings, upstream, clock);
+        let upstream = HttpUpstreamConfig::new(&config.edge.origin);
+        let edge = Edge::new(settings, HttpUpstream::new(&upstream)?, clock);
         running.edge(edge.clone());
         Ok(playback(edge))
     }
+}
+
+/// The longest that an origin holds a request: three target durations, each less than
+/// two segments' targets.
+fn hold_limit(config: &Config) -> Duration {
+    3 * 2 * Duration::from_secs(config.live.segment_seconds.into())
 }
 
 /// The pages and the API.
@@ -209,11 +249,16 @@ pub struct Foundation {
 }
 
 impl Foundation {
-    async fn lay(config: &Config) -> Result<Self, Box<dyn Error>> {
+    /// Opens what is there and makes what is not. Without `demo`, the demo's stream key,
+    /// which is known to all, is no key any more.
+    async fn lay(config: &Config, demo: bool) -> Result<Self, Box<dyn Error>> {
         std::fs::create_dir_all(&config.data_dir)
             .map_err(|error| format!("data_dir {}: {error}", config.data_dir.display()))?;
         let database = Database::open(&config.database_url(), IfMissing::Create).await?;
         database.migrate().await?;
+        if !demo && stream_keys::remove_key(&database, &demo::NAME.parse()?).await? {
+            tracing::warn!("the demo's stream key was removed; --demo brings it back");
+        }
         Ok(Self {
             database,
             objects: storage::objects::open(&config.objects_url())?,
@@ -230,6 +275,7 @@ impl Foundation {
 /// RTMP in, the live pipeline behind it.
 struct MediaPath {
     rtmp: SocketAddr,
+    origin: Origin,
     registry: Registry,
     live: Arc<Live>,
     shutdown: CancellationToken,
@@ -237,11 +283,9 @@ struct MediaPath {
 }
 
 impl MediaPath {
-    async fn start(
-        config: &Config,
-        foundation: &Foundation,
-        streams: Arc<LiveStreams>,
-    ) -> Result<Self, Box<dyn Error>> {
+    async fn start(config: &Config, foundation: &Foundation) -> Result<Self, Box<dyn Error>> {
+        let streams = Arc::new(LiveStreams::new());
+        let origin = foundation.origin(streams.clone());
         let worker = match config.transcode.enabled {
             true => WorkerCommand::this_program()
                 .inspect_err(|error| tracing::warn!("no ladder: {error}"))
@@ -277,6 +321,7 @@ impl MediaPath {
         tasks.spawn(live.clone().run(publications));
         Ok(Self {
             rtmp,
+            origin,
             registry,
             live,
             shutdown,
@@ -284,13 +329,22 @@ impl MediaPath {
         })
     }
 
+    /// Returns when a task has ended that should not.
+    async fn ended(path: &mut Option<Self>) {
+        match path {
+            Some(path) => drop(path.tasks.join_next().await),
+            None => std::future::pending().await,
+        }
+    }
+
     /// Publishers first, so that their last frames are cut; then the sessions.
     async fn stop(mut self) {
         self.shutdown.cancel();
         drop(self.registry);
         let finish = async {
-            // The server's task ends with its publishers; the sessions' with them.
-            let _ = self.tasks.join_next().await;
+            // The server's task ends with its publishers, and the one that hands them to
+            // their sessions ends with the server.
+            while self.tasks.join_next().await.is_some() {}
             self.live.stop().await;
         };
         if timeout(FINISH, finish).await.is_err() {
@@ -321,6 +375,11 @@ impl Running {
     {
         self.edges
             .push(Box::pin(async move { edge.shutdown().await }));
+    }
+
+    /// Returns when a listener has ended that should not.
+    async fn ended(&mut self) {
+        drop(self.servers.join_next().await);
     }
 
     async fn stop(mut self) {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::config::EdgeConfig;
 use crate::fill::Fill;
 use crate::key::CacheKey;
 use crate::reader::Reader;
@@ -17,6 +18,7 @@ use crate::upstream::FillError;
 pub(crate) struct Fills {
     open: Mutex<HashMap<CacheKey, Arc<Fill>>>,
     shared: Arc<Semaphore>,
+    held: Arc<Semaphore>,
     private: Arc<Semaphore>,
 }
 
@@ -41,12 +43,13 @@ pub(crate) struct Lead {
 }
 
 impl Fills {
-    pub(crate) fn new(max_shared: usize, max_private: usize) -> Arc<Self> {
+    pub(crate) fn new(config: &EdgeConfig) -> Arc<Self> {
         let limit = |most: usize| Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
         Arc::new(Self {
             open: Mutex::default(),
-            shared: limit(max_shared),
-            private: limit(max_private),
+            shared: limit(config.max_fills),
+            held: limit(config.max_held_fills),
+            private: limit(config.max_private_fills),
         })
     }
 
@@ -64,9 +67,12 @@ impl Fills {
         if let Some(stored) = stored() {
             return Ok(Joined::Stored(stored));
         }
-        let permit = Arc::clone(&self.shared)
-            .try_acquire_owned()
-            .map_err(|_| Refusal::TooManyFills)?;
+        let (room, full) = if key.is_held() {
+            (&self.held, Refusal::TooManyHeldFills)
+        } else {
+            (&self.shared, Refusal::TooManyFills)
+        };
+        let permit = Arc::clone(room).try_acquire_owned().map_err(|_| full)?;
         let lead = self.lead(key, permit);
         open.insert(key.clone(), Arc::clone(&lead.fill));
         Ok(Joined::Leads(lead.fill.reader(), lead))
@@ -142,6 +148,13 @@ mod tests {
     use super::*;
     use crate::head::{Circumstances, Head};
 
+    fn one_fill() -> Arc<Fills> {
+        Fills::new(&EdgeConfig {
+            max_fills: 1,
+            ..EdgeConfig::default()
+        })
+    }
+
     fn stored() -> Arc<Stored> {
         let now = Timestamp::from_micros(0);
         let circumstances = Circumstances {
@@ -158,7 +171,7 @@ mod tests {
 
     #[test]
     fn e01_a_fill_that_ended_between_look_and_join_is_not_begun_again() {
-        let fills = Fills::new(1, 1);
+        let fills = one_fill();
         let key = CacheKey::of(&"/a".parse().unwrap()).unwrap();
         let Ok(Joined::Leads(_, lead)) = fills.join(&key, || None) else {
             panic!("the first request leads");
@@ -173,7 +186,7 @@ mod tests {
 
     #[test]
     fn a_lead_that_is_dropped_fails_its_readers_and_makes_room() {
-        let fills = Fills::new(1, 1);
+        let fills = one_fill();
         let key = CacheKey::of(&"/a".parse().unwrap()).unwrap();
         let Ok(Joined::Leads(reader, lead)) = fills.join(&key, || None) else {
             panic!("the first request leads");

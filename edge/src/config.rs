@@ -10,8 +10,12 @@ pub struct EdgeConfig {
     /// Bytes of the largest answer that is stored, with 64 for each piece it came in. A
     /// larger one is streamed through a window that follows its fastest reader.
     pub max_object_bytes: u64,
-    /// Fills at one time, over all keys.
+    /// Fills at one time, over all keys that the origin answers at once.
     pub max_fills: usize,
+    /// Fills at one time of what the origin may hold back: playlists with `_HLS_msn`, and
+    /// parts. They last by design, so that they have a limit apart and cannot use up the
+    /// fills of segments. As many as the origin holds.
+    pub max_held_fills: usize,
     /// Fills at one time for requests with `Authorization`, which share nothing.
     pub max_private_fills: usize,
     /// Bytes that running fills may hold together. A fill that finds no room goes on
@@ -21,11 +25,13 @@ pub struct EdgeConfig {
     pub pass_window_bytes: u64,
     /// Requests that wait for the head of an answer at one time.
     pub max_waiting: usize,
-    /// Low-latency playlist requests (`_HLS_msn`) that wait at one time. They wait by
-    /// design, so they have a limit apart and cannot use up the other.
+    /// Requests for playlists with `_HLS_msn` and for parts that wait at one time. They
+    /// wait by design, so they have a limit apart and cannot use up the other.
     pub max_held: usize,
-    /// From the start of a fill to the origin's head: as long as the origin may hold
-    /// a request (three target durations), and a little more.
+    /// From the start of a fill to the origin's head, whichever upstream it is. Must exceed
+    /// three target durations, for so long the origin may hold a request (RFC 8216bis
+    /// 6.2.5.2), or 12 s where nothing has begun yet; else what comes in time for the origin
+    /// is a 504 here.
     pub head_timeout: Duration,
     /// Longest silence of the origin between two pieces of a body.
     pub body_timeout: Duration,
@@ -46,6 +52,7 @@ impl Default for EdgeConfig {
             memory_bytes: 256 << 20,
             max_object_bytes: 32 << 20,
             max_fills: 1_024,
+            max_held_fills: 4_096,
             max_private_fills: 64,
             fill_memory_bytes: 256 << 20,
             pass_window_bytes: 256 << 10,

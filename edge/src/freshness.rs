@@ -11,7 +11,7 @@ const MAX_DELTA_SECONDS: i64 = 1 << 31;
 
 /// Why an answer is not stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum NoStoreReason {
+pub(crate) enum NoStoreReason {
     /// A status that is never stored here.
     Status,
     /// `no-store`.
@@ -38,7 +38,7 @@ pub enum NoStoreReason {
 
 impl NoStoreReason {
     /// The token in `Cache-Status` and in metrics.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Status => "status",
             Self::NoStore => "no-store",

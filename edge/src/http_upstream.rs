@@ -19,17 +19,16 @@ use tower_service::Service;
 
 use crate::upstream::UpstreamError;
 
-/// Where the origin is, and how long to wait for it.
+/// Where the origin is, and how connections to it are kept. How long its answers may take
+/// is [`EdgeConfig`](crate::EdgeConfig)'s, for every upstream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpUpstreamConfig {
     /// `http://HOST:PORT`, without a path.
     pub base: String,
     /// For name lookup and TCP handshake.
     pub connect_timeout: Duration,
-    /// From the request to the answer's head. Above the edge's own head timeout, so
-    /// that a held request is ended by one rule only.
-    pub head_timeout: Duration,
-    /// An idle connection is closed after this; shorter than the origin's own.
+    /// An idle connection is closed after this. Well below the 10 s after which the origin
+    /// closes one, or requests meet connections that are being closed.
     pub idle_timeout: Duration,
     /// Idle connections kept.
     pub max_idle: usize,
@@ -41,8 +40,7 @@ impl HttpUpstreamConfig {
         Self {
             base: base.into(),
             connect_timeout: Duration::from_secs(2),
-            head_timeout: Duration::from_secs(16),
-            idle_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(5),
             max_idle: 64,
         }
     }
@@ -60,7 +58,6 @@ pub struct InvalidBase {
 pub struct HttpUpstream {
     client: Client<HttpConnector, Empty<Bytes>>,
     authority: Authority,
-    head_timeout: Duration,
 }
 
 impl HttpUpstream {
@@ -87,11 +84,7 @@ impl HttpUpstream {
             .pool_idle_timeout(config.idle_timeout)
             .pool_max_idle_per_host(config.max_idle)
             .build(connector);
-        Ok(Self {
-            client,
-            authority,
-            head_timeout: config.head_timeout,
-        })
+        Ok(Self { client, authority })
     }
 
     fn absolute(&self, uri: &Uri) -> Result<Uri, UpstreamError> {
@@ -133,13 +126,7 @@ impl Service<Request<()>> for HttpUpstream {
     }
 
     fn call(&mut self, request: Request<()>) -> Self::Future {
-        let this = self.clone();
-        Box::pin(async move {
-            let limit = this.head_timeout;
-            tokio::time::timeout(limit, this.send(request))
-                .await
-                .unwrap_or(Err(UpstreamError::Timeout))
-        })
+        Box::pin(self.clone().send(request))
     }
 }
 
@@ -172,6 +159,12 @@ fn classify(error: ClientError) -> UpstreamError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn idle_connections_are_given_up_before_the_origin_does() {
+        let origin = std::time::Duration::from_secs(10);
+        assert!(2 * HttpUpstreamConfig::new("").idle_timeout <= origin);
+    }
 
     #[test]
     fn a_base_is_scheme_host_and_port_only() {

@@ -9,15 +9,18 @@ use http::Uri;
 /// Bytes of the longest path, as it came.
 pub(crate) const MAX_PATH_BYTES: usize = 1_024;
 
+/// How the path of a multivariant playlist ends.
+const MULTIVARIANT: &str = "/index.m3u8";
+
 /// A normalised path, with the delivery directives that matter for it.
 ///
 /// Host, scheme and every other query key are left out: neither is forwarded.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct CacheKey(Arc<str>);
+pub(crate) struct CacheKey(Arc<str>);
 
 /// Why a request target has no key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum KeyError {
+pub(crate) enum KeyError {
     /// The path is longer than 1,024 bytes.
     #[error("The path is too long.")]
     TooLong,
@@ -62,24 +65,25 @@ impl KeyError {
 
 impl CacheKey {
     /// The key of a request target.
-    pub fn of(target: &Uri) -> Result<Self, KeyError> {
+    pub(crate) fn of(target: &Uri) -> Result<Self, KeyError> {
         let mut key = normalised_path(target.path())?;
-        // On anything but a media playlist a directive means nothing, and would only
-        // give one segment many names.
-        if key.ends_with(".m3u8") {
+        // On anything but a media playlist a directive means nothing (RFC 8216bis 6.2.5),
+        // and would only give one answer many names.
+        if key.ends_with(".m3u8") && !key.ends_with(MULTIVARIANT) {
             Directives::read(target.query().unwrap_or_default())?.append(&mut key);
         }
         Ok(Self(key.into()))
     }
 
-    /// Does it name a playlist that the origin may hold back until it is ready
-    /// (RFC 8216bis 6.2.5.2)?
-    pub fn is_held(&self) -> bool {
-        self.0.contains("?_HLS_msn=")
+    /// Does it name what the origin may hold back until it is ready: a playlist with a
+    /// delivery directive (RFC 8216bis 6.2.5.2), or a part, which a preload hint may name
+    /// ahead of its time (6.2.6)?
+    pub(crate) fn is_held(&self) -> bool {
+        self.0.contains("?_HLS_msn=") || is_part(&self.0)
     }
 
     /// The path and query to ask the origin for.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }
@@ -88,6 +92,16 @@ impl fmt::Display for CacheKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// `.../{segment}.{part}.m4s`.
+fn is_part(path: &str) -> bool {
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    path.rsplit('/')
+        .next()
+        .and_then(|file| file.strip_suffix(".m4s"))
+        .and_then(|name| name.split_once('.'))
+        .is_some_and(|(segment, part)| number(segment) && number(part))
 }
 
 /// RFC 3986 6.2.2: escapes of unreserved characters are undone, hexadecimal digits
@@ -233,6 +247,38 @@ mod tests {
                 key(&format!("/live/d/1.m4s{query}")).unwrap(),
                 "/live/d/1.m4s"
             );
+        }
+    }
+
+    #[test]
+    fn e07_directives_are_for_media_playlists() {
+        for query in ["?_HLS_msn=1", "?_HLS_msn=x", "?_HLS_skip=YES"] {
+            assert_eq!(
+                key(&format!("/live/d/index.m3u8{query}")).unwrap(),
+                "/live/d/index.m3u8"
+            );
+        }
+        assert_eq!(
+            key("/live/d/myindex.m3u8?_HLS_msn=1").unwrap(),
+            "/live/d/myindex.m3u8?_HLS_msn=1"
+        );
+    }
+
+    #[test]
+    fn e13_what_the_origin_may_hold_back_is_told_by_its_name() {
+        for (target, held) in [
+            ("/live/d/v.m3u8?_HLS_msn=1", true),
+            ("/live/d/3/v/12.0.m4s", true),
+            ("/live/d/v.m3u8?_HLS_skip=YES", false),
+            ("/live/d/index.m3u8?_HLS_msn=1", false),
+            ("/live/d/3/v/12.m4s", false),
+            ("/live/d/3/v.1/12.m4s", false),
+            ("/live/d/3/v/12.x.m4s", false),
+            ("/live/d/3/v/.1.m4s", false),
+            ("/live/d/3/v/init.mp4", false),
+        ] {
+            let key = CacheKey::of(&target.parse().unwrap()).unwrap();
+            assert_eq!(key.is_held(), held, "{target}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! The HTTP cache between viewers and an origin.
 //!
-//! [`Edge`] is a `tower_service::Service`. A request becomes a [`CacheKey`]; a
+//! [`Edge`] is a `tower_service::Service`. A request becomes a cache key; a
 //! fresh stored answer is served from memory; otherwise the request joins the one
 //! fill of its key, which is a task of the edge's own and never a client's. A fill
 //! streams: its readers see bytes as they arrive, each at a pace of its own.
@@ -32,8 +32,6 @@ mod upstream;
 
 pub use body::EdgeBody;
 pub use config::EdgeConfig;
-pub use freshness::NoStoreReason;
 pub use http_upstream::{HttpUpstream, HttpUpstreamConfig, InvalidBase};
-pub use key::{CacheKey, KeyError};
 pub use service::{Edge, EdgeFuture};
 pub use upstream::{FillError, UpstreamError};

@@ -15,11 +15,13 @@ pub(crate) enum Refusal {
     Target(KeyError),
     /// As many fills run as may.
     TooManyFills,
+    /// As many fills of what the origin may hold back run as may.
+    TooManyHeldFills,
     /// As many fills for requests with `Authorization` run as may.
     TooManyPrivateFills,
     /// As many requests wait for a head as may.
     TooManyWaiting,
-    /// As many low-latency playlist requests are held as may.
+    /// As many requests for what the origin may hold back wait as may.
     TooManyHeld,
     /// The edge is shutting down.
     ShuttingDown,
@@ -33,6 +35,7 @@ impl Refusal {
             Self::Target(KeyError::TooLong) => StatusCode::URI_TOO_LONG,
             Self::Target(_) => StatusCode::BAD_REQUEST,
             Self::TooManyFills
+            | Self::TooManyHeldFills
             | Self::TooManyPrivateFills
             | Self::TooManyWaiting
             | Self::TooManyHeld
@@ -47,6 +50,7 @@ impl Refusal {
             Self::RequestBody => "request-body",
             Self::Target(error) => error.reason(),
             Self::TooManyFills => "too-many-fills",
+            Self::TooManyHeldFills => "too-many-held-fills",
             Self::TooManyPrivateFills => "too-many-private-fills",
             Self::TooManyWaiting => "too-many-waiting",
             Self::TooManyHeld => "too-many-held",
@@ -62,6 +66,7 @@ impl Refusal {
             Self::Target(KeyError::TooLong) => "The path is too long.\n",
             Self::Target(_) => "The request target is not valid.\n",
             Self::TooManyFills
+            | Self::TooManyHeldFills
             | Self::TooManyPrivateFills
             | Self::TooManyWaiting
             | Self::TooManyHeld => "This edge is busy; try again in a second.\n",

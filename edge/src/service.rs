@@ -36,7 +36,7 @@ use crate::upstream::{FillError, UpstreamError};
 /// A cache in front of the upstream `U`. Clones share everything.
 ///
 /// `U` is a `Service<http::Request<()>, Response = http::Response<B>>`. It is asked
-/// with GET, an origin-form target that is a [`CacheKey`](crate::CacheKey), and no
+/// with GET, an origin-form target that is a cache key, and no
 /// header but `Via`, and `Authorization` where the client sent one.
 #[derive(Clone)]
 pub struct Edge<U> {
@@ -67,7 +67,7 @@ impl<U> Edge<U> {
         let shared = Shared {
             store: MemoryStore::new(config.memory_bytes),
             fill_memory: Budget::new(config.fill_memory_bytes),
-            fills: Fills::new(config.max_fills, config.max_private_fills),
+            fills: Fills::new(&config),
             waiting: limit(config.max_waiting),
             held: limit(config.max_held),
             tasks: TaskTracker::new(),

@@ -11,7 +11,7 @@ pub enum UpstreamError {
     /// No connection: refused, no route, no such name.
     #[error("cannot be reached: {0}")]
     Unreachable(String),
-    /// A connection, or an answer's head, did not come in time.
+    /// A connection did not come in time.
     #[error("did not answer in time")]
     Timeout,
     /// A connection that broke, or an answer that is not HTTP.

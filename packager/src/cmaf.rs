@@ -5,7 +5,7 @@ mod init;
 #[cfg(test)]
 pub(crate) mod reader;
 
-pub use chunk::{Sample, SampleDefaults, chunk};
+pub(crate) use chunk::{Sample, SampleDefaults, chunk};
 pub use init::{InitSegmentError, init_segment};
 
 /// Every CMAF track stands alone in its file.

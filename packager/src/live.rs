@@ -12,6 +12,7 @@ mod track;
 mod window;
 
 pub use lead::{Cut, Lead};
+pub(crate) use plan::MAX_PARTS;
 pub use plan::{EpochPlan, LiveConfig, LiveError, RestoredEpoch, RestoredStream};
 pub use reload::{ReloadState, ReloadTarget};
 pub use stream::LiveStream;

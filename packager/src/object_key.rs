@@ -2,6 +2,11 @@
 
 use media::{EpochNumber, RenditionName, SegmentNumber, StreamId};
 
+/// What the keys of an epoch's objects begin with: `live/{stream}/{epoch}/`.
+pub fn epoch(stream: StreamId, epoch: EpochNumber) -> String {
+    format!("live/{stream}/{epoch}/")
+}
+
 /// The key of an init segment: `live/{stream}/{epoch}/{rendition}/init.mp4`.
 pub fn init(stream: StreamId, epoch: EpochNumber, rendition: &RenditionName) -> String {
     format!("live/{stream}/{epoch}/{rendition}/init.mp4")

@@ -17,15 +17,13 @@ use media::{Clock, RenditionName, StreamName};
 use storage::{ObjectError, ObjectStore};
 use tower_service::Service;
 
-use crate::live::{LiveStream, LiveStreams, PartState, ReloadState, SegmentState};
+use crate::live::{LiveStream, LiveStreams, PartState, ReloadState, ReloadTarget, SegmentState};
 use crate::object_key;
-use answer::{Answer, Freshness};
+use crate::playlist::MediaPlaylist;
+use answer::{Answer, Freshness, Refusal};
 use directives::Directives;
 use hold::Holds;
 use route::{LiveResource, Route};
-
-pub use answer::Refusal;
-pub use directives::DirectiveError;
 
 /// What bounds an origin.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -109,7 +107,7 @@ impl Inner {
         let uri = request.uri();
         match Route::parse(uri.path()).ok_or(Refusal::NoSuchPath)? {
             Route::Vod => Err(Refusal::VodNotAvailable),
-            Route::Live(_, LiveResource::Time) => Ok(Answer::time(self.clock.now())),
+            Route::Time => Ok(Answer::time(self.clock.now())),
             Route::Live(name, resource) => {
                 let directives = Directives::parse(uri.query().unwrap_or_default())?;
                 self.live(&name, resource, directives).await
@@ -130,7 +128,6 @@ impl Inner {
             LiveResource::MediaPlaylist(rendition) => {
                 self.media_playlist(&stream, &rendition, directives).await
             }
-            LiveResource::Time => Ok(Answer::time(self.clock.now())),
             LiveResource::Init(epoch, rendition) => match stream.init(epoch, &rendition) {
                 Some(bytes) => Ok(Answer::init(bytes)),
                 None => {
@@ -204,7 +201,9 @@ impl Inner {
         };
         let freshness = match directives.target {
             _ if playlist.ended => polled(stream),
-            Some(_) if in_time => Freshness::TargetDurations(6, playlist.target_duration),
+            Some(target) if in_time && is_near_the_end(target, &playlist) => {
+                Freshness::TargetDurations(6, playlist.target_duration)
+            }
             Some(_) => Freshness::NoStore,
             None => polled(stream),
         };
@@ -225,6 +224,14 @@ impl Inner {
             }
         })
     }
+}
+
+/// Whether a player that follows the stream may ask for this now. Older targets are without
+/// number, and all name the current playlist: kept under each name it would fill a cache,
+/// and be old when it is asked for again.
+fn is_near_the_end(target: ReloadTarget, playlist: &MediaPlaylist) -> bool {
+    let last = playlist.segments.last();
+    last.is_none_or(|last| target.segment.0 >= last.number.0.saturating_sub(1))
 }
 
 /// A manifest that a player asks for again and again.

@@ -179,7 +179,11 @@ impl Default for Config {
 impl Config {
     /// The defaults of `nova serve --demo`: nothing listens beyond this machine.
     pub fn demo() -> Self {
-        let mut config = Self::default();
+        let mut config = Self {
+            // Its password and stream key are known to all: nothing else is kept there.
+            data_dir: PathBuf::from("nova-demo"),
+            ..Self::default()
+        };
         config.ingest.rtmp_bind.set_ip(Ipv4Addr::LOCALHOST.into());
         config.http.bind.set_ip(Ipv4Addr::LOCALHOST.into());
         config
@@ -253,14 +257,28 @@ impl Config {
         )?;
         range("edge.memory_mib", self.edge.memory_mib, 1, 1 << 20)?;
         for (key, given) in [
-            ("edge.origin", &self.edge.origin),
-            ("http.playback_url", &self.http.playback_url),
+            ("http.max_connections", self.http.max_connections),
+            ("ingest.max_connections", self.ingest.max_connections),
+            (
+                "ingest.max_connections_per_address",
+                self.ingest.max_connections_per_address,
+            ),
         ] {
-            if !given.is_empty() && !is_http_origin(given) {
+            range(key, given as u64, 1, 1_000_000)?;
+        }
+        for (key, given, schemes) in [
+            ("edge.origin", &self.edge.origin, &["http"][..]),
+            (
+                "http.playback_url",
+                &self.http.playback_url,
+                &["http", "https"],
+            ),
+        ] {
+            if !given.is_empty() && !is_http_origin(given, schemes) {
                 return Err(ConfigError::Value {
                     key: key.to_owned(),
                     given: hide_password(given),
-                    expected: "http://HOST:PORT".to_owned(),
+                    expected: format!("{}://HOST:PORT", schemes.join(":// or ")),
                 });
             }
         }
@@ -269,9 +287,9 @@ impl Config {
 }
 
 /// A scheme, a host and maybe a port, and nothing after.
-fn is_http_origin(text: &str) -> bool {
+fn is_http_origin(text: &str, schemes: &[&str]) -> bool {
     text.split_once("://").is_some_and(|(scheme, authority)| {
-        matches!(scheme, "http" | "https") && authority.parse::<http::uri::Authority>().is_ok()
+        schemes.contains(&scheme) && authority.parse::<http::uri::Authority>().is_ok()
     })
 }
 

@@ -1,23 +1,22 @@
 //! What a live stream leaves behind: segments as objects, and their rows.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use media::{Clock, EpochNumber, Micros, Rendition, RenditionName, Segment, StreamId, Timestamp};
+use media::{Clock, EpochNumber, Micros, Rendition, RenditionName, Segment, StreamId};
 use packager::object_key;
 use storage::ObjectStore;
 use storage::rows::segments::SegmentRow;
-use storage::rows::{Database, RowError, expiry, segments};
+use storage::rows::{Database, RowError, segments};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 /// Segments that wait to be stored. When the store is slower than the stream for this
 /// long, segments are left out of it, and counted, rather than kept in memory.
 const MAX_WAITING: usize = 64;
-/// How often old segments are deleted, in media time.
-const PRUNE_EVERY: Micros = Micros::from_secs(30);
-/// Segments deleted in one round.
-const PRUNE_AT_MOST: u32 = 500;
+/// How long an epoch's beginning waits for room.
+const ROOM: Duration = Duration::from_secs(2);
 
 /// Where segments are kept.
 #[derive(Debug, Clone)]
@@ -45,20 +44,17 @@ impl Archive {
     /// what waits is stored.
     pub(super) fn start(shelves: Shelves, stream: StreamId) -> (Self, JoinHandle<()>) {
         let (queue, items) = mpsc::channel(MAX_WAITING);
-        let clerk = Clerk {
-            shelves,
-            stream,
-            pruned: Timestamp::default(),
-        };
+        let clerk = Clerk { shelves, stream };
         (Self { queue }, tokio::spawn(clerk.run(items)))
     }
 
-    /// Stores a rendition's row and init segment. Waits for room: without them no
-    /// segment of the epoch can be played again.
+    /// Stores a rendition's row and init segment. Waits a moment for room: without them
+    /// no segment of the epoch can be played again.
     pub(super) async fn rendition(&self, epoch: EpochNumber, rendition: Rendition, init: Bytes) {
         let item = Item::Rendition(epoch, rendition, init);
-        if self.queue.send(item).await.is_err() {
-            tracing::error!("the archive has stopped");
+        if self.queue.send_timeout(item, ROOM).await.is_err() {
+            tracing::error!(%epoch, "the archive takes no rendition");
+            metrics::counter!("nova_live_renditions_not_archived_total").increment(1);
         }
     }
 
@@ -85,23 +81,15 @@ impl Archive {
 struct Clerk {
     shelves: Shelves,
     stream: StreamId,
-    pruned: Timestamp,
 }
 
 impl Clerk {
-    async fn run(mut self, mut items: mpsc::Receiver<Item>) {
+    async fn run(self, mut items: mpsc::Receiver<Item>) {
         while let Some(item) = items.recv().await {
             if let Err(error) = self.store(item).await {
                 tracing::error!(stream = %self.stream, %error, "a segment was not archived");
                 metrics::counter!("nova_live_segments_not_archived_total", "reason" => "failed")
                     .increment(1);
-            }
-            let now = self.shelves.clock.now();
-            if now - self.pruned >= PRUNE_EVERY {
-                self.pruned = now;
-                if let Err(error) = self.prune(now - self.shelves.keep).await {
-                    tracing::error!(stream = %self.stream, %error, "old segments were not deleted");
-                }
             }
         }
     }
@@ -128,29 +116,10 @@ impl Clerk {
         }
         Ok(())
     }
-
-    async fn prune(&self, before: Timestamp) -> Result<(), ArchiveError> {
-        let Shelves {
-            database, objects, ..
-        } = &self.shelves;
-        let old = expiry::expired_segments(database, self.stream, before, PRUNE_AT_MOST).await?;
-        for row in &old {
-            let number = row.segment.number;
-            let key = object_key::segment(self.stream, row.epoch, &row.rendition, number);
-            objects.delete(&key).await?;
-        }
-        expiry::delete_segments(database, self.stream, &old).await?;
-        for epoch in expiry::expired_epochs(database, self.stream, before).await? {
-            let prefix = format!("live/{}/{epoch}/", self.stream);
-            objects.delete_prefix(&prefix).await?;
-            expiry::delete_epoch(database, self.stream, epoch).await?;
-        }
-        Ok(())
-    }
 }
 
 #[derive(Debug, thiserror::Error)]
-enum ArchiveError {
+pub(super) enum ArchiveError {
     #[error(transparent)]
     Object(#[from] storage::ObjectError),
     #[error(transparent)]

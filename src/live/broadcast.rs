@@ -1,20 +1,30 @@
 //! One publication: its frames to segments, until it ends.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ingest::{Feed, Publication};
-use media::{Epoch, Frame, Rendition, RenditionName, SegmentNumber, SourceFit, TrackKind};
+use media::{
+    Epoch, Frame, Rendition, RenditionName, SegmentNumber, SourceFit, Timestamp, TrackKind,
+};
 use packager::LiveStream;
 use packager::live::{EpochPlan, Lead, LiveError};
 use storage::rows::segments::{self, EpochRow};
 use storage::rows::sessions::SessionRow;
 use storage::rows::{RowError, numbering};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
 use transcode::{Job, plan};
 
 use super::Context;
 use super::archive::Archive;
 use super::ladder::{Ladder, LadderFeed};
 use super::packaged::{Outlet, Packaged};
+
+/// How long the database may refuse a segment's number.
+const RESERVE: Duration = Duration::from_secs(10);
+/// How often it is asked again.
+const RESERVE_PAUSE: Duration = Duration::from_millis(200);
 
 /// Why a publication's frames are no longer taken.
 #[derive(Debug, thiserror::Error)]
@@ -39,9 +49,16 @@ pub(super) struct Broadcast<'a> {
 }
 
 impl Broadcast<'_> {
-    /// Runs until the publication ends. Whatever happens, what was open is finished.
-    pub(super) async fn run(&self, mut publication: Publication) -> Result<(), BroadcastError> {
+    /// Runs until the publication ends, and says where its media does. Whatever happens,
+    /// what was open is finished.
+    pub(super) async fn run(
+        &self,
+        mut publication: Publication,
+    ) -> (Timestamp, Result<(), BroadcastError>) {
         let mut current: Option<Pipeline> = None;
+        let mut media_end = Timestamp::default();
+        // The next epoch does not wait for the last one's worker.
+        let mut ending = JoinSet::new();
         let outcome = loop {
             let Some(item) = publication.feed.recv().await else {
                 let cut_off = publication.feed.was_cut_off();
@@ -61,7 +78,7 @@ impl Broadcast<'_> {
                 },
                 Feed::EpochEnded => {
                     if let Some(pipeline) = current.take() {
-                        pipeline.finish(self.window).await;
+                        media_end = media_end.max(pipeline.finish(self.window, &mut ending));
                     }
                     Ok(())
                 }
@@ -71,9 +88,10 @@ impl Broadcast<'_> {
             }
         };
         if let Some(pipeline) = current {
-            pipeline.finish(self.window).await;
+            media_end = media_end.max(pipeline.finish(self.window, &mut ending));
         }
-        outcome
+        ending.join_all().await;
+        (media_end, outcome)
     }
 
     async fn start(
@@ -136,6 +154,7 @@ impl Broadcast<'_> {
             video: None,
             audio: None,
             ladder: None,
+            end: epoch.start,
         };
         for rendition in renditions {
             let track = if rendition.name == RenditionName::AUDIO {
@@ -170,10 +189,24 @@ impl Broadcast<'_> {
     }
 
     /// No number is used twice, not over a crash and not by two hosts: the stream's row
-    /// has it before any playlist does.
+    /// has it before any playlist does. A database that is busy for a while costs nobody
+    /// the stream, for the subscription holds the frames meanwhile.
     async fn reserve(&self, number: SegmentNumber) -> Result<(), BroadcastError> {
         let database = &self.context.shelves.database;
-        Ok(numbering::reserve_segment(database, self.session.stream, number).await?)
+        let stream = self.session.stream;
+        let patience = Instant::now() + RESERVE;
+        loop {
+            match numbering::reserve_segment(database, stream, number).await {
+                Ok(()) => return Ok(()),
+                Err(error @ (RowError::Busy | RowError::Engine(_)))
+                    if Instant::now() < patience =>
+                {
+                    tracing::warn!(%stream, %error, "a segment number waits for the database");
+                    tokio::time::sleep(RESERVE_PAUSE).await;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 }
 
@@ -185,10 +218,13 @@ struct Pipeline {
     video: Option<Packaged>,
     audio: Option<Packaged>,
     ladder: Option<LadderFeed>,
+    /// Where the latest frame ends, or begins where it does not say.
+    end: Timestamp,
 }
 
 impl Pipeline {
     fn push(&mut self, frame: Frame, window: &LiveStream) {
+        self.end = self.end.max(frame.pts + frame.duration.unwrap_or_default());
         let cut = match &mut self.lead {
             Some((kind, lead)) if *kind == frame.track => lead.observe(&frame),
             _ => None,
@@ -210,18 +246,25 @@ impl Pipeline {
         }
         if let Some(cut) = cut {
             window.close_segment(cut);
+            if let Some(audio) = &mut self.audio {
+                audio.stop_behind(cut.number);
+            }
         }
     }
 
-    async fn finish(mut self, window: &LiveStream) {
+    /// Ends what is open; the ladder ends as a task of `ending`. Gives the end of media.
+    fn finish(mut self, window: &LiveStream, ending: &mut JoinSet<()>) -> Timestamp {
         for track in [&mut self.video, &mut self.audio].into_iter().flatten() {
             track.finish();
         }
+        let mut end = self.end;
         if let Some(cut) = self.lead.and_then(|(_, mut lead)| lead.finish()) {
+            end = end.max(cut.start + cut.duration);
             window.close_segment(cut);
         }
         if let Some(ladder) = self.ladder {
-            ladder.finish().await;
+            ending.spawn(ladder.finish());
         }
+        end
     }
 }

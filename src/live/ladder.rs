@@ -1,12 +1,15 @@
 //! The ladder of one epoch: a worker, its output packaged, and another worker when it
 //! dies.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use media::{Clock, Frame, Micros, RenditionName, StreamName, Timestamp};
+use packager::LiveStream;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -21,6 +24,8 @@ const MAX_WAITING: usize = 1_024;
 /// Media time that waits for the worker. Beyond it, its renditions would be of no use to
 /// a player at the live edge.
 const MAX_BEHIND: Micros = Micros::from_secs(6);
+/// Bytes that wait for the worker.
+const MAX_WAITING_BYTES: usize = 64 << 20;
 /// How long a worker may take to encode what it still has when the epoch ends.
 const DRAIN: Duration = Duration::from_secs(3);
 /// How long the multivariant playlist waits for rungs that do not come.
@@ -50,6 +55,8 @@ enum LadderFailure {
 struct Progress {
     /// Microseconds: decoding time of the last frame taken.
     taken: AtomicI64,
+    /// Bytes of the frames that wait.
+    waiting: AtomicUsize,
     behind: Notify,
 }
 
@@ -59,6 +66,8 @@ pub(super) struct LadderFeed {
     frames: mpsc::Sender<Frame>,
     progress: Arc<Progress>,
     task: JoinHandle<()>,
+    window: Arc<LiveStream>,
+    rungs: Vec<RenditionName>,
     /// Frames are dropped; nothing can be decoded before the next key frame.
     lagging: bool,
 }
@@ -68,8 +77,9 @@ impl LadderFeed {
     /// for it and begins again at a key frame.
     pub(super) fn push(&mut self, frame: &Frame) {
         let taken = Timestamp::from_micros(self.progress.taken.load(Ordering::Relaxed));
-        let behind = frame.dts - taken > MAX_BEHIND;
-        if (self.lagging && !frame.key) || behind || self.frames.try_send(frame.clone()).is_err() {
+        let waiting = self.progress.waiting.load(Ordering::Relaxed);
+        let full = frame.dts - taken > MAX_BEHIND || waiting > MAX_WAITING_BYTES;
+        if (self.lagging && !frame.key) || full || !self.offer(frame) {
             metrics::counter!("nova_live_ladder_frames_dropped_total").increment(1);
             if !self.lagging {
                 self.progress.behind.notify_one();
@@ -80,14 +90,34 @@ impl LadderFeed {
         self.lagging = false;
     }
 
+    fn offer(&self, frame: &Frame) -> bool {
+        let size = frame.data.len();
+        self.progress.waiting.fetch_add(size, Ordering::Relaxed);
+        let Err(error) = self.frames.try_send(frame.clone()) else {
+            return true;
+        };
+        self.progress.waiting.fetch_sub(size, Ordering::Relaxed);
+        if let TrySendError::Closed(_) = error {
+            // The task is gone: its renditions must not stand still.
+            for rung in &self.rungs {
+                self.window.lose(rung);
+            }
+        }
+        false
+    }
+
     /// The epoch has ended: waits until the worker has, within bounds.
     pub(super) async fn finish(self) {
         let Self { frames, task, .. } = self;
         drop(frames);
         let abort = task.abort_handle();
-        if timeout(DRAIN, task).await.is_err() {
-            tracing::warn!("the transcode worker did not finish in time");
-            abort.abort();
+        match timeout(DRAIN, task).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the ladder failed"),
+            Err(_) => {
+                tracing::warn!("the transcode worker did not finish in time");
+                abort.abort();
+            }
         }
     }
 }
@@ -98,11 +128,19 @@ impl Ladder {
         let (frames, waiting) = mpsc::channel(MAX_WAITING);
         let progress = Arc::new(Progress {
             taken: AtomicI64::new(self.job.start.as_micros()),
+            waiting: AtomicUsize::new(0),
             behind: Notify::new(),
         });
         LadderFeed {
             frames,
             progress: progress.clone(),
+            window: self.outlet.window.clone(),
+            rungs: self
+                .job
+                .rungs
+                .iter()
+                .map(|rung| rung.name.clone())
+                .collect(),
             task: tokio::spawn(self.run(Waiting {
                 frames: waiting,
                 progress,
@@ -115,6 +153,7 @@ impl Ladder {
         let mut rungs = Rungs {
             outlet: self.outlet.clone(),
             packaged: HashMap::new(),
+            refused: HashSet::new(),
         };
         let mut backoff = Backoff::started(self.clock.now());
         loop {
@@ -142,6 +181,8 @@ impl Ladder {
     /// One worker's life. `Ok` when the epoch has ended and all has been encoded.
     async fn work(&self, waiting: &mut Waiting, rungs: &mut Rungs) -> Result<(), LadderFailure> {
         let (input, output) = Worker::start(&self.command, &self.stream, &self.job)?;
+        // What was said of the worker before this one.
+        let _ = waiting.progress.behind.notified().now_or_never();
         let progress = waiting.progress.clone();
         let feeding = waiting.feed(input);
         let reading = self.read(output, rungs);
@@ -195,6 +236,8 @@ impl Waiting {
         let frame = self.frames.recv().await?;
         let taken = frame.dts.as_micros();
         self.progress.taken.store(taken, Ordering::Relaxed);
+        let size = frame.data.len();
+        self.progress.waiting.fetch_sub(size, Ordering::Relaxed);
         Some(frame)
     }
 
@@ -228,6 +271,8 @@ impl Waiting {
 struct Rungs {
     outlet: Outlet,
     packaged: HashMap<RenditionName, Packaged>,
+    /// Their workers made something else than the epoch's init segment says.
+    refused: HashSet<RenditionName>,
 }
 
 impl Rungs {
@@ -237,7 +282,7 @@ impl Rungs {
                 // Its frames would not play with the epoch's init segment.
                 tracing::error!(rendition = %rendition.name, "worker changed its configuration");
                 self.lose(&rendition.name);
-                self.packaged.remove(&rendition.name);
+                self.refused.insert(rendition.name);
             }
             return;
         }
@@ -250,6 +295,9 @@ impl Rungs {
     }
 
     fn push(&mut self, rung: &RenditionName, frame: Frame) {
+        if self.refused.contains(rung) {
+            return;
+        }
         if let Some(packaged) = self.packaged.get_mut(rung) {
             packaged.push(frame);
         }

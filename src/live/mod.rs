@@ -8,6 +8,7 @@
 
 mod archive;
 mod broadcast;
+mod expiry;
 mod ladder;
 mod packaged;
 mod restore;
@@ -100,18 +101,21 @@ impl Live {
         let database = &live.context.shelves.database;
         for row in sessions::unfinished_sessions(database).await? {
             if let Some(stream) = streams::by_id(database, row.stream).await? {
-                live.resume(stream.name, row).await?;
+                live.resume(stream.name, row).await;
             }
         }
+        let context = &live.context;
+        let expiry = expiry::run(context.shelves.clone(), context.shutdown.clone());
+        live.tasks.spawn(expiry);
         Ok(live)
     }
 
-    async fn resume(&self, name: StreamName, row: SessionRow) -> Result<(), RowError> {
+    async fn resume(&self, name: StreamName, row: SessionRow) {
         let stream = row.stream;
         let mut session = Session::new(self.context.clone(), stream, name);
-        session.resume(row).await?;
-        self.spawn(stream, session);
-        Ok(())
+        session.resume(row).await;
+        let mailbox = self.spawn(session);
+        self.lock().insert(stream, mailbox);
     }
 
     /// Hands new publications to their sessions until ingest is gone.
@@ -138,25 +142,18 @@ impl Live {
         self.tasks.wait().await;
     }
 
-    fn spawn(&self, stream: StreamId, session: Session) -> mpsc::Sender<Command> {
+    fn spawn(&self, session: Session) -> mpsc::Sender<Command> {
         let (sender, mailbox) = mpsc::channel(MAILBOX);
         self.tasks.spawn(session.run(mailbox));
-        let mut sessions = self.lock();
-        sessions.retain(|_, mailbox| !mailbox.is_closed());
-        sessions.insert(stream, sender.clone());
         sender
     }
 
     /// The way to a stream's session, which is started if there is none.
     fn mailbox(&self, stream: StreamId, name: &StreamName) -> mpsc::Sender<Command> {
-        let running = self.lock().get(&stream).cloned();
-        match running {
-            Some(mailbox) if !mailbox.is_closed() => mailbox,
-            _ => {
-                let session = Session::new(self.context.clone(), stream, name.clone());
-                self.spawn(stream, session)
-            }
-        }
+        let mut sessions = self.lock();
+        sessions.retain(|_, mailbox| !mailbox.is_closed());
+        let start = || self.spawn(Session::new(self.context.clone(), stream, name.clone()));
+        sessions.entry(stream).or_insert_with(start).clone()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<StreamId, mpsc::Sender<Command>>> {

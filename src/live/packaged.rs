@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use media::{EpochNumber, Frame, Rendition, RenditionName};
+use media::{EpochNumber, Frame, Rendition, RenditionName, SegmentNumber};
 use packager::live::LiveError;
 use packager::segmenter::Output;
 use packager::{LiveStream, PartTarget, Segmenter};
@@ -23,6 +23,8 @@ pub(super) struct Packaged {
     outlet: Outlet,
     rendition: Rendition,
     segmenter: Segmenter,
+    /// The newest segment that a frame has started.
+    started: Option<SegmentNumber>,
 }
 
 impl Packaged {
@@ -37,6 +39,7 @@ impl Packaged {
         Self {
             outlet: outlet.clone(),
             segmenter: segmenter(&rendition),
+            started: None,
             rendition,
         }
     }
@@ -51,6 +54,7 @@ impl Packaged {
 
     /// The next frame in decoding order.
     pub(super) fn push(&mut self, frame: Frame) {
+        self.started = self.started.max(frame.starts);
         if let Err(error) = self.segmenter.push(frame) {
             tracing::warn!(rendition = %self.rendition.name, %error, "frame refused");
             metrics::counter!("nova_live_frames_refused_total").increment(1);
@@ -62,6 +66,16 @@ impl Packaged {
     pub(super) fn finish(&mut self) {
         self.segmenter.finish();
         self.deliver();
+    }
+
+    /// The stream's segment `number` has ended and this track has not begun it: nothing
+    /// comes any more. Its playlist goes on with gaps until something does.
+    pub(super) fn stop_behind(&mut self, number: SegmentNumber) {
+        if self.started < Some(number) {
+            self.finish();
+            self.abandon();
+            self.outlet.window.lose(&self.rendition.name);
+        }
     }
 
     /// What was open is lost: the next frame starts afresh, with the same init segment.

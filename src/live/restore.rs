@@ -2,38 +2,48 @@
 
 use std::sync::Arc;
 
-use media::StreamName;
+use media::{SegmentNumber, StreamName};
 use packager::LiveStream;
 use packager::live::{LiveConfig, RestoredEpoch, RestoredStream};
-use storage::rows::RowError;
 use storage::rows::segments::{self, StoredWindow};
 use storage::rows::sessions::SessionRow;
+use storage::rows::{RowError, numbering};
 
 use super::Context;
 
-/// Makes the window of a session known to players: what the rows know of it.
-/// A number that was taken and has no segment becomes a gap.
+/// Makes the window of a session known to players: what the rows know of it. Rows that
+/// cannot be read leave it empty; numbering goes on all the same, for it is the stream's
+/// row that says where.
 pub(super) async fn window(
     context: &Context,
     name: &StreamName,
     session: &SessionRow,
-) -> Result<Arc<LiveStream>, RowError> {
-    let database = &context.shelves.database;
+) -> Arc<LiveStream> {
     let config = LiveConfig {
         playlist_segments: context.window_segments,
         ..LiveConfig::default()
     };
-    let limit = u32::try_from(context.window_segments).unwrap_or(u32::MAX);
-    let stored = segments::latest_segments(database, session.stream, session.id, limit).await?;
     let window = LiveStream::new(name.clone(), session.stream, config);
-    if let Err(error) = window.restore(restored(stored)) {
-        // Numbering goes on all the same: it is the stream's row that says where.
-        tracing::error!(stream = %name, %error, "the window was not restored in full");
+    match stored(context, session).await {
+        Ok(restored) => {
+            if let Err(error) = window.restore(restored) {
+                tracing::error!(stream = %name, %error, "the window was not restored in full");
+            }
+        }
+        Err(error) => tracing::error!(stream = %name, %error, "the window was not restored"),
     }
-    Ok(context.streams.insert(window))
+    context.streams.insert(window)
 }
 
-fn restored(stored: StoredWindow) -> RestoredStream {
+async fn stored(context: &Context, session: &SessionRow) -> Result<RestoredStream, RowError> {
+    let database = &context.shelves.database;
+    let limit = u32::try_from(context.window_segments).unwrap_or(u32::MAX);
+    let stored = segments::latest_segments(database, session.stream, session.id, limit).await?;
+    let next = numbering::next_numbers(database, session.stream).await?;
+    Ok(restored(stored, next.segment))
+}
+
+fn restored(stored: StoredWindow, next_segment: SegmentNumber) -> RestoredStream {
     let StoredWindow { epochs, segments } = stored;
     let epochs = epochs
         .into_iter()
@@ -50,5 +60,8 @@ fn restored(stored: StoredWindow) -> RestoredStream {
                 .collect(),
         })
         .collect();
-    RestoredStream { epochs }
+    RestoredStream {
+        epochs,
+        next_segment,
+    }
 }

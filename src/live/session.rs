@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ingest::{Publication, Refusal};
 use media::timeline::Numbering;
-use media::{StreamId, StreamName};
+use media::{StreamId, StreamName, Timestamp};
 use packager::LiveStream;
 use storage::rows::sessions::{self, SessionRow};
 use storage::rows::{RowError, numbering};
@@ -24,7 +24,7 @@ const ENDED: Duration = Duration::from_secs(600);
 /// How long a publisher that was let in may take to begin.
 const BEGIN: Duration = Duration::from_secs(30);
 /// How long segments may take to reach the disk when the server stops.
-const STORE: Duration = Duration::from_secs(5);
+const STORE: Duration = Duration::from_secs(2);
 
 /// What a session is told.
 pub(super) enum Command {
@@ -56,6 +56,8 @@ struct Open {
     window: Arc<LiveStream>,
     archive: Archive,
     clerk: JoinHandle<()>,
+    /// Where the media so far ends; the rows learn of it later.
+    media_end: Timestamp,
 }
 
 impl Open {
@@ -63,8 +65,10 @@ impl Open {
     async fn store(self) {
         let Self { archive, clerk, .. } = self;
         drop(archive);
-        if timeout(STORE, clerk).await.is_err() {
-            tracing::error!("segments were not stored in time");
+        match timeout(STORE, clerk).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the archive failed"),
+            Err(_) => tracing::error!("segments were not stored in time"),
         }
     }
 }
@@ -82,11 +86,9 @@ impl Session {
 
     /// Takes up a session that the server was stopped in. Its grace period starts again:
     /// the encoder could not reach us meanwhile.
-    pub(super) async fn resume(&mut self, row: SessionRow) -> Result<(), RowError> {
-        let window = restore::window(&self.context, &self.name, &row).await?;
-        let deadline = Instant::now() + self.context.grace;
-        self.open(row, window, deadline);
-        Ok(())
+    pub(super) async fn resume(&mut self, row: SessionRow) {
+        let open = self.open(row).await;
+        self.state = State::Open(open, Instant::now() + self.context.grace);
     }
 
     /// Runs until there is nothing left to serve, or the server stops.
@@ -152,37 +154,42 @@ impl Session {
         }
     }
 
+    /// Where the timeline goes on. A session is opened when the publication is there: a
+    /// publisher who was let in and sends nothing leaves the ended playlists alone.
     async fn begin(&mut self) -> Result<Numbering, RowError> {
         let database = &self.context.shelves.database;
-        let numbers = numbering::next_numbers(database, self.stream).await?;
-        let deadline = Instant::now() + self.context.grace.max(BEGIN);
+        let mut numbers = numbering::next_numbers(database, self.stream).await?;
         if let State::Open(open, until) = &mut self.state {
             sessions::publisher_returned(database, open.row.id).await?;
-            *until = deadline;
-            return Ok(numbers);
+            *until = Instant::now() + self.context.grace.max(BEGIN);
+            numbers.not_before = numbers.not_before.max(open.media_end);
         }
-        let now = self.context.shelves.clock.now();
-        let opened = sessions::open_session(database, self.stream, now).await?;
-        let window = restore::window(&self.context, &self.name, &opened.session).await?;
-        self.open(opened.session, window, deadline);
         Ok(numbers)
     }
 
-    fn open(&mut self, row: SessionRow, window: Arc<LiveStream>, deadline: Instant) {
+    async fn open(&self, row: SessionRow) -> Box<Open> {
+        let window = restore::window(&self.context, &self.name, &row).await;
         let (archive, clerk) = Archive::start(self.context.shelves.clone(), self.stream);
-        let open = Open {
+        Box::new(Open {
             row,
             window,
             archive,
             clerk,
-        };
-        self.state = State::Open(Box::new(open), deadline);
+            media_end: Timestamp::default(),
+        })
     }
 
     async fn publish(&mut self, publication: Publication) {
-        let State::Open(open, deadline) = &mut self.state else {
-            tracing::error!(stream = %self.name, "a publication without a session");
-            return;
+        let mut open = match std::mem::replace(&mut self.state, State::Idle) {
+            State::Open(open, _) => open,
+            before => match self.go_live().await {
+                Ok(open) => open,
+                Err(error) => {
+                    tracing::error!(stream = %self.name, %error, "cannot go live");
+                    self.state = before;
+                    return;
+                }
+            },
         };
         tracing::info!(stream = %self.name, "publisher is on");
         let broadcast = Broadcast {
@@ -191,16 +198,25 @@ impl Session {
             window: &open.window,
             archive: &open.archive,
         };
-        if let Err(error) = broadcast.run(publication).await {
+        let (media_end, outcome) = broadcast.run(publication).await;
+        open.media_end = open.media_end.max(media_end);
+        if let Err(error) = outcome {
             tracing::error!(stream = %self.name, %error, "publication was stopped");
         }
         let grace = self.context.grace;
         tracing::info!(stream = %self.name, grace_seconds = grace.as_secs(), "publisher is off");
-        *deadline = Instant::now() + grace;
         let now = self.context.shelves.clock.now();
         let database = &self.context.shelves.database;
         if let Err(error) = sessions::publisher_left(database, open.row.id, now).await {
             tracing::error!(stream = %self.name, %error, "the publisher's leaving was not noted");
         }
+        self.state = State::Open(open, Instant::now() + grace);
+    }
+
+    async fn go_live(&self) -> Result<Box<Open>, RowError> {
+        let now = self.context.shelves.clock.now();
+        let database = &self.context.shelves.database;
+        let opened = sessions::open_session(database, self.stream, now).await?;
+        Ok(self.open(opened.session).await)
     }
 }

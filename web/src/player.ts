@@ -1,5 +1,15 @@
-import Hls, { ErrorDetails, Events, ErrorTypes, type ErrorData, type HlsConfig } from "hls.js";
+import Hls, {
+  ErrorDetails,
+  Events,
+  ErrorTypes,
+  type ErrorData,
+  type Fragment,
+  type HlsConfig,
+  type LevelDetails,
+  type Part,
+} from "hls.js";
 
+import { HoleSkipper } from "./holes";
 import type { PlayerStatus } from "./phase";
 import { Recovery, type FaultKind } from "./recovery";
 
@@ -34,6 +44,8 @@ const STUCK_GROWTH_S = 4;
 /** Play that lasted this long has recovered; less may be the same fault again. */
 const SETTLED_MS = 10_000;
 const HEARTBEAT_MS = 500;
+/** How often the playhead is looked at for standing before a hole in the buffer. */
+const HOLE_LOOK_MS = 100;
 
 /**
  * One video element playing one live stream: hls.js where there are Media Source
@@ -46,6 +58,7 @@ export class Player {
   private readonly recovery = new Recovery();
   private loaded = false;
   private retry: number | undefined;
+  private holeWatch: number | undefined;
   private lastTime = 0;
   private lastMoved = 0;
   private playingSince = 0;
@@ -141,9 +154,12 @@ export class Player {
       });
       hls.on(Events.LEVEL_SWITCHED, () => this.onChange());
       hls.on(Events.LEVELS_UPDATED, () => this.onChange());
+      hls.on(Events.LEVEL_UPDATED, (_event, { details }) => this.onPlaylist(details));
       hls.on(Events.ERROR, (_event, data) => this.onHlsError(data));
       hls.loadSource(playlist);
       hls.attachMedia(this.video);
+      const holes = new HoleSkipper();
+      this.holeWatch = window.setInterval(() => this.skipHole(holes), HOLE_LOOK_MS);
     } else {
       this.video.src = playlist;
       void this.play();
@@ -151,10 +167,21 @@ export class Player {
   }
 
   private unload(): void {
+    window.clearInterval(this.holeWatch);
     this.instance?.destroy();
     this.instance = null;
     this.video.removeAttribute("src");
     this.video.load();
+  }
+
+  /**
+   * hls.js raises FRAG_GAP for a gap it comes to load, which may be late or never: it
+   * passes over parts silently.
+   */
+  private onPlaylist({ fragments, partList }: LevelDetails): void {
+    const { currentTime } = this.video;
+    const ahead = ({ gap, end }: Fragment | Part) => gap === true && end > currentTime;
+    if (fragments.some(ahead) || partList?.some(ahead)) this.uncap();
   }
 
   private onHlsError(data: ErrorData): void {
@@ -202,6 +229,23 @@ export class Player {
         this.load(source);
       }
     }, remedy.delayMs);
+  }
+
+  private skipHole(holes: HoleSkipper): void {
+    const { video } = this;
+    const { currentTime, paused, ended, seeking, buffered } = video;
+    const to = holes.look(performance.now(), {
+      currentTime,
+      held: paused || ended,
+      seeking,
+      buffered: Array.from({ length: buffered.length }, (_, i) => ({
+        start: buffered.start(i),
+        end: buffered.end(i),
+      })),
+    });
+    if (to === null) return;
+    console.info(`player: over a hole, ${currentTime.toFixed(2)} -> ${to.toFixed(2)}`);
+    video.currentTime = to;
   }
 
   /** Sees what no event tells: time that stands still, and time that moves again. */

@@ -1,12 +1,20 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
+import { HoleSkipper, type Playhead } from "../src/holes";
 import { bitrateLabel, renditionLabel, secondsLabel, sinceLabel } from "../src/labels";
 import { parseLive } from "../src/live";
 import { phaseOf } from "../src/phase";
 import { Recovery } from "../src/recovery";
 
 const MIDDLE = () => 0.5;
+
+type Range = readonly [start: number, end: number];
+
+function playhead(currentTime: number, ...ranges: Range[]): Playhead {
+  const buffered = ranges.map(([start, end]) => ({ start, end }));
+  return { currentTime, held: false, seeking: false, buffered };
+}
 
 test("network faults wait longer each time, then begin anew", () => {
   const recovery = new Recovery(MIDDLE);
@@ -47,6 +55,59 @@ test("jitter keeps the viewers of one outage apart", () => {
   };
   assert.equal(delay(0), 375);
   assert.equal(delay(0.999) > 600, true);
+});
+
+test("a playhead that stands before a hole is put behind it, once", () => {
+  const skipper = new HoleSkipper();
+  const head = playhead(27.76, [0, 28], [30, 32]);
+  assert.equal(skipper.look(0, head), null);
+  assert.equal(skipper.look(300, head), null);
+  assert.equal(skipper.look(400, head), 30.05);
+  // Something put it back.
+  assert.equal(skipper.look(500, playhead(28.5, [0, 28], [30, 33])), null);
+  assert.equal(skipper.look(5_000, playhead(28.5, [0, 28], [30, 33])), null);
+  assert.equal(skipper.look(6_000, playhead(33.9, [30, 34], [35, 37])), null);
+  assert.equal(skipper.look(6_400, playhead(33.9, [30, 34], [35, 37])), 35.05);
+});
+
+test("time that moves, and a viewer who holds it, begin the patience anew", () => {
+  const skipper = new HoleSkipper();
+  const ranges: Range[] = [
+    [0, 10],
+    [12, 14],
+  ];
+  assert.equal(skipper.look(0, playhead(9.8, ...ranges)), null);
+  assert.equal(skipper.look(390, playhead(9.9, ...ranges)), null);
+  assert.equal(skipper.look(780, playhead(9.9, ...ranges)), null);
+  assert.equal(skipper.look(800, { ...playhead(9.9, ...ranges), held: true }), null);
+  assert.equal(skipper.look(9_000, { ...playhead(9.9, ...ranges), held: true }), null);
+  assert.equal(skipper.look(9_390, playhead(9.9, ...ranges)), null);
+  assert.equal(skipper.look(9_400, playhead(9.9, ...ranges)), 12.05);
+});
+
+test("a seek into a hole gets longer to find what it asked for", () => {
+  const skipper = new HoleSkipper();
+  const head = { ...playhead(11, [0, 10], [12, 14]), seeking: true };
+  assert.equal(skipper.look(0, head), null);
+  assert.equal(skipper.look(1_900, head), null);
+  assert.equal(skipper.look(2_000, head), 12.05);
+});
+
+test("what stands still for another reason is left alone", () => {
+  const stands = (head: Playhead) => {
+    const skipper = new HoleSkipper();
+    skipper.look(0, head);
+    return skipper.look(60_000, head);
+  };
+  assert.equal(stands(playhead(5)), null);
+  assert.equal(stands(playhead(5, [0, 5])), null);
+  assert.equal(stands(playhead(5, [6, 8])), 6.05);
+  assert.equal(stands(playhead(5, [0, 3])), null);
+  // Two seconds are left to play here.
+  assert.equal(stands(playhead(5, [0, 7], [8, 9])), null);
+  // Further ahead than a gap reaches.
+  assert.equal(stands(playhead(5, [0, 5.1], [15.1, 18])), null);
+  assert.equal(stands(playhead(5, [0, 5.1], [15, 18])), 15.05);
 });
 
 test("the page says what it waits for", () => {

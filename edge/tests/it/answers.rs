@@ -86,15 +86,17 @@ async fn e07_bad_targets_are_refused_without_asking() {
     assert_eq!(house.origin.calls(), 0);
 }
 
+/// What the origin says of a playlist.
+const PLAYLIST: &[(&str, &str)] = &[(
+    "cache-control",
+    "public, max-age=0, s-maxage=1, stale-if-error=6",
+)];
+
 /// Answers once with a playlist of one second, then fails in the given way.
 fn dying(fail: impl Fn() -> Answer + Send + Sync + 'static) -> House {
     let origin = Origin::new(move |n| {
         let answer = match n {
-            1 => Ok(response(
-                200,
-                &[("cache-control", "max-age=1")],
-                OriginBody::whole("list"),
-            )),
+            1 => Ok(response(200, PLAYLIST, OriginBody::whole("list"))),
             _ => fail(),
         };
         async move { answer }
@@ -153,11 +155,7 @@ async fn e09_a_silent_origin_leaves_stale_after_a_short_wait() {
         if n > 1 {
             std::future::pending::<()>().await;
         }
-        Ok(response(
-            200,
-            &[("cache-control", "max-age=1")],
-            OriginBody::whole("list"),
-        ))
+        Ok(response(200, PLAYLIST, OriginBody::whole("list")))
     });
     let house = House::with(origin, |config| {
         config.stale_wait = std::time::Duration::from_millis(20);

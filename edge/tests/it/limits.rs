@@ -102,6 +102,27 @@ async fn e13_held_requests_have_a_limit_of_their_own() {
     );
 }
 
+#[tokio::test]
+async fn e13_held_fills_leave_room_for_segments() {
+    let house = House::with(never(), |config| {
+        config.max_held_fills = 2;
+        config.max_fills = 1;
+    });
+    let _held = (
+        house.ask(get("/v.m3u8?_HLS_msn=5")),
+        house.ask(get("/3/v/5.1.m4s")),
+    );
+    for target in ["/v.m3u8?_HLS_msn=6", "/3/v/5.2.m4s"] {
+        let refused = house.get(target).await;
+        assert_eq!(refused.status(), 503);
+        assert_eq!(status(&refused), "nova; detail=too-many-held-fills");
+        assert_eq!(field(&refused, "retry-after"), Some("1"));
+    }
+    let _segment = house.ask(get("/3/v/4.m4s"));
+    let refused = house.get("/3/v/3.m4s").await;
+    assert_eq!(status(&refused), "nova; detail=too-many-fills");
+}
+
 /// An origin whose body is `count` pieces of 1,000 bytes, and the pieces not yet taken.
 fn large(count: usize, fields: &'static [(&'static str, &'static str)]) -> Origin {
     Origin::new(move |_| async move {

@@ -87,10 +87,13 @@ async fn answer(
 
 /// An edge on a socket in front of `origin`.
 async fn edge(origin: SocketAddr) -> (SocketAddr, JoinSet<()>) {
-    let mut upstream = HttpUpstreamConfig::new(format!("http://{origin}"));
-    upstream.head_timeout = Duration::from_millis(200);
+    let upstream = HttpUpstreamConfig::new(format!("http://{origin}"));
     let upstream = HttpUpstream::new(&upstream).unwrap();
-    let edge = Edge::new(EdgeConfig::default(), upstream, Arc::new(SystemClock));
+    let config = EdgeConfig {
+        head_timeout: Duration::from_millis(200),
+        ..EdgeConfig::default()
+    };
+    let edge = Edge::new(config, upstream, Arc::new(SystemClock));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let mut tasks = JoinSet::new();

@@ -28,16 +28,16 @@ const BOX_HEADER_SIZE: u32 = 8;
 
 /// One sample of a chunk; times in ticks of the track's timescale.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Sample {
+pub(crate) struct Sample {
     /// Its bytes.
-    pub data: Bytes,
+    pub(crate) data: Bytes,
     /// From its decoding time to the next sample's.
-    pub duration: u32,
+    pub(crate) duration: u32,
     /// Presentation time minus decoding time; negative where the track's decoding times
     /// are shifted (see [`crate::Segmenter`]).
-    pub composition_offset: i32,
+    pub(crate) composition_offset: i32,
     /// Whether decoding can start here.
-    pub sync: bool,
+    pub(crate) sync: bool,
 }
 
 impl Sample {
@@ -48,16 +48,16 @@ impl Sample {
 
 /// What `trex` says of the samples that say nothing of themselves.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct SampleDefaults {
+pub(crate) struct SampleDefaults {
     /// Ticks of the track's timescale.
-    pub duration: u32,
+    pub(crate) duration: u32,
     /// Sample flags (ISO/IEC 14496-12 8.8.3.1).
-    pub flags: u32,
+    pub(crate) flags: u32,
 }
 
 impl SampleDefaults {
     /// The usual frame: of audio a sync sample, of video one that is not.
-    pub fn of(rendition: &Rendition) -> Self {
+    pub(crate) fn of(rendition: &Rendition) -> Self {
         let ticks = rendition
             .frame_duration
             .in_timescale(rendition.codec.timescale());
@@ -141,7 +141,7 @@ impl Layout {
 
 /// A chunk of `samples` whose first is decoded at `decode_time` ticks since the Unix
 /// epoch (ISO/IEC 14496-12 8.8). `samples` must fit a 32-bit `mdat` together.
-pub fn chunk(
+pub(crate) fn chunk(
     sequence_number: u32,
     decode_time: u64,
     samples: &[Sample],

@@ -34,7 +34,7 @@ pub enum InitSegmentError {
 }
 
 /// The `ftyp` and `moov` of a rendition: one track with id 1 in the codec's timescale,
-/// no samples, `trex` with what [`SampleDefaults`] says.
+/// no samples, `trex` with what `SampleDefaults` says.
 pub fn init_segment(rendition: &Rendition) -> Result<Bytes, InitSegmentError> {
     let (sample_entry, size, handler) = match &rendition.codec {
         Codec::Avc(avc) => {

@@ -160,12 +160,13 @@ impl Window {
         self.complete_epoch()?;
         let mut periods: Vec<_> = self.epochs.iter().map(|epoch| self.period(epoch)).collect();
         periods.retain(|period| !period.representations.is_empty());
-        // What the last period lasts is only known when the stream ends.
-        let current = self.epochs.current().map(|epoch| epoch.number);
-        for period in &mut periods {
-            period.end = period
-                .end
-                .filter(|_| self.ended || Some(period.epoch) != current);
+        // What the last period lasts is only known when the stream ends. It need not be the
+        // current epoch's, which may have nothing closed yet: a last period with an end
+        // would be the end of the presentation.
+        if let Some(last) = periods.last_mut()
+            && !self.ended
+        {
+            last.end = None;
         }
         (!periods.is_empty()).then_some(Mpd {
             now,

@@ -72,6 +72,9 @@ pub struct EpochPlan {
 pub struct RestoredStream {
     /// Oldest first.
     pub epochs: Vec<RestoredEpoch>,
+    /// The lowest number that nobody has taken. The one before it was in the making; those
+    /// before that were closed and may have been listed, whether they were stored or not.
+    pub next_segment: SegmentNumber,
 }
 
 /// An epoch of a [`RestoredStream`].

@@ -17,7 +17,9 @@ pub struct ReloadTarget {
 /// Whether a playlist can be answered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ReloadState {
-    /// It has what was asked for, or never will have anything new.
+    /// It has what was asked for, or never will have anything new. A target that has long
+    /// left the window counts as had: RFC 8216bis 6.2.5.2 holds a request until the playlist
+    /// has that segment "or later", so the answer is the current playlist, not a 404.
     Ready,
     /// Not yet.
     Wait,

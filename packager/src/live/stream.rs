@@ -50,8 +50,9 @@ impl LiveStream {
         self.id
     }
 
-    /// What there was before the server restarted. To be called first. A number that was
-    /// in the making becomes a gap when the next epoch begins behind it.
+    /// What there was before the server restarted. To be called first. Numbers that were
+    /// closed and not stored are gaps; the one that was in the making becomes a gap when
+    /// the next epoch begins behind it.
     pub fn restore(&self, restored: RestoredStream) -> Result<(), LiveError> {
         self.change(|window| window.restore(restored))
     }
@@ -115,6 +116,11 @@ impl LiveStream {
     /// Whether [`LiveStream::end`] was called.
     pub fn has_ended(&self) -> bool {
         self.window().ended
+    }
+
+    /// Whether there is an epoch, so that the target duration is known.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.window().epochs.current().is_some()
     }
 
     /// `EXT-X-TARGETDURATION`.

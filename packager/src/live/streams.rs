@@ -41,13 +41,4 @@ impl LiveStreams {
             streams.remove(stream.name());
         }
     }
-
-    /// All streams, in order of their names.
-    pub fn list(&self) -> Vec<Arc<LiveStream>> {
-        let streams = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let mut all: Vec<_> = streams.values().cloned().collect();
-        drop(streams);
-        all.sort_by(|a, b| a.name().cmp(b.name()));
-        all
-    }
 }

@@ -71,6 +71,14 @@ impl Entry {
     fn end(&self) -> Timestamp {
         self.segment.start + self.segment.duration
     }
+
+    /// Bytes in memory: the segment's, or of a gap those of the parts it had.
+    fn memory(&self) -> usize {
+        match &self.data {
+            Some(data) => data.len(),
+            None => self.parts.iter().map(|part| part.data.len()).sum(),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -188,7 +196,6 @@ impl Track {
             }
         };
         let data = join(&mut parts);
-        self.bytes += data.len();
         self.push_entry(Entry {
             segment,
             parts,
@@ -224,6 +231,33 @@ impl Track {
         if self.last_number().is_none_or(|last| segment.number > last) {
             self.fill_before(segment.number, segment.start, cuts);
             self.insert(Entry::without_bytes(segment));
+        }
+    }
+
+    /// Fills with gaps what is missing up to and including `last`, each as long as the
+    /// segment before it. Does nothing where there is nothing yet.
+    pub(crate) fn repeat_through(&mut self, last: SegmentNumber) {
+        let Some(known) = self.entries.back().map(|entry| entry.segment.clone()) else {
+            return;
+        };
+        let duration = known.duration.max(MIN_GAP);
+        let mut start = known.start + known.duration;
+        let mut number = known.number.next();
+        let kept = self.config.kept() as u64;
+        if last.0.saturating_sub(known.number.0) > kept {
+            // Nothing of the old would stay in the window anyway.
+            self.clear();
+            number = SegmentNumber(last.0 - kept);
+        }
+        while number <= last {
+            let cut = Cut {
+                number,
+                start,
+                duration,
+            };
+            self.push_entry(Entry::gap(cut, None));
+            start = start + duration;
+            number = number.next();
         }
     }
 
@@ -288,10 +322,11 @@ impl Track {
         self.open
             .take_if(|open| open.number <= entry.segment.number);
         self.next = self.next.max(entry.segment.number.next());
+        self.bytes += entry.memory();
         self.entries.push_back(entry);
         while self.entries.len() > self.config.kept() {
             if let Some(old) = self.entries.pop_front() {
-                self.bytes -= old.data.map_or(0, |data| data.len());
+                self.bytes -= old.memory();
             }
         }
         self.free_bytes();
@@ -302,10 +337,9 @@ impl Track {
             if self.bytes <= self.config.rendition_bytes {
                 break;
             }
-            if let Some(data) = entry.data.take() {
-                self.bytes -= data.len();
-                entry.parts.clear();
-            }
+            self.bytes -= entry.memory();
+            entry.data = None;
+            entry.parts.clear();
         }
     }
 

@@ -82,6 +82,13 @@ impl Window {
                 track.fill_through(last, &self.cuts);
             }
         }
+        // Players may have seen segments that nothing is stored of: without them the media
+        // sequence would go back.
+        if let Some(last) = restored.next_segment.0.checked_sub(2) {
+            for track in self.tracks.values_mut() {
+                track.repeat_through(SegmentNumber(last));
+            }
+        }
         self.forget_epochs();
         Ok(())
     }
@@ -238,13 +245,16 @@ impl Window {
             return PartState::Missing;
         }
         let open = track.open.as_ref().filter(|open| open.number == number);
-        let parts = match (track.entry(number), open) {
-            (Some(entry), _) => &entry.parts[..],
-            (None, Some(open)) => &open.parts[..],
-            (None, None) => &[],
+        let (parts, joined) = match (track.entry(number), open) {
+            (Some(entry), _) => (&entry.parts[..], entry.data.is_some()),
+            (None, Some(open)) => (&open.parts[..], false),
+            (None, None) => (&[][..], false),
         };
         match parts.get(index.0 as usize) {
             Some(part) if part.is_gap() => PartState::Missing,
+            // A slice would keep its whole segment in memory for as long as a cache keeps
+            // the part, and the cache counts the part only.
+            Some(part) if joined => PartState::Ready(Bytes::copy_from_slice(&part.data)),
             Some(part) => PartState::Ready(part.data.clone()),
             None if self.hint(name) == Some((number, index)) => PartState::Hinted,
             None => PartState::Missing,

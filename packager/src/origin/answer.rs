@@ -8,7 +8,7 @@ use http::{HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use media::Timestamp;
 
-use super::DirectiveError;
+use super::directives::DirectiveError;
 
 /// How long an answer may be kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,7 +18,7 @@ pub(crate) enum Freshness {
     /// So many target durations of so many seconds.
     TargetDurations(u32, u32),
     /// A manifest that changes under one name: a second, but not more than half a target
-    /// duration.
+    /// duration, and in a shared cache only. Every cache on the way would add its own.
     Polled(Duration),
     /// A moment, so that a crowd asks once.
     Moment,
@@ -34,7 +34,13 @@ impl Freshness {
             }
             Self::NoStore => return HeaderValue::from_static("no-store"),
             Self::TargetDurations(count, seconds) => u64::from(count) * u64::from(seconds),
-            Self::Polled(target_duration) => (target_duration.as_secs() / 2).min(1),
+            // `s-maxage` forbids stale answers that are not granted (RFC 9111 5.2.2.10).
+            Self::Polled(target_duration) => {
+                return HeaderValue::from_static(match target_duration.as_secs() {
+                    0 | 1 => "public, max-age=0, s-maxage=0, stale-if-error=6",
+                    _ => "public, max-age=0, s-maxage=1, stale-if-error=6",
+                });
+            }
             Self::Moment => 1,
         };
         HeaderValue::try_from(format!("public, max-age={seconds}"))
@@ -102,7 +108,7 @@ impl Answer {
 
 /// Why there is no answer. A client is told in one sentence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub(crate) enum Refusal {
     /// Not `GET` or `HEAD`.
     #[error("only GET and HEAD are answered here")]
     MethodNotAllowed,
@@ -143,7 +149,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// As a metric label.
-    pub fn reason(&self) -> &'static str {
+    pub(crate) fn reason(&self) -> &'static str {
         match self {
             Self::MethodNotAllowed => "method_not_allowed",
             Self::NoSuchPath => "no_such_path",

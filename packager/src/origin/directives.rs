@@ -1,9 +1,9 @@
 //! Delivery directives: the query of a playlist request (RFC 8216bis 6.2.5).
 
-use media::SegmentNumber;
+use media::{PartIndex, SegmentNumber};
 
 use super::route::number;
-use crate::live::ReloadTarget;
+use crate::live::{MAX_PARTS, ReloadTarget};
 
 /// `_HLS_msn`, `_HLS_part` and `_HLS_skip`; other keys are none of ours.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -16,7 +16,7 @@ pub(crate) struct Directives {
 
 /// Why a query is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum DirectiveError {
+pub(crate) enum DirectiveError {
     /// Not a plain decimal number.
     #[error("{0} is not a decimal number")]
     NotANumber(&'static str),
@@ -26,6 +26,9 @@ pub enum DirectiveError {
     /// RFC 8216bis 6.2.5.2.
     #[error("_HLS_part without _HLS_msn")]
     PartWithoutSegment,
+    /// No segment has that many parts.
+    #[error("_HLS_part is not below {MAX_PARTS}")]
+    PartTooHigh,
     /// RFC 8216bis 6.2.5.1.
     #[error("_HLS_skip is neither YES nor v2")]
     UnknownSkip,
@@ -49,9 +52,12 @@ impl Directives {
         let segment: Option<SegmentNumber> = segment
             .map(|text| number(text).ok_or(DirectiveError::NotANumber("_HLS_msn")))
             .transpose()?;
-        let part = part
+        let part: Option<PartIndex> = part
             .map(|text| number(text).ok_or(DirectiveError::NotANumber("_HLS_part")))
             .transpose()?;
+        if part.is_some_and(|part| part.0 as usize >= MAX_PARTS) {
+            return Err(DirectiveError::PartTooHigh);
+        }
         let skip = match skip {
             None => false,
             // v2 skips date ranges, too; there are none.
@@ -69,8 +75,6 @@ impl Directives {
 
 #[cfg(test)]
 mod tests {
-    use media::PartIndex;
-
     use super::*;
 
     #[test]
@@ -111,6 +115,11 @@ mod tests {
                 "_HLS_msn=1&_HLS_msn=1",
                 Err(DirectiveError::Repeated("_HLS_msn")),
             ),
+            (
+                "_HLS_msn=1&_HLS_part=511",
+                Ok((target(1, Some(511)), false)),
+            ),
+            ("_HLS_msn=1&_HLS_part=512", Err(DirectiveError::PartTooHigh)),
             ("_HLS_skip=NO", Err(DirectiveError::UnknownSkip)),
         ] {
             let directives = directives.map(|(target, skip)| Directives { target, skip });

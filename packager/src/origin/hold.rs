@@ -1,6 +1,7 @@
 //! Requests that wait for something to happen in a stream.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
@@ -10,6 +11,10 @@ use crate::live::LiveStream;
 
 /// How long a request is held, in target durations (RFC 8216bis 6.2.5.2).
 const TARGET_DURATIONS: u32 = 3;
+
+/// Stands in for the target duration until the first epoch says it. A first group of
+/// pictures takes its whole length to come.
+const UNKNOWN_TARGET_DURATION: Duration = Duration::from_secs(4);
 
 /// All held requests of an origin.
 #[derive(Debug)]
@@ -33,8 +38,12 @@ impl Holds {
             return Ok(Some(found));
         }
         let _slot = self.enter()?;
-        let deadline = Instant::now() + TARGET_DURATIONS * stream.target_duration();
+        let begun = Instant::now();
+        let mut deadline = begun;
         loop {
+            // The target duration may have been raised, or have become known. What was
+            // promised before stands.
+            deadline = deadline.max(begun + longest_hold(stream));
             match timeout_at(deadline, changes.changed()).await {
                 Ok(Ok(())) => {}
                 Ok(Err(_)) | Err(_) => return Ok(check()),
@@ -51,6 +60,11 @@ impl Holds {
         metrics::gauge!("nova_origin_held_requests").increment(1.0);
         Ok(Slot { _permit: permit })
     }
+}
+
+fn longest_hold(stream: &LiveStream) -> Duration {
+    let target_duration = stream.has_begun().then(|| stream.target_duration());
+    TARGET_DURATIONS * target_duration.unwrap_or(UNKNOWN_TARGET_DURATION)
 }
 
 /// One held request; gone when it is answered or its client leaves.

@@ -10,6 +10,8 @@ use media::{EpochNumber, PartIndex, RenditionName, SegmentNumber, StreamName};
 pub(crate) enum Route {
     /// `/live/{stream}/...`
     Live(StreamName, LiveResource),
+    /// `/live/{stream}/time`, the same for all streams.
+    Time,
     /// `/vod/...`
     Vod,
 }
@@ -21,8 +23,6 @@ pub(crate) enum LiveResource {
     Multivariant,
     /// `manifest.mpd`
     Mpd,
-    /// `time`
-    Time,
     /// `{rendition}.m3u8`
     MediaPlaylist(RenditionName),
     /// `{epoch}/{rendition}/init.mp4`
@@ -39,7 +39,11 @@ impl Route {
             return Some(Self::Vod);
         }
         let (stream, rest) = path.strip_prefix("/live/")?.split_once('/')?;
-        Some(Self::Live(stream.parse().ok()?, LiveResource::parse(rest)?))
+        let stream = stream.parse().ok()?;
+        Some(match rest {
+            "time" => Self::Time,
+            rest => Self::Live(stream, LiveResource::parse(rest)?),
+        })
     }
 }
 
@@ -48,7 +52,6 @@ impl LiveResource {
         match path {
             "index.m3u8" => return Some(Self::Multivariant),
             "manifest.mpd" => return Some(Self::Mpd),
-            "time" => return Some(Self::Time),
             _ => {}
         }
         let Some((epoch, rest)) = path.split_once('/') else {
@@ -90,7 +93,7 @@ mod tests {
         for (path, route) in [
             ("/live/demo/index.m3u8", live(LiveResource::Multivariant)),
             ("/live/demo/manifest.mpd", live(LiveResource::Mpd)),
-            ("/live/demo/time", live(LiveResource::Time)),
+            ("/live/demo/time", Some(Route::Time)),
             (
                 "/live/demo/source.m3u8",
                 live(LiveResource::MediaPlaylist(source.clone())),
@@ -128,6 +131,7 @@ mod tests {
             "/live/demo",
             "/live/demo/",
             "/live/Demo/index.m3u8",
+            "/live/Demo/time",
             "/live/../index.m3u8",
             "/live/demo/../../etc/passwd",
             "/live/demo/%2e%2e/init.mp4",

@@ -78,7 +78,7 @@ impl Mpd {
             min_buffer_time: duration(Micros::from_secs(target_duration)),
             time_shift_buffer_depth: duration(depth.max(Micros::from_secs(target_duration))),
             suggested_presentation_delay: duration(Micros::from_secs(3 * target_duration)),
-            max_segment_duration: duration(Micros::from_secs(target_duration)),
+            max_segment_duration: duration(self.max_segment_duration()),
             periods: self
                 .periods
                 .iter()
@@ -89,6 +89,19 @@ impl Mpd {
                 value: "time",
             },
         }
+    }
+
+    /// Of what is listed and, as `@maxSegmentDuration` speaks of later updates too, of what
+    /// will be. The target duration alone is no bound: it is rounded (RFC 8216bis 4.4.3.1).
+    fn max_segment_duration(&self) -> Micros {
+        let representations = self
+            .periods
+            .iter()
+            .flat_map(|period| &period.representations);
+        let segments = representations.flat_map(|one| &one.segments);
+        let longest = segments.map(|segment| segment.duration).max();
+        let millis = longest.unwrap_or_default().as_micros().saturating_add(999) / 1_000;
+        Micros::from_millis(millis).max(Micros::from_secs(self.target_duration.into()))
     }
 }
 

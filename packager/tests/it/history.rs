@@ -15,8 +15,14 @@ enum Step {
     NextSegment,
     Lose(usize),
     Recover(usize),
-    NextEpoch { skipped: u64, without_rung: bool },
-    Restart,
+    NextEpoch {
+        skipped: u64,
+        without_rung: bool,
+    },
+    /// The last so many closed numbers were not stored.
+    Restart {
+        unstored: u64,
+    },
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -27,7 +33,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => (0_usize..3).prop_map(Step::Recover),
         1 => (0_u64..3, any::<bool>())
             .prop_map(|(skipped, without_rung)| Step::NextEpoch { skipped, without_rung }),
-        1 => Just(Step::Restart),
+        1 => (0_u64..3).prop_map(|unstored| Step::Restart { unstored }),
     ];
     proptest::collection::vec(step, 1..120)
 }
@@ -149,7 +155,8 @@ impl World {
                 self.number += skipped;
                 self.begin_epoch(without_rung);
             }
-            Step::Restart => {
+            Step::Restart { unstored } => {
+                self.forget(self.number.saturating_sub(unstored));
                 self.parts = [0; 3];
                 self.alive = [true; 3];
                 self.live = stream(LiveConfig {
@@ -157,12 +164,30 @@ impl World {
                     spare_segments: 2,
                     ..LiveConfig::default()
                 });
-                let epochs = self.epochs.clone();
-                self.live.restore(RestoredStream { epochs }).unwrap();
                 self.number += 1;
+                let restored = RestoredStream {
+                    epochs: self.epochs.clone(),
+                    next_segment: SegmentNumber(self.number),
+                };
+                self.live.restore(restored).unwrap();
+                self.check();
                 self.begin_epoch(false);
             }
             Step::Part(_) | Step::Recover(_) => {}
+        }
+    }
+
+    /// Segments from `first` on are lost. Only so does a segment become a gap.
+    fn forget(&mut self, first: u64) {
+        for epoch in &mut self.epochs {
+            epoch
+                .segments
+                .retain(|(_, segment)| segment.number.0 < first);
+        }
+        for memory in self.memories.values_mut() {
+            for (_, gap) in memory.segments.range_mut(first..).map(|(_, told)| told) {
+                *gap = true;
+            }
         }
     }
 

@@ -63,7 +63,10 @@ fn a_lost_rendition_has_gaps_until_a_part_comes() {
     let listed: Vec<_> = gap.parts.iter().map(|part| part.gap).collect();
     assert_eq!(listed[..4], [false, false, false, true]);
     assert!(listed[3..].iter().all(|gap| *gap));
-    let length = gap.parts.iter().fold(Micros::ZERO, |sum, part| sum + part.duration);
+    let length = gap
+        .parts
+        .iter()
+        .fold(Micros::ZERO, |sum, part| sum + part.duration);
     assert_eq!(length, SEGMENT);
     let epoch = media::EpochNumber(3);
     let state = |index| live.part(epoch, &rung(), SegmentNumber(42), media::PartIndex(index));
@@ -341,6 +344,7 @@ fn p06_a_restart_goes_on_where_it_was() {
                 renditions: Vec::new(),
                 segments: segments(40..55),
             }],
+            next_segment: SegmentNumber(56),
         })
         .unwrap();
     let (old, new) = (
@@ -361,4 +365,78 @@ fn p06_a_restart_goes_on_where_it_was() {
         let playlist = after.media_playlist(name).unwrap();
         assert_eq!(shape(&playlist), "48 49 50 51 52 53 54 55g | 56 57");
     }
+}
+
+/// What a stream of `stored` source segments looks like after a restart.
+fn restarted(stored: std::ops::Range<u64>, next_segment: u64) -> MediaPlaylist {
+    let after = stream(LiveConfig::default());
+    let segments = stored.map(|number| (source(), segment(&source(), number, PARTS)));
+    let restored = RestoredStream {
+        epochs: vec![RestoredEpoch {
+            number: media::EpochNumber(3),
+            first_segment: SegmentNumber(40),
+            start: START,
+            target_duration: 2,
+            renditions: Vec::new(),
+            segments: segments.collect(),
+        }],
+        next_segment: SegmentNumber(next_segment),
+    };
+    after.restore(restored).unwrap();
+    after.media_playlist(&source()).unwrap()
+}
+
+#[test]
+fn p06_what_was_closed_and_not_stored_is_a_gap_after_a_restart() {
+    // 57 was listed, 58 in the making.
+    let playlist = restarted(46..56, 59);
+    assert_eq!(shape(&playlist), "48 49 50 51 52 53 54 55 56g 57g");
+    for pair in playlist.segments.windows(2) {
+        assert_eq!(pair[1].start, pair[0].start + SEGMENT);
+        assert_eq!(pair[1].duration, SEGMENT);
+    }
+    // What was taken without a trace is no reason to keep numbers without end.
+    let playlist = restarted(46..56, u64::MAX);
+    let numbers = playlist.segments.iter().map(|segment| segment.number.0);
+    assert!(numbers.eq(u64::MAX - 11..=u64::MAX - 2));
+    assert_eq!(shape(&restarted(46..48, 0)), "46 47");
+}
+
+#[test]
+fn a_part_of_a_closed_segment_does_not_keep_the_segment() {
+    let (_, live) = live();
+    let segment = push_segment(&live, &source(), 40);
+    let epoch = media::EpochNumber(3);
+    let state = live.part(epoch, &source(), SegmentNumber(40), media::PartIndex(1));
+    let PartState::Ready(part) = state else {
+        panic!("{state:?}");
+    };
+    assert_eq!(part, part_bytes(&source(), 40, 1));
+    assert!(!segment.as_ptr_range().contains(&part.as_ptr()));
+}
+
+#[test]
+fn memory_of_broken_segments_is_bounded_too() {
+    let bytes = segment(&source(), 40, PARTS).size as usize;
+    let live = stream(LiveConfig {
+        rendition_bytes: 3 * bytes,
+        ..LiveConfig::default()
+    });
+    live.begin_epoch(plan(3, 40, all())).unwrap();
+    let epoch = media::EpochNumber(3);
+    let part = |number| {
+        let number = SegmentNumber(number);
+        live.part(epoch, &source(), number, media::PartIndex(0))
+    };
+    // Almost whole, then lost.
+    for number in 40..46 {
+        push_parts(&live, &source(), number, PARTS - 1);
+        live.lose(&source());
+        live.close_segment(cut(number));
+    }
+    assert_eq!(part(42), PartState::Missing);
+    assert!(matches!(part(43), PartState::Ready(_)));
+    push_segments(&live, &[source()], 46..49);
+    assert_eq!(part(45), PartState::Missing);
+    assert!(matches!(part(46), PartState::Ready(_)));
 }

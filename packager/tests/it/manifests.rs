@@ -292,3 +292,46 @@ fn a_lost_rendition_stays_in_the_mpd_with_what_it_last_had() {
         "2"
     );
 }
+
+#[test]
+fn p09_no_segment_is_longer_than_the_mpd_says() {
+    let (_, live) = live();
+    push_segment(&live, &source(), 40);
+    let attribute = || {
+        let mpd = live.mpd(start_of(43)).unwrap().render().unwrap();
+        xpath(&mpd, "string(/MPD/@maxSegmentDuration)")
+    };
+    // Shorter ones say nothing of those to come.
+    let mut short = segment(&rung(), 40, 1);
+    short.duration = Micros::from_millis(1_500);
+    push_parts(&live, &rung(), 40, 1);
+    live.push_segment(&rung(), short).unwrap();
+    assert_eq!(attribute(), "PT2.00000S");
+    // Rounded, this is two seconds.
+    let mut long = segment(&source(), 41, PARTS);
+    long.duration = Micros::new(2_200_001);
+    push_parts(&live, &source(), 41, PARTS);
+    live.push_segment(&source(), long).unwrap();
+    assert_eq!(attribute(), "PT2.20100S");
+}
+
+#[test]
+fn the_last_period_has_no_end_before_the_stream_has() {
+    let (_, live) = live();
+    push_segments(&live, &[source(), rung(), sound()], 40..42);
+    let periods = || {
+        let mpd = live.mpd(start_of(43)).unwrap().render().unwrap();
+        let count = xpath(&mpd, "count(//Period)");
+        let ends = xpath(&mpd, "count(//Period/@duration)");
+        (count, ends)
+    };
+    let told = |count: &str, ends: &str| (count.to_owned(), ends.to_owned());
+    // Nothing of the next epoch is closed, so that it has no period yet.
+    live.begin_epoch(plan(4, 42, all())).unwrap();
+    assert_eq!(periods(), told("1", "0"));
+    push_segments(&live, &[source(), rung(), sound()], 42..43);
+    assert_eq!(periods(), told("2", "1"));
+    live.begin_epoch(plan(5, 43, all())).unwrap();
+    live.end();
+    assert_eq!(periods(), told("2", "2"));
+}

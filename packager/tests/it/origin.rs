@@ -123,22 +123,20 @@ async fn released(held: JoinHandle<Reply>) -> Reply {
 async fn answers_what_manifests_name() {
     let world = World::playing();
     let immutable = "public, max-age=31536000, immutable";
+    // In shared caches only: a browser's would add a second of its own.
+    let polled = "public, max-age=0, s-maxage=1, stale-if-error=6";
     for (path, content_type, cache) in [
         (
             "/live/demo/index.m3u8",
             "application/vnd.apple.mpegurl",
-            "public, max-age=1",
+            polled,
         ),
         (
             "/live/demo/source.m3u8",
             "application/vnd.apple.mpegurl",
-            "public, max-age=1",
+            polled,
         ),
-        (
-            "/live/demo/manifest.mpd",
-            "application/dash+xml",
-            "public, max-age=1",
-        ),
+        ("/live/demo/manifest.mpd", "application/dash+xml", polled),
         ("/live/demo/time", "text/plain; charset=utf-8", "no-store"),
         ("/live/demo/3/source/init.mp4", "video/mp4", immutable),
         ("/live/demo/3/audio/init.mp4", "audio/mp4", immutable),
@@ -200,6 +198,10 @@ async fn e06_no_is_never_kept_for_long() {
             StatusCode::BAD_REQUEST,
         ),
         ("/live/demo/source.m3u8?_HLS_msn=x", StatusCode::BAD_REQUEST),
+        (
+            "/live/demo/source.m3u8?_HLS_msn=7&_HLS_part=512",
+            StatusCode::BAD_REQUEST,
+        ),
     ] {
         let got = world.get(path).await;
         assert_eq!(got.status, status, "{path}");
@@ -265,6 +267,54 @@ async fn p02_what_is_there_or_gone_is_answered_at_once() {
         let got = world.get(&format!("/live/demo/source.m3u8?{query}")).await;
         assert_eq!(got.status, StatusCode::OK, "{query}");
     }
+}
+
+#[tokio::test]
+async fn e07_only_reloads_near_the_end_are_kept() {
+    let world = World::playing();
+    for (query, cache) in [
+        ("_HLS_msn=43&_HLS_part=1", "public, max-age=12"),
+        ("_HLS_msn=42", "public, max-age=12"),
+        ("_HLS_msn=41&_HLS_part=511", "public, max-age=12"),
+        ("_HLS_msn=40", "no-store"),
+        ("_HLS_msn=7&_HLS_part=3&_HLS_skip=YES", "no-store"),
+    ] {
+        let got = world.get(&format!("/live/demo/source.m3u8?{query}")).await;
+        assert_eq!(got.status, StatusCode::OK, "{query}");
+        assert_eq!(got.header(CACHE_CONTROL), cache, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_is_held_as_long_as_the_target_duration_turns_out() {
+    let begin = |world: &World| {
+        let mut short = plan(3, 40, vec![video(source(), 1_000_000)]);
+        short.target_duration = 1;
+        short.expected = vec![rung()];
+        let live = world.streams.insert(stream(LiveConfig::default()));
+        (live, short)
+    };
+    let (early, late) = (World::new(), World::new());
+    // One is asked for before there is a target duration.
+    let (unknown, plan) = begin(&early);
+    let before = early.held("/live/demo/index.m3u8").await;
+    unknown.begin_epoch(plan).unwrap();
+    // Of the other's it turns out that it was too low.
+    let (raised, plan) = begin(&late);
+    raised.begin_epoch(plan).unwrap();
+    push_parts(&raised, &source(), 40, PARTS);
+    let after = late
+        .held("/live/demo/source.m3u8?_HLS_msn=41&_HLS_part=0")
+        .await;
+    let two_seconds = segment(&source(), 40, PARTS);
+    raised.push_segment(&source(), two_seconds).unwrap();
+
+    tokio::time::sleep(Duration::from_millis(3_200)).await;
+    assert!(!before.is_finished() && !after.is_finished());
+    unknown.add_rendition(video(rung(), 800_000)).unwrap();
+    push_parts(&raised, &source(), 41, 1);
+    assert_eq!(released(before).await.status, StatusCode::OK);
+    assert!(released(after).await.text().contains("3/source/41.0.m4s"));
 }
 
 #[tokio::test]
@@ -374,7 +424,10 @@ async fn an_end_releases_everybody() {
     world.live.end();
     let got = released(held).await;
     assert!(got.text().ends_with("#EXT-X-ENDLIST\n"));
-    assert_eq!(got.header(CACHE_CONTROL), "public, max-age=1");
+    assert_eq!(
+        got.header(CACHE_CONTROL),
+        "public, max-age=0, s-maxage=1, stale-if-error=6"
+    );
     let ignored = world
         .get("/live/demo/source.m3u8?_HLS_msn=4000&_HLS_skip=YES")
         .await;

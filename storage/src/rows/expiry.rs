@@ -8,6 +8,24 @@ use super::columns::{Columns, bigint};
 use super::segments::SegmentRow;
 use super::{Database, RowError};
 
+/// Streams with segments that ended at or before `before`, at most `limit`.
+pub async fn streams_with_expired(
+    db: &Database,
+    before: Timestamp,
+    limit: u32,
+) -> Result<Vec<StreamId>, RowError> {
+    let rows = sqlx::query(
+        "SELECT DISTINCT stream_id FROM segments WHERE start + duration <= $1 LIMIT $2",
+    )
+    .bind(before.as_micros())
+    .bind(i64::from(limit))
+    .fetch_all(db.reader())
+    .await?;
+    rows.iter()
+        .map(|row| Ok(row.parsed("stream_id")?))
+        .collect()
+}
+
 /// The stream's segments that ended at or before `before`, the oldest first, at most
 /// `limit`.
 pub async fn expired_segments(

@@ -109,6 +109,18 @@ pub(super) async fn insert(
     .ok_or(RowError::Taken(Unique::StreamKey))
 }
 
+/// Takes a key away from whichever stream has it; says whether one had. Unlike a revoked
+/// key, it can be given again.
+pub async fn remove_key(db: &Database, key: &StreamKey) -> Result<bool, RowError> {
+    let mut transaction = db.write().await?;
+    let removed = sqlx::query("DELETE FROM stream_keys WHERE key_hash = $1")
+        .bind(hash(&key.0))
+        .execute(&mut *transaction)
+        .await?;
+    transaction.commit().await?;
+    Ok(removed.rows_affected() > 0)
+}
+
 /// The stream whose key a publisher gave. A wrong key costs what a right one does: one
 /// hash and one lookup.
 pub async fn find_stream_by_key(db: &Database, key: &str) -> Result<Option<StreamRow>, RowError> {

@@ -2,7 +2,7 @@
 
 use media::StreamName;
 use storage::RowError;
-use storage::rows::stream_keys::{StreamKey, add_key, find_stream_by_key};
+use storage::rows::stream_keys::{StreamKey, add_key, find_stream_by_key, remove_key};
 use storage::rows::streams::{NewStream, TakeoverPolicy};
 use storage::rows::users::NewUser;
 use storage::rows::{Unique, sessions, streams, users};
@@ -103,6 +103,13 @@ async fn a_key_finds_its_stream_and_no_other() {
         let found = find_stream_by_key(&test.db, right).await.unwrap();
         assert_eq!(found.unwrap().id, one);
     }
+    // And one without --demo takes it away.
+    assert!(remove_key(&test.db, &demo).await.unwrap());
+    assert!(!remove_key(&test.db, &demo).await.unwrap());
+    let found = find_stream_by_key(&test.db, "demo").await.unwrap();
+    assert_eq!(found, None);
+    add_key(&test.db, one, &demo, NOW).await.unwrap();
+
     let upper = key.reveal().to_ascii_uppercase();
     for wrong in ["", "Demo", "demo ", "one", &upper, &"x".repeat(100_000)] {
         let found = find_stream_by_key(&test.db, wrong).await.unwrap();

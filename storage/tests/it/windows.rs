@@ -279,6 +279,13 @@ async fn the_oldest_expire_first_and_take_their_epochs_with_them() {
         []
     );
 
+    let streams = expiry::streams_with_expired(db, before, 10).await.unwrap();
+    assert_eq!(streams, [stream]);
+    let none = expiry::streams_with_expired(db, start_of(0), 10)
+        .await
+        .unwrap();
+    assert_eq!(none, []);
+
     expiry::delete_segments(db, stream, &all).await.unwrap();
     let left = expiry::expired_segments(db, stream, before, 100)
         .await

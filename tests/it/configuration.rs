@@ -1,0 +1,108 @@
+//! Settings: `nova config check`, unknown keys, and what this version does not have.
+
+use crate::harness::Site;
+
+#[test]
+fn config_check_prints_effective_values_and_hides_secrets() {
+    let site = Site::new();
+    let file = site.data_dir().join("other.toml");
+    std::fs::write(&file, "[live]\ngrace_seconds = 7\nwindow_segments = 6\n").unwrap();
+    let file = file.to_str().unwrap();
+    let printed = site
+        .nova_with(
+            &[
+                ("NOVA__LIVE__GRACE_SECONDS", "9"),
+                (
+                    "NOVA__EVENTS__URL",
+                    "nats://nova:pa55word@events.example.org",
+                ),
+            ],
+            &["config", "check", "--config", file],
+        )
+        .succeeded();
+    assert!(printed.contains("grace_seconds = 9"), "{printed}");
+    assert!(printed.contains("window_segments = 6"), "{printed}");
+    assert!(printed.contains("segment_seconds = 2"), "{printed}");
+    assert!(printed.contains("nova.db"), "{printed}");
+    assert!(
+        printed.contains("nova:(hidden)@events.example.org"),
+        "{printed}"
+    );
+    assert!(!printed.contains("pa55word"), "{printed}");
+}
+
+#[test]
+fn an_unknown_key_names_the_nearest_known_one() {
+    let site = Site::new();
+    let file = site.data_dir().join("nova.toml");
+    std::fs::write(&file, "[live]\ngrace_secs = 7\n").unwrap();
+    let sentence = site.nova(&["config", "check"]).failed_with_one_sentence();
+    assert!(sentence.contains("live.grace_secs"), "{sentence}");
+    assert!(
+        sentence.contains("did you mean live.grace_seconds?"),
+        "{sentence}"
+    );
+
+    std::fs::remove_file(file).unwrap();
+    let serve = site
+        .serve()
+        .variable("NOVA__INGEST__RTMP_BND", "127.0.0.1:0");
+    let sentence = serve.refused();
+    assert!(
+        sentence.contains("did you mean NOVA__INGEST__RTMP_BIND?"),
+        "{sentence}"
+    );
+}
+
+#[test]
+fn what_is_not_in_this_version_fails_at_once_with_one_sentence() {
+    let site = Site::new();
+    for (variable, value, said) in [
+        (
+            "NOVA__DATABASE__URL",
+            "postgres://nova:pa55word@db.example.org/nova",
+            "PostgreSQL",
+        ),
+        ("NOVA__OBJECTS__URL", "s3://bucket/prefix", "S3"),
+        (
+            "NOVA__EVENTS__URL",
+            "nats://nova:pa55word@events.example.org",
+            "NATS",
+        ),
+    ] {
+        let sentence = site.serve().variable(variable, value).refused();
+        assert!(sentence.contains(said), "{sentence}");
+        assert!(sentence.contains("not part of this version"), "{sentence}");
+        assert!(!sentence.contains("pa55word"), "{sentence}");
+    }
+    for (arguments, said) in [
+        (
+            &["db", "copy", "--from", "sqlite:a.db", "--to", "sqlite:b.db"][..],
+            "copying",
+        ),
+        (&["schema", "graphql"], "GraphQL"),
+    ] {
+        let sentence = site.nova(arguments).failed_with_one_sentence();
+        assert!(sentence.contains(said), "{sentence}");
+        assert!(sentence.contains("not part of this version"), "{sentence}");
+    }
+}
+
+#[test]
+fn a_port_in_use_is_named() {
+    let site = Site::new();
+    for (variable, listener) in [
+        ("NOVA__HTTP__BIND", "http"),
+        ("NOVA__INGEST__RTMP_BIND", "rtmp"),
+        ("NOVA__ADMIN__BIND", "admin"),
+    ] {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap().to_string();
+        let sentence = site.serve().variable(variable, &address).refused();
+        assert!(sentence.contains(&address), "{listener}: {sentence}");
+        assert!(
+            sentence.to_lowercase().contains(listener),
+            "{listener}: {sentence}"
+        );
+    }
+}

@@ -1,0 +1,85 @@
+//! A real browser on a watch page, driven by `tests/browser/watch.mjs`.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::Process;
+
+/// How long a browser takes to start and to play, on a busy machine.
+const START_LIMIT: Duration = Duration::from_secs(90);
+
+/// A watching browser.
+pub(crate) struct Browser {
+    process: Process,
+    screenshot: PathBuf,
+}
+
+impl Browser {
+    /// Opens `url` in a window of `size`, and watches until [`Browser::finish`],
+    /// `seconds` at the longest. The screenshot is kept as `target/tmp/{name}.png`.
+    pub(crate) fn open(url: &str, size: &str, seconds: u32, name: &str) -> Self {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser");
+        assert!(
+            folder.join("node_modules/playwright-core").is_dir(),
+            "the browser tests need `npm ci` in tests/browser"
+        );
+        let screenshot = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.png"));
+        let mut command = Command::new("node");
+        command
+            .current_dir(folder)
+            .args(["watch.mjs", url, &seconds.to_string()])
+            .arg(&screenshot)
+            .args([
+                "--until-stdin-closes",
+                "--start-limit",
+                "60",
+                "--size",
+                size,
+            ]);
+        Self {
+            process: Process::start("watch.mjs", &mut command),
+            screenshot,
+        }
+    }
+
+    /// Waits until the picture moves.
+    #[track_caller]
+    pub(crate) fn wait_playing(&self) {
+        let event = self
+            .process
+            .stdout
+            .wait_for("a playing picture", START_LIMIT, |line| {
+                let event: Value = serde_json::from_str(line).ok()?;
+                (event["event"] == "playing" || event["event"] == "failed").then_some(event)
+            });
+        assert_eq!(event["event"], "playing", "{event:#}");
+    }
+
+    /// Waits for the watching to end by itself, `limit` at the longest, and tells what
+    /// was seen.
+    #[track_caller]
+    pub(crate) fn result(mut self, limit: Duration) -> Value {
+        let status = self.process.wait_exit(limit);
+        let (stdout, stderr) = self.process.output();
+        let last = stdout.last().map(|line| serde_json::from_str(line));
+        let Some(Ok(Value::Object(mut result))) = last else {
+            panic!("{status}: {stdout:?}\n{}", stderr.join("\n"));
+        };
+        assert_eq!(result["event"], "result", "{result:#?}");
+        println!("screenshot: {}", self.screenshot.display());
+        let samples = result.remove("samples").unwrap_or_default();
+        println!("{:#}", Value::Object(result.clone()));
+        result.insert("samples".to_owned(), samples);
+        Value::Object(result)
+    }
+
+    /// Ends the watching and tells what was seen.
+    #[track_caller]
+    pub(crate) fn finish(mut self) -> Value {
+        self.process.close_stdin();
+        self.result(Duration::from_secs(60))
+    }
+}

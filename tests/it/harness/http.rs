@@ -1,0 +1,134 @@
+//! A plain HTTP client.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Longer than the server holds any request.
+const LIMIT: Duration = Duration::from_secs(20);
+/// The largest body that is read, in bytes.
+const BODY_LIMIT: u64 = 64 * 1024 * 1024;
+
+/// A client of one server.
+#[derive(Clone)]
+pub(crate) struct Http {
+    agent: ureq::Agent,
+    address: SocketAddr,
+}
+
+/// An answer, whatever its status.
+pub(crate) struct Response {
+    /// The status code.
+    pub(crate) status: u16,
+    /// Of `Content-Type`; empty when there is none.
+    pub(crate) content_type: String,
+    /// The body.
+    pub(crate) body: Vec<u8>,
+}
+
+impl Response {
+    /// The body as text.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+}
+
+impl Http {
+    /// A client of the server at `address`.
+    pub(crate) fn new(address: SocketAddr) -> Self {
+        let agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(LIMIT))
+            .build()
+            .into();
+        Self { agent, address }
+    }
+
+    /// The URL of `path`.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// GET of a path, or of a whole URL.
+    pub(crate) fn get(&self, path: &str) -> Result<Response, String> {
+        let url = if path.starts_with("http://") {
+            path.to_owned()
+        } else {
+            self.url(path)
+        };
+        let answer = self.agent.get(&url).call();
+        read(answer).map_err(|error| format!("GET {url}: {error}"))
+    }
+
+    /// POST of a JSON text.
+    pub(crate) fn post_json(&self, path: &str, json: &str) -> Result<Response, String> {
+        let request = self.agent.post(self.url(path));
+        let answer = request
+            .header("content-type", "application/json")
+            .send(json);
+        read(answer).map_err(|error| format!("POST {path}: {error}"))
+    }
+
+    /// GET of what must be there.
+    pub(crate) fn fetch(&self, path: &str) -> Result<Response, String> {
+        let response = self.get(path)?;
+        if response.status == 200 {
+            return Ok(response);
+        }
+        let text: String = response.text().chars().take(200).collect();
+        Err(format!("GET {path}: {} {text}", response.status))
+    }
+}
+
+fn read(
+    answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+) -> Result<Response, ureq::Error> {
+    let mut answer = answer?;
+    let content_type = answer.headers().get("content-type");
+    let content_type = content_type
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    Ok(Response {
+        status: answer.status().as_u16(),
+        content_type: content_type.to_owned(),
+        body: answer
+            .body_mut()
+            .with_config()
+            .limit(BODY_LIMIT)
+            .read_to_vec()?,
+    })
+}
+
+/// What `reference` means in the document at `base`; both are paths with their query,
+/// or whole URLs (RFC 3986 5.2, without dot segments).
+pub(crate) fn resolve(base: &str, reference: &str) -> String {
+    if reference.starts_with("http://") {
+        return reference.to_owned();
+    }
+    let authority = base.strip_prefix("http://").map_or(0, |rest| {
+        "http://".len() + rest.find('/').unwrap_or(rest.len())
+    });
+    if reference.starts_with('/') {
+        return format!("{}{reference}", &base[..authority]);
+    }
+    let path = base.split('?').next().unwrap_or(base);
+    let folder = path.rfind('/').map_or(0, |at| at + 1);
+    format!("{}{reference}", &path[..folder])
+}
+
+#[test]
+fn references_are_resolved() {
+    for (base, reference, resolved) in [
+        ("/live/a/index.m3u8", "source.m3u8", "/live/a/source.m3u8"),
+        (
+            "/live/a/b.m3u8?_HLS_msn=1",
+            "0/b/1.m4s",
+            "/live/a/0/b/1.m4s",
+        ),
+        ("/live/a/index.m3u8", "/x", "/x"),
+        ("http://h:1/live/a/i.m3u8", "b", "http://h:1/live/a/b"),
+        ("http://h:1/live/a/i.m3u8", "/b", "http://h:1/b"),
+        ("/a", "http://h:1/b", "http://h:1/b"),
+    ] {
+        assert_eq!(resolve(base, reference), resolved);
+    }
+}

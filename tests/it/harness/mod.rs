@@ -1,0 +1,29 @@
+//! What every test of the real binary is written with: a server, encoders, players,
+//! and eyes on the playlists.
+
+mod browser;
+pub(crate) mod cmaf;
+mod encoder;
+mod http;
+mod obs;
+mod playlist;
+mod probe;
+mod process;
+mod server;
+mod site;
+mod stream;
+mod wait;
+mod watcher;
+
+pub(crate) use browser::Browser;
+pub(crate) use encoder::{Encoder, Publisher};
+pub(crate) use http::Http;
+pub(crate) use obs::Obs;
+pub(crate) use playlist::{MediaPlaylist, Segment};
+pub(crate) use probe::{Medium, Probed};
+pub(crate) use process::{Lines, Process, Signal, is_running, resident_peak_kib};
+pub(crate) use server::{Listener, Nova, Serve};
+pub(crate) use site::Site;
+pub(crate) use stream::{Rendition, Stream, WARM_UP};
+pub(crate) use wait::{wait_for, wait_until};
+pub(crate) use watcher::{History, Watcher, now};

@@ -1,0 +1,240 @@
+//! The server as a process.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::process::ExitStatus;
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::{Http, Lines, Process, Signal, Site};
+
+/// How long a start may take on a busy machine.
+const START_LIMIT: Duration = Duration::from_secs(30);
+/// How long a stop may take: the contract's 10 s, and what a busy machine adds.
+const STOP_LIMIT: Duration = Duration::from_secs(15);
+/// Lines of the log that a failed test shows.
+const SHOWN_LINES: usize = 60;
+
+/// What listens.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Listener {
+    /// Web pages, playback, API.
+    Http,
+    /// Encoders.
+    Rtmp,
+    /// Health and metrics.
+    Admin,
+    /// The origin, for an edge in another process.
+    Origin,
+}
+
+impl Listener {
+    const ALL: [Self; 4] = [Self::Http, Self::Rtmp, Self::Admin, Self::Origin];
+
+    /// As the log calls it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Rtmp => "rtmp",
+            Self::Admin => "admin",
+            Self::Origin => "origin",
+        }
+    }
+
+    fn variable(self) -> &'static str {
+        match self {
+            Self::Http => "NOVA__HTTP__BIND",
+            Self::Rtmp => "NOVA__INGEST__RTMP_BIND",
+            Self::Admin => "NOVA__ADMIN__BIND",
+            Self::Origin => "NOVA__ORIGIN__BIND",
+        }
+    }
+}
+
+/// `nova serve`, not yet started. By default every role, on free ports.
+#[derive(Clone)]
+pub(crate) struct Serve {
+    site: Site,
+    arguments: Vec<String>,
+    environment: BTreeMap<String, String>,
+    listeners: Vec<Listener>,
+}
+
+impl Serve {
+    pub(super) fn new(site: Site) -> Self {
+        let free = |listener: Listener| (listener.variable().to_owned(), "127.0.0.1:0".to_owned());
+        Self {
+            site,
+            arguments: Vec::new(),
+            environment: Listener::ALL.into_iter().map(free).collect(),
+            listeners: vec![Listener::Http, Listener::Rtmp, Listener::Admin],
+        }
+    }
+
+    /// With this argument of `serve`.
+    pub(crate) fn argument(mut self, argument: &str) -> Self {
+        self.arguments.push(argument.to_owned());
+        self
+    }
+
+    /// With this environment variable.
+    pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
+        self.environment.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// With these roles, which then listen on `listeners`.
+    pub(crate) fn roles(mut self, roles: &str, listeners: &[Listener]) -> Self {
+        self.listeners = listeners.to_vec();
+        self.argument("--role").argument(roles)
+    }
+
+    /// Starts it and waits until it listens.
+    #[track_caller]
+    pub(crate) fn start(self) -> Nova {
+        let mut command = self.site.command();
+        command
+            .args(["--log", "json", "serve"])
+            .args(&self.arguments)
+            .envs(&self.environment);
+        let process = Process::start("nova serve", &mut command);
+        let mut nova = Nova {
+            serve: self,
+            process,
+            addresses: BTreeMap::new(),
+        };
+        for listener in nova.serve.listeners.clone() {
+            let address = nova.listening(listener);
+            nova.addresses.insert(listener, address);
+        }
+        nova
+    }
+
+    /// Runs it to its end, which is expected soon: its one sentence is what matters.
+    pub(crate) fn refused(&self) -> String {
+        let mut command = self.site.command();
+        // What it bound before it met the fault is of no interest.
+        command
+            .arg("serve")
+            .args(&self.arguments)
+            .envs(&self.environment)
+            .env("RUST_LOG", "warn");
+        self.site
+            .finish(&mut command, "")
+            .failed_with_one_sentence()
+    }
+}
+
+/// A running server. Dropped, it is killed; its log must then tell no secret, and is
+/// shown when the test has failed.
+pub(crate) struct Nova {
+    serve: Serve,
+    process: Process,
+    addresses: BTreeMap<Listener, SocketAddr>,
+}
+
+impl Nova {
+    #[track_caller]
+    fn listening(&self, listener: Listener) -> SocketAddr {
+        let what = format!("the {} listener", listener.name());
+        self.log().wait_for(&what, START_LIMIT, |line| {
+            let event = event(line)?;
+            let address = (event["message"] == "listening" && event["listener"] == listener.name())
+                .then(|| event["address"].as_str())??;
+            Some(address.parse().expect("an address"))
+        })
+    }
+
+    /// Where `listener` listens.
+    pub(crate) fn address(&self, listener: Listener) -> SocketAddr {
+        self.addresses[&listener]
+    }
+
+    /// A client of the HTTP port.
+    pub(crate) fn http(&self) -> Http {
+        Http::new(self.address(Listener::Http))
+    }
+
+    /// A client of the health and metrics port.
+    pub(crate) fn admin(&self) -> Http {
+        Http::new(self.address(Listener::Admin))
+    }
+
+    /// Where an encoder publishes with `key`.
+    pub(crate) fn rtmp_url(&self, key: &str) -> String {
+        format!("rtmp://{}/live/{key}", self.address(Listener::Rtmp))
+    }
+
+    /// The log's lines.
+    pub(crate) fn log(&self) -> &Lines {
+        &self.process.stderr
+    }
+
+    /// The events of the log with this message.
+    pub(crate) fn events(&self, message: &str) -> Vec<Value> {
+        let events = self.log().all();
+        let events = events.iter().filter_map(|line| event(line));
+        events.filter(|event| event["message"] == message).collect()
+    }
+
+    /// The process ids of the workers that were started for `stream`, first to last.
+    pub(crate) fn workers(&self, stream: &str) -> Vec<u32> {
+        let started = self.events("transcode worker started");
+        let ours = started.iter().filter(|event| event["stream"] == stream);
+        ours.filter_map(|event| event["pid"].as_u64()?.try_into().ok())
+            .collect()
+    }
+
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// Whether it still runs.
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.process.try_exit().is_none()
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        self.process.signal(signal);
+    }
+
+    /// Waits for its end after a signal.
+    #[track_caller]
+    pub(crate) fn wait_exit(&mut self) -> ExitStatus {
+        self.process.wait_exit(STOP_LIMIT)
+    }
+
+    /// What starts it again: same data, same ports.
+    pub(crate) fn again(&self) -> Serve {
+        let mut serve = self.serve.clone();
+        for (listener, address) in &self.addresses {
+            serve = serve.variable(listener.variable(), &address.to_string());
+        }
+        serve
+    }
+}
+
+impl Drop for Nova {
+    fn drop(&mut self) {
+        let lines = self.log().all();
+        let leak = self.serve.site.leak(&lines);
+        if thread::panicking() {
+            eprintln!(
+                "--- the server's last log lines:\n{}",
+                self.log().tail(SHOWN_LINES)
+            );
+            eprintln!("--- a secret in the log: {leak:?}");
+        } else if let Some(line) = leak {
+            panic!("the log tells a secret: {line}");
+        }
+    }
+}
+
+/// A line of the log as an event; lines that are none are what a library printed.
+fn event(line: &str) -> Option<Value> {
+    serde_json::from_str(line).ok()
+}

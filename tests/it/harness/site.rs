@@ -1,0 +1,187 @@
+//! A data directory, the accounts and streams in it, and what must never be logged.
+
+use std::path::Path;
+use std::process::{Command, ExitStatus};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::{Process, Serve};
+
+/// How long a command that is not `serve` may take.
+const COMMAND_LIMIT: Duration = Duration::from_secs(60);
+/// The account that owns every stream of a site.
+const OWNER: &str = "broadcaster";
+
+/// How a command ended.
+pub(crate) struct Finished {
+    /// With what status.
+    pub(crate) status: ExitStatus,
+    /// Its standard output.
+    pub(crate) stdout: String,
+    /// Its standard error.
+    pub(crate) stderr: String,
+}
+
+impl Finished {
+    /// Its output, after it went well.
+    #[track_caller]
+    pub(crate) fn succeeded(self) -> String {
+        assert!(
+            self.status.success(),
+            "{}: {}{}",
+            self.status,
+            self.stdout,
+            self.stderr
+        );
+        self.stdout
+    }
+
+    /// The one sentence that it failed with.
+    #[track_caller]
+    pub(crate) fn failed_with_one_sentence(self) -> String {
+        assert_eq!(
+            self.status.code(),
+            Some(1),
+            "{}{}",
+            self.stdout,
+            self.stderr
+        );
+        let mut lines = self.stderr.lines().filter(|line| !line.is_empty());
+        let sentence = lines.next().expect("it says why").to_owned();
+        assert_eq!(
+            lines.next(),
+            None,
+            "more than one sentence: {}",
+            self.stderr
+        );
+        assert!(sentence.starts_with("nova: "), "{sentence}");
+        sentence
+    }
+}
+
+/// One installation of the server. Clones are the same installation.
+#[derive(Clone)]
+pub(crate) struct Site(Arc<Inner>);
+
+struct Inner {
+    directory: TempDir,
+    secrets: Mutex<Vec<String>>,
+    /// Set when the account exists.
+    owner: OnceLock<()>,
+}
+
+impl Site {
+    /// An empty data directory.
+    pub(crate) fn new() -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        Self(Arc::new(Inner {
+            directory,
+            secrets: Mutex::default(),
+            owner: OnceLock::new(),
+        }))
+    }
+
+    /// The data directory.
+    pub(crate) fn data_dir(&self) -> &Path {
+        self.0.directory.path()
+    }
+
+    /// Registers what must not stand in any log of this site.
+    pub(crate) fn keep_secret(&self, secret: &str) {
+        assert!(secret.len() >= 8, "too short to be looked for: {secret}");
+        let mut secrets = self
+            .0
+            .secrets
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        secrets.push(secret.to_owned());
+    }
+
+    /// The first of `lines` that tells a secret.
+    pub(crate) fn leak(&self, lines: &[String]) -> Option<String> {
+        let secrets = self
+            .0
+            .secrets
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let tells = |line: &&String| secrets.iter().any(|secret| line.contains(secret));
+        lines.iter().find(tells).cloned()
+    }
+
+    /// `nova` with the data directory and nothing of this machine's settings.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nova"));
+        command.env_remove("RUST_LOG");
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("NOVA_") {
+                command.env_remove(name);
+            }
+        }
+        // A `nova.toml` of the checkout must not be found.
+        command.current_dir(self.data_dir());
+        command.arg("--data-dir").arg(self.data_dir());
+        command
+    }
+
+    /// Runs `nova` with `arguments`.
+    pub(crate) fn nova(&self, arguments: &[&str]) -> Finished {
+        self.nova_with(&[], arguments)
+    }
+
+    /// Runs `nova` with `arguments` and these environment variables.
+    pub(crate) fn nova_with(&self, environment: &[(&str, &str)], arguments: &[&str]) -> Finished {
+        let mut command = self.command();
+        command.args(arguments).envs(environment.iter().copied());
+        self.finish(&mut command, "")
+    }
+
+    /// Runs `command` to its end, with `input` on its standard input.
+    pub(crate) fn finish(&self, command: &mut Command, input: &str) -> Finished {
+        let mut process = Process::start(&format!("{command:?}"), command);
+        process.say(input);
+        let status = process.wait_exit(COMMAND_LIMIT);
+        let (stdout, stderr) = process.output();
+        Finished {
+            status,
+            stdout: stdout.join("\n"),
+            stderr: stderr.join("\n"),
+        }
+    }
+
+    /// Makes a stream called `name` and tells its key.
+    pub(crate) fn create_stream(&self, name: &str) -> String {
+        self.0.owner.get_or_init(|| self.create_owner());
+        let printed = self
+            .nova(&["stream", "create", name, "--owner", OWNER])
+            .succeeded();
+        let key = printed
+            .split_whitespace()
+            .find(|word| word.len() >= 32 && word.bytes().all(|b| b.is_ascii_alphanumeric()))
+            .unwrap_or_else(|| panic!("no key in {printed:?}"))
+            .to_owned();
+        self.keep_secret(&key);
+        key
+    }
+
+    fn create_owner(&self) {
+        let password = "correct-horse-battery-staple";
+        self.keep_secret(password);
+        let mut command = self.command();
+        command.args([
+            "user",
+            "create",
+            OWNER,
+            "--email",
+            "broadcaster@example.org",
+        ]);
+        self.finish(&mut command, &format!("{password}\n"))
+            .succeeded();
+    }
+
+    /// A server of this site, to be started.
+    pub(crate) fn serve(&self) -> Serve {
+        Serve::new(self.clone())
+    }
+}

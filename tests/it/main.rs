@@ -1,0 +1,17 @@
+//! The real `nova` binary against its public contract, with real encoders and players.
+
+mod architecture;
+mod commands;
+mod configuration;
+mod demo;
+mod harness;
+mod hostile;
+mod low_latency;
+mod operations;
+mod playback;
+mod publishing;
+mod restart;
+mod roles;
+mod shutdown;
+mod watch_page;
+mod worker_crash;

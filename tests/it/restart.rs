@@ -1,0 +1,99 @@
+//! The server goes and comes back while an encoder publishes.
+
+use std::time::Duration;
+
+use crate::harness::{Encoder, Signal, Site, Stream, Watcher, wait_for};
+
+const LIMIT: Duration = Duration::from_secs(90);
+
+fn a_restart_continues_the_numbering(signal: Signal) {
+    let site = Site::new();
+    let key = site.create_stream("garden");
+    let mut nova = site.serve().start();
+    let encoder = Encoder::default().publish_for_ever(&nova.rtmp_url(&key));
+    let stream = Stream::new(nova.http(), "garden");
+    let renditions = stream.wait_live(&["source", "360p", "audio"], 2);
+    let watcher = Watcher::start(&stream, &renditions);
+    let head = watcher.head(LIMIT);
+    watcher.wait_media_after(head + 1, LIMIT);
+
+    nova.signal(signal);
+    let status = nova.wait_exit();
+    assert_eq!(status.success(), matches!(signal, Signal::Term), "{status}");
+    let before = watcher.head(LIMIT);
+    let next = nova.again();
+    drop(nova);
+    let nova = next.start();
+
+    watcher.wait_media_after(before + 2, LIMIT);
+    assert!(encoder.connections() >= 2);
+    let history = watcher.finish();
+    let number = history.assert_one_discontinuity();
+    println!("{before} was the last number before, {number} is the first after the restart");
+    assert!(number > before);
+    if matches!(signal, Signal::Term) {
+        // What was open was finished.
+        for (name, seen) in &history.renditions {
+            assert_eq!(seen.gaps(), [0; 0], "{name}");
+        }
+    }
+    history.assert_names_keep_their_bytes(&stream);
+    drop(nova);
+}
+
+#[test]
+fn p06_a_restart_by_sigterm_continues_the_numbering() {
+    a_restart_continues_the_numbering(Signal::Term);
+}
+
+#[test]
+fn p06_a_restart_by_sigkill_continues_the_numbering() {
+    a_restart_continues_the_numbering(Signal::Kill);
+}
+
+#[test]
+fn a_stopped_stream_ends_after_the_grace_period_and_numbers_go_on() {
+    let site = Site::new();
+    let key = site.create_stream("garden");
+    let serve = site.serve().variable("NOVA__LIVE__GRACE_SECONDS", "2");
+    let nova = serve.start();
+    let publisher = Encoder::small().publish(&nova.rtmp_url(&key));
+    let stream = Stream::new(nova.http(), "garden");
+    let renditions = stream.wait_live(&["source", "audio"], 2);
+    assert!(!stream.media("source").unwrap().ended);
+    let manifest = nova.http().fetch(&stream.dash()).unwrap().text();
+    assert!(manifest.contains("type=\"dynamic\""), "{manifest}");
+    drop(publisher);
+
+    let last = wait_for("EXT-X-ENDLIST in every rendition", LIMIT, || {
+        let mut last = 0;
+        for rendition in &renditions {
+            let playlist = stream.media_at(&rendition.playlist)?;
+            if !playlist.ended {
+                return Err(format!("{} goes on", rendition.name));
+            }
+            last = last.max(playlist.open_number());
+        }
+        Ok(last)
+    });
+    wait_for("the end of the DASH presentation", LIMIT, || {
+        let manifest = nova.http().fetch(&stream.dash())?.text();
+        let ended = !manifest.contains("minimumUpdatePeriod")
+            && manifest.contains("mediaPresentationDuration");
+        ended.then_some(()).ok_or(manifest)
+    });
+    wait_for("an empty list of live streams", LIMIT, || {
+        let live = nova.http().fetch("/api/v1/live")?.text();
+        (!live.contains("garden")).then_some(()).ok_or(live)
+    });
+
+    let _publisher = Encoder::small().publish(&nova.rtmp_url(&key));
+    wait_for("the next broadcast", LIMIT, || {
+        let playlist = stream.media("source")?;
+        if playlist.ended || playlist.segments.is_empty() {
+            return Err("it has not begun".to_owned());
+        }
+        assert!(playlist.open_number() > last, "{playlist:?} after {last}");
+        Ok(())
+    });
+}

@@ -1,0 +1,80 @@
+//! Roles as processes of their own on one host.
+
+use std::time::Duration;
+
+use crate::harness::{Encoder, Listener, Probed, Site, Stream, WARM_UP, Watcher, wait_for};
+
+#[test]
+fn three_processes_play_as_one() {
+    let site = Site::new();
+    let key = site.create_stream("garden");
+    let media = site
+        .serve()
+        .roles(
+            "ingest,transcode,origin",
+            &[Listener::Rtmp, Listener::Origin, Listener::Admin],
+        )
+        .start();
+    let origin = format!("http://{}", media.address(Listener::Origin));
+    let edge = site
+        .serve()
+        .roles("edge", &[Listener::Http, Listener::Admin])
+        .variable("NOVA__EDGE__ORIGIN", &origin)
+        .start();
+    let playback = format!("http://{}", edge.address(Listener::Http));
+    let api = site
+        .serve()
+        .roles("api", &[Listener::Http, Listener::Admin])
+        .variable("NOVA__HTTP__PLAYBACK_URL", &playback)
+        .start();
+
+    let _publisher = Encoder::default().publish(&media.rtmp_url(&key));
+    let stream = Stream::new(edge.http(), "garden");
+    let renditions = stream.wait_live(&["source", "360p", "audio"], 2);
+    let watcher = Watcher::start(&stream, &renditions);
+    let head = watcher.head(WARM_UP);
+    watcher.wait_media_after(head + 2, Duration::from_secs(60));
+    let history = watcher.finish();
+    assert_eq!(history.renditions["source"].gaps(), [0; 0]);
+
+    // A held request goes all the way to the origin.
+    let open = stream.media("source").unwrap().open_number();
+    let path = format!("/live/garden/source.m3u8?_HLS_msn={open}");
+    assert!(stream.media_at(&path).unwrap().open_number() > open);
+    let read = Probed::read(&edge.http().url(&stream.hls()), 4);
+    assert_eq!(read.len(), 3, "{read:?}");
+
+    let listed = wait_for("the list of live streams", WARM_UP, || {
+        let live = api.http().fetch("/api/v1/live")?;
+        let live: serde_json::Value =
+            serde_json::from_slice(&live.body).map_err(|error| error.to_string())?;
+        let playlist = live["streams"][0]["playlist"].as_str();
+        playlist.map(str::to_owned).ok_or(live.to_string())
+    });
+    assert_eq!(listed, format!("{playback}/live/garden/index.m3u8"));
+    assert_eq!(api.http().fetch(&listed).unwrap().status, 200);
+    assert_eq!(api.http().fetch("/").unwrap().status, 200);
+    // Each process answers for its own roles only.
+    assert_eq!(edge.http().get("/api/v1/live").unwrap().status, 404);
+    assert_eq!(api.http().get(&stream.hls()).unwrap().status, 404);
+    for nova in [&media, &edge, &api] {
+        assert_eq!(nova.admin().fetch("/readyz").unwrap().status, 200);
+    }
+}
+
+#[test]
+fn the_media_path_is_not_split() {
+    let site = Site::new();
+    for roles in [
+        "ingest",
+        "transcode",
+        "origin",
+        "ingest,edge",
+        "transcode,origin,api",
+    ] {
+        let sentence = site.serve().roles(roles, &[]).refused();
+        assert!(sentence.contains(&format!("--role {roles}")), "{sentence}");
+    }
+    let sentence = site.serve().argument("--demo").roles("edge", &[]).refused();
+    assert!(sentence.contains("--demo"), "{sentence}");
+}
