@@ -181,9 +181,10 @@ fn edge(
 }
 
 /// The longest that an origin holds a request: three target durations, each less than
-/// two segments' targets.
+/// two segments' targets, and taken for four seconds while none is known.
 fn hold_limit(config: &Config) -> Duration {
-    3 * 2 * Duration::from_secs(config.live.segment_seconds.into())
+    let target_duration = Duration::from_secs(config.live.segment_seconds.into()) * 2;
+    3 * target_duration.max(Duration::from_secs(4))
 }
 
 /// The pages and the API.
