@@ -29,7 +29,7 @@ pub(super) struct Last {
 
 impl Last {
     /// The nearest instant to this one that `wire` can mean.
-    fn unwrap(self, wire: u32) -> Micros {
+    fn nearest(self, wire: u32) -> Micros {
         let step = wire.wrapping_sub(self.wire).cast_signed();
         self.at + Micros::from_millis(i64::from(step))
     }
@@ -72,10 +72,10 @@ impl VideoClock {
     ) -> VideoTime {
         let (at, jumped) = match (self.last, audio) {
             (Some(last), _) => {
-                let at = last.unwrap(wire);
+                let at = last.nearest(wire);
                 (at, is_jump(at - last.at, longest_step))
             }
-            (None, Some(audio)) => (audio.unwrap(wire), false),
+            (None, Some(audio)) => (audio.nearest(wire), false),
             (None, None) => (Micros::from_millis(i64::from(wire)), false),
         };
         let mended = match self.last {
@@ -144,7 +144,7 @@ impl AudioClock {
     /// Whether a frame with this timestamp would set the clock anew.
     pub(super) fn jumps(&self, wire: u32, longest_step: Micros) -> bool {
         self.last
-            .is_some_and(|last| is_jump(last.unwrap(wire) - last.at, longest_step))
+            .is_some_and(|last| is_jump(last.nearest(wire) - last.at, longest_step))
     }
 
     fn suspend(&mut self, now: Timestamp) {
@@ -179,10 +179,10 @@ impl AudioClock {
         }
         let mut at = match (self.last, video) {
             (Some(last), _) if !matches!(self.state, AudioState::Suspended { .. }) => {
-                last.unwrap(wire)
+                last.nearest(wire)
             }
-            (_, Some(video)) => video.unwrap(wire),
-            (Some(last), None) => last.unwrap(wire),
+            (_, Some(video)) => video.nearest(wire),
+            (Some(last), None) => last.nearest(wire),
             (None, None) => Micros::from_millis(i64::from(wire)),
         };
         if let AudioState::Suspended { since } = self.state {
