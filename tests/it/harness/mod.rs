@@ -4,6 +4,7 @@
 mod browser;
 pub(crate) mod cmaf;
 mod encoder;
+mod history;
 mod http;
 mod obs;
 mod playlist;
@@ -17,6 +18,7 @@ mod watcher;
 
 pub(crate) use browser::Browser;
 pub(crate) use encoder::{Encoder, Publisher};
+pub(crate) use history::{History, Seen, now};
 pub(crate) use http::Http;
 pub(crate) use obs::Obs;
 pub(crate) use playlist::{MediaPlaylist, Segment};
@@ -26,4 +28,4 @@ pub(crate) use server::{Listener, Nova, Serve};
 pub(crate) use site::Site;
 pub(crate) use stream::{Rendition, Stream, WARM_UP};
 pub(crate) use wait::{wait_for, wait_until};
-pub(crate) use watcher::{History, Watcher, now};
+pub(crate) use watcher::Watcher;
