@@ -278,7 +278,7 @@ mod tests {
         ] {
             let body = tag(&[&[0x17, 0, 0, 0, 0], record]);
             let error = reader.video(0, body).unwrap_err().to_string();
-            assert_eq!(error, "H.264 sequence header: an empty parameter set");
+            assert!(error.starts_with("H.264 sequence header: "), "{error}");
         }
     }
 

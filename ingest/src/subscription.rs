@@ -88,16 +88,14 @@ impl Entry {
         }
     }
 
-    /// Whether a new reader's first frame can be this one.
+    /// Whether a new reader, or one that lagged, can begin with this frame. Not within a
+    /// segment: what it has of it would seem to last over the hole.
     fn begins(self, frame: &Frame) -> bool {
-        self.resumes(frame) && (frame.starts.is_some() || self == Self::AnyKeyFrame)
-    }
-
-    /// Whether a reader that lagged can go on with this one.
-    fn resumes(self, frame: &Frame) -> bool {
+        let picture = frame.track == TrackKind::Video && frame.key;
         match self {
             Self::AnySegment => frame.starts.is_some(),
-            Self::KeySegment | Self::AnyKeyFrame => frame.track == TrackKind::Video && frame.key,
+            Self::KeySegment => picture && frame.starts.is_some(),
+            Self::AnyKeyFrame => picture,
         }
     }
 }
@@ -289,7 +287,7 @@ impl Queue {
             Mode::UntilSegment => self.entry.begins(frame),
             // Half empty, or a reader on the edge would lose a little of every group.
             Mode::UntilKeyFrame => {
-                self.entry.resumes(frame)
+                self.entry.begins(frame)
                     && self.frames <= self.limits.frames / 2
                     && self.bytes <= self.limits.bytes / 2
             }

@@ -43,12 +43,18 @@ pub(super) struct Session {
 }
 
 enum State {
-    /// Nothing to serve.
-    Idle,
+    /// Nothing to serve; the task ends at the deadline unless a publisher comes.
+    Idle(Instant),
     /// Live, or in grace: ends at the deadline unless a publisher comes.
     Open(Box<Open>, Instant),
     /// Playlists have ended; forgotten at the deadline.
     Ended(Arc<LiveStream>, Instant),
+}
+
+impl State {
+    fn idle() -> Self {
+        Self::Idle(Instant::now() + BEGIN)
+    }
 }
 
 struct Open {
@@ -80,7 +86,7 @@ impl Session {
             context,
             stream,
             name,
-            state: State::Idle,
+            state: State::idle(),
         }
     }
 
@@ -125,14 +131,15 @@ impl Session {
 
     async fn deadline(&self) {
         match &self.state {
-            State::Idle => std::future::pending().await,
-            State::Open(_, deadline) | State::Ended(_, deadline) => sleep_until(*deadline).await,
+            State::Idle(deadline) | State::Open(_, deadline) | State::Ended(_, deadline) => {
+                sleep_until(*deadline).await;
+            }
         }
     }
 
     /// The deadline has passed; false when there is nothing left to serve.
     async fn expire(&mut self) -> bool {
-        match std::mem::replace(&mut self.state, State::Idle) {
+        match std::mem::replace(&mut self.state, State::idle()) {
             State::Open(open, _) => {
                 tracing::info!(stream = %self.name, "stream ended");
                 open.window.end();
@@ -150,7 +157,7 @@ impl Session {
                 self.context.streams.remove(&window);
                 false
             }
-            State::Idle => false,
+            State::Idle(_) => false,
         }
     }
 
@@ -159,10 +166,14 @@ impl Session {
     async fn begin(&mut self) -> Result<Numbering, RowError> {
         let database = &self.context.shelves.database;
         let mut numbers = numbering::next_numbers(database, self.stream).await?;
-        if let State::Open(open, until) = &mut self.state {
-            sessions::publisher_returned(database, open.row.id).await?;
-            *until = Instant::now() + self.context.grace.max(BEGIN);
-            numbers.not_before = numbers.not_before.max(open.media_end);
+        match &mut self.state {
+            State::Open(open, until) => {
+                sessions::publisher_returned(database, open.row.id).await?;
+                *until = Instant::now() + self.context.grace.max(BEGIN);
+                numbers.not_before = numbers.not_before.max(open.media_end);
+            }
+            State::Idle(until) => *until = Instant::now() + BEGIN,
+            State::Ended(..) => {}
         }
         Ok(numbers)
     }
@@ -180,7 +191,7 @@ impl Session {
     }
 
     async fn publish(&mut self, publication: Publication) {
-        let mut open = match std::mem::replace(&mut self.state, State::Idle) {
+        let mut open = match std::mem::replace(&mut self.state, State::idle()) {
             State::Open(open, _) => open,
             before => match self.go_live().await {
                 Ok(open) => open,

@@ -111,7 +111,7 @@ fn a_new_reader_of_long_groups_begins_with_a_key_frame() {
 }
 
 #[test]
-fn a_reader_that_lags_loses_frames_up_to_a_key_frame_and_no_epoch() {
+fn a_reader_that_lags_loses_frames_up_to_a_segment_and_no_epoch() {
     let fanout = Subscriptions::new(LIMITS);
     let mut reader = fanout.first();
     let mut quick = fanout.first();
@@ -128,10 +128,12 @@ fn a_reader_that_lags_loses_frames_up_to_a_key_frame_and_no_epoch() {
     fanout.publish(&video(14, false, false));
     fanout.publish(&Feed::EpochEnded);
     fanout.publish(&epoch(1, true, SourceFit::Passthrough));
+    // A key frame within a segment is no place to go on.
     fanout.publish(&video(15, true, false));
-    fanout.publish(&audio(16, false));
-    assert_eq!(read(&mut reader), "E e 15 16");
-    assert_eq!(reader.lost(), 6);
+    fanout.publish(&video(16, true, true));
+    fanout.publish(&audio(17, false));
+    assert_eq!(read(&mut reader), "E e 16 17");
+    assert_eq!(reader.lost(), 7);
     assert_eq!(quick.lost(), 0);
     assert_eq!(seen[0], "e 0");
 }
