@@ -119,7 +119,7 @@ impl Role {
 /// `nova publish`
 #[derive(Debug, Args)]
 pub struct Publish {
-    /// rtmp://HOST[:PORT]/APP[/KEY]; without KEY it is read from NOVA_STREAM_KEY
+    /// rtmp://HOST:PORT/APP/KEY; without KEY it is read from NOVA_STREAM_KEY
     pub url: String,
     /// A file with H.264 and AAC, or `test` for the test picture
     #[arg(long, value_name = "FILE|test")]
