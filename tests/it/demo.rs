@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::harness::{Site, Stream, wait_for};
+use crate::harness::{Encoder, Signal, Site, Stream, wait_for};
 
 /// Beyond the ten seconds that are promised: other tests run beside this one.
 const LIMIT: Duration = Duration::from_secs(40);
@@ -79,4 +79,20 @@ fn demo_refuses_to_be_reached_by_others() {
             "{sentence}"
         );
     }
+}
+
+#[test]
+fn the_demos_key_is_no_key_without_demo() {
+    let site = Site::new();
+    let mut demo = site.serve().argument("--demo").start();
+    wait_for("the demo's stream", LIMIT, || {
+        Stream::new(demo.http(), "demo").renditions()
+    });
+    demo.signal(Signal::Term);
+    assert!(demo.wait_exit().success());
+    drop(demo);
+
+    let nova = site.serve().start();
+    let mut publisher = Encoder::small().publish(&nova.rtmp_url("demo"));
+    assert!(!publisher.wait_exit(LIMIT).success());
 }

@@ -3,7 +3,9 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Encoder, Listener, Nova, Obs, Process, Publisher, Site, Stream, Watcher};
+use crate::harness::{
+    Encoder, Listener, Nova, Obs, Process, Publisher, Site, Stream, Watcher, wait_for,
+};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -182,4 +184,37 @@ fn nova_publish_publishes_a_file() {
             rendition.name
         );
     }
+}
+
+#[test]
+fn sound_that_stops_becomes_gaps_and_the_pictures_go_on() {
+    let site = Site::new();
+    let key = site.create_stream("garden");
+    let nova = site.serve().start();
+    let encoder = Encoder {
+        sound_seconds: Some(6),
+        ..Encoder::small()
+    };
+    let _publisher = encoder.publish(&nova.rtmp_url(&key));
+    let stream = Stream::new(nova.http(), "garden");
+    stream.wait_live(&["source", "audio"], 1);
+    wait_for("gaps where the sound was", LIMIT, || {
+        let sound = stream.media("audio")?;
+        let gaps = sound.segments.iter().filter(|segment| segment.gap).count();
+        (gaps >= 2)
+            .then_some(())
+            .ok_or_else(|| format!("{gaps} gaps"))
+    });
+    let sound = stream.media("audio").unwrap();
+    let pictures = stream.media("source").unwrap();
+    assert!(
+        sound.segments.iter().any(|segment| !segment.gap),
+        "{sound:?}"
+    );
+    assert!(
+        pictures.segments.iter().all(|segment| !segment.gap),
+        "{pictures:?}"
+    );
+    let all = sound.segments.iter().chain(&pictures.segments);
+    assert!(all.into_iter().all(|segment| !segment.discontinuity));
 }

@@ -78,3 +78,22 @@ fn the_media_path_is_not_split() {
     let sentence = site.serve().argument("--demo").roles("edge", &[]).refused();
     assert!(sentence.contains("--demo"), "{sentence}");
 }
+
+#[test]
+fn an_edge_alone_needs_its_origin_and_nothing_else() {
+    let site = Site::new();
+    // Bound and closed again: nobody listens there.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let origin = free.local_addr().unwrap().to_string();
+    drop(free);
+    let edge = site
+        .serve()
+        .roles("edge", &[Listener::Http, Listener::Admin])
+        .variable("NOVA__EDGE__ORIGIN", &format!("http://{origin}"))
+        .start();
+    let ready = edge.admin().get("/readyz").unwrap();
+    assert_eq!(ready.status, 503);
+    let text = ready.text();
+    assert!(text.contains("origin") && text.contains(&origin), "{text}");
+    assert!(!site.data_dir().join("nova.db").exists());
+}

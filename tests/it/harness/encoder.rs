@@ -24,6 +24,8 @@ pub(crate) struct Encoder {
     pub(crate) b_frames: u32,
     /// Kilobits of video a second.
     pub(crate) video_kbit: u32,
+    /// The sound ends after so many seconds, the picture goes on.
+    pub(crate) sound_seconds: Option<u32>,
 }
 
 impl Default for Encoder {
@@ -34,6 +36,7 @@ impl Default for Encoder {
             gop: 60,
             b_frames: 0,
             video_kbit: 1_000,
+            sound_seconds: None,
         }
     }
 }
@@ -54,7 +57,12 @@ impl Encoder {
             gop,
             b_frames,
             video_kbit,
+            sound_seconds,
         } = self;
+        let mut sound = "sine=frequency=440:sample_rate=48000".to_owned();
+        if let Some(seconds) = sound_seconds {
+            sound.push_str(&format!(":duration={seconds}"));
+        }
         let picture = format!("testsrc2=size={width}x{height}:rate=30");
         let rate = format!("{video_kbit}k");
         let gop = gop.to_string();
@@ -62,7 +70,7 @@ impl Encoder {
         command
             .args(["-hide_banner", "-nostdin", "-loglevel", "warning", "-re"])
             .args(["-f", "lavfi", "-i", &picture])
-            .args(["-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000"])
+            .args(["-f", "lavfi", "-i", &sound])
             .args([
                 "-c:v",
                 "libx264",
