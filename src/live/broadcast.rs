@@ -198,9 +198,7 @@ impl Broadcast<'_> {
         loop {
             match numbering::reserve_segment(database, stream, number).await {
                 Ok(()) => return Ok(()),
-                Err(error @ (RowError::Busy | RowError::Engine(_)))
-                    if Instant::now() < patience =>
-                {
+                Err(error) if error.is_transient() && Instant::now() < patience => {
                     tracing::warn!(%stream, %error, "a segment number waits for the database");
                     tokio::time::sleep(RESERVE_PAUSE).await;
                 }

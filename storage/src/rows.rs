@@ -1,22 +1,28 @@
 //! Rows: what must be true after a crash, and what several processes must agree on.
 //!
-//! One SQL text serves SQLite now and PostgreSQL later: `$n` placeholders, `RETURNING`,
-//! `ON CONFLICT`, `BIGINT` microseconds. Ids are `TEXT`, not 16-byte blobs: one bound
-//! type serves both engines, they read the same in a shell, a log and a URL, and the
-//! hyphenated form of a UUIDv7 sorts by time as its bytes do.
+//! One SQL text serves SQLite and PostgreSQL, see [`sql`]: `$n` placeholders,
+//! `RETURNING`, `ON CONFLICT`, `BIGINT` microseconds. Ids are UUIDv7, so that their order
+//! is the order of their making: `UUID` on PostgreSQL, and on SQLite text, which reads the
+//! same in a shell, a log and a URL.
 
-mod columns;
 mod connect;
 mod error;
 pub mod expiry;
 mod migrate;
 pub mod numbering;
+mod postgres;
 pub mod segments;
 pub mod sessions;
+pub mod sql;
+mod sqlite;
 pub mod stream_keys;
 pub mod streams;
+mod transaction;
+mod url;
 pub mod users;
 
 pub use connect::{Database, IfMissing};
 pub use error::{Entity, RowError, Unique};
 pub use migrate::Fault;
+pub use transaction::Transaction;
+pub use url::without_password;

@@ -1,32 +1,23 @@
 //! The database that a URL names, and how it is shared.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Sqlite, Transaction};
+use sqlx::{PgPool, SqlitePool};
+use tokio::sync::Notify;
 
-use super::RowError;
-use super::error::is_busy;
-
-/// How long a statement waits for another process's write to end.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+use super::sql::Engine;
+use super::transaction::{OfEngine, Transaction};
+use super::url::DatabaseUrl;
+use super::{RowError, postgres, sql, sqlite};
 
 /// How long a call waits for its turn in this process.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Reads that run at once. SQLite reads from the page cache: more would only wait for
-/// the processor.
-const READERS: u32 = 4;
-
-/// A transaction that holds the write lock from its beginning.
-pub(super) type WriteTransaction = Transaction<'static, Sqlite>;
+pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What to do when there is no database yet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum IfMissing {
-    /// Make an empty one.
+    /// Make an empty file. A PostgreSQL database is made by who administers the server.
     Create,
     /// Fail with [`RowError::Missing`].
     Fail,
@@ -36,143 +27,102 @@ pub enum IfMissing {
 ///
 /// SQLite has one writer at a time: writes queue for one connection and begin with
 /// `BEGIN IMMEDIATE`, so that none fails half-way because another process wrote first.
-/// Reads have connections of their own and never wait for a write (WAL).
+/// Reads have connections of their own and never wait for a write (WAL). On PostgreSQL
+/// both share one pool, and a transaction sees what was committed before each of its
+/// statements (`READ COMMITTED`): a rule that spans two statements is one statement, or
+/// locks its row first.
 #[derive(Clone, Debug)]
-pub struct Database {
-    writer: SqlitePool,
-    reader: SqlitePool,
+pub struct Database(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    pools: Pools,
+    /// Notified after a commit that added to the outbox.
+    outbox: Arc<Notify>,
+    /// Notified after a commit that added a job.
+    jobs: Arc<Notify>,
+}
+
+#[derive(Debug)]
+pub(super) enum Pools {
+    Sqlite {
+        writer: SqlitePool,
+        reader: SqlitePool,
+    },
+    Postgres(PgPool),
 }
 
 impl Database {
-    /// Opens the database that `url` names: `sqlite:FILE`. It may be empty until
+    /// Opens the database that `url` names: `sqlite:FILE` or
+    /// `postgres://USER:PASSWORD@HOST:PORT/DATABASE`. It may be empty until
     /// [`Database::migrate`] has run.
     pub async fn open(url: &str, if_missing: IfMissing) -> Result<Self, RowError> {
-        let path = sqlite_file(url)?;
-        if if_missing == IfMissing::Fail && !fs::exists(&path).unwrap_or(false) {
-            return Err(RowError::Missing(path));
+        let pools = match url.parse()? {
+            DatabaseUrl::Sqlite(file) => sqlite::open(&file, if_missing).await?,
+            DatabaseUrl::Postgres(options) => postgres::open(*options).await?,
+        };
+        Ok(Self(Arc::new(Inner {
+            pools,
+            outbox: Arc::default(),
+            jobs: Arc::default(),
+        })))
+    }
+
+    /// Which engine it is.
+    pub fn engine(&self) -> Engine {
+        match self.0.pools {
+            Pools::Sqlite { .. } => Engine::Sqlite,
+            Pools::Postgres(_) => Engine::Postgres,
         }
-        // `NORMAL` with WAL: a killed process loses nothing that was committed; a power
-        // cut may lose the last commits, and never damages the file.
-        let options = SqliteConnectOptions::new()
-            .filename(&path)
-            .busy_timeout(BUSY_TIMEOUT)
-            .synchronous(SqliteSynchronous::Normal)
-            .foreign_keys(true);
-        let writer = pool(1)
-            .connect_with(options.clone().create_if_missing(true))
-            .await?;
-        write_ahead_log(&writer).await?;
-        let reader = pool(READERS).connect_lazy_with(options.pragma("query_only", "ON"));
-        Ok(Self { writer, reader })
     }
 
     /// Whether the database answers: for `/readyz`.
     pub async fn ping(&self) -> Result<(), RowError> {
-        sqlx::query("SELECT 1").execute(&self.reader).await?;
+        sql::query("SELECT 1").rows(self).await?;
         Ok(())
     }
 
-    /// Waits for the calls in progress and closes the file.
+    /// Waits for the calls in progress and closes the connections.
     pub async fn close(&self) {
-        self.reader.close().await;
-        // The last connection to close folds the log into the file: a writer can.
-        self.writer.close().await;
-    }
-
-    /// For statements that only read.
-    pub(super) fn reader(&self) -> &SqlitePool {
-        &self.reader
-    }
-
-    /// For everything that writes, single statements too: a `RETURNING` row comes before
-    /// its statement is committed, `commit` returns after.
-    pub(super) async fn write(&self) -> Result<WriteTransaction, RowError> {
-        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
-    }
-}
-
-fn pool(connections: u32) -> SqlitePoolOptions {
-    SqlitePoolOptions::new()
-        .max_connections(connections)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        // A local file does not hang up.
-        .test_before_acquire(false)
-        .idle_timeout(None)
-        .max_lifetime(None)
-}
-
-fn sqlite_file(url: &str) -> Result<PathBuf, RowError> {
-    let invalid = || RowError::InvalidUrl(without_credentials(url));
-    match url.split_once(':') {
-        Some(("sqlite", file)) => {
-            // Neither is a file that another process could share.
-            if file.is_empty() || file.starts_with(':') {
-                return Err(invalid());
+        match &self.0.pools {
+            Pools::Sqlite { writer, reader } => {
+                reader.close().await;
+                // The last connection to close folds the log into the file: a writer can.
+                writer.close().await;
             }
-            Ok(Path::new(file).to_owned())
+            Pools::Postgres(pool) => pool.close().await,
         }
-        Some(("postgres" | "postgresql", _)) => Err(RowError::PostgresNotInThisVersion),
-        _ => Err(invalid()),
     }
-}
 
-/// The URL as it may be logged: a mistyped scheme must not print a password.
-fn without_credentials(url: &str) -> String {
-    match (url.find("://"), url.rfind('@')) {
-        (Some(scheme), Some(at)) if scheme < at => {
-            format!("{}://***{}", &url[..scheme], &url[at..])
-        }
-        _ => url.to_owned(),
-    }
-}
-
-/// Switches the file to WAL, once for its life. SQLite does not apply the busy timeout to
-/// this, so that processes that start together must ask again.
-async fn write_ahead_log(writer: &SqlitePool) -> Result<(), RowError> {
-    const RETRY: Duration = Duration::from_millis(20);
-    let deadline = Instant::now() + BUSY_TIMEOUT;
-    loop {
-        match sqlx::query("PRAGMA journal_mode = WAL")
-            .execute(writer)
-            .await
-        {
-            Err(error) if is_busy(&error) && Instant::now() < deadline => {
-                tokio::time::sleep(RETRY).await;
+    /// Begins a transaction that writes: for everything that does, single statements too.
+    /// A `RETURNING` row comes before its statement is committed,
+    /// [`Transaction::commit`] returns after.
+    pub async fn write(&self) -> Result<Transaction, RowError> {
+        Ok(Transaction::new(match &self.0.pools {
+            Pools::Sqlite { writer, .. } => {
+                OfEngine::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?)
             }
-            result => return Ok(result.map(drop)?),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_sqlite_files() {
-        assert_eq!(
-            sqlite_file("sqlite:/var/lib/nova.db").unwrap(),
-            Path::new("/var/lib/nova.db")
-        );
-        assert_eq!(
-            sqlite_file("postgres://nova:secret@db/nova")
-                .unwrap_err()
-                .to_string(),
-            "PostgreSQL is not part of this version, it comes in a later one; use sqlite:FILE"
-        );
-        for bad in ["", "sqlite:", "sqlite::memory:", "nova.db", "mysql://h/d"] {
-            assert!(
-                matches!(sqlite_file(bad), Err(RowError::InvalidUrl(_))),
-                "{bad}"
-            );
-        }
+            Pools::Postgres(pool) => OfEngine::Postgres(pool.begin_with(postgres::WRITE).await?),
+        }))
     }
 
-    #[test]
-    fn a_refused_url_hides_its_password() {
-        let text = sqlite_file("postgrse://nova:sec@ret@db/nova")
-            .unwrap_err()
-            .to_string();
-        assert!(text.contains("postgrse://***@db/nova"), "{text}");
+    /// Begins a transaction whose reads all see one instant. It ends when it is dropped.
+    pub async fn snapshot(&self) -> Result<Transaction, RowError> {
+        Ok(Transaction::new(match &self.0.pools {
+            Pools::Sqlite { reader, .. } => OfEngine::Sqlite(reader.begin().await?),
+            Pools::Postgres(pool) => OfEngine::Postgres(pool.begin_with(postgres::SNAPSHOT).await?),
+        }))
+    }
+
+    pub(super) fn pools(&self) -> &Pools {
+        &self.0.pools
+    }
+
+    pub(super) fn outbox_notify(&self) -> &Arc<Notify> {
+        &self.0.outbox
+    }
+
+    pub(super) fn jobs_notify(&self) -> &Arc<Notify> {
+        &self.0.jobs
     }
 }

@@ -4,16 +4,32 @@ use std::fmt;
 use std::path::PathBuf;
 
 use media::SessionId;
+use sqlx::postgres::PgDatabaseError;
+use sqlx::sqlite::SqliteError;
 
 /// Why the rows did not do what they were asked.
 #[derive(Debug, thiserror::Error)]
 pub enum RowError {
-    /// The URL names an engine that this version does not have.
-    #[error("PostgreSQL is not part of this version, it comes in a later one; use sqlite:FILE")]
-    PostgresNotInThisVersion,
     /// The URL names no database.
-    #[error("database URL {0:?} is not valid: expected sqlite:FILE")]
-    InvalidUrl(String),
+    #[error(
+        "database URL {url:?} is not valid, {reason}: expected sqlite:FILE or postgres://USER:PASSWORD@HOST:PORT/DATABASE"
+    )]
+    InvalidUrl {
+        /// The URL, without its password.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The database cannot be opened.
+    #[error("cannot use {database}: {reason}; {advice}")]
+    Unusable {
+        /// The file or the server.
+        database: String,
+        /// What it, or the operating system, says.
+        reason: String,
+        /// What to do.
+        advice: String,
+    },
     /// The database file must exist and does not.
     #[error("no database at {}", .0.display())]
     Missing(PathBuf),
@@ -35,13 +51,8 @@ pub enum RowError {
     #[error("session {0} is not open")]
     SessionNotOpen(SessionId),
     /// The number does not fit its column.
-    #[error("{what} {value} is out of range")]
-    OutOfRange {
-        /// The column.
-        what: &'static str,
-        /// The value.
-        value: u64,
-    },
+    #[error("{0} is out of the range of a column")]
+    OutOfRange(u64),
     /// A newer version of Nova has migrated the database.
     #[error(
         "the database has migration {0}, which this version does not know: use the newer version of Nova that made it"
@@ -56,6 +67,12 @@ pub enum RowError {
     /// Others kept the database locked for longer than we wait; worth a retry.
     #[error("the database is busy")]
     Busy,
+    /// The disk that the database is on is full.
+    #[error("the disk of the database is full")]
+    DiskFull,
+    /// The server cannot be reached, or the connection to it was lost; worth a retry.
+    #[error("the connection to the database was lost: {0}")]
+    Disconnected(String),
     /// The engine failed.
     #[error("database: {0}")]
     Engine(sqlx::Error),
@@ -106,10 +123,21 @@ impl fmt::Display for Entity {
     }
 }
 
+impl RowError {
+    /// Whether the same call may succeed later without anybody changing it.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Busy | Self::DiskFull | Self::Disconnected(_))
+    }
+}
+
 impl From<sqlx::Error> for RowError {
     fn from(error: sqlx::Error) -> Self {
         if is_busy(&error) {
             Self::Busy
+        } else if is_disk_full(&error) {
+            Self::DiskFull
+        } else if is_disconnected(&error) {
+            Self::Disconnected(first_line(&error))
         } else {
             Self::Engine(error)
         }
@@ -128,26 +156,65 @@ impl From<sqlx::migrate::MigrateError> for RowError {
     }
 }
 
-/// Whether the lock was held by others for as long as we wait: `SQLITE_BUSY`, in the low
-/// byte of the extended code, or no free connection.
+/// SQLite's primary result code: the low byte of the extended one.
+pub(super) fn sqlite_code(error: &sqlx::Error) -> Option<u32> {
+    let error = error
+        .as_database_error()?
+        .try_downcast_ref::<SqliteError>()?;
+    let code = sqlx::error::DatabaseError::code(error)?;
+    Some(code.parse::<u32>().ok()? & 0xff)
+}
+
+/// PostgreSQL's five-character error code, Appendix A of its manual.
+pub(super) fn postgres_code(error: &sqlx::Error) -> Option<&str> {
+    let error = error
+        .as_database_error()?
+        .try_downcast_ref::<PgDatabaseError>()?;
+    Some(error.code())
+}
+
+/// Whether others were in the way for as long as we wait: a lock, a deadlock that the
+/// server broke, or no free connection.
 pub(super) fn is_busy(error: &sqlx::Error) -> bool {
     const SQLITE_BUSY: u32 = 5;
-    match error {
-        sqlx::Error::PoolTimedOut => true,
-        sqlx::Error::Database(error) => error
-            .code()
-            .and_then(|code| code.parse::<u32>().ok())
-            .is_some_and(|code| code & 0xff == SQLITE_BUSY),
-        _ => false,
-    }
+    const SQLITE_LOCKED: u32 = 6;
+    matches!(error, sqlx::Error::PoolTimedOut)
+        || matches!(sqlite_code(error), Some(SQLITE_BUSY | SQLITE_LOCKED))
+        // serialization_failure, deadlock_detected, lock_not_available,
+        // too_many_connections.
+        || matches!(postgres_code(error), Some("40001" | "40P01" | "55P03" | "53300"))
+}
+
+fn is_disk_full(error: &sqlx::Error) -> bool {
+    const SQLITE_FULL: u32 = 13;
+    sqlite_code(error) == Some(SQLITE_FULL) || postgres_code(error) == Some("53100")
+}
+
+fn is_disconnected(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed)
+        // Class 08, connection exceptions; the server is stopping or starting; a
+        // transaction that stood still for too long was ended.
+        || postgres_code(error).is_some_and(|code| {
+            code.starts_with("08") || matches!(code, "57P01" | "57P02" | "57P03" | "25P03")
+        })
+}
+
+/// What an engine says, without the lines that explain it.
+pub(super) fn first_line(error: &sqlx::Error) -> String {
+    let text = match error {
+        sqlx::Error::Io(error) => error.to_string(),
+        sqlx::Error::Database(error) => error.message().to_owned(),
+        error => error.to_string(),
+    };
+    text.lines().next().unwrap_or_default().to_owned()
 }
 
 /// A row that refers to one that is not there means that `parent` is missing.
-pub(super) fn missing_parent(parent: Entity) -> impl Fn(sqlx::Error) -> RowError {
-    move |error| match &error {
-        sqlx::Error::Database(inner) if inner.is_foreign_key_violation() => {
+pub(super) fn missing_parent(parent: Entity) -> impl Fn(RowError) -> RowError {
+    move |error| match error {
+        RowError::Engine(sqlx::Error::Database(inner)) if inner.is_foreign_key_violation() => {
             RowError::NotFound(parent)
         }
-        _ => error.into(),
+        error => error,
     }
 }

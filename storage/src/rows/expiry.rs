@@ -4,8 +4,8 @@
 
 use media::{EpochNumber, StreamId, Timestamp};
 
-use super::columns::{Columns, bigint};
 use super::segments::SegmentRow;
+use super::sql::query;
 use super::{Database, RowError};
 
 /// Streams with segments that ended at or before `before`, at most `limit`.
@@ -14,16 +14,13 @@ pub async fn streams_with_expired(
     before: Timestamp,
     limit: u32,
 ) -> Result<Vec<StreamId>, RowError> {
-    let rows = sqlx::query(
-        "SELECT DISTINCT stream_id FROM segments WHERE start + duration <= $1 LIMIT $2",
-    )
-    .bind(before.as_micros())
-    .bind(i64::from(limit))
-    .fetch_all(db.reader())
-    .await?;
-    rows.iter()
-        .map(|row| Ok(row.parsed("stream_id")?))
-        .collect()
+    let rows: Vec<(_,)> =
+        query("SELECT DISTINCT stream_id FROM segments WHERE start + duration <= $1 LIMIT $2")
+            .bind(before)
+            .bind(limit)
+            .all(db)
+            .await?;
+    Ok(rows.into_iter().map(|(stream,)| stream).collect())
 }
 
 /// The stream's segments that ended at or before `before`, the oldest first, at most
@@ -35,7 +32,7 @@ pub async fn expired_segments(
     limit: u32,
 ) -> Result<Vec<SegmentRow>, RowError> {
     // Numbers and media time grow together: the lowest numbers are the oldest.
-    Ok(sqlx::query_as(
+    Ok(query(
         "SELECT epoch, rendition, number, start, duration, size
          FROM (SELECT epoch, rendition, number, start, duration, size
                FROM segments
@@ -45,10 +42,10 @@ pub async fn expired_segments(
          WHERE start + duration <= $2
          ORDER BY number, rendition",
     )
-    .bind(stream.to_string())
-    .bind(before.as_micros())
-    .bind(i64::from(limit))
-    .fetch_all(db.reader())
+    .bind(stream)
+    .bind(before)
+    .bind(limit)
+    .all(db)
     .await?)
 }
 
@@ -60,11 +57,11 @@ pub async fn delete_segments(
 ) -> Result<(), RowError> {
     let mut transaction = db.write().await?;
     for row in segments {
-        sqlx::query("DELETE FROM segments WHERE stream_id = $1 AND number = $2 AND rendition = $3")
-            .bind(stream.to_string())
-            .bind(bigint("segment number", row.segment.number.0)?)
+        query("DELETE FROM segments WHERE stream_id = $1 AND number = $2 AND rendition = $3")
+            .bind(stream)
+            .bind(row.segment.number)
             .bind(row.rendition.as_str())
-            .execute(&mut *transaction)
+            .execute(&mut transaction)
             .await?;
     }
     Ok(transaction.commit().await?)
@@ -77,7 +74,7 @@ pub async fn expired_epochs(
     stream: StreamId,
     before: Timestamp,
 ) -> Result<Vec<EpochNumber>, RowError> {
-    let rows = sqlx::query(
+    let rows: Vec<(_,)> = query(
         "SELECT e.number
          FROM epochs e
          WHERE e.stream_id = $1
@@ -87,13 +84,11 @@ pub async fn expired_epochs(
                              WHERE s.stream_id = e.stream_id AND s.epoch = e.number)
          ORDER BY e.number",
     )
-    .bind(stream.to_string())
-    .bind(before.as_micros())
-    .fetch_all(db.reader())
+    .bind(stream)
+    .bind(before)
+    .all(db)
     .await?;
-    rows.iter()
-        .map(|row| Ok(EpochNumber(row.number("number")?)))
-        .collect()
+    Ok(rows.into_iter().map(|(number,)| number).collect())
 }
 
 /// Deletes the rows of an epoch whose objects are gone, and of its renditions. Its number
@@ -104,10 +99,10 @@ pub async fn delete_epoch(
     epoch: EpochNumber,
 ) -> Result<(), RowError> {
     let mut transaction = db.write().await?;
-    sqlx::query("DELETE FROM epochs WHERE stream_id = $1 AND number = $2")
-        .bind(stream.to_string())
-        .bind(i64::from(epoch.0))
-        .execute(&mut *transaction)
+    query("DELETE FROM epochs WHERE stream_id = $1 AND number = $2")
+        .bind(stream)
+        .bind(epoch)
+        .execute(&mut transaction)
         .await?;
     Ok(transaction.commit().await?)
 }

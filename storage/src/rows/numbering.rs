@@ -4,27 +4,23 @@
 
 use media::timeline::Numbering;
 use media::{EpochNumber, SegmentNumber, StreamId};
-use sqlx::FromRow;
-use sqlx::sqlite::SqliteRow;
 
-use super::columns::{Columns, bigint};
-use super::connect::WriteTransaction;
-use super::{Database, Entity, RowError};
+use super::sql::{FromRow, Row, query};
+use super::{Database, Entity, RowError, Transaction};
 
 /// Takes the next epoch number.
 pub async fn reserve_epoch(db: &Database, stream: StreamId) -> Result<EpochNumber, RowError> {
     let mut transaction = db.write().await?;
-    let row = sqlx::query(
+    let (number,) = query(
         "UPDATE streams SET next_epoch = next_epoch + 1 WHERE id = $1
          RETURNING next_epoch - 1 AS number",
     )
-    .bind(stream.to_string())
-    .fetch_optional(&mut *transaction)
+    .bind(stream)
+    .optional(&mut transaction)
     .await?
     .ok_or(RowError::NotFound(Entity::Stream))?;
-    let number = row.number("number")?;
     transaction.commit().await?;
-    Ok(EpochNumber(number))
+    Ok(number)
 }
 
 /// Takes segment number `number` and gives up all below it. [`RowError::NumberTaken`]
@@ -35,15 +31,14 @@ pub async fn reserve_segment(
     stream: StreamId,
     number: SegmentNumber,
 ) -> Result<(), RowError> {
-    let next = bigint("segment number", number.0.saturating_add(1))?;
+    let next = number.0.saturating_add(1);
     let mut transaction = db.write().await?;
     let reserved =
-        sqlx::query("UPDATE streams SET next_segment = $2 WHERE id = $1 AND next_segment < $2")
-            .bind(stream.to_string())
+        query("UPDATE streams SET next_segment = $2 WHERE id = $1 AND next_segment < $2")
+            .bind(stream)
             .bind(next)
-            .execute(&mut *transaction)
-            .await?
-            .rows_affected();
+            .execute(&mut transaction)
+            .await?;
     if reserved == 0 {
         must_exist(&mut transaction, stream).await?;
         return Err(RowError::NumberTaken {
@@ -58,9 +53,9 @@ pub async fn reserve_segment(
 /// Reserves nothing.
 pub async fn next_numbers(db: &Database, stream: StreamId) -> Result<Numbering, RowError> {
     let numbers: Option<Numbers> =
-        sqlx::query_as("SELECT next_epoch, next_segment, media_end FROM streams WHERE id = $1")
-            .bind(stream.to_string())
-            .fetch_optional(db.reader())
+        query("SELECT next_epoch, next_segment, media_end FROM streams WHERE id = $1")
+            .bind(stream)
+            .optional(db)
             .await?;
     match numbers {
         Some(Numbers(numbering)) => Ok(numbering),
@@ -70,21 +65,24 @@ pub async fn next_numbers(db: &Database, stream: StreamId) -> Result<Numbering, 
 
 struct Numbers(Numbering);
 
-impl FromRow<'_, SqliteRow> for Numbers {
-    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
+impl FromRow for Numbers {
+    fn from_row(row: &Row) -> Result<Self, RowError> {
         Ok(Self(Numbering {
-            epoch: EpochNumber(row.number("next_epoch")?),
-            segment: SegmentNumber(row.number("next_segment")?),
-            not_before: row.timestamp("media_end")?,
+            epoch: row.get("next_epoch")?,
+            segment: row.get("next_segment")?,
+            not_before: row.get("media_end")?,
         }))
     }
 }
 
-async fn must_exist(transaction: &mut WriteTransaction, stream: StreamId) -> Result<(), RowError> {
-    sqlx::query("SELECT 1 FROM streams WHERE id = $1")
-        .bind(stream.to_string())
-        .fetch_optional(&mut **transaction)
-        .await?
-        .map(drop)
-        .ok_or(RowError::NotFound(Entity::Stream))
+async fn must_exist(transaction: &mut Transaction, stream: StreamId) -> Result<(), RowError> {
+    let exists = query("SELECT 1 FROM streams WHERE id = $1")
+        .bind(stream)
+        .exists(transaction)
+        .await?;
+    if exists {
+        Ok(())
+    } else {
+        Err(RowError::NotFound(Entity::Stream))
+    }
 }

@@ -8,11 +8,9 @@ use media::{
     AacConfig, AvcConfig, Codec, CodecError, EpochNumber, Rendition, RenditionName, Segment,
     SegmentNumber, SessionId, Shape, StreamId, Timestamp,
 };
-use sqlx::sqlite::SqliteRow;
-use sqlx::{FromRow, Row};
 
-use super::columns::{Columns, bigint, undecodable};
 use super::error::missing_parent;
+use super::sql::{FromRow, Row, query};
 use super::{Database, Entity, RowError};
 
 /// An epoch of a stream.
@@ -30,14 +28,14 @@ pub struct EpochRow {
     pub target_duration: u32,
 }
 
-impl FromRow<'_, SqliteRow> for EpochRow {
-    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
+impl FromRow for EpochRow {
+    fn from_row(row: &Row) -> Result<Self, RowError> {
         Ok(Self {
-            number: EpochNumber(row.number("number")?),
-            session: row.parsed("session_id")?,
-            first_segment: SegmentNumber(row.number("first_segment")?),
-            started_at: row.timestamp("started_at")?,
-            target_duration: row.number("target_duration")?,
+            number: row.get("number")?,
+            session: row.get("session_id")?,
+            first_segment: row.get("first_segment")?,
+            started_at: row.get("started_at")?,
+            target_duration: row.get("target_duration")?,
         })
     }
 }
@@ -53,16 +51,16 @@ pub struct SegmentRow {
     pub segment: Segment,
 }
 
-impl FromRow<'_, SqliteRow> for SegmentRow {
-    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
+impl FromRow for SegmentRow {
+    fn from_row(row: &Row) -> Result<Self, RowError> {
         Ok(Self {
-            epoch: EpochNumber(row.number("epoch")?),
-            rendition: row.parsed("rendition")?,
+            epoch: row.get("epoch")?,
+            rendition: row.get("rendition")?,
             segment: Segment {
-                number: SegmentNumber(row.number("number")?),
-                start: row.timestamp("start")?,
-                duration: row.micros("duration")?,
-                size: row.number("size")?,
+                number: row.get("number")?,
+                start: row.get("start")?,
+                duration: row.get("duration")?,
+                size: row.get("size")?,
             },
         })
     }
@@ -74,21 +72,21 @@ struct RenditionRow {
     rendition: Rendition,
 }
 
-impl FromRow<'_, SqliteRow> for RenditionRow {
-    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
-        let config = Bytes::from(row.try_get::<Vec<u8>, _>("codec_config")?);
-        let codec = match row.try_get("kind")? {
+impl FromRow for RenditionRow {
+    fn from_row(row: &Row) -> Result<Self, RowError> {
+        let config: Bytes = row.get("codec_config")?;
+        let codec = match row.get::<String>("kind")?.as_str() {
             "video" => AvcConfig::parse(config).map(Codec::Avc),
             "audio" => AacConfig::parse(config).map(Codec::Aac),
             _ => Err(CodecError::Avc("the row is of no kind we know".into())),
         };
         Ok(Self {
-            epoch: EpochNumber(row.number("epoch")?),
+            epoch: row.get("epoch")?,
             rendition: Rendition::new(
-                row.parsed("name")?,
-                codec.map_err(|error| undecodable("codec_config", error))?,
-                row.number("bit_rate")?,
-                row.micros("frame_duration_us")?,
+                row.get("name")?,
+                codec.map_err(|error| Row::undecodable("codec_config", error))?,
+                row.get("bit_rate")?,
+                row.get("frame_duration_us")?,
             ),
         })
     }
@@ -120,32 +118,31 @@ pub async fn insert_epoch(
     epoch: &EpochRow,
 ) -> Result<(), RowError> {
     let mut transaction = db.write().await?;
-    let inserted = sqlx::query(
+    let inserted = query(
         "INSERT INTO epochs
              (stream_id, number, session_id, first_segment, started_at, target_duration)
          VALUES ($1, $2, $3, $4, $5, $6)
          ON CONFLICT (stream_id, number) DO NOTHING",
     )
-    .bind(stream.to_string())
-    .bind(i64::from(epoch.number.0))
-    .bind(epoch.session.to_string())
-    .bind(bigint("first segment", epoch.first_segment.0)?)
-    .bind(epoch.started_at.as_micros())
-    .bind(i64::from(epoch.target_duration))
-    .execute(&mut *transaction)
+    .bind(stream)
+    .bind(epoch.number)
+    .bind(epoch.session)
+    .bind(epoch.first_segment)
+    .bind(epoch.started_at)
+    .bind(epoch.target_duration)
+    .execute(&mut transaction)
     .await
-    .map_err(missing_parent(Entity::Parent))?
-    .rows_affected();
+    .map_err(missing_parent(Entity::Parent))?;
     if inserted == 0 {
         return Err(RowError::NumberTaken {
             what: "epoch",
             number: epoch.number.0.into(),
         });
     }
-    sqlx::query("UPDATE streams SET next_epoch = $2 WHERE id = $1 AND next_epoch < $2")
-        .bind(stream.to_string())
+    query("UPDATE streams SET next_epoch = $2 WHERE id = $1 AND next_epoch < $2")
+        .bind(stream)
         .bind(i64::from(epoch.number.0) + 1)
-        .execute(&mut *transaction)
+        .execute(&mut transaction)
         .await?;
     Ok(transaction.commit().await?)
 }
@@ -166,7 +163,7 @@ pub async fn insert_rendition(
         Shape::Audio(audio) => (None, Some(audio)),
     };
     let mut transaction = db.write().await?;
-    sqlx::query(
+    query(
         "INSERT INTO renditions
              (stream_id, epoch, name, kind, codecs, codec_config, width, height,
               sample_rate, channels, bit_rate, frame_duration_us)
@@ -178,8 +175,8 @@ pub async fn insert_rendition(
              sample_rate = excluded.sample_rate, channels = excluded.channels,
              bit_rate = excluded.bit_rate, frame_duration_us = excluded.frame_duration_us",
     )
-    .bind(stream.to_string())
-    .bind(i64::from(epoch.0))
+    .bind(stream)
+    .bind(epoch)
     .bind(rendition.name.as_str())
     .bind(kind)
     .bind(rendition.codec.rfc6381())
@@ -188,9 +185,9 @@ pub async fn insert_rendition(
     .bind(video.map(|v| i64::from(v.height)))
     .bind(audio.map(|a| i64::from(a.sample_rate)))
     .bind(audio.map(|a| i64::from(a.channels)))
-    .bind(i64::from(rendition.bit_rate))
-    .bind(rendition.frame_duration.as_micros())
-    .execute(&mut *transaction)
+    .bind(rendition.bit_rate)
+    .bind(rendition.frame_duration)
+    .execute(&mut transaction)
     .await
     .map_err(missing_parent(Entity::Parent))?;
     Ok(transaction.commit().await?)
@@ -205,32 +202,31 @@ pub async fn insert_segment(
 ) -> Result<(), RowError> {
     let segment = &row.segment;
     let mut transaction = db.write().await?;
-    let inserted = sqlx::query(
+    let inserted = query(
         "INSERT INTO segments (stream_id, number, rendition, epoch, start, duration, size)
          VALUES ($1, $2, $3, $4, $5, $6, $7)
          ON CONFLICT (stream_id, number, rendition) DO NOTHING",
     )
-    .bind(stream.to_string())
-    .bind(bigint("segment number", segment.number.0)?)
+    .bind(stream)
+    .bind(segment.number)
     .bind(row.rendition.as_str())
-    .bind(i64::from(row.epoch.0))
-    .bind(segment.start.as_micros())
-    .bind(segment.duration.as_micros())
-    .bind(bigint("segment size", segment.size)?)
-    .execute(&mut *transaction)
+    .bind(row.epoch)
+    .bind(segment.start)
+    .bind(segment.duration)
+    .bind(segment.size)
+    .execute(&mut transaction)
     .await
-    .map_err(missing_parent(Entity::Parent))?
-    .rows_affected();
+    .map_err(missing_parent(Entity::Parent))?;
     if inserted == 0 {
         return Err(RowError::NumberTaken {
             what: "segment",
             number: segment.number.0,
         });
     }
-    sqlx::query("UPDATE streams SET media_end = $2 WHERE id = $1 AND media_end < $2")
-        .bind(stream.to_string())
+    query("UPDATE streams SET media_end = $2 WHERE id = $1 AND media_end < $2")
+        .bind(stream)
         .bind((segment.start + segment.duration).as_micros())
-        .execute(&mut *transaction)
+        .execute(&mut transaction)
         .await?;
     Ok(transaction.commit().await?)
 }
@@ -243,8 +239,8 @@ pub async fn latest_segments(
     session: SessionId,
     limit: u32,
 ) -> Result<StoredWindow, RowError> {
-    let mut snapshot = db.reader().begin().await?;
-    let segments: Vec<SegmentRow> = sqlx::query_as(
+    let mut snapshot = db.snapshot().await?;
+    let segments: Vec<SegmentRow> = query(
         "WITH own (epoch) AS (
              SELECT number FROM epochs WHERE stream_id = $1 AND session_id = $2
          ), newest (number) AS (
@@ -259,38 +255,38 @@ pub async fn latest_segments(
              AND number > (SELECT number FROM newest) - $3
          ORDER BY number, rendition",
     )
-    .bind(stream.to_string())
-    .bind(session.to_string())
-    .bind(i64::from(limit))
-    .fetch_all(&mut *snapshot)
+    .bind(stream)
+    .bind(session)
+    .bind(limit)
+    .all(&mut snapshot)
     .await?;
     let oldest = segments.iter().map(|s| s.epoch).min();
     let newest = segments.iter().map(|s| s.epoch).max();
     let (Some(oldest), Some(newest)) = (oldest, newest) else {
         return Ok(StoredWindow::default());
     };
-    let epochs: Vec<EpochRow> = sqlx::query_as(
+    let epochs: Vec<EpochRow> = query(
         "SELECT number, session_id, first_segment, started_at, target_duration
          FROM epochs
          WHERE stream_id = $1 AND session_id = $2 AND number >= $3 AND number <= $4
          ORDER BY number",
     )
-    .bind(stream.to_string())
-    .bind(session.to_string())
-    .bind(i64::from(oldest.0))
-    .bind(i64::from(newest.0))
-    .fetch_all(&mut *snapshot)
+    .bind(stream)
+    .bind(session)
+    .bind(oldest)
+    .bind(newest)
+    .all(&mut snapshot)
     .await?;
-    let renditions: Vec<RenditionRow> = sqlx::query_as(
+    let renditions: Vec<RenditionRow> = query(
         "SELECT epoch, name, kind, codec_config, bit_rate, frame_duration_us
          FROM renditions
          WHERE stream_id = $1 AND epoch >= $2 AND epoch <= $3
          ORDER BY epoch, name",
     )
-    .bind(stream.to_string())
-    .bind(i64::from(oldest.0))
-    .bind(i64::from(newest.0))
-    .fetch_all(&mut *snapshot)
+    .bind(stream)
+    .bind(oldest)
+    .bind(newest)
+    .all(&mut snapshot)
     .await?;
     Ok(StoredWindow {
         epochs: with_renditions(epochs, renditions),

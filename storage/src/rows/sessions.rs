@@ -2,11 +2,9 @@
 //! drops and returns within it continues its session.
 
 use media::{SessionId, StreamId, Timestamp};
-use sqlx::FromRow;
-use sqlx::sqlite::SqliteRow;
 
-use super::columns::Columns;
 use super::error::missing_parent;
+use super::sql::{FromRow, Row, query};
 use super::{Database, Entity, RowError};
 
 /// A session that has not ended. A stream has at most one.
@@ -23,13 +21,13 @@ pub struct SessionRow {
     pub publisher_left_at: Option<Timestamp>,
 }
 
-impl FromRow<'_, SqliteRow> for SessionRow {
-    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
+impl FromRow for SessionRow {
+    fn from_row(row: &Row) -> Result<Self, RowError> {
         Ok(Self {
-            id: row.parsed("id")?,
-            stream: row.parsed("stream_id")?,
-            started_at: row.timestamp("started_at")?,
-            publisher_left_at: row.optional_timestamp("publisher_left_at")?,
+            id: row.get("id")?,
+            stream: row.get("stream_id")?,
+            started_at: row.get("started_at")?,
+            publisher_left_at: row.get("publisher_left_at")?,
         })
     }
 }
@@ -51,17 +49,17 @@ pub async fn open_session(
 ) -> Result<OpenedSession, RowError> {
     let fresh = SessionId::new();
     let mut transaction = db.write().await?;
-    let session: SessionRow = sqlx::query_as(
+    let session: SessionRow = query(
         "INSERT INTO live_sessions (id, stream_id, started_at)
          VALUES ($1, $2, $3)
          ON CONFLICT (stream_id) WHERE ended_at IS NULL
              DO UPDATE SET publisher_left_at = NULL
          RETURNING id, stream_id, started_at, publisher_left_at",
     )
-    .bind(fresh.to_string())
-    .bind(stream.to_string())
-    .bind(now.as_micros())
-    .fetch_one(&mut *transaction)
+    .bind(fresh)
+    .bind(stream)
+    .bind(now)
+    .one(&mut transaction)
     .await
     .map_err(missing_parent(Entity::Stream))?;
     transaction.commit().await?;
@@ -119,11 +117,11 @@ async fn update_open(
     at: Option<Timestamp>,
 ) -> Result<(), RowError> {
     let mut transaction = db.write().await?;
-    let mut query = sqlx::query(sql).bind(session.to_string());
+    let mut query = query(sql).bind(session);
     if let Some(at) = at {
-        query = query.bind(at.as_micros());
+        query = query.bind(at);
     }
-    let updated = query.execute(&mut *transaction).await?.rows_affected();
+    let updated = query.execute(&mut transaction).await?;
     transaction.commit().await?;
     if updated == 0 {
         return Err(RowError::SessionNotOpen(session));
@@ -134,12 +132,12 @@ async fn update_open(
 /// All sessions that have not ended: what a server that starts has to take up, or to end.
 /// At most one for each stream.
 pub async fn unfinished_sessions(db: &Database) -> Result<Vec<SessionRow>, RowError> {
-    Ok(sqlx::query_as(
+    Ok(query(
         "SELECT id, stream_id, started_at, publisher_left_at
          FROM live_sessions
          WHERE ended_at IS NULL
          ORDER BY started_at, id",
     )
-    .fetch_all(db.reader())
+    .all(db)
     .await?)
 }

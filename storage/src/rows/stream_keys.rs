@@ -7,10 +7,10 @@ use media::{StreamId, Timestamp};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::connect::WriteTransaction;
 use super::error::missing_parent;
+use super::sql::query;
 use super::streams::StreamRow;
-use super::{Database, Entity, RowError, Unique};
+use super::{Database, Entity, RowError, Transaction, Unique};
 
 /// The longest stream key, in characters.
 pub const MAX_KEY_LENGTH: usize = 128;
@@ -80,57 +80,60 @@ pub async fn add_key(
 }
 
 pub(super) async fn insert(
-    transaction: &mut WriteTransaction,
+    transaction: &mut Transaction,
     stream: StreamId,
     key: &StreamKey,
     now: Timestamp,
 ) -> Result<(), RowError> {
-    sqlx::query(
+    query(
         "INSERT INTO stream_keys (id, stream_id, key_hash, created_at)
          VALUES ($1, $2, $3, $4)
          ON CONFLICT (key_hash) DO NOTHING",
     )
-    .bind(Uuid::now_v7().to_string())
-    .bind(stream.to_string())
+    .bind(Uuid::now_v7())
+    .bind(stream)
     .bind(hash(&key.0))
-    .bind(now.as_micros())
-    .execute(&mut **transaction)
+    .bind(now)
+    .execute(&mut *transaction)
     .await
     .map_err(missing_parent(Entity::Stream))?;
-    sqlx::query(
+    let has_it = query(
         "SELECT 1 FROM stream_keys
          WHERE key_hash = $1 AND stream_id = $2 AND revoked_at IS NULL",
     )
     .bind(hash(&key.0))
-    .bind(stream.to_string())
-    .fetch_optional(&mut **transaction)
-    .await?
-    .map(drop)
-    .ok_or(RowError::Taken(Unique::StreamKey))
+    .bind(stream)
+    .exists(&mut *transaction)
+    .await?;
+    if has_it {
+        Ok(())
+    } else {
+        Err(RowError::Taken(Unique::StreamKey))
+    }
 }
 
 /// Takes a key away from whichever stream has it; says whether one had. Unlike a revoked
 /// key, it can be given again.
 pub async fn remove_key(db: &Database, key: &StreamKey) -> Result<bool, RowError> {
     let mut transaction = db.write().await?;
-    let removed = sqlx::query("DELETE FROM stream_keys WHERE key_hash = $1")
+    let removed = query("DELETE FROM stream_keys WHERE key_hash = $1")
         .bind(hash(&key.0))
-        .execute(&mut *transaction)
+        .execute(&mut transaction)
         .await?;
     transaction.commit().await?;
-    Ok(removed.rows_affected() > 0)
+    Ok(removed > 0)
 }
 
 /// The stream whose key a publisher gave. A wrong key costs what a right one does: one
 /// hash and one lookup.
 pub async fn find_stream_by_key(db: &Database, key: &str) -> Result<Option<StreamRow>, RowError> {
-    Ok(sqlx::query_as(
+    Ok(query(
         "SELECT s.id, s.owner_id, s.name, s.takeover, s.created_at
          FROM stream_keys k JOIN streams s ON s.id = k.stream_id
          WHERE k.key_hash = $1 AND k.revoked_at IS NULL",
     )
     .bind(hash(key))
-    .fetch_optional(db.reader())
+    .optional(db)
     .await?)
 }
 

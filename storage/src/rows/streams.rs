@@ -4,11 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use media::{SessionId, StreamId, StreamName, Timestamp, UserId};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{FromRow, Row};
 
-use super::columns::Columns;
 use super::error::missing_parent;
+use super::sql::{FromRow, Row, query};
 use super::stream_keys::{self, StreamKey};
 use super::{Database, Entity, RowError, Unique};
 
@@ -71,14 +69,14 @@ pub struct StreamRow {
     pub created_at: Timestamp,
 }
 
-impl FromRow<'_, SqliteRow> for StreamRow {
-    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
+impl FromRow for StreamRow {
+    fn from_row(row: &Row) -> Result<Self, RowError> {
         Ok(Self {
-            id: row.parsed("id")?,
-            owner: row.parsed("owner_id")?,
-            name: row.parsed("name")?,
+            id: row.get("id")?,
+            owner: row.get("owner_id")?,
+            name: row.get("name")?,
             takeover: row.parsed("takeover")?,
-            created_at: row.timestamp("created_at")?,
+            created_at: row.get("created_at")?,
         })
     }
 }
@@ -94,12 +92,12 @@ pub struct ListedStream {
     pub live: bool,
 }
 
-impl FromRow<'_, SqliteRow> for ListedStream {
-    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
+impl FromRow for ListedStream {
+    fn from_row(row: &Row) -> Result<Self, RowError> {
         Ok(Self {
             stream: StreamRow::from_row(row)?,
-            owner_name: row.try_get("owner_name")?,
-            live: row.try_get("live")?,
+            owner_name: row.get("owner_name")?,
+            live: row.get("live")?,
         })
     }
 }
@@ -117,13 +115,13 @@ pub struct LiveStream {
     pub started_at: Timestamp,
 }
 
-impl FromRow<'_, SqliteRow> for LiveStream {
-    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
+impl FromRow for LiveStream {
+    fn from_row(row: &Row) -> Result<Self, RowError> {
         Ok(Self {
-            stream: row.parsed("stream_id")?,
-            name: row.parsed("name")?,
-            session: row.parsed("session_id")?,
-            started_at: row.timestamp("started_at")?,
+            stream: row.get("stream_id")?,
+            name: row.get("name")?,
+            session: row.get("session_id")?,
+            started_at: row.get("started_at")?,
         })
     }
 }
@@ -148,18 +146,18 @@ pub async fn create(
     now: Timestamp,
 ) -> Result<StreamRow, RowError> {
     let mut transaction = db.write().await?;
-    let created: StreamRow = sqlx::query_as(
+    let created: StreamRow = query(
         "INSERT INTO streams (id, owner_id, name, takeover, created_at)
          VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT (name) DO NOTHING
          RETURNING id, owner_id, name, takeover, created_at",
     )
-    .bind(StreamId::new().to_string())
-    .bind(stream.owner.to_string())
+    .bind(StreamId::new())
+    .bind(stream.owner)
     .bind(stream.name.as_str())
     .bind(stream.takeover.as_str())
-    .bind(now.as_micros())
-    .fetch_optional(&mut *transaction)
+    .bind(now)
+    .optional(&mut transaction)
     .await
     .map_err(missing_parent(Entity::User))?
     .ok_or(RowError::Taken(Unique::StreamName))?;
@@ -171,23 +169,21 @@ pub async fn create(
 /// The stream with that id.
 pub async fn by_id(db: &Database, id: StreamId) -> Result<Option<StreamRow>, RowError> {
     Ok(
-        sqlx::query_as(
-            "SELECT id, owner_id, name, takeover, created_at FROM streams WHERE id = $1",
-        )
-        .bind(id.to_string())
-        .fetch_optional(db.reader())
-        .await?,
+        query("SELECT id, owner_id, name, takeover, created_at FROM streams WHERE id = $1")
+            .bind(id)
+            .optional(db)
+            .await?,
     )
 }
 
 /// The stream of that name.
 pub async fn by_name(db: &Database, name: &StreamName) -> Result<Option<StreamRow>, RowError> {
-    Ok(sqlx::query_as(
-        "SELECT id, owner_id, name, takeover, created_at FROM streams WHERE name = $1",
+    Ok(
+        query("SELECT id, owner_id, name, takeover, created_at FROM streams WHERE name = $1")
+            .bind(name.as_str())
+            .optional(db)
+            .await?,
     )
-    .bind(name.as_str())
-    .fetch_optional(db.reader())
-    .await?)
 }
 
 /// Streams by name, those after `after`, at most `limit`.
@@ -196,7 +192,7 @@ pub async fn list(
     after: Option<&StreamName>,
     limit: u32,
 ) -> Result<Vec<ListedStream>, RowError> {
-    Ok(sqlx::query_as(
+    Ok(query(
         "SELECT s.id, s.owner_id, s.name, s.takeover, s.created_at, u.name AS owner_name,
                 EXISTS (SELECT 1 FROM live_sessions l
                         WHERE l.stream_id = s.id AND l.ended_at IS NULL) AS live
@@ -207,21 +203,21 @@ pub async fn list(
     )
     // Every name comes after the empty text.
     .bind(after.map_or("", StreamName::as_str))
-    .bind(i64::from(limit))
-    .fetch_all(db.reader())
+    .bind(limit)
+    .all(db)
     .await?)
 }
 
 /// Streams with an open session, the newest session first, at most `limit`.
 pub async fn live_streams(db: &Database, limit: u32) -> Result<Vec<LiveStream>, RowError> {
-    Ok(sqlx::query_as(
+    Ok(query(
         "SELECT l.stream_id, s.name, l.id AS session_id, l.started_at
          FROM live_sessions l JOIN streams s ON s.id = l.stream_id
          WHERE l.ended_at IS NULL
          ORDER BY l.started_at DESC, s.name
          LIMIT $1",
     )
-    .bind(i64::from(limit))
-    .fetch_all(db.reader())
+    .bind(limit)
+    .all(db)
     .await?)
 }

@@ -3,10 +3,8 @@
 use std::fmt;
 
 use media::{Timestamp, UserId};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{FromRow, Row};
 
-use super::columns::Columns;
+use super::sql::{FromRow, Row, query};
 use super::{Database, RowError, Unique};
 
 /// A user, without the password.
@@ -24,14 +22,14 @@ pub struct UserRow {
     pub created_at: Timestamp,
 }
 
-impl FromRow<'_, SqliteRow> for UserRow {
-    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
+impl FromRow for UserRow {
+    fn from_row(row: &Row) -> Result<Self, RowError> {
         Ok(Self {
-            id: row.parsed("id")?,
-            name: row.try_get("name")?,
-            email: row.try_get("email")?,
-            is_admin: row.try_get("is_admin")?,
-            created_at: row.timestamp("created_at")?,
+            id: row.get("id")?,
+            name: row.get("name")?,
+            email: row.get("email")?,
+            is_admin: row.get("is_admin")?,
+            created_at: row.get("created_at")?,
         })
     }
 }
@@ -62,19 +60,19 @@ impl fmt::Debug for NewUser<'_> {
 /// Makes a user. [`RowError::Taken`] when the name or the address is another user's.
 pub async fn create(db: &Database, user: NewUser<'_>, now: Timestamp) -> Result<UserRow, RowError> {
     let mut transaction = db.write().await?;
-    let created: Option<UserRow> = sqlx::query_as(
-        "INSERT INTO users (id, name, email, password_hash, is_admin, created_at)
+    let created: Option<UserRow> = query(
+        "INSERT INTO users (id, name, email, password_hash, role, created_at)
          VALUES ($1, $2, $3, $4, $5, $6)
          ON CONFLICT DO NOTHING
-         RETURNING id, name, email, is_admin, created_at",
+         RETURNING id, name, email, role = 'admin' AS is_admin, created_at",
     )
-    .bind(UserId::new().to_string())
+    .bind(UserId::new())
     .bind(user.name)
     .bind(user.email)
     .bind(user.password_hash)
-    .bind(user.is_admin)
-    .bind(now.as_micros())
-    .fetch_optional(&mut *transaction)
+    .bind(if user.is_admin { "admin" } else { "user" })
+    .bind(now)
+    .optional(&mut transaction)
     .await?;
     transaction.commit().await?;
     match created {
@@ -88,10 +86,12 @@ pub async fn create(db: &Database, user: NewUser<'_>, now: Timestamp) -> Result<
 
 /// The user of that name, upper and lower case being the same.
 pub async fn find_by_name(db: &Database, name: &str) -> Result<Option<UserRow>, RowError> {
-    Ok(sqlx::query_as(
-        "SELECT id, name, email, is_admin, created_at FROM users WHERE lower(name) = lower($1)",
+    Ok(query(
+        "SELECT id, name, email, role = 'admin' AS is_admin, created_at
+         FROM users
+         WHERE lower(name) = lower($1)",
     )
     .bind(name)
-    .fetch_optional(db.reader())
+    .optional(db)
     .await?)
 }

@@ -9,6 +9,13 @@ use storage::rows::{Unique, sessions, streams, users};
 
 use crate::fixtures::{NOW, TestDatabase};
 
+on_both_engines! {
+    names_and_addresses_are_unique_whatever_their_case,
+    streams_are_listed_by_name_in_pages,
+    a_key_finds_its_stream_and_no_other,
+    a_revoked_key_opens_nothing,
+}
+
 fn user<'a>(name: &'a str, email: &'a str) -> NewUser<'a> {
     NewUser {
         name,
@@ -18,9 +25,7 @@ fn user<'a>(name: &'a str, email: &'a str) -> NewUser<'a> {
     }
 }
 
-#[tokio::test]
-async fn names_and_addresses_are_unique_whatever_their_case() {
-    let test = TestDatabase::new().await;
+async fn names_and_addresses_are_unique_whatever_their_case(test: TestDatabase) {
     let ada = users::create(&test.db, user("Ada", "ada@example.org"), NOW)
         .await
         .unwrap();
@@ -44,9 +49,7 @@ fn a_new_user_does_not_print_its_hash() {
     assert!(!format!("{:?}", user("ada", "a@b")).contains("secret"));
 }
 
-#[tokio::test]
-async fn streams_are_listed_by_name_in_pages() {
-    let test = TestDatabase::new().await;
+async fn streams_are_listed_by_name_in_pages(test: TestDatabase) {
     let owner = test.user("ada").await;
     let create = async |name: &str, key: &str| {
         let stream = NewStream {
@@ -86,9 +89,7 @@ async fn streams_are_listed_by_name_in_pages() {
     assert_eq!(page[0].stream.name.as_str(), "c");
 }
 
-#[tokio::test]
-async fn a_key_finds_its_stream_and_no_other() {
-    let test = TestDatabase::new().await;
+async fn a_key_finds_its_stream_and_no_other(test: TestDatabase) {
     let (one, other) = (test.stream("one").await, test.stream("other").await);
     let key = StreamKey::generate().unwrap();
     let demo: StreamKey = "demo".parse().unwrap();
@@ -130,17 +131,11 @@ async fn a_key_is_not_in_the_file() {
     assert!(!has(key.reveal().as_bytes()));
 }
 
-#[tokio::test]
-async fn a_revoked_key_opens_nothing() {
-    let test = TestDatabase::new().await;
+async fn a_revoked_key_opens_nothing(test: TestDatabase) {
     let stream = test.stream("demo").await;
     let key: StreamKey = "old".parse().unwrap();
     add_key(&test.db, stream, &key, NOW).await.unwrap();
-    let raw = sqlx::sqlite::SqlitePool::connect(&test.url).await.unwrap();
-    sqlx::query("UPDATE stream_keys SET revoked_at = 1")
-        .execute(&raw)
-        .await
-        .unwrap();
+    test.raw("UPDATE stream_keys SET revoked_at = 1").await;
     assert_eq!(find_stream_by_key(&test.db, "old").await.unwrap(), None);
     let error = add_key(&test.db, stream, &key, NOW).await.unwrap_err();
     assert!(matches!(error, RowError::Taken(Unique::StreamKey)));

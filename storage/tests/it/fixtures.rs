@@ -1,6 +1,7 @@
 //! A database in a folder of its own, and what most tests put into it.
 
 use media::{StreamId, Timestamp, UserId};
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 use storage::Database;
 use storage::rows::streams::{NewStream, TakeoverPolicy};
 use storage::rows::{IfMissing, streams, users};
@@ -8,10 +9,42 @@ use tempfile::TempDir;
 
 pub(crate) const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
 
+/// Makes two tests of each `async fn name(test: TestDatabase)`: on SQLite and on
+/// PostgreSQL.
+macro_rules! on_both_engines {
+    ($($name:ident),+ $(,)?) => {
+        mod sqlite {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    let test = $crate::fixtures::TestDatabase::new().await;
+                    super::$name(test).await;
+                }
+            )+
+        }
+
+        mod postgres {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    let test = $crate::fixtures::TestDatabase::on_postgres().await;
+                    super::$name(test).await;
+                }
+            )+
+        }
+    };
+}
+
 pub(crate) struct TestDatabase {
     pub(crate) db: Database,
     pub(crate) url: String,
-    _directory: TempDir,
+    place: Place,
+}
+
+/// What goes when the test ends.
+enum Place {
+    File(TempDir),
+    Server(peers::postgres::Database),
 }
 
 impl TestDatabase {
@@ -19,12 +52,7 @@ impl TestDatabase {
     pub(crate) async fn empty() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", directory.path().join("nova.db").display());
-        let db = Database::open(&url, IfMissing::Create).await.unwrap();
-        Self {
-            db,
-            url,
-            _directory: directory,
-        }
+        Self::open(url, Place::File(directory)).await
     }
 
     /// A file with the schema.
@@ -34,9 +62,46 @@ impl TestDatabase {
         this
     }
 
-    /// A second handle on the same file, as another process has.
+    /// A PostgreSQL database without a schema.
+    pub(crate) async fn empty_on_postgres() -> Self {
+        let database = tokio::task::spawn_blocking(peers::postgres::database);
+        let database = database.await.unwrap();
+        Self::open(database.url(), Place::Server(database)).await
+    }
+
+    /// A PostgreSQL database with the schema.
+    pub(crate) async fn on_postgres() -> Self {
+        let this = Self::empty_on_postgres().await;
+        this.db.migrate().await.unwrap();
+        this
+    }
+
+    async fn open(url: String, place: Place) -> Self {
+        Self {
+            db: Database::open(&url, IfMissing::Create).await.unwrap(),
+            url,
+            place: place,
+        }
+    }
+
+    /// A second handle on the same database, as another process has.
     pub(crate) async fn another_handle(&self) -> Database {
         Database::open(&self.url, IfMissing::Fail).await.unwrap()
+    }
+
+    /// Runs a statement past the rules that [`Database`] keeps.
+    pub(crate) async fn raw(&self, statement: &'static str) {
+        match &self.place {
+            Place::Server(database) => {
+                database.sql(statement);
+            }
+            Place::File(_) => {
+                let options: SqliteConnectOptions = self.url.parse().unwrap();
+                let pool = SqlitePool::connect_with(options.foreign_keys(false));
+                let pool = pool.await.unwrap();
+                sqlx::query(statement).execute(&pool).await.unwrap();
+            }
+        }
     }
 
     pub(crate) async fn user(&self, name: &str) -> UserId {

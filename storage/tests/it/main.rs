@@ -1,8 +1,10 @@
-//! Contract tests, on real files.
+//! Contract tests, on real files and a real PostgreSQL.
+
+#[macro_use]
+mod fixtures;
 
 mod accounts;
 mod file_store;
-mod fixtures;
 mod numbering;
 mod object_store_suite;
 mod processes;

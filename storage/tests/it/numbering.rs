@@ -6,9 +6,14 @@ use storage::rows::numbering::{next_numbers, reserve_epoch, reserve_segment};
 
 use crate::fixtures::TestDatabase;
 
-#[tokio::test]
-async fn numbers_begin_at_zero_and_only_grow() {
-    let test = TestDatabase::new().await;
+on_both_engines! {
+    numbers_begin_at_zero_and_only_grow,
+    a_taken_segment_number_stops_whoever_lost_the_stream,
+    one_of_two_gets_a_number,
+    numbers_of_no_stream_are_errors,
+}
+
+async fn numbers_begin_at_zero_and_only_grow(test: TestDatabase) {
     let stream = test.stream("demo").await;
     let fresh = next_numbers(&test.db, stream).await.unwrap();
     assert_eq!(
@@ -37,9 +42,7 @@ async fn numbers_begin_at_zero_and_only_grow() {
     );
 }
 
-#[tokio::test]
-async fn a_taken_segment_number_stops_whoever_lost_the_stream() {
-    let test = TestDatabase::new().await;
+async fn a_taken_segment_number_stops_whoever_lost_the_stream(test: TestDatabase) {
     let other = test.another_handle().await;
     let stream = test.stream("demo").await;
     reserve_segment(&test.db, stream, SegmentNumber(10))
@@ -61,9 +64,7 @@ async fn a_taken_segment_number_stops_whoever_lost_the_stream() {
     assert_eq!(next.segment, SegmentNumber(12));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_of_two_gets_a_number() {
-    let test = TestDatabase::new().await;
+async fn one_of_two_gets_a_number(test: TestDatabase) {
     let other = test.another_handle().await;
     let stream = test.stream("demo").await;
     let take_all = async |db: &storage::Database| {
@@ -86,9 +87,7 @@ async fn one_of_two_gets_a_number() {
     assert_eq!(all.last(), Some(&49));
 }
 
-#[tokio::test]
-async fn numbers_of_no_stream_are_errors() {
-    let test = TestDatabase::new().await;
+async fn numbers_of_no_stream_are_errors(test: TestDatabase) {
     let nobody = StreamId::new();
     for error in [
         reserve_epoch(&test.db, nobody).await.unwrap_err(),

@@ -146,8 +146,8 @@ async fn child_dies_in_a_transaction() {
         .unwrap();
     let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await.unwrap();
     sqlx::query(
-        "INSERT INTO users (id, name, email, password_hash, is_admin, created_at)
-         VALUES ('1', 'half', 'half@example.org', '', FALSE, 0)",
+        "INSERT INTO users (id, name, email, password_hash, created_at)
+         VALUES ('1', 'half', 'half@example.org', '', 0)",
     )
     .execute(&mut *transaction)
     .await

@@ -14,6 +14,18 @@ use storage::rows::{expiry, numbering, sessions};
 
 use crate::fixtures::{NOW, TestDatabase};
 
+on_both_engines! {
+    a_window_is_restored_as_it_was,
+    a_window_over_a_discontinuity_has_both_epochs,
+    a_window_belongs_to_its_session,
+    gaps_are_kept,
+    nothing_is_stored_twice,
+    a_rendition_can_be_measured_again,
+    a_segment_needs_its_rendition,
+    media_time_does_not_go_back_over_an_expiry,
+    the_oldest_expire_first_and_take_their_epochs_with_them,
+}
+
 /// 1280x720 High 3.1 from x264.
 const AVCC_720P: &[u8] = &[
     0x01, 0x64, 0x00, 0x1f, 0xff, 0xe1, 0x00, 0x1a, 0x67, 0x64, 0x00, 0x1f, 0xac, 0xd9, 0x40, 0x50,
@@ -68,8 +80,7 @@ struct Live {
 }
 
 impl Live {
-    async fn new() -> Self {
-        let test = TestDatabase::new().await;
+    async fn new(test: TestDatabase) -> Self {
         let stream = test.stream("demo").await;
         let opened = sessions::open_session(&test.db, stream, NOW).await.unwrap();
         let session = opened.session.id;
@@ -118,9 +129,8 @@ impl Live {
     }
 }
 
-#[tokio::test]
-async fn a_window_is_restored_as_it_was() {
-    let live = Live::new().await;
+async fn a_window_is_restored_as_it_was(test: TestDatabase) {
+    let live = Live::new(test).await;
     let epoch = live.epoch(0, 0..10).await;
     let window = live.latest(3).await;
     assert_eq!(window.epochs.len(), 1);
@@ -135,9 +145,8 @@ async fn a_window_is_restored_as_it_was() {
     assert_eq!(window.segments, expected);
 }
 
-#[tokio::test]
-async fn a_window_over_a_discontinuity_has_both_epochs() {
-    let live = Live::new().await;
+async fn a_window_over_a_discontinuity_has_both_epochs(test: TestDatabase) {
+    let live = Live::new(test).await;
     live.epoch(0, 0..3).await;
     live.epoch(1, 3..6).await;
     live.epoch(2, 6..8).await;
@@ -151,9 +160,8 @@ async fn a_window_over_a_discontinuity_has_both_epochs() {
     assert_eq!(epochs(all), [0, 1, 2]);
 }
 
-#[tokio::test]
-async fn a_window_belongs_to_its_session() {
-    let live = Live::new().await;
+async fn a_window_belongs_to_its_session(test: TestDatabase) {
+    let live = Live::new(test).await;
     live.epoch(0, 0..3).await;
     sessions::end_session(&live.test.db, live.session, NOW)
         .await
@@ -172,9 +180,8 @@ async fn a_window_belongs_to_its_session() {
     assert_eq!(window.epochs.len(), 1);
 }
 
-#[tokio::test]
-async fn gaps_are_kept() {
-    let live = Live::new().await;
+async fn gaps_are_kept(test: TestDatabase) {
+    let live = Live::new(test).await;
     live.epoch(0, 0..1).await;
     let gap = row(0, RenditionName::SOURCE, 1, 0);
     insert_segment(&live.test.db, live.stream, &gap)
@@ -185,9 +192,8 @@ async fn gaps_are_kept() {
     assert!(window.segments[0].segment.is_gap());
 }
 
-#[tokio::test]
-async fn nothing_is_stored_twice() {
-    let live = Live::new().await;
+async fn nothing_is_stored_twice(test: TestDatabase) {
+    let live = Live::new(test).await;
     let epoch = live.epoch(3, 5..6).await;
     let (db, stream) = (&live.test.db, live.stream);
     let error = insert_epoch(db, stream, &epoch).await.unwrap_err();
@@ -214,9 +220,8 @@ async fn nothing_is_stored_twice() {
     );
 }
 
-#[tokio::test]
-async fn a_rendition_can_be_measured_again() {
-    let live = Live::new().await;
+async fn a_rendition_can_be_measured_again(test: TestDatabase) {
+    let live = Live::new(test).await;
     live.epoch(0, 0..1).await;
     let mut better = video();
     better.bit_rate = 4_000_000;
@@ -227,9 +232,8 @@ async fn a_rendition_can_be_measured_again() {
     assert_eq!(live.latest(1).await.epochs[0].renditions, [audio(), better]);
 }
 
-#[tokio::test]
-async fn a_segment_needs_its_rendition() {
-    let live = Live::new().await;
+async fn a_segment_needs_its_rendition(test: TestDatabase) {
+    let live = Live::new(test).await;
     let orphan = row(0, RenditionName::SOURCE, 0, 1);
     let error = insert_segment(&live.test.db, live.stream, &orphan)
         .await
@@ -237,9 +241,8 @@ async fn a_segment_needs_its_rendition() {
     assert_eq!(error.to_string(), "no such session, epoch or rendition");
 }
 
-#[tokio::test]
-async fn media_time_does_not_go_back_over_an_expiry() {
-    let live = Live::new().await;
+async fn media_time_does_not_go_back_over_an_expiry(test: TestDatabase) {
+    let live = Live::new(test).await;
     live.epoch(0, 0..3).await;
     let (db, stream) = (&live.test.db, live.stream);
     let all = expiry::expired_segments(db, stream, start_of(100), 100)
@@ -250,9 +253,8 @@ async fn media_time_does_not_go_back_over_an_expiry() {
     assert_eq!(next.not_before, start_of(3));
 }
 
-#[tokio::test]
-async fn the_oldest_expire_first_and_take_their_epochs_with_them() {
-    let live = Live::new().await;
+async fn the_oldest_expire_first_and_take_their_epochs_with_them(test: TestDatabase) {
+    let live = Live::new(test).await;
     live.epoch(0, 0..2).await;
     live.epoch(1, 2..4).await;
     live.epoch(2, 4..6).await;

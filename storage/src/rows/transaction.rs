@@ -1,0 +1,56 @@
+//! Transactions of either engine.
+
+use std::sync::Arc;
+
+use sqlx::{Postgres, Sqlite};
+use tokio::sync::Notify;
+
+use super::RowError;
+
+/// A transaction. Dropped without [`Transaction::commit`], it never happened.
+#[derive(Debug)]
+pub struct Transaction {
+    of_engine: OfEngine,
+    after_commit: Vec<Arc<Notify>>,
+}
+
+#[derive(Debug)]
+pub(super) enum OfEngine {
+    Sqlite(sqlx::Transaction<'static, Sqlite>),
+    Postgres(sqlx::Transaction<'static, Postgres>),
+}
+
+impl Transaction {
+    pub(super) fn new(of_engine: OfEngine) -> Self {
+        Self {
+            of_engine,
+            after_commit: Vec::new(),
+        }
+    }
+
+    pub(super) fn of_engine(&mut self) -> &mut OfEngine {
+        &mut self.of_engine
+    }
+
+    /// Wakes whoever waits for `notify` once what this transaction wrote can be read.
+    pub(super) fn wake_after_commit(&mut self, notify: &Arc<Notify>) {
+        if !self.after_commit.iter().any(|n| Arc::ptr_eq(n, notify)) {
+            self.after_commit.push(notify.clone());
+        }
+    }
+
+    /// Makes what was written last, and visible to others.
+    ///
+    /// An error means that nobody knows: the connection may have been lost between the
+    /// commit and its answer.
+    pub async fn commit(self) -> Result<(), RowError> {
+        match self.of_engine {
+            OfEngine::Sqlite(transaction) => transaction.commit().await?,
+            OfEngine::Postgres(transaction) => transaction.commit().await?,
+        }
+        for notify in self.after_commit {
+            notify.notify_one();
+        }
+        Ok(())
+    }
+}
