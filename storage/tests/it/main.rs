@@ -10,4 +10,5 @@ mod object_store_suite;
 mod processes;
 mod schema;
 mod sessions;
+mod sql;
 mod windows;
