@@ -24,13 +24,7 @@ pub async fn doctor(config: &Config) -> bool {
     }
     report.line("database", database(config).await);
     report.line("objects", objects(config).await);
-    let events = storage::events::check_url(&config.events.url);
-    report.line(
-        "events",
-        events
-            .map(|()| "in this process".to_owned())
-            .map_err(|e| e.to_string()),
-    );
+    report.line("events", events(config).await);
     report.faults == 0
 }
 
@@ -120,4 +114,16 @@ async fn objects(config: &Config) -> Result<String, String> {
         store.delete(probe).await
     };
     tried.await.map(|()| url).map_err(|error| error.to_string())
+}
+
+async fn events(config: &Config) -> Result<String, String> {
+    let url = &config.events.url;
+    match storage::events::open(url).await {
+        Ok(_) if url == "local:" => Ok("in this process".to_owned()),
+        Ok(_) => Ok(format!(
+            "{} answers",
+            storage::events::without_credentials(url)
+        )),
+        Err(error) => Err(error.to_string()),
+    }
 }

@@ -50,8 +50,9 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
     if args.demo && !roles.is_all() {
         return Err("--demo needs every role in one process; leave out --role".into());
     }
-    storage::events::check_url(&config.events.url)?;
     let metrics = telemetry::start_metrics()?;
+    // Before anything listens: a server that is not there ends the start.
+    let _events = storage::events::open(&config.events.url).await?;
     let mut running = Running::default();
 
     // What listens over HTTP is bound before anything runs.

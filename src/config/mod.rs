@@ -60,7 +60,7 @@ pub struct Objects {
 /// `[events]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Events {
-    /// `local:`.
+    /// `local:`, or `nats://HOST:PORT` when several processes work together.
     pub url: String,
 }
 
@@ -223,7 +223,8 @@ impl Config {
         let mut shown = self.clone();
         shown.database.url = hide_password(&self.database_url());
         shown.objects.url = hide_password(&self.objects_url());
-        shown.events.url = hide_password(&self.events.url);
+        // Without a colon, what stands before the host is a token.
+        shown.events.url = storage::events::without_credentials(&self.events.url);
         shown.edge.origin = hide_password(&self.edge.origin);
         toml::to_string(&shown)
     }

@@ -43,7 +43,7 @@ pub(crate) struct TestDatabase {
 
 /// What goes when the test ends.
 enum Place {
-    File(TempDir),
+    File { _directory: TempDir },
     Server(peers::postgres::Database),
 }
 
@@ -52,7 +52,13 @@ impl TestDatabase {
     pub(crate) async fn empty() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", directory.path().join("nova.db").display());
-        Self::open(url, Place::File(directory)).await
+        Self::open(
+            url,
+            Place::File {
+                _directory: directory,
+            },
+        )
+        .await
     }
 
     /// A file with the schema.
@@ -95,7 +101,7 @@ impl TestDatabase {
             Place::Server(database) => {
                 database.sql(statement);
             }
-            Place::File(_) => {
+            Place::File { .. } => {
                 let options: SqliteConnectOptions = self.url.parse().unwrap();
                 let pool = SqlitePool::connect_with(options.foreign_keys(false));
                 let pool = pool.await.unwrap();

@@ -4,6 +4,7 @@
 mod fixtures;
 
 mod accounts;
+mod events;
 mod file_store;
 mod numbering;
 mod object_store_suite;

@@ -4,4 +4,5 @@
 //! Everything here panics when a server cannot be had: a test without its peer has
 //! failed.
 
+pub mod nats;
 pub mod postgres;
