@@ -104,7 +104,9 @@ async fn database(config: &Config) -> Result<String, String> {
 
 async fn objects(config: &Config) -> Result<String, String> {
     let url = config.objects_url();
-    let store = storage::objects::open(&url).map_err(|error| error.to_string())?;
+    let store = storage::objects::open(&config.objects())
+        .await
+        .map_err(|error| error.to_string())?;
     let probe = "doctor/probe";
     let tried = async {
         store

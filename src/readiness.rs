@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use storage::ObjectStore;
+use storage::events::Bus;
 use storage::rows::Database;
-use storage::{ObjectError, ObjectStore};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -18,6 +19,8 @@ pub enum Dependency {
     Database(Database),
     /// The objects.
     Objects(Arc<dyn ObjectStore>),
+    /// The event bus.
+    Events(Arc<dyn Bus>),
     /// An origin elsewhere: `HOST:PORT`.
     Origin(String),
 }
@@ -51,6 +54,7 @@ impl Dependency {
         match self {
             Self::Database(_) => "database",
             Self::Objects(_) => "objects",
+            Self::Events(_) => "events",
             Self::Origin(_) => "origin",
         }
     }
@@ -58,10 +62,8 @@ impl Dependency {
     async fn ask(&self) -> Result<(), String> {
         match self {
             Self::Database(database) => database.ping().await.map_err(|error| error.to_string()),
-            Self::Objects(objects) => match objects.head("readiness").await {
-                Ok(_) | Err(ObjectError::NotFound(_)) => Ok(()),
-                Err(error) => Err(error.to_string()),
-            },
+            Self::Objects(objects) => objects.health().await.map_err(|error| error.to_string()),
+            Self::Events(bus) => bus.health().map_err(|error| error.to_string()),
             Self::Origin(address) => TcpStream::connect(address)
                 .await
                 .map(drop)

@@ -263,7 +263,7 @@ impl Foundation {
         }
         Ok(Self {
             database,
-            objects: storage::objects::open(&config.objects_url())?,
+            objects: storage::objects::open(&config.objects()).await?,
             clock: Arc::new(SystemClock),
         })
     }

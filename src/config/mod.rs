@@ -9,6 +9,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use storage::objects::ObjectsConfig;
 
 /// Everything, after file and environment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,11 +48,12 @@ pub struct Database {
 /// `[objects]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Objects {
-    /// `file:DIR`; empty: `objects` in the data directory.
+    /// `file:DIR` or `s3://BUCKET/PREFIX`; empty: `objects` in the data directory. S3
+    /// credentials come from the usual AWS chain: environment, profile, role.
     pub url: String,
-    /// Endpoint of an S3 service.
+    /// `http://HOST:PORT` or `https://HOST` of an S3 service; empty: AWS.
     pub s3_endpoint: String,
-    /// Region of an S3 service.
+    /// Region of the bucket; empty: that of the AWS environment, else `us-east-1`.
     pub s3_region: String,
     /// Whether the bucket stands in the path instead of the host name.
     pub s3_path_style: bool,
@@ -218,11 +220,24 @@ impl Config {
         default_url(&self.objects.url, "file:", &self.data_dir.join("objects"))
     }
 
+    /// Which object store, and how to reach it.
+    pub fn objects(&self) -> ObjectsConfig {
+        let given = |text: &String| (!text.is_empty()).then(|| text.clone());
+        ObjectsConfig {
+            url: self.objects_url(),
+            s3_endpoint: given(&self.objects.s3_endpoint),
+            s3_region: given(&self.objects.s3_region),
+            s3_path_style: self.objects.s3_path_style,
+            ..ObjectsConfig::default()
+        }
+    }
+
     /// The effective values as TOML, passwords in URLs hidden.
     pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
         let mut shown = self.clone();
         shown.database.url = hide_password(&self.database_url());
         shown.objects.url = hide_password(&self.objects_url());
+        shown.objects.s3_endpoint = hide_password(&self.objects.s3_endpoint);
         // Without a colon, what stands before the host is a token.
         shown.events.url = storage::events::without_credentials(&self.events.url);
         shown.edge.origin = hide_password(&self.edge.origin);
@@ -269,6 +284,11 @@ impl Config {
         }
         for (key, given, schemes) in [
             ("edge.origin", &self.edge.origin, &["http"][..]),
+            (
+                "objects.s3_endpoint",
+                &self.objects.s3_endpoint,
+                &["http", "https"],
+            ),
             (
                 "http.playback_url",
                 &self.http.playback_url,

@@ -71,6 +71,7 @@ mod tests {
     use bytes::Bytes;
     use media::{EpochNumber, ManualClock, Micros, RenditionName, Segment, SegmentNumber};
     use storage::ObjectError;
+    use storage::objects::FileStore;
     use storage::rows::segments::{self, EpochRow, SegmentRow};
     use storage::rows::streams::{self, NewStream, TakeoverPolicy};
     use storage::rows::users::{self, NewUser};
@@ -155,11 +156,11 @@ mod tests {
         let url = format!("sqlite:{}", directory.path().join("nova.db").display());
         let database = Database::open(&url, IfMissing::Create).await.unwrap();
         database.migrate().await.unwrap();
-        let objects = format!("file:{}", directory.path().join("objects").display());
+        let objects = FileStore::open(&directory.path().join("objects")).unwrap();
         let clock = Arc::new(ManualClock::new(START + KEEP));
         let shelves = Shelves {
             database,
-            objects: storage::objects::open(&objects).unwrap(),
+            objects: Arc::new(objects),
             clock: clock.clone(),
             keep: KEEP,
         };

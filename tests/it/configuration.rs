@@ -57,24 +57,6 @@ fn an_unknown_key_names_the_nearest_known_one() {
 #[test]
 fn what_is_not_in_this_version_fails_at_once_with_one_sentence() {
     let site = Site::new();
-    for (variable, value, said) in [
-        (
-            "NOVA__DATABASE__URL",
-            "postgres://nova:pa55word@db.example.org/nova",
-            "PostgreSQL",
-        ),
-        ("NOVA__OBJECTS__URL", "s3://bucket/prefix", "S3"),
-        (
-            "NOVA__EVENTS__URL",
-            "nats://nova:pa55word@events.example.org",
-            "NATS",
-        ),
-    ] {
-        let sentence = site.serve().variable(variable, value).refused();
-        assert!(sentence.contains(said), "{sentence}");
-        assert!(sentence.contains("not part of this version"), "{sentence}");
-        assert!(!sentence.contains("pa55word"), "{sentence}");
-    }
     for (arguments, said) in [
         (
             &["db", "copy", "--from", "sqlite:a.db", "--to", "sqlite:b.db"][..],
@@ -86,6 +68,44 @@ fn what_is_not_in_this_version_fails_at_once_with_one_sentence() {
         assert!(sentence.contains(said), "{sentence}");
         assert!(sentence.contains("not part of this version"), "{sentence}");
     }
+}
+
+#[test]
+fn an_object_store_that_cannot_be_used_says_what_to_do() {
+    let site = Site::new();
+    let file = site.data_dir().join("a-file");
+    std::fs::write(&file, "").unwrap();
+    let url = format!("file:{}", file.display());
+    let sentence = site.serve().variable("NOVA__OBJECTS__URL", &url).refused();
+    assert!(sentence.contains("not a directory"), "{sentence}");
+
+    // Bound and closed again, so that nobody answers there.
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", nobody.local_addr().unwrap());
+    drop(nobody);
+    let sentence = site
+        .serve()
+        .variable("NOVA__OBJECTS__URL", "s3://bucket/prefix")
+        .variable("NOVA__OBJECTS__S3_ENDPOINT", &endpoint)
+        .variable("AWS_ACCESS_KEY_ID", "an-id")
+        .variable("AWS_SECRET_ACCESS_KEY", "pa55word")
+        .refused();
+    assert!(sentence.contains("cannot reach"), "{sentence}");
+    assert!(sentence.contains(&endpoint), "{sentence}");
+    assert!(!sentence.contains("pa55word"), "{sentence}");
+}
+
+#[test]
+fn an_event_server_that_cannot_be_used_says_what_to_do() {
+    let site = Site::new();
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = nobody.local_addr().unwrap();
+    drop(nobody);
+    let url = format!("nats://nova:pa55word@{address}");
+    let sentence = site.serve().variable("NOVA__EVENTS__URL", &url).refused();
+    assert!(sentence.contains(&address.to_string()), "{sentence}");
+    assert!(sentence.contains("events.url"), "{sentence}");
+    assert!(!sentence.contains("pa55word"), "{sentence}");
 }
 
 #[test]

@@ -12,6 +12,7 @@ use packager::live::LiveConfig;
 use packager::origin::OriginLimits;
 use packager::{LiveStream, LiveStreams, Origin, object_key};
 use storage::ObjectStore;
+use storage::objects::FileStore;
 use tokio::task::JoinHandle;
 use tower_service::Service;
 
@@ -59,8 +60,7 @@ impl World {
     fn with_limits(limits: OriginLimits) -> Self {
         let (streams, live) = live();
         let directory = tempfile::tempdir().unwrap();
-        let url = format!("file:{}", directory.path().display());
-        let objects = storage::objects::open(&url).unwrap();
+        let objects: Arc<dyn ObjectStore> = Arc::new(FileStore::open(directory.path()).unwrap());
         let clock = Arc::new(ManualClock::new(START));
         Self {
             origin: Origin::new(Arc::clone(&streams), Arc::clone(&objects), clock, limits),

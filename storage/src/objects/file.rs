@@ -1,34 +1,50 @@
 //! Objects as files of one directory.
 
-use std::fs::{self, File, TryLockError};
-use std::io::{self, ErrorKind, Read, Write};
+mod opening;
+mod read;
+mod uploads;
+mod walk;
+mod write;
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
+use std::ops::Range;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
-use uuid::Uuid;
+use media::{Micros, Timestamp};
 
 use super::{
-    MAX_OBJECT_BYTES, ObjectError, ObjectFuture, ObjectHead, ObjectStore, PAGE_KEYS, Page,
-    check_key, check_prefix,
+    Chunks, KeyFailure, ObjectBody, ObjectError, ObjectFuture, ObjectHead, ObjectRange,
+    ObjectStore, PAGE_KEYS, Page, PresignedRequest, PutOptions, Upload, UploadId, UploadPage,
+    UploadedPart, check_key, check_prefix,
 };
 
-/// Holds what is being written. No key can name it, since no segment of a key begins
-/// with a dot.
-const TEMPORARY: &str = ".tmp";
-
-/// Held while a store is opened, so that nobody takes a half-made folder for a stale one.
-const OPEN_LOCK: &str = "open.lock";
-
-/// Held, in a store's own folder of temporaries, for as long as its process lives.
-const LIVE_LOCK: &str = "live.lock";
+/// What a put that has returned survives. That nothing is ever seen half-written holds
+/// with each, as long as the machine runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Durability {
+    /// The end of the process, also by `kill -9`. A power cut may take what was put in the
+    /// last minute, or leave it empty or torn. For tests, and for what can be made again.
+    Process,
+    /// And a power cut never leaves a torn object: the content is flushed before it gets
+    /// its name. The newest names may be lost.
+    Content,
+    /// And a power cut loses nothing: the folder is flushed too.
+    #[default]
+    Name,
+}
 
 /// Objects as files of one directory, which several processes may share.
 ///
-/// An object is written under a temporary name in the same filesystem, flushed to the
-/// disk, and renamed. What a killed process left half-written is removed by the next
-/// [`FileStore::open`].
+/// An object is written under a temporary name in the same filesystem, flushed as
+/// [`Durability`] says, and renamed. What a killed process left half-written is removed by
+/// the next [`FileStore::open`]; uploads in parts stay. A deletion is not flushed: after a
+/// power cut an object may be back.
 #[derive(Debug, Clone)]
 pub struct FileStore(Arc<Inner>);
 
@@ -36,30 +52,23 @@ pub struct FileStore(Arc<Inner>);
 struct Inner {
     root: PathBuf,
     temporary: PathBuf,
+    uploads: PathBuf,
+    durability: Durability,
     next_temporary: AtomicU64,
     /// Never read: the kernel drops its lock when the process ends, however it ends.
     _live: File,
 }
 
 impl FileStore {
-    /// Opens the store in `root`, making the directory when it does not exist.
+    /// Opens the store in `root`, making the directory when it does not exist. Blocks on
+    /// the disk for a moment: for a program's start, not for a request.
     pub fn open(root: &Path) -> Result<Self, ObjectError> {
-        let failed = |source| failure("open", root, source);
-        let all = root.join(TEMPORARY);
-        fs::create_dir_all(&all).map_err(failed)?;
-        let opening = File::create(all.join(OPEN_LOCK)).map_err(failed)?;
-        opening.lock().map_err(failed)?;
-        remove_stale(&all).map_err(failed)?;
-        let temporary = all.join(Uuid::now_v7().to_string());
-        fs::create_dir(&temporary).map_err(failed)?;
-        let live = File::create(temporary.join(LIVE_LOCK)).map_err(failed)?;
-        live.lock().map_err(failed)?;
-        Ok(Self(Arc::new(Inner {
-            root: root.to_owned(),
-            temporary,
-            next_temporary: AtomicU64::new(0),
-            _live: live,
-        })))
+        Self::open_with(root, Durability::default())
+    }
+
+    /// As [`Self::open`], with another [`Durability`].
+    pub fn open_with(root: &Path, durability: Durability) -> Result<Self, ObjectError> {
+        Ok(Self(Arc::new(Inner::open(root, durability)?)))
     }
 
     /// Runs `work` where it may block.
@@ -69,26 +78,45 @@ impl FileStore {
     ) -> ObjectFuture<'a, T> {
         let inner = self.0.clone();
         Box::pin(async move {
-            match tokio::task::spawn_blocking(move || work(&inner)).await {
-                Ok(result) => result,
-                Err(error) => Err(ObjectError::Io {
-                    what: "a blocking task ended early".to_owned(),
-                    source: io::Error::other(error),
-                }),
-            }
+            let working = tokio::task::spawn_blocking(move || work(&inner));
+            working.await.map_err(ObjectError::task)?
         })
     }
 }
 
 impl ObjectStore for FileStore {
-    fn put<'a>(&'a self, key: &'a str, data: Bytes) -> ObjectFuture<'a, ()> {
-        let key = key.to_owned();
-        self.blocking(move |inner| inner.put(&key, &data))
+    fn put_with<'a>(
+        &'a self,
+        key: &'a str,
+        data: Bytes,
+        options: PutOptions<'a>,
+    ) -> ObjectFuture<'a, ()> {
+        let (key, sha256) = (key.to_owned(), options.sha256);
+        self.blocking(move |inner| inner.put(&key, &data, sha256))
+    }
+
+    fn put_stream<'a>(
+        &'a self,
+        key: &'a str,
+        body: Chunks<io::Error>,
+        options: PutOptions<'a>,
+    ) -> ObjectFuture<'a, u64> {
+        Box::pin(write::put_stream(self.0.clone(), key, body, options.sha256))
     }
 
     fn get<'a>(&'a self, key: &'a str) -> ObjectFuture<'a, Bytes> {
         let key = key.to_owned();
         self.blocking(move |inner| inner.get(&key))
+    }
+
+    fn get_range<'a>(&'a self, key: &'a str, range: Range<u64>) -> ObjectFuture<'a, ObjectRange> {
+        let key = key.to_owned();
+        self.blocking(move |inner| inner.get_range(&key, &range))
+    }
+
+    fn get_stream<'a>(&'a self, key: &'a str) -> ObjectFuture<'a, ObjectBody> {
+        let key = key.to_owned();
+        self.blocking(move |inner| inner.get_stream(&key))
     }
 
     fn head<'a>(&'a self, key: &'a str) -> ObjectFuture<'a, ObjectHead> {
@@ -98,7 +126,7 @@ impl ObjectStore for FileStore {
 
     fn list<'a>(&'a self, prefix: &'a str, cursor: Option<&'a str>) -> ObjectFuture<'a, Page> {
         let (prefix, cursor) = (prefix.to_owned(), cursor.map(str::to_owned));
-        self.blocking(move |inner| inner.list(&prefix, cursor.as_deref()))
+        self.blocking(move |inner| walk::list(&inner.root, &prefix, cursor.as_deref()))
     }
 
     fn delete<'a>(&'a self, key: &'a str) -> ObjectFuture<'a, ()> {
@@ -110,210 +138,122 @@ impl ObjectStore for FileStore {
         let prefix = prefix.to_owned();
         self.blocking(move |inner| inner.delete_prefix(&prefix))
     }
+
+    fn create_upload<'a>(
+        &'a self,
+        key: &'a str,
+        _content_type: Option<&'a str>,
+    ) -> ObjectFuture<'a, UploadId> {
+        let key = key.to_owned();
+        self.blocking(move |inner| inner.create_upload(&key))
+    }
+
+    fn upload_part<'a>(
+        &'a self,
+        key: &'a str,
+        upload: &'a UploadId,
+        number: u32,
+        data: Bytes,
+    ) -> ObjectFuture<'a, UploadedPart> {
+        let (key, upload) = (key.to_owned(), upload.clone());
+        self.blocking(move |inner| inner.upload_part(&key, &upload, number, &data))
+    }
+
+    fn list_parts<'a>(
+        &'a self,
+        key: &'a str,
+        upload: &'a UploadId,
+    ) -> ObjectFuture<'a, Vec<UploadedPart>> {
+        let (key, upload) = (key.to_owned(), upload.clone());
+        self.blocking(move |inner| inner.list_parts(&key, &upload))
+    }
+
+    fn complete_upload<'a>(
+        &'a self,
+        key: &'a str,
+        upload: &'a UploadId,
+        parts: &'a [UploadedPart],
+    ) -> ObjectFuture<'a, ()> {
+        let (key, upload, parts) = (key.to_owned(), upload.clone(), parts.to_vec());
+        self.blocking(move |inner| inner.complete_upload(&key, &upload, &parts))
+    }
+
+    fn abort_upload<'a>(&'a self, key: &'a str, upload: &'a UploadId) -> ObjectFuture<'a, ()> {
+        let (key, upload) = (key.to_owned(), upload.clone());
+        self.blocking(move |inner| inner.abort_upload(&key, &upload))
+    }
+
+    fn list_uploads<'a>(&'a self, cursor: Option<&'a Upload>) -> ObjectFuture<'a, UploadPage> {
+        let cursor = cursor.cloned();
+        self.blocking(move |inner| inner.list_uploads(cursor.as_ref()))
+    }
+
+    fn presign_get<'a>(
+        &'a self,
+        key: &'a str,
+        _expires: Duration,
+    ) -> ObjectFuture<'a, PresignedRequest> {
+        Box::pin(async move { check_key(key).and(Err(UNSIGNED)) })
+    }
+
+    fn presign_put<'a>(
+        &'a self,
+        key: &'a str,
+        _expires: Duration,
+        _options: PutOptions<'a>,
+    ) -> ObjectFuture<'a, PresignedRequest> {
+        Box::pin(async move { check_key(key).and(Err(UNSIGNED)) })
+    }
+
+    fn health(&self) -> ObjectFuture<'_, ()> {
+        self.blocking(Inner::health)
+    }
 }
 
+const UNSIGNED: ObjectError = ObjectError::Unsupported {
+    store: "objects in files",
+    what: "presigned requests",
+};
+
 impl Inner {
-    fn put(&self, key: &str, data: &[u8]) -> Result<(), ObjectError> {
-        check_key(key)?;
-        check_size(key, data.len() as u64)?;
-        let serial = self.next_temporary.fetch_add(1, Ordering::Relaxed);
-        let temporary = self.temporary.join(serial.to_string());
-        let path = self.root.join(key);
-        write_flushed(&temporary, data)
-            .and_then(|()| rename_into(&temporary, &path))
-            .map_err(|source| {
-                // The first failure is the one to tell; an open removes what stays.
-                let _ = fs::remove_file(&temporary);
-                failure("put", &path, source)
-            })
-    }
-
-    fn get(&self, key: &str) -> Result<Bytes, ObjectError> {
-        check_key(key)?;
-        let path = self.root.join(key);
-        let failed = |source| absent_or_failed(key, "get", &path, source);
-        let file = File::open(&path).map_err(failed)?;
-        let metadata = file.metadata().map_err(failed)?;
-        if metadata.is_dir() {
-            return Err(ObjectError::NotFound(key.to_owned()));
-        }
-        check_size(key, metadata.len())?;
-        let mut data = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or_default());
-        file.take(MAX_OBJECT_BYTES)
-            .read_to_end(&mut data)
-            .map_err(failed)?;
-        Ok(data.into())
-    }
-
-    fn head(&self, key: &str) -> Result<ObjectHead, ObjectError> {
-        check_key(key)?;
-        let path = self.root.join(key);
-        match fs::metadata(&path) {
-            Ok(metadata) if metadata.is_dir() => Err(ObjectError::NotFound(key.to_owned())),
-            Ok(metadata) => Ok(ObjectHead {
-                size: metadata.len(),
-            }),
-            Err(source) => Err(absent_or_failed(key, "head", &path, source)),
-        }
-    }
-
-    fn list(&self, prefix: &str, cursor: Option<&str>) -> Result<Page, ObjectError> {
-        if !prefix.is_empty() {
-            check_prefix(prefix)?;
-        }
-        let mut walk = Walk {
-            cursor,
-            keys: Vec::new(),
-        };
-        walk.folder(&self.root.join(prefix), prefix)
-            .map_err(|source| failure("list", &self.root.join(prefix), source))?;
-        let mut keys = walk.keys;
-        let more = keys.len() > PAGE_KEYS;
-        keys.truncate(PAGE_KEYS);
-        let next = keys.last().filter(|_| more).cloned();
-        Ok(Page { keys, next })
-    }
-
     fn delete(&self, key: &str) -> Result<(), ObjectError> {
         check_key(key)?;
         let path = self.root.join(key);
         match fs::remove_file(&path) {
-            Err(source) if !is_absent(&source) => Err(failure("delete", &path, source)),
+            Err(source) if !is_absent(&source) => Err(ObjectError::disk("delete", &path, source)),
             _ => Ok(()),
         }
     }
 
     fn delete_prefix(&self, prefix: &str) -> Result<(), ObjectError> {
         check_prefix(prefix)?;
-        let path = self.root.join(prefix);
-        match fs::remove_dir_all(&path) {
-            Err(source) if !is_absent(&source) => Err(failure("delete", &path, source)),
+        match fs::remove_dir_all(self.root.join(prefix)) {
+            // Something in it would not go, or came meanwhile: the others go all the same.
+            Err(error) if !is_absent(&error) => self.delete_each(prefix),
             _ => Ok(()),
         }
     }
-}
 
-impl Drop for Inner {
-    fn drop(&mut self) {
-        // What cannot be removed now is removed by the next open.
-        let _ = fs::remove_dir_all(&self.temporary);
-    }
-}
-
-/// A listing in the byte order of keys.
-struct Walk<'a> {
-    cursor: Option<&'a str>,
-    keys: Vec<String>,
-}
-
-impl Walk<'_> {
-    fn is_full(&self) -> bool {
-        self.keys.len() > PAGE_KEYS
-    }
-
-    /// Adds the keys of the folder at `path`, each beginning with `prefix`, until there
-    /// is one more than a page holds.
-    fn folder(&mut self, path: &Path, prefix: &str) -> io::Result<()> {
-        for name in names_in_key_order(path)? {
-            if self.is_full() {
-                break;
-            }
-            let key = format!("{prefix}{name}");
-            if key.ends_with('/') {
-                // A folder lies wholly before the cursor unless the cursor is inside it.
-                if self
-                    .cursor
-                    .is_none_or(|c| key.as_str() > c || c.starts_with(&key))
-                {
-                    self.folder(&path.join(&name), &key)?;
+    fn delete_each(&self, prefix: &str) -> Result<(), ObjectError> {
+        let (mut failures, mut cursor) = (Vec::new(), None::<String>);
+        loop {
+            let page = walk::list(&self.root, prefix, cursor.as_deref())?;
+            for key in page.keys {
+                match self.delete(&key) {
+                    Err(error) if failures.len() < PAGE_KEYS => failures.push(KeyFailure {
+                        key,
+                        reason: error.to_string(),
+                    }),
+                    _ => {}
                 }
-            } else if self.cursor.is_none_or(|c| key.as_str() > c) {
-                self.keys.push(key);
+            }
+            match page.next {
+                Some(next) => cursor = Some(next),
+                None if failures.is_empty() => return Ok(()),
+                None => return Err(ObjectError::NotDeleted { failures }),
             }
         }
-        Ok(())
     }
-}
-
-/// The names in a folder, a folder's with its `/`: sorted, they give keys in byte order.
-fn names_in_key_order(path: &Path) -> io::Result<Vec<String>> {
-    let entries = match fs::read_dir(path) {
-        Err(error) if is_absent(&error) => return Ok(Vec::new()),
-        entries => entries?,
-    };
-    let mut names = Vec::new();
-    for entry in entries {
-        let entry = entry?;
-        let Ok(mut name) = entry.file_name().into_string() else {
-            continue;
-        };
-        if name.starts_with('.') {
-            continue;
-        }
-        if entry.file_type()?.is_dir() {
-            name.push('/');
-        }
-        names.push(name);
-    }
-    names.sort_unstable();
-    Ok(names)
-}
-
-fn write_flushed(path: &Path, data: &[u8]) -> io::Result<()> {
-    let mut file = File::create(path)?;
-    file.write_all(data)?;
-    // Without it a power cut can leave the final name on an empty file.
-    file.sync_data()
-}
-
-/// Renames into a folder that may not exist yet, or that a `delete_prefix` removes
-/// between its making and the rename.
-fn rename_into(from: &Path, to: &Path) -> io::Result<()> {
-    match fs::rename(from, to) {
-        Err(error) if error.kind() == ErrorKind::NotFound => {}
-        result => return result,
-    }
-    let folder = to.parent().unwrap_or(to);
-    fs::create_dir_all(folder)?;
-    match fs::rename(from, to) {
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            fs::create_dir_all(folder)?;
-            fs::rename(from, to)
-        }
-        result => result,
-    }
-}
-
-/// Removes the folders of temporaries whose process is gone.
-fn remove_stale(all: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(all)? {
-        let entry = entry?;
-        if !entry.file_type()?.is_dir() {
-            continue;
-        }
-        match File::open(entry.path().join(LIVE_LOCK)).map(|lock| lock.try_lock()) {
-            Ok(Err(TryLockError::WouldBlock)) => continue,
-            Ok(Err(TryLockError::Error(error))) => return Err(error),
-            // No lock file: its process died between making the folder and the file.
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-            Ok(Ok(())) | Err(_) => {}
-        }
-        match fs::remove_dir_all(entry.path()) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-fn check_size(key: &str, size: u64) -> Result<(), ObjectError> {
-    if size <= MAX_OBJECT_BYTES {
-        return Ok(());
-    }
-    Err(ObjectError::TooLarge {
-        key: key.to_owned(),
-        size,
-    })
 }
 
 /// Whether no object is there: nothing at all, or a folder on the one path or an object
@@ -329,13 +269,23 @@ fn absent_or_failed(key: &str, verb: &str, path: &Path, source: io::Error) -> Ob
     if is_absent(&source) {
         ObjectError::NotFound(key.to_owned())
     } else {
-        failure(verb, path, source)
+        ObjectError::disk(verb, path, source)
     }
 }
 
-fn failure(verb: &str, path: &Path, source: io::Error) -> ObjectError {
-    ObjectError::Io {
-        what: format!("{verb} {}", path.display()),
-        source,
-    }
+fn modified(metadata: &fs::Metadata) -> Timestamp {
+    let since = metadata.modified().ok();
+    let since = since.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    Timestamp::default() + Micros::from(since.unwrap_or_default())
+}
+
+/// A file that is written once: another inode, or another time, is another file.
+fn etag(metadata: &fs::Metadata) -> String {
+    format!(
+        "{:x}-{:x}.{:x}-{:x}",
+        metadata.ino(),
+        metadata.mtime(),
+        metadata.mtime_nsec(),
+        metadata.len()
+    )
 }

@@ -1,12 +1,13 @@
 //! Several processes, each a run of this test binary.
 
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
 use bytes::Bytes;
 use media::{SegmentNumber, StreamId};
 use storage::Database;
-use storage::objects::{self, ObjectHead};
+use storage::objects::{FileStore, ObjectStore};
 use storage::rows::numbering::{next_numbers, reserve_epoch, reserve_segment};
 use storage::rows::{IfMissing, streams};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -18,23 +19,25 @@ const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Runs the ignored test `name` of this module as a process of its own.
 fn spawn(name: &str, url: &str, argument: &str) -> Child {
-    Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            &format!("processes::{name}"),
-            "--ignored",
-            "--nocapture",
-        ])
-        .env("TEST_DATABASE_URL", url)
-        .env("TEST_ARGUMENT", argument)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
+    test_process(&format!("processes::{name}"), url, argument)
         .spawn()
         .unwrap()
 }
 
-fn given(variable: &str) -> String {
+/// The ignored test `name`, with its modules, as a process of its own.
+pub(crate) fn test_process(name: &str, url: &str, argument: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args(["--exact", name, "--ignored", "--nocapture"])
+        .env("TEST_DATABASE_URL", url)
+        .env("TEST_ARGUMENT", argument)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+pub(crate) fn given(variable: &str) -> String {
     std::env::var(variable).expect("run by another test")
 }
 
@@ -159,19 +162,18 @@ async fn child_dies_in_a_transaction() {
 #[tokio::test]
 async fn a_killed_writer_leaves_whole_objects_only() {
     let directory = tempfile::tempdir().unwrap();
-    let url = format!("file:{}", directory.path().display());
+    let path = directory.path().display().to_string();
     // The kill lands elsewhere each time.
     for puts in 1..=12 {
-        let mut child = spawn("child_puts_until_it_is_killed", "", &url);
+        let mut child = spawn("child_puts_until_it_is_killed", "", &path);
         let mut lines = Lines::of(&mut child);
         for _ in 0..puts {
             lines.wait_for("putting").await;
         }
         child.kill().await.unwrap();
-        let store = objects::open(&url).unwrap();
+        let store = FileStore::open(directory.path()).unwrap();
         for key in store.list("", None).await.unwrap().keys {
-            let size = OBJECT_BYTES as u64;
-            assert_eq!(store.head(&key).await.unwrap(), ObjectHead { size });
+            assert_eq!(store.head(&key).await.unwrap().size, OBJECT_BYTES as u64);
         }
         // Its own folder of temporaries, and the lock for opening.
         let left = std::fs::read_dir(directory.path().join(".tmp")).unwrap();
@@ -184,7 +186,7 @@ const OBJECT_BYTES: usize = 16 * 1024 * 1024;
 #[tokio::test]
 #[ignore = "a process of a_killed_writer_leaves_whole_objects_only"]
 async fn child_puts_until_it_is_killed() {
-    let store = objects::open(&given("TEST_ARGUMENT")).unwrap();
+    let store = FileStore::open(Path::new(&given("TEST_ARGUMENT"))).unwrap();
     let data = Bytes::from(vec![7; OBJECT_BYTES]);
     println!();
     loop {
@@ -196,14 +198,14 @@ async fn child_puts_until_it_is_killed() {
 }
 
 /// What a child prints.
-struct Lines(tokio::io::Lines<BufReader<ChildStdout>>);
+pub(crate) struct Lines(tokio::io::Lines<BufReader<ChildStdout>>);
 
 impl Lines {
-    fn of(child: &mut Child) -> Self {
+    pub(crate) fn of(child: &mut Child) -> Self {
         Self(BufReader::new(child.stdout.take().unwrap()).lines())
     }
 
-    async fn wait_for(&mut self, line: &str) {
+    pub(crate) async fn wait_for(&mut self, line: &str) {
         let seen = tokio::time::timeout(DEADLINE, async {
             while let Some(read) = self.0.next_line().await.unwrap() {
                 if read == line {

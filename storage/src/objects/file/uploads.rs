@@ -1,0 +1,211 @@
+//! Uploads in parts: a folder for each, which outlives the process.
+//!
+//! `.uploads/{id}/key` holds the key, and its age is the upload's; `.uploads/{id}/{number}`
+//! is a part. Folders and parts appear whole, by a rename.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use uuid::Uuid;
+
+use super::write::sync_folder;
+use super::{Durability, Inner, etag, is_absent, modified};
+use crate::objects::keys::is_key;
+use crate::objects::parts::{check_part, check_parts, check_stored};
+use crate::objects::{
+    ObjectError, PAGE_KEYS, Upload, UploadId, UploadPage, UploadedPart, check_key,
+};
+
+const KEY: &str = "key";
+
+impl Inner {
+    pub(super) fn create_upload(&self, key: &str) -> Result<UploadId, ObjectError> {
+        check_key(key)?;
+        let id = Uuid::now_v7().to_string();
+        let folder = self.uploads.join(&id);
+        let made = self.temporary_path();
+        let create = || {
+            fs::create_dir(&made)?;
+            let mut temporary = self.temporary()?;
+            temporary.write(key.as_bytes())?;
+            self.name(temporary, &made.join(KEY))?;
+            fs::rename(&made, &folder)?;
+            match self.durability {
+                Durability::Name => sync_folder(&self.uploads),
+                Durability::Process | Durability::Content => Ok(()),
+            }
+        };
+        create().map_err(|source| {
+            // The first failure is the one to tell; an open removes what stays.
+            let _ = fs::remove_dir_all(&made);
+            ObjectError::disk("create an upload in", &folder, source)
+        })?;
+        Ok(UploadId(id))
+    }
+
+    pub(super) fn upload_part(
+        &self,
+        key: &str,
+        upload: &UploadId,
+        number: u32,
+        data: &[u8],
+    ) -> Result<UploadedPart, ObjectError> {
+        check_part(key, number, data.len() as u64)?;
+        let folder = self.upload_folder(key, upload)?;
+        let path = folder.join(number.to_string());
+        let failed = |source| ObjectError::disk("put", &path, source);
+        let mut temporary = self.temporary().map_err(failed)?;
+        temporary.write(data).map_err(failed)?;
+        let metadata = temporary.file().metadata().map_err(failed)?;
+        match self.name_part(temporary, &path) {
+            // Aborted, or completed, meanwhile.
+            Err(error) if error.kind() == ErrorKind::NotFound => Err(not_found(key, upload)),
+            Err(source) => Err(failed(source)),
+            Ok(()) => Ok(UploadedPart {
+                number,
+                size: metadata.len(),
+                etag: etag(&metadata),
+            }),
+        }
+    }
+
+    pub(super) fn list_parts(
+        &self,
+        key: &str,
+        upload: &UploadId,
+    ) -> Result<Vec<UploadedPart>, ObjectError> {
+        let folder = self.upload_folder(key, upload)?;
+        parts_in(&folder).map_err(|source| match is_absent(&source) {
+            true => not_found(key, upload),
+            false => ObjectError::disk("list", &folder, source),
+        })
+    }
+
+    pub(super) fn complete_upload(
+        &self,
+        key: &str,
+        upload: &UploadId,
+        parts: &[UploadedPart],
+    ) -> Result<(), ObjectError> {
+        check_key(key)?;
+        check_parts(key, parts)?;
+        check_stored(key, parts, &self.list_parts(key, upload)?)?;
+        let folder = self.upload_folder(key, upload)?;
+        let path = self.root.join(key);
+        self.join(&folder, parts)
+            .and_then(|temporary| self.name(temporary, &path))
+            .map_err(|source| ObjectError::disk("complete", &path, source))?;
+        if let Err(error) = self.remove_upload(&folder) {
+            tracing::warn!(key, %error, "the parts of a completed upload stay until it is stale");
+        }
+        Ok(())
+    }
+
+    pub(super) fn abort_upload(&self, key: &str, upload: &UploadId) -> Result<(), ObjectError> {
+        let folder = match self.upload_folder(key, upload) {
+            Err(ObjectError::UploadNotFound { .. }) => return Ok(()),
+            folder => folder?,
+        };
+        match self.remove_upload(&folder) {
+            Err(source) if !is_absent(&source) => Err(ObjectError::disk("abort", &folder, source)),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn list_uploads(&self, cursor: Option<&Upload>) -> Result<UploadPage, ObjectError> {
+        let mut uploads = self
+            .uploads_there()
+            .map_err(|source| ObjectError::disk("list", &self.uploads, source))?;
+        uploads.retain(|one| cursor.is_none_or(|c| (&one.key, &one.id) > (&c.key, &c.id)));
+        uploads.sort_unstable_by(|a, b| (&a.key, &a.id).cmp(&(&b.key, &b.id)));
+        let more = uploads.len() > PAGE_KEYS;
+        uploads.truncate(PAGE_KEYS);
+        let next = uploads.last().filter(|_| more).cloned();
+        Ok(UploadPage { uploads, next })
+    }
+
+    fn uploads_there(&self) -> io::Result<Vec<Upload>> {
+        let mut uploads = Vec::new();
+        for entry in fs::read_dir(&self.uploads)? {
+            let entry = entry?;
+            let Ok(id) = entry.file_name().into_string() else {
+                continue;
+            };
+            let path = entry.path().join(KEY);
+            match fs::read_to_string(&path).and_then(|key| Ok((key, fs::metadata(&path)?))) {
+                Ok((key, metadata)) if is_key(&key) => uploads.push(Upload {
+                    key,
+                    id: UploadId(id),
+                    started: modified(&metadata),
+                }),
+                // It ended meanwhile, or it is none of ours.
+                Ok(_) => {}
+                Err(error) if is_absent(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(uploads)
+    }
+
+    /// The folder of an upload that is there, and for this key.
+    fn upload_folder(&self, key: &str, upload: &UploadId) -> Result<PathBuf, ObjectError> {
+        check_key(key)?;
+        // Anything else could be a path out of here.
+        let id = Uuid::parse_str(&upload.0).map_err(|_| not_found(key, upload))?;
+        let folder = self.uploads.join(id.to_string());
+        match fs::read(folder.join(KEY)) {
+            Ok(its) if its == key.as_bytes() => Ok(folder),
+            Ok(_) => Err(not_found(key, upload)),
+            Err(error) if is_absent(&error) => Err(not_found(key, upload)),
+            Err(source) => Err(ObjectError::disk("read", &folder, source)),
+        }
+    }
+
+    fn join(&self, folder: &Path, parts: &[UploadedPart]) -> io::Result<super::write::Temporary> {
+        let mut joined = self.temporary()?;
+        for part in parts {
+            let mut file = File::open(folder.join(part.number.to_string()))?;
+            if etag(&file.metadata()?) != part.etag {
+                return Err(io::Error::other(
+                    "a part was replaced while parts were joined",
+                ));
+            }
+            io::copy(&mut file, joined.file())?;
+        }
+        Ok(joined)
+    }
+
+    /// In one step for those who look, so that nobody finds half an upload.
+    fn remove_upload(&self, folder: &Path) -> io::Result<()> {
+        let removed = self.temporary_path();
+        fs::rename(folder, &removed)?;
+        fs::remove_dir_all(&removed)
+    }
+}
+
+fn parts_in(folder: &Path) -> io::Result<Vec<UploadedPart>> {
+    let mut parts = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let Some(number) = name.to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        let metadata = entry.metadata()?;
+        parts.push(UploadedPart {
+            number,
+            size: metadata.len(),
+            etag: etag(&metadata),
+        });
+    }
+    parts.sort_unstable_by_key(|part| part.number);
+    Ok(parts)
+}
+
+fn not_found(key: &str, upload: &UploadId) -> ObjectError {
+    ObjectError::UploadNotFound {
+        key: key.to_owned(),
+        upload: upload.clone(),
+    }
+}

@@ -1,0 +1,108 @@
+//! The store that a configuration names, with what every store needs around it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::keys::{shortened, without_user};
+use super::{
+    Credentials, Durability, FileStore, Layer, Metrics, ObjectError, ObjectStore, Retry, S3Config,
+    S3Store, Timeout,
+};
+
+/// Which store, and how to reach it.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ObjectsConfig {
+    /// `file:DIR` or `s3://BUCKET/PREFIX`.
+    pub url: String,
+    /// `http://HOST:PORT` or `https://HOST` of an S3 service other than AWS.
+    pub s3_endpoint: Option<String>,
+    /// The S3 region; see [`S3Config::region`].
+    pub s3_region: Option<String>,
+    /// Whether the bucket stands in the path instead of the host name.
+    pub s3_path_style: bool,
+    /// Who asks S3.
+    pub s3_credentials: Credentials,
+    /// What a put into files survives.
+    pub durability: Durability,
+}
+
+/// Opens the store that `config` names, and tries it: whatever is wrong with it is told
+/// here, in one sentence that says what to do.
+///
+/// S3 gets a [`Timeout`] for each try, a [`Retry`] around it, and [`Metrics`] around that.
+/// Files get [`Metrics`] only: a disk's error does not pass by itself, and a thread that
+/// waits for a disk cannot be called back.
+pub async fn open(config: &ObjectsConfig) -> Result<Arc<dyn ObjectStore>, ObjectError> {
+    match config.url.split_once(':') {
+        Some(("file", directory)) if !directory.is_empty() => open_files(directory, config).await,
+        Some(("s3", _)) => open_s3(config).await,
+        _ => Err(ObjectError::InvalidUrl(shortened(without_user(
+            &config.url,
+        )))),
+    }
+}
+
+async fn open_files(
+    directory: &str,
+    config: &ObjectsConfig,
+) -> Result<Arc<dyn ObjectStore>, ObjectError> {
+    let (root, durability) = (Path::new(directory).to_owned(), config.durability);
+    let opening = tokio::task::spawn_blocking(move || FileStore::open_with(&root, durability));
+    let files = opening.await.map_err(ObjectError::task)??;
+    files.health().await?;
+    Ok(Metrics { store: "file" }.around(Arc::new(files)))
+}
+
+async fn open_s3(config: &ObjectsConfig) -> Result<Arc<dyn ObjectStore>, ObjectError> {
+    let s3 = S3Store::connect(&S3Config {
+        url: config.url.clone(),
+        endpoint: config.s3_endpoint.clone(),
+        region: config.s3_region.clone(),
+        path_style: config.s3_path_style,
+        credentials: config.s3_credentials.clone(),
+    })
+    .await?;
+    let timed = Timeout::default().around(Arc::new(s3));
+    timed.health().await?;
+    let retried = Retry::default().around(timed);
+    Ok(Metrics { store: "s3" }.around(retried))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn urls_of_no_store_are_refused() {
+        for bad in [
+            "",
+            "file:",
+            "/var/lib/nova",
+            "gs://bucket",
+            "s3:bucket",
+            "s3://",
+        ] {
+            let config = ObjectsConfig {
+                url: bad.to_owned(),
+                ..ObjectsConfig::default()
+            };
+            let error = open(&config).await.unwrap_err();
+            assert!(
+                matches!(error, ObjectError::InvalidUrl(_)),
+                "{bad}: {error}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_password_in_a_url_is_not_shown() {
+        for url in ["http://user:secret@host/bucket", "s3://id:secret@bucket/a"] {
+            let config = ObjectsConfig {
+                url: url.to_owned(),
+                ..ObjectsConfig::default()
+            };
+            let error = open(&config).await.unwrap_err();
+            assert!(!error.to_string().contains("secret"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! Uploads in parts: cutting a stream into them, what makes an object, and stale ones.
+
+use std::io;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use media::Timestamp;
+
+use super::digest::Verifier;
+use super::{
+    Chunks, MAX_OBJECT_BYTES, MAX_PARTS, MIN_PART_BYTES, ObjectError, ObjectStore, PutOptions,
+    UploadId, UploadedPart, check_key,
+};
+
+/// What is held of a stream at once, in bytes. With [`MAX_PARTS`] it makes the largest.
+pub(super) const STREAM_PART_BYTES: usize = 8 * 1024 * 1024;
+
+const _: () = assert!(STREAM_PART_BYTES as u64 >= MIN_PART_BYTES);
+
+/// `put_stream` for a store that takes whole bodies only: a body of at most one part is
+/// put, a longer one uploaded in parts. One part is in memory at a time.
+///
+/// When the future is dropped, the upload stays, for [`abort_stale_uploads`] to find.
+pub(super) async fn put_in_parts(
+    store: &dyn ObjectStore,
+    key: &str,
+    body: Chunks<io::Error>,
+    options: PutOptions<'_>,
+) -> Result<u64, ObjectError> {
+    check_key(key)?;
+    let mut cutter = Cutter {
+        key,
+        body,
+        rest: Bytes::new(),
+        verifier: Verifier::expecting(options.sha256),
+    };
+    let first = cutter.next_part().await?;
+    if first.len() < STREAM_PART_BYTES {
+        cutter.verifier.finish(key)?;
+        let size = first.len() as u64;
+        // Its hash goes along: a store may check it once more.
+        store.put_with(key, first, options).await?;
+        return Ok(size);
+    }
+    let upload = store.create_upload(key, options.content_type).await?;
+    let sent = send(store, cutter, &upload, first).await;
+    if sent.is_err()
+        && let Err(error) = store.abort_upload(key, &upload).await
+    {
+        tracing::warn!(key, %error, "an upload that failed stays until it is stale");
+    }
+    sent
+}
+
+async fn send(
+    store: &dyn ObjectStore,
+    mut cutter: Cutter<'_>,
+    upload: &UploadId,
+    first: Bytes,
+) -> Result<u64, ObjectError> {
+    let key = cutter.key;
+    let (mut part, mut parts, mut size) = (first, Vec::new(), 0);
+    for number in 1..=MAX_PARTS {
+        let length = part.len();
+        size += length as u64;
+        parts.push(store.upload_part(key, upload, number, part).await?);
+        part = match length {
+            STREAM_PART_BYTES => cutter.next_part().await?,
+            _ => Bytes::new(),
+        };
+        if part.is_empty() {
+            cutter.verifier.finish(key)?;
+            store.complete_upload(key, upload, &parts).await?;
+            return Ok(size);
+        }
+    }
+    Err(too_long(key, size + part.len() as u64))
+}
+
+pub(super) fn too_long(key: &str, size: u64) -> ObjectError {
+    ObjectError::TooLarge {
+        key: key.to_owned(),
+        size,
+        limit: super::MAX_STREAM_BYTES,
+    }
+}
+
+/// Cuts a stream into parts of [`STREAM_PART_BYTES`], the last shorter.
+struct Cutter<'a> {
+    key: &'a str,
+    body: Chunks<io::Error>,
+    /// What came with the part before.
+    rest: Bytes,
+    verifier: Verifier,
+}
+
+impl Cutter<'_> {
+    /// Shorter than a part when the body has ended.
+    async fn next_part(&mut self) -> Result<Bytes, ObjectError> {
+        let mut part = BytesMut::new();
+        loop {
+            while self.rest.is_empty() {
+                match self.body.next().await {
+                    None => return Ok(part.freeze()),
+                    Some(Ok(chunk)) => {
+                        self.verifier.update(&chunk);
+                        self.rest = chunk;
+                    }
+                    Some(Err(source)) => {
+                        return Err(ObjectError::BodyFailed {
+                            key: self.key.to_owned(),
+                            source,
+                        });
+                    }
+                }
+            }
+            let missing = STREAM_PART_BYTES - part.len();
+            let piece = self.rest.split_to(missing.min(self.rest.len()));
+            if piece.len() == STREAM_PART_BYTES {
+                return Ok(piece);
+            }
+            part.extend_from_slice(&piece);
+            if part.len() == STREAM_PART_BYTES {
+                return Ok(part.freeze());
+            }
+        }
+    }
+}
+
+/// Refuses a part that no store takes.
+pub(super) fn check_part(key: &str, number: u32, size: u64) -> Result<(), ObjectError> {
+    if !(1..=MAX_PARTS).contains(&number) {
+        return Err(invalid(
+            key,
+            format!("number {number} is not 1 to {MAX_PARTS}"),
+        ));
+    }
+    if size > MAX_OBJECT_BYTES {
+        return Err(ObjectError::TooLarge {
+            key: key.to_owned(),
+            size,
+            limit: MAX_OBJECT_BYTES,
+        });
+    }
+    Ok(())
+}
+
+/// Refuses parts that no store joins.
+pub(super) fn check_parts(key: &str, parts: &[UploadedPart]) -> Result<(), ObjectError> {
+    let Some((last, others)) = parts.split_last() else {
+        return Err(invalid(key, "there are none".to_owned()));
+    };
+    for (part, expected) in parts.iter().zip(1..) {
+        if part.number != expected {
+            let reason = format!("number {} stands where {expected} should", part.number);
+            return Err(invalid(key, reason));
+        }
+    }
+    check_part(key, last.number, last.size)?;
+    if let Some(small) = others.iter().find(|part| part.size < MIN_PART_BYTES) {
+        let reason = format!(
+            "part {} has {} bytes, and only the last may have less than {MIN_PART_BYTES}",
+            small.number, small.size
+        );
+        return Err(invalid(key, reason));
+    }
+    Ok(())
+}
+
+/// Refuses parts that are not those which the store has; `stored` is by number.
+pub(super) fn check_stored(
+    key: &str,
+    parts: &[UploadedPart],
+    stored: &[UploadedPart],
+) -> Result<(), ObjectError> {
+    let is_there = |part: &UploadedPart| {
+        let found = stored.binary_search_by_key(&part.number, |one| one.number);
+        found.is_ok_and(|index| stored[index] == *part)
+    };
+    match parts.iter().find(|part| !is_there(part)) {
+        None => Ok(()),
+        Some(part) => {
+            let reason = format!("part {} is not there, or was replaced", part.number);
+            Err(invalid(key, reason))
+        }
+    }
+}
+
+pub(super) fn invalid(key: &str, reason: String) -> ObjectError {
+    ObjectError::InvalidParts {
+        key: key.to_owned(),
+        reason,
+    }
+}
+
+/// Aborts the uploads that were created before `before`, and tells how many.
+pub async fn abort_stale_uploads(
+    store: &dyn ObjectStore,
+    before: Timestamp,
+) -> Result<u64, ObjectError> {
+    let (mut aborted, mut cursor) = (0, None);
+    loop {
+        let page = store.list_uploads(cursor.as_ref()).await?;
+        for upload in page.uploads.iter().filter(|one| one.started < before) {
+            store.abort_upload(&upload.key, &upload.id).await?;
+            aborted += 1;
+        }
+        cursor = page.next;
+        if cursor.is_none() {
+            return Ok(aborted);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn part(number: u32, size: u64) -> UploadedPart {
+        UploadedPart {
+            number,
+            size,
+            etag: String::new(),
+        }
+    }
+
+    #[test]
+    fn parts_are_numbered_from_one_without_a_gap() {
+        let big = MIN_PART_BYTES;
+        let ok = |parts: &[_]| check_parts("a", parts).is_ok();
+        assert!(ok(&[part(1, 0)]));
+        assert!(ok(&[part(1, big), part(2, big), part(3, 1)]));
+        assert!(!ok(&[]));
+        assert!(!ok(&[part(2, big)]));
+        assert!(!ok(&[part(1, big), part(3, big)]));
+        assert!(!ok(&[part(2, big), part(1, big)]));
+        assert!(!ok(&[part(1, big), part(1, big)]));
+        assert!(!ok(&[part(1, big - 1), part(2, big)]));
+        for number in [0, MAX_PARTS + 1] {
+            assert!(check_part("a", number, 1).is_err());
+        }
+        assert!(check_part("a", MAX_PARTS, MAX_OBJECT_BYTES).is_ok());
+        assert!(check_part("a", 1, MAX_OBJECT_BYTES + 1).is_err());
+    }
+
+    #[test]
+    fn a_replaced_part_is_not_the_one_that_was_there() {
+        let stored = [part(1, 5), part(2, 5)];
+        assert!(check_stored("a", &stored[..1], &stored).is_ok());
+        assert!(check_stored("a", &[part(1, 6)], &stored).is_err());
+        assert!(check_stored("a", &[part(3, 5)], &stored).is_err());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(16))]
+        #[test]
+        fn a_cut_body_is_whole(chunks in proptest::collection::vec(0..9_000_000_usize, 0..5)) {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let total: usize = chunks.iter().sum();
+            let body = chunks.into_iter().map(|length| Ok(Bytes::from(vec![7; length])));
+            let mut cutter = Cutter {
+                key: "a",
+                body: Box::pin(stream::iter(body.collect::<Vec<_>>())),
+                rest: Bytes::new(),
+                verifier: Verifier::expecting(None),
+            };
+            let mut cut = 0;
+            runtime.block_on(async {
+                loop {
+                    let part = cutter.next_part().await.unwrap().len();
+                    cut += part;
+                    if part < STREAM_PART_BYTES {
+                        break;
+                    }
+                }
+            });
+            prop_assert_eq!(cut, total);
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! An S3 service in this process: `s3s-fs`, behind signatures, on a free port.
+//!
+//! `s3s-fs` 0.14 differs from S3 where the suite looks, so what it lacks is added here:
+//!
+//! - it does not list uploads, and lists parts without their ETags and in any order;
+//! - it does not compare the ETags of parts, and has no `NoSuchUpload`;
+//! - a folder on its disk answers as an object, and stays in the way of one;
+//! - an object made of parts keeps the checksum of the one that was there before;
+//! - it renames an object and then its checksum, so a reader between the two is told that
+//!   the body is damaged: a lock makes it one step.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Mutex;
+use std::time::SystemTime;
+
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use s3s::auth::SimpleAuth;
+use s3s::dto::*;
+use s3s::service::S3ServiceBuilder;
+use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
+use s3s_fs::FileSystem;
+use storage::objects::{Credentials, ObjectsConfig, S3Config};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::RwLock;
+use tokio::task::JoinSet;
+
+const KEY_ID: &str = "test-key-id";
+const SECRET: &str = "test-secret";
+pub(crate) const BUCKET: &str = "bucket";
+
+/// Ends when it is dropped.
+pub(crate) struct S3Server {
+    pub(crate) address: SocketAddr,
+    _tasks: JoinSet<()>,
+    _directory: TempDir,
+}
+
+impl S3Server {
+    pub(crate) async fn start() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::create_dir(directory.path().join(BUCKET)).unwrap();
+        let mut service = S3ServiceBuilder::new(Bucket {
+            files: FileSystem::new(directory.path()).unwrap(),
+            root: directory.path().to_owned(),
+            gate: RwLock::default(),
+            uploads: Mutex::default(),
+        });
+        service.set_auth(SimpleAuth::from_single(KEY_ID, SECRET));
+        let service = service.build();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            let mut connections = JoinSet::new();
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let service = service.clone();
+                connections.spawn(async move {
+                    let connection = http1::Builder::new();
+                    // A client may go as it likes.
+                    let _ = connection
+                        .serve_connection(TokioIo::new(stream), service)
+                        .await;
+                });
+                while connections.try_join_next().is_some() {}
+            }
+        });
+        Self {
+            address,
+            _tasks: tasks,
+            _directory: directory,
+        }
+    }
+
+    pub(crate) fn config(&self, url: &str) -> S3Config {
+        S3Config {
+            url: url.to_owned(),
+            endpoint: Some(format!("http://{}", self.address)),
+            region: None,
+            path_style: true,
+            credentials: credentials(SECRET),
+        }
+    }
+
+    pub(crate) fn objects_config(&self, url: &str) -> ObjectsConfig {
+        let config = self.config(url);
+        ObjectsConfig {
+            url: config.url,
+            s3_endpoint: config.endpoint,
+            s3_path_style: true,
+            s3_credentials: config.credentials,
+            ..ObjectsConfig::default()
+        }
+    }
+}
+
+pub(crate) fn credentials(secret: &str) -> Credentials {
+    Credentials::Key {
+        id: KEY_ID.to_owned(),
+        secret: secret.to_owned(),
+    }
+}
+
+struct Bucket {
+    files: FileSystem,
+    root: PathBuf,
+    gate: RwLock<()>,
+    uploads: Mutex<BTreeMap<(String, String), Pending>>,
+}
+
+struct Pending {
+    started: SystemTime,
+    etags: BTreeMap<i32, ETag>,
+}
+
+impl Bucket {
+    fn is_folder(&self, bucket: &str, key: &str) -> bool {
+        self.root.join(bucket).join(key).is_dir()
+    }
+
+    fn check_upload(&self, key: &str, id: &str) -> S3Result<()> {
+        let uploads = self.uploads.lock().unwrap();
+        match uploads.contains_key(&(key.to_owned(), id.to_owned())) {
+            true => Ok(()),
+            false => Err(s3_error!(NoSuchUpload)),
+        }
+    }
+}
+
+/// What stays where objects were: it is in the way of an object of that name.
+fn remove_empty_folders(folder: &Path) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        remove_empty_folders(&entry.path());
+    }
+    // Fails for a file, and for a folder with a file in it.
+    let _ = std::fs::remove_dir(folder);
+}
+
+/// `async` methods of `s3s::S3`, which is an `async_trait`.
+macro_rules! answers {
+    ($($name:ident($this:ident, $request:ident: $input:ty) -> $output:ty $body:block)*) => {
+        $(fn $name<'life0, 'async_trait>(
+            &'life0 self,
+            $request: S3Request<$input>,
+        ) -> Pin<Box<dyn Future<Output = S3Result<S3Response<$output>>> + Send + 'async_trait>>
+        where
+            'life0: 'async_trait,
+            Self: 'async_trait,
+        {
+            let $this = self;
+            Box::pin(async move $body)
+        })*
+    };
+}
+
+impl S3 for Bucket {
+    answers! {
+        put_object(this, request: PutObjectInput) -> PutObjectOutput {
+            let _alone = this.gate.write().await;
+            remove_empty_folders(&this.root.join(BUCKET).join(&request.input.key));
+            this.files.put_object(request).await
+        }
+
+        get_object(this, request: GetObjectInput) -> GetObjectOutput {
+            if this.is_folder(&request.input.bucket, &request.input.key) {
+                return Err(s3_error!(NoSuchKey));
+            }
+            let _one_of_many = this.gate.read().await;
+            let mut got = this.files.get_object(request).await?;
+            let etag = got.output.e_tag.as_ref().map(|etag| etag.value().to_owned());
+            if etag.is_some_and(|etag| etag.contains('-')) {
+                got.output.checksum_crc32 = None;
+                got.output.checksum_sha256 = None;
+            }
+            Ok(got)
+        }
+
+        head_object(this, request: HeadObjectInput) -> HeadObjectOutput {
+            if this.is_folder(&request.input.bucket, &request.input.key) {
+                return Err(s3_error!(NoSuchKey));
+            }
+            let _one_of_many = this.gate.read().await;
+            this.files.head_object(request).await
+        }
+
+        delete_object(this, request: DeleteObjectInput) -> DeleteObjectOutput {
+            if this.is_folder(&request.input.bucket, &request.input.key) {
+                return Ok(S3Response::new(DeleteObjectOutput::default()));
+            }
+            this.files.delete_object(request).await
+        }
+
+        delete_objects(this, request: DeleteObjectsInput) -> DeleteObjectsOutput {
+            this.files.delete_objects(request).await
+        }
+
+        list_objects_v2(this, request: ListObjectsV2Input) -> ListObjectsV2Output {
+            this.files.list_objects_v2(request).await
+        }
+
+        create_multipart_upload(
+            this, request: CreateMultipartUploadInput
+        ) -> CreateMultipartUploadOutput {
+            let key = request.input.key.clone();
+            let created = this.files.create_multipart_upload(request).await?;
+            let id = created.output.upload_id.clone().unwrap();
+            let pending = Pending {
+                started: SystemTime::now(),
+                etags: BTreeMap::new(),
+            };
+            this.uploads.lock().unwrap().insert((key, id), pending);
+            Ok(created)
+        }
+
+        upload_part(this, request: UploadPartInput) -> UploadPartOutput {
+            let name = (request.input.key.clone(), request.input.upload_id.clone());
+            this.check_upload(&name.0, &name.1)?;
+            let number = request.input.part_number;
+            let done = this.files.upload_part(request).await?;
+            let etag = done.output.e_tag.clone().unwrap();
+            if let Some(pending) = this.uploads.lock().unwrap().get_mut(&name) {
+                pending.etags.insert(number, etag);
+            }
+            Ok(done)
+        }
+
+        list_parts(this, request: ListPartsInput) -> ListPartsOutput {
+            let name = (request.input.key.clone(), request.input.upload_id.clone());
+            this.check_upload(&name.0, &name.1)?;
+            let mut listed = this.files.list_parts(request).await?;
+            let uploads = this.uploads.lock().unwrap();
+            let etags = uploads.get(&name).map(|pending| &pending.etags);
+            for part in listed.output.parts.iter_mut().flatten() {
+                let number = part.part_number.unwrap();
+                part.e_tag = etags.and_then(|etags| etags.get(&number)).cloned();
+            }
+            Ok(listed)
+        }
+
+        complete_multipart_upload(
+            this, request: CompleteMultipartUploadInput
+        ) -> CompleteMultipartUploadOutput {
+            let name = (request.input.key.clone(), request.input.upload_id.clone());
+            this.check_upload(&name.0, &name.1)?;
+            let given = request.input.multipart_upload.clone().and_then(|all| all.parts);
+            let is_there = this.uploads.lock().unwrap().get(&name).is_some_and(|pending| {
+                given.unwrap_or_default().iter().all(|part| {
+                    let number = part.part_number.unwrap_or_default();
+                    part.e_tag.is_some() && pending.etags.get(&number) == part.e_tag.as_ref()
+                })
+            });
+            if !is_there {
+                return Err(s3_error!(InvalidPart));
+            }
+            let _alone = this.gate.write().await;
+            remove_empty_folders(&this.root.join(BUCKET).join(&name.0));
+            let done = this.files.complete_multipart_upload(request).await?;
+            this.uploads.lock().unwrap().remove(&name);
+            Ok(done)
+        }
+
+        abort_multipart_upload(
+            this, request: AbortMultipartUploadInput
+        ) -> AbortMultipartUploadOutput {
+            let name = (request.input.key.clone(), request.input.upload_id.clone());
+            this.check_upload(&name.0, &name.1)?;
+            let done = this.files.abort_multipart_upload(request).await?;
+            this.uploads.lock().unwrap().remove(&name);
+            Ok(done)
+        }
+
+        list_multipart_uploads(
+            this, request: ListMultipartUploadsInput
+        ) -> ListMultipartUploadsOutput {
+            let prefix = request.input.prefix.unwrap_or_default();
+            let after = (
+                request.input.key_marker.unwrap_or_default(),
+                request.input.upload_id_marker.unwrap_or_default(),
+            );
+            let uploads = this.uploads.lock().unwrap();
+            let listed = uploads
+                .iter()
+                .filter(|(name, _)| name.0.starts_with(&prefix) && **name > after)
+                .map(|((key, id), pending)| MultipartUpload {
+                    key: Some(key.clone()),
+                    upload_id: Some(id.clone()),
+                    initiated: Some(pending.started.into()),
+                    ..MultipartUpload::default()
+                });
+            Ok(S3Response::new(ListMultipartUploadsOutput {
+                uploads: Some(listed.collect()),
+                is_truncated: Some(false),
+                ..ListMultipartUploadsOutput::default()
+            }))
+        }
+    }
+}
