@@ -1,5 +1,6 @@
 //! Objects as files of one directory.
 
+mod cached;
 mod opening;
 mod read;
 mod uploads;
@@ -105,8 +106,16 @@ impl ObjectStore for FileStore {
     }
 
     fn get<'a>(&'a self, key: &'a str) -> ObjectFuture<'a, Bytes> {
-        let key = key.to_owned();
-        self.blocking(move |inner| inner.get(&key))
+        Box::pin(async move {
+            check_key(key)?;
+            match cached::read(&self.0.root.join(key)) {
+                Some(data) => Ok(data),
+                None => {
+                    let key = key.to_owned();
+                    self.blocking(move |inner| inner.get(&key)).await
+                }
+            }
+        })
     }
 
     fn get_range<'a>(&'a self, key: &'a str, range: Range<u64>) -> ObjectFuture<'a, ObjectRange> {
