@@ -18,7 +18,7 @@ test: setup-test lint ## Every test but the long ones
 	cargo nextest run --workspace
 
 test-long: setup-test ## The long tests: browser runs, crash loops, load
-	cargo nextest run --package nova --profile long --run-ignored only --no-tests warn
+	cargo nextest run --workspace --profile long --no-tests warn
 
 lint: setup-test ## Formatting, warnings, licences, documentation, scripts, the watch page
 	cargo fmt --all --check

@@ -65,6 +65,10 @@ uuid_id!(
     /// One broadcast of a stream: from going live until the grace period has passed.
     SessionId
 );
+uuid_id!(
+    /// A piece of work that outlives who asked for it.
+    JobId
+);
 
 /// Why a text cannot be a name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -17,7 +17,7 @@ pub use codec::{AacConfig, AvcConfig, Codec, CodecError};
 pub use frame::{Epoch, Frame, SourceFit, Track, TrackKind};
 pub use frame_rate::FrameRate;
 pub use ids::{
-    EpochNumber, InvalidName, PartIndex, RenditionName, SegmentNumber, SessionId, StreamId,
+    EpochNumber, InvalidName, JobId, PartIndex, RenditionName, SegmentNumber, SessionId, StreamId,
     StreamName, UserId,
 };
 pub use rendition::{AudioShape, Rendition, Shape, VideoShape};

@@ -8,8 +8,11 @@
 mod connect;
 mod error;
 pub mod expiry;
+pub mod jobs;
+pub mod leases;
 mod migrate;
 pub mod numbering;
+pub mod outbox;
 mod postgres;
 pub mod segments;
 pub mod sessions;

@@ -20,7 +20,7 @@ CREATE INDEX live_sessions_unsettled ON live_sessions (ended_at)
 CREATE TABLE leases (
     name       TEXT COLLATE "C" NOT NULL PRIMARY KEY,
     owner      TEXT COLLATE "C" NOT NULL,
-    -- Grows with every change of owner: a write with an older one is refused.
+    -- Grows with every acquisition: a write with an older one is refused.
     token      BIGINT NOT NULL,
     expires_at BIGINT NOT NULL
 );
@@ -36,9 +36,15 @@ CREATE TABLE jobs (
     -- When a worker may take it: a running job when its worker has been silent for too
     -- long. NULL: never again.
     due_at           BIGINT,
-    -- How often it was taken. Also the fencing token of whoever took it last.
+    -- How often it was taken. Also the fencing token of whoever took it last: it only
+    -- grows.
     attempts         BIGINT  NOT NULL,
+    -- How many attempts failed or fell silent since somebody last asked for the job. An
+    -- attempt that a stopping worker gave back is none of them.
+    failures         BIGINT  NOT NULL,
+    -- With so many failures it is dead.
     max_attempts     BIGINT  NOT NULL CHECK (max_attempts > 0),
+    -- Who took it last.
     worker           TEXT COLLATE "C",
     -- Parts of 1,000,000.
     progress         BIGINT  NOT NULL CHECK (progress BETWEEN 0 AND 1000000),
@@ -46,12 +52,15 @@ CREATE TABLE jobs (
     -- Why the last attempt failed.
     error            TEXT COLLATE "C",
     created_at       BIGINT  NOT NULL,
-    finished_at      BIGINT
+    finished_at      BIGINT,
+    CHECK ((state IN ('ready', 'running')) = (due_at IS NOT NULL)),
+    CHECK ((state IN ('ready', 'running')) = (finished_at IS NULL))
 );
 
 CREATE UNIQUE INDEX jobs_unfinished ON jobs (queue, unique_key)
     WHERE unique_key IS NOT NULL AND state IN ('ready', 'running');
 CREATE INDEX jobs_due ON jobs (queue, due_at, id) WHERE due_at IS NOT NULL;
+CREATE INDEX jobs_state ON jobs (queue, state, id);
 CREATE INDEX jobs_finished ON jobs (finished_at, id) WHERE finished_at IS NOT NULL;
 
 -- Events, written in the transaction that they tell of.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use media::SessionId;
+use media::{JobId, SessionId};
 use sqlx::postgres::PgDatabaseError;
 use sqlx::sqlite::SqliteError;
 
@@ -50,6 +50,26 @@ pub enum RowError {
     /// No open session has this id: it ended, or never was.
     #[error("session {0} is not open")]
     SessionNotOpen(SessionId),
+    /// It is larger than what is kept.
+    #[error("{what} of {size} bytes is too large: {limit} bytes at most")]
+    TooLarge {
+        /// What it is.
+        what: &'static str,
+        /// Its size in bytes.
+        size: usize,
+        /// What it may have, in bytes.
+        limit: usize,
+    },
+    /// The lease expired, and maybe somebody else has it: whoever gets that must stop.
+    #[error("the lease {name} is lost")]
+    LeaseLost {
+        /// The lease.
+        name: String,
+    },
+    /// The attempt is over: another worker took the job, or it is finished. Whoever gets
+    /// that must drop what it has done.
+    #[error("job {0} is no longer this attempt's")]
+    JobLost(JobId),
     /// The number does not fit its column.
     #[error("{0} is out of the range of a column")]
     OutOfRange(u64),
@@ -89,6 +109,8 @@ pub enum Unique {
     StreamName,
     /// A stream's key.
     StreamKey,
+    /// The unique key of an unfinished job.
+    JobKey,
 }
 
 impl fmt::Display for Unique {
@@ -98,6 +120,7 @@ impl fmt::Display for Unique {
             Self::Email => "the email address",
             Self::StreamName => "the stream name",
             Self::StreamKey => "the stream key",
+            Self::JobKey => "the job's unique key",
         })
     }
 }
@@ -109,6 +132,10 @@ pub enum Entity {
     User,
     /// A stream.
     Stream,
+    /// A job.
+    Job,
+    /// A consumer of the outbox.
+    Consumer,
     /// A session, an epoch or a rendition that a new row refers to.
     Parent,
 }
@@ -118,6 +145,8 @@ impl fmt::Display for Entity {
         f.write_str(match self {
             Self::User => "user",
             Self::Stream => "stream",
+            Self::Job => "job",
+            Self::Consumer => "outbox consumer",
             Self::Parent => "session, epoch or rendition",
         })
     }

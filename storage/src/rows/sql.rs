@@ -49,4 +49,38 @@ impl Engine {
             Self::Postgres => "FOR UPDATE SKIP LOCKED",
         }
     }
+
+    /// The statement that waits for its turn: one transaction at a time is past it with
+    /// the same `$1`. On SQLite one writing transaction is.
+    pub fn take_turn(self) -> &'static str {
+        match self {
+            Self::Sqlite => "SELECT $1",
+            Self::Postgres => "SELECT pg_advisory_xact_lock($1)",
+        }
+    }
+
+    /// The id of the writing transaction that asks. On SQLite none has one.
+    pub fn transaction_id(self) -> &'static str {
+        match self {
+            Self::Sqlite => "CAST(0 AS BIGINT)",
+            Self::Postgres => "CAST(CAST(pg_current_xact_id() AS TEXT) AS BIGINT)",
+        }
+    }
+
+    /// Two columns of the snapshot that the statement sees: `oldest_running`, the id of
+    /// the oldest transaction that runs, and `past_ended`, one more than the highest id of
+    /// those that have ended. On SQLite both are NULL: writers take turns.
+    pub fn running_transactions(self) -> &'static str {
+        match self {
+            Self::Sqlite => {
+                "CAST(NULL AS BIGINT) AS oldest_running, CAST(NULL AS BIGINT) AS past_ended"
+            }
+            Self::Postgres => {
+                "(SELECT CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS TEXT) AS BIGINT))
+                     AS oldest_running,
+                 (SELECT CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS TEXT) AS BIGINT))
+                     AS past_ended"
+            }
+        }
+    }
 }

@@ -49,6 +49,8 @@ impl Transaction {
             OfEngine::Postgres(transaction) => transaction.commit().await?,
         }
         for notify in self.after_commit {
+            // Everybody who waits (each queue has a loop of its own), and who is about to.
+            notify.notify_waiters();
             notify.notify_one();
         }
         Ok(())

@@ -5,8 +5,8 @@ use std::fmt;
 
 use bytes::Bytes;
 use media::{
-    EpochNumber, Micros, RenditionName, SegmentNumber, SessionId, StreamId, StreamName, Timestamp,
-    UserId,
+    EpochNumber, JobId, Micros, RenditionName, SegmentNumber, SessionId, StreamId, StreamName,
+    Timestamp, UserId,
 };
 use sqlx::{Decode, Postgres, Row as _, Sqlite, Type};
 use uuid::Uuid;
@@ -148,6 +148,7 @@ meaning! {
     UserId: Uuid, |id, _place| Ok(UserId::from(id));
     StreamId: Uuid, |id, _place| Ok(StreamId::from(id));
     SessionId: Uuid, |id, _place| Ok(SessionId::from(id));
+    JobId: Uuid, |id, _place| Ok(JobId::from(id));
     StreamName: String, |name, place| name.parse().map_err(|error| undecodable(place, error));
     RenditionName: String, |name, place| name.parse().map_err(|error| undecodable(place, error));
 }

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use media::{
-    EpochNumber, Micros, RenditionName, SegmentNumber, SessionId, StreamId, StreamName, Timestamp,
-    UserId,
+    EpochNumber, JobId, Micros, RenditionName, SegmentNumber, SessionId, StreamId, StreamName,
+    Timestamp, UserId,
 };
 use uuid::Uuid;
 
@@ -89,6 +89,7 @@ bind! {
     UserId => Uuid, |id| id.as_uuid();
     StreamId => Uuid, |id| id.as_uuid();
     SessionId => Uuid, |id| id.as_uuid();
+    JobId => Uuid, |id| id.as_uuid();
 }
 
 impl Bind for u64 {

@@ -1,0 +1,116 @@
+//! Jobs: work that outlives who asked for it.
+//!
+//! [`enqueue`] adds a job in the transaction that wants it. A worker takes the next one
+//! that is due ([`dequeue`]), tells that it is alive ([`heartbeat`]), and ends its attempt
+//! with [`complete`], in the transaction that writes the job's result, or with [`fail`].
+//! [`run`] does all of that for a handler.
+//!
+//! A job runs at least once, and its result is committed once: `attempts`, which grows
+//! each time the job is taken, is the fencing token of the worker that took it. A worker
+//! that falls silent for longer than its heartbeats promise loses the job to the next one
+//! that asks, and cannot complete it any more ([`RowError::JobLost`]).
+//!
+//! ```text
+//!              dequeue              complete
+//!   ready ──────────────▶ running ────────────▶ done
+//!    ▲ │  ◀───────────────┘│ │ └──────────────▶ cancelled
+//!    │ │   fail, give_back   │    cancelled
+//!    │ └────────── cancel ───┼────────────────▶ cancelled
+//!    │                       │ fail, silence: max_attempts reached
+//!    └────── retry_dead ─── dead
+//! ```
+
+mod administration;
+mod attempts;
+mod backoff;
+mod state;
+mod worker;
+
+use std::num::NonZeroU32;
+
+use bytes::Bytes;
+use media::{JobId, Timestamp};
+
+use super::sql::query;
+use super::{Database, RowError, Transaction};
+
+pub use administration::{
+    Cancellation, Counts, JobRow, Revival, cancel, counts, delete_finished, get, list, retry_dead,
+};
+pub use attempts::{
+    AfterFailure, ERROR_BYTES_AT_MOST, FELL_SILENT, Heartbeat, TakenJob, cancelled, complete,
+    dequeue, fail, give_back, heartbeat,
+};
+pub use backoff::{BACKOFF_BASE, BACKOFF_CAP, backoff};
+pub use state::{InvalidJobState, JobState, Progress};
+pub use worker::{Attempt, HandlerError, Options, POLL_INTERVAL, STOP_GRACE, run};
+
+/// A job to be.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NewJob<'a> {
+    /// Which workers take it.
+    pub queue: &'a str,
+    /// At most one unfinished job of the queue has it. `None`: as many as are enqueued.
+    pub unique_key: Option<&'a str>,
+    /// What the worker needs to know. Its form is the queue's.
+    pub payload: Bytes,
+    /// Not before this.
+    pub run_at: Timestamp,
+    /// With so many failed or silent attempts it is dead.
+    pub max_attempts: NonZeroU32,
+}
+
+/// What [`enqueue`] gives.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Enqueued {
+    /// A new job.
+    New(JobId),
+    /// The unfinished job that has the unique key. It is left as it is: it may be running
+    /// already, or be waiting for its own `run_at`. It stays unfinished at least until the
+    /// transaction ends.
+    Existing(JobId),
+}
+
+impl Enqueued {
+    /// The job, new or not.
+    pub fn id(self) -> JobId {
+        match self {
+            Self::New(id) | Self::Existing(id) => id,
+        }
+    }
+}
+
+/// Adds a job, and wakes the workers of this process after the commit. Those of other
+/// processes see it within [`POLL_INTERVAL`].
+pub async fn enqueue(
+    db: &Database,
+    transaction: &mut Transaction,
+    job: &NewJob<'_>,
+    now: Timestamp,
+) -> Result<Enqueued, RowError> {
+    let fresh = JobId::new();
+    // The update changes nothing: it locks the job that is there, and gives its id.
+    let (id,): (JobId,) = query(
+        "INSERT INTO jobs (id, queue, unique_key, payload, state, due_at, attempts, failures,
+                           max_attempts, progress, cancel_requested, created_at)
+         VALUES ($1, $2, $3, $4, 'ready', $5, 0, 0, $6, 0, FALSE, $7)
+         ON CONFLICT (queue, unique_key)
+             WHERE unique_key IS NOT NULL AND state IN ('ready', 'running')
+             DO UPDATE SET unique_key = excluded.unique_key
+         RETURNING id",
+    )
+    .bind(fresh)
+    .bind(job.queue)
+    .bind(job.unique_key)
+    .bind(job.payload.clone())
+    .bind(job.run_at)
+    .bind(job.max_attempts.get())
+    .bind(now)
+    .one(&mut *transaction)
+    .await?;
+    if id != fresh {
+        return Ok(Enqueued::Existing(id));
+    }
+    transaction.wake_after_commit(db.jobs_notify());
+    Ok(Enqueued::New(id))
+}

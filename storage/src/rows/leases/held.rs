@@ -1,0 +1,118 @@
+//! Work that one process at a time does.
+
+use std::pin::pin;
+
+use media::{Clock, Micros, Timestamp};
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::{Lease, acquire};
+use crate::rows::{Database, RowError};
+
+/// How often a lease is renewed before it would expire, so that one renewal may fail.
+const RENEWALS_PER_TTL: i64 = 3;
+
+/// Which lease, whose, and for how long at a time.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Terms {
+    /// The lease's name.
+    pub name: String,
+    /// Who wants it: [`super::this_process`].
+    pub owner: String,
+    /// How long it lasts without being renewed: how long nobody works after a crash.
+    pub ttl: Micros,
+}
+
+impl Terms {
+    /// From one renewal to the next, and from one try to acquire to the next.
+    fn pause(&self) -> Micros {
+        Micros::new(self.ttl.as_micros() / RENEWALS_PER_TTL)
+    }
+}
+
+/// Runs `work` whenever the lease is held, until `shutdown`. `work` gets the lease, for
+/// [`Lease::guard`], and a token that is cancelled when the lease is lost or `shutdown`
+/// is: then it returns soon. The lease is renewed until it has returned. Work that returns
+/// by itself gives the lease up, and runs again once the lease can be had again.
+///
+/// Nothing is spawned: what `work` panics with, this panics with, and work that keeps its
+/// thread busy is not renewed for. When this is dropped, its lease expires by itself.
+pub async fn run_while_held<W, F>(
+    db: &Database,
+    clock: &dyn Clock,
+    terms: &Terms,
+    shutdown: &CancellationToken,
+    mut work: W,
+) where
+    W: FnMut(Lease, CancellationToken) -> F,
+    F: Future<Output = ()>,
+{
+    loop {
+        let acquiring = acquired(db, clock, terms);
+        let Some((lease, expires_at)) = shutdown.run_until_cancelled(acquiring).await else {
+            return;
+        };
+        let stop = shutdown.child_token();
+        let mut working = pin!(work(lease.clone(), stop.clone()));
+        tokio::select! {
+            biased;
+            () = &mut working => release(db, terms, &lease).await,
+            () = lost(db, clock, terms, &lease, expires_at) => {
+                tracing::warn!(lease = terms.name, "a lease was lost");
+                metrics::counter!("nova_leases_lost_total").increment(1);
+                stop.cancel();
+                working.await;
+            }
+        }
+        // Somebody else's turn.
+        let pause = sleep(terms.pause().to_duration());
+        shutdown.run_until_cancelled(pause).await;
+    }
+}
+
+/// The lease and when it expires, once it can be had.
+async fn acquired(db: &Database, clock: &dyn Clock, terms: &Terms) -> (Lease, Timestamp) {
+    loop {
+        let now = clock.now();
+        match acquire(db, &terms.name, &terms.owner, terms.ttl, now).await {
+            Ok(Some(lease)) => return (lease, now + terms.ttl),
+            Ok(None) => {}
+            Err(error) => {
+                tracing::warn!(lease = terms.name, %error, "a lease cannot be acquired");
+            }
+        }
+        sleep(terms.pause().to_duration()).await;
+    }
+}
+
+/// Renews the lease, and returns when it is lost.
+async fn lost(
+    db: &Database,
+    clock: &dyn Clock,
+    terms: &Terms,
+    lease: &Lease,
+    mut expires_at: Timestamp,
+) {
+    loop {
+        sleep(terms.pause().to_duration()).await;
+        let now = clock.now();
+        if expires_at <= now {
+            return;
+        }
+        let left = (expires_at - now).to_duration();
+        match timeout(left, lease.renew(db, terms.ttl, now)).await {
+            Ok(Ok(())) => expires_at = now + terms.ttl,
+            Ok(Err(RowError::LeaseLost { .. })) | Err(_) => return,
+            Ok(Err(error)) => {
+                tracing::warn!(lease = terms.name, %error, "a lease was not renewed");
+            }
+        }
+    }
+}
+
+async fn release(db: &Database, terms: &Terms, lease: &Lease) {
+    // After that it has expired anyway.
+    if let Ok(Err(error)) = timeout(terms.ttl.to_duration(), lease.release(db)).await {
+        tracing::warn!(lease = terms.name, %error, "a lease was not released");
+    }
+}

@@ -1,0 +1,183 @@
+//! Many who write to the outbox at once.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use storage::Database;
+use storage::events::Subject;
+use storage::rows::outbox::{EventId, NewEvent, OutboxEvent, append, lag};
+use storage::rows::sql::{Engine, query};
+
+use crate::children::{TestProcess, eventually, given_argument, given_database};
+use crate::fixtures::{NOW, TestDatabase};
+use crate::outbox::{Recorder, Running, payload};
+
+const WRITERS: u64 = 8;
+const KEYS: u64 = 5;
+
+pub(crate) const COUNTERS: &str =
+    "CREATE TABLE counters (key BIGINT NOT NULL PRIMARY KEY, n BIGINT NOT NULL)";
+
+on_both_engines! {
+    s10_what_many_writers_commit_is_delivered_in_order,
+    long_s10_what_many_writers_commit_is_delivered_in_order,
+}
+
+async fn s10_what_many_writers_commit_is_delivered_in_order(test: TestDatabase) {
+    many_writers(test, 150).await;
+}
+
+async fn long_s10_what_many_writers_commit_is_delivered_in_order(test: TestDatabase) {
+    many_writers(test, 2_500).await;
+}
+
+/// Eight tasks and a process, each with so many transactions of one to three events.
+async fn many_writers(test: TestDatabase, transactions: u32) {
+    test.raw(COUNTERS).await;
+    count_from_zero(&test.db).await;
+    let recorder = Arc::new(Recorder::default());
+    let relay = Running::relay(&test.db, "c", recorder.clone());
+    let mut process = TestProcess::spawn(
+        "outbox_writers::child_writes",
+        &test.url,
+        &transactions.to_string(),
+    );
+    let committed = Arc::new(Mutex::new(Vec::new()));
+    // Half of them write as another process does: nothing wakes the relay.
+    let other = test.another_handle().await;
+    let writers: Vec<_> = (0..WRITERS)
+        .map(|seed| {
+            let db = if seed % 2 == 0 { &test.db } else { &other };
+            let (db, committed) = (db.clone(), committed.clone());
+            tokio::spawn(async move {
+                let mut random = Random(seed);
+                for _ in 0..transactions {
+                    let ids = write_some(&db, &mut random).await;
+                    committed.lock().unwrap().extend(ids);
+                }
+            })
+        })
+        .collect();
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    process.wait_for("done").await;
+    let written = counters(&test.db).await;
+    let total: u64 = written.values().sum();
+    eventually("all is delivered", async || {
+        recorder.taken().len() as u64 >= total
+    })
+    .await;
+    relay.stop().await;
+    assert_eq!(lag(&test.db).await.unwrap()[0].events, 0);
+
+    let taken = recorder.taken();
+    assert_eq!(in_order_per_key(&taken), written);
+    assert!(taken.is_sorted_by_key(|event| event.sequence));
+    if test.db.engine() == Engine::Postgres {
+        // What this is about did happen.
+        let numbers: BTreeMap<EventId, i64> = taken
+            .iter()
+            .map(|event| (event.id, event.sequence))
+            .collect();
+        let committed = committed.lock().unwrap();
+        let late = committed
+            .windows(2)
+            .filter(|pair| numbers[&pair[0]] > numbers[&pair[1]])
+            .count();
+        assert!(late > 0, "everybody committed in the order of numbers");
+        let highest = taken.last().unwrap().sequence;
+        assert!(highest > taken.len() as i64, "nobody rolled back");
+    }
+}
+
+#[tokio::test]
+#[ignore = "a process of the tests above"]
+async fn child_writes() {
+    let db = given_database().await;
+    let mut random = Random(WRITERS);
+    for _ in 0..given_argument().parse().unwrap() {
+        write_some(&db, &mut random).await;
+    }
+    println!("\ndone");
+}
+
+/// SplitMix64: the same numbers for the same seed.
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % limit
+    }
+}
+
+pub(crate) async fn count_from_zero(db: &Database) {
+    let mut transaction = db.write().await.unwrap();
+    for key in 0..KEYS {
+        query("INSERT INTO counters (key, n) VALUES ($1, 0)")
+            .bind(key)
+            .execute(&mut transaction)
+            .await
+            .unwrap();
+    }
+    transaction.commit().await.unwrap();
+}
+
+/// How many events of each key were committed.
+pub(crate) async fn counters(db: &Database) -> BTreeMap<String, u64> {
+    let rows: Vec<(u64, u64)> = query("SELECT key, n FROM counters WHERE n > 0")
+        .all(db)
+        .await
+        .unwrap();
+    rows.into_iter()
+        .map(|(key, n)| (key.to_string(), n))
+        .collect()
+}
+
+/// One transaction: a few events of one key, numbered by the key's row, which keeps other
+/// writers of the key waiting. One in five is rolled back.
+pub(crate) async fn write_some(db: &Database, random: &mut Random) -> Vec<EventId> {
+    let subject: Subject = "test.counted".parse().unwrap();
+    let key = random.below(KEYS);
+    let mut ids = Vec::new();
+    let mut transaction = db.write().await.unwrap();
+    for _ in 0..=random.below(3) {
+        let (n,): (u64,) = query("UPDATE counters SET n = n + 1 WHERE key = $1 RETURNING n")
+            .bind(key)
+            .one(&mut transaction)
+            .await
+            .unwrap();
+        let event = NewEvent {
+            subject: &subject,
+            key: &key.to_string(),
+            payload: Bytes::from(n.to_string()),
+        };
+        let id = append(db, &mut transaction, &event, NOW).await.unwrap();
+        ids.push(id);
+        // So that they commit in another order than they began.
+        let pause = random.below(1_500);
+        tokio::time::sleep(Duration::from_micros(pause)).await;
+    }
+    if random.below(5) == 0 {
+        return Vec::new();
+    }
+    transaction.commit().await.unwrap();
+    ids
+}
+
+/// How many events of each key there are, numbered from one without a gap.
+fn in_order_per_key(events: &[OutboxEvent]) -> BTreeMap<String, u64> {
+    let mut counted = BTreeMap::new();
+    for event in events {
+        let n = counted.entry(event.key.clone()).or_insert(0);
+        *n += 1;
+        assert_eq!(payload(event), n.to_string(), "key {}", event.key);
+    }
+    counted
+}
