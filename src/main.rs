@@ -10,6 +10,7 @@
 )]
 
 mod admin;
+mod background;
 mod cli;
 mod commands;
 mod config;

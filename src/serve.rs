@@ -13,6 +13,7 @@ use packager::live::LiveStreams;
 use packager::origin::{Origin, OriginLimits};
 use social::rest::{AppState, PlaybackBase};
 use storage::ObjectStore;
+use storage::events::Bus;
 use storage::rows::{Database, IfMissing, stream_keys};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
@@ -20,6 +21,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use transcode::WorkerCommand;
 
+use crate::background::Background;
 use crate::cli::Serve;
 use crate::config::Config;
 use crate::demo::{self, Demo};
@@ -52,7 +54,7 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
     }
     let metrics = telemetry::start_metrics()?;
     // Before anything listens: a server that is not there ends the start.
-    let _events = storage::events::open(&config.events.url).await?;
+    let bus = storage::events::open(&config.events.url).await?;
     let mut running = Running::default();
 
     // What listens over HTTP is bound before anything runs.
@@ -63,6 +65,9 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
         true => Some(Foundation::lay(&config, args.demo).await?),
         false => None,
     };
+    let mut background = foundation
+        .as_ref()
+        .map(|foundation| Background::start(foundation, bus.clone()));
     let mut media = match &foundation {
         Some(foundation) if roles.media => Some(MediaPath::start(&config, foundation).await?),
         _ => None,
@@ -78,7 +83,7 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
         rtmp: media.as_ref().map(|media| media.rtmp),
         admin: admin.address(),
     };
-    let readiness = readiness(&config, roles, foundation.as_ref());
+    let readiness = readiness(&config, roles, foundation.as_ref(), &bus);
     running.http(admin, admin::router(metrics, Arc::new(readiness)));
     if let (Some(server), Some(media)) = (origin, &media) {
         running.http(server, playback(WithoutBody(media.origin.clone())));
@@ -99,6 +104,7 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
         () = stop.received() => None,
         () = MediaPath::ended(&mut media) => Some("the media path"),
         () = running.ended() => Some("an HTTP listener"),
+        () = Background::ended(&mut background) => Some("a background task"),
     };
     tracing::info!("stopping");
     if let Some(demo) = demo {
@@ -108,6 +114,9 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
         media.stop().await;
     }
     running.stop().await;
+    if let Some(background) = background {
+        background.stop().await;
+    }
     if let Some(foundation) = foundation
         && timeout(CLOSE, foundation.database.close()).await.is_err()
     {
@@ -120,8 +129,13 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
 }
 
 /// What the roles of this process depend on.
-fn readiness(config: &Config, roles: Roles, foundation: Option<&Foundation>) -> Readiness {
-    let mut dependencies = Vec::new();
+fn readiness(
+    config: &Config,
+    roles: Roles,
+    foundation: Option<&Foundation>,
+    bus: &Arc<dyn Bus>,
+) -> Readiness {
+    let mut dependencies = vec![Dependency::Events(bus.clone())];
     if let Some(foundation) = foundation {
         dependencies.push(Dependency::Database(foundation.database.clone()));
         if roles.media {

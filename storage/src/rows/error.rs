@@ -50,6 +50,9 @@ pub enum RowError {
     /// No open session has this id: it ended, or never was.
     #[error("session {0} is not open")]
     SessionNotOpen(SessionId),
+    /// No event can have this subject.
+    #[error(transparent)]
+    Subject(#[from] crate::events::SubjectError),
     /// It is larger than what is kept.
     #[error("{what} of {size} bytes is too large: {limit} bytes at most")]
     TooLarge {

@@ -1,11 +1,13 @@
 //! Live sessions: from going live until the grace period has passed. A publisher that
 //! drops and returns within it continues its session.
 
+use crate::events::Subject;
 use media::{SessionId, StreamId, Timestamp};
 
 use super::error::missing_parent;
+use super::outbox::{self, NewEvent};
 use super::sql::{FromRow, Row, query};
-use super::{Database, Entity, RowError};
+use super::{Database, Entity, RowError, Transaction};
 
 /// A session that has not ended. A stream has at most one.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -62,8 +64,11 @@ pub async fn open_session(
     .one(&mut transaction)
     .await
     .map_err(missing_parent(Entity::Stream))?;
-    transaction.commit().await?;
     let resumed = session.id != fresh;
+    if !resumed {
+        tell(db, &mut transaction, &session, Turn::Live, now).await?;
+    }
+    transaction.commit().await?;
     Ok(OpenedSession { session, resumed })
 }
 
@@ -101,13 +106,54 @@ pub async fn end_session(
     session: SessionId,
     now: Timestamp,
 ) -> Result<(), RowError> {
-    update_open(
-        db,
-        session,
-        "UPDATE live_sessions SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL",
-        Some(now),
+    let mut transaction = db.write().await?;
+    let ended: SessionRow = query(
+        "UPDATE live_sessions SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL
+         RETURNING id, stream_id, started_at, publisher_left_at",
     )
-    .await
+    .bind(session)
+    .bind(now)
+    .optional(&mut transaction)
+    .await?
+    .ok_or(RowError::SessionNotOpen(session))?;
+    tell(db, &mut transaction, &ended, Turn::Ended, now).await?;
+    transaction.commit().await
+}
+
+/// What the outbox is told of a session.
+#[derive(Clone, Copy)]
+enum Turn {
+    Live,
+    Ended,
+}
+
+/// Adds `stream.{id}.live` or `stream.{id}.ended` to the outbox, under the stream's id.
+/// The payload is JSON: `session`, `stream`, and `at` in microseconds since 1970.
+async fn tell(
+    db: &Database,
+    transaction: &mut Transaction,
+    session: &SessionRow,
+    turn: Turn,
+    now: Timestamp,
+) -> Result<(), RowError> {
+    let stream = session.stream.to_string();
+    let turn = match turn {
+        Turn::Live => "live",
+        Turn::Ended => "ended",
+    };
+    let subject = Subject::new(&format!("stream.{stream}.{turn}"))?;
+    let payload = serde_json::json!({
+        "session": session.id.to_string(),
+        "stream": stream,
+        "at": now.as_micros(),
+    });
+    let event = NewEvent {
+        subject: &subject,
+        key: &stream,
+        payload: payload.to_string().into(),
+    };
+    outbox::append(db, transaction, &event, now).await?;
+    Ok(())
 }
 
 async fn update_open(
