@@ -4,6 +4,7 @@ mod architecture;
 mod commands;
 mod configuration;
 mod demo;
+mod events;
 mod harness;
 mod hostile;
 mod low_latency;

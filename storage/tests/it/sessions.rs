@@ -1,6 +1,6 @@
 //! Live sessions.
 
-use media::{Micros, SessionId};
+use media::{Micros, SessionId, Timestamp};
 use storage::RowError;
 use storage::rows::sql::query;
 use storage::rows::{sessions, streams};
@@ -10,6 +10,7 @@ use crate::fixtures::{NOW, TestDatabase};
 on_both_engines! {
     r04_a_publisher_that_returns_continues_its_session,
     a_stream_has_one_open_session,
+    going_live_and_ending_are_told_once,
     an_ended_session_stays_ended,
     live_streams_are_those_with_an_open_session_newest_first,
 }
@@ -107,4 +108,32 @@ async fn live_streams_are_those_with_an_open_session_newest_first(test: TestData
     assert_eq!(names, ["new", "middle", "old"]);
     assert_eq!(live[0].started_at, NOW + Micros::from_secs(3));
     assert_eq!(streams::live_streams(&test.db, 1).await.unwrap(), live[..1]);
+}
+
+async fn going_live_and_ending_are_told_once(test: TestDatabase) {
+    let stream = test.stream("demo").await;
+    let opened = sessions::open_session(&test.db, stream, NOW).await.unwrap();
+    let session = opened.session.id;
+    let later = NOW + Micros::from_secs(5);
+    sessions::publisher_left(&test.db, session, NOW)
+        .await
+        .unwrap();
+    sessions::open_session(&test.db, stream, later)
+        .await
+        .unwrap();
+    sessions::end_session(&test.db, session, later)
+        .await
+        .unwrap();
+    sessions::end_session(&test.db, session, later)
+        .await
+        .unwrap_err();
+    let told: Vec<(String, String, Timestamp)> =
+        query("SELECT subject, key, created_at FROM outbox_events ORDER BY sequence")
+            .all(&test.db)
+            .await
+            .unwrap();
+    let about = |turn: &str| (format!("stream.{stream}.{turn}"), stream.to_string());
+    let expected = [(about("live"), NOW), (about("ended"), later)];
+    let told: Vec<_> = told.into_iter().map(|(s, k, at)| ((s, k), at)).collect();
+    assert_eq!(told, expected);
 }
