@@ -139,18 +139,39 @@ pub enum ConfigCommand {
 /// `nova db`
 #[derive(Debug, Subcommand)]
 pub enum DbCommand {
-    /// Bring the tables up to date
+    /// Bring the tables up to date, and say what was done
     Migrate,
-    /// Check the database for damage
+    /// Check rows and objects: one line for each fault, exit 1 when there is one
+    ///
+    /// Rows: what the engine finds damaged, migrations that are missing or foreign, rows that
+    /// refer to rows that are not there. Objects of live streams: rows whose object is missing
+    /// or has another size, and objects that no row names (orphans). Objects of a broadcast
+    /// that goes on, or was not settled after its end, are only counted. The server may run.
     Check,
-    /// Copy everything from one database to another
+    /// Copy every row from one database to another, of either engine
+    ///
+    /// The destination must exist (PostgreSQL) or is made (SQLite), and must be empty; its tables
+    /// are made by this command. Objects are not copied: both databases name the same ones.
+    ///
+    /// A password that is not in a URL is taken from PGPASSWORD or ~/.pgpass.
+    ///
+    /// Stop Nova first. The source is read at one instant: what is written to it later is not
+    /// copied. A source with a lease that is held or a stream that is live is refused.
+    ///
+    /// Interrupted, the same command goes on where it was; until it is through, nothing else
+    /// uses the destination. At the end every table is read again on both sides, and counts
+    /// and SHA-256 are compared. Exit 1 when they differ; the first difference is named.
     Copy {
-        /// URL of the source
+        /// Where rows are: sqlite:FILE or postgres://USER:PASSWORD@HOST:PORT/DATABASE
         #[arg(long, value_name = "URL")]
         from: String,
-        /// URL of the destination
+        /// Where they go, in the same forms
         #[arg(long, value_name = "URL")]
         to: String,
+        /// Copy also when the source seems to be in use: after a crash, a stream that was
+        /// live seems so until the server has run again
+        #[arg(long)]
+        force: bool,
     },
 }
 

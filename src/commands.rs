@@ -1,5 +1,8 @@
 //! What each subcommand does.
 
+mod database;
+mod objects;
+
 use std::error::Error;
 use std::io::{IsTerminal, Read};
 use std::sync::Arc;
@@ -10,7 +13,7 @@ use storage::rows::stream_keys::StreamKey;
 use storage::rows::{Database, IfMissing, users};
 
 use crate::cli::{
-    Cli, Command, ConfigCommand, DbCommand, SchemaCommand, Settings, StreamCommand, UserCommand,
+    Cli, Command, ConfigCommand, SchemaCommand, Settings, StreamCommand, UserCommand,
 };
 use crate::config::{self, Config};
 use crate::doctor::doctor;
@@ -41,7 +44,7 @@ pub async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
             print!("{}", load(&settings, false)?.to_toml()?);
             Ok(())
         }
-        Command::Db(command) => database(command, &settings).await,
+        Command::Db(command) => database::database(command, &settings).await,
         Command::User(command) => user(command, &settings).await,
         Command::Stream(command) => stream(command, &settings).await,
         Command::Schema(SchemaCommand::Graphql) => {
@@ -70,40 +73,10 @@ fn load(settings: &Settings, demo: bool) -> Result<Config, Box<dyn Error>> {
 
 async fn open(settings: &Settings) -> Result<Database, Box<dyn Error>> {
     let config = load(settings, false)?;
-    std::fs::create_dir_all(&config.data_dir)
-        .map_err(|error| format!("data_dir {}: {error}", config.data_dir.display()))?;
+    config.make_data_dir()?;
     let database = Database::open(&config.database_url(), IfMissing::Create).await?;
     database.migrate().await?;
     Ok(database)
-}
-
-async fn database(command: DbCommand, settings: &Settings) -> Result<(), Box<dyn Error>> {
-    match command {
-        DbCommand::Migrate => {
-            open(settings).await?.close().await;
-            println!("the tables are up to date");
-            Ok(())
-        }
-        DbCommand::Check => {
-            let url = load(settings, false)?.database_url();
-            let database = Database::open(&url, IfMissing::Fail).await?;
-            let faults = database.check().await?;
-            database.close().await;
-            for fault in &faults {
-                println!("{fault}");
-            }
-            match faults.len() {
-                0 => {
-                    println!("the database is sound");
-                    Ok(())
-                }
-                count => Err(format!("the database has {count} faults, see above").into()),
-            }
-        }
-        DbCommand::Copy { .. } => {
-            Err("copying between databases is not part of this version".into())
-        }
-    }
 }
 
 async fn user(command: UserCommand, settings: &Settings) -> Result<(), Box<dyn Error>> {

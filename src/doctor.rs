@@ -1,8 +1,9 @@
 //! `nova doctor`: one line for each thing this machine needs.
 
 use std::net::SocketAddr;
+use std::time::Instant;
 
-use storage::rows::{Database, IfMissing};
+use storage::rows::{Database, Fault, IfMissing, without_password};
 use tokio::net::TcpListener;
 
 use crate::config::Config;
@@ -92,14 +93,28 @@ async fn database(config: &Config) -> Result<String, String> {
         }
         Err(error) => return Err(error.to_string()),
     };
-    match database.check().await {
-        Ok(faults) if faults.is_empty() => Ok(url),
-        Ok(faults) => {
-            let all: Vec<_> = faults.iter().map(ToString::to_string).collect();
-            Err(all.join("; "))
-        }
-        Err(error) => Err(error.to_string()),
+    let looked = async {
+        let version = database.version().await?;
+        let asked = Instant::now();
+        database.ping().await?;
+        Ok((version, asked.elapsed(), database.check_migrations().await?))
+    };
+    let looked: Result<_, storage::rows::RowError> = looked.await;
+    database.close().await;
+    let (version, latency, mut faults) = looked.map_err(|error| error.to_string())?;
+    // The server applies those when it starts.
+    let all = faults.len();
+    faults.retain(|fault| !matches!(fault, Fault::Pending(_)));
+    let pending = all - faults.len();
+    if faults.is_empty() {
+        let latency = latency.as_secs_f64() * 1_000.0;
+        let url = without_password(&url);
+        return Ok(format!(
+            "{url}: {version}, answers in {latency:.1} ms, {pending} migrations to apply"
+        ));
     }
+    let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
+    Err(faults.join("; "))
 }
 
 async fn objects(config: &Config) -> Result<String, String> {

@@ -268,8 +268,7 @@ impl Foundation {
     /// Opens what is there and makes what is not. Without `demo`, the demo's stream key,
     /// which is known to all, is no key any more.
     async fn lay(config: &Config, demo: bool) -> Result<Self, Box<dyn Error>> {
-        std::fs::create_dir_all(&config.data_dir)
-            .map_err(|error| format!("data_dir {}: {error}", config.data_dir.display()))?;
+        config.make_data_dir()?;
         let database = Database::open(&config.database_url(), IfMissing::Create).await?;
         database.migrate().await?;
         if !demo && stream_keys::remove_key(&database, &demo::NAME.parse()?).await? {

@@ -50,6 +50,16 @@ pub enum ConfigError {
         /// What would do.
         expected: String,
     },
+    /// There is no data directory and none can be made.
+    #[error(
+        "cannot make the data directory {}: {source}; let the user that runs Nova write to its parent, or name another with --data-dir", path.display()
+    )]
+    DataDir {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// A demo that others could reach: its password and stream key are known to all.
     #[error(
         "{key} = {given}: with --demo every address must be a loopback address, since the demo's password and stream key are public"

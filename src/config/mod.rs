@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use storage::objects::ObjectsConfig;
+use storage::rows::without_password as hide_password;
 
 /// Everything, after file and environment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,7 +42,8 @@ pub struct Config {
 /// `[database]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Database {
-    /// `sqlite:FILE`; empty: `nova.db` in the data directory.
+    /// `sqlite:FILE` or `postgres://USER:PASSWORD@HOST:PORT/DATABASE`; empty: `nova.db` in
+    /// the data directory.
     pub url: String,
 }
 
@@ -206,6 +208,14 @@ impl Config {
         Ok(())
     }
 
+    /// Makes the data directory if there is none.
+    pub fn make_data_dir(&self) -> Result<(), ConfigError> {
+        std::fs::create_dir_all(&self.data_dir).map_err(|source| ConfigError::DataDir {
+            path: self.data_dir.clone(),
+            source,
+        })
+    }
+
     /// The URL of the rows, with its default filled in.
     pub fn database_url(&self) -> String {
         default_url(
@@ -322,22 +332,6 @@ fn default_url(given: &str, scheme: &str, path: &Path) -> String {
     }
 }
 
-/// `scheme://user:password@host` without the password.
-fn hide_password(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else {
-        return url.to_owned();
-    };
-    let authority_end = rest.find('/').unwrap_or(rest.len());
-    let (authority, path) = rest.split_at(authority_end);
-    match authority.rsplit_once('@') {
-        Some((user, host)) => {
-            let user = user.split_once(':').map_or(user, |(name, _)| name);
-            format!("{scheme}://{user}:(hidden)@{host}{path}")
-        }
-        None => url.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -345,14 +339,25 @@ mod tests {
     #[test]
     fn passwords_are_hidden() {
         for (given, shown) in [
-            (
-                "postgres://nova:p@ss@db/nova",
-                "postgres://nova:(hidden)@db/nova",
-            ),
+            ("postgres://nova:p@ss@db/nova", "postgres://***@db/nova"),
             ("nats://host:4222", "nats://host:4222"),
             ("sqlite:nova.db", "sqlite:nova.db"),
         ] {
             assert_eq!(hide_password(given), shown);
         }
+    }
+
+    #[test]
+    fn a_data_directory_that_cannot_be_made_says_what_to_do() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let config = Config {
+            data_dir: file.join("nova-data"),
+            ..Config::default()
+        };
+        let sentence = config.make_data_dir().unwrap_err().to_string();
+        assert!(sentence.contains("file/nova-data"), "{sentence}");
+        assert!(sentence.contains("--data-dir"), "{sentence}");
     }
 }

@@ -5,9 +5,13 @@
 //! is the order of their making: `UUID` on PostgreSQL, and on SQLite text, which reads the
 //! same in a shell, a log and a URL.
 
+mod catalogue;
+mod check;
 mod connect;
+pub mod copy;
 mod error;
 pub mod expiry;
+pub mod inventory;
 pub mod jobs;
 pub mod leases;
 mod migrate;
@@ -24,8 +28,9 @@ mod transaction;
 mod url;
 pub mod users;
 
+pub use check::Fault;
 pub use connect::{Database, IfMissing};
 pub use error::{Entity, RowError, Unique};
-pub use migrate::Fault;
+pub use migrate::Migrated;
 pub use transaction::Transaction;
 pub use url::without_password;

@@ -25,7 +25,7 @@ fn config_check_prints_effective_values_and_hides_secrets() {
     assert!(printed.contains("segment_seconds = 2"), "{printed}");
     assert!(printed.contains("nova.db"), "{printed}");
     assert!(
-        printed.contains("nova:(hidden)@events.example.org"),
+        printed.contains("nats://***@events.example.org"),
         "{printed}"
     );
     assert!(!printed.contains("pa55word"), "{printed}");
@@ -57,17 +57,9 @@ fn an_unknown_key_names_the_nearest_known_one() {
 #[test]
 fn what_is_not_in_this_version_fails_at_once_with_one_sentence() {
     let site = Site::new();
-    for (arguments, said) in [
-        (
-            &["db", "copy", "--from", "sqlite:a.db", "--to", "sqlite:b.db"][..],
-            "copying",
-        ),
-        (&["schema", "graphql"], "GraphQL"),
-    ] {
-        let sentence = site.nova(arguments).failed_with_one_sentence();
-        assert!(sentence.contains(said), "{sentence}");
-        assert!(sentence.contains("not part of this version"), "{sentence}");
-    }
+    let sentence = site.nova(&["schema", "graphql"]).failed_with_one_sentence();
+    assert!(sentence.contains("GraphQL"), "{sentence}");
+    assert!(sentence.contains("not part of this version"), "{sentence}");
 }
 
 #[test]

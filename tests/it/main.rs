@@ -3,6 +3,7 @@
 mod architecture;
 mod commands;
 mod configuration;
+mod database;
 mod demo;
 mod events;
 mod harness;

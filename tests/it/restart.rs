@@ -6,8 +6,7 @@ use crate::harness::{Encoder, Signal, Site, Stream, Watcher, wait_for};
 
 const LIMIT: Duration = Duration::from_secs(90);
 
-fn a_restart_continues_the_numbering(signal: Signal) {
-    let site = Site::new();
+fn a_restart_continues_the_numbering(site: &Site, signal: Signal) {
     let key = site.create_stream("garden");
     let mut nova = site.serve().start();
     let encoder = Encoder::default().publish_for_ever(&nova.rtmp_url(&key));
@@ -43,12 +42,19 @@ fn a_restart_continues_the_numbering(signal: Signal) {
 
 #[test]
 fn p06_a_restart_by_sigterm_continues_the_numbering() {
-    a_restart_continues_the_numbering(Signal::Term);
+    a_restart_continues_the_numbering(&Site::new(), Signal::Term);
 }
 
 #[test]
 fn p06_a_restart_by_sigkill_continues_the_numbering() {
-    a_restart_continues_the_numbering(Signal::Kill);
+    a_restart_continues_the_numbering(&Site::new(), Signal::Kill);
+}
+
+#[test]
+fn p06_a_restart_continues_the_numbering_on_postgresql() {
+    let database = peers::postgres::database();
+    let site = Site::on_database(&database.url());
+    a_restart_continues_the_numbering(&site, Signal::Kill);
 }
 
 #[test]

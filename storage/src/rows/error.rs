@@ -73,6 +73,16 @@ pub enum RowError {
     /// that must drop what it has done.
     #[error("job {0} is no longer this attempt's")]
     JobLost(JobId),
+    /// A column of a type that no table of ours has.
+    #[error("column {column} of {table} has the type {declared}, which no table of Nova has")]
+    UnknownType {
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+        /// Its type.
+        declared: String,
+    },
     /// The number does not fit its column.
     #[error("{0} is out of the range of a column")]
     OutOfRange(u64),
@@ -84,6 +94,11 @@ pub enum RowError {
     /// A migration was changed after it had been applied.
     #[error("migration {0} was applied with another text than this version's")]
     MigrationAltered(i64),
+    /// `nova db copy` to this database was interrupted.
+    #[error(
+        "the database has only a part of its rows: the copy of {0} to it was not finished; run it again"
+    )]
+    UnfinishedCopy(String),
     /// A migration failed.
     #[error("migration: {0}")]
     Migration(sqlx::migrate::MigrateError),
@@ -182,6 +197,15 @@ impl From<sqlx::migrate::MigrateError> for RowError {
         match error {
             MigrateError::VersionMissing(version) => Self::NewerThanBinary(version),
             MigrateError::VersionMismatch(version) => Self::MigrationAltered(version),
+            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)
+                if postgres_code(&error) == Some("42501") =>
+            {
+                Self::Unusable {
+                    database: "the database".to_owned(),
+                    reason: first_line(&error),
+                    advice: "make the user of database.url the owner of the database".to_owned(),
+                }
+            }
             MigrateError::Execute(error) => error.into(),
             error => Self::Migration(error),
         }

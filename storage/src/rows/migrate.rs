@@ -4,12 +4,11 @@ use std::fmt;
 use std::sync::LazyLock;
 
 use sqlx::SqlSafeStr;
-use sqlx::migrate::{Migrate, Migration, MigrationType, Migrator};
+use sqlx::migrate::{AppliedMigration, Migrate, Migration, MigrationType, Migrator};
 
-use super::connect::Pools;
-use super::sql::{Engine, query};
+use super::sql::{Engine, On, query};
 use super::transaction::OfEngine;
-use super::{Database, RowError};
+use super::{Database, Fault, RowError, Transaction, copy};
 
 /// The migrations of one engine. Once released, a line here and its file never change.
 macro_rules! migrations {
@@ -52,145 +51,63 @@ fn migrator(migrations: &[(i64, &'static str, &'static str)]) -> Migrator {
     Migrator::with_migrations(migrations.iter().map(migration).collect())
 }
 
-/// Something wrong with a database, found by [`Database::check`].
+/// A migration that [`Database::migrate`] has applied.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Fault {
-    /// What `PRAGMA integrity_check` says.
-    Damaged(String),
-    /// Rows of this table refer to rows that are not there.
-    DanglingReference {
-        /// The table.
-        table: String,
-        /// How many of its rows.
-        rows: u64,
-    },
-    /// A migration of this version has not been applied: `nova db migrate` does.
-    Pending(i64),
-    /// A migration has been applied that this version does not know.
-    NewerThanBinary(i64),
-    /// A migration was applied with another text than this version's.
-    Altered(i64),
+pub struct Migrated {
+    /// Its number.
+    pub version: i64,
+    /// What it brings.
+    pub description: String,
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for Migrated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Damaged(what) => write!(f, "damaged: {what}"),
-            Self::DanglingReference { table, rows } => {
-                write!(f, "{rows} rows of {table} refer to rows that are not there")
-            }
-            Self::Pending(version) => write!(f, "migration {version} has not been applied"),
-            Self::NewerThanBinary(version) => {
-                write!(f, "migration {version} is not known to this version")
-            }
-            Self::Altered(version) => write!(
-                f,
-                "migration {version} was applied with another text than this version's"
-            ),
-        }
+        write!(f, "{} {}", self.version, self.description)
     }
 }
 
 impl Database {
-    /// Applies the migrations that the database lacks. Safe to run again, and from
-    /// several processes at once: they take turns, and the second finds nothing to do.
-    pub async fn migrate(&self) -> Result<(), RowError> {
+    /// Applies the migrations that the database lacks, and tells which. Safe to run again,
+    /// and from several processes at once: they take turns, and the second finds nothing
+    /// to do. [`RowError::UnfinishedCopy`] when only a part of the rows is there.
+    pub async fn migrate(&self) -> Result<Vec<Migrated>, RowError> {
+        copy::refuse_unfinished(self).await?;
+        self.apply_migrations().await
+    }
+
+    /// As [`Database::migrate`], also of a database that is being copied to.
+    pub(super) async fn apply_migrations(&self) -> Result<Vec<Migrated>, RowError> {
+        let migrator = migrator_of(self.engine());
         let mut transaction = self.write().await?;
+        if let OfEngine::Postgres(connection) = transaction.of_engine() {
+            // Until the commit: the migrator's own lock ends before it.
+            sqlx::query("SELECT pg_advisory_xact_lock(hashtext('nova migrations'))")
+                .execute(&mut **connection)
+                .await?;
+        }
+        let before = applied(self.engine(), &mut transaction).await?;
         match transaction.of_engine() {
             OfEngine::Sqlite(connection) => {
-                SQLITE.run_direct(None, &mut **connection, false).await?;
+                migrator.run_direct(None, &mut **connection, false).await?;
             }
             OfEngine::Postgres(connection) => {
-                // Until the commit: the migrator's own lock ends before it.
-                sqlx::query("SELECT pg_advisory_xact_lock(hashtext('nova migrations'))")
-                    .execute(&mut **connection)
-                    .await?;
-                POSTGRES.run_direct(None, &mut **connection, false).await?;
+                migrator.run_direct(None, &mut **connection, false).await?;
             }
         }
-        transaction.commit().await
-    }
-
-    /// Everything that is wrong with the database itself; nothing, if it is sound. Reads
-    /// all of it.
-    pub async fn check(&self) -> Result<Vec<Fault>, RowError> {
-        let mut faults = match self.engine() {
-            Engine::Sqlite => self.check_file().await?,
-            Engine::Postgres => self.check_server().await?,
+        transaction.commit().await?;
+        let new = |migration: &&Migration| before.iter().all(|a| a.version != migration.version);
+        let migrated = |migration: &Migration| Migrated {
+            version: migration.version,
+            description: migration.description.to_string(),
         };
-        faults.extend(self.check_migrations().await?);
-        Ok(faults)
+        Ok(migrator.iter().filter(new).map(migrated).collect())
     }
 
-    async fn check_file(&self) -> Result<Vec<Fault>, RowError> {
-        let mut faults = Vec::new();
-        // At most 100 lines, SQLite's default.
-        let lines: Vec<(String,)> = query("PRAGMA integrity_check").all(self).await?;
-        let damages = lines.into_iter().map(|(line,)| line);
-        faults.extend(damages.filter(|line| line != "ok").map(Fault::Damaged));
-        let dangling = query(
-            r#"SELECT "table" AS name, COUNT(*) AS count FROM pragma_foreign_key_check GROUP BY 1"#,
-        );
-        for (table, rows) in dangling.all::<(String, u64)>(self).await? {
-            faults.push(Fault::DanglingReference { table, rows });
-        }
-        Ok(faults)
-    }
-
-    /// PostgreSQL keeps its references whole and its pages checked; what an administrator
-    /// or a broken build can leave behind is an index or a constraint that is not in force.
-    async fn check_server(&self) -> Result<Vec<Fault>, RowError> {
-        let mut faults = Vec::new();
-        let broken = query(
-            "SELECT 'index ' || c.relname AS what
-             FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
-             WHERE NOT i.indisvalid AND c.relnamespace = current_schema()::regnamespace
-             UNION ALL
-             SELECT 'constraint ' || conname
-             FROM pg_constraint
-             WHERE NOT convalidated AND connamespace = current_schema()::regnamespace",
-        );
-        for (what,) in broken.all::<(String,)>(self).await? {
-            faults.push(Fault::Damaged(format!("{what} is not in force")));
-        }
-        let (encoding,): (String,) = query("SELECT current_setting('server_encoding')")
-            .one(self)
-            .await?;
-        if encoding != "UTF8" {
-            faults.push(Fault::Damaged(format!(
-                "the database is encoded as {encoding}, not UTF8"
-            )));
-        }
-        Ok(faults)
-    }
-
-    async fn check_migrations(&self) -> Result<Vec<Fault>, RowError> {
-        let (migrator, exists) = match self.engine() {
-            Engine::Sqlite => (
-                &SQLITE,
-                "SELECT COUNT(*) FROM sqlite_master WHERE name = $1",
-            ),
-            Engine::Postgres => (
-                &POSTGRES,
-                "SELECT COUNT(*) FROM pg_tables
-                 WHERE schemaname = current_schema() AND tablename = $1",
-            ),
-        };
-        let table = &*migrator.table_name;
-        let (tables,): (u64,) = query(exists).bind(table).one(self).await?;
-        let applied = match (tables, self.pools()) {
-            (0, _) => Vec::new(),
-            (_, Pools::Sqlite { reader, .. }) => {
-                reader
-                    .acquire()
-                    .await?
-                    .list_applied_migrations(table)
-                    .await?
-            }
-            (_, Pools::Postgres(pool)) => {
-                pool.acquire().await?.list_applied_migrations(table).await?
-            }
-        };
+    /// How the migrations that were applied differ from those of this version.
+    pub async fn check_migrations(&self) -> Result<Vec<Fault>, RowError> {
+        let migrator = migrator_of(self.engine());
+        let mut snapshot = self.snapshot().await?;
+        let applied = applied(self.engine(), &mut snapshot).await?;
         let mut faults = Vec::new();
         for migration in migrator.iter() {
             match applied.iter().find(|a| a.version == migration.version) {
@@ -207,4 +124,40 @@ impl Database {
         faults.extend(unknown.map(|a| Fault::NewerThanBinary(a.version)));
         Ok(faults)
     }
+}
+
+fn migrator_of(engine: Engine) -> &'static Migrator {
+    match engine {
+        Engine::Sqlite => &SQLITE,
+        Engine::Postgres => &POSTGRES,
+    }
+}
+
+/// What was applied to a database, of which nothing need be there.
+async fn applied(
+    engine: Engine,
+    transaction: &mut Transaction,
+) -> Result<Vec<AppliedMigration>, RowError> {
+    let table = &*migrator_of(engine).table_name;
+    if !table_exists(engine, &mut *transaction, table).await? {
+        return Ok(Vec::new());
+    }
+    Ok(match transaction.of_engine() {
+        OfEngine::Sqlite(connection) => connection.list_applied_migrations(table).await?,
+        OfEngine::Postgres(connection) => connection.list_applied_migrations(table).await?,
+    })
+}
+
+pub(super) async fn table_exists(
+    engine: Engine,
+    on: impl Into<On<'_>>,
+    table: &str,
+) -> Result<bool, RowError> {
+    let text = match engine {
+        Engine::Sqlite => "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = $1",
+        Engine::Postgres => {
+            "SELECT 1 FROM pg_tables WHERE schemaname = current_schema() AND tablename = $1"
+        }
+    };
+    query(text).bind(table).exists(on).await
 }

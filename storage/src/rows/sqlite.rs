@@ -68,21 +68,58 @@ async fn write_ahead_log(writer: &SqlitePool) -> Result<(), sqlx::Error> {
     }
 }
 
-/// Why the file cannot be opened, in a sentence that says what to do.
+/// Why the file cannot be used, in a sentence that says what to do.
 fn unusable(file: &Path, error: sqlx::Error) -> RowError {
-    const CANNOT_OPEN: u32 = 14;
     const READ_ONLY: u32 = 8;
+    const IO: u32 = 10;
+    const CORRUPT: u32 = 11;
+    const CANNOT_OPEN: u32 = 14;
     const NOT_A_DATABASE: u32 = 26;
-    let advice = match sqlite_code(&error) {
-        Some(CANNOT_OPEN | READ_ONLY) => {
-            "make its directory, and let the user that runs Nova write to the directory and the file"
-        }
-        Some(NOT_A_DATABASE) => "it is not a SQLite file: name another one in database.url",
+    let (reason, advice) = match sqlite_code(&error) {
+        Some(CANNOT_OPEN | READ_ONLY) => unwritable(file, &error),
+        Some(NOT_A_DATABASE) => (
+            first_line(&error),
+            "it is not a SQLite file: name another one in database.url".to_owned(),
+        ),
+        Some(CORRUPT) => (
+            first_line(&error),
+            "put a copy of it back, or name another file in database.url".to_owned(),
+        ),
+        Some(IO) => (
+            first_line(&error),
+            "look for errors of its disk in the system's log".to_owned(),
+        ),
         _ => return error.into(),
     };
     RowError::Unusable {
         database: file.display().to_string(),
-        reason: first_line(&error),
-        advice: advice.to_owned(),
+        reason,
+        advice,
     }
+}
+
+/// SQLite says only that it cannot.
+fn unwritable(file: &Path, error: &sqlx::Error) -> (String, String) {
+    let directory = match file.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    let shown = directory.display();
+    if file.is_dir() {
+        let inside = file.join("nova.db");
+        return (
+            "it is a directory".to_owned(),
+            format!("name a file in database.url: sqlite:{}", inside.display()),
+        );
+    }
+    if !directory.is_dir() {
+        return (
+            format!("{shown} is no directory"),
+            "make it, or name another file in database.url".to_owned(),
+        );
+    }
+    (
+        first_line(error),
+        format!("let the user that runs Nova write to {shown} and the files in it"),
+    )
 }

@@ -39,6 +39,19 @@ impl Transaction {
         }
     }
 
+    /// Lifts the limits that keep requests short: for tools that read everything.
+    pub(super) async fn without_time_limits(&mut self) -> Result<(), RowError> {
+        if let OfEngine::Postgres(connection) = &mut self.of_engine {
+            sqlx::raw_sql(
+                "SET LOCAL statement_timeout = 0; \
+                 SET LOCAL idle_in_transaction_session_timeout = 0",
+            )
+            .execute(&mut **connection)
+            .await?;
+        }
+        Ok(())
+    }
+
     /// Makes what was written last, and visible to others.
     ///
     /// An error means that nobody knows: the connection may have been lost between the

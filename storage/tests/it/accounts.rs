@@ -12,6 +12,7 @@ use crate::fixtures::{NOW, TestDatabase};
 on_both_engines! {
     names_and_addresses_are_unique_whatever_their_case,
     streams_are_listed_by_name_in_pages,
+    a_stream_is_found_by_its_id,
     a_key_finds_its_stream_and_no_other,
     a_revoked_key_opens_nothing,
 }
@@ -87,6 +88,14 @@ async fn streams_are_listed_by_name_in_pages(test: TestDatabase) {
     let page = streams::list(&test.db, Some(&after), 2).await.unwrap();
     assert_eq!(page.len(), 1);
     assert_eq!(page[0].stream.name.as_str(), "c");
+}
+
+async fn a_stream_is_found_by_its_id(test: TestDatabase) {
+    let id = test.stream("demo").await;
+    let found = streams::by_id(&test.db, id).await.unwrap();
+    assert_eq!(found.unwrap().name.as_str(), "demo");
+    let nobody = streams::by_id(&test.db, media::StreamId::new()).await;
+    assert_eq!(nobody.unwrap(), None);
 }
 
 async fn a_key_finds_its_stream_and_no_other(test: TestDatabase) {

@@ -4,7 +4,9 @@
 mod fixtures;
 
 mod accounts;
+mod check;
 mod children;
+mod copy;
 mod events;
 mod file_store;
 mod jobs;
@@ -26,6 +28,7 @@ mod outbox_stopped;
 mod outbox_writers;
 mod processes;
 mod schema;
+mod schema_parity;
 mod sessions;
 mod sql;
 mod windows;

@@ -130,7 +130,7 @@ impl Running {
 /// A relay that asks for its lease often.
 pub(crate) fn relay(db: &Database, consumer: &'static str, deliver: Arc<dyn Deliver>) -> Relay {
     let clock = Arc::new(SystemClock);
-    Relay::new(db.clone(), clock, consumer, Start::Oldest, deliver).with_lease(Micros::from_secs(2))
+    Relay::new(db.clone(), clock, consumer, Start::Oldest, deliver).with_lease(Micros::from_secs(6))
 }
 
 pub(crate) fn payload(event: &OutboxEvent) -> String {
@@ -169,13 +169,24 @@ async fn events(db: &Database) -> u64 {
     count
 }
 
-async fn delivered(db: &Database, consumer: &str) {
-    eventually("the consumer has all", async || {
-        let lag = lag(db).await.unwrap();
-        lag.iter()
-            .any(|lag| lag.consumer == consumer && lag.events == 0)
-    })
-    .await;
+/// Waits until the consumer has all that is committed, for as long as it gets on.
+pub(crate) async fn delivered(db: &Database, consumer: &str) {
+    let left = async || {
+        let rows: Vec<(i64,)> = query(
+            "SELECT COALESCE((SELECT MAX(sequence) FROM outbox_events), 0) - position
+             FROM outbox_consumers WHERE name = $1",
+        )
+        .bind(consumer)
+        .all(db)
+        .await
+        .unwrap();
+        rows.first().map_or(i64::MAX, |(left,)| *left)
+    };
+    let mut before = i64::MAX;
+    while before > 0 {
+        eventually("the consumer gets on", async || left().await < before).await;
+        before = left().await;
+    }
 }
 
 async fn an_event_is_there_when_its_transaction_is(test: TestDatabase) {

@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use media::Micros;
-use storage::rows::outbox::{Deliver, DeliverFuture, OutboxEvent, consume_once, lag};
+use storage::rows::outbox::{Deliver, DeliverFuture, OutboxEvent, consume_once};
 use storage::rows::sql::{FromRow, Row, query};
 use storage::{Database, RowError};
 use tokio_util::sync::CancellationToken;
 
-use crate::children::{TestProcess, eventually, given_argument, given_database};
+use crate::children::{TestProcess, given_argument, given_database};
 use crate::fixtures::{NOW, TestDatabase};
-use crate::outbox::{Running, payload, relay};
+use crate::outbox::{Running, delivered, payload, relay};
 use crate::outbox_writers::{COUNTERS, Random, count_from_zero, counters, write_some};
 
 const CONSUMER: &str = "c";
@@ -66,10 +66,7 @@ async fn kill(test: TestDatabase, rounds: u64) {
     }
     let last = Arc::new(Consumer::new(&test.db, rounds));
     let running = Running::start(relay(&test.db, CONSUMER, last));
-    eventually("all is delivered", async || {
-        lag(&test.db).await.unwrap()[0].events == 0
-    })
-    .await;
+    delivered(&test.db, CONSUMER).await;
     running.stop().await;
     check(&test.db).await;
 }

@@ -1,18 +1,18 @@
 //! Many who write to the outbox at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
 use storage::Database;
 use storage::events::Subject;
-use storage::rows::outbox::{EventId, NewEvent, OutboxEvent, append, lag};
+use storage::rows::outbox::{EventId, NewEvent, OutboxEvent, append};
 use storage::rows::sql::{Engine, query};
 
-use crate::children::{TestProcess, eventually, given_argument, given_database};
+use crate::children::{TestProcess, given_argument, given_database};
 use crate::fixtures::{NOW, TestDatabase};
-use crate::outbox::{Recorder, Running, payload};
+use crate::outbox::{Recorder, Running, delivered, payload};
 
 const WRITERS: u64 = 8;
 const KEYS: u64 = 5;
@@ -65,15 +65,10 @@ async fn many_writers(test: TestDatabase, transactions: u32) {
     }
     process.wait_for("done").await;
     let written = counters(&test.db).await;
-    let total: u64 = written.values().sum();
-    eventually("all is delivered", async || {
-        recorder.taken().len() as u64 >= total
-    })
-    .await;
+    delivered(&test.db, "c").await;
     relay.stop().await;
-    assert_eq!(lag(&test.db).await.unwrap()[0].events, 0);
 
-    let taken = recorder.taken();
+    let taken = first_deliveries(recorder.taken());
     assert_eq!(in_order_per_key(&taken), written);
     assert!(taken.is_sorted_by_key(|event| event.sequence));
     if test.db.engine() == Engine::Postgres {
@@ -169,6 +164,13 @@ pub(crate) async fn write_some(db: &Database, random: &mut Random) -> Vec<EventI
     }
     transaction.commit().await.unwrap();
     ids
+}
+
+/// Without what came again: on a busy machine a lease is lost.
+fn first_deliveries(mut events: Vec<OutboxEvent>) -> Vec<OutboxEvent> {
+    let mut seen = HashSet::new();
+    events.retain(|event| seen.insert(event.sequence));
+    events
 }
 
 /// How many events of each key there are, numbered from one without a gap.

@@ -1,4 +1,4 @@
-//! Opening, migrating and checking.
+//! Opening and migrating a SQLite file.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use media::Timestamp;
 use sqlx::migrate::Migrate;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 use storage::rows::streams::{NewStream, TakeoverPolicy};
-use storage::rows::{Fault, IfMissing, streams};
+use storage::rows::{IfMissing, streams};
 use storage::{Database, RowError};
 
 use crate::fixtures::{NOW, TestDatabase};
@@ -17,22 +17,6 @@ async fn raw(test: &TestDatabase) -> SqlitePool {
     SqlitePool::connect_with(options.foreign_keys(false))
         .await
         .unwrap()
-}
-
-#[tokio::test]
-async fn migrations_run_once() {
-    let test = TestDatabase::empty().await;
-    assert_eq!(
-        test.db.check().await.unwrap(),
-        [1, 2, 3].map(Fault::Pending)
-    );
-    test.db.migrate().await.unwrap();
-    let stream = test.stream("demo").await;
-    test.db.migrate().await.unwrap();
-    test.another_handle().await.migrate().await.unwrap();
-    assert_eq!(test.db.check().await.unwrap(), []);
-    let found = streams::by_name(&test.db, &"demo".parse().unwrap()).await;
-    assert_eq!(found.unwrap().unwrap().id, stream);
 }
 
 #[tokio::test]
@@ -53,49 +37,6 @@ async fn a_file_that_is_no_database_is_an_error() {
     let url = format!("sqlite:{}", file.display());
     let error = Database::open(&url, IfMissing::Create).await.unwrap_err();
     assert!(error.to_string().contains("not a database"), "{error}");
-}
-
-#[tokio::test]
-async fn a_newer_schema_is_left_alone() {
-    let test = TestDatabase::new().await;
-    sqlx::query(
-        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
-         VALUES (9999, 'from the future', TRUE, x'00', 0)",
-    )
-    .execute(&raw(&test).await)
-    .await
-    .unwrap();
-    let error = test.db.migrate().await.unwrap_err();
-    assert!(matches!(error, RowError::NewerThanBinary(9999)), "{error}");
-    let faults = test.db.check().await.unwrap();
-    assert_eq!(faults, [Fault::NewerThanBinary(9999)]);
-}
-
-#[tokio::test]
-async fn an_altered_migration_is_found() {
-    let test = TestDatabase::new().await;
-    sqlx::query("UPDATE _sqlx_migrations SET checksum = x'00' WHERE version = 1")
-        .execute(&raw(&test).await)
-        .await
-        .unwrap();
-    let error = test.db.migrate().await.unwrap_err();
-    assert!(matches!(error, RowError::MigrationAltered(1)), "{error}");
-    assert_eq!(test.db.check().await.unwrap(), [Fault::Altered(1)]);
-}
-
-#[tokio::test]
-async fn dangling_references_are_found() {
-    let test = TestDatabase::new().await;
-    test.stream("demo").await;
-    sqlx::query("DELETE FROM users")
-        .execute(&raw(&test).await)
-        .await
-        .unwrap();
-    let dangling = Fault::DanglingReference {
-        table: "streams".to_owned(),
-        rows: 1,
-    };
-    assert_eq!(test.db.check().await.unwrap(), [dangling]);
 }
 
 #[tokio::test]

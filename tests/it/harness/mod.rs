@@ -25,7 +25,7 @@ pub(crate) use playlist::{MediaPlaylist, Segment};
 pub(crate) use probe::{Medium, Probed};
 pub(crate) use process::{Lines, Process, Signal, is_running, resident_peak_kib};
 pub(crate) use server::{Listener, Nova, Serve};
-pub(crate) use site::Site;
+pub(crate) use site::{Finished, Site};
 pub(crate) use stream::{Rendition, Stream, WARM_UP};
 pub(crate) use wait::{wait_for, wait_until};
 pub(crate) use watcher::Watcher;

@@ -67,6 +67,8 @@ pub(crate) struct Site(Arc<Inner>);
 
 struct Inner {
     directory: TempDir,
+    /// Where rows are; none: in the data directory.
+    database_url: Option<String>,
     secrets: Mutex<Vec<String>>,
     /// Set when the account exists.
     owner: OnceLock<()>,
@@ -75,9 +77,19 @@ struct Inner {
 impl Site {
     /// An empty data directory.
     pub(crate) fn new() -> Self {
+        Self::with(None)
+    }
+
+    /// An empty data directory, and rows in the database that `url` names.
+    pub(crate) fn on_database(url: &str) -> Self {
+        Self::with(Some(url.to_owned()))
+    }
+
+    fn with(database_url: Option<String>) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         Self(Arc::new(Inner {
             directory,
+            database_url,
             secrets: Mutex::default(),
             owner: OnceLock::new(),
         }))
@@ -119,6 +131,12 @@ impl Site {
                 command.env_remove(name);
             }
         }
+        command.envs(
+            self.0
+                .database_url
+                .iter()
+                .map(|url| ("NOVA__DATABASE__URL", url)),
+        );
         // A `nova.toml` of the checkout must not be found.
         command.current_dir(self.data_dir());
         command.arg("--data-dir").arg(self.data_dir());

@@ -1,5 +1,8 @@
 //! A query and the values bound to it.
 
+use std::ops::ControlFlow;
+
+use futures_util::TryStreamExt;
 use sqlx::postgres::PgArguments;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Either, PgPool, Postgres, SqlSafeStr, SqlStr, Sqlite, SqlitePool};
@@ -74,6 +77,18 @@ macro_rules! run {
     };
 }
 
+/// As `run`, with the stream of rows that both pools and connections give.
+macro_rules! run_stream {
+    ($query:ident, $on:ident) => {
+        match $on.into().0 {
+            Target::SqlitePool(pool) => Either::Left($query.sqlite()?.fetch(pool)),
+            Target::Sqlite(one) => Either::Left($query.sqlite()?.fetch(one)),
+            Target::PostgresPool(pool) => Either::Right($query.postgres()?.fetch(pool)),
+            Target::Postgres(one) => Either::Right($query.postgres()?.fetch(one)),
+        }
+    };
+}
+
 impl Query {
     /// Binds the next placeholder.
     pub fn bind(mut self, value: impl Bind) -> Self {
@@ -119,6 +134,31 @@ impl Query {
             Either::Left(rows) => rows.into_iter().map(|r| Row(Inner::Sqlite(r))).collect(),
             Either::Right(rows) => rows.into_iter().map(|r| Row(Inner::Postgres(r))).collect(),
         })
+    }
+
+    /// Gives row after row to `each`, without keeping them, until it breaks off.
+    pub(in crate::rows) async fn for_each<'a>(
+        self,
+        on: impl Into<On<'a>>,
+        mut each: impl FnMut(Row) -> Result<ControlFlow<()>, RowError>,
+    ) -> Result<(), RowError> {
+        match run_stream!(self, on) {
+            Either::Left(mut rows) => {
+                while let Some(row) = rows.try_next().await? {
+                    if each(Row(Inner::Sqlite(row)))?.is_break() {
+                        break;
+                    }
+                }
+            }
+            Either::Right(mut rows) => {
+                while let Some(row) = rows.try_next().await? {
+                    if each(Row(Inner::Postgres(row)))?.is_break() {
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     async fn row<'a>(self, on: impl Into<On<'a>>) -> Result<Option<Row>, RowError> {
