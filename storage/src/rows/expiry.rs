@@ -32,7 +32,7 @@ pub async fn expired_segments(
     limit: u32,
 ) -> Result<Vec<SegmentRow>, RowError> {
     // Numbers and media time grow together: the lowest numbers are the oldest.
-    Ok(query(
+    query(
         "SELECT epoch, rendition, number, start, duration, size
          FROM (SELECT epoch, rendition, number, start, duration, size
                FROM segments
@@ -46,7 +46,7 @@ pub async fn expired_segments(
     .bind(before)
     .bind(limit)
     .all(db)
-    .await?)
+    .await
 }
 
 /// Deletes the rows of segments whose objects are gone.
@@ -64,7 +64,7 @@ pub async fn delete_segments(
             .execute(&mut transaction)
             .await?;
     }
-    Ok(transaction.commit().await?)
+    transaction.commit().await
 }
 
 /// The stream's epochs that started at or before `before`, have no segment left and are
@@ -104,5 +104,5 @@ pub async fn delete_epoch(
         .bind(epoch)
         .execute(&mut transaction)
         .await?;
-    Ok(transaction.commit().await?)
+    transaction.commit().await
 }

@@ -46,7 +46,7 @@ pub async fn reserve_segment(
             number: number.0,
         });
     }
-    Ok(transaction.commit().await?)
+    transaction.commit().await
 }
 
 /// The lowest numbers that nobody has taken, and the media time that nobody has used.

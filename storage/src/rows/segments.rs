@@ -144,7 +144,7 @@ pub async fn insert_epoch(
         .bind(i64::from(epoch.number.0) + 1)
         .execute(&mut transaction)
         .await?;
-    Ok(transaction.commit().await?)
+    transaction.commit().await
 }
 
 /// Adds a rendition to an epoch, or replaces what is known of it.
@@ -190,7 +190,7 @@ pub async fn insert_rendition(
     .execute(&mut transaction)
     .await
     .map_err(missing_parent(Entity::Parent))?;
-    Ok(transaction.commit().await?)
+    transaction.commit().await
 }
 
 /// Adds a segment whose object is stored, or a gap. [`RowError::NumberTaken`] when the
@@ -228,7 +228,7 @@ pub async fn insert_segment(
         .bind((segment.start + segment.duration).as_micros())
         .execute(&mut transaction)
         .await?;
-    Ok(transaction.commit().await?)
+    transaction.commit().await
 }
 
 /// The segments with the last `limit` numbers of a session, and the epochs and renditions

@@ -178,12 +178,12 @@ async fn update_open(
 /// All sessions that have not ended: what a server that starts has to take up, or to end.
 /// At most one for each stream.
 pub async fn unfinished_sessions(db: &Database) -> Result<Vec<SessionRow>, RowError> {
-    Ok(query(
+    query(
         "SELECT id, stream_id, started_at, publisher_left_at
          FROM live_sessions
          WHERE ended_at IS NULL
          ORDER BY started_at, id",
     )
     .all(db)
-    .await?)
+    .await
 }

@@ -76,7 +76,7 @@ pub async fn add_key(
 ) -> Result<(), RowError> {
     let mut transaction = db.write().await?;
     insert(&mut transaction, stream, key, now).await?;
-    Ok(transaction.commit().await?)
+    transaction.commit().await
 }
 
 pub(super) async fn insert(
@@ -127,14 +127,14 @@ pub async fn remove_key(db: &Database, key: &StreamKey) -> Result<bool, RowError
 /// The stream whose key a publisher gave. A wrong key costs what a right one does: one
 /// hash and one lookup.
 pub async fn find_stream_by_key(db: &Database, key: &str) -> Result<Option<StreamRow>, RowError> {
-    Ok(query(
+    query(
         "SELECT s.id, s.owner_id, s.name, s.takeover, s.created_at
          FROM stream_keys k JOIN streams s ON s.id = k.stream_id
          WHERE k.key_hash = $1 AND k.revoked_at IS NULL",
     )
     .bind(hash(key))
     .optional(db)
-    .await?)
+    .await
 }
 
 #[cfg(test)]

@@ -168,22 +168,18 @@ pub async fn create(
 
 /// The stream with that id.
 pub async fn by_id(db: &Database, id: StreamId) -> Result<Option<StreamRow>, RowError> {
-    Ok(
-        query("SELECT id, owner_id, name, takeover, created_at FROM streams WHERE id = $1")
-            .bind(id)
-            .optional(db)
-            .await?,
-    )
+    query("SELECT id, owner_id, name, takeover, created_at FROM streams WHERE id = $1")
+        .bind(id)
+        .optional(db)
+        .await
 }
 
 /// The stream of that name.
 pub async fn by_name(db: &Database, name: &StreamName) -> Result<Option<StreamRow>, RowError> {
-    Ok(
-        query("SELECT id, owner_id, name, takeover, created_at FROM streams WHERE name = $1")
-            .bind(name.as_str())
-            .optional(db)
-            .await?,
-    )
+    query("SELECT id, owner_id, name, takeover, created_at FROM streams WHERE name = $1")
+        .bind(name.as_str())
+        .optional(db)
+        .await
 }
 
 /// Streams by name, those after `after`, at most `limit`.
@@ -192,7 +188,7 @@ pub async fn list(
     after: Option<&StreamName>,
     limit: u32,
 ) -> Result<Vec<ListedStream>, RowError> {
-    Ok(query(
+    query(
         "SELECT s.id, s.owner_id, s.name, s.takeover, s.created_at, u.name AS owner_name,
                 EXISTS (SELECT 1 FROM live_sessions l
                         WHERE l.stream_id = s.id AND l.ended_at IS NULL) AS live
@@ -205,12 +201,12 @@ pub async fn list(
     .bind(after.map_or("", StreamName::as_str))
     .bind(limit)
     .all(db)
-    .await?)
+    .await
 }
 
 /// Streams with an open session, the newest session first, at most `limit`.
 pub async fn live_streams(db: &Database, limit: u32) -> Result<Vec<LiveStream>, RowError> {
-    Ok(query(
+    query(
         "SELECT l.stream_id, s.name, l.id AS session_id, l.started_at
          FROM live_sessions l JOIN streams s ON s.id = l.stream_id
          WHERE l.ended_at IS NULL
@@ -219,5 +215,5 @@ pub async fn live_streams(db: &Database, limit: u32) -> Result<Vec<LiveStream>, 
     )
     .bind(limit)
     .all(db)
-    .await?)
+    .await
 }

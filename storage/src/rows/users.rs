@@ -86,12 +86,12 @@ pub async fn create(db: &Database, user: NewUser<'_>, now: Timestamp) -> Result<
 
 /// The user of that name, upper and lower case being the same.
 pub async fn find_by_name(db: &Database, name: &str) -> Result<Option<UserRow>, RowError> {
-    Ok(query(
+    query(
         "SELECT id, name, email, role = 'admin' AS is_admin, created_at
          FROM users
          WHERE lower(name) = lower($1)",
     )
     .bind(name)
     .optional(db)
-    .await?)
+    .await
 }

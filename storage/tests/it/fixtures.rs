@@ -86,7 +86,7 @@ impl TestDatabase {
         Self {
             db: Database::open(&url, IfMissing::Create).await.unwrap(),
             url,
-            place: place,
+            place,
         }
     }
 
