@@ -8,6 +8,7 @@ use serde_json::Value;
 /// Each crate with those of ours it may name.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("media", &[]),
+    ("peers", &[]),
     ("ingest", &["media"]),
     ("transcode", &["media"]),
     ("storage", &["media"]),

@@ -43,7 +43,7 @@ fn a_laptop_moves_to_postgresql_by_one_command() {
     let database = peers::postgres::database();
     site.keep_secret(PASSWORD);
     let sentence = copy(&site, &database.url(), &[]).failed_with_one_sentence();
-    assert!(sentence.contains("the stream garden is live"), "{sentence}");
+    assert!(sentence.contains("the source is in use"), "{sentence}");
     assert!(sentence.contains("--force"), "{sentence}");
     let printed = copy(&site, &database.url(), &["--force"]).succeeded();
     assert!(printed.contains("copied users: 1 of 1 rows"), "{printed}");

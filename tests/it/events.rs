@@ -27,7 +27,7 @@ async fn going_live_and_ending_are_events_on_nats() {
             .variable("NOVA__LIVE__GRACE_SECONDS", "1")
             .start();
         let encoder = Encoder::small().publish(&nova.rtmp_url(&key));
-        Stream::new(nova.http(), "garden").wait_live(&["source"], 1);
+        Stream::new(nova.http(), "garden").wait_live(&["source", "audio"], 1);
         drop(encoder);
         // Until both were told.
         (site, nova)
