@@ -22,7 +22,9 @@ pub fn router(metrics: PrometheusHandle, readiness: Arc<Readiness>) -> Router {
 async fn ready(State(readiness): State<Arc<Readiness>>) -> impl IntoResponse {
     let faults = readiness.faults().await;
     if faults.is_empty() {
-        (StatusCode::OK, "ready\n".to_owned())
+        let mut lines = vec!["ready".to_owned()];
+        lines.extend(readiness.notices());
+        (StatusCode::OK, lines.join("\n") + "\n")
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, faults.join("\n") + "\n")
     }

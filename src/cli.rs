@@ -1,8 +1,12 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use storage::rows::streams::TakeoverPolicy;
+
+use crate::quantities::{Amount, Span, or_none};
 
 /// A streaming engine: RTMP in, an adaptive ladder, LL-HLS and DASH out.
 #[derive(Debug, Parser)]
@@ -205,7 +209,107 @@ pub enum StreamCommand {
     },
     /// List streams
     List,
+    /// Change what a stream keeps and who may take it over
+    Set(SetStream),
+    /// Show what a stream keeps, and what it has
+    Show {
+        /// Name of the stream
+        name: String,
+    },
 }
+
+/// What `nova stream set` can change; one of them at least.
+const CHANGES: [&str; 5] = [
+    "recording",
+    "keep_for",
+    "byte_quota",
+    "live_window",
+    "takeover",
+];
+
+/// `nova stream set`
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("changes").required(true).multiple(true).args(CHANGES))]
+pub struct SetStream {
+    /// Name of the stream
+    pub name: String,
+    /// Keep more than the live window; `off` lets a recording go
+    #[arg(long, value_enum, value_name = "on|off")]
+    pub recording: Option<Switch>,
+    /// How long a recording is kept: 12h, 7d, 4w, or forever
+    #[arg(long, value_name = "SPAN|forever")]
+    pub keep_for: Option<KeepFor>,
+    /// How much is kept, the newest: 500MB, 10GB, or none. The live window is kept all the
+    /// same
+    #[arg(long, value_name = "AMOUNT|none")]
+    pub byte_quota: Option<ByteQuota>,
+    /// How far back viewers may seek, recording or not: 90s, 30m, or default
+    #[arg(long, value_name = "SPAN|default")]
+    pub live_window: Option<LiveWindow>,
+    /// What a second publisher with the right key meets
+    #[arg(long, value_enum, value_name = "takeover|reject")]
+    pub takeover: Option<Takeover>,
+    /// With `--recording off`: yes, delete what was recorded
+    #[arg(long, requires = "recording")]
+    pub delete_recording: bool,
+}
+
+/// On or off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    /// On
+    On,
+    /// Off
+    Off,
+}
+
+/// What a second publisher meets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Takeover {
+    /// It takes over
+    Takeover,
+    /// It is rejected
+    Reject,
+}
+
+impl From<Takeover> for TakeoverPolicy {
+    fn from(given: Takeover) -> Self {
+        match given {
+            Takeover::Takeover => Self::Takeover,
+            Takeover::Reject => Self::Reject,
+        }
+    }
+}
+
+/// A quantity, or the word for none.
+macro_rules! quantity {
+    ($(#[$doc:meta])* $name:ident($inner:ty), $none:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub struct $name(pub Option<$inner>);
+
+        impl FromStr for $name {
+            type Err = String;
+
+            fn from_str(text: &str) -> Result<Self, String> {
+                or_none(text, $none).map(Self)
+            }
+        }
+    };
+}
+
+quantity!(
+    /// How long a recording is kept.
+    KeepFor(Span), "forever"
+);
+quantity!(
+    /// How many bytes are kept.
+    ByteQuota(Amount), "none"
+);
+quantity!(
+    /// How long everything is kept.
+    LiveWindow(Span), "default"
+);
 
 /// `nova schema`
 #[derive(Debug, Subcommand)]

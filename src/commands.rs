@@ -19,6 +19,7 @@ use crate::config::{self, Config};
 use crate::doctor::doctor;
 use crate::publish::publish;
 use crate::serve::serve;
+use crate::stream_rules;
 
 /// The longest password read from standard input, with its line end.
 const MAX_PASSWORD_INPUT: u64 = 4_096;
@@ -147,6 +148,12 @@ async fn stream(command: StreamCommand, settings: &Settings) -> Result<(), Box<d
                     _ => break,
                 }
             }
+        }
+        StreamCommand::Set(change) => {
+            stream_rules::set(&database, &load(settings, false)?, change).await?;
+        }
+        StreamCommand::Show { name } => {
+            stream_rules::show(&database, &load(settings, false)?, &name).await?;
         }
     }
     database.close().await;

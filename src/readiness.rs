@@ -9,6 +9,8 @@ use storage::rows::Database;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::live::RecordingHealth;
+
 /// How long a dependency may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -27,18 +29,35 @@ pub enum Dependency {
 
 /// The dependencies of this process.
 #[derive(Debug)]
-pub struct Readiness(Vec<Dependency>);
+pub struct Readiness {
+    dependencies: Vec<Dependency>,
+    recording: Option<Arc<RecordingHealth>>,
+}
 
 impl Readiness {
-    /// Of these.
-    pub fn new(dependencies: Vec<Dependency>) -> Self {
-        Self(dependencies)
+    /// Of these, and of what is stored of live streams, if there are any here.
+    pub fn new(dependencies: Vec<Dependency>, recording: Option<Arc<RecordingHealth>>) -> Self {
+        Self {
+            dependencies,
+            recording,
+        }
+    }
+
+    /// What works, but not as it should, one line each. Requests can be sent here.
+    pub fn notices(&self) -> Vec<String> {
+        let degraded = self
+            .recording
+            .as_ref()
+            .map_or(0, |health| health.degraded());
+        let notice = (degraded > 0)
+            .then(|| format!("recording: degraded for {degraded} streams, see the log"));
+        notice.into_iter().collect()
     }
 
     /// What does not answer, one line each.
     pub async fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
-        for dependency in &self.0 {
+        for dependency in &self.dependencies {
             match timeout(PATIENCE, dependency.ask()).await {
                 Ok(Ok(())) => {}
                 Ok(Err(why)) => faults.push(format!("{}: {why}", dependency.name())),

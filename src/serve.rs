@@ -83,7 +83,7 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
         rtmp: media.as_ref().map(|media| media.rtmp),
         admin: admin.address(),
     };
-    let readiness = readiness(&config, roles, foundation.as_ref(), &bus);
+    let readiness = readiness(&config, roles, foundation.as_ref(), media.as_ref(), &bus);
     running.http(admin, admin::router(metrics, Arc::new(readiness)));
     if let (Some(server), Some(media)) = (origin, &media) {
         running.http(server, playback(WithoutBody(media.origin.clone())));
@@ -133,6 +133,7 @@ fn readiness(
     config: &Config,
     roles: Roles,
     foundation: Option<&Foundation>,
+    media: Option<&MediaPath>,
     bus: &Arc<dyn Bus>,
 ) -> Readiness {
     let mut dependencies = vec![Dependency::Events(bus.clone())];
@@ -146,7 +147,10 @@ fn readiness(
         let address = config.edge.origin.trim_start_matches("http://");
         dependencies.push(Dependency::Origin(address.to_owned()));
     }
-    Readiness::new(dependencies)
+    Readiness::new(
+        dependencies,
+        media.map(|media| media.live.recording_health()),
+    )
 }
 
 /// SIGTERM or Ctrl-C. Listened for from the start, so that neither is lost.

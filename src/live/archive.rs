@@ -1,22 +1,32 @@
 //! What a live stream leaves behind: segments as objects, and their rows.
+//!
+//! The live path hands over what it has cut and never waits. A clerk stores the objects
+//! and then their rows; while the store or the database fails it tries again, and what
+//! does not fit into memory meanwhile is left out, the oldest first: its row says that
+//! there is a gap. An [`Alarm`] tells of it.
 
-use std::sync::Arc;
-use std::time::Duration;
+mod alarm;
+mod clerk;
+mod queue;
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use media::{Clock, EpochNumber, Micros, Rendition, RenditionName, Segment, StreamId};
-use packager::object_key;
+use media::{Clock, EpochNumber, Rendition, RenditionName, Segment, StreamId};
 use storage::ObjectStore;
+use storage::rows::Database;
 use storage::rows::segments::SegmentRow;
-use storage::rows::{Database, RowError, segments};
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio::sync::Notify;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
 
-/// Segments that wait to be stored. When the store is slower than the stream for this
-/// long, segments are left out of it, and counted, rather than kept in memory.
-const MAX_WAITING: usize = 64;
-/// How long an epoch's beginning waits for room.
-const ROOM: Duration = Duration::from_secs(2);
+use self::alarm::Alarm;
+use self::clerk::Clerk;
+use self::queue::{Entry, Queue};
+
+pub use self::alarm::RecordingHealth;
 
 /// Where segments are kept.
 #[derive(Debug, Clone)]
@@ -24,41 +34,74 @@ pub(super) struct Shelves {
     pub(super) database: Database,
     pub(super) objects: Arc<dyn ObjectStore>,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) keep: Micros,
+}
+
+/// What all archives of a process share.
+#[derive(Debug, Clone)]
+pub(super) struct Archives {
+    pub(super) shelves: Shelves,
+    pub(super) health: Arc<RecordingHealth>,
+    /// The clerks. They end some time after their archives.
+    pub(super) clerks: TaskTracker,
+    /// The process stops: clerks have little time left.
+    pub(super) shutdown: CancellationToken,
 }
 
 /// The way to the archive of one stream.
 #[derive(Debug, Clone)]
-pub(super) struct Archive {
-    queue: mpsc::Sender<Item>,
-}
+pub(super) struct Archive(Arc<Inner>);
 
 #[derive(Debug)]
-enum Item {
-    Rendition(EpochNumber, Rendition, Bytes),
-    Segment(SegmentRow, Bytes),
+struct Inner {
+    desk: Arc<Desk>,
+    /// Tells the clerk that nothing more comes.
+    _closing: DropGuard,
+}
+
+/// What lies between the live path and the clerk. The lock is held for moments only.
+#[derive(Debug, Default)]
+struct Desk {
+    queue: Mutex<Queue>,
+    objects_came: Notify,
+    rows_came: Notify,
+}
+
+impl Desk {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        // No change leaves the queue half-way.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Archives {
+    /// Opens the archive of `stream`. Its clerk ends when every clone is dropped and what
+    /// waits is stored, or will not be.
+    pub(super) fn open(&self, stream: StreamId) -> Archive {
+        let desk = Arc::<Desk>::default();
+        let closed = CancellationToken::new();
+        let clerk = Clerk {
+            shelves: self.shelves.clone(),
+            stream,
+            desk: desk.clone(),
+            alarm: Alarm::new(stream, self.health.clone()),
+            closed: closed.clone(),
+            shutdown: self.shutdown.clone(),
+        };
+        self.clerks.spawn(clerk.run());
+        Archive(Arc::new(Inner {
+            desk,
+            _closing: closed.drop_guard(),
+        }))
+    }
 }
 
 impl Archive {
-    /// Starts the archive of `stream`. The task ends when every `Archive` is dropped and
-    /// what waits is stored.
-    pub(super) fn start(shelves: Shelves, stream: StreamId) -> (Self, JoinHandle<()>) {
-        let (queue, items) = mpsc::channel(MAX_WAITING);
-        let clerk = Clerk { shelves, stream };
-        (Self { queue }, tokio::spawn(clerk.run(items)))
+    /// Stores a rendition's init segment and its row, before any segment of it.
+    pub(super) fn rendition(&self, epoch: EpochNumber, rendition: Rendition, init: Bytes) {
+        self.push(Entry::rendition(epoch, rendition, init));
     }
 
-    /// Stores a rendition's row and init segment. Waits a moment for room: without them
-    /// no segment of the epoch can be played again.
-    pub(super) async fn rendition(&self, epoch: EpochNumber, rendition: Rendition, init: Bytes) {
-        let item = Item::Rendition(epoch, rendition, init);
-        if self.queue.send_timeout(item, ROOM).await.is_err() {
-            tracing::error!(%epoch, "the archive takes no rendition");
-            metrics::counter!("nova_live_renditions_not_archived_total").increment(1);
-        }
-    }
-
-    /// Stores a segment if there is room. A gap has no bytes, only a row.
+    /// Stores a segment. A gap has no bytes, only a row.
     pub(super) fn segment(
         &self,
         epoch: EpochNumber,
@@ -71,57 +114,20 @@ impl Archive {
             rendition,
             segment,
         };
-        if self.queue.try_send(Item::Segment(row, bytes)).is_err() {
-            metrics::counter!("nova_live_segments_not_archived_total", "reason" => "queue_full")
-                .increment(1);
-        }
-    }
-}
-
-struct Clerk {
-    shelves: Shelves,
-    stream: StreamId,
-}
-
-impl Clerk {
-    async fn run(self, mut items: mpsc::Receiver<Item>) {
-        while let Some(item) = items.recv().await {
-            if let Err(error) = self.store(item).await {
-                tracing::error!(stream = %self.stream, %error, "a segment was not archived");
-                metrics::counter!("nova_live_segments_not_archived_total", "reason" => "failed")
-                    .increment(1);
-            }
-        }
+        self.push(Entry::segment(row, bytes));
     }
 
-    /// An object goes before its row, so that a row always has its object.
-    async fn store(&self, item: Item) -> Result<(), ArchiveError> {
-        let Shelves {
-            database, objects, ..
-        } = &self.shelves;
-        match item {
-            Item::Rendition(epoch, rendition, init) => {
-                let key = object_key::init(self.stream, epoch, &rendition.name);
-                objects.put(&key, init).await?;
-                segments::insert_rendition(database, self.stream, epoch, &rendition).await?;
-            }
-            Item::Segment(row, bytes) => {
-                if !row.segment.is_gap() {
-                    let number = row.segment.number;
-                    let key = object_key::segment(self.stream, row.epoch, &row.rendition, number);
-                    objects.put(&key, bytes).await?;
-                }
-                segments::insert_segment(database, self.stream, &row).await?;
-            }
-        }
-        Ok(())
+    /// Whether anything waits to be stored.
+    #[cfg(test)]
+    pub(super) fn is_behind(&self) -> bool {
+        let queue = self.0.desk.queue();
+        queue.has_objects() || queue.has_rows()
     }
-}
 
-#[derive(Debug, thiserror::Error)]
-pub(super) enum ArchiveError {
-    #[error(transparent)]
-    Object(#[from] storage::ObjectError),
-    #[error(transparent)]
-    Row(#[from] RowError),
+    fn push(&self, entry: Entry) {
+        let Inner { desk, .. } = &*self.0;
+        let dropped = desk.queue().push(entry);
+        desk.objects_came.notify_one();
+        dropped.count();
+    }
 }

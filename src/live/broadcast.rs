@@ -1,30 +1,22 @@
 //! One publication: its frames to segments, until it ends.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use ingest::{Feed, Publication};
-use media::{
-    Epoch, Frame, Rendition, RenditionName, SegmentNumber, SourceFit, Timestamp, TrackKind,
-};
+use media::{Epoch, Frame, Rendition, RenditionName, SourceFit, Timestamp, TrackKind};
 use packager::LiveStream;
 use packager::live::{EpochPlan, Lead, LiveError};
+use storage::rows::RowError;
 use storage::rows::segments::{self, EpochRow};
 use storage::rows::sessions::SessionRow;
-use storage::rows::{RowError, numbering};
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 use transcode::{Job, plan};
 
 use super::Context;
 use super::archive::Archive;
 use super::ladder::{Ladder, LadderFeed};
+use super::numbers::Numbers;
 use super::packaged::{Outlet, Packaged};
-
-/// How long the database may refuse a segment's number.
-const RESERVE: Duration = Duration::from_secs(10);
-/// How often it is asked again.
-const RESERVE_PAUSE: Duration = Duration::from_millis(200);
 
 /// Why a publication's frames are no longer taken.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +49,8 @@ impl Broadcast<'_> {
     ) -> (Timestamp, Result<(), BroadcastError>) {
         let mut current: Option<Pipeline> = None;
         let mut media_end = Timestamp::default();
+        let Context { shelves, ahead, .. } = self.context;
+        let mut numbers = Numbers::new(&shelves.database, self.session.stream, *ahead);
         // The next epoch does not wait for the last one's worker.
         let mut ending = JoinSet::new();
         let outcome = loop {
@@ -73,7 +67,7 @@ impl Broadcast<'_> {
                     current = Some(started);
                 }),
                 Feed::Frame(frame) => match &mut current {
-                    Some(pipeline) => self.frame(pipeline, frame).await,
+                    Some(pipeline) => self.frame(pipeline, frame, &mut numbers).await,
                     None => Ok(()),
                 },
                 Feed::EpochEnded => {
@@ -90,6 +84,7 @@ impl Broadcast<'_> {
         if let Some(pipeline) = current {
             media_end = media_end.max(pipeline.finish(self.window, &mut ending));
         }
+        numbers.give_back().await;
         ending.join_all().await;
         (media_end, outcome)
     }
@@ -150,7 +145,6 @@ impl Broadcast<'_> {
             lead: epoch
                 .lead()
                 .map(|(kind, track)| (kind, Lead::new(track.frame_duration))),
-            reserved: None,
             video: None,
             audio: None,
             ladder: None,
@@ -162,7 +156,7 @@ impl Broadcast<'_> {
             } else {
                 &mut pipeline.video
             };
-            *track = Some(Packaged::start(&outlet, rendition).await);
+            *track = Some(Packaged::start(&outlet, rendition));
         }
         pipeline.ladder = ladder.map(|(command, job)| {
             let ladder = Ladder {
@@ -177,34 +171,17 @@ impl Broadcast<'_> {
         Ok(pipeline)
     }
 
-    async fn frame(&self, pipeline: &mut Pipeline, frame: Frame) -> Result<(), BroadcastError> {
-        if let Some(number) = frame.starts
-            && pipeline.reserved < Some(number)
-        {
-            self.reserve(number).await?;
-            pipeline.reserved = Some(number);
+    async fn frame(
+        &self,
+        pipeline: &mut Pipeline,
+        frame: Frame,
+        numbers: &mut Numbers<'_>,
+    ) -> Result<(), BroadcastError> {
+        if let Some(number) = frame.starts {
+            numbers.begin(number).await?;
         }
         pipeline.push(frame, self.window);
         Ok(())
-    }
-
-    /// No number is used twice, not over a crash and not by two hosts: the stream's row
-    /// has it before any playlist does. A database that is busy for a while costs nobody
-    /// the stream, for the subscription holds the frames meanwhile.
-    async fn reserve(&self, number: SegmentNumber) -> Result<(), BroadcastError> {
-        let database = &self.context.shelves.database;
-        let stream = self.session.stream;
-        let patience = Instant::now() + RESERVE;
-        loop {
-            match numbering::reserve_segment(database, stream, number).await {
-                Ok(()) => return Ok(()),
-                Err(error) if error.is_transient() && Instant::now() < patience => {
-                    tracing::warn!(%stream, %error, "a segment number waits for the database");
-                    tokio::time::sleep(RESERVE_PAUSE).await;
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
     }
 }
 
@@ -212,7 +189,6 @@ impl Broadcast<'_> {
 struct Pipeline {
     /// The track whose segment boundaries are the stream's.
     lead: Option<(TrackKind, Lead)>,
-    reserved: Option<SegmentNumber>,
     video: Option<Packaged>,
     audio: Option<Packaged>,
     ladder: Option<LadderFeed>,

@@ -214,7 +214,7 @@ impl Ladder {
                 },
             };
             match next {
-                Some(Output::Track(rendition)) => rungs.announce(rendition).await,
+                Some(Output::Track(rendition)) => rungs.announce(rendition),
                 Some(Output::Frame { rung, frame }) => {
                     patience = None;
                     rungs.push(&rung, frame);
@@ -276,7 +276,7 @@ struct Rungs {
 }
 
 impl Rungs {
-    async fn announce(&mut self, rendition: media::Rendition) {
+    fn announce(&mut self, rendition: media::Rendition) {
         if let Some(known) = self.packaged.get(&rendition.name) {
             if known.rendition().codec != rendition.codec {
                 // Its frames would not play with the epoch's init segment.
@@ -290,7 +290,7 @@ impl Rungs {
             tracing::error!(rendition = %rendition.name, %error, "rendition refused");
             return;
         }
-        let packaged = Packaged::start(&self.outlet, rendition).await;
+        let packaged = Packaged::start(&self.outlet, rendition);
         self.packaged.insert(packaged.name().clone(), packaged);
     }
 

@@ -4,15 +4,18 @@
 //! (`session`). While somebody publishes, `broadcast` runs the frames through
 //! `packaged` segmenters into the live window and the `archive`, and beside them a
 //! `ladder` whose worker makes the other renditions. After a restart, `restore`
-//! rebuilds the window.
+//! rebuilds the window. Beside all that the `sweeper` deletes what streams no longer keep.
 
 mod archive;
 mod broadcast;
-mod expiry;
 mod ladder;
+mod numbers;
 mod packaged;
 mod restore;
 mod session;
+#[cfg(test)]
+mod simulation;
+mod sweeper;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,8 +34,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use transcode::{LadderConfig, WorkerCommand};
 
-use self::archive::Shelves;
+use self::archive::{Archives, Shelves};
 use self::session::{Command, Session};
+use self::sweeper::Sweeper;
+
+pub use self::archive::RecordingHealth;
 
 /// Messages that wait for a session.
 const MAILBOX: usize = 8;
@@ -41,12 +47,15 @@ const MAILBOX: usize = 8;
 #[derive(Debug)]
 struct Context {
     shelves: Shelves,
+    archives: Archives,
     streams: Arc<LiveStreams>,
     /// How transcode workers are started; without it only the source is served.
     worker: Option<WorkerCommand>,
     ladder: LadderConfig,
     grace: Duration,
     window_segments: usize,
+    /// Segment numbers that are reserved ahead.
+    ahead: u32,
     shutdown: CancellationToken,
 }
 
@@ -79,19 +88,32 @@ impl Live {
     /// Builds the pipeline, and takes up the sessions that the server was stopped in.
     pub async fn start(parts: LiveParts) -> Result<Arc<Self>, RowError> {
         let settings = &parts.settings;
+        let shelves = Shelves {
+            database: parts.database,
+            objects: parts.objects,
+            clock: parts.clock,
+        };
+        let shutdown = CancellationToken::new();
+        let sweeper = Sweeper {
+            shelves: shelves.clone(),
+            live_window: Micros::from_secs(settings.keep_seconds.into()),
+            listed: settings.window_segments as u64,
+        };
         let context = Context {
-            shelves: Shelves {
-                database: parts.database,
-                objects: parts.objects,
-                clock: parts.clock,
-                keep: Micros::from_secs(settings.keep_seconds.into()),
+            archives: Archives {
+                shelves: shelves.clone(),
+                health: Arc::default(),
+                clerks: TaskTracker::new(),
+                shutdown: shutdown.clone(),
             },
+            shelves,
             streams: parts.streams,
             worker: parts.worker,
             ladder: LadderConfig::default(),
             grace: Duration::from_secs(settings.grace_seconds.into()),
             window_segments: settings.window_segments,
-            shutdown: CancellationToken::new(),
+            ahead: numbers::ahead(settings.window_segments),
+            shutdown: shutdown.clone(),
         };
         let live = Arc::new(Self {
             context: Arc::new(context),
@@ -104,9 +126,7 @@ impl Live {
                 live.resume(stream.name, row).await;
             }
         }
-        let context = &live.context;
-        let expiry = expiry::run(context.shelves.clone(), context.shutdown.clone());
-        live.tasks.spawn(expiry);
+        live.tasks.spawn(sweeper.run(shutdown));
         Ok(live)
     }
 
@@ -140,6 +160,14 @@ impl Live {
         self.context.shutdown.cancel();
         self.tasks.close();
         self.tasks.wait().await;
+        // Every archive is closed by now.
+        self.context.archives.clerks.close();
+        self.context.archives.clerks.wait().await;
+    }
+
+    /// Whether what is live is also stored.
+    pub fn recording_health(&self) -> Arc<RecordingHealth> {
+        self.context.archives.health.clone()
     }
 
     fn spawn(&self, session: Session) -> mpsc::Sender<Command> {

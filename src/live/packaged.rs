@@ -29,12 +29,11 @@ pub(super) struct Packaged {
 
 impl Packaged {
     /// A rendition that the window knows already; its init segment is archived.
-    pub(super) async fn start(outlet: &Outlet, rendition: Rendition) -> Self {
+    pub(super) fn start(outlet: &Outlet, rendition: Rendition) -> Self {
         if let Some(init) = outlet.window.init(outlet.epoch, &rendition.name) {
             outlet
                 .archive
-                .rendition(outlet.epoch, rendition.clone(), init)
-                .await;
+                .rendition(outlet.epoch, rendition.clone(), init);
         }
         Self {
             outlet: outlet.clone(),

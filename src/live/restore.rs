@@ -39,8 +39,9 @@ async fn stored(context: &Context, session: &SessionRow) -> Result<RestoredStrea
     let database = &context.shelves.database;
     let limit = u32::try_from(context.window_segments).unwrap_or(u32::MAX);
     let stored = segments::latest_segments(database, session.stream, session.id, limit).await?;
-    let next = numbering::next_numbers(database, session.stream).await?;
-    Ok(restored(stored, next.segment))
+    // What may have been listed, not what is reserved.
+    let next = numbering::next_unbegun(database, session.stream).await?;
+    Ok(restored(stored, next))
 }
 
 fn restored(stored: StoredWindow, next_segment: SegmentNumber) -> RestoredStream {

@@ -11,8 +11,7 @@ use packager::LiveStream;
 use storage::rows::sessions::{self, SessionRow};
 use storage::rows::{RowError, numbering};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
 use super::Context;
 use super::archive::Archive;
@@ -23,8 +22,6 @@ use super::restore;
 const ENDED: Duration = Duration::from_secs(600);
 /// How long a publisher that was let in may take to begin.
 const BEGIN: Duration = Duration::from_secs(30);
-/// How long segments may take to reach the disk when the server stops.
-const STORE: Duration = Duration::from_secs(2);
 
 /// What a session is told.
 pub(super) enum Command {
@@ -61,22 +58,8 @@ struct Open {
     row: SessionRow,
     window: Arc<LiveStream>,
     archive: Archive,
-    clerk: JoinHandle<()>,
     /// Where the media so far ends; the rows learn of it later.
     media_end: Timestamp,
-}
-
-impl Open {
-    /// Waits until what was cut is stored.
-    async fn store(self) {
-        let Self { archive, clerk, .. } = self;
-        drop(archive);
-        match timeout(STORE, clerk).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::error!(%error, "the archive failed"),
-            Err(_) => tracing::error!("segments were not stored in time"),
-        }
-    }
 }
 
 impl Session {
@@ -124,9 +107,6 @@ impl Session {
                 None => break,
             }
         }
-        if let State::Open(open, _) = self.state {
-            open.store().await;
-        }
     }
 
     async fn deadline(&self) {
@@ -148,9 +128,7 @@ impl Session {
                 if let Err(error) = sessions::end_session(database, open.row.id, now).await {
                     tracing::error!(stream = %self.name, %error, "session was not ended");
                 }
-                let window = open.window.clone();
-                open.store().await;
-                self.state = State::Ended(window, Instant::now() + ENDED);
+                self.state = State::Ended(open.window, Instant::now() + ENDED);
                 true
             }
             State::Ended(window, _) => {
@@ -180,12 +158,11 @@ impl Session {
 
     async fn open(&self, row: SessionRow) -> Box<Open> {
         let window = restore::window(&self.context, &self.name, &row).await;
-        let (archive, clerk) = Archive::start(self.context.shelves.clone(), self.stream);
+        let archive = self.context.archives.open(self.stream);
         Box::new(Open {
             row,
             window,
             archive,
-            clerk,
             media_end: Timestamp::default(),
         })
     }

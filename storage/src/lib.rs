@@ -1,10 +1,12 @@
 //! What outlives a request: objects, rows and events.
 //!
 //! [`objects`] keeps immutable blobs (segments), [`rows`] keeps what must be true
-//! (accounts, streams, numbering, sessions), [`events`] only wakes things up.
+//! (accounts, streams, numbering, sessions), [`events`] only wakes things up. [`retention`]
+//! is the rule of what a stream keeps.
 
 pub mod events;
 pub mod objects;
+pub mod retention;
 pub mod rows;
 
 pub use objects::{ObjectError, ObjectStore};

@@ -13,6 +13,7 @@ mod operations;
 mod playback;
 mod publishing;
 mod restart;
+mod retention;
 mod roles;
 mod shutdown;
 mod watch_page;

@@ -1,11 +1,15 @@
 -- What stays of a stream. A stream that is not recorded keeps its live window only.
 ALTER TABLE streams ADD COLUMN recording BOOLEAN NOT NULL DEFAULT FALSE;
--- Microseconds. NULL: the installation's default.
+-- Microseconds that are kept at any rate, while live and after. NULL: the installation's
+-- default.
 ALTER TABLE streams ADD COLUMN live_window BIGINT CHECK (live_window > 0);
--- Microseconds that a recording is kept. NULL: until somebody deletes it.
+-- Microseconds that a recording is kept. NULL: for ever.
 ALTER TABLE streams ADD COLUMN keep_for BIGINT CHECK (keep_for > 0);
 -- Bytes of all renditions together. NULL: no limit.
 ALTER TABLE streams ADD COLUMN byte_quota BIGINT CHECK (byte_quota >= 0);
+-- Numbers below it are taken although next_segment may not say so: a publisher goes on with
+-- them while the database is away.
+ALTER TABLE streams ADD COLUMN reserved_to BIGINT NOT NULL DEFAULT 0 CHECK (reserved_to >= 0);
 -- The lowest segment number that is kept. Below it objects may be gone. It only grows.
 ALTER TABLE streams ADD COLUMN kept_from BIGINT NOT NULL DEFAULT 0 CHECK (kept_from >= 0);
 

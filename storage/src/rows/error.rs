@@ -63,6 +63,10 @@ pub enum RowError {
         /// What it may have, in bytes.
         limit: usize,
     },
+    /// The session has ended, and its objects were compared with its rows since: nothing is
+    /// added to it any more.
+    #[error("the session is settled: nothing is added to it any more")]
+    SessionSettled,
     /// The lease expired, and maybe somebody else has it: whoever gets that must stop.
     #[error("the lease {name} is lost")]
     LeaseLost {

@@ -11,7 +11,7 @@ use media::{
 
 use super::error::missing_parent;
 use super::sql::{FromRow, Row, query};
-use super::{Database, Entity, RowError};
+use super::{Database, Entity, RowError, Transaction};
 
 /// An epoch of a stream.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -67,9 +67,9 @@ impl FromRow for SegmentRow {
 }
 
 /// A rendition and the epoch that it belongs to.
-struct RenditionRow {
-    epoch: EpochNumber,
-    rendition: Rendition,
+pub(super) struct RenditionRow {
+    pub(super) epoch: EpochNumber,
+    pub(super) rendition: Rendition,
 }
 
 impl FromRow for RenditionRow {
@@ -104,7 +104,7 @@ pub struct StoredEpoch {
 /// The newest segments of a session, and what is needed to play them.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct StoredWindow {
-    /// Every epoch that has one of the segments, the oldest first.
+    /// Every epoch from the oldest segment's on, the oldest first.
     pub epochs: Vec<StoredEpoch>,
     /// The segments by number, then by rendition.
     pub segments: Vec<SegmentRow>,
@@ -147,7 +147,8 @@ pub async fn insert_epoch(
     transaction.commit().await
 }
 
-/// Adds a rendition to an epoch, or replaces what is known of it.
+/// Adds a rendition whose init segment is stored to an epoch, or replaces what is known of
+/// it. [`RowError::SessionSettled`] when nothing is added to its session any more.
 pub async fn insert_rendition(
     db: &Database,
     stream: StreamId,
@@ -163,6 +164,7 @@ pub async fn insert_rendition(
         Shape::Audio(audio) => (None, Some(audio)),
     };
     let mut transaction = db.write().await?;
+    must_take_more(&mut transaction, stream, epoch).await?;
     query(
         "INSERT INTO renditions
              (stream_id, epoch, name, kind, codecs, codec_config, width, height,
@@ -194,7 +196,8 @@ pub async fn insert_rendition(
 }
 
 /// Adds a segment whose object is stored, or a gap. [`RowError::NumberTaken`] when the
-/// rendition has a segment of that number.
+/// rendition has a segment of that number; [`RowError::NotFound`] or
+/// [`RowError::SessionSettled`] when nobody wants it any more: its object has to go.
 pub async fn insert_segment(
     db: &Database,
     stream: StreamId,
@@ -202,6 +205,7 @@ pub async fn insert_segment(
 ) -> Result<(), RowError> {
     let segment = &row.segment;
     let mut transaction = db.write().await?;
+    must_take_more(&mut transaction, stream, row.epoch).await?;
     let inserted = query(
         "INSERT INTO segments (stream_id, number, rendition, epoch, start, duration, size)
          VALUES ($1, $2, $3, $4, $5, $6, $7)
@@ -231,8 +235,45 @@ pub async fn insert_segment(
     transaction.commit().await
 }
 
+/// Locks the stream's row until the end of the transaction: nobody settles a session of it
+/// meanwhile.
+pub(super) async fn lock_stream(
+    transaction: &mut Transaction,
+    stream: StreamId,
+) -> Result<(), RowError> {
+    let locked = query("UPDATE streams SET kept_from = kept_from WHERE id = $1")
+        .bind(stream)
+        .execute(transaction)
+        .await?;
+    match locked {
+        0 => Err(RowError::NotFound(Entity::Stream)),
+        _ => Ok(()),
+    }
+}
+
+async fn must_take_more(
+    transaction: &mut Transaction,
+    stream: StreamId,
+    epoch: EpochNumber,
+) -> Result<(), RowError> {
+    lock_stream(transaction, stream).await?;
+    let settled = query(
+        "SELECT 1 FROM epochs e JOIN live_sessions l ON l.id = e.session_id
+         WHERE e.stream_id = $1 AND e.number = $2 AND l.settled_at IS NOT NULL",
+    )
+    .bind(stream)
+    .bind(epoch)
+    .exists(transaction)
+    .await?;
+    if settled {
+        return Err(RowError::SessionSettled);
+    }
+    Ok(())
+}
+
 /// The segments with the last `limit` numbers of a session, and the epochs and renditions
-/// they need: what a live window is restored from. Read at one instant.
+/// they need: what a live window is restored from. Nothing below the stream's floor, and
+/// the epochs that began after all segments too. Read at one instant.
 pub async fn latest_segments(
     db: &Database,
     stream: StreamId,
@@ -253,6 +294,7 @@ pub async fn latest_segments(
          FROM segments
          WHERE stream_id = $1 AND epoch IN (SELECT epoch FROM own)
              AND number > (SELECT number FROM newest) - $3
+             AND number >= (SELECT kept_from FROM streams WHERE id = $1)
          ORDER BY number, rendition",
     )
     .bind(stream)
@@ -261,31 +303,28 @@ pub async fn latest_segments(
     .all(&mut snapshot)
     .await?;
     let oldest = segments.iter().map(|s| s.epoch).min();
-    let newest = segments.iter().map(|s| s.epoch).max();
-    let (Some(oldest), Some(newest)) = (oldest, newest) else {
+    let Some(oldest) = oldest else {
         return Ok(StoredWindow::default());
     };
     let epochs: Vec<EpochRow> = query(
         "SELECT number, session_id, first_segment, started_at, target_duration
          FROM epochs
-         WHERE stream_id = $1 AND session_id = $2 AND number >= $3 AND number <= $4
+         WHERE stream_id = $1 AND session_id = $2 AND number >= $3
          ORDER BY number",
     )
     .bind(stream)
     .bind(session)
     .bind(oldest)
-    .bind(newest)
     .all(&mut snapshot)
     .await?;
     let renditions: Vec<RenditionRow> = query(
         "SELECT epoch, name, kind, codec_config, bit_rate, frame_duration_us
          FROM renditions
-         WHERE stream_id = $1 AND epoch >= $2 AND epoch <= $3
+         WHERE stream_id = $1 AND epoch >= $2
          ORDER BY epoch, name",
     )
     .bind(stream)
     .bind(oldest)
-    .bind(newest)
     .all(&mut snapshot)
     .await?;
     Ok(StoredWindow {

@@ -175,6 +175,21 @@ async fn update_open(
     Ok(())
 }
 
+/// The stream's session that has not ended.
+pub async fn open_session_of(
+    db: &Database,
+    stream: StreamId,
+) -> Result<Option<SessionRow>, RowError> {
+    query(
+        "SELECT id, stream_id, started_at, publisher_left_at
+         FROM live_sessions
+         WHERE stream_id = $1 AND ended_at IS NULL",
+    )
+    .bind(stream)
+    .optional(db)
+    .await
+}
+
 /// All sessions that have not ended: what a server that starts has to take up, or to end.
 /// At most one for each stream.
 pub async fn unfinished_sessions(db: &Database) -> Result<Vec<SessionRow>, RowError> {

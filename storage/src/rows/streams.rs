@@ -166,6 +166,25 @@ pub async fn create(
     Ok(created)
 }
 
+/// Changes what a second publisher meets, from the next one on.
+pub async fn set_takeover(
+    db: &Database,
+    stream: StreamId,
+    takeover: TakeoverPolicy,
+) -> Result<(), RowError> {
+    let mut transaction = db.write().await?;
+    let updated = query("UPDATE streams SET takeover = $2 WHERE id = $1")
+        .bind(stream)
+        .bind(takeover.as_str())
+        .execute(&mut transaction)
+        .await?;
+    transaction.commit().await?;
+    match updated {
+        0 => Err(RowError::NotFound(Entity::Stream)),
+        _ => Ok(()),
+    }
+}
+
 /// The stream with that id.
 pub async fn by_id(db: &Database, id: StreamId) -> Result<Option<StreamRow>, RowError> {
     query("SELECT id, owner_id, name, takeover, created_at FROM streams WHERE id = $1")

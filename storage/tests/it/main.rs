@@ -27,6 +27,7 @@ mod outbox_crash;
 mod outbox_stopped;
 mod outbox_writers;
 mod processes;
+mod retention;
 mod schema;
 mod schema_parity;
 mod sessions;

@@ -2,7 +2,10 @@
 
 use media::{EpochNumber, SegmentNumber, StreamId, Timestamp};
 use storage::RowError;
-use storage::rows::numbering::{next_numbers, reserve_epoch, reserve_segment};
+use storage::rows::numbering::{
+    begin_reserved_segment, give_back_segments, next_numbers, next_unbegun, reserve_epoch,
+    reserve_segment, reserve_segments,
+};
 
 use crate::fixtures::TestDatabase;
 
@@ -11,6 +14,9 @@ on_both_engines! {
     a_taken_segment_number_stops_whoever_lost_the_stream,
     one_of_two_gets_a_number,
     numbers_of_no_stream_are_errors,
+    reserved_numbers_are_nobody_elses,
+    a_reserved_number_can_begin_twice_for_its_owner,
+    what_was_not_used_is_given_back,
 }
 
 async fn numbers_begin_at_zero_and_only_grow(test: TestDatabase) {
@@ -103,4 +109,62 @@ async fn numbers_of_no_stream_are_errors(test: TestDatabase) {
         .await
         .unwrap_err();
     assert!(matches!(error, RowError::OutOfRange { .. }), "{error}");
+}
+
+/// The lowest number that has not begun, and the lowest that is not reserved.
+async fn numbers(test: &TestDatabase, stream: StreamId) -> (u64, u64) {
+    let unbegun = next_unbegun(&test.db, stream).await.unwrap();
+    let next = next_numbers(&test.db, stream).await.unwrap();
+    (unbegun.0, next.segment.0)
+}
+
+fn assert_taken<T: std::fmt::Debug>(result: Result<T, RowError>) {
+    let error = result.unwrap_err();
+    assert!(matches!(error, RowError::NumberTaken { .. }), "{error}");
+}
+
+async fn reserved_numbers_are_nobody_elses(test: TestDatabase) {
+    let (db, n) = (&test.db, SegmentNumber);
+    let stream = test.stream("demo").await;
+    let to = reserve_segments(db, stream, n(5), 8).await.unwrap();
+    assert_eq!(to, n(14));
+    assert_eq!(numbers(&test, stream).await, (6, 14));
+    // Another, who believes that it has the stream.
+    for number in [5, 6, 13] {
+        assert_taken(reserve_segments(db, stream, n(number), 2).await);
+    }
+    let to = begin_reserved_segment(db, stream, n(7), 8).await.unwrap();
+    assert_eq!(to, n(16));
+    assert_eq!(numbers(&test, stream).await, (8, 16));
+    // Another has taken over; it reserves fewer. The first has numbers to 15.
+    reserve_segments(db, stream, n(16), 0).await.unwrap();
+    for number in [7, 8, 15] {
+        assert_taken(begin_reserved_segment(db, stream, n(number), 8).await);
+    }
+    give_back_segments(db, stream, n(8)).await.unwrap();
+    assert_eq!(numbers(&test, stream).await, (17, 17));
+}
+
+async fn a_reserved_number_can_begin_twice_for_its_owner(test: TestDatabase) {
+    let (db, n) = (&test.db, SegmentNumber);
+    let stream = test.stream("demo").await;
+    reserve_segments(db, stream, n(0), 8).await.unwrap();
+    for _ in 0..2 {
+        let to = begin_reserved_segment(db, stream, n(4), 8).await.unwrap();
+        assert_eq!(to, n(13));
+    }
+    assert_eq!(numbers(&test, stream).await, (5, 13));
+    // Below the newest, numbers do not come back.
+    assert_taken(begin_reserved_segment(db, stream, n(3), 8).await);
+}
+
+async fn what_was_not_used_is_given_back(test: TestDatabase) {
+    let (db, n) = (&test.db, SegmentNumber);
+    let stream = test.stream("demo").await;
+    reserve_segments(db, stream, n(0), 8).await.unwrap();
+    // The database was away while 1 and 2 were used.
+    give_back_segments(db, stream, n(3)).await.unwrap();
+    assert_eq!(numbers(&test, stream).await, (3, 3));
+    reserve_segments(db, stream, n(3), 8).await.unwrap();
+    assert_eq!(numbers(&test, stream).await, (4, 12));
 }

@@ -1,4 +1,4 @@
-//! Epochs, renditions and segments: stored, restored and expired.
+//! Epochs, renditions and segments: stored and restored.
 
 use bytes::Bytes;
 use media::{
@@ -10,7 +10,7 @@ use storage::rows::segments::{
     EpochRow, SegmentRow, StoredWindow, insert_epoch, insert_rendition, insert_segment,
     latest_segments,
 };
-use storage::rows::{expiry, numbering, sessions};
+use storage::rows::{numbering, retention, sessions};
 
 use crate::fixtures::{NOW, TestDatabase};
 
@@ -22,8 +22,8 @@ on_both_engines! {
     nothing_is_stored_twice,
     a_rendition_can_be_measured_again,
     a_segment_needs_its_rendition,
-    media_time_does_not_go_back_over_an_expiry,
-    the_oldest_expire_first_and_take_their_epochs_with_them,
+    an_epoch_without_a_segment_is_restored_too,
+    nothing_below_the_floor_is_restored,
 }
 
 /// 1280x720 High 3.1 from x264.
@@ -36,7 +36,7 @@ const AVCC_720P: &[u8] = &[
 /// AAC-LC, 44.1 kHz, stereo.
 const ASC: &[u8] = &[0x12, 0x10];
 
-fn video() -> Rendition {
+pub(crate) fn video() -> Rendition {
     let avc = AvcConfig::parse(Bytes::from_static(AVCC_720P)).unwrap();
     Rendition::new(
         RenditionName::SOURCE,
@@ -46,7 +46,7 @@ fn video() -> Rendition {
     )
 }
 
-fn audio() -> Rendition {
+pub(crate) fn audio() -> Rendition {
     let aac = AacConfig::parse(Bytes::from_static(ASC)).unwrap();
     Rendition::new(
         RenditionName::AUDIO,
@@ -56,11 +56,11 @@ fn audio() -> Rendition {
     )
 }
 
-fn start_of(number: u64) -> Timestamp {
+pub(crate) fn start_of(number: u64) -> Timestamp {
     NOW + Micros::from_secs(2 * number as i64)
 }
 
-fn row(epoch: u32, rendition: RenditionName, number: u64, size: u64) -> SegmentRow {
+pub(crate) fn row(epoch: u32, rendition: RenditionName, number: u64, size: u64) -> SegmentRow {
     SegmentRow {
         epoch: EpochNumber(epoch),
         rendition,
@@ -73,14 +73,14 @@ fn row(epoch: u32, rendition: RenditionName, number: u64, size: u64) -> SegmentR
     }
 }
 
-struct Live {
-    test: TestDatabase,
-    stream: StreamId,
-    session: SessionId,
+pub(crate) struct Live {
+    pub(crate) test: TestDatabase,
+    pub(crate) stream: StreamId,
+    pub(crate) session: SessionId,
 }
 
 impl Live {
-    async fn new(test: TestDatabase) -> Self {
+    pub(crate) async fn new(test: TestDatabase) -> Self {
         let stream = test.stream("demo").await;
         let opened = sessions::open_session(&test.db, stream, NOW).await.unwrap();
         let session = opened.session.id;
@@ -92,7 +92,7 @@ impl Live {
     }
 
     /// An epoch of video and audio with these segments in both.
-    async fn epoch(&self, number: u32, segments: std::ops::Range<u64>) -> EpochRow {
+    pub(crate) async fn epoch(&self, number: u32, segments: std::ops::Range<u64>) -> EpochRow {
         let epoch = EpochRow {
             number: EpochNumber(number),
             session: self.session,
@@ -117,7 +117,7 @@ impl Live {
         epoch
     }
 
-    async fn latest(&self, limit: u32) -> StoredWindow {
+    pub(crate) async fn latest(&self, limit: u32) -> StoredWindow {
         latest_segments(
             &self.test.another_handle().await,
             self.stream,
@@ -241,74 +241,26 @@ async fn a_segment_needs_its_rendition(test: TestDatabase) {
     assert_eq!(error.to_string(), "no such session, epoch or rendition");
 }
 
-async fn media_time_does_not_go_back_over_an_expiry(test: TestDatabase) {
+async fn an_epoch_without_a_segment_is_restored_too(test: TestDatabase) {
     let live = Live::new(test).await;
     live.epoch(0, 0..3).await;
-    let (db, stream) = (&live.test.db, live.stream);
-    let all = expiry::expired_segments(db, stream, start_of(100), 100)
-        .await
-        .unwrap();
-    expiry::delete_segments(db, stream, &all).await.unwrap();
-    let next = numbering::next_numbers(db, stream).await.unwrap();
-    assert_eq!(next.not_before, start_of(3));
+    let newest = live.epoch(1, 3..3).await;
+    let window = live.latest(2).await;
+    assert_eq!(window.segments.len(), 4);
+    assert_eq!(window.epochs.len(), 2);
+    assert_eq!(window.epochs[1].epoch, newest);
+    assert_eq!(window.epochs[1].renditions, [audio(), video()]);
 }
 
-async fn the_oldest_expire_first_and_take_their_epochs_with_them(test: TestDatabase) {
+async fn nothing_below_the_floor_is_restored(test: TestDatabase) {
     let live = Live::new(test).await;
-    live.epoch(0, 0..2).await;
-    live.epoch(1, 2..4).await;
-    live.epoch(2, 4..6).await;
-    let (db, stream) = (&live.test.db, live.stream);
-    let numbers =
-        |rows: &[SegmentRow]| -> Vec<u64> { rows.iter().map(|r| r.segment.number.0).collect() };
-    // Segment 2 ends where segment 3 starts.
-    let before = start_of(3);
-    let some = expiry::expired_segments(db, stream, before, 3)
+    live.epoch(0, 0..10).await;
+    let mut transaction = live.test.db.write().await.unwrap();
+    retention::raise_floor(&mut transaction, live.stream, SegmentNumber(8))
         .await
         .unwrap();
-    assert_eq!(numbers(&some), [0, 0, 1]);
-    let all = expiry::expired_segments(db, stream, before, 100)
-        .await
-        .unwrap();
-    assert_eq!(numbers(&all), [0, 0, 1, 1, 2, 2]);
-    // Listing deletes nothing: whoever dies here lists them again.
-    let again = expiry::expired_segments(db, stream, before, 100)
-        .await
-        .unwrap();
-    assert_eq!(again, all);
-    assert_eq!(
-        expiry::expired_epochs(db, stream, before).await.unwrap(),
-        []
-    );
-
-    let streams = expiry::streams_with_expired(db, before, 10).await.unwrap();
-    assert_eq!(streams, [stream]);
-    let none = expiry::streams_with_expired(db, start_of(0), 10)
-        .await
-        .unwrap();
-    assert_eq!(none, []);
-
-    expiry::delete_segments(db, stream, &all).await.unwrap();
-    let left = expiry::expired_segments(db, stream, before, 100)
-        .await
-        .unwrap();
-    assert_eq!(left, []);
-    let epochs = expiry::expired_epochs(db, stream, before).await.unwrap();
-    assert_eq!(epochs, [EpochNumber(0)]);
-    expiry::delete_epoch(db, stream, EpochNumber(0))
-        .await
-        .unwrap();
-    assert_eq!(
-        expiry::expired_epochs(db, stream, before).await.unwrap(),
-        []
-    );
-    assert_eq!(
-        numbers(&live.latest(100).await.segments),
-        [3, 3, 4, 4, 5, 5]
-    );
-    // An epoch that still has segments stays.
-    expiry::delete_epoch(db, stream, EpochNumber(1))
-        .await
-        .unwrap_err();
-    assert_eq!(live.test.db.check().await.unwrap(), []);
+    transaction.commit().await.unwrap();
+    let numbers: Vec<_> = live.latest(5).await.segments;
+    let numbers: Vec<_> = numbers.iter().map(|row| row.segment.number.0).collect();
+    assert_eq!(numbers, [8, 8, 9, 9]);
 }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::process::ExitStatus;
+use std::path::PathBuf;
+use std::process::{Command, ExitStatus};
 use std::thread;
 use std::time::Duration;
 
@@ -60,6 +61,8 @@ pub(crate) struct Serve {
     arguments: Vec<String>,
     environment: BTreeMap<String, String>,
     listeners: Vec<Listener>,
+    /// Bytes of the disk that objects are on, if it is one of its own.
+    objects_disk: Option<u64>,
 }
 
 impl Serve {
@@ -70,6 +73,7 @@ impl Serve {
             arguments: Vec::new(),
             environment: Listener::ALL.into_iter().map(free).collect(),
             listeners: vec![Listener::Http, Listener::Rtmp, Listener::Admin],
+            objects_disk: None,
         }
     }
 
@@ -85,6 +89,38 @@ impl Serve {
         self
     }
 
+    /// With objects on a disk of so many bytes, which nobody else sees: it is mounted in a
+    /// namespace of the server's own. See [`Nova::objects`].
+    pub(crate) fn objects_on_a_disk_of(mut self, bytes: u64) -> Self {
+        self.objects_disk = Some(bytes);
+        self
+    }
+
+    fn command(&self) -> Command {
+        let nova = self.site.command();
+        let Some(bytes) = self.objects_disk else {
+            return nova;
+        };
+        let objects = self.site.data_dir().join("objects");
+        std::fs::create_dir_all(&objects).expect("a place to mount it");
+        let mut command = Command::new("unshare");
+        command
+            .args(["--map-root-user", "--mount", "sh", "-c"])
+            .arg("mount -t tmpfs -o size=\"$1\" tmpfs \"$2\" && shift 2 && exec \"$@\"")
+            .args(["sh", &bytes.to_string()])
+            .arg(&objects)
+            .arg(nova.get_program())
+            .args(nova.get_args())
+            .current_dir(self.site.data_dir());
+        for (name, value) in nova.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        command
+    }
+
     /// With these roles, which then listen on `listeners`.
     pub(crate) fn roles(mut self, roles: &str, listeners: &[Listener]) -> Self {
         self.listeners = listeners.to_vec();
@@ -94,7 +130,7 @@ impl Serve {
     /// Starts it and waits until it listens.
     #[track_caller]
     pub(crate) fn start(self) -> Nova {
-        let mut command = self.site.command();
+        let mut command = self.command();
         command
             .args(["--log", "json", "serve"])
             .args(&self.arguments)
@@ -185,6 +221,23 @@ impl Nova {
         let ours = started.iter().filter(|event| event["stream"] == stream);
         ours.filter_map(|event| event["pid"].as_u64()?.try_into().ok())
             .collect()
+    }
+
+    /// Where its objects are, as it sees them.
+    pub(crate) fn objects(&self) -> PathBuf {
+        let objects = self.serve.site.data_dir().join("objects");
+        let seen = format!("/proc/{}/root{}", self.pid(), objects.display());
+        PathBuf::from(seen)
+    }
+
+    /// The value of a metric without labels.
+    pub(crate) fn metric(&self, name: &str) -> Result<f64, String> {
+        let text = self.admin().fetch("/metrics")?.text();
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        let value = line.ok_or_else(|| format!("there is no {name}"))?;
+        value.parse().map_err(|_| format!("{name} is {value}"))
     }
 
     /// Its process id.
