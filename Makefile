@@ -25,7 +25,7 @@ lint: setup-test ## Formatting, warnings, licences, documentation, scripts, the 
 	cargo clippy --quiet --workspace --all-targets -- --deny warnings
 	cargo deny --log-level error check bans licenses sources
 	RUSTDOCFLAGS='--deny warnings' cargo doc --quiet --workspace --no-deps
-	shellcheck scripts/* .ci/run
+	shellcheck scripts/* .ci/run tests/peers/src/keeper.sh
 	npm --prefix web run --silent check
 	npm --prefix web run --silent test
 	npm --prefix web run --silent check-dist

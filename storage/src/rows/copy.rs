@@ -3,7 +3,7 @@
 //! The source is read at one instant, in pages by primary key; a page is one statement
 //! and one transaction in the target. Nothing but the rows says how far a copy has come:
 //! each table goes on after the highest key that the target has. A table of the tool's
-//! own, [`MARKER`], stands in the target from the first row until everything was read
+//! own, `_nova_copy`, stands in the target from the first row until everything was read
 //! again and found equal; while it is there nobody else uses the target.
 
 mod cells;

@@ -1,3 +1,4 @@
+#!/bin/sh
 # Runs a server for as long as somebody holds the lock file, then removes its folder.
 #
 #   sh keeper.sh FOLDER LOCK COMMAND [ARGUMENT...]
