@@ -6,8 +6,8 @@ use std::fmt;
 use std::io;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use media::{EpochNumber, RenditionName, SegmentNumber, StreamId};
-use packager::object_key;
+use media::StreamId;
+use packager::object_key::ObjectName;
 use storage::rows::{Database, inventory};
 use storage::{ObjectError, ObjectStore};
 
@@ -102,7 +102,7 @@ impl<T: FnMut(ObjectFault) -> io::Result<()>> Comparison<'_, T> {
                 return Ok(());
             };
             after = Some(last.clone());
-            let name = |segment: &inventory::StoredSegment| Name {
+            let name = |segment: &inventory::StoredSegment| ObjectName {
                 stream: segment.stream,
                 epoch: segment.row.epoch,
                 rendition: segment.row.rendition.clone(),
@@ -121,7 +121,7 @@ impl<T: FnMut(ObjectFault) -> io::Result<()>> Comparison<'_, T> {
                 return Ok(());
             };
             after = Some(last.clone());
-            let name = |rendition: &inventory::StoredRendition| Name {
+            let name = |rendition: &inventory::StoredRendition| ObjectName {
                 stream: rendition.stream,
                 epoch: rendition.epoch,
                 rendition: rendition.name.clone(),
@@ -134,7 +134,10 @@ impl<T: FnMut(ObjectFault) -> io::Result<()>> Comparison<'_, T> {
     }
 
     /// Whether these objects are there, each with its bytes.
-    async fn ask_for(&mut self, expected: Vec<(Name, Option<u64>)>) -> Result<(), Box<dyn Error>> {
+    async fn ask_for(
+        &mut self,
+        expected: Vec<(ObjectName, Option<u64>)>,
+    ) -> Result<(), Box<dyn Error>> {
         self.compared.rows += expected.len() as u64;
         let objects = self.objects;
         let asked = stream::iter(expected).map(|(name, size)| async move {
@@ -164,7 +167,7 @@ impl<T: FnMut(ObjectFault) -> io::Result<()>> Comparison<'_, T> {
     }
 
     /// Whether the row is still there: it may have been deleted with its object.
-    async fn is_still_expected(&self, name: &Name) -> Result<bool, Box<dyn Error>> {
+    async fn is_still_expected(&self, name: &ObjectName) -> Result<bool, Box<dyn Error>> {
         let Some(number) = name.number else {
             let epochs = vec![name.epoch.0.into()];
             let found = inventory::renditions_of(self.database, name.stream, epochs).await?;
@@ -186,9 +189,9 @@ impl<T: FnMut(ObjectFault) -> io::Result<()>> Comparison<'_, T> {
         loop {
             let page = self.objects.list(LIVE, cursor.as_deref()).await?;
             self.compared.objects += page.keys.len() as u64;
-            let mut by_stream: BTreeMap<StreamId, Vec<Name>> = BTreeMap::new();
+            let mut by_stream: BTreeMap<StreamId, Vec<ObjectName>> = BTreeMap::new();
             for key in page.keys {
-                match Name::parse(&key) {
+                match ObjectName::parse(&key) {
                     Some(name) => by_stream.entry(name.stream).or_default().push(name),
                     None => self.fault(ObjectFault::Orphan(key))?,
                 }
@@ -207,7 +210,7 @@ impl<T: FnMut(ObjectFault) -> io::Result<()>> Comparison<'_, T> {
     async fn stored_of(
         &mut self,
         stream: StreamId,
-        names: Vec<Name>,
+        names: Vec<ObjectName>,
     ) -> Result<(), Box<dyn Error>> {
         // Read after the listing: what was deleted since is below the floor now.
         let Some(state) = inventory::stream_state(self.database, stream).await? else {
@@ -251,70 +254,5 @@ impl<T: FnMut(ObjectFault) -> io::Result<()>> Comparison<'_, T> {
             }
         }
         Ok(())
-    }
-}
-
-/// What a key of [`object_key`] names.
-#[derive(Clone, PartialEq, Eq, Debug)]
-struct Name {
-    stream: StreamId,
-    epoch: EpochNumber,
-    rendition: RenditionName,
-    /// None: the init segment.
-    number: Option<SegmentNumber>,
-}
-
-impl Name {
-    fn key(&self) -> String {
-        match self.number {
-            Some(number) => object_key::segment(self.stream, self.epoch, &self.rendition, number),
-            None => object_key::init(self.stream, self.epoch, &self.rendition),
-        }
-    }
-
-    /// None: nothing of ours has this key.
-    fn parse(key: &str) -> Option<Self> {
-        let mut parts = key.strip_prefix(LIVE)?.split('/');
-        let name = Self {
-            stream: parts.next()?.parse().ok()?,
-            epoch: parts.next()?.parse().ok()?,
-            rendition: parts.next()?.parse().ok()?,
-            number: match parts.next()? {
-                "init.mp4" => None,
-                file => Some(file.strip_suffix(".m4s")?.parse().ok()?),
-            },
-        };
-        // Numbers can be spelled in several ways; keys are not.
-        (name.key() == key).then_some(name)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_are_read_as_they_are_made() {
-        let stream = StreamId::new();
-        for number in [None, Some(SegmentNumber(0)), Some(SegmentNumber(12_345))] {
-            let name = Name {
-                stream,
-                epoch: EpochNumber(7),
-                rendition: RenditionName::SOURCE,
-                number,
-            };
-            assert_eq!(Name::parse(&name.key()), Some(name));
-        }
-        for not_ours in [
-            "doctor/probe".to_owned(),
-            "live/garden/0/source/1.m4s".to_owned(),
-            format!("live/{stream}/0/source/01.m4s"),
-            format!("live/{stream}/+0/source/1.m4s"),
-            format!("live/{stream}/0/source/1.mp4"),
-            format!("live/{stream}/0/source"),
-            format!("live/{stream}/0/source/1.m4s/x"),
-        ] {
-            assert_eq!(Name::parse(&not_ours), None, "{not_ours}");
-        }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use media::{EpochNumber, Micros, Rendition, RenditionName, SegmentNumber, StreamId};
-use packager::object_key;
+use packager::object_key::{self, ObjectName};
 use storage::ObjectError;
 use storage::rows::leases::Lease;
 use storage::rows::settling::{self, UnsettledSession};
@@ -211,12 +211,14 @@ impl Sweeper {
                 .list(&folder, cursor.as_deref())
                 .await?;
             for key in &page.keys {
-                match key.strip_prefix(&folder).and_then(Name::parse) {
-                    Some(Name::Init(name)) => held.entry(name).or_default().init = true,
-                    Some(Name::Segment(name, number)) => {
-                        held.entry(name).or_default().numbers.insert(number);
-                    }
-                    None => tracing::warn!(key, "an object that is not ours"),
+                let Some(name) = ObjectName::parse(key) else {
+                    tracing::warn!(key, "an object that is not ours");
+                    continue;
+                };
+                let held = held.entry(name.rendition).or_default();
+                match name.number {
+                    Some(number) => drop(held.numbers.insert(number)),
+                    None => held.init = true,
                 }
             }
             cursor = page.next;
@@ -237,57 +239,4 @@ fn segment_keys(
         .into_iter()
         .map(|number| object_key::segment(stream, epoch, name, number));
     keys.collect()
-}
-
-/// An object's name within its epoch, as [`object_key`] makes them.
-#[derive(Debug, PartialEq)]
-enum Name {
-    Init(RenditionName),
-    Segment(RenditionName, SegmentNumber),
-}
-
-impl Name {
-    fn parse(text: &str) -> Option<Self> {
-        let (rendition, file) = text.split_once('/')?;
-        let rendition = rendition.parse().ok()?;
-        if file == "init.mp4" {
-            return Some(Self::Init(rendition));
-        }
-        let number = file.strip_suffix(".m4s")?;
-        let parsed: u64 = number.parse().ok()?;
-        // Each number has one name.
-        (parsed.to_string() == number).then_some(Self::Segment(rendition, SegmentNumber(parsed)))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_read_as_they_are_made() {
-        let (stream, epoch) = (StreamId::new(), EpochNumber(7));
-        let name = RenditionName::SOURCE;
-        let folder = object_key::epoch(stream, epoch);
-        let key = object_key::segment(stream, epoch, &name, SegmentNumber(10_000));
-        let parsed = Name::parse(key.strip_prefix(&folder).unwrap());
-        assert_eq!(
-            parsed,
-            Some(Name::Segment(name.clone(), SegmentNumber(10_000)))
-        );
-        let key = object_key::init(stream, epoch, &name);
-        let parsed = Name::parse(key.strip_prefix(&folder).unwrap());
-        assert_eq!(parsed, Some(Name::Init(name)));
-        for other in [
-            "",
-            "x",
-            "source/",
-            "source/1",
-            "source/01.m4s",
-            "source/-1.m4s",
-            "a/b/1.m4s",
-        ] {
-            assert_eq!(Name::parse(other), None, "{other}");
-        }
-    }
 }
