@@ -21,8 +21,6 @@ pub enum Dependency {
     Database(Database),
     /// The objects.
     Objects(Arc<dyn ObjectStore>),
-    /// The event bus.
-    Events(Arc<dyn Bus>),
     /// An origin elsewhere: `HOST:PORT`.
     Origin(String),
 }
@@ -31,27 +29,38 @@ pub enum Dependency {
 #[derive(Debug)]
 pub struct Readiness {
     dependencies: Vec<Dependency>,
+    bus: Arc<dyn Bus>,
     recording: Option<Arc<RecordingHealth>>,
 }
 
 impl Readiness {
-    /// Of these, and of what is stored of live streams, if there are any here.
-    pub fn new(dependencies: Vec<Dependency>, recording: Option<Arc<RecordingHealth>>) -> Self {
+    /// Of these, the event bus, and of what is stored of live streams, if there are any here.
+    pub fn new(
+        dependencies: Vec<Dependency>,
+        bus: Arc<dyn Bus>,
+        recording: Option<Arc<RecordingHealth>>,
+    ) -> Self {
         Self {
             dependencies,
+            bus,
             recording,
         }
     }
 
     /// What works, but not as it should, one line each. Requests can be sent here.
     pub fn notices(&self) -> Vec<String> {
-        let degraded = self
-            .recording
-            .as_ref()
-            .map_or(0, |health| health.degraded());
-        let notice = (degraded > 0)
-            .then(|| format!("recording: degraded for {degraded} streams, see the log"));
-        notice.into_iter().collect()
+        let mut notices = Vec::new();
+        // Events only wake others up: what must not be lost waits in the outbox.
+        if let Err(error) = self.bus.health() {
+            notices.push(format!("events: {error}"));
+        }
+        let degraded = self.recording.as_ref().map_or(0, |r| r.degraded());
+        if degraded > 0 {
+            notices.push(format!(
+                "recording: degraded for {degraded} streams, see the log"
+            ));
+        }
+        notices
     }
 
     /// What does not answer, one line each.
@@ -73,7 +82,6 @@ impl Dependency {
         match self {
             Self::Database(_) => "database",
             Self::Objects(_) => "objects",
-            Self::Events(_) => "events",
             Self::Origin(_) => "origin",
         }
     }
@@ -87,7 +95,6 @@ impl Dependency {
                 Ok(_) | Err(ObjectError::NotFound(_)) => Ok(()),
                 Err(error) => Err(error.to_string()),
             },
-            Self::Events(bus) => bus.health().map_err(|error| error.to_string()),
             Self::Origin(address) => TcpStream::connect(address)
                 .await
                 .map(drop)

@@ -136,7 +136,7 @@ fn readiness(
     media: Option<&MediaPath>,
     bus: &Arc<dyn Bus>,
 ) -> Readiness {
-    let mut dependencies = vec![Dependency::Events(bus.clone())];
+    let mut dependencies = Vec::new();
     if let Some(foundation) = foundation {
         dependencies.push(Dependency::Database(foundation.database.clone()));
         if roles.media {
@@ -149,6 +149,7 @@ fn readiness(
     }
     Readiness::new(
         dependencies,
+        bus.clone(),
         media.map(|media| media.live.recording_health()),
     )
 }

@@ -6,13 +6,13 @@ use peers::nats::NatsServer;
 use storage::events::SubjectPattern;
 use tokio::time::timeout;
 
-use crate::harness::{Encoder, Site, Stream};
+use crate::harness::{Encoder, Site, Stream, wait_for};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn going_live_and_ending_are_events_on_nats() {
-    let nats = NatsServer::start_with(&["--user", "nova", "--pass", "pa55word"]).await;
+    let mut nats = NatsServer::start_with(&["--user", "nova", "--pass", "pa55word"]).await;
     let url = nats.url_of("nova:pa55word");
     let bus = storage::events::open(&url).await.unwrap();
     let pattern = SubjectPattern::new("stream.*.*").unwrap();
@@ -41,7 +41,18 @@ async fn going_live_and_ending_are_events_on_nats() {
         let payload: serde_json::Value = serde_json::from_slice(&message.event.payload).unwrap();
         payloads.push(payload);
     }
-    drop(server.await.unwrap());
+    let (site, nova) = server.await.unwrap();
+    nats.kill();
+    // Live needs no events: the server stays ready, and says what does not work.
+    let lost = tokio::task::spawn_blocking(move || {
+        wait_for("a line about events", LIMIT, || {
+            let ready = nova.admin().get("/readyz")?.text();
+            let told = ready.lines().any(|line| line.starts_with("events: "));
+            told.then_some(()).ok_or(ready)
+        });
+        drop((nova, site));
+    });
+    lost.await.unwrap();
     assert!(subjects[0].ends_with(".live"), "{subjects:?}");
     assert!(subjects[1].ends_with(".ended"), "{subjects:?}");
     assert_eq!(payloads[0]["session"], payloads[1]["session"]);
