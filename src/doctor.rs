@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use storage::rows::{Database, Fault, IfMissing, without_password};
+use storage::rows::{Database, Fault, IfMissing};
+use storage::without_credentials;
 use tokio::net::TcpListener;
 
 use crate::config::Config;
@@ -108,7 +109,7 @@ async fn database(config: &Config) -> Result<String, String> {
     let pending = all - faults.len();
     if faults.is_empty() {
         let latency = latency.as_secs_f64() * 1_000.0;
-        let url = without_password(&url);
+        let url = without_credentials(&url);
         return Ok(format!(
             "{url}: {version}, answers in {latency:.1} ms, {pending} migrations to apply"
         ));

@@ -6,7 +6,8 @@ use std::io::Write;
 
 use media::{Clock, SystemClock};
 use storage::rows::copy::{Limits, Options, Progress, copy};
-use storage::rows::{Database, Fault, IfMissing, without_password};
+use storage::rows::{Database, Fault, IfMissing};
+use storage::without_credentials;
 
 use super::load;
 use super::objects::{self, Compared};
@@ -85,7 +86,7 @@ async fn copy_rows(from: &str, to: &str, force: bool) -> Result<(), Box<dyn Erro
         .await
         .map_err(|error| format!("--to: {error}"))?;
     let options = Options {
-        source_name: without_password(from),
+        source_name: without_credentials(from),
         in_use_too: force,
         limits: Limits::default(),
     };
@@ -110,7 +111,7 @@ async fn copy_rows(from: &str, to: &str, force: bool) -> Result<(), Box<dyn Erro
         "{} rows in {} tables are the same in {}; set database.url to it",
         copied.rows,
         copied.tables,
-        without_password(to)
+        without_credentials(to)
     ))?;
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use storage::without_credentials;
 use toml::{Table, Value};
 
 use super::Config;
@@ -49,6 +50,14 @@ pub enum ConfigError {
         given: String,
         /// What would do.
         expected: String,
+    },
+    /// A URL that names nothing that Nova knows.
+    #[error("{key}: {why}")]
+    Url {
+        /// The key.
+        key: &'static str,
+        /// What is wrong with it, without its credentials.
+        why: String,
     },
     /// There is no data directory and none can be made.
     #[error(
@@ -108,7 +117,7 @@ fn merge_file(values: &mut Table, path: &Path) -> Result<(), ConfigError> {
         .parse()
         .map_err(|error: toml::de::Error| ConfigError::Syntax {
             path: path.to_owned(),
-            message: error.to_string().trim().to_owned(),
+            message: without_the_line(&text, &error),
         })?;
     let origin = path.display().to_string();
     for (name, value) in given {
@@ -131,6 +140,21 @@ fn merge_file(values: &mut Table, path: &Path) -> Result<(), ConfigError> {
         }
     }
     Ok(())
+}
+
+/// What is wrong and where. The parser's own message shows the line, which may have a
+/// password in it.
+fn without_the_line(text: &str, error: &toml::de::Error) -> String {
+    let message = error.message().trim().replace('\n', ", ");
+    let before = error.span().and_then(|span| text.get(..span.start));
+    match before {
+        Some(before) => {
+            let line = before.matches('\n').count() + 1;
+            let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+            format!("line {line}, column {column}: {message}")
+        }
+        None => message,
+    }
 }
 
 fn merge_variable(
@@ -194,7 +218,7 @@ fn wrong_type(path: &str, known: &Value, given: &str) -> ConfigError {
     };
     ConfigError::Value {
         key: path.to_owned(),
-        given: given.to_owned(),
+        given: without_credentials(given),
         expected: expected.to_owned(),
     }
 }
@@ -249,6 +273,38 @@ mod tests {
         assert_eq!(config.live.grace_seconds, 7);
         assert_eq!(config.live.window_segments, 6);
         assert_eq!(config.live.segment_seconds, 2);
+    }
+
+    #[test]
+    fn what_is_no_toml_is_told_by_its_place_without_its_line() {
+        let text = "[database]\nurl = \"postgres://nova:pa55\"word@db/nova\"\n";
+        let error = from_file(text).unwrap_err().to_string();
+        assert!(error.contains("line 2, column "), "{error}");
+        assert!(!error.contains("pa55") && !error.contains('\n'), "{error}");
+        let text = "[database]\nurl = [\"postgres://nova:pa55word@db/nova\"]\n";
+        let error = from_file(text).unwrap_err().to_string();
+        assert!(error.contains("expected a text"), "{error}");
+        assert!(!error.contains("pa55word"), "{error}");
+    }
+
+    #[test]
+    fn a_url_that_names_nothing_is_refused() {
+        for (text, wanted) in [
+            (
+                "[database]\nurl = \"mysql://a:pa55@b\"",
+                "sqlite:FILE or postgres://",
+            ),
+            ("[objects]\nurl = \"gs://bucket\"", "s3://BUCKET"),
+            (
+                "[events]\nurl = \"redis://a:pa55@b\"",
+                "no bus has this scheme",
+            ),
+        ] {
+            let error = from_file(text).unwrap_err().to_string();
+            assert!(error.contains(wanted), "{error}");
+            assert!(error.contains(".url: "), "{error}");
+            assert!(!error.contains("pa55"), "{error}");
+        }
     }
 
     #[test]

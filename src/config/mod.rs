@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use storage::objects::ObjectsConfig;
-use storage::rows::without_password as hide_password;
+use storage::without_credentials;
 
 /// Everything, after file and environment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -245,12 +245,11 @@ impl Config {
     /// The effective values as TOML, passwords in URLs hidden.
     pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
         let mut shown = self.clone();
-        shown.database.url = hide_password(&self.database_url());
-        shown.objects.url = hide_password(&self.objects_url());
-        shown.objects.s3_endpoint = hide_password(&self.objects.s3_endpoint);
-        // Without a colon, what stands before the host is a token.
+        shown.database.url = without_credentials(&self.database_url());
+        shown.objects.url = without_credentials(&self.objects_url());
+        shown.objects.s3_endpoint = without_credentials(&self.objects.s3_endpoint);
         shown.events.url = storage::events::without_credentials(&self.events.url);
-        shown.edge.origin = hide_password(&self.edge.origin);
+        shown.edge.origin = without_credentials(&self.edge.origin);
         toml::to_string(&shown)
     }
 
@@ -292,6 +291,14 @@ impl Config {
         ] {
             range(key, given as u64, 1, 1_000_000)?;
         }
+        let named =
+            |key, named: Result<(), String>| named.map_err(|why| ConfigError::Url { key, why });
+        let database = storage::rows::check_url(&self.database_url());
+        named("database.url", database.map_err(|e| e.to_string()))?;
+        let objects = storage::objects::check_url(&self.objects_url());
+        named("objects.url", objects.map_err(|e| e.to_string()))?;
+        let events = storage::events::check_url(&self.events.url);
+        named("events.url", events.map_err(|e| e.to_string()))?;
         for (key, given, schemes) in [
             ("edge.origin", &self.edge.origin, &["http"][..]),
             (
@@ -308,7 +315,7 @@ impl Config {
             if !given.is_empty() && !is_http_origin(given, schemes) {
                 return Err(ConfigError::Value {
                     key: key.to_owned(),
-                    given: hide_password(given),
+                    given: without_credentials(given),
                     expected: format!("{}://HOST:PORT", schemes.join(":// or ")),
                 });
             }
@@ -335,17 +342,6 @@ fn default_url(given: &str, scheme: &str, path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn passwords_are_hidden() {
-        for (given, shown) in [
-            ("postgres://nova:p@ss@db/nova", "postgres://***@db/nova"),
-            ("nats://host:4222", "nats://host:4222"),
-            ("sqlite:nova.db", "sqlite:nova.db"),
-        ] {
-            assert_eq!(hide_password(given), shown);
-        }
-    }
 
     #[test]
     fn a_data_directory_that_cannot_be_made_says_what_to_do() {

@@ -8,6 +8,8 @@ pub mod events;
 pub mod objects;
 pub mod retention;
 pub mod rows;
+mod url;
 
 pub use objects::{ObjectError, ObjectStore};
 pub use rows::{Database, RowError};
+pub use url::without_credentials;

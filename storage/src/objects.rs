@@ -38,7 +38,7 @@ pub use keys::{MAX_KEY_BYTES, MAX_SEGMENT_BYTES, check_key, check_prefix};
 pub use layer::{Layer, Layered, Operation};
 pub use memory::MemoryStore;
 pub use metered::Metrics;
-pub use open::{ObjectsConfig, open};
+pub use open::{ObjectsConfig, check_url, open};
 pub use parts::abort_stale_uploads;
 pub use retry::Retry;
 pub use s3::{Credentials, S3Config, S3Store};

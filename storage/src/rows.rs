@@ -34,4 +34,4 @@ pub use connect::{Database, IfMissing};
 pub use error::{Entity, RowError, Unique};
 pub use migrate::Migrated;
 pub use transaction::Transaction;
-pub use url::without_password;
+pub use url::check_url;

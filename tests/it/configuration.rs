@@ -25,7 +25,7 @@ fn config_check_prints_effective_values_and_hides_secrets() {
     assert!(printed.contains("segment_seconds = 2"), "{printed}");
     assert!(printed.contains("nova.db"), "{printed}");
     assert!(
-        printed.contains("nats://nova:(hidden)@events.example.org"),
+        printed.contains("nats://***@events.example.org"),
         "{printed}"
     );
     assert!(!printed.contains("pa55word"), "{printed}");

@@ -46,7 +46,7 @@ impl BusUrl {
                     None => (Credentials::None, rest),
                 };
                 let servers = servers(scheme, hosts).map_err(invalid)?;
-                let shown = format!("{scheme}://{}{hosts}", credentials.shown());
+                let shown = crate::without_credentials(url);
                 Ok(Self::Nats(NatsUrl {
                     servers,
                     credentials,
@@ -71,14 +71,6 @@ impl Credentials {
             Self::Password { user, .. } if user.is_empty() => Err("the user is empty"),
             Self::Token(token) if token.is_empty() => Err("the token is empty"),
             _ => Ok(credentials),
-        }
-    }
-
-    fn shown(&self) -> String {
-        match self {
-            Self::None => String::new(),
-            Self::Password { user, .. } => format!("{user}:(hidden)@"),
-            Self::Token(_) => "(hidden)@".to_owned(),
         }
     }
 }
@@ -136,8 +128,8 @@ fn percent_decoded(text: &str) -> Result<String, &'static str> {
     String::from_utf8(decoded).map_err(|_| "the credentials are not UTF-8")
 }
 
-/// An events URL as it may be logged and shown: without the password, or the token. One
-/// that names no bus is not shown at all, as nobody knows what in it is a secret.
+/// An events URL as it may be logged and shown. One that names no bus is not shown at all,
+/// as nobody knows what in it is a secret.
 pub fn without_credentials(url: &str) -> String {
     match BusUrl::parse(url) {
         Ok(BusUrl::Local) => url.to_owned(),
@@ -184,7 +176,7 @@ mod tests {
             panic!("no password");
         };
         assert_eq!((&*user, &*password), ("nova", "p@ss@:w/ord"));
-        assert_eq!(url.shown, "nats://nova:(hidden)@a,b");
+        assert_eq!(url.shown, "nats://***@a,b");
         assert_eq!(url.servers.len(), 2);
         for server in &url.servers {
             assert!(!format!("{server:?}").contains("ss@"));
@@ -195,7 +187,7 @@ mod tests {
             panic!("no token");
         };
         assert_eq!(token, "s3cr3t");
-        assert_eq!(url.shown, "tls://(hidden)@a");
+        assert_eq!(url.shown, "tls://***@a");
         assert_eq!(without_credentials("tls://s3cr3t@a"), url.shown);
         assert_eq!(without_credentials("local:"), "local:");
         assert!(matches!(nats("nats://a").credentials, Credentials::None));

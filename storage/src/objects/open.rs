@@ -4,9 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::keys::{shortened, without_user};
+use super::s3::parse_url;
 use super::{
-    Credentials, Durability, FileStore, Layer, Metrics, ObjectError, ObjectStore, Retry, S3Config,
-    S3Store, Timeout,
+    Credentials, Durability, ErrorKind, FileStore, Layer, Metrics, ObjectError, ObjectStore, Retry,
+    S3Config, S3Store, Timeout,
 };
 
 /// Which store, and how to reach it.
@@ -42,6 +43,15 @@ pub async fn open(config: &ObjectsConfig) -> Result<Arc<dyn ObjectStore>, Object
     }
 }
 
+/// Whether `url` names a store, without opening it.
+pub fn check_url(url: &str) -> Result<(), ObjectError> {
+    match url.split_once(':') {
+        Some(("file", directory)) if !directory.is_empty() => Ok(()),
+        Some(("s3", _)) => parse_url(url).map(drop),
+        _ => Err(ObjectError::InvalidUrl(shortened(without_user(url)))),
+    }
+}
+
 async fn open_files(
     directory: &str,
     config: &ObjectsConfig,
@@ -49,7 +59,13 @@ async fn open_files(
     let (root, durability) = (Path::new(directory).to_owned(), config.durability);
     let opening = tokio::task::spawn_blocking(move || FileStore::open_with(&root, durability));
     let files = opening.await.map_err(ObjectError::task)??;
-    files.health().await?;
+    match files.health().await {
+        // What is there can be read; what comes is told of where it is stored.
+        Err(error) if error.kind() == ErrorKind::Full => {
+            tracing::warn!(%error, "the object store takes no more");
+        }
+        health => health?,
+    }
     Ok(Metrics { store: "file" }.around(Arc::new(files)))
 }
 

@@ -17,6 +17,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use bytes::Bytes;
 
+pub(super) use connect::parse_url;
 pub use connect::{Credentials, S3Config};
 
 use super::digest::verify_apart;

@@ -138,7 +138,7 @@ async fn find_credentials(shared: &aws_config::SdkConfig) -> Result<(), ObjectEr
 }
 
 /// The bucket, and the prefix with its `/` when there is one.
-fn parse_url(url: &str) -> Result<(&str, String), ObjectError> {
+pub(in crate::objects) fn parse_url(url: &str) -> Result<(&str, String), ObjectError> {
     let invalid = || ObjectError::InvalidUrl(shortened(without_user(url)));
     let rest = url.strip_prefix("s3://").ok_or_else(invalid)?;
     let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));

@@ -145,7 +145,7 @@ async fn credentials_let_in() {
     let bus = events::open(&url).await.unwrap();
     bus.flush(bus.checkpoint(), DEADLINE).await.unwrap();
     let shown = format!("{bus:?}");
-    assert!(shown.contains("nova:(hidden)@127.0.0.1"), "{shown}");
+    assert!(shown.contains("***@127.0.0.1"), "{shown}");
 
     for wrong in ["nova:s3cr3t", "s3cr3t"] {
         let sentence = refused(&server.url_of(wrong)).await;
@@ -200,7 +200,7 @@ async fn a_server_without_tls_is_one_sentence() {
     let server = NatsServer::start().await;
     let url = server.url_of("nova:s3cr3t").replace("nats:", "tls:");
     let sentence = refused(&url).await;
-    assert!(sentence.contains("tls://nova:(hidden)@"), "{sentence}");
+    assert!(sentence.contains("tls://***@"), "{sentence}");
 }
 
 #[tokio::test]
