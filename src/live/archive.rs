@@ -11,6 +11,7 @@ mod queue;
 #[cfg(test)]
 mod tests;
 
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -24,7 +25,7 @@ use tokio_util::task::TaskTracker;
 
 use self::alarm::Alarm;
 use self::clerk::Clerk;
-use self::queue::{Entry, Queue};
+use self::queue::{Entry, Queue, Waiting};
 
 pub use self::alarm::RecordingHealth;
 
@@ -41,6 +42,8 @@ pub(super) struct Shelves {
 pub(super) struct Archives {
     pub(super) shelves: Shelves,
     pub(super) health: Arc<RecordingHealth>,
+    /// Bytes that wait to be stored in all of them.
+    pub(super) waiting: Arc<AtomicUsize>,
     /// The clerks. They end some time after their archives.
     pub(super) clerks: TaskTracker,
     /// The process stops: clerks have little time left.
@@ -77,7 +80,10 @@ impl Archives {
     /// Opens the archive of `stream`. Its clerk ends when every clone is dropped and what
     /// waits is stored, or will not be.
     pub(super) fn open(&self, stream: StreamId) -> Archive {
-        let desk = Arc::<Desk>::default();
+        let desk = Arc::new(Desk {
+            queue: Mutex::new(Queue::new(Waiting::among(&self.waiting))),
+            ..Desk::default()
+        });
         let closed = CancellationToken::new();
         let clerk = Clerk {
             shelves: self.shelves.clone(),

@@ -66,6 +66,7 @@ impl World {
             archives: Archives {
                 shelves: shelves.clone(),
                 health: Arc::default(),
+                waiting: Arc::default(),
                 clerks: TaskTracker::new(),
                 shutdown: shutdown.clone(),
             },

@@ -1,6 +1,8 @@
 //! What waits to be stored, and what is left out when it is too much.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use media::{EpochNumber, Rendition, StreamId};
@@ -12,6 +14,8 @@ use storage::rows::segments::SegmentRow;
 const MAX_WAITING: usize = 64;
 /// Bytes of the segments that wait.
 const MAX_WAITING_BYTES: usize = 128 << 20;
+/// Bytes of the segments that wait in all archives of the process.
+const MAX_WAITING_BYTES_OF_ALL: usize = 512 << 20;
 /// Rows that wait, with or without bytes. With four renditions, half an hour.
 const MAX_ROWS: usize = 4_096;
 
@@ -103,13 +107,50 @@ impl Dropped {
     }
 }
 
+/// Bytes that wait in one archive, among those of all archives of the process.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    own: usize,
+    of_all: Arc<AtomicUsize>,
+}
+
+impl Waiting {
+    pub(super) fn among(of_all: &Arc<AtomicUsize>) -> Self {
+        Self {
+            own: 0,
+            of_all: of_all.clone(),
+        }
+    }
+
+    fn add(&mut self, size: usize) {
+        self.own += size;
+        self.of_all.fetch_add(size, Ordering::Relaxed);
+    }
+
+    fn remove(&mut self, size: usize) {
+        self.own -= size;
+        self.of_all.fetch_sub(size, Ordering::Relaxed);
+    }
+
+    fn is_too_much(&self) -> bool {
+        self.own > MAX_WAITING_BYTES
+            || self.of_all.load(Ordering::Relaxed) > MAX_WAITING_BYTES_OF_ALL
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.remove(self.own);
+    }
+}
+
 /// In order: first the object, then the row, and a rendition before its segments.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     objects: VecDeque<Entry>,
     rows: VecDeque<Record>,
     /// Of what waits in `objects`.
-    bytes: usize,
+    bytes: Waiting,
     /// Entries of `objects` that have bytes.
     with_bytes: usize,
     /// The first object is on its way, so that it is not left out any more.
@@ -118,30 +159,69 @@ pub(super) struct Queue {
 }
 
 impl Queue {
+    pub(super) fn new(bytes: Waiting) -> Self {
+        Self {
+            bytes,
+            ..Self::default()
+        }
+    }
+
     pub(super) fn push(&mut self, entry: Entry) -> Dropped {
         let mut dropped = Dropped::default();
         if self.objects.len() + self.rows.len() >= MAX_ROWS {
             dropped.forgotten = 1;
             self.left_out += 1;
-            return dropped;
+            if !self.make_room(&entry.record) {
+                return dropped;
+            }
         }
-        self.bytes += entry.size();
+        self.bytes.add(entry.size());
         self.with_bytes += usize::from(entry.bytes.is_some());
         self.objects.push_back(entry);
         let waiting = self.objects.iter_mut().skip(usize::from(self.putting));
         for entry in waiting {
-            if self.with_bytes <= MAX_WAITING && self.bytes <= MAX_WAITING_BYTES {
+            if self.with_bytes <= MAX_WAITING && !self.bytes.is_too_much() {
                 break;
             }
             let size = entry.size();
             if entry.leave_out() {
-                self.bytes -= size;
+                self.bytes.remove(size);
                 self.with_bytes -= 1;
                 dropped.left_out += 1;
             }
         }
         self.left_out += dropped.left_out;
         dropped
+    }
+
+    /// Forgets something old, of as little use as there is. A rendition always finds room:
+    /// without its row no segment of its epoch could have one.
+    fn make_room(&mut self, record: &Record) -> bool {
+        let is_gap = |waiting: &Record| !waiting.has_object();
+        let is_segment = |waiting: &Record| matches!(waiting, Record::Segment(_));
+        let is_rendition = matches!(record, Record::Rendition(..));
+        self.forget_first(is_gap)
+            || is_rendition && (self.forget_first(is_segment) || self.forget_first(|_| true))
+    }
+
+    /// Forgets the oldest of those, except what is on its way.
+    fn forget_first(&mut self, of_those: impl Fn(&Record) -> bool) -> bool {
+        let on_its_way = 1;
+        let row = self.rows.iter().skip(on_its_way).position(&of_those);
+        if let Some(index) = row {
+            return self.rows.remove(on_its_way + index).is_some();
+        }
+        let on_its_way = usize::from(self.putting);
+        let mut waiting = self.objects.iter().skip(on_its_way);
+        let Some(index) = waiting.position(|entry| of_those(&entry.record)) else {
+            return false;
+        };
+        let Some(entry) = self.objects.remove(on_its_way + index) else {
+            return false;
+        };
+        self.bytes.remove(entry.size());
+        self.with_bytes -= usize::from(entry.bytes.is_some());
+        true
     }
 
     /// The next object, which stays first until [`Self::stored`] or [`Self::not_stored`].
@@ -170,7 +250,7 @@ impl Queue {
         if let Some(first) = self.objects.front_mut() {
             let size = first.size();
             if first.leave_out() {
-                self.bytes -= size;
+                self.bytes.remove(size);
                 self.with_bytes -= 1;
                 dropped.left_out = 1;
             }
@@ -202,13 +282,14 @@ impl Queue {
                 Record::Segment(_) => self.rows.push_back(entry.record),
             }
         }
-        (self.bytes, self.with_bytes) = (0, 0);
+        self.bytes.remove(self.bytes.own);
+        self.with_bytes = 0;
         dropped
     }
 
     fn first_becomes_a_row(&mut self) {
         if let Some(entry) = self.objects.pop_front() {
-            self.bytes -= entry.size();
+            self.bytes.remove(entry.size());
             self.with_bytes -= usize::from(entry.bytes.is_some());
             self.rows.push_back(entry.record);
         }
@@ -298,7 +379,7 @@ mod tests {
         assert!(!queue.has_objects());
         let expected: Vec<_> = (0..70).map(|number| (number, number < 7)).collect();
         assert_eq!(rows(&mut queue), expected);
-        assert_eq!((queue.bytes, queue.with_bytes), (0, 0));
+        assert_eq!((queue.bytes.own, queue.with_bytes), (0, 0));
     }
 
     #[test]
@@ -337,6 +418,66 @@ mod tests {
             .map(|number| queue.push(segment(number, 1)).forgotten)
             .sum();
         assert_eq!(forgotten, 3);
+    }
+
+    #[test]
+    fn a_rendition_is_not_forgotten_for_the_segments_before_it() {
+        let mut queue = Queue::default();
+        let _ = queue.push(init());
+        for number in 0..2 * MAX_ROWS as u64 {
+            let _ = queue.push(segment(number, 1));
+        }
+        // Another epoch begins.
+        let codec = match init().record {
+            Record::Rendition(_, rendition) => rendition,
+            Record::Segment(_) => unreachable!(),
+        };
+        let again = Entry::rendition(EpochNumber(1), codec, Bytes::from_static(b"init"));
+        assert_eq!(queue.push(again.clone()).forgotten, 1);
+        assert_eq!(queue.objects.len(), MAX_ROWS);
+        assert_eq!(queue.objects.front(), Some(&init()));
+        assert_eq!(queue.objects.back(), Some(&again));
+        // The newest segments wait with their bytes: older ones went.
+        let mut waiting = queue.objects.iter().rev().skip(1);
+        let newest = 2 * MAX_ROWS as u64 - 1;
+        assert_eq!(waiting.next(), Some(&segment(newest, 1)));
+    }
+
+    #[test]
+    fn rows_that_the_database_does_not_take_make_room_for_a_rendition() {
+        let mut queue = Queue::default();
+        for number in 0..MAX_ROWS as u64 {
+            let _ = queue.push(segment(number, 1));
+            assert!(queue.next_object().is_some());
+            queue.stored();
+        }
+        assert_eq!(queue.push(segment(MAX_ROWS as u64, 1)).forgotten, 1);
+        assert!(!queue.has_objects(), "a segment finds no room");
+        assert_eq!(queue.push(init()).forgotten, 1);
+        assert!(queue.has_objects());
+        // The first row is on its way; the second was forgotten.
+        let rows = rows(&mut queue);
+        assert_eq!(rows[..2], [(0, false), (2, false)]);
+    }
+
+    #[test]
+    fn all_archives_together_have_a_limit() {
+        let of_all = Arc::default();
+        let third = MAX_WAITING_BYTES / 3;
+        let mut queues: Vec<_> = (0..4)
+            .map(|_| Queue::new(Waiting::among(&of_all)))
+            .collect();
+        for queue in &mut queues {
+            for number in 0..3 {
+                assert_eq!(queue.push(segment(number, third)).left_out, 0);
+            }
+        }
+        let mut one_more = Queue::new(Waiting::among(&of_all));
+        assert_eq!(one_more.push(segment(0, third)).left_out, 1);
+        drop(queues);
+        assert_eq!(one_more.push(segment(1, third)).left_out, 0);
+        drop(one_more);
+        assert_eq!(of_all.load(Ordering::Relaxed), 0);
     }
 
     #[test]
