@@ -127,7 +127,9 @@ impl<'a> Numbers<'a> {
             ahead,
             ..
         } = *self;
-        if let Some(begun) = self.begun {
+        if let Some(begun) = self.begun
+            && number >= self.reserved_to
+        {
             // Told again: an attempt whose answer was lost may have reserved more.
             self.reserved_to = begin_reserved_segment(database, stream, begun, ahead).await?;
         }

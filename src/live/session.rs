@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use ingest::{Publication, Refusal};
 use media::timeline::Numbering;
-use media::{StreamId, StreamName, Timestamp};
+use media::{SessionId, StreamId, StreamName, Timestamp};
 use packager::LiveStream;
 use storage::rows::sessions::{self, SessionRow};
 use storage::rows::{RowError, numbering};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Context;
 use super::archive::Archive;
@@ -20,6 +20,10 @@ use super::restore;
 
 /// How long the playlists of an ended session stay.
 const ENDED: Duration = Duration::from_secs(600);
+/// How long the row of an ended session may take to be written.
+const WRITE: Duration = Duration::from_secs(5);
+/// How soon that is tried again.
+const WRITE_AGAIN: Duration = Duration::from_secs(5);
 /// How long a publisher that was let in may take to begin.
 const BEGIN: Duration = Duration::from_secs(30);
 
@@ -37,6 +41,15 @@ pub(super) struct Session {
     stream: StreamId,
     name: StreamName,
     state: State,
+    unwritten: Option<Unwritten>,
+}
+
+/// The end of a session that its row does not know of yet.
+#[derive(Clone, Copy)]
+struct Unwritten {
+    session: SessionId,
+    ended_at: Timestamp,
+    try_at: Instant,
 }
 
 enum State {
@@ -70,6 +83,7 @@ impl Session {
             stream,
             name,
             state: State::idle(),
+            unwritten: None,
         }
     }
 
@@ -87,6 +101,10 @@ impl Session {
                 biased;
                 () = self.context.shutdown.cancelled() => break,
                 command = mailbox.recv() => command,
+                () = self.write_again() => {
+                    self.write_end().await;
+                    continue;
+                }
                 () = self.deadline() => {
                     if !self.expire().await {
                         break;
@@ -123,25 +141,68 @@ impl Session {
             State::Open(open, _) => {
                 tracing::info!(stream = %self.name, "stream ended");
                 open.window.end();
-                let now = self.context.shelves.clock.now();
-                let database = &self.context.shelves.database;
-                if let Err(error) = sessions::end_session(database, open.row.id, now).await {
-                    tracing::error!(stream = %self.name, %error, "session was not ended");
-                }
+                self.unwritten = Some(Unwritten {
+                    session: open.row.id,
+                    ended_at: self.context.shelves.clock.now(),
+                    try_at: Instant::now(),
+                });
                 self.state = State::Ended(open.window, Instant::now() + ENDED);
+                self.write_end().await;
                 true
             }
             State::Ended(window, _) => {
                 self.context.streams.remove(&window);
-                false
+                self.unwritten.is_some()
             }
-            State::Idle(_) => false,
+            State::Idle(_) => self.unwritten.is_some(),
         }
+    }
+
+    /// Returns when the end of the session is to be written again.
+    async fn write_again(&self) {
+        match self.unwritten {
+            Some(Unwritten { try_at, .. }) => sleep_until(try_at).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Tells the row that the session has ended, if it does not know. Until it does, the
+    /// stream would be live for everybody who reads rows.
+    async fn write_end(&mut self) {
+        let Some(unwritten) = self.unwritten else {
+            return;
+        };
+        let Unwritten {
+            session, ended_at, ..
+        } = unwritten;
+        let ending = sessions::end_session(&self.context.shelves.database, session, ended_at);
+        let failed = match timeout(WRITE, ending).await {
+            // Not open any more: by us, at an attempt whose answer was lost.
+            Ok(Ok(()) | Err(RowError::SessionNotOpen(_))) => {
+                self.unwritten = None;
+                return;
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("no answer within {WRITE:?}"),
+        };
+        tracing::error!(
+            stream = %self.name, error = failed,
+            "the end of the session is not written yet"
+        );
+        self.unwritten = Some(Unwritten {
+            try_at: Instant::now() + WRITE_AGAIN,
+            ..unwritten
+        });
     }
 
     /// Where the timeline goes on. A session is opened when the publication is there: a
     /// publisher who was let in and sends nothing leaves the ended playlists alone.
     async fn begin(&mut self) -> Result<Numbering, RowError> {
+        // A session is not gone on with once its playlists have ended.
+        self.write_end().await;
+        if self.unwritten.is_some() {
+            return Err(RowError::Busy);
+        }
         let database = &self.context.shelves.database;
         let mut numbers = numbering::next_numbers(database, self.stream).await?;
         match &mut self.state {
@@ -206,5 +267,51 @@ impl Session {
         let database = &self.context.shelves.database;
         let opened = sessions::open_session(database, self.stream, now).await?;
         Ok(self.open(opened.session).await)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use storage::objects::MemoryStore;
+    use storage::rows::sql::query;
+
+    use super::*;
+    use crate::live::simulation::World;
+
+    async fn run(world: &World, statement: &'static str) {
+        let mut transaction = world.database().write().await.unwrap();
+        query(statement).execute(&mut transaction).await.unwrap();
+        transaction.commit().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_end_of_a_session_is_written_when_the_database_takes_it_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let world = World::on_sqlite(directory.path(), Arc::new(MemoryStore::default())).await;
+        let stream = world.stream("garden").await;
+        let name: StreamName = "garden".parse().unwrap();
+        let mut session = Session::new(world.context.clone(), stream, name);
+        let open = session.go_live().await.unwrap();
+        session.state = State::Open(open, Instant::now());
+        run(
+            &world,
+            "CREATE TRIGGER refuses BEFORE UPDATE OF ended_at ON live_sessions
+             BEGIN SELECT RAISE(ABORT, 'not now'); END",
+        )
+        .await;
+        assert!(session.expire().await, "its task goes on");
+        let unfinished = || sessions::unfinished_sessions(world.database());
+        assert_eq!(unfinished().await.unwrap().len(), 1);
+        assert!(session.begin().await.is_err(), "it is not gone on with");
+
+        run(&world, "DROP TRIGGER refuses").await;
+        session.unwritten.as_mut().unwrap().try_at = Instant::now();
+        let (_commands, mailbox) = mpsc::channel(1);
+        let task = tokio::spawn(session.run(mailbox));
+        while !unfinished().await.unwrap().is_empty() {
+            assert!(!task.is_finished());
+            tokio::task::yield_now().await;
+        }
+        task.abort();
     }
 }
