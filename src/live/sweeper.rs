@@ -13,7 +13,7 @@ mod tests;
 use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use media::Micros;
+use media::{EpochNumber, Micros, StreamId};
 use storage::objects::abort_stale_uploads;
 use storage::rows::leases::{self, Lease, Terms};
 use storage::rows::{RowError, Transaction, jobs, outbox};
@@ -70,6 +70,13 @@ pub(super) enum SweepError {
     Object(#[from] ObjectError),
     #[error(transparent)]
     Row(#[from] RowError),
+    #[error(
+        "no object of stream {stream}'s epoch {epoch} is in the store, and rows say that there are some: is objects.url the store that it was recorded to, and is it mounted? It is not settled before"
+    )]
+    NothingHeld {
+        stream: StreamId,
+        epoch: EpochNumber,
+    },
     #[error("an init segment cannot be made again: {0}")]
     Init(#[from] packager::cmaf::InitSegmentError),
 }

@@ -91,6 +91,9 @@ impl Sweeper {
         epoch: EpochNumber,
     ) -> Result<(), SweepError> {
         let mut held = self.held(stream, epoch).await?;
+        if held.is_empty() {
+            self.must_have_nothing(stream, epoch).await?;
+        }
         for rendition in settling::renditions(self.database(), stream, epoch).await? {
             let held = held.remove(&rendition.name).unwrap_or_default();
             self.settle_rendition(lease, stream, epoch, &rendition, held)
@@ -103,6 +106,25 @@ impl Sweeper {
                 keys.push(object_key::init(stream, epoch, &name));
             }
             self.delete_orphans(keys).await?;
+        }
+        Ok(())
+    }
+
+    /// Objects are stored before their rows, and an epoch's do not all get lost one by one:
+    /// more likely this is not the store they are in, and rows that became gaps would stay so
+    /// when it is back.
+    async fn must_have_nothing(
+        &self,
+        stream: StreamId,
+        epoch: EpochNumber,
+    ) -> Result<(), SweepError> {
+        let floor = settling::floor(self.database(), stream).await?;
+        for rendition in settling::renditions(self.database(), stream, epoch).await? {
+            let (database, name) = (self.database(), &rendition.name);
+            let any = settling::stored_numbers(database, stream, epoch, name, floor, 1).await?;
+            if !any.is_empty() {
+                return Err(SweepError::NothingHeld { stream, epoch });
+            }
         }
         Ok(())
     }
