@@ -23,6 +23,7 @@ mod quantities;
 mod readiness;
 mod roles;
 mod serve;
+mod sole;
 mod stream_rules;
 mod telemetry;
 mod web;

@@ -16,7 +16,7 @@ use storage::ObjectStore;
 use storage::events::Bus;
 use storage::rows::{Database, IfMissing, stream_keys};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use transcode::WorkerCommand;
@@ -29,13 +29,16 @@ use crate::http::{BindError, HttpServer};
 use crate::live::{Live, LiveParts};
 use crate::readiness::{Dependency, Readiness};
 use crate::roles::Roles;
+use crate::sole::Sole;
 use crate::welcome::{self, Addresses};
 use crate::{admin, telemetry, web};
 
 /// How long publishers and sessions have to finish their open segments.
-const FINISH: Duration = Duration::from_secs(5);
+const FINISH: Duration = Duration::from_millis(4_500);
+/// How long giving the live streams free may take.
+const RELEASE: Duration = Duration::from_millis(500);
 /// How long HTTP requests under way have after that.
-const DRAIN: Duration = Duration::from_secs(3);
+const DRAIN: Duration = Duration::from_millis(2_500);
 /// How long the database has to end what it does.
 const CLOSE: Duration = Duration::from_millis(500);
 /// Connections at once to the operator's listener.
@@ -107,6 +110,9 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
         () = Background::ended(&mut background) => Some("a background task"),
     };
     tracing::info!("stopping");
+    if let Some(background) = &background {
+        background.begin_to_stop();
+    }
     if let Some(demo) = demo {
         demo.stop().await;
     }
@@ -139,9 +145,9 @@ fn readiness(
     let mut dependencies = Vec::new();
     if let Some(foundation) = foundation {
         dependencies.push(Dependency::Database(foundation.database.clone()));
-        if roles.media {
-            dependencies.push(Dependency::Objects(foundation.objects.clone()));
-        }
+    }
+    if let Some(media) = media {
+        dependencies.push(Dependency::Objects(media.objects.clone()));
     }
     if roles.edge && !roles.media {
         let address = config.edge.origin.trim_start_matches("http://");
@@ -263,8 +269,6 @@ impl tower_service::Service<http::Request<axum::body::Body>> for WithoutBody {
 pub struct Foundation {
     /// Rows.
     pub database: Database,
-    /// Objects.
-    pub objects: Arc<dyn ObjectStore>,
     /// The time of day.
     pub clock: Arc<dyn Clock>,
 }
@@ -281,31 +285,34 @@ impl Foundation {
         }
         Ok(Self {
             database,
-            objects: storage::objects::open(&config.objects()).await?,
             clock: Arc::new(SystemClock),
         })
-    }
-
-    fn origin(&self, streams: Arc<LiveStreams>) -> Origin {
-        let limits = OriginLimits::default();
-        Origin::new(streams, self.objects.clone(), self.clock.clone(), limits)
     }
 }
 
 /// RTMP in, the live pipeline behind it.
 struct MediaPath {
     rtmp: SocketAddr,
+    objects: Arc<dyn ObjectStore>,
     origin: Origin,
     registry: Registry,
     live: Arc<Live>,
     shutdown: CancellationToken,
     tasks: JoinSet<()>,
+    /// Ends `keeping`.
+    kept: CancellationToken,
+    /// Keeps others from having the streams too.
+    keeping: JoinHandle<()>,
 }
 
 impl MediaPath {
     async fn start(config: &Config, foundation: &Foundation) -> Result<Self, Box<dyn Error>> {
+        let Foundation { database, clock } = foundation;
+        let sole = Sole::acquire(&config.data_dir, database, &**clock).await?;
+        let objects = storage::objects::open(&config.objects()).await?;
         let streams = Arc::new(LiveStreams::new());
-        let origin = foundation.origin(streams.clone());
+        let limits = OriginLimits::default();
+        let origin = Origin::new(streams.clone(), objects.clone(), clock.clone(), limits);
         let worker = match config.transcode.enabled {
             true => WorkerCommand::this_program()
                 .inspect_err(|error| tracing::warn!("no ladder: {error}"))
@@ -313,9 +320,9 @@ impl MediaPath {
             false => None,
         };
         let live = Live::start(LiveParts {
-            database: foundation.database.clone(),
-            objects: foundation.objects.clone(),
-            clock: foundation.clock.clone(),
+            database: database.clone(),
+            objects: objects.clone(),
+            clock: clock.clone(),
             streams,
             worker,
             settings: config.live.clone(),
@@ -325,7 +332,7 @@ impl MediaPath {
         let mut settings = ServerConfig {
             connections: config.ingest.max_connections,
             connections_per_address: config.ingest.max_connections_per_address,
-            clock: foundation.clock.clone(),
+            clock: clock.clone(),
             ..ServerConfig::default()
         };
         settings.timeline.target = Micros::from_secs(config.live.segment_seconds.into());
@@ -339,25 +346,37 @@ impl MediaPath {
         let mut tasks = JoinSet::new();
         tasks.spawn(server.run(shutdown.clone()));
         tasks.spawn(live.clone().run(publications));
+        let kept = CancellationToken::new();
+        let keeping = {
+            let (database, clock, kept) = (database.clone(), clock.clone(), kept.clone());
+            async move { sole.keep(database, &*clock, kept).await }
+        };
         Ok(Self {
             rtmp,
+            objects,
             origin,
             registry,
             live,
             shutdown,
             tasks,
+            kept,
+            keeping: tokio::spawn(keeping),
         })
     }
 
     /// Returns when a task has ended that should not.
     async fn ended(path: &mut Option<Self>) {
         match path {
-            Some(path) => drop(path.tasks.join_next().await),
+            Some(path) => tokio::select! {
+                _ = path.tasks.join_next() => {}
+                _ = &mut path.keeping => {}
+            },
             None => std::future::pending().await,
         }
     }
 
-    /// Publishers first, so that their last frames are cut; then the sessions.
+    /// Publishers first, so that their last frames are cut; then the sessions; then others
+    /// may have the streams.
     async fn stop(mut self) {
         self.shutdown.cancel();
         drop(self.registry);
@@ -371,6 +390,13 @@ impl MediaPath {
             tracing::warn!("live streams were not finished in time");
         }
         self.tasks.shutdown().await;
+        self.kept.cancel();
+        let aborting = self.keeping.abort_handle();
+        match timeout(RELEASE, self.keeping).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the lease of the live streams failed"),
+            Err(_) => aborting.abort(),
+        }
     }
 }
 

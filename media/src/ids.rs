@@ -66,6 +66,10 @@ uuid_id!(
     SessionId
 );
 uuid_id!(
+    /// A place that a server runs at: a data directory.
+    NodeId
+);
+uuid_id!(
     /// A piece of work that outlives who asked for it.
     JobId
 );

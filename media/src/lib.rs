@@ -17,8 +17,8 @@ pub use codec::{AacConfig, AvcConfig, Codec, CodecError};
 pub use frame::{Epoch, Frame, SourceFit, Track, TrackKind};
 pub use frame_rate::FrameRate;
 pub use ids::{
-    EpochNumber, InvalidName, JobId, PartIndex, RenditionName, SegmentNumber, SessionId, StreamId,
-    StreamName, UserId,
+    EpochNumber, InvalidName, JobId, NodeId, PartIndex, RenditionName, SegmentNumber, SessionId,
+    StreamId, StreamName, UserId,
 };
 pub use rendition::{AudioShape, Rendition, Shape, VideoShape};
 pub use segment::{Part, Segment};

@@ -103,6 +103,7 @@ impl Live {
             archives: Archives {
                 shelves: shelves.clone(),
                 health: Arc::default(),
+                waiting: Arc::default(),
                 clerks: TaskTracker::new(),
                 shutdown: shutdown.clone(),
             },

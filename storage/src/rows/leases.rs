@@ -37,8 +37,9 @@ pub fn this_process() -> String {
     format!("{host}:{}:{random:08x}", std::process::id())
 }
 
-/// Takes the lease `name` for `ttl`, if nobody has it. Waits while its owner is between
-/// [`Lease::guard`] and the commit.
+/// Takes the lease `name` for `ttl`, if nobody has it or `owner` has: an owner that was
+/// started anew under a name that it keeps, and that knows its predecessor to be gone.
+/// Waits while who has it is between [`Lease::guard`] and the commit.
 pub async fn acquire(
     db: &Database,
     name: &str,
@@ -52,7 +53,7 @@ pub async fn acquire(
          ON CONFLICT (name) DO UPDATE
              SET owner = excluded.owner, token = leases.token + 1,
                  expires_at = excluded.expires_at
-             WHERE leases.expires_at <= $4
+             WHERE leases.expires_at <= $4 OR leases.owner = excluded.owner
          RETURNING token",
     )
     .bind(name)

@@ -1,0 +1,218 @@
+//! One process at a time has the live streams of a database, and one the data directory.
+//!
+//! A process that starts takes up the sessions that its predecessor was stopped in. If the
+//! predecessor were still there, its streams would be taken from it and its recordings
+//! settled under its hands. So a second process does not start.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use media::{Clock, Micros, NodeId};
+use storage::rows::leases::{self, Lease, Terms};
+use storage::rows::{Database, RowError};
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+/// The lease's name.
+const LIVE: &str = "live";
+/// How long nobody can start elsewhere after a crash. On the same data directory a process
+/// is its own successor and does not wait.
+const LEASE: Micros = Micros::from_secs(15);
+/// From one question to the next.
+const AGAIN: Duration = Duration::from_millis(500);
+/// Longer than the lease: who has it now has renewed it by then.
+const PATIENCE: Duration = Duration::from_secs(17);
+
+/// Why this process may not have the live streams.
+#[derive(Debug, thiserror::Error)]
+pub enum SoleError {
+    /// On the same data directory.
+    #[error(
+        "another nova process uses the data directory {}: stop it, or name another with --data-dir",
+        directory.display()
+    )]
+    DirectoryInUse {
+        /// The data directory.
+        directory: PathBuf,
+    },
+    /// On the same database.
+    #[error(
+        "another nova process has the live streams of this database: stop it, or give this one other roles, such as --role edge"
+    )]
+    DatabaseInUse,
+    /// A file in the data directory.
+    #[error(
+        "cannot use {}: {source}; let the user that runs Nova write to it, or name another data directory with --data-dir",
+        file.display()
+    )]
+    File {
+        /// The file.
+        file: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The database.
+    #[error(transparent)]
+    Rows(#[from] RowError),
+}
+
+/// The right to the live streams. The data directory stays locked until it is dropped.
+#[derive(Debug)]
+pub struct Sole {
+    _lock: File,
+    terms: Terms,
+}
+
+impl Sole {
+    /// Waits for a predecessor elsewhere that crashed, and not for one that lives.
+    pub async fn acquire(
+        directory: &Path,
+        database: &Database,
+        clock: &dyn Clock,
+    ) -> Result<Self, SoleError> {
+        let lock = lock(directory)?;
+        let terms = Terms {
+            name: LIVE.to_owned(),
+            owner: owner(directory)?,
+            ttl: LEASE,
+        };
+        let patience = Instant::now() + PATIENCE;
+        while !is_acquired(database, &terms, clock).await? {
+            if Instant::now() >= patience {
+                return Err(SoleError::DatabaseInUse);
+            }
+            tracing::info!("waiting for the lease of the process that had the live streams");
+            sleep(AGAIN).await;
+        }
+        Ok(Self { _lock: lock, terms })
+    }
+
+    /// Keeps it until `shutdown`. A process that loses it, because it was cut off from the
+    /// database, is stopped by the numbers that its successor takes.
+    pub async fn keep(self, database: Database, clock: &dyn Clock, shutdown: CancellationToken) {
+        let hold = |_: Lease, stop: CancellationToken| async move { stop.cancelled().await };
+        leases::run_while_held(&database, clock, &self.terms, &shutdown, hold).await;
+    }
+}
+
+async fn is_acquired(
+    database: &Database,
+    terms: &Terms,
+    clock: &dyn Clock,
+) -> Result<bool, RowError> {
+    let Terms { name, owner, ttl } = terms;
+    let lease = leases::acquire(database, name, owner, *ttl, clock.now()).await?;
+    Ok(lease.is_some())
+}
+
+/// Locked until the file is closed, by a crash too. Child processes do not inherit it.
+fn lock(directory: &Path) -> Result<File, SoleError> {
+    let file = directory.join("nova.lock");
+    let opened = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&file)
+        .map_err(|source| SoleError::File {
+            file: file.clone(),
+            source,
+        })?;
+    match opened.try_lock() {
+        Ok(()) => Ok(opened),
+        Err(TryLockError::WouldBlock) => Err(SoleError::DirectoryInUse {
+            directory: directory.to_owned(),
+        }),
+        Err(TryLockError::Error(source)) => Err(SoleError::File { file, source }),
+    }
+}
+
+/// Who owns the lease: the data directory, by an id that was made for it.
+fn owner(directory: &Path) -> Result<String, SoleError> {
+    let file = directory.join("node-id");
+    let failed = |source| SoleError::File {
+        file: file.clone(),
+        source,
+    };
+    match fs::read_to_string(&file) {
+        Ok(text) => match text.trim().parse::<NodeId>() {
+            Ok(id) => Ok(id.to_string()),
+            Err(error) => Err(failed(io::Error::new(io::ErrorKind::InvalidData, error))),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let id = NodeId::new().to_string();
+            make(directory, &file, &id).map_err(failed)?;
+            Ok(id)
+        }
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// Whole or not there.
+fn make(directory: &Path, file: &Path, id: &str) -> io::Result<()> {
+    let unfinished = directory.join("node-id.new");
+    let mut new = File::create(&unfinished)?;
+    new.write_all(format!("{id}\n").as_bytes())?;
+    new.sync_all()?;
+    fs::rename(unfinished, file)
+}
+
+#[cfg(test)]
+mod tests {
+    use media::{ManualClock, Timestamp};
+    use storage::rows::IfMissing;
+
+    use super::*;
+
+    async fn database(directory: &Path) -> Database {
+        let url = format!("sqlite:{}", directory.join("nova.db").display());
+        let database = Database::open(&url, IfMissing::Create).await.unwrap();
+        database.migrate().await.unwrap();
+        database
+    }
+
+    #[tokio::test]
+    async fn a_directory_is_its_own_successor_and_has_one_user() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        let database = database(path).await;
+        let clock = ManualClock::new(Timestamp::from_micros(1));
+        let first = Sole::acquire(path, &database, &clock).await.unwrap();
+        let second = Sole::acquire(path, &database, &clock).await.unwrap_err();
+        assert!(
+            matches!(second, SoleError::DirectoryInUse { .. }),
+            "{second}"
+        );
+        // As a crash leaves it: the lease is not released.
+        drop(first);
+        let owner_before = owner(path).unwrap();
+        let again = Sole::acquire(path, &database, &clock).await.unwrap();
+        assert_eq!(again.terms.owner, owner_before);
+    }
+
+    #[tokio::test]
+    async fn another_directory_waits_until_the_lease_has_expired() {
+        let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let database = database(one.path()).await;
+        let clock = ManualClock::new(Timestamp::from_micros(1));
+        let first = Sole::acquire(one.path(), &database, &clock).await.unwrap();
+        let terms = Terms {
+            owner: owner(other.path()).unwrap(),
+            ..first.terms.clone()
+        };
+        assert!(!is_acquired(&database, &terms, &clock).await.unwrap());
+        drop(first);
+        clock.advance(LEASE);
+        let second = Sole::acquire(other.path(), &database, &clock).await;
+        assert_eq!(second.unwrap().terms, terms);
+    }
+
+    #[test]
+    fn an_id_that_is_none_says_which_file() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("node-id"), "x").unwrap();
+        let error = owner(directory.path()).unwrap_err().to_string();
+        assert!(error.contains("node-id"), "{error}");
+    }
+}
