@@ -1,6 +1,7 @@
 //! Work that one process at a time does.
 
 use std::pin::pin;
+use std::time::Duration;
 
 use media::{Clock, Micros, Timestamp};
 use tokio::time::{sleep, timeout};
@@ -11,6 +12,9 @@ use crate::rows::{Database, RowError};
 
 /// How often a lease is renewed before it would expire, so that one renewal may fail.
 const RENEWALS_PER_TTL: i64 = 3;
+
+/// How long giving a lease back may take: who stops waits for it.
+const RELEASE: Duration = Duration::from_secs(1);
 
 /// Which lease, whose, and for how long at a time.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -110,9 +114,16 @@ async fn lost(
     }
 }
 
+/// Costs the next one the rest of the lease when it fails, and no more.
 async fn release(db: &Database, terms: &Terms, lease: &Lease) {
-    // After that it has expired anyway.
-    if let Ok(Err(error)) = timeout(terms.ttl.to_duration(), lease.release(db)).await {
-        tracing::warn!(lease = terms.name, %error, "a lease was not released");
-    }
+    let failed = match timeout(RELEASE, lease.release(db)).await {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("no answer within {RELEASE:?}"),
+    };
+    tracing::warn!(
+        lease = terms.name,
+        error = failed,
+        "a lease was not released"
+    );
 }
