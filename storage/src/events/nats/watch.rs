@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::sleep;
 use tracing::{info, warn};
 
 use super::super::BusError;
@@ -13,6 +14,9 @@ use super::Link;
 
 /// How long a server has to answer after a reconnect before it is asked again.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
+
+/// From one question to the next while the client is not connected.
+const CONNECTING_PAUSE: Duration = Duration::from_millis(100);
 
 /// The mailboxes of the subscriptions that exist.
 #[derive(Default)]
@@ -81,8 +85,9 @@ pub(super) async fn watch(link: Link, signals: Arc<Signals>, attached: Arc<Attac
                     attached.interrupt();
                 }
                 Err(BusError::DeadlineExceeded | BusError::Stalled) => {}
-                // The next connection is signalled.
-                Err(_) => break,
+                // The client counts a connection, and signals it, before it uses it: there
+                // may be no further signal about this one.
+                Err(_) => sleep(CONNECTING_PAUSE).await,
             }
         }
     }
