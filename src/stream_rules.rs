@@ -19,6 +19,9 @@ pub async fn set(
     config: &Config,
     change: SetStream,
 ) -> Result<(), Box<dyn Error>> {
+    if let (Some(Switch::On), true) = (change.recording, change.delete_recording) {
+        return Err("--delete-recording goes with --recording off".into());
+    }
     let stream = find(database, &change.name).await?;
     if let (Some(Switch::Off), false) = (change.recording, change.delete_recording) {
         must_lose_nothing(database, config, &change, &stream).await?;
