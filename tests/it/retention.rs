@@ -86,6 +86,44 @@ fn a_full_disk_degrades_the_recording_and_not_the_stream() {
 }
 
 #[test]
+fn a_disk_that_recordings_have_filled_has_room_for_rows() {
+    const DISK: u64 = 64 << 20;
+    // Objects leave an eighth of it.
+    const BALLAST: usize = 55 << 20;
+    let site = Site::new();
+    let url = |scheme: &str, folder: &Path, name: &str| {
+        format!("{scheme}:{}", folder.join(name).display())
+    };
+    let disk = site.data_dir().join("objects");
+    let serve = site.serve().objects_on_a_disk_of(DISK);
+    let nova = serve
+        .variable("NOVA__DATABASE__URL", &url("sqlite", &disk, "nova.db"))
+        .variable("NOVA__OBJECTS__URL", &url("file", &disk, "store"))
+        .start();
+    let key = nova.create_stream("garden");
+    let ballast = nova.objects().join("ballast");
+    std::fs::write(&ballast, vec![7; BALLAST]).unwrap();
+
+    let _publisher = Encoder::small().publish(&nova.rtmp_url(&key));
+    let stream = Stream::new(nova.http(), "garden");
+    let renditions = stream.wait_live(&["source", "audio"], 2);
+    let watcher = Watcher::start(&stream, &renditions);
+    wait_for_alarm(&nova, 1.0);
+    // Longer than the segment numbers last that are reserved ahead, and than it is waited
+    // for more: the rows are written.
+    let head = watcher.head(LIMIT);
+    watcher.wait_media_after(head + 15, LIMIT);
+    assert!(nova.metric("nova_live_numbers_untold_total").is_err());
+
+    std::fs::remove_file(&ballast).unwrap();
+    wait_for_alarm(&nova, 0.0);
+    for (name, seen) in &watcher.finish().renditions {
+        assert_eq!(seen.discontinuities(), [0; 0], "{name}");
+        assert_eq!(seen.gaps(), [0; 0], "{name}");
+    }
+}
+
+#[test]
 fn a_database_that_is_away_for_a_while_stops_no_stream() {
     let site = Site::new();
     let key = site.create_stream("garden");

@@ -230,6 +230,26 @@ impl Nova {
         PathBuf::from(seen)
     }
 
+    /// Makes a stream called `name` where the server is, with the disk that it sees and its
+    /// variables, and tells its key.
+    pub(crate) fn create_stream(&self, name: &str) -> String {
+        let Serve {
+            site, environment, ..
+        } = &self.serve;
+        let inside = || {
+            let nova = site.command();
+            let mut command = Command::new("nsenter");
+            command
+                .args(["--user", "--preserve-credentials", "--mount", "--target"])
+                .args([&self.pid().to_string(), "--"])
+                .arg(nova.get_program())
+                .args(nova.get_args())
+                .envs(environment);
+            command
+        };
+        site.create_stream_by(inside, name)
+    }
+
     /// The value of a metric without labels.
     pub(crate) fn metric(&self, name: &str) -> Result<f64, String> {
         let text = self.admin().fetch("/metrics")?.text();

@@ -170,10 +170,15 @@ impl Site {
 
     /// Makes a stream called `name` and tells its key.
     pub(crate) fn create_stream(&self, name: &str) -> String {
-        self.0.owner.get_or_init(|| self.create_owner());
-        let printed = self
-            .nova(&["stream", "create", name, "--owner", OWNER])
-            .succeeded();
+        self.create_stream_by(|| self.command(), name)
+    }
+
+    /// The same, by another command than [`Site::command`].
+    pub(super) fn create_stream_by(&self, nova: impl Fn() -> Command, name: &str) -> String {
+        self.0.owner.get_or_init(|| self.create_owner(nova()));
+        let mut create = nova();
+        create.args(["stream", "create", name, "--owner", OWNER]);
+        let printed = self.finish(&mut create, "").succeeded();
         let key = printed
             .split_whitespace()
             .find(|word| word.len() >= 32 && word.bytes().all(|b| b.is_ascii_alphanumeric()))
@@ -183,10 +188,9 @@ impl Site {
         key
     }
 
-    fn create_owner(&self) {
+    fn create_owner(&self, mut command: Command) {
         let password = "correct-horse-battery-staple";
         self.keep_secret(password);
-        let mut command = self.command();
         command.args([
             "user",
             "create",
