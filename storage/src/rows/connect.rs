@@ -6,6 +6,7 @@ use std::time::Duration;
 use sqlx::{PgPool, SqlitePool};
 use tokio::sync::Notify;
 
+use super::postgres::PostgresTransaction;
 use super::sql::Engine;
 use super::transaction::{OfEngine, Transaction};
 use super::url::DatabaseUrl;
@@ -102,7 +103,9 @@ impl Database {
             Pools::Sqlite { writer, .. } => {
                 OfEngine::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?)
             }
-            Pools::Postgres(pool) => OfEngine::Postgres(pool.begin_with(postgres::WRITE).await?),
+            Pools::Postgres(pool) => {
+                OfEngine::Postgres(PostgresTransaction::begin(pool, postgres::WRITE).await?)
+            }
         }))
     }
 
@@ -110,7 +113,9 @@ impl Database {
     pub async fn snapshot(&self) -> Result<Transaction, RowError> {
         Ok(Transaction::new(match &self.0.pools {
             Pools::Sqlite { reader, .. } => OfEngine::Sqlite(reader.begin().await?),
-            Pools::Postgres(pool) => OfEngine::Postgres(pool.begin_with(postgres::SNAPSHOT).await?),
+            Pools::Postgres(pool) => {
+                OfEngine::Postgres(PostgresTransaction::begin(pool, postgres::SNAPSHOT).await?)
+            }
         }))
     }
 

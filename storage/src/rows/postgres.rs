@@ -1,5 +1,7 @@
 //! PostgreSQL: a server.
 
+mod transaction;
+
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -8,6 +10,8 @@ use sqlx::{Connection, Executor, PgConnection};
 use super::RowError;
 use super::connect::{ACQUIRE_TIMEOUT, Pools};
 use super::error::{first_line, postgres_code};
+
+pub(super) use transaction::PostgresTransaction;
 
 /// Connections of one process. PostgreSQL's default limit is 100 for all.
 const CONNECTIONS: u32 = 16;

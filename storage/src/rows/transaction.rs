@@ -2,10 +2,15 @@
 
 use std::sync::Arc;
 
-use sqlx::{Postgres, Sqlite};
+use sqlx::Sqlite;
 use tokio::sync::Notify;
 
 use super::RowError;
+use super::postgres::PostgresTransaction;
+
+/// Lifts the limits that keep requests short, until a transaction on PostgreSQL ends.
+pub(super) const WITHOUT_TIME_LIMITS: &str = "SET LOCAL statement_timeout = 0; \
+     SET LOCAL lock_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0";
 
 /// A transaction. Dropped without [`Transaction::commit`], it never happened.
 #[derive(Debug)]
@@ -17,7 +22,7 @@ pub struct Transaction {
 #[derive(Debug)]
 pub(super) enum OfEngine {
     Sqlite(sqlx::Transaction<'static, Sqlite>),
-    Postgres(sqlx::Transaction<'static, Postgres>),
+    Postgres(PostgresTransaction),
 }
 
 impl Transaction {

@@ -56,6 +56,13 @@ impl<'a> From<&'a Database> for On<'a> {
     }
 }
 
+/// A connection of PostgreSQL that is nobody else's.
+impl<'a> From<&'a mut sqlx::PgConnection> for On<'a> {
+    fn from(connection: &'a mut sqlx::PgConnection) -> Self {
+        Self::alone(Target::Postgres(connection))
+    }
+}
+
 impl<'a> From<&'a mut Transaction> for On<'a> {
     fn from(transaction: &'a mut Transaction) -> Self {
         Self(match transaction.of_engine() {
