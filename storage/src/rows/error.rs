@@ -106,6 +106,9 @@ pub enum RowError {
     /// A migration failed.
     #[error("migration: {0}")]
     Migration(sqlx::migrate::MigrateError),
+    /// A statement of the transaction failed before, so that it cannot be committed.
+    #[error("the transaction was rolled back: one of its statements had failed")]
+    StatementFailed,
     /// Others kept the database locked for longer than we wait; worth a retry.
     #[error("the database is busy")]
     Busy,
