@@ -272,6 +272,15 @@ pub(super) fn first_line(error: &sqlx::Error) -> String {
     text.lines().next().unwrap_or_default().to_owned()
 }
 
+/// [`RowError::TooLarge`] when `what` has more bytes than are kept.
+pub(super) fn check_size(what: &'static str, size: usize, limit: usize) -> Result<(), RowError> {
+    if size <= limit {
+        Ok(())
+    } else {
+        Err(RowError::TooLarge { what, size, limit })
+    }
+}
+
 /// A row that refers to one that is not there means that `parent` is missing.
 pub(super) fn missing_parent(parent: Entity) -> impl Fn(RowError) -> RowError {
     move |error| match error {

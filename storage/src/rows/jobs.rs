@@ -31,7 +31,8 @@ use std::num::NonZeroU32;
 use bytes::Bytes;
 use media::{JobId, Timestamp};
 
-use super::sql::query;
+use super::error::check_size;
+use super::sql::{FromRow, Row, query};
 use super::{Database, RowError, Transaction};
 
 pub use administration::{
@@ -67,7 +68,7 @@ pub enum Enqueued {
     New(JobId),
     /// The unfinished job that has the unique key. It is left as it is: it may be running
     /// already, or be waiting for its own `run_at`. It stays unfinished at least until the
-    /// transaction ends.
+    /// transaction ends. It is never one that somebody has cancelled.
     Existing(JobId),
 }
 
@@ -89,15 +90,40 @@ pub async fn enqueue(
     now: Timestamp,
 ) -> Result<Enqueued, RowError> {
     let fresh = JobId::new();
+    let there = insert(transaction, job, fresh, now).await?;
+    if there.id != fresh && there.cancel_requested {
+        query(
+            "UPDATE jobs SET state = 'cancelled', due_at = NULL, finished_at = $2
+             WHERE id = $1",
+        )
+        .bind(there.id)
+        .bind(now)
+        .execute(&mut *transaction)
+        .await?;
+        insert(transaction, job, fresh, now).await?;
+    } else if there.id != fresh {
+        return Ok(Enqueued::Existing(there.id));
+    }
+    transaction.wake_after_commit(db.jobs_notify());
+    Ok(Enqueued::New(fresh))
+}
+
+/// Inserts the job as `fresh`, or locks the unfinished one that has its key.
+async fn insert(
+    transaction: &mut Transaction,
+    job: &NewJob<'_>,
+    fresh: JobId,
+    now: Timestamp,
+) -> Result<There, RowError> {
     // The update changes nothing: it locks the job that is there, and gives its id.
-    let (id,): (JobId,) = query(
+    query(
         "INSERT INTO jobs (id, queue, unique_key, payload, state, due_at, attempts, failures,
                            max_attempts, progress, cancel_requested, created_at)
          VALUES ($1, $2, $3, $4, 'ready', $5, 0, 0, $6, 0, FALSE, $7)
          ON CONFLICT (queue, unique_key)
              WHERE unique_key IS NOT NULL AND state IN ('ready', 'running')
              DO UPDATE SET unique_key = excluded.unique_key
-         RETURNING id",
+         RETURNING id, cancel_requested",
     )
     .bind(fresh)
     .bind(job.queue)
@@ -106,11 +132,21 @@ pub async fn enqueue(
     .bind(job.run_at)
     .bind(job.max_attempts.get())
     .bind(now)
-    .one(&mut *transaction)
-    .await?;
-    if id != fresh {
-        return Ok(Enqueued::Existing(id));
+    .one(transaction)
+    .await
+}
+
+/// The unfinished job that has a key.
+struct There {
+    id: JobId,
+    cancel_requested: bool,
+}
+
+impl FromRow for There {
+    fn from_row(row: &Row) -> Result<Self, RowError> {
+        Ok(Self {
+            id: row.get("id")?,
+            cancel_requested: row.get("cancel_requested")?,
+        })
     }
-    transaction.wake_after_commit(db.jobs_notify());
-    Ok(Enqueued::New(id))
 }

@@ -49,6 +49,7 @@ use bytes::Bytes;
 use media::Timestamp;
 use uuid::Uuid;
 
+use super::error::check_size;
 use super::sql::{Bind, FromRow, Row, Value, query};
 use super::{Database, RowError, Transaction};
 use crate::events::Subject;
@@ -197,12 +198,4 @@ pub async fn append(
     .await?;
     transaction.wake_after_commit(db.outbox_notify());
     Ok(id)
-}
-
-fn check_size(what: &'static str, size: usize, limit: usize) -> Result<(), RowError> {
-    if size <= limit {
-        Ok(())
-    } else {
-        Err(RowError::TooLarge { what, size, limit })
-    }
 }

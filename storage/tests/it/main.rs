@@ -10,6 +10,7 @@ mod copy;
 mod events;
 mod file_store;
 mod jobs;
+mod jobs_cancelled;
 mod jobs_crash;
 mod jobs_worker;
 mod jobs_writers;

@@ -289,11 +289,14 @@ pub async fn cancelled(db: &Database, job: &TakenJob, now: Timestamp) -> Result<
 }
 
 /// Ends an attempt because its worker stops: the job is due at once, for another, and the
-/// attempt is no failure.
+/// attempt is no failure. If somebody has cancelled it meanwhile it is cancelled.
 pub async fn give_back(db: &Database, job: &TakenJob, now: Timestamp) -> Result<(), RowError> {
     let mut transaction = db.write().await?;
     let given = query(
-        "UPDATE jobs SET state = 'ready', due_at = $3
+        "UPDATE jobs SET
+             state = CASE WHEN cancel_requested THEN 'cancelled' ELSE 'ready' END,
+             due_at = CASE WHEN cancel_requested THEN NULL ELSE $3 END,
+             finished_at = CASE WHEN cancel_requested THEN $3 ELSE NULL END
          WHERE id = $1 AND attempts = $2 AND state = 'running'",
     )
     .bind(job.id)
