@@ -159,8 +159,6 @@ pub enum Entity {
     Stream,
     /// A job.
     Job,
-    /// A consumer of the outbox.
-    Consumer,
     /// A session, an epoch or a rendition that a new row refers to.
     Parent,
 }
@@ -171,7 +169,6 @@ impl fmt::Display for Entity {
             Self::User => "user",
             Self::Stream => "stream",
             Self::Job => "job",
-            Self::Consumer => "outbox consumer",
             Self::Parent => "session, epoch or rendition",
         })
     }

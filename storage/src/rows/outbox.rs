@@ -29,8 +29,14 @@
 //! all. [`lag`] tells, and [`unregister`] ends it. Without any consumer, events are kept
 //! for [`UNCONSUMED_FOR`].
 //!
-//! On PostgreSQL, relays and writers use the primary. A standby that takes over without
-//! the last commits has lost their events; relays that have seen them are started anew.
+//! On PostgreSQL, relays and writers use the primary. A server that takes over, or comes
+//! back, without the last commits has lost their events, and gives their numbers to others.
+//! A relay notices with its next read or write that the server is not the one it knows, and
+//! begins with the position that the row there has: no event that this server keeps is
+//! passed over. A consumer may then have been given events of transactions that never were,
+//! and is given others again. A server that forgets commits without being started anew
+//! (`synchronous_commit` off, and a backend that crashes) promises nothing.
+//!
 //! Whoever copies events into a database keeps their numbers and lets the sequence go on
 //! above the highest one that was ever given, before anybody writes or reads there.
 

@@ -67,6 +67,17 @@ impl Engine {
         }
     }
 
+    /// When the server began: one that was started again, and one that took over from
+    /// another, say something else. SQLite has no server.
+    pub fn server_start(self) -> &'static str {
+        match self {
+            Self::Sqlite => "CAST(0 AS BIGINT)",
+            Self::Postgres => {
+                "CAST(EXTRACT(EPOCH FROM pg_postmaster_start_time()) * 1000000 AS BIGINT)"
+            }
+        }
+    }
+
     /// Two columns of the snapshot that the statement sees: `oldest_running`, the id of
     /// the oldest transaction that runs, and `past_ended`, one more than the highest id of
     /// those that have ended. On SQLite both are NULL: writers take turns.
