@@ -46,14 +46,25 @@ pub use backoff::{BACKOFF_BASE, BACKOFF_CAP, backoff};
 pub use state::{InvalidJobState, JobState, Progress};
 pub use worker::{Attempt, HandlerError, Options, POLL_INTERVAL, STOP_GRACE, run};
 
+/// The longest name of a queue, in bytes.
+pub const MAX_QUEUE_BYTES: usize = 100;
+
+/// The longest unique key, in bytes.
+pub const MAX_UNIQUE_KEY_BYTES: usize = 255;
+
+/// The largest payload, in bytes. What is larger is an object, and the payload names it.
+pub const MAX_PAYLOAD_BYTES: usize = 256 * 1024;
+
 /// A job to be.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NewJob<'a> {
-    /// Which workers take it.
+    /// Which workers take it. [`MAX_QUEUE_BYTES`] at most.
     pub queue: &'a str,
     /// At most one unfinished job of the queue has it. `None`: as many as are enqueued.
+    /// [`MAX_UNIQUE_KEY_BYTES`] at most.
     pub unique_key: Option<&'a str>,
-    /// What the worker needs to know. Its form is the queue's.
+    /// What the worker needs to know. Its form is the queue's. [`MAX_PAYLOAD_BYTES`] at
+    /// most.
     pub payload: Bytes,
     /// Not before this.
     pub run_at: Timestamp,
@@ -83,12 +94,21 @@ impl Enqueued {
 
 /// Adds a job, and wakes the workers of this process after the commit. Those of other
 /// processes see it within [`POLL_INTERVAL`].
+///
+/// A job with the unique key that runs and is asked to stop would not do the work. It is
+/// cancelled here and now, so that its worker has lost it, and the new one takes the key.
+///
+/// [`RowError::TooLarge`] when the queue, the key or the payload is.
 pub async fn enqueue(
     db: &Database,
     transaction: &mut Transaction,
     job: &NewJob<'_>,
     now: Timestamp,
 ) -> Result<Enqueued, RowError> {
+    check_size("queue", job.queue.len(), MAX_QUEUE_BYTES)?;
+    let key = job.unique_key.unwrap_or_default();
+    check_size("unique key", key.len(), MAX_UNIQUE_KEY_BYTES)?;
+    check_size("job payload", job.payload.len(), MAX_PAYLOAD_BYTES)?;
     let fresh = JobId::new();
     let there = insert(transaction, job, fresh, now).await?;
     if there.id != fresh && there.cancel_requested {

@@ -12,6 +12,7 @@ mod file_store;
 mod jobs;
 mod jobs_cancelled;
 mod jobs_crash;
+mod jobs_limits;
 mod jobs_silent;
 mod jobs_worker;
 mod jobs_writers;
