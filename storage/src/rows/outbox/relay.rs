@@ -291,6 +291,13 @@ impl<'a> Turn<'a> {
     }
 }
 
+/// Whoever has the lease next tells whether its consumer is blocked.
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        metrics::gauge!("nova_outbox_blocked", "consumer" => self.relay.consumer).set(0);
+    }
+}
+
 /// Waits for the consumer, but not for longer than it may take.
 async fn in_time(work: DeliverFuture<'_>, stop: &CancellationToken) -> Result<(), DeliverError> {
     let stopped = async {
