@@ -1,5 +1,6 @@
 //! PostgreSQL: a server.
 
+mod clock;
 mod transaction;
 
 use std::time::Duration;
@@ -36,9 +37,13 @@ pub(super) async fn open(options: PgConnectOptions) -> Result<Pools, RowError> {
     let options = options.application_name("nova");
     // The pool tries again until its time is out, and then says only that: the first
     // connection tells what is wrong.
-    let connected = tokio::time::timeout(CONNECT_TIMEOUT, PgConnection::connect_with(&options));
+    let connected = tokio::time::timeout(CONNECT_TIMEOUT, async {
+        let mut connection = PgConnection::connect_with(&options).await?;
+        clock::compare(&mut connection).await?;
+        connection.close().await
+    });
     match connected.await {
-        Ok(Ok(connection)) => connection.close().await?,
+        Ok(Ok(())) => {}
         Ok(Err(error)) => return Err(unusable(&options, &error)),
         Err(_) => return Err(no_answer(&options, "it does not answer".to_owned())),
     }
