@@ -6,7 +6,7 @@ mod transaction;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Connection, Executor, PgConnection};
+use sqlx::{ConnectOptions, Connection, Executor, PgConnection};
 
 use super::RowError;
 use super::connect::{ACQUIRE_TIMEOUT, Pools};
@@ -34,7 +34,8 @@ pub(super) const WRITE: &str = "BEGIN; SELECT pg_current_xact_id()";
 pub(super) const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 pub(super) async fn open(options: PgConnectOptions) -> Result<Pools, RowError> {
-    let options = options.application_name("nova");
+    // `sql` logs what is slow, in short.
+    let options = options.application_name("nova").disable_statement_logging();
     // The pool tries again until its time is out, and then says only that: the first
     // connection tells what is wrong.
     let connected = tokio::time::timeout(CONNECT_TIMEOUT, async {

@@ -10,6 +10,7 @@
 mod column;
 mod query;
 mod row;
+mod slow;
 mod value;
 
 pub use column::FromColumn;

@@ -9,6 +9,7 @@ use sqlx::{Either, PgPool, Postgres, SqlSafeStr, SqlStr, Sqlite, SqlitePool};
 use uuid::Uuid;
 
 use super::row::Inner;
+use super::slow::Watch;
 use super::{Bind, FromRow, Row, Value};
 use crate::rows::connect::Pools;
 use crate::rows::transaction::OfEngine;
