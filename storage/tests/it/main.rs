@@ -14,6 +14,7 @@ mod jobs_cancelled;
 mod jobs_crash;
 mod jobs_limits;
 mod jobs_silent;
+mod jobs_stopped;
 mod jobs_worker;
 mod jobs_writers;
 mod leases;
