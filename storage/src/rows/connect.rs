@@ -6,6 +6,7 @@ use std::time::Duration;
 use sqlx::{PgPool, SqlitePool};
 use tokio::sync::Notify;
 
+use super::postgres::PostgresTransaction;
 use super::sql::Engine;
 use super::transaction::{OfEngine, Transaction};
 use super::url::DatabaseUrl;
@@ -76,9 +77,14 @@ impl Database {
         }
     }
 
-    /// Whether the database answers: for `/readyz`.
+    /// Whether the database answers: for `/readyz`. Of a file, whether its schema can be
+    /// read: a statement without a table does not look at it.
     pub async fn ping(&self) -> Result<(), RowError> {
-        sql::query("SELECT 1").rows(self).await?;
+        let text = match self.engine() {
+            Engine::Sqlite => "SELECT 1 FROM sqlite_schema LIMIT 1",
+            Engine::Postgres => "SELECT 1",
+        };
+        sql::query(text).rows(self).await?;
         Ok(())
     }
 
@@ -102,7 +108,9 @@ impl Database {
             Pools::Sqlite { writer, .. } => {
                 OfEngine::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?)
             }
-            Pools::Postgres(pool) => OfEngine::Postgres(pool.begin_with(postgres::WRITE).await?),
+            Pools::Postgres(pool) => {
+                OfEngine::Postgres(PostgresTransaction::begin(pool, postgres::WRITE).await?)
+            }
         }))
     }
 
@@ -110,7 +118,9 @@ impl Database {
     pub async fn snapshot(&self) -> Result<Transaction, RowError> {
         Ok(Transaction::new(match &self.0.pools {
             Pools::Sqlite { reader, .. } => OfEngine::Sqlite(reader.begin().await?),
-            Pools::Postgres(pool) => OfEngine::Postgres(pool.begin_with(postgres::SNAPSHOT).await?),
+            Pools::Postgres(pool) => {
+                OfEngine::Postgres(PostgresTransaction::begin(pool, postgres::SNAPSHOT).await?)
+            }
         }))
     }
 

@@ -88,7 +88,7 @@ pub struct Copied {
 }
 
 /// Copies every row of `from`, whose migrations must be this version's, to `to`, which is
-/// empty or has what an earlier call left there. Interrupted at any point, the same call
+/// empty or has what an earlier call left there; any other is refused as it is. Interrupted at any point, the same call
 /// goes on; nothing but what it copies may be written to `to` meanwhile. `now` is what
 /// leases are compared with.
 pub async fn copy(
@@ -110,7 +110,7 @@ pub async fn copy(
     {
         return Err(CopyError::InUse(who));
     }
-    to.apply_migrations().await?;
+    target::prepare(to, &options.source_name).await?;
     let source_tables = catalogue::tables(from.engine(), &mut source).await?;
     let target_tables = catalogue::tables(to.engine(), &mut to.snapshot().await?).await?;
     let plan = plan::plan(&source_tables, &target_tables)?;

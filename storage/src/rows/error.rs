@@ -106,6 +106,9 @@ pub enum RowError {
     /// A migration failed.
     #[error("migration: {0}")]
     Migration(sqlx::migrate::MigrateError),
+    /// A statement of the transaction failed before, so that it cannot be committed.
+    #[error("the transaction was rolled back: one of its statements had failed")]
+    StatementFailed,
     /// Others kept the database locked for longer than we wait; worth a retry.
     #[error("the database is busy")]
     Busy,
@@ -156,8 +159,6 @@ pub enum Entity {
     Stream,
     /// A job.
     Job,
-    /// A consumer of the outbox.
-    Consumer,
     /// A session, an epoch or a rendition that a new row refers to.
     Parent,
 }
@@ -168,7 +169,6 @@ impl fmt::Display for Entity {
             Self::User => "user",
             Self::Stream => "stream",
             Self::Job => "job",
-            Self::Consumer => "outbox consumer",
             Self::Parent => "session, epoch or rendition",
         })
     }
@@ -267,6 +267,15 @@ pub(super) fn first_line(error: &sqlx::Error) -> String {
         error => error.to_string(),
     };
     text.lines().next().unwrap_or_default().to_owned()
+}
+
+/// [`RowError::TooLarge`] when `what` has more bytes than are kept.
+pub(super) fn check_size(what: &'static str, size: usize, limit: usize) -> Result<(), RowError> {
+    if size <= limit {
+        Ok(())
+    } else {
+        Err(RowError::TooLarge { what, size, limit })
+    }
 }
 
 /// A row that refers to one that is not there means that `parent` is missing.

@@ -31,7 +31,8 @@ use std::num::NonZeroU32;
 use bytes::Bytes;
 use media::{JobId, Timestamp};
 
-use super::sql::query;
+use super::error::check_size;
+use super::sql::{FromRow, Row, query};
 use super::{Database, RowError, Transaction};
 
 pub use administration::{
@@ -45,14 +46,25 @@ pub use backoff::{BACKOFF_BASE, BACKOFF_CAP, backoff};
 pub use state::{InvalidJobState, JobState, Progress};
 pub use worker::{Attempt, HandlerError, Options, POLL_INTERVAL, STOP_GRACE, run};
 
+/// The longest name of a queue, in bytes.
+pub const MAX_QUEUE_BYTES: usize = 100;
+
+/// The longest unique key, in bytes.
+pub const MAX_UNIQUE_KEY_BYTES: usize = 255;
+
+/// The largest payload, in bytes. What is larger is an object, and the payload names it.
+pub const MAX_PAYLOAD_BYTES: usize = 256 * 1024;
+
 /// A job to be.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NewJob<'a> {
-    /// Which workers take it.
+    /// Which workers take it. [`MAX_QUEUE_BYTES`] at most.
     pub queue: &'a str,
     /// At most one unfinished job of the queue has it. `None`: as many as are enqueued.
+    /// [`MAX_UNIQUE_KEY_BYTES`] at most.
     pub unique_key: Option<&'a str>,
-    /// What the worker needs to know. Its form is the queue's.
+    /// What the worker needs to know. Its form is the queue's. [`MAX_PAYLOAD_BYTES`] at
+    /// most.
     pub payload: Bytes,
     /// Not before this.
     pub run_at: Timestamp,
@@ -67,7 +79,7 @@ pub enum Enqueued {
     New(JobId),
     /// The unfinished job that has the unique key. It is left as it is: it may be running
     /// already, or be waiting for its own `run_at`. It stays unfinished at least until the
-    /// transaction ends.
+    /// transaction ends. It is never one that somebody has cancelled.
     Existing(JobId),
 }
 
@@ -82,22 +94,56 @@ impl Enqueued {
 
 /// Adds a job, and wakes the workers of this process after the commit. Those of other
 /// processes see it within [`POLL_INTERVAL`].
+///
+/// A job with the unique key that runs and is asked to stop would not do the work. It is
+/// cancelled here and now, so that its worker has lost it, and the new one takes the key.
+///
+/// [`RowError::TooLarge`] when the queue, the key or the payload is.
 pub async fn enqueue(
     db: &Database,
     transaction: &mut Transaction,
     job: &NewJob<'_>,
     now: Timestamp,
 ) -> Result<Enqueued, RowError> {
+    check_size("queue", job.queue.len(), MAX_QUEUE_BYTES)?;
+    let key = job.unique_key.unwrap_or_default();
+    check_size("unique key", key.len(), MAX_UNIQUE_KEY_BYTES)?;
+    check_size("job payload", job.payload.len(), MAX_PAYLOAD_BYTES)?;
     let fresh = JobId::new();
+    let there = insert(transaction, job, fresh, now).await?;
+    if there.id != fresh && there.cancel_requested {
+        query(
+            "UPDATE jobs SET state = 'cancelled', due_at = NULL, finished_at = $2
+             WHERE id = $1",
+        )
+        .bind(there.id)
+        .bind(now)
+        .execute(&mut *transaction)
+        .await?;
+        insert(transaction, job, fresh, now).await?;
+    } else if there.id != fresh {
+        return Ok(Enqueued::Existing(there.id));
+    }
+    transaction.wake_after_commit(db.jobs_notify());
+    Ok(Enqueued::New(fresh))
+}
+
+/// Inserts the job as `fresh`, or locks the unfinished one that has its key.
+async fn insert(
+    transaction: &mut Transaction,
+    job: &NewJob<'_>,
+    fresh: JobId,
+    now: Timestamp,
+) -> Result<There, RowError> {
     // The update changes nothing: it locks the job that is there, and gives its id.
-    let (id,): (JobId,) = query(
+    query(
         "INSERT INTO jobs (id, queue, unique_key, payload, state, due_at, attempts, failures,
                            max_attempts, progress, cancel_requested, created_at)
          VALUES ($1, $2, $3, $4, 'ready', $5, 0, 0, $6, 0, FALSE, $7)
          ON CONFLICT (queue, unique_key)
              WHERE unique_key IS NOT NULL AND state IN ('ready', 'running')
              DO UPDATE SET unique_key = excluded.unique_key
-         RETURNING id",
+         RETURNING id, cancel_requested",
     )
     .bind(fresh)
     .bind(job.queue)
@@ -106,11 +152,21 @@ pub async fn enqueue(
     .bind(job.run_at)
     .bind(job.max_attempts.get())
     .bind(now)
-    .one(&mut *transaction)
-    .await?;
-    if id != fresh {
-        return Ok(Enqueued::Existing(id));
+    .one(transaction)
+    .await
+}
+
+/// The unfinished job that has a key.
+struct There {
+    id: JobId,
+    cancel_requested: bool,
+}
+
+impl FromRow for There {
+    fn from_row(row: &Row) -> Result<Self, RowError> {
+        Ok(Self {
+            id: row.get("id")?,
+            cancel_requested: row.get("cancel_requested")?,
+        })
     }
-    transaction.wake_after_commit(db.jobs_notify());
-    Ok(Enqueued::New(id))
 }

@@ -9,6 +9,8 @@
 mod held;
 
 use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use media::{Micros, Timestamp};
 
@@ -18,11 +20,21 @@ use super::{Database, RowError, Transaction};
 pub use held::{Terms, run_while_held};
 
 /// A lease that was acquired. Only [`Lease::guard`] tells whether it still is held.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub struct Lease {
     name: String,
     token: u64,
+    /// Whether one of the clones has told that it is lost.
+    is_lost: Arc<AtomicBool>,
 }
+
+impl PartialEq for Lease {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.name, self.token) == (&other.name, other.token)
+    }
+}
+
+impl Eq for Lease {}
 
 /// Who this is, for the `owner` of a lease and the `worker` of a job: host, process id,
 /// and a random part, because hosts and process ids come again.
@@ -63,8 +75,11 @@ pub async fn acquire(
     .optional(&mut transaction)
     .await?;
     transaction.commit().await?;
-    let name = name.to_owned();
-    Ok(token.map(|(token,)| Lease { name, token }))
+    Ok(token.map(|(token,)| Lease {
+        name: name.to_owned(),
+        token,
+        is_lost: Arc::default(),
+    }))
 }
 
 impl Lease {
@@ -131,11 +146,20 @@ impl Lease {
 
     fn unless_lost(&self, held: u64) -> Result<(), RowError> {
         if held == 0 {
+            self.tell_of_loss();
             return Err(RowError::LeaseLost {
                 name: self.name.clone(),
             });
         }
         Ok(())
+    }
+
+    /// Logs and counts that it is lost, once, whoever finds it.
+    fn tell_of_loss(&self) {
+        if !self.is_lost.swap(true, Ordering::Relaxed) {
+            tracing::warn!(lease = self.name, "a lease was lost");
+            metrics::counter!("nova_leases_lost_total").increment(1);
+        }
     }
 }
 

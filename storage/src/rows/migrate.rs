@@ -3,12 +3,13 @@
 use std::fmt;
 use std::sync::LazyLock;
 
-use sqlx::SqlSafeStr;
 use sqlx::migrate::{AppliedMigration, Migrate, Migration, MigrationType, Migrator};
+use sqlx::{Connection, PgPool, SqlSafeStr};
 
+use super::connect::Pools;
 use super::sql::{Engine, On, query};
-use super::transaction::OfEngine;
-use super::{Database, Fault, RowError, Transaction, copy};
+use super::transaction::{OfEngine, WITHOUT_TIME_LIMITS};
+use super::{Database, Fault, RowError, Transaction, copy, postgres};
 
 /// The migrations of one engine. Once released, a line here and its file never change.
 macro_rules! migrations {
@@ -78,23 +79,18 @@ impl Database {
     /// As [`Database::migrate`], also of a database that is being copied to.
     pub(super) async fn apply_migrations(&self) -> Result<Vec<Migrated>, RowError> {
         let migrator = migrator_of(self.engine());
-        let mut transaction = self.write().await?;
-        if let OfEngine::Postgres(connection) = transaction.of_engine() {
-            // Until the commit: the migrator's own lock ends before it.
-            sqlx::query("SELECT pg_advisory_xact_lock(hashtext('nova migrations'))")
-                .execute(&mut **connection)
-                .await?;
-        }
-        let before = applied(self.engine(), &mut transaction).await?;
-        match transaction.of_engine() {
-            OfEngine::Sqlite(connection) => {
-                migrator.run_direct(None, &mut **connection, false).await?;
+        let before = match self.pools() {
+            Pools::Sqlite { .. } => {
+                let mut transaction = self.write().await?;
+                let before = applied(self.engine(), &mut transaction).await?;
+                if let OfEngine::Sqlite(connection) = transaction.of_engine() {
+                    migrator.run_direct(None, &mut **connection, false).await?;
+                }
+                transaction.commit().await?;
+                before
             }
-            OfEngine::Postgres(connection) => {
-                migrator.run_direct(None, &mut **connection, false).await?;
-            }
-        }
-        transaction.commit().await?;
+            Pools::Postgres(pool) => migrate_server(pool, migrator).await?,
+        };
         let new = |migration: &&Migration| before.iter().all(|a| a.version != migration.version);
         let migrated = |migration: &Migration| Migrated {
             version: migration.version,
@@ -131,6 +127,34 @@ fn migrator_of(engine: Engine) -> &'static Migrator {
         Engine::Sqlite => &SQLITE,
         Engine::Postgres => &POSTGRES,
     }
+}
+
+/// In a transaction of sqlx's own, because its migrator makes savepoints in one. The
+/// connection is closed afterwards: nobody else gets what a cancelled call leaves of it.
+async fn migrate_server(
+    pool: &PgPool,
+    migrator: &Migrator,
+) -> Result<Vec<AppliedMigration>, RowError> {
+    let mut connection = pool.acquire().await?;
+    connection.close_on_drop();
+    let mut transaction = connection.begin_with(postgres::WRITE).await?;
+    // An index of a large table takes its time, and so does waiting for another process
+    // that makes one.
+    sqlx::raw_sql(WITHOUT_TIME_LIMITS)
+        .execute(&mut *transaction)
+        .await?;
+    // Until the commit: the migrator's own lock ends before it.
+    sqlx::query("SELECT pg_advisory_xact_lock(hashtext('nova migrations'))")
+        .execute(&mut *transaction)
+        .await?;
+    let table = &*migrator.table_name;
+    let before = match table_exists(Engine::Postgres, &mut *transaction, table).await? {
+        true => transaction.list_applied_migrations(table).await?,
+        false => Vec::new(),
+    };
+    migrator.run_direct(None, &mut *transaction, false).await?;
+    transaction.commit().await?;
+    Ok(before)
 }
 
 /// What was applied to a database, of which nothing need be there.

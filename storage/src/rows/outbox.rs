@@ -29,8 +29,14 @@
 //! all. [`lag`] tells, and [`unregister`] ends it. Without any consumer, events are kept
 //! for [`UNCONSUMED_FOR`].
 //!
-//! On PostgreSQL, relays and writers use the primary. A standby that takes over without
-//! the last commits has lost their events; relays that have seen them are started anew.
+//! On PostgreSQL, relays and writers use the primary. A server that takes over, or comes
+//! back, without the last commits has lost their events, and gives their numbers to others.
+//! A relay notices with its next read or write that the server is not the one it knows, and
+//! begins with the position that the row there has: no event that this server keeps is
+//! passed over. A consumer may then have been given events of transactions that never were,
+//! and is given others again. A server that forgets commits without being started anew
+//! (`synchronous_commit` off, and a backend that crashes) promises nothing.
+//!
 //! Whoever copies events into a database keeps their numbers and lets the sequence go on
 //! above the highest one that was ever given, before anybody writes or reads there.
 
@@ -49,6 +55,7 @@ use bytes::Bytes;
 use media::Timestamp;
 use uuid::Uuid;
 
+use super::error::check_size;
 use super::sql::{Bind, FromRow, Row, Value, query};
 use super::{Database, RowError, Transaction};
 use crate::events::Subject;
@@ -197,12 +204,4 @@ pub async fn append(
     .await?;
     transaction.wake_after_commit(db.outbox_notify());
     Ok(id)
-}
-
-fn check_size(what: &'static str, size: usize, limit: usize) -> Result<(), RowError> {
-    if size <= limit {
-        Ok(())
-    } else {
-        Err(RowError::TooLarge { what, size, limit })
-    }
 }

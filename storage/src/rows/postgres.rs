@@ -1,13 +1,18 @@
 //! PostgreSQL: a server.
 
+mod clock;
+mod transaction;
+
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Connection, Executor, PgConnection};
+use sqlx::{ConnectOptions, Connection, Executor, PgConnection};
 
 use super::RowError;
 use super::connect::{ACQUIRE_TIMEOUT, Pools};
 use super::error::{first_line, postgres_code};
+
+pub(super) use transaction::PostgresTransaction;
 
 /// Connections of one process. PostgreSQL's default limit is 100 for all.
 const CONNECTIONS: u32 = 16;
@@ -29,12 +34,17 @@ pub(super) const WRITE: &str = "BEGIN; SELECT pg_current_xact_id()";
 pub(super) const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 pub(super) async fn open(options: PgConnectOptions) -> Result<Pools, RowError> {
-    let options = options.application_name("nova");
+    // `sql` logs what is slow, in short.
+    let options = options.application_name("nova").disable_statement_logging();
     // The pool tries again until its time is out, and then says only that: the first
     // connection tells what is wrong.
-    let connected = tokio::time::timeout(CONNECT_TIMEOUT, PgConnection::connect_with(&options));
+    let connected = tokio::time::timeout(CONNECT_TIMEOUT, async {
+        let mut connection = PgConnection::connect_with(&options).await?;
+        clock::compare(&mut connection).await?;
+        connection.close().await
+    });
     match connected.await {
-        Ok(Ok(connection)) => connection.close().await?,
+        Ok(Ok(())) => {}
         Ok(Err(error)) => return Err(unusable(&options, &error)),
         Err(_) => return Err(no_answer(&options, "it does not answer".to_owned())),
     }

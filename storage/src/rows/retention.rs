@@ -271,8 +271,9 @@ pub async fn finished_epochs(
              JOIN live_sessions l ON l.id = e.session_id
          WHERE e.stream_id = $1
              AND s.kept_from >= COALESCE(
-                 (SELECT MIN(n.first_segment) FROM epochs n
-                  WHERE n.stream_id = e.stream_id AND n.number > e.number),
+                 (SELECT n.first_segment FROM epochs n
+                  WHERE n.stream_id = e.stream_id AND n.number > e.number
+                  ORDER BY n.number LIMIT 1),
                  CASE WHEN l.settled_at IS NOT NULL THEN s.next_segment END)
              AND NOT EXISTS (SELECT 1 FROM segments g
                              WHERE g.stream_id = e.stream_id AND g.epoch = e.number)

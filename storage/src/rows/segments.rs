@@ -148,7 +148,8 @@ pub async fn insert_epoch(
 }
 
 /// Adds a rendition whose init segment is stored to an epoch, or replaces what is known of
-/// it. [`RowError::SessionSettled`] when nothing is added to its session any more.
+/// it. [`RowError::SessionSettled`] when nothing is added to its session any more; not when
+/// an earlier call, whose answer was lost, has added it before.
 pub async fn insert_rendition(
     db: &Database,
     stream: StreamId,
@@ -164,7 +165,20 @@ pub async fn insert_rendition(
         Shape::Audio(audio) => (None, Some(audio)),
     };
     let mut transaction = db.write().await?;
-    must_take_more(&mut transaction, stream, epoch).await?;
+    lock_stream(&mut transaction, stream).await?;
+    if is_settled(&mut transaction, stream, epoch).await? {
+        let is_there = query(
+            "SELECT 1 FROM renditions
+             WHERE stream_id = $1 AND epoch = $2 AND name = $3 AND codec_config = $4",
+        )
+        .bind(stream)
+        .bind(epoch)
+        .bind(rendition.name.as_str())
+        .bind(&config[..])
+        .exists(&mut transaction)
+        .await?;
+        return is_there.then_some(()).ok_or(RowError::SessionSettled);
+    }
     query(
         "INSERT INTO renditions
              (stream_id, epoch, name, kind, codecs, codec_config, width, height,
@@ -196,8 +210,9 @@ pub async fn insert_rendition(
 }
 
 /// Adds a segment whose object is stored, or a gap. [`RowError::NumberTaken`] when the
-/// rendition has a segment of that number; [`RowError::NotFound`] or
-/// [`RowError::SessionSettled`] when nobody wants it any more: its object has to go.
+/// rendition has a segment of that number, maybe from an earlier call whose answer was
+/// lost; [`RowError::NotFound`] or [`RowError::SessionSettled`] when nobody wants it any
+/// more and no row names it: its object has to go.
 pub async fn insert_segment(
     db: &Database,
     stream: StreamId,
@@ -205,7 +220,20 @@ pub async fn insert_segment(
 ) -> Result<(), RowError> {
     let segment = &row.segment;
     let mut transaction = db.write().await?;
-    must_take_more(&mut transaction, stream, row.epoch).await?;
+    lock_stream(&mut transaction, stream).await?;
+    if is_settled(&mut transaction, stream, row.epoch).await? {
+        let is_there =
+            query("SELECT 1 FROM segments WHERE stream_id = $1 AND number = $2 AND rendition = $3")
+                .bind(stream)
+                .bind(segment.number)
+                .bind(row.rendition.as_str())
+                .exists(&mut transaction)
+                .await?;
+        return Err(match is_there {
+            true => number_taken(segment.number),
+            false => RowError::SessionSettled,
+        });
+    }
     let inserted = query(
         "INSERT INTO segments (stream_id, number, rendition, epoch, start, duration, size)
          VALUES ($1, $2, $3, $4, $5, $6, $7)
@@ -222,10 +250,7 @@ pub async fn insert_segment(
     .await
     .map_err(missing_parent(Entity::Parent))?;
     if inserted == 0 {
-        return Err(RowError::NumberTaken {
-            what: "segment",
-            number: segment.number.0,
-        });
+        return Err(number_taken(segment.number));
     }
     query("UPDATE streams SET media_end = $2 WHERE id = $1 AND media_end < $2")
         .bind(stream)
@@ -251,24 +276,27 @@ pub(super) async fn lock_stream(
     }
 }
 
-async fn must_take_more(
+/// Whether nothing is added to the session of the epoch any more.
+async fn is_settled(
     transaction: &mut Transaction,
     stream: StreamId,
     epoch: EpochNumber,
-) -> Result<(), RowError> {
-    lock_stream(transaction, stream).await?;
-    let settled = query(
+) -> Result<bool, RowError> {
+    query(
         "SELECT 1 FROM epochs e JOIN live_sessions l ON l.id = e.session_id
          WHERE e.stream_id = $1 AND e.number = $2 AND l.settled_at IS NOT NULL",
     )
     .bind(stream)
     .bind(epoch)
     .exists(transaction)
-    .await?;
-    if settled {
-        return Err(RowError::SessionSettled);
+    .await
+}
+
+fn number_taken(number: SegmentNumber) -> RowError {
+    RowError::NumberTaken {
+        what: "segment",
+        number: number.0,
     }
-    Ok(())
 }
 
 /// The segments with the last `limit` numbers of a session, and the epochs and renditions

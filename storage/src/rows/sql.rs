@@ -10,6 +10,7 @@
 mod column;
 mod query;
 mod row;
+mod slow;
 mod value;
 
 pub use column::FromColumn;
@@ -64,6 +65,17 @@ impl Engine {
         match self {
             Self::Sqlite => "CAST(0 AS BIGINT)",
             Self::Postgres => "CAST(CAST(pg_current_xact_id() AS TEXT) AS BIGINT)",
+        }
+    }
+
+    /// When the server began: one that was started again, and one that took over from
+    /// another, say something else. SQLite has no server.
+    pub fn server_start(self) -> &'static str {
+        match self {
+            Self::Sqlite => "CAST(0 AS BIGINT)",
+            Self::Postgres => {
+                "CAST(EXTRACT(EPOCH FROM pg_postmaster_start_time()) * 1000000 AS BIGINT)"
+            }
         }
     }
 

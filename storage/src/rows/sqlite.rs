@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, SqlitePool};
 
 use super::RowError;
 use super::connect::{ACQUIRE_TIMEOUT, IfMissing, Pools};
@@ -29,7 +29,9 @@ pub(super) async fn open(file: &Path, if_missing: IfMissing) -> Result<Pools, Ro
         .filename(file)
         .busy_timeout(BUSY_TIMEOUT)
         .synchronous(SqliteSynchronous::Full)
-        .foreign_keys(true);
+        .foreign_keys(true)
+        // `sql` logs what is slow, in short.
+        .disable_statement_logging();
     let unusable = |error| unusable(file, error);
     let writer = pool(1)
         .connect_with(options.clone().create_if_missing(true))

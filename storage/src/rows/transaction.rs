@@ -2,34 +2,47 @@
 
 use std::sync::Arc;
 
-use sqlx::{Postgres, Sqlite};
+use sqlx::Sqlite;
 use tokio::sync::Notify;
 
 use super::RowError;
+use super::postgres::PostgresTransaction;
+
+/// Lifts the limits that keep requests short, until a transaction on PostgreSQL ends.
+pub(super) const WITHOUT_TIME_LIMITS: &str = "SET LOCAL statement_timeout = 0; \
+     SET LOCAL lock_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0";
 
 /// A transaction. Dropped without [`Transaction::commit`], it never happened.
 #[derive(Debug)]
 pub struct Transaction {
     of_engine: OfEngine,
+    /// A statement failed, or was given up.
+    has_failed: bool,
     after_commit: Vec<Arc<Notify>>,
 }
 
 #[derive(Debug)]
 pub(super) enum OfEngine {
     Sqlite(sqlx::Transaction<'static, Sqlite>),
-    Postgres(sqlx::Transaction<'static, Postgres>),
+    Postgres(PostgresTransaction),
 }
 
 impl Transaction {
     pub(super) fn new(of_engine: OfEngine) -> Self {
         Self {
             of_engine,
+            has_failed: false,
             after_commit: Vec::new(),
         }
     }
 
     pub(super) fn of_engine(&mut self) -> &mut OfEngine {
         &mut self.of_engine
+    }
+
+    /// Where statements run, and the note that one failed.
+    pub(super) fn parts(&mut self) -> (&mut OfEngine, &mut bool) {
+        (&mut self.of_engine, &mut self.has_failed)
     }
 
     /// Wakes whoever waits for `notify` once what this transaction wrote can be read.
@@ -42,12 +55,9 @@ impl Transaction {
     /// Lifts the limits that keep requests short: for tools that read everything.
     pub(super) async fn without_time_limits(&mut self) -> Result<(), RowError> {
         if let OfEngine::Postgres(connection) = &mut self.of_engine {
-            sqlx::raw_sql(
-                "SET LOCAL statement_timeout = 0; \
-                 SET LOCAL idle_in_transaction_session_timeout = 0",
-            )
-            .execute(&mut **connection)
-            .await?;
+            sqlx::raw_sql(WITHOUT_TIME_LIMITS)
+                .execute(&mut **connection)
+                .await?;
         }
         Ok(())
     }
@@ -55,8 +65,14 @@ impl Transaction {
     /// Makes what was written last, and visible to others.
     ///
     /// An error means that nobody knows: the connection may have been lost between the
-    /// commit and its answer.
+    /// commit and its answer. Only after [`RowError::StatementFailed`] everybody does: it
+    /// never happened. One of its statements had failed, or was dropped before it had
+    /// ended; PostgreSQL would roll back and call that a success, and SQLite would commit
+    /// the rest.
     pub async fn commit(self) -> Result<(), RowError> {
+        if self.has_failed {
+            return Err(RowError::StatementFailed);
+        }
         match self.of_engine {
             OfEngine::Sqlite(transaction) => transaction.commit().await?,
             OfEngine::Postgres(transaction) => transaction.commit().await?,

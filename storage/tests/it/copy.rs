@@ -2,6 +2,7 @@
 
 mod generator;
 mod killed;
+mod older;
 
 use std::future::poll_fn;
 use std::pin::pin;

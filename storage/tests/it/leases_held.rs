@@ -1,5 +1,8 @@
 //! Work that one process at a time does.
 
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -19,6 +22,7 @@ on_both_engines! {
     the_lease_is_renewed_while_work_goes_on,
     work_stops_when_the_lease_is_lost,
     work_that_ends_gives_the_lease_up_and_comes_again,
+    who_is_shut_down_while_it_acquires_leaves_no_lease,
 }
 
 fn terms(owner: &str, ttl: Micros) -> Terms {
@@ -118,4 +122,38 @@ async fn work_that_ends_gives_the_lease_up_and_comes_again(test: TestDatabase) {
     })
     .await;
     assert_eq!(turns.load(Ordering::Relaxed), 3);
+}
+
+async fn who_is_shut_down_while_it_acquires_leaves_no_lease(test: TestDatabase) {
+    // A lease that nobody releases would keep the next one waiting.
+    let ttl = Micros::from_secs(600);
+    for polls in 1..100 {
+        let shutdown = CancellationToken::new();
+        let terms = terms("one", ttl);
+        let began = Cell::new(false);
+        let working = run_while_held(&test.db, &SystemClock, &terms, &shutdown, |_, stop| {
+            began.set(true);
+            shutdown.cancel();
+            async move { stop.cancelled().await }
+        });
+        let mut working = pin!(working);
+        let mut left: u32 = polls;
+        poll_fn(|context| {
+            left = left.wrapping_sub(1);
+            if left == 0 {
+                shutdown.cancel();
+            }
+            working.as_mut().poll(context)
+        })
+        .await;
+        let held = query("SELECT 1 FROM leases WHERE expires_at > 0")
+            .exists(&test.db)
+            .await
+            .unwrap();
+        assert!(!held, "after {polls} polls");
+        if began.get() {
+            return;
+        }
+    }
+    panic!("it never acquired the lease");
 }

@@ -151,7 +151,7 @@ async fn add(
 }
 
 /// Events in a transaction each.
-async fn write(db: &Database, payloads: &[&str]) -> Vec<EventId> {
+pub(crate) async fn write(db: &Database, payloads: &[&str]) -> Vec<EventId> {
     let mut ids = Vec::new();
     for payload in payloads {
         let mut transaction = db.write().await.unwrap();

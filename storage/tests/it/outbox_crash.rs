@@ -69,6 +69,7 @@ async fn kill(test: TestDatabase, rounds: u64) {
     delivered(&test.db, CONSUMER).await;
     running.stop().await;
     check(&test.db).await;
+    assert_eq!(test.db.check().await.unwrap(), []);
 }
 
 /// Every committed event was delivered and done once, and in order.

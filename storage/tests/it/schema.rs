@@ -5,6 +5,7 @@ use std::time::Duration;
 use media::Timestamp;
 use sqlx::migrate::Migrate;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
+use storage::rows::sql::query;
 use storage::rows::streams::{NewStream, TakeoverPolicy};
 use storage::rows::{IfMissing, streams};
 use storage::{Database, RowError};
@@ -135,4 +136,47 @@ async fn migrations_that_meet_take_turns() {
     one.unwrap();
     two.unwrap();
     assert_eq!(test.db.check().await.unwrap(), []);
+}
+
+/// Whoever reads the file from here on finds no database.
+#[tokio::test]
+async fn a_ping_reads_the_file() {
+    let test = TestDatabase::empty().await;
+    test.db.ping().await.unwrap();
+    let other = test.another_handle().await;
+    let file = test.url.strip_prefix("sqlite:").unwrap();
+    std::fs::write(file, "not a database ".repeat(1_000)).unwrap();
+    let error = other.ping().await.unwrap_err();
+    assert!(error.to_string().contains("not a database"), "{error}");
+}
+
+/// A large index takes longer than any request may.
+#[tokio::test]
+async fn no_limit_of_requests_ends_a_migration() {
+    let test = TestDatabase::empty_on_postgres().await;
+    test.raw("CREATE TABLE seen (statement TEXT, lock TEXT, idle TEXT)")
+        .await;
+    test.raw(
+        "CREATE FUNCTION note() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
+             INSERT INTO seen VALUES (current_setting('statement_timeout'),
+                 current_setting('lock_timeout'),
+                 current_setting('idle_in_transaction_session_timeout'));
+         END $$",
+    )
+    .await;
+    test.raw("CREATE EVENT TRIGGER note ON ddl_command_end EXECUTE FUNCTION note()")
+        .await;
+    test.db.migrate().await.unwrap();
+    let seen: Vec<(String, String, String)> = query("SELECT DISTINCT * FROM seen")
+        .all(&test.db)
+        .await
+        .unwrap();
+    let none = || "0".to_owned();
+    assert_eq!(seen, [(none(), none(), none())]);
+    // Requests have them again.
+    let (limit,): (String,) = query("SELECT current_setting('statement_timeout')")
+        .one(&test.db)
+        .await
+        .unwrap();
+    assert_eq!(limit, "1min");
 }

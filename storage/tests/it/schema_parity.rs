@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
-use sqlx::{PgPool, Row};
+use sqlx::{Connection, PgConnection, PgPool, Row};
 
 use crate::fixtures::TestDatabase;
 
@@ -13,8 +13,8 @@ struct Table {
     primary_key: Vec<String>,
     references: BTreeSet<Reference>,
     indexes: BTreeSet<Index>,
-    /// How many `CHECK`s.
-    checks: usize,
+    /// As PostgreSQL writes them.
+    checks: BTreeSet<String>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -42,8 +42,8 @@ struct Index {
     name: Option<String>,
     columns: Vec<String>,
     is_unique: bool,
-    /// The columns that its condition names; none: it has no condition.
-    condition: BTreeSet<String>,
+    /// As PostgreSQL writes it; empty: it has none.
+    condition: String,
 }
 
 type Schema = BTreeMap<String, Table>;
@@ -52,7 +52,7 @@ type Schema = BTreeMap<String, Table>;
 async fn both_engines_have_the_same_schema() {
     let (sqlite, postgres) = (TestDatabase::new().await, TestDatabase::on_postgres().await);
     let (sqlite, postgres) = (
-        of_sqlite(&sqlite.url).await,
+        as_postgres_reads_it(of_sqlite(&sqlite.url).await, &postgres.url).await,
         of_postgres(&postgres.url).await,
     );
     assert_eq!(
@@ -116,12 +116,66 @@ fn default(text: Option<String>) -> Option<String> {
     Some(text.split("::").next().unwrap_or_default().to_owned())
 }
 
-/// The columns of `all` that stand in an expression.
-fn named(expression: &str, all: &[Column]) -> BTreeSet<String> {
-    let words = expression.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-    let words: BTreeSet<_> = words.collect();
-    let names = all.iter().map(|column| column.name.clone());
-    names.filter(|name| words.contains(name.as_str())).collect()
+/// What stands in parentheses after each `CHECK`.
+fn checks(mut table: &str) -> BTreeSet<String> {
+    let mut checks = BTreeSet::new();
+    while let Some((_, rest)) = table.split_once("CHECK (") {
+        let mut depth = 1;
+        let end = rest.find(|c: char| {
+            depth += i32::from(c == '(') - i32::from(c == ')');
+            depth == 0
+        });
+        let end = end.expect("the parenthesis is closed");
+        checks.insert(rest[..end].to_owned());
+        table = &rest[end..];
+    }
+    checks
+}
+
+/// PostgreSQL keeps what an expression means, and writes it in its own way: the
+/// expressions of SQLite, written like that.
+async fn as_postgres_reads_it(schema: Schema, url: &str) -> Schema {
+    let mut connection = PgConnection::connect(url).await.unwrap();
+    let mut read = Schema::new();
+    for (name, mut table) in schema {
+        let scratch = format!("CREATE TEMP TABLE scratch (LIKE \"{name}\")");
+        run(&mut connection, scratch).await;
+        for check in std::mem::take(&mut table.checks) {
+            let add = format!("ALTER TABLE scratch ADD CONSTRAINT one CHECK ({check})");
+            run(&mut connection, add).await;
+            let text = "SELECT pg_get_constraintdef(oid) FROM pg_constraint
+                        WHERE conname = 'one' AND conrelid = 'scratch'::regclass";
+            let check = sqlx::query_scalar(text).fetch_one(&mut connection).await;
+            table.checks.insert(check.unwrap());
+            let drop = "ALTER TABLE scratch DROP CONSTRAINT one".to_owned();
+            run(&mut connection, drop).await;
+        }
+        let mut indexes = BTreeSet::new();
+        for mut index in table.indexes {
+            if !index.condition.is_empty() {
+                let (column, condition) = (&table.columns[0].name, &index.condition);
+                let add = format!("CREATE INDEX one ON scratch (\"{column}\") WHERE {condition}");
+                run(&mut connection, add).await;
+                let text = "SELECT pg_get_expr(indpred, indrelid) FROM pg_index
+                            WHERE indexrelid = 'one'::regclass";
+                let condition = sqlx::query_scalar(text).fetch_one(&mut connection).await;
+                index.condition = condition.unwrap();
+                run(&mut connection, "DROP INDEX one".to_owned()).await;
+            }
+            indexes.insert(index);
+        }
+        table.indexes = indexes;
+        run(&mut connection, "DROP TABLE scratch".to_owned()).await;
+        read.insert(name, table);
+    }
+    connection.close().await.unwrap();
+    read
+}
+
+async fn run(connection: &mut PgConnection, statement: String) {
+    let text = sqlx::AssertSqlSafe(statement.clone());
+    let done = sqlx::query(text).execute(connection).await;
+    done.unwrap_or_else(|error| panic!("{statement}: {error}"));
 }
 
 async fn of_sqlite(url: &str) -> Schema {
@@ -143,7 +197,7 @@ async fn of_sqlite(url: &str) -> Schema {
     for table in tables {
         let (name, sql): (String, String) = (table.get("name"), table.get("sql"));
         let mut this = Table {
-            checks: sql.matches("CHECK (").count(),
+            checks: checks(&sql),
             ..Table::default()
         };
         let mut key = BTreeMap::new();
@@ -212,7 +266,7 @@ async fn of_sqlite(url: &str) -> Schema {
                 columns: columns.collect(),
                 name: (row.get::<String, _>("origin") == "c").then_some(index),
                 is_unique: row.get::<i64, _>("unique") == 1,
-                condition: named(condition, &this.columns),
+                condition: condition.trim().to_owned(),
             });
         }
         schema.insert(name, this);
@@ -256,7 +310,7 @@ async fn of_postgres(url: &str) -> Schema {
                       JOIN pg_attribute c ON c.attrelid = f.confrelid AND c.attnum = k.n
                       ORDER BY k.place) AS other_columns,
                 f.confdeltype::TEXT AS on_delete, f.confupdtype::TEXT AS on_update,
-                f.condeferrable
+                f.condeferrable, pg_get_constraintdef(f.oid) AS definition
          FROM pg_constraint f JOIN pg_class t ON t.oid = f.conrelid
          LEFT JOIN pg_class o ON o.oid = f.confrelid
          WHERE f.connamespace = current_schema()::regnamespace AND t.relname <> '_sqlx_migrations'",
@@ -272,7 +326,9 @@ async fn of_postgres(url: &str) -> Schema {
         let table = schema.get_mut(&name).unwrap();
         assert!(!row.get::<bool, _>("condeferrable"), "{name}");
         match row.get::<&str, _>("type") {
-            "c" => table.checks += 1,
+            "c" => {
+                table.checks.insert(row.get("definition"));
+            }
             "p" => table.primary_key = row.get("columns"),
             "f" => {
                 table.references.insert(Reference {
@@ -311,7 +367,7 @@ async fn of_postgres(url: &str) -> Schema {
                 .map(|column| column.replace('"', ""))
                 .collect(),
             is_unique: row.get("is_unique"),
-            condition: named(row.get("condition"), &table.columns),
+            condition: row.get("condition"),
         };
         table.indexes.insert(index);
     }

@@ -19,6 +19,7 @@ on_both_engines! {
     a_dropped_transaction_never_happened,
     a_snapshot_sees_one_instant_and_writes_nothing,
     order_is_that_of_bytes,
+    what_has_failed_cannot_be_committed,
 }
 
 const TABLE: &str = "CREATE TABLE things (id UUID PRIMARY KEY, number BIGINT, truth BOOLEAN,
@@ -291,4 +292,30 @@ async fn order_is_that_of_bytes(test: TestDatabase) {
         .unwrap();
     let found: Vec<_> = found.iter().map(|(word,)| word.as_str()).collect();
     assert_eq!(found, words);
+}
+
+async fn what_has_failed_cannot_be_committed(test: TestDatabase) {
+    test.raw("CREATE TABLE numbers (number BIGINT NOT NULL PRIMARY KEY)")
+        .await;
+    let db = &test.db;
+    let insert = || query("INSERT INTO numbers (number) VALUES (7)");
+    let mut transaction = db.write().await.unwrap();
+    insert().execute(&mut transaction).await.unwrap();
+    insert().execute(&mut transaction).await.unwrap_err();
+    let error = transaction.commit().await.unwrap_err();
+    assert!(matches!(error, RowError::StatementFailed), "{error}");
+    assert!(!query("SELECT 1 FROM numbers").exists(db).await.unwrap());
+
+    // Given up before anybody heard of its end.
+    let mut transaction = db.write().await.unwrap();
+    let giving_up = std::time::Duration::ZERO;
+    let given_up = tokio::time::timeout(giving_up, async {
+        insert().execute(&mut transaction).await.unwrap();
+        insert().execute(&mut transaction).await.unwrap_err();
+        std::future::pending::<()>().await;
+    });
+    given_up.await.unwrap_err();
+    let error = transaction.commit().await.unwrap_err();
+    assert!(matches!(error, RowError::StatementFailed), "{error}");
+    assert!(!query("SELECT 1 FROM numbers").exists(db).await.unwrap());
 }

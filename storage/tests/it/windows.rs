@@ -10,7 +10,7 @@ use storage::rows::segments::{
     EpochRow, SegmentRow, StoredWindow, insert_epoch, insert_rendition, insert_segment,
     latest_segments,
 };
-use storage::rows::{numbering, retention, sessions};
+use storage::rows::{numbering, retention, sessions, settling};
 
 use crate::fixtures::{NOW, TestDatabase};
 
@@ -24,6 +24,7 @@ on_both_engines! {
     a_segment_needs_its_rendition,
     an_epoch_without_a_segment_is_restored_too,
     nothing_below_the_floor_is_restored,
+    what_was_stored_before_its_session_settled_is_known_again,
 }
 
 /// 1280x720 High 3.1 from x264.
@@ -263,4 +264,38 @@ async fn nothing_below_the_floor_is_restored(test: TestDatabase) {
     let numbers: Vec<_> = live.latest(5).await.segments;
     let numbers: Vec<_> = numbers.iter().map(|row| row.segment.number.0).collect();
     assert_eq!(numbers, [8, 8, 9, 9]);
+}
+
+async fn what_was_stored_before_its_session_settled_is_known_again(test: TestDatabase) {
+    let live = Live::new(test).await;
+    live.epoch(0, 0..1).await;
+    let (db, stream) = (&live.test.db, live.stream);
+    sessions::end_session(db, live.session, NOW).await.unwrap();
+    let unsettled = settling::unsettled(db, NOW, 0, 10).await.unwrap();
+    let rows = settling::row_count(db, &unsettled[0]).await.unwrap();
+    let mut transaction = db.write().await.unwrap();
+    let settled = settling::settle(&mut transaction, &unsettled[0], rows, NOW).await;
+    assert!(settled.unwrap());
+    transaction.commit().await.unwrap();
+
+    // The answer of the first call was lost: its object has a row.
+    let again = row(0, RenditionName::SOURCE, 0, 1_000);
+    let error = insert_segment(db, stream, &again).await.unwrap_err();
+    assert!(
+        matches!(error, RowError::NumberTaken { number: 0, .. }),
+        "{error}"
+    );
+    insert_rendition(db, stream, EpochNumber(0), &video())
+        .await
+        .unwrap();
+    // This has none, and gets none.
+    let late = row(0, RenditionName::SOURCE, 1, 1_000);
+    let error = insert_segment(db, stream, &late).await.unwrap_err();
+    assert!(matches!(error, RowError::SessionSettled), "{error}");
+    let other = Rendition {
+        name: "480p".parse().unwrap(),
+        ..video()
+    };
+    let error = insert_rendition(db, stream, EpochNumber(0), &other).await;
+    assert!(matches!(error, Err(RowError::SessionSettled)), "{error:?}");
 }

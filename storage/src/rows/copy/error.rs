@@ -14,6 +14,11 @@ pub enum CopyError {
     /// The target is no empty database.
     #[error("the target has rows in {0} that no copy has put there; copy to an empty database")]
     NotEmpty(String),
+    /// The target has the tables of another version.
+    #[error(
+        "the target is not of this version: {0}; copy to an empty database, or run nova db migrate on it first"
+    )]
+    Target(Fault),
     /// The target has a part of another database.
     #[error(
         "the target has an unfinished copy of {unfinished}, not of {source_name}; finish that one, or copy to an empty database"

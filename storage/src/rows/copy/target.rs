@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::pages::{Cells, PageSize, Side};
 use super::plan::Pair;
 use super::{CopyError, Limits, MARKER, Progress, cells};
-use crate::rows::catalogue::{Kind, quoted, quoted_list};
+use crate::rows::catalogue::{self, Kind, quoted, quoted_list};
 use crate::rows::migrate::table_exists;
 use crate::rows::sql::{AssertSqlSafe, Engine, Query, Value, query};
 use crate::rows::{Database, RowError, Transaction};
@@ -25,6 +25,54 @@ pub(super) async fn marked(
         .optional(transaction)
         .await?;
     Ok(row.map(|(source,)| source))
+}
+
+/// Gives a database without tables those of this version, and one with a part of `source`
+/// what that lacks. Any other is left as it is: whoever named it may have meant another.
+pub(super) async fn prepare(database: &Database, source: &str) -> Result<(), CopyError> {
+    let mut snapshot = database.snapshot().await?;
+    if is_copy_of(database.engine(), &mut snapshot, source).await? {
+        drop(snapshot);
+        database.apply_migrations().await?;
+        return Ok(());
+    }
+    let tables = catalogue::tables(database.engine(), &mut snapshot).await?;
+    for name in tables.keys() {
+        refuse_rows(&mut snapshot, name).await?;
+    }
+    drop(snapshot);
+    if tables.is_empty() {
+        database.apply_migrations().await?;
+        return Ok(());
+    }
+    match database.check_migrations().await?.into_iter().next() {
+        Some(fault) => Err(CopyError::Target(fault)),
+        None => Ok(()),
+    }
+}
+
+/// Whether a database has a part of `source`. An error, if it has a part of another.
+async fn is_copy_of(
+    engine: Engine,
+    transaction: &mut Transaction,
+    source: &str,
+) -> Result<bool, CopyError> {
+    match marked(engine, transaction).await? {
+        Some(unfinished) if unfinished == source => Ok(true),
+        Some(unfinished) => Err(CopyError::OfAnother {
+            unfinished,
+            source_name: source.to_owned(),
+        }),
+        None => Ok(false),
+    }
+}
+
+async fn refuse_rows(transaction: &mut Transaction, table: &str) -> Result<(), CopyError> {
+    let text = format!("SELECT 1 FROM {} LIMIT 1", quoted(table));
+    if query(AssertSqlSafe(text)).exists(transaction).await? {
+        return Err(CopyError::NotEmpty(table.to_owned()));
+    }
+    Ok(())
 }
 
 async fn count(pair: &Pair, on: &mut Transaction) -> Result<u64, RowError> {
@@ -46,21 +94,11 @@ impl<'a> Target<'a> {
         now: Timestamp,
     ) -> Result<Self, CopyError> {
         let mut transaction = database.write().await?;
-        match marked(database.engine(), &mut transaction).await? {
-            Some(unfinished) if unfinished == source => return Ok(Self(database)),
-            Some(unfinished) => {
-                return Err(CopyError::OfAnother {
-                    unfinished,
-                    source_name: source.to_owned(),
-                });
-            }
-            None => {}
+        if is_copy_of(database.engine(), &mut transaction, source).await? {
+            return Ok(Self(database));
         }
         for pair in plan {
-            let text = format!("SELECT 1 FROM {} LIMIT 1", quoted(&pair.name));
-            if query(AssertSqlSafe(text)).exists(&mut transaction).await? {
-                return Err(CopyError::NotEmpty(pair.name.clone()));
-            }
+            refuse_rows(&mut transaction, &pair.name).await?;
         }
         query(AssertSqlSafe(format!(
             "CREATE TABLE {MARKER} (source TEXT NOT NULL PRIMARY KEY, started_at BIGINT NOT NULL)"

@@ -86,11 +86,27 @@ impl Due {
             JobState::Running
         }
     }
+
+    /// Its worker fell silent, and that led to `next`.
+    fn tell_of_silence(&self, queue: &str, next: JobState) {
+        let TakenJob { id, failures, .. } = self.job;
+        let label = queue.to_owned();
+        metrics::counter!("nova_jobs_fell_silent_total", "queue" => label.clone()).increment(1);
+        if next == JobState::Dead {
+            tracing::error!(job = %id, queue, failures, "a job is dead: its workers fell silent");
+            metrics::counter!("nova_jobs_attempts_total", "queue" => label, "outcome" => "dead")
+                .increment(1);
+        } else {
+            tracing::warn!(job = %id, queue, failures, ?next, "the worker of a job fell silent");
+        }
+    }
 }
 
 /// Takes the job of the queue that has been due for longest, for a worker that promises a
 /// [`heartbeat`] within `ttl`. A job whose worker has broken that promise is due too. If
-/// it may not run again it becomes dead, or cancelled, on the way.
+/// it may not run again it becomes dead, or cancelled, on the way. Both are logged and
+/// counted: nobody else is there to tell of a job that kills its workers. The queue is a
+/// metric label.
 pub async fn dequeue(
     db: &Database,
     queue: &str,
@@ -116,14 +132,19 @@ pub async fn dequeue(
         };
         let next_state = due.next_state();
         let error = due.fell_silent.then_some(FELL_SILENT);
-        let job = due.job;
+        let job = &due.job;
         if next_state == JobState::Running {
-            take(&mut transaction, &job, error, worker, now + ttl).await?;
-            transaction.commit().await?;
-            return Ok(Some(job));
+            take(&mut transaction, job, error, worker, now + ttl).await?;
+        } else {
+            bury(&mut transaction, job, error, next_state, now).await?;
         }
-        bury(&mut transaction, &job, error, next_state, now).await?;
         transaction.commit().await?;
+        if due.fell_silent {
+            due.tell_of_silence(queue, next_state);
+        }
+        if next_state == JobState::Running {
+            return Ok(Some(due.job));
+        }
     }
 }
 
@@ -289,11 +310,14 @@ pub async fn cancelled(db: &Database, job: &TakenJob, now: Timestamp) -> Result<
 }
 
 /// Ends an attempt because its worker stops: the job is due at once, for another, and the
-/// attempt is no failure.
+/// attempt is no failure. If somebody has cancelled it meanwhile it is cancelled.
 pub async fn give_back(db: &Database, job: &TakenJob, now: Timestamp) -> Result<(), RowError> {
     let mut transaction = db.write().await?;
     let given = query(
-        "UPDATE jobs SET state = 'ready', due_at = $3
+        "UPDATE jobs SET
+             state = CASE WHEN cancel_requested THEN 'cancelled' ELSE 'ready' END,
+             due_at = CASE WHEN cancel_requested THEN NULL ELSE $3 END,
+             finished_at = CASE WHEN cancel_requested THEN $3 ELSE NULL END
          WHERE id = $1 AND attempts = $2 AND state = 'running'",
     )
     .bind(job.id)

@@ -16,6 +16,10 @@ const RENEWALS_PER_TTL: i64 = 3;
 /// How long giving a lease back may take: who stops waits for it.
 const RELEASE: Duration = Duration::from_secs(1);
 
+/// How long a call that may acquire the lease goes on after the shutdown, so that what it
+/// acquires is released.
+const ACQUIRE_GRACE: Duration = Duration::from_secs(1);
+
 /// Which lease, whose, and for how long at a time.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Terms {
@@ -52,8 +56,7 @@ pub async fn run_while_held<W, F>(
     F: Future<Output = ()>,
 {
     loop {
-        let acquiring = acquired(db, clock, terms);
-        let Some((lease, expires_at)) = shutdown.run_until_cancelled(acquiring).await else {
+        let Some((lease, expires_at)) = acquired(db, clock, terms, shutdown).await else {
             return;
         };
         let stop = shutdown.child_token();
@@ -62,8 +65,7 @@ pub async fn run_while_held<W, F>(
             biased;
             () = &mut working => release(db, terms, &lease).await,
             () = lost(db, clock, terms, &lease, expires_at) => {
-                tracing::warn!(lease = terms.name, "a lease was lost");
-                metrics::counter!("nova_leases_lost_total").increment(1);
+                lease.tell_of_loss();
                 stop.cancel();
                 working.await;
             }
@@ -74,19 +76,41 @@ pub async fn run_while_held<W, F>(
     }
 }
 
-/// The lease and when it expires, once it can be had.
-async fn acquired(db: &Database, clock: &dyn Clock, terms: &Terms) -> (Lease, Timestamp) {
-    loop {
+/// The lease and when it expires, once it can be had; none after `shutdown`.
+async fn acquired(
+    db: &Database,
+    clock: &dyn Clock,
+    terms: &Terms,
+    shutdown: &CancellationToken,
+) -> Option<(Lease, Timestamp)> {
+    while !shutdown.is_cancelled() {
         let now = clock.now();
-        match acquire(db, &terms.name, &terms.owner, terms.ttl, now).await {
-            Ok(Some(lease)) => return (lease, now + terms.ttl),
+        let acquiring = acquire(db, &terms.name, &terms.owner, terms.ttl, now);
+        // A call that is dropped may have acquired it, and nobody would release it.
+        let given_up = async {
+            shutdown.cancelled().await;
+            sleep(ACQUIRE_GRACE).await;
+        };
+        let acquired = tokio::select! {
+            biased;
+            acquired = acquiring => acquired,
+            () = given_up => return None,
+        };
+        match acquired {
+            Ok(Some(lease)) if shutdown.is_cancelled() => {
+                release(db, terms, &lease).await;
+                return None;
+            }
+            Ok(Some(lease)) => return Some((lease, now + terms.ttl)),
             Ok(None) => {}
             Err(error) => {
                 tracing::warn!(lease = terms.name, %error, "a lease cannot be acquired");
             }
         }
-        sleep(terms.pause().to_duration()).await;
+        let pause = sleep(terms.pause().to_duration());
+        shutdown.run_until_cancelled(pause).await;
     }
+    None
 }
 
 /// Renews the lease, and returns when it is lost.

@@ -94,12 +94,3 @@ pub async fn lag(db: &Database) -> Result<Vec<Lag>, RowError> {
     .all(db)
     .await
 }
-
-/// The number of the last event that the consumer has been given.
-pub(super) async fn position(db: &Database, consumer: &str) -> Result<Option<i64>, RowError> {
-    let position: Option<(i64,)> = query("SELECT position FROM outbox_consumers WHERE name = $1")
-        .bind(consumer)
-        .optional(db)
-        .await?;
-    Ok(position.map(|(position,)| position))
-}

@@ -27,8 +27,13 @@
 //!
 //! An id that the server forgot in a crash would be waited for until as many new ones
 //! were given. A snapshot that does not know the id as given says so, and the reader
-//! takes another. What is known here ends with the connection that it came through: after
-//! an error of the database a reader begins anew.
+//! takes another.
+//!
+//! A server that took over without the last commits gives their numbers again, and the
+//! pool of connections hides that it is another one. So nothing that is known here
+//! outlives the server: every look says when the server began and what position the
+//! consumer's row has. With another server, or behind where it was, a reader begins anew;
+//! so it does after an error of the database.
 
 #[cfg(test)]
 mod model;
@@ -40,6 +45,22 @@ pub(super) struct Writers {
     pub(super) oldest: i64,
     /// An id above those of all that have ended.
     pub(super) next: i64,
+}
+
+/// Where a consumer is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Place {
+    /// When the server began, which tells it from all others.
+    pub(super) server: i64,
+    /// The number of the last event that the consumer has been given, as its row says.
+    pub(super) position: i64,
+}
+
+impl Place {
+    /// Whether what was true at `last` may be so no more.
+    fn is_after_a_loss(self, last: Self) -> bool {
+        self.server != last.server || self.position < last.position
+    }
 }
 
 /// What is to be done about the first hole.
@@ -68,6 +89,8 @@ pub(super) struct Found {
 /// What one reader knows.
 #[derive(Debug, Default)]
 pub(super) struct Horizon {
+    /// Where the consumer was at the last look.
+    place: Option<Place>,
     /// No number up to this one will become visible any more.
     settled: i64,
     waiting: Option<Waiting>,
@@ -82,18 +105,22 @@ struct Waiting {
 }
 
 impl Horizon {
-    /// Looks at `numbers`, the lowest that are visible above `position`, in order.
+    /// Looks at `numbers`, the lowest that are visible above `place`, in order.
     ///
     /// `writers` is of the snapshot that shows them; `None` if whoever writes draws its
     /// numbers and commits before the next one begins: then nobody fills a hole.
     pub(super) fn look(
         &mut self,
-        position: i64,
+        place: Place,
         numbers: &[i64],
         writers: Option<Writers>,
     ) -> Found {
+        if self.place.is_some_and(|last| place.is_after_a_loss(last)) {
+            *self = Self::default();
+        }
+        self.place = Some(place);
         self.settle(numbers, writers);
-        let mut reached = position.max(self.settled);
+        let mut reached = place.position.max(self.settled);
         let follows = |number: &&i64| {
             let follows = **number <= reached.saturating_add(1);
             reached = reached.max(**number);
@@ -144,6 +171,13 @@ mod tests {
         next: 100,
     });
 
+    fn at(position: i64) -> Place {
+        Place {
+            server: 1,
+            position,
+        }
+    }
+
     fn found(ready: usize, hole: Hole) -> Found {
         Found { ready, hole }
     }
@@ -151,54 +185,80 @@ mod tests {
     #[test]
     fn what_has_no_hole_is_ready() {
         let mut horizon = Horizon::default();
-        assert_eq!(horizon.look(0, &[], IDLE), found(0, Hole::None));
-        assert_eq!(horizon.look(0, &[1, 2], IDLE), found(2, Hole::None));
-        assert_eq!(horizon.look(2, &[3], IDLE), found(1, Hole::None));
+        assert_eq!(horizon.look(at(0), &[], IDLE), found(0, Hole::None));
+        assert_eq!(horizon.look(at(0), &[1, 2], IDLE), found(2, Hole::None));
+        assert_eq!(horizon.look(at(2), &[3], IDLE), found(1, Hole::None));
     }
 
     #[test]
     fn a_hole_is_waited_for_until_every_older_writer_has_ended() {
         let mut horizon = Horizon::default();
         let new = Hole::New { seen: 5 };
-        assert_eq!(horizon.look(0, &[1, 3, 5], IDLE), found(1, new));
+        assert_eq!(horizon.look(at(0), &[1, 3, 5], IDLE), found(1, new));
         horizon.wait_for(5, 100);
         let at_work = |oldest| Some(Writers { oldest, next: 130 });
         for oldest in [90, 99] {
             let open = found(0, Hole::Open);
-            assert_eq!(horizon.look(1, &[3, 5], at_work(oldest)), open);
+            assert_eq!(horizon.look(at(1), &[3, 5], at_work(oldest)), open);
         }
         // Above what was seen when the id was taken, nothing is settled.
         let numbers = [2, 3, 5, 7];
         let new = Hole::New { seen: 7 };
-        assert_eq!(horizon.look(1, &numbers, at_work(100)), found(3, new));
+        assert_eq!(horizon.look(at(1), &numbers, at_work(100)), found(3, new));
         // Settled once, settled for ever.
-        assert_eq!(horizon.look(2, &[5], at_work(99)), found(1, Hole::None));
+        assert_eq!(horizon.look(at(2), &[5], at_work(99)), found(1, Hole::None));
     }
 
     #[test]
     fn a_hole_that_fills_is_no_hole() {
         let mut horizon = Horizon::default();
         let new = Hole::New { seen: 3 };
-        assert_eq!(horizon.look(0, &[1, 3], IDLE), found(1, new));
+        assert_eq!(horizon.look(at(0), &[1, 3], IDLE), found(1, new));
         horizon.wait_for(3, 100);
         let writers = Some(Writers {
             oldest: 99,
             next: 101,
         });
-        assert_eq!(horizon.look(1, &[2, 3], writers), found(2, Hole::None));
+        assert_eq!(horizon.look(at(1), &[2, 3], writers), found(2, Hole::None));
     }
 
     #[test]
     fn an_id_that_the_server_has_forgotten_is_taken_again() {
         let mut horizon = Horizon::default();
-        horizon.look(0, &[2], IDLE);
+        horizon.look(at(0), &[2], IDLE);
         horizon.wait_for(2, 100);
-        assert_eq!(horizon.look(0, &[2], IDLE), found(0, Hole::New { seen: 2 }));
+        assert_eq!(
+            horizon.look(at(0), &[2], IDLE),
+            found(0, Hole::New { seen: 2 })
+        );
+    }
+
+    #[test]
+    fn what_another_server_has_settled_is_not_settled() {
+        for place in [
+            Place {
+                server: 2,
+                position: 1,
+            },
+            // The same one, without its last commits.
+            at(0),
+        ] {
+            let mut horizon = Horizon::default();
+            horizon.look(at(1), &[5], IDLE);
+            horizon.wait_for(5, 100);
+            let ended = Some(Writers {
+                oldest: 101,
+                next: 101,
+            });
+            assert_eq!(horizon.look(at(1), &[5], ended), found(1, Hole::None));
+            let new = Hole::New { seen: 5 };
+            assert_eq!(horizon.look(place, &[3, 5], ended), found(0, new));
+        }
     }
 
     #[test]
     fn with_one_writer_a_hole_is_nothing() {
         let mut horizon = Horizon::default();
-        assert_eq!(horizon.look(0, &[4, 9], None), found(2, Hole::None));
+        assert_eq!(horizon.look(at(0), &[4, 9], None), found(2, Hole::None));
     }
 }

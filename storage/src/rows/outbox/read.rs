@@ -2,13 +2,15 @@
 
 use super::super::sql::{AssertSqlSafe, FromRow, Row, query};
 use super::super::{Database, RowError};
-use super::horizon::{Hole, Horizon, Writers};
+use super::horizon::{Hole, Horizon, Place, Writers};
 use super::{BATCH, OutboxEvent};
 
 /// Events that can be delivered now.
 #[derive(Debug)]
 pub(super) struct Batch {
-    /// In order, none missing after the position that was asked for.
+    /// Where the consumer was, and on which server.
+    pub(super) from: Place,
+    /// In order, none missing after the consumer's position.
     pub(super) events: Vec<OutboxEvent>,
     /// Why there are no more.
     pub(super) end: End,
@@ -27,27 +29,38 @@ pub(super) enum End {
     Outbox,
 }
 
-/// Reads what follows `position`.
+/// Reads what follows the consumer's position, as its row says. None: it has no row.
 pub(super) async fn read(
     db: &Database,
     horizon: &mut Horizon,
-    position: i64,
-) -> Result<Batch, RowError> {
+    consumer: &str,
+) -> Result<Option<Batch>, RowError> {
     let writers = db.engine().running_transactions();
-    let rows: Vec<SeenEvent> = query(AssertSqlSafe(format!(
-        "SELECT sequence, id, subject, key, payload, created_at, {writers}
-         FROM outbox_events
-         WHERE sequence > $1
-         ORDER BY sequence
-         LIMIT $2"
+    let server = db.engine().server_start();
+    // One statement, one snapshot; a row also when there is no event.
+    let rows: Vec<SeenRow> = query(AssertSqlSafe(format!(
+        "SELECT c.position AS position, {server} AS server, {writers},
+                e.sequence, e.id, e.subject, e.key, e.payload, e.created_at
+         FROM outbox_consumers c
+         LEFT JOIN (SELECT sequence, id, subject, key, payload, created_at
+                    FROM outbox_events
+                    WHERE sequence > (SELECT position FROM outbox_consumers WHERE name = $1)
+                    ORDER BY sequence
+                    LIMIT $2) AS e ON TRUE
+         WHERE c.name = $1
+         ORDER BY e.sequence"
     )))
-    .bind(position)
+    .bind(consumer)
     .bind(BATCH)
     .all(db)
     .await?;
-    let writers = rows.first().and_then(|row| row.writers);
-    let numbers: Vec<i64> = rows.iter().map(|row| row.event.sequence).collect();
-    let found = horizon.look(position, &numbers, writers);
+    let Some(first) = rows.first() else {
+        return Ok(None);
+    };
+    let (from, writers) = (first.place, first.writers);
+    let events: Vec<OutboxEvent> = rows.into_iter().filter_map(|row| row.event).collect();
+    let numbers: Vec<i64> = events.iter().map(|event| event.sequence).collect();
+    let found = horizon.look(from, &numbers, writers);
     let end = match found.hole {
         Hole::None if numbers.len() == BATCH as usize => End::Full,
         Hole::None => End::Outbox,
@@ -57,11 +70,11 @@ pub(super) async fn read(
             End::Hole
         }
     };
-    let ready = rows.into_iter().take(found.ready);
-    Ok(Batch {
-        events: ready.map(|row| row.event).collect(),
+    Ok(Some(Batch {
+        from,
+        events: events.into_iter().take(found.ready).collect(),
         end,
-    })
+    }))
 }
 
 /// The id of a transaction that begins and ends here.
@@ -73,20 +86,29 @@ async fn transaction_id(db: &Database) -> Result<i64, RowError> {
     Ok(id)
 }
 
-struct SeenEvent {
-    event: OutboxEvent,
+struct SeenRow {
+    place: Place,
     writers: Option<Writers>,
+    event: Option<OutboxEvent>,
 }
 
-impl FromRow for SeenEvent {
+impl FromRow for SeenRow {
     fn from_row(row: &Row) -> Result<Self, RowError> {
         let oldest: Option<i64> = row.get("oldest_running")?;
         let next: Option<i64> = row.get("past_ended")?;
+        let event = match row.get::<Option<i64>>("sequence")? {
+            Some(_) => Some(OutboxEvent::from_row(row)?),
+            None => None,
+        };
         Ok(Self {
-            event: OutboxEvent::from_row(row)?,
+            place: Place {
+                server: row.get("server")?,
+                position: row.get("position")?,
+            },
             writers: oldest
                 .zip(next)
                 .map(|(oldest, next)| Writers { oldest, next }),
+            event,
         })
     }
 }

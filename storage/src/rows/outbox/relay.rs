@@ -9,14 +9,14 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::super::leases::{self, Lease, Terms};
-use super::super::sql::query;
-use super::super::{Database, Entity, RowError};
-use super::consumers::{self, Start, register};
+use super::super::sql::{AssertSqlSafe, query};
+use super::super::{Database, RowError};
+use super::EventId;
+use super::consumers::{Start, register};
 use super::deliver::{Deliver, DeliverError, DeliverFuture};
-use super::horizon::Horizon;
-use super::read::{End, read};
+use super::horizon::{Horizon, Place};
+use super::read::{Batch, End, read};
 use super::retry::Retry;
-use super::{EventId, OutboxEvent};
 
 /// How long a consumer may take over one event.
 pub const DELIVERY_DEADLINE: Duration = Duration::from_secs(10);
@@ -90,24 +90,12 @@ impl Relay {
         let turn = |lease, stop| Turn::new(&self, lease).run(stop);
         leases::run_while_held(&self.db, &*self.clock, &terms, &shutdown, turn).await;
     }
-
-    /// How far the consumer is. One that is not there is made.
-    async fn position(&self) -> Result<i64, RowError> {
-        if let Some(position) = consumers::position(&self.db, self.consumer).await? {
-            return Ok(position);
-        }
-        register(&self.db, self.consumer, self.start, self.clock.now()).await?;
-        let position = consumers::position(&self.db, self.consumer).await?;
-        position.ok_or(RowError::NotFound(Entity::Consumer))
-    }
 }
 
 /// The time in which a relay has the lease.
 struct Turn<'a> {
     relay: &'a Relay,
     lease: Lease,
-    /// Number of the last event that was delivered and confirmed; `None` until it is read.
-    position: Option<i64>,
     horizon: Horizon,
     retry: Retry,
     hole_pause: Duration,
@@ -140,7 +128,6 @@ impl<'a> Turn<'a> {
         Self {
             relay,
             lease,
-            position: None,
             horizon: Horizon::default(),
             retry: Retry::default(),
             hole_pause: HOLE_PAUSE,
@@ -156,7 +143,7 @@ impl<'a> Turn<'a> {
             written.as_mut().enable();
             let next = match self.step(&stop).await {
                 Ok(next) => next,
-                // `run_while_held` says so, and asks for it again.
+                // It is logged, and `run_while_held` asks for it again.
                 Err(Failure::Rows(RowError::LeaseLost { .. })) => return,
                 Err(Failure::Rows(error)) => Next::Pause(self.rows_failed(&error)),
                 Err(Failure::Consumer(event, error)) if !stop.is_cancelled() => {
@@ -182,13 +169,18 @@ impl<'a> Turn<'a> {
 
     /// Reads a batch and delivers it.
     async fn step(&mut self, stop: &CancellationToken) -> Result<Next, Failure> {
-        let position = match self.position {
-            Some(position) => position,
-            None => self.relay.position().await?,
+        let Relay {
+            db,
+            consumer,
+            start,
+            clock,
+            ..
+        } = self.relay;
+        let Some(batch) = read(db, &mut self.horizon, consumer).await? else {
+            register(db, consumer, *start, clock.now()).await?;
+            return Ok(Next::Now);
         };
-        self.position = Some(position);
-        let batch = read(&self.relay.db, &mut self.horizon, position).await?;
-        let all = self.deliver(&batch.events, stop).await?;
+        let all = self.deliver(&batch, stop).await?;
         if batch.end != End::OpenHole || !batch.events.is_empty() {
             self.hole_pause = HOLE_PAUSE;
         }
@@ -208,7 +200,7 @@ impl<'a> Turn<'a> {
     /// was all.
     async fn deliver(
         &mut self,
-        events: &[OutboxEvent],
+        Batch { from, events, .. }: &Batch,
         stop: &CancellationToken,
     ) -> Result<bool, Failure> {
         let consumer = &self.relay.deliver;
@@ -230,7 +222,7 @@ impl<'a> Turn<'a> {
         if let Some(last) = events[..taken].last() {
             let confirmed = in_time(consumer.confirm(), stop).await;
             confirmed.map_err(|error| Failure::Consumer(None, error))?;
-            self.advance(last.sequence, taken as u64).await?;
+            self.advance(*from, last.sequence, taken as u64).await?;
         }
         match refused {
             Some(failure) => Err(failure),
@@ -238,26 +230,35 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// Moves the position, if the lease is still this relay's.
-    async fn advance(&mut self, position: i64, events: u64) -> Result<(), RowError> {
+    /// Moves the position, if the lease is still this relay's and the server is the one
+    /// that the events were read from. Another may not have them, and give their numbers to
+    /// others: then all is read again.
+    async fn advance(&mut self, from: Place, to: i64, events: u64) -> Result<(), RowError> {
         let Relay { db, consumer, .. } = self.relay;
         let now = self.relay.clock.now();
         let mut transaction = db.write().await?;
         self.lease.guard(&mut transaction, now).await?;
-        let moved = query(
-            "UPDATE outbox_consumers SET position = $2, updated_at = $3
-             WHERE name = $1 AND position < $2",
-        )
+        let server = db.engine().server_start();
+        let moved = query(AssertSqlSafe(format!(
+            "UPDATE outbox_consumers SET position = $3, updated_at = $4
+             WHERE name = $1 AND position = $2 AND {server} = $5"
+        )))
         .bind(*consumer)
-        .bind(position)
+        .bind(from.position)
+        .bind(to)
         .bind(now)
+        .bind(from.server)
         .execute(&mut transaction)
         .await?;
-        if moved == 0 {
-            return Err(RowError::NotFound(Entity::Consumer));
-        }
         transaction.commit().await?;
-        self.position = Some(position);
+        if moved == 0 {
+            tracing::warn!(
+                consumer,
+                "the outbox is read anew: its consumer's position was changed, or its server is another one"
+            );
+            self.horizon = Horizon::default();
+            return Ok(());
+        }
         self.retry.succeeded();
         metrics::counter!("nova_outbox_delivered_total", "consumer" => *consumer).increment(events);
         metrics::gauge!("nova_outbox_blocked", "consumer" => *consumer).set(0);
@@ -280,15 +281,20 @@ impl<'a> Turn<'a> {
         pause
     }
 
-    /// Begins anew: a commit without an answer may have moved the position, and what the
-    /// horizon knows came through a connection that may be lost.
+    /// Begins anew: what the horizon knows came through a connection that may be lost.
     fn rows_failed(&mut self, error: &RowError) -> Duration {
         let consumer = self.relay.consumer;
-        self.position = None;
         self.horizon = Horizon::default();
         tracing::warn!(consumer, %error, "the outbox was not read");
         metrics::counter!("nova_outbox_row_failures_total", "consumer" => consumer).increment(1);
         ROWS_PAUSE
+    }
+}
+
+/// Whoever has the lease next tells whether its consumer is blocked.
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        metrics::gauge!("nova_outbox_blocked", "consumer" => self.relay.consumer).set(0);
     }
 }
 

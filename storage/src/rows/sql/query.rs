@@ -9,6 +9,7 @@ use sqlx::{Either, PgPool, Postgres, SqlSafeStr, SqlStr, Sqlite, SqlitePool};
 use uuid::Uuid;
 
 use super::row::Inner;
+use super::slow::Watch;
 use super::{Bind, FromRow, Row, Value};
 use crate::rows::connect::Pools;
 use crate::rows::transaction::OfEngine;
@@ -37,7 +38,20 @@ pub fn query(text: impl SqlSafeStr) -> Query {
 
 /// What a query runs on: a [`Database`], to read, or a [`Transaction`].
 #[derive(Debug)]
-pub struct On<'a>(Target<'a>);
+pub struct On<'a> {
+    target: Target<'a>,
+    /// The transaction's note that a statement of it failed, or was given up.
+    has_failed: Option<&'a mut bool>,
+}
+
+impl<'a> On<'a> {
+    fn alone(target: Target<'a>) -> Self {
+        Self {
+            target,
+            has_failed: None,
+        }
+    }
+}
 
 #[derive(Debug)]
 enum Target<'a> {
@@ -49,38 +63,54 @@ enum Target<'a> {
 
 impl<'a> From<&'a Database> for On<'a> {
     fn from(database: &'a Database) -> Self {
-        Self(match database.pools() {
+        Self::alone(match database.pools() {
             Pools::Sqlite { reader, .. } => Target::SqlitePool(reader),
             Pools::Postgres(pool) => Target::PostgresPool(pool),
         })
     }
 }
 
+/// A connection of PostgreSQL that is nobody else's.
+impl<'a> From<&'a mut sqlx::PgConnection> for On<'a> {
+    fn from(connection: &'a mut sqlx::PgConnection) -> Self {
+        Self::alone(Target::Postgres(connection))
+    }
+}
+
 impl<'a> From<&'a mut Transaction> for On<'a> {
     fn from(transaction: &'a mut Transaction) -> Self {
-        Self(match transaction.of_engine() {
-            OfEngine::Sqlite(transaction) => Target::Sqlite(transaction),
-            OfEngine::Postgres(transaction) => Target::Postgres(transaction),
-        })
+        let (of_engine, has_failed) = transaction.parts();
+        Self {
+            target: match of_engine {
+                OfEngine::Sqlite(transaction) => Target::Sqlite(transaction),
+                OfEngine::Postgres(transaction) => Target::Postgres(transaction),
+            },
+            has_failed: Some(has_failed),
+        }
     }
 }
 
 /// Runs one of sqlx's methods on whatever the target is: left is SQLite's result.
 macro_rules! run {
-    ($query:ident, $on:ident, $method:ident) => {
-        match $on.into().0 {
+    ($query:ident, $on:ident, $method:ident) => {{
+        let On { target, has_failed } = $on.into();
+        let attempt = Attempt::of(has_failed);
+        let _watch = Watch::over(&$query.text);
+        let done = match target {
             Target::SqlitePool(pool) => Either::Left($query.sqlite()?.$method(pool).await?),
             Target::Sqlite(one) => Either::Left($query.sqlite()?.$method(one).await?),
             Target::PostgresPool(pool) => Either::Right($query.postgres()?.$method(pool).await?),
             Target::Postgres(one) => Either::Right($query.postgres()?.$method(one).await?),
-        }
-    };
+        };
+        attempt.succeeded();
+        done
+    }};
 }
 
 /// As `run`, with the stream of rows that both pools and connections give.
 macro_rules! run_stream {
-    ($query:ident, $on:ident) => {
-        match $on.into().0 {
+    ($query:ident, $target:ident) => {
+        match $target {
             Target::SqlitePool(pool) => Either::Left($query.sqlite()?.fetch(pool)),
             Target::Sqlite(one) => Either::Left($query.sqlite()?.fetch(one)),
             Target::PostgresPool(pool) => Either::Right($query.postgres()?.fetch(pool)),
@@ -142,7 +172,10 @@ impl Query {
         on: impl Into<On<'a>>,
         mut each: impl FnMut(Row) -> Result<ControlFlow<()>, RowError>,
     ) -> Result<(), RowError> {
-        match run_stream!(self, on) {
+        let On { target, has_failed } = on.into();
+        let attempt = Attempt::of(has_failed);
+        let _watch = Watch::over(&self.text);
+        match run_stream!(self, target) {
             Either::Left(mut rows) => {
                 while let Some(row) = rows.try_next().await? {
                     if each(Row(Inner::Sqlite(row)))?.is_break() {
@@ -158,6 +191,7 @@ impl Query {
                 }
             }
         }
+        attempt.succeeded();
         Ok(())
     }
 
@@ -205,6 +239,30 @@ impl Query {
             };
         }
         Ok(query)
+    }
+}
+
+/// A statement that runs. Unless it succeeds, its transaction has failed: also when it is
+/// given up half-way, for nobody has heard then whether it did.
+struct Attempt<'a> {
+    has_failed: Option<&'a mut bool>,
+    failed_before: bool,
+}
+
+impl<'a> Attempt<'a> {
+    fn of(mut has_failed: Option<&'a mut bool>) -> Self {
+        let failed = has_failed.as_deref_mut();
+        let failed_before = failed.is_some_and(|failed| std::mem::replace(failed, true));
+        Self {
+            has_failed,
+            failed_before,
+        }
+    }
+
+    fn succeeded(self) {
+        if let Some(has_failed) = self.has_failed {
+            *has_failed = self.failed_before;
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! PostgreSQL as far as it matters here, its writers and a reader, in every order that
-//! chance finds. What the reader must not get wrong is checked against what was
+//! chance finds; also a server that takes over without the last commits. What the reader must not get wrong is checked against what was
 //! committed; readers that are wrong on purpose show that the check would notice.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestError, TestRunner};
@@ -23,8 +23,12 @@ enum Action {
     RollBack(usize),
     /// The reader's next step.
     Read,
-    /// The server dies and is started again.
+    /// The server dies and goes on without telling: the hardest to notice.
     Crash,
+    /// Another server has all of this one.
+    Replicate,
+    /// The server dies, and that one takes over without what came after.
+    FailOver,
 }
 
 fn actions() -> impl Strategy<Value = Vec<Action>> {
@@ -36,26 +40,35 @@ fn actions() -> impl Strategy<Value = Vec<Action>> {
         1 => writer.prop_map(Action::RollBack),
         8 => Just(Action::Read),
         1 => Just(Action::Crash),
+        2 => Just(Action::Replicate),
+        1 => Just(Action::FailOver),
     ];
     prop::collection::vec(action, 1..120)
 }
 
-#[derive(Debug, Default)]
+/// What was written: numbers come again on a server that has lost commits, these do not.
+type EventId = u32;
+
+#[derive(Clone, Debug, Default)]
 struct Writing {
     /// `None` until it has one: only [`Reader::WritersIdsAreLate`].
     id: Option<i64>,
-    rows: Vec<i64>,
+    rows: Vec<(i64, EventId)>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Server {
+    /// When it began.
+    start: i64,
+    /// The consumer's row.
+    position: i64,
     last_id: i64,
     /// What a crash does not take back: ids of transactions that wrote and committed.
     durable_id: i64,
     last_ended: i64,
     last_number: i64,
     running: BTreeMap<usize, Writing>,
-    committed: BTreeSet<i64>,
+    committed: BTreeMap<i64, EventId>,
 }
 
 impl Server {
@@ -64,10 +77,10 @@ impl Server {
         self.last_id
     }
 
-    fn append(&mut self, writer: usize) {
+    fn append(&mut self, writer: usize, event: EventId) {
         if let Some(writing) = self.running.get_mut(&writer) {
             self.last_number += 1;
-            writing.rows.push(self.last_number);
+            writing.rows.push((self.last_number, event));
         }
     }
 
@@ -107,6 +120,14 @@ impl Server {
         self.last_number += 3;
     }
 
+    /// Moves the consumer's position as the statement does that does it.
+    fn advance(&mut self, from: Place, to: i64, checks_server: bool) {
+        let is_same = !checks_server || from.server == self.start;
+        if is_same && from.position == self.position {
+            self.position = to;
+        }
+    }
+
     /// `GetSnapshotData`: ids from `next` on are not looked at.
     fn writers(&self) -> Writers {
         let next = self.last_ended + 1;
@@ -115,9 +136,9 @@ impl Server {
         Writers { oldest, next }
     }
 
-    fn visible(&self, position: i64) -> Vec<i64> {
+    fn visible(&self, position: i64) -> Vec<(i64, EventId)> {
         let above = self.committed.range(position + 1..);
-        above.take(BATCH).copied().collect()
+        above.take(BATCH).map(|(n, event)| (*n, *event)).collect()
     }
 }
 
@@ -139,21 +160,35 @@ enum Reader {
     SettlesTooMuch,
     /// Waits for an id that the server has forgotten.
     Faithful,
+    /// Goes on from the position that it remembers.
+    KeepsPosition,
+    /// Takes what one server has settled for settled on the next.
+    KeepsHorizon,
+    /// Moves the position on whatever server.
+    AdvancesAnywhere,
 }
 
 #[derive(Debug)]
 struct World {
     reader: Reader,
     server: Server,
+    /// What another server has.
+    replica: Server,
+    /// How often one took over.
+    failovers: i64,
+    events: EventId,
     horizon: Horizon,
-    position: i64,
-    delivered: Vec<i64>,
+    delivered: Vec<EventId>,
     /// A hole was found, and its id is the next step.
     owed: Option<i64>,
+    /// What was delivered, and its position is the next step but for that.
+    taken: Option<(Place, i64)>,
+    /// [`Reader::KeepsPosition`]
+    position: i64,
     /// [`Reader::EarlyId`]
     early_id: i64,
     /// [`Reader::TwoStatements`]
-    rows: Option<Vec<i64>>,
+    rows: Option<Vec<(i64, EventId)>>,
 }
 
 impl World {
@@ -161,10 +196,14 @@ impl World {
         Self {
             reader,
             server: Server::default(),
+            replica: Server::default(),
+            failovers: 0,
+            events: 0,
             horizon: Horizon::default(),
-            position: 0,
             delivered: Vec::new(),
             owed: None,
+            taken: None,
+            position: 0,
             early_id: 0,
             rows: None,
         }
@@ -187,11 +226,21 @@ impl World {
             Action::Append(writer) => {
                 // The id comes with the next action of that writer.
                 server.give_late_ids(writer);
-                server.append(writer);
+                self.events += 1;
+                server.append(writer, self.events);
             }
             Action::Commit(writer) => server.end(writer, true),
             Action::RollBack(writer) => server.end(writer, false),
             Action::Crash => server.crash(),
+            Action::Replicate => self.replica = server.clone(),
+            Action::FailOver => {
+                self.failovers += 1;
+                *server = self.replica.clone();
+                server.crash();
+                // Numbers of lost commits come again, soon enough for chance to find it.
+                server.last_number -= 3;
+                server.start = 1_000 * self.failovers;
+            }
             Action::Read => self.read(),
         }
     }
@@ -207,15 +256,25 @@ impl World {
             self.horizon.wait_for(seen, id);
             return;
         }
+        if let Some((from, to)) = self.taken.take() {
+            let checks_server = self.reader != Reader::AdvancesAnywhere;
+            self.server.advance(from, to, checks_server);
+            return;
+        }
+        let position = match self.reader {
+            Reader::KeepsPosition => self.position,
+            _ => self.server.position,
+        };
         let mut writers = self.server.writers();
-        let numbers = match (self.reader, self.rows.take()) {
+        let rows = match (self.reader, self.rows.take()) {
             (Reader::TwoStatements, None) => {
-                self.rows = Some(self.server.visible(self.position));
+                self.rows = Some(self.server.visible(position));
                 return;
             }
             (_, Some(rows)) => rows,
-            (_, None) => self.server.visible(self.position),
+            (_, None) => self.server.visible(position),
         };
+        let numbers: Vec<i64> = rows.iter().map(|(number, _)| *number).collect();
         match (self.reader, &mut self.horizon.waiting) {
             (Reader::SettlesTooMuch, Some(waiting)) => {
                 waiting.seen = numbers.last().copied().unwrap_or(waiting.seen);
@@ -227,16 +286,24 @@ impl World {
             }
             _ => {}
         }
+        let from = Place {
+            server: self.server.start,
+            position,
+        };
+        if self.reader == Reader::KeepsHorizon {
+            self.horizon.place = None;
+        }
         let found = match self.reader {
             Reader::Naive => Found {
                 ready: numbers.len(),
                 hole: Hole::None,
             },
-            _ => self.horizon.look(self.position, &numbers, Some(writers)),
+            _ => self.horizon.look(from, &numbers, Some(writers)),
         };
-        for &number in &numbers[..found.ready] {
-            self.delivered.push(number);
+        for &(number, event) in &rows[..found.ready] {
+            self.delivered.push(event);
             self.position = number;
+            self.taken = Some((from, number));
         }
         match found.hole {
             Hole::New { seen } if self.reader == Reader::SnapshotEnd => {
@@ -251,18 +318,32 @@ impl World {
         }
     }
 
-    /// Every event that was committed, once and in order, once all writers have ended.
+    /// Every event that the server has, once all writers have ended: once and in order,
+    /// but for what comes again after another server took over.
     fn check(mut self) -> Result<(), TestCaseError> {
         for writer in 0..WRITERS {
             self.server.end(writer, writer % 2 == 0);
         }
-        // No hole is waited for twice: a step for its id, and a look before and after.
-        let steps = 2 * (3 * self.server.committed.len() + 4);
+        // No hole is waited for twice: a step for its id, one for the position, and a look
+        // before and after.
+        let steps = 2 * (4 * self.server.committed.len() + 5);
         for _ in 0..steps {
             self.read();
         }
-        let committed: Vec<i64> = self.server.committed.iter().copied().collect();
-        prop_assert_eq!(self.delivered, committed);
+        let committed: Vec<EventId> = self.server.committed.values().copied().collect();
+        if self.failovers == 0 {
+            prop_assert_eq!(self.delivered, committed);
+            return Ok(());
+        }
+        // The last time that each came, they came in order.
+        let mut last: Vec<EventId> = Vec::new();
+        for event in self.delivered.iter().rev() {
+            if self.server.committed.values().any(|e| e == event) && !last.contains(event) {
+                last.push(*event);
+            }
+        }
+        last.reverse();
+        prop_assert_eq!(last, committed);
         Ok(())
     }
 }
@@ -312,6 +393,9 @@ fn s10_the_model_finds_every_reader_that_is_wrong() {
         Reader::WritersIdsAreLate,
         Reader::SettlesTooMuch,
         Reader::Faithful,
+        Reader::KeepsPosition,
+        Reader::KeepsHorizon,
+        Reader::AdvancesAnywhere,
     ] {
         assert!(fails(reader), "{reader:?} passes");
     }
