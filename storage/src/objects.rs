@@ -285,6 +285,11 @@ pub struct UploadedPart {
     pub size: u64,
     /// The store's name for exactly this content.
     pub etag: String,
+    /// What the store checks this part by when the upload is completed: its CRC-32 as
+    /// S3's `x-amz-checksum-crc32` has it, the base64 of four bytes. `None` from a store
+    /// that asks for none. Whoever keeps parts over a restart keeps this too, or takes all
+    /// of it from [`ObjectStore::list_parts`].
+    pub crc32: Option<String>,
 }
 
 /// A request that carries its own permission. Its URL is a secret until it expires.

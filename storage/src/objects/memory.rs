@@ -147,6 +147,7 @@ impl Parts {
             number: *number,
             size: blob.len(),
             etag: blob.etag.clone(),
+            crc32: None,
         };
         self.blobs.iter().map(part).collect()
     }
@@ -320,7 +321,12 @@ impl ObjectStore for MemoryStore {
                 .get_mut(&name)
                 .ok_or_else(|| not_found(&name))?;
             parts.blobs.insert(number, blob);
-            Ok(UploadedPart { number, size, etag })
+            Ok(UploadedPart {
+                number,
+                size,
+                etag,
+                crc32: None,
+            })
         })
     }
 

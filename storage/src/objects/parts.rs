@@ -224,6 +224,7 @@ mod tests {
             number,
             size,
             etag: String::new(),
+            crc32: None,
         }
     }
 

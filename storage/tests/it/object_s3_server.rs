@@ -4,6 +4,7 @@
 //!
 //! - it does not list uploads, and lists parts without their ETags and in any order;
 //! - it does not compare the ETags of parts, and has no `NoSuchUpload`;
+//! - it neither checks nor keeps the checksums of parts, and completes without them;
 //! - a folder on its disk answers as an object, and stays in the way of one;
 //! - an object made of parts keeps the checksum of the one that was there before;
 //! - it renames an object and then its checksum, so a reader between the two is told that
@@ -16,9 +17,12 @@ use std::pin::Pin;
 use std::sync::Mutex;
 use std::time::SystemTime;
 
+use bytes::Bytes;
+use futures_util::TryStreamExt;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use s3s::auth::SimpleAuth;
+use s3s::checksum::ChecksumHasher;
 use s3s::dto::*;
 use s3s::service::S3ServiceBuilder;
 use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
@@ -115,7 +119,8 @@ struct Bucket {
 
 struct Pending {
     started: SystemTime,
-    etags: BTreeMap<i32, ETag>,
+    /// By number: the ETag, and the CRC-32 in base64.
+    parts: BTreeMap<i32, (ETag, String)>,
 }
 
 impl Bucket {
@@ -129,6 +134,28 @@ impl Bucket {
             true => Ok(()),
             false => Err(s3_error!(NoSuchUpload)),
         }
+    }
+}
+
+/// A part's body again, and its CRC-32 in base64. Every upload here is created with that
+/// algorithm, so every part comes with it.
+async fn check_part(
+    body: Option<StreamingBlob>,
+    given: Option<&str>,
+) -> S3Result<(StreamingBlob, String)> {
+    let body = body.ok_or_else(|| s3_error!(IncompleteBody))?;
+    let pieces: Result<Vec<Bytes>, _> = body.try_collect().await;
+    let body = pieces.map_err(|_| s3_error!(IncompleteBody))?.concat();
+    let mut hasher = ChecksumHasher {
+        crc32: Some(Default::default()),
+        ..ChecksumHasher::default()
+    };
+    hasher.update(&body);
+    let crc32 = hasher.finalize().checksum_crc32.unwrap();
+    match given {
+        None => Err(s3_error!(InvalidRequest, "Checksum Type mismatch occurred")),
+        Some(given) if given != crc32 => Err(s3_error!(BadDigest)),
+        Some(_) => Ok((s3s::Body::from(Bytes::from(body)).into(), crc32)),
     }
 }
 
@@ -211,7 +238,7 @@ impl S3 for Bucket {
             let id = created.output.upload_id.clone().unwrap();
             let pending = Pending {
                 started: SystemTime::now(),
-                etags: BTreeMap::new(),
+                parts: BTreeMap::new(),
             };
             this.uploads.lock().unwrap().insert((key, id), pending);
             Ok(created)
@@ -220,11 +247,16 @@ impl S3 for Bucket {
         upload_part(this, request: UploadPartInput) -> UploadPartOutput {
             let name = (request.input.key.clone(), request.input.upload_id.clone());
             this.check_upload(&name.0, &name.1)?;
+            let mut request = request;
             let number = request.input.part_number;
-            let done = this.files.upload_part(request).await?;
+            let given = request.input.checksum_crc32.take();
+            let (body, crc32) = check_part(request.input.body.take(), given.as_deref()).await?;
+            request.input.body = Some(body);
+            let mut done = this.files.upload_part(request).await?;
             let etag = done.output.e_tag.clone().unwrap();
+            done.output.checksum_crc32 = Some(crc32.clone());
             if let Some(pending) = this.uploads.lock().unwrap().get_mut(&name) {
-                pending.etags.insert(number, etag);
+                pending.parts.insert(number, (etag, crc32));
             }
             Ok(done)
         }
@@ -234,10 +266,11 @@ impl S3 for Bucket {
             this.check_upload(&name.0, &name.1)?;
             let mut listed = this.files.list_parts(request).await?;
             let uploads = this.uploads.lock().unwrap();
-            let etags = uploads.get(&name).map(|pending| &pending.etags);
+            let parts = uploads.get(&name).map(|pending| &pending.parts);
             for part in listed.output.parts.iter_mut().flatten() {
                 let number = part.part_number.unwrap();
-                part.e_tag = etags.and_then(|etags| etags.get(&number)).cloned();
+                let known = parts.and_then(|parts| parts.get(&number)).cloned();
+                (part.e_tag, part.checksum_crc32) = known.unzip();
             }
             Ok(listed)
         }
@@ -248,10 +281,20 @@ impl S3 for Bucket {
             let name = (request.input.key.clone(), request.input.upload_id.clone());
             this.check_upload(&name.0, &name.1)?;
             let given = request.input.multipart_upload.clone().and_then(|all| all.parts);
+            let given = given.unwrap_or_default();
+            if given.iter().any(|part| part.checksum_crc32.is_none()) {
+                return Err(s3_error!(
+                    InvalidRequest,
+                    "The complete request must include the checksum for each part"
+                ));
+            }
             let is_there = this.uploads.lock().unwrap().get(&name).is_some_and(|pending| {
-                given.unwrap_or_default().iter().all(|part| {
-                    let number = part.part_number.unwrap_or_default();
-                    part.e_tag.is_some() && pending.etags.get(&number) == part.e_tag.as_ref()
+                given.iter().all(|part| {
+                    let known = pending.parts.get(&part.part_number.unwrap_or_default());
+                    known.is_some_and(|(etag, crc32)| {
+                        (part.e_tag.as_ref(), part.checksum_crc32.as_ref())
+                            == (Some(etag), Some(crc32))
+                    })
                 })
             });
             if !is_there {

@@ -78,6 +78,36 @@ async fn a_real_s3_service_is_an_object_store() {
 }
 
 #[tokio::test]
+async fn an_upload_to_s3_is_completed_with_the_checksum_of_each_part() {
+    let server = S3Server::start().await;
+    let store = S3Store::connect(&server.config("s3://bucket")).await;
+    let store = store.unwrap();
+    let upload = store.create_upload("a", None).await.unwrap();
+    let body = Bytes::from_static(b"hello");
+    let part = store.upload_part("a", &upload, 1, body).await.unwrap();
+    assert_eq!(part.crc32.as_deref(), Some("NhCmhg=="));
+    // After a restart too.
+    assert_eq!(
+        store.list_parts("a", &upload).await.unwrap(),
+        [part.clone()]
+    );
+    let with = |crc32: Option<&str>| UploadedPart {
+        crc32: crc32.map(str::to_owned),
+        ..part.clone()
+    };
+    let complete = async |part| store.complete_upload("a", &upload, &[part]).await;
+    let error = complete(with(None)).await.unwrap_err();
+    assert!(
+        matches!(&error, ObjectError::Refused { code, .. } if code == "InvalidRequest"),
+        "{error}"
+    );
+    let error = complete(with(Some("AAAAAA=="))).await.unwrap_err();
+    assert!(matches!(error, ObjectError::InvalidParts { .. }), "{error}");
+    complete(part.clone()).await.unwrap();
+    assert_eq!(store.get("a").await.unwrap(), "hello");
+}
+
+#[tokio::test]
 async fn prefixes_of_a_bucket_do_not_see_each_other() {
     let server = S3Server::start().await;
     let open = async |url: &str| S3Store::connect(&server.config(url)).await.unwrap();

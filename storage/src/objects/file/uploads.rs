@@ -66,6 +66,7 @@ impl Inner {
                 number,
                 size: metadata.len(),
                 etag: etag(&metadata),
+                crc32: None,
             }),
         }
     }
@@ -197,6 +198,7 @@ fn parts_in(folder: &Path) -> io::Result<Vec<UploadedPart>> {
             number,
             size: metadata.len(),
             etag: etag(&metadata),
+            crc32: None,
         });
     }
     parts.sort_unstable_by_key(|part| part.number);

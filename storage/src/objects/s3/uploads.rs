@@ -62,6 +62,7 @@ impl S3Store {
             number,
             size,
             etag: sent.e_tag.unwrap_or_default(),
+            crc32: sent.checksum_crc32,
         })
     }
 
@@ -87,6 +88,7 @@ impl S3Store {
                     number,
                     size: answers::size(part.size()),
                     etag: part.e_tag().unwrap_or_default().to_owned(),
+                    crc32: part.checksum_crc32().map(str::to_owned),
                 })
             }));
             marker = listed.next_part_number_marker;
@@ -106,10 +108,13 @@ impl S3Store {
     ) -> Result<(), ObjectError> {
         check_key(key)?;
         check_parts(key, parts)?;
+        // An upload that was created with a checksum is completed with that of each part:
+        // AWS answers InvalidRequest without, and MinIO InvalidPart.
         let part = |part: &UploadedPart| {
             CompletedPart::builder()
                 .part_number(part.number as i32)
                 .e_tag(&part.etag)
+                .set_checksum_crc32(part.crc32.clone())
                 .build()
         };
         let all = parts.iter().map(part).collect();
