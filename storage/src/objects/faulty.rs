@@ -22,33 +22,55 @@ pub enum Fault {
     Denied,
     /// Nothing is ever answered.
     Hang,
+    /// An upload is completed, and the answer is lost: S3's 504. The rest goes on.
+    CompletionLost,
 }
 
 impl Fault {
-    const ALL: [Self; 4] = [Self::DiskFull, Self::Unavailable, Self::Denied, Self::Hang];
+    const ALL: [Self; 5] = [
+        Self::DiskFull,
+        Self::Unavailable,
+        Self::Denied,
+        Self::Hang,
+        Self::CompletionLost,
+    ];
 
     fn hits(self, operation: Operation) -> bool {
-        self != Self::DiskFull || operation.stores()
+        match self {
+            Self::DiskFull => operation.stores(),
+            Self::Unavailable | Self::Denied | Self::Hang => true,
+            Self::CompletionLost => operation == Operation::CompleteUpload,
+        }
     }
 
-    fn error(self, operation: Operation) -> Option<ObjectError> {
+    /// Fails an operation, which has not begun.
+    async fn strike<T>(
+        self,
+        operation: Operation,
+        run: ObjectFuture<'_, T>,
+    ) -> Result<T, ObjectError> {
         let what = operation.as_str().to_owned();
-        match self {
-            Self::DiskFull => Some(ObjectError::Full {
+        let unavailable = |what, status, code: &str| ObjectError::Unavailable {
+            what,
+            status,
+            code: code.to_owned(),
+        };
+        Err(match self {
+            Self::DiskFull => ObjectError::Full {
                 what,
                 source: io::ErrorKind::StorageFull.into(),
-            }),
-            Self::Unavailable => Some(ObjectError::Unavailable {
-                what,
-                status: 503,
-                code: "SlowDown".to_owned(),
-            }),
-            Self::Denied => Some(ObjectError::Denied {
+            },
+            Self::Unavailable => unavailable(what, 503, "SlowDown"),
+            Self::Denied => ObjectError::Denied {
                 what,
                 code: "AccessDenied".to_owned(),
-            }),
-            Self::Hang => None,
-        }
+            },
+            Self::Hang => std::future::pending().await,
+            Self::CompletionLost => match run.await {
+                Ok(_) => unavailable(what, 504, "GatewayTimeout"),
+                Err(error) => error,
+            },
+        })
     }
 }
 
@@ -112,10 +134,9 @@ impl Faults {
             let fault = Fault::ALL
                 .into_iter()
                 .find(|fault| *fault as u8 == set && fault.hits(operation));
-            match fault.map(|fault| fault.error(operation)) {
+            match fault {
                 None => run.await,
-                Some(Some(error)) => Err(error),
-                Some(None) => std::future::pending().await,
+                Some(fault) => fault.strike(operation, run).await,
             }
         })
     }

@@ -8,8 +8,8 @@ use media::Timestamp;
 
 use super::digest::Verifier;
 use super::{
-    Chunks, MAX_OBJECT_BYTES, MAX_PARTS, MIN_PART_BYTES, ObjectError, ObjectStore, PutOptions,
-    UploadId, UploadedPart, check_key,
+    Chunks, MAX_OBJECT_BYTES, MAX_PARTS, MIN_PART_BYTES, ObjectError, ObjectHead, ObjectStore,
+    PutOptions, Sha256, UploadId, UploadedPart, check_key,
 };
 
 /// What is held of a stream at once, in bytes. With [`MAX_PARTS`] it makes the largest.
@@ -43,7 +43,7 @@ pub(super) async fn put_in_parts(
         return Ok(size);
     }
     let upload = store.create_upload(key, options.content_type).await?;
-    let sent = send(store, cutter, &upload, first).await;
+    let sent = send(store, cutter, &upload, first, options.sha256).await;
     if sent.is_err()
         && let Err(error) = store.abort_upload(key, &upload).await
     {
@@ -57,6 +57,7 @@ async fn send(
     mut cutter: Cutter<'_>,
     upload: &UploadId,
     first: Bytes,
+    sha256: Option<Sha256>,
 ) -> Result<u64, ObjectError> {
     let key = cutter.key;
     let (mut part, mut parts, mut size) = (first, Vec::new(), 0);
@@ -70,11 +71,63 @@ async fn send(
         };
         if part.is_empty() {
             cutter.verifier.finish(key)?;
-            store.complete_upload(key, upload, &parts).await?;
+            complete(store, key, upload, &parts, Sent { size, sha256 }).await?;
             return Ok(size);
         }
     }
     Err(too_long(key, size + part.len() as u64))
+}
+
+/// What is known of a body that was sent.
+struct Sent {
+    size: u64,
+    sha256: Option<Sha256>,
+}
+
+/// Completes an upload. Whoever does that again because the answer was lost is told that
+/// there is no such upload; then what is under the key tells whether it is ours.
+async fn complete(
+    store: &dyn ObjectStore,
+    key: &str,
+    upload: &UploadId,
+    parts: &[UploadedPart],
+    sent: Sent,
+) -> Result<(), ObjectError> {
+    let before = match sent.sha256 {
+        Some(_) => None,
+        None => look(store, key).await?,
+    };
+    let not_found = match store.complete_upload(key, upload, parts).await {
+        Err(error @ ObjectError::UploadNotFound { .. }) => error,
+        completed => return completed,
+    };
+    let now = look(store, key).await?;
+    let is_ours = match (now, sent.sha256) {
+        (Some(now), Some(hash)) if now.size == sent.size => has(store, key, hash).await?,
+        (Some(now), None) => now.size == sent.size && Some(now) != before,
+        _ => false,
+    };
+    match is_ours {
+        true => Ok(()),
+        false => Err(not_found),
+    }
+}
+
+async fn look(store: &dyn ObjectStore, key: &str) -> Result<Option<ObjectHead>, ObjectError> {
+    match store.head(key).await {
+        Ok(head) => Ok(Some(head)),
+        Err(ObjectError::NotFound(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+async fn has(store: &dyn ObjectStore, key: &str, hash: Sha256) -> Result<bool, ObjectError> {
+    let mut verifier = Verifier::expecting(Some(hash));
+    let mut body = store.get_stream(key).await?.chunks;
+    while let Some(chunk) = body.next().await {
+        verifier.update(&chunk?);
+    }
+    Ok(verifier.finish(key).is_ok())
 }
 
 pub(super) fn too_long(key: &str, size: u64) -> ObjectError {

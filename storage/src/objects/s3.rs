@@ -44,6 +44,8 @@ pub struct S3Store {
     /// As a person would look for it.
     endpoint: String,
     region: String,
+    /// How long an answer to a completed upload may take.
+    join_limit: Duration,
 }
 
 impl fmt::Debug for S3Store {

@@ -9,6 +9,9 @@ use futures_util::{StreamExt, stream};
 
 use super::{Chunks, Layer, Layered, ObjectError, ObjectFuture, Operation, PutOptions};
 
+/// [`Timeout::long`] by default. The network's own limits must not be shorter.
+pub(super) const LONG: Duration = Duration::from_secs(600);
+
 /// Ends what takes longer than its limit with [`ObjectError::TimedOut`].
 ///
 /// A body as a stream has no limit as a whole, only for each time the store makes us wait
@@ -31,7 +34,7 @@ impl Default for Timeout {
         Self {
             answer: Duration::from_secs(10),
             body: Duration::from_secs(60),
-            long: Duration::from_secs(600),
+            long: LONG,
             chunk: Duration::from_secs(20),
         }
     }

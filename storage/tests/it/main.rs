@@ -26,6 +26,7 @@ mod object_faults;
 mod object_s3_server;
 mod object_store_suite;
 mod object_stores;
+mod object_uploads;
 mod object_uploads_suite;
 mod outbox;
 mod outbox_anew;

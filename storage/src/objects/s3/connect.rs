@@ -16,13 +16,30 @@ use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
 use super::{S3Store, answers};
 use crate::objects::ObjectError;
 use crate::objects::keys::{is_key, shortened, without_user};
+use crate::objects::timeout::LONG;
 
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(3);
 
-/// How long one request may take until its answer begins. Most have a shorter limit, by
-/// [`Timeout`](crate::objects::Timeout); this is for those that are one of many.
-const ANSWER: Duration = Duration::from_secs(60);
+/// How long requests may take until their answer begins. Most have a shorter limit, by
+/// [`Timeout`](crate::objects::Timeout).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// For those that may be one of many in an operation.
+    pub(super) answer: Duration,
+    /// For joining parts, which takes a service minutes. An operation of its own, so it is
+    /// `Timeout` that gives up.
+    pub(super) join: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            answer: Duration::from_secs(60),
+            join: LONG,
+        }
+    }
+}
 
 /// The longest prefix of a bucket, in bytes, with its `/`. With
 /// [`MAX_KEY_BYTES`](crate::objects::MAX_KEY_BYTES) it makes the longest key of S3, 1,024.
@@ -75,6 +92,13 @@ impl S3Store {
     /// A client for the bucket. Finds credentials; does not ask the service: see
     /// [`health`](crate::objects::ObjectStore::health).
     pub async fn connect(config: &S3Config) -> Result<Self, ObjectError> {
+        Self::connect_within(config, Limits::default()).await
+    }
+
+    pub(super) async fn connect_within(
+        config: &S3Config,
+        limits: Limits,
+    ) -> Result<Self, ObjectError> {
         let (bucket, prefix) = parse_url(&config.url)?;
         if let Some(endpoint) = &config.endpoint {
             check_endpoint(endpoint)?;
@@ -89,7 +113,9 @@ impl S3Store {
             Some(_) => regions.or_else(EnvironmentVariableRegionProvider::new()),
         };
         let timeouts = TimeoutConfig::builder();
-        let timeouts = timeouts.connect_timeout(CONNECT).read_timeout(ANSWER);
+        let timeouts = timeouts
+            .connect_timeout(CONNECT)
+            .read_timeout(limits.answer);
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(https)
             .region(regions.or_else(DEFAULT_REGION))
@@ -121,6 +147,7 @@ impl S3Store {
                 .or_else(|| shared.endpoint_url().map(str::to_owned))
                 .unwrap_or_else(|| format!("AWS in {region}")),
             region,
+            join_limit: limits.join,
         })
     }
 }

@@ -2,6 +2,8 @@
 
 use std::error::Error;
 
+use aws_sdk_s3::config::Builder;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart};
@@ -119,11 +121,14 @@ impl S3Store {
         };
         let all = parts.iter().map(part).collect();
         let all = CompletedMultipartUpload::builder().set_parts(Some(all));
+        let patient = TimeoutConfig::builder().read_timeout(self.join_limit);
         let complete = self.client.complete_multipart_upload().bucket(&self.bucket);
         let completed = complete
             .key(self.full(key))
             .upload_id(&upload.0)
             .multipart_upload(all.build())
+            .customize()
+            .config_override(Builder::new().timeout_config(patient.build()))
             .send()
             .await;
         match completed {
@@ -203,5 +208,83 @@ impl S3Store {
             }
             _ => self.error(what, error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use tokio::task::JoinSet;
+
+    use super::*;
+    use crate::objects::s3::connect::Limits;
+    use crate::objects::{Credentials, ErrorKind, S3Config};
+
+    const ANSWER: Duration = Duration::from_millis(100);
+
+    /// Completes uploads, four times as slowly as an answer may be; says nothing to others.
+    async fn slow_service(tasks: &mut JoinSet<()>) -> SocketAddr {
+        const COMPLETED: &str = "<CompleteMultipartUploadResult><ETag>\"x-1\"</ETag>\
+            </CompleteMultipartUploadResult>";
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tasks.spawn(async move {
+            let mut connections = JoinSet::new();
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                connections.spawn(async move {
+                    let (mut seen, mut buffer) = (Vec::new(), [0; 4_096]);
+                    while !String::from_utf8_lossy(&seen).contains("</CompleteMultipartUpload>") {
+                        match stream.read(&mut buffer).await {
+                            Ok(length @ 1..) => seen.extend_from_slice(&buffer[..length]),
+                            _ => return,
+                        }
+                    }
+                    tokio::time::sleep(ANSWER * 4).await;
+                    let length = COMPLETED.len();
+                    let answer =
+                        format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{COMPLETED}");
+                    // A client that gave up has failed already.
+                    let _ = stream.write_all(answer.as_bytes()).await;
+                });
+            }
+        });
+        address
+    }
+
+    #[tokio::test]
+    async fn a_slow_completion_is_waited_for() {
+        let mut tasks = JoinSet::new();
+        let address = slow_service(&mut tasks).await;
+        let config = S3Config {
+            url: "s3://bucket".to_owned(),
+            endpoint: Some(format!("http://{address}")),
+            region: None,
+            path_style: true,
+            credentials: Credentials::Key {
+                id: "id".to_owned(),
+                secret: "secret".to_owned(),
+            },
+        };
+        let limits = Limits {
+            answer: ANSWER,
+            ..Limits::default()
+        };
+        let store = S3Store::connect_within(&config, limits).await.unwrap();
+        let part = UploadedPart {
+            number: 1,
+            size: 1,
+            etag: "\"x\"".to_owned(),
+            crc32: Some("NhCmhg==".to_owned()),
+        };
+        let upload = UploadId("upload".to_owned());
+        store.join_parts("a", &upload, &[part]).await.unwrap();
+        // And nothing else is.
+        let error = store.parts_there("a", &upload).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
     }
 }
