@@ -155,6 +155,16 @@ pub enum ObjectError {
         /// S3's own word.
         code: String,
     },
+    /// S3 refuses what was signed at another time than its own.
+    #[error(
+        "object store: {what}: S3 says that this machine's clock is off ({code}); set it, and keep it set by NTP"
+    )]
+    ClockOff {
+        /// What was being done.
+        what: String,
+        /// S3's own word.
+        code: String,
+    },
     /// The bucket is not there.
     #[error(
         "object store: bucket {bucket:?} does not exist at {endpoint}; make it, or correct objects.url"
@@ -299,6 +309,7 @@ impl ObjectError {
             | Self::NotWritable { .. }
             | Self::NoCredentials(_)
             | Self::Denied { .. }
+            | Self::ClockOff { .. }
             | Self::NoBucket { .. }
             | Self::WrongRegion { .. } => ErrorKind::Configuration,
             Self::Full { .. } => ErrorKind::Full,

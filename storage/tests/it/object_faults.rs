@@ -11,7 +11,7 @@ use futures_util::{StreamExt, stream};
 use storage::objects::faulty::Fault;
 use storage::objects::{
     Credentials, ErrorKind, FaultyStore, Layer, MemoryStore, Metrics, ObjectError, ObjectStore,
-    Operation, PutOptions, Retry, S3Config, S3Store, Timeout, one_chunk,
+    Operation, PutOptions, Retry, S3Config, S3Store, Timeout, UploadId, UploadedPart, one_chunk,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -164,6 +164,40 @@ async fn a_busy_service_is_asked_again() {
     let store = hasty().around(service.store().await);
     store.put("a", Bytes::from_static(b"data")).await.unwrap();
     assert_eq!(service.requests(), 3);
+}
+
+#[tokio::test]
+async fn what_the_code_says_counts_and_not_the_status() {
+    for (status, code) in [
+        ("200 OK", "InternalError"),
+        ("200 OK", "SlowDown"),
+        ("400 Bad Request", "RequestTimeout"),
+        ("403 Forbidden", "ServiceUnavailable"),
+    ] {
+        let service = Scripted::start(move |_| refusal(status, code)).await;
+        let store = hasty().around(service.store().await);
+        let upload = UploadId("upload".to_owned());
+        let part = UploadedPart {
+            number: 1,
+            size: 1,
+            etag: "x".to_owned(),
+            crc32: None,
+        };
+        let completed = store.complete_upload("a", &upload, &[part]).await;
+        let error = completed.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{code}: {error}");
+        assert_eq!(service.requests(), 3, "{code}");
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_is_off_is_named() {
+    let service = Scripted::start(|_| refusal("403 Forbidden", "RequestTimeTooSkewed")).await;
+    let error = service.store().await.health().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Configuration, "{error}");
+    let sentence = error.to_string();
+    assert!(sentence.contains("clock"), "{sentence}");
+    assert!(!sentence.contains("access key"), "{sentence}");
 }
 
 #[tokio::test]

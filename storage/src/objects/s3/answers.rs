@@ -85,6 +85,13 @@ impl S3Store {
         let what = what.to_owned();
         let code = shown(code.unwrap_or("no reason given"));
         match (status, code.as_str()) {
+            // Also in the body of a 200, which begins before all is done.
+            (
+                _,
+                "InternalError" | "ServiceUnavailable" | "SlowDown" | "RequestTimeout"
+                | "BadDigest",
+            ) => ObjectError::Unavailable { what, status, code },
+            (_, "RequestTimeTooSkewed") => ObjectError::ClockOff { what, code },
             (_, "NoSuchBucket") => ObjectError::NoBucket {
                 bucket: self.bucket.clone(),
                 endpoint: self.endpoint.clone(),
@@ -102,12 +109,10 @@ impl S3Store {
                 what,
                 source: std::io::ErrorKind::StorageFull.into(),
             },
-            (_, "RequestTimeout" | "SlowDown" | "BadDigest") | (408 | 429 | 500..=599, _) => {
-                match code.as_str() {
-                    "NotImplemented" => self.refused(what, status, code, message),
-                    _ => ObjectError::Unavailable { what, status, code },
-                }
-            }
+            (408 | 429 | 500..=599, _) => match code.as_str() {
+                "NotImplemented" => self.refused(what, status, code, message),
+                _ => ObjectError::Unavailable { what, status, code },
+            },
             (401 | 403, _) | (_, "ExpiredToken" | "InvalidToken" | "NotSignedUp") => {
                 ObjectError::Denied { what, code }
             }
