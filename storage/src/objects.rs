@@ -34,7 +34,7 @@ pub use digest::Sha256;
 pub use error::{ErrorKind, KeyFailure, ObjectError};
 pub use faulty::FaultyStore;
 pub use file::{Durability, FileStore};
-pub use keys::{MAX_KEY_BYTES, MAX_SEGMENT_BYTES, check_key, check_prefix};
+pub use keys::{KEY_ROOTS, MAX_KEY_BYTES, MAX_SEGMENT_BYTES, check_key, check_prefix};
 pub use layer::{Layer, Layered, Operation};
 pub use memory::MemoryStore;
 pub use metered::Metrics;
@@ -153,6 +153,14 @@ pub trait ObjectStore: fmt::Debug + Send + Sync {
         key: &'a str,
         upload: &'a UploadId,
     ) -> ObjectFuture<'a, Vec<UploadedPart>>;
+
+    /// When the newest part of an upload was stored, by the store's clock; `None` when it
+    /// has no part.
+    fn last_part<'a>(
+        &'a self,
+        key: &'a str,
+        upload: &'a UploadId,
+    ) -> ObjectFuture<'a, Option<Timestamp>>;
 
     /// Makes `parts`, joined in this order, the object under `key`, and ends the upload.
     ///

@@ -174,7 +174,19 @@ impl ObjectStore for FileStore {
         upload: &'a UploadId,
     ) -> ObjectFuture<'a, Vec<UploadedPart>> {
         let (key, upload) = (key.to_owned(), upload.clone());
-        self.blocking(move |inner| inner.list_parts(&key, &upload))
+        self.blocking(move |inner| {
+            let listed = inner.listed_parts(&key, &upload)?;
+            Ok(listed.into_iter().map(|(part, _)| part).collect())
+        })
+    }
+
+    fn last_part<'a>(
+        &'a self,
+        key: &'a str,
+        upload: &'a UploadId,
+    ) -> ObjectFuture<'a, Option<Timestamp>> {
+        let (key, upload) = (key.to_owned(), upload.clone());
+        self.blocking(move |inner| inner.last_part(&key, &upload))
     }
 
     fn complete_upload<'a>(

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use media::Timestamp;
 
 use super::{
     Chunks, ObjectBody, ObjectError, ObjectFuture, ObjectHead, ObjectRange, ObjectStore, Page,
@@ -30,6 +31,7 @@ pub enum Operation {
     CreateUpload,
     UploadPart,
     ListParts,
+    LastPart,
     CompleteUpload,
     AbortUpload,
     ListUploads,
@@ -57,6 +59,7 @@ impl Operation {
             Self::CreateUpload => "create_upload",
             Self::UploadPart => "upload_part",
             Self::ListParts => "list_parts",
+            Self::LastPart => "last_part",
             Self::CompleteUpload => "complete_upload",
             Self::AbortUpload => "abort_upload",
             Self::ListUploads => "list_uploads",
@@ -226,6 +229,15 @@ impl<L: Layer> ObjectStore for Layered<L> {
     ) -> ObjectFuture<'a, Vec<UploadedPart>> {
         let run = || self.inner.list_parts(key, upload);
         self.layer.call(Operation::ListParts, run)
+    }
+
+    fn last_part<'a>(
+        &'a self,
+        key: &'a str,
+        upload: &'a UploadId,
+    ) -> ObjectFuture<'a, Option<Timestamp>> {
+        let run = || self.inner.last_part(key, upload);
+        self.layer.call(Operation::LastPart, run)
     }
 
     fn complete_upload<'a>(

@@ -342,6 +342,20 @@ impl ObjectStore for MemoryStore {
         })
     }
 
+    fn last_part<'a>(
+        &'a self,
+        key: &'a str,
+        upload: &'a UploadId,
+    ) -> ObjectFuture<'a, Option<Timestamp>> {
+        Box::pin(async move {
+            check_key(key)?;
+            let name = (key.to_owned(), upload.clone());
+            let held = self.held();
+            let blobs = held.upload(&name)?.blobs.values();
+            Ok(blobs.map(|blob| blob.modified).max())
+        })
+    }
+
     fn complete_upload<'a>(
         &'a self,
         key: &'a str,

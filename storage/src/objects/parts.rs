@@ -8,8 +8,8 @@ use media::Timestamp;
 
 use super::digest::Verifier;
 use super::{
-    Chunks, MAX_OBJECT_BYTES, MAX_PARTS, MIN_PART_BYTES, ObjectError, ObjectHead, ObjectStore,
-    PutOptions, Sha256, UploadId, UploadedPart, check_key,
+    Chunks, KEY_ROOTS, MAX_OBJECT_BYTES, MAX_PARTS, MIN_PART_BYTES, ObjectError, ObjectHead,
+    ObjectStore, PutOptions, Sha256, Upload, UploadId, UploadedPart, check_key,
 };
 
 /// What is held of a stream at once, in bytes. With [`MAX_PARTS`] it makes the largest.
@@ -246,23 +246,51 @@ pub(super) fn invalid(key: &str, reason: String) -> ObjectError {
     }
 }
 
-/// Aborts the uploads that were created before `before`, and tells how many.
+/// Aborts the uploads under [`KEY_ROOTS`] that were created before `before` and got no part
+/// since, and tells how many. One that cannot be aborted keeps no other: the first error
+/// is told at the end.
 pub async fn abort_stale_uploads(
     store: &dyn ObjectStore,
     before: Timestamp,
 ) -> Result<u64, ObjectError> {
-    let (mut aborted, mut cursor) = (0, None);
+    let (mut aborted, mut first_error, mut cursor) = (0, None, None);
     loop {
-        let page = store.list_uploads(cursor.as_ref()).await?;
-        for upload in page.uploads.iter().filter(|one| one.started < before) {
-            store.abort_upload(&upload.key, &upload.id).await?;
-            aborted += 1;
+        let page = match store.list_uploads(cursor.as_ref()).await {
+            Ok(page) => page,
+            Err(error) => return Err(first_error.unwrap_or(error)),
+        };
+        let ours = |upload: &&Upload| KEY_ROOTS.iter().any(|root| upload.key.starts_with(*root));
+        for upload in page.uploads.iter().filter(ours) {
+            match abort_if_stale(store, upload, before).await {
+                Ok(stale) => aborted += u64::from(stale),
+                Err(error) => _ = first_error.get_or_insert(error),
+            }
         }
         cursor = page.next;
-        if cursor.is_none() {
-            return Ok(aborted);
+        match first_error {
+            _ if cursor.is_some() => {}
+            Some(error) => return Err(error),
+            None => return Ok(aborted),
         }
     }
+}
+
+async fn abort_if_stale(
+    store: &dyn ObjectStore,
+    upload: &Upload,
+    before: Timestamp,
+) -> Result<bool, ObjectError> {
+    if upload.started >= before {
+        return Ok(false);
+    }
+    match store.last_part(&upload.key, &upload.id).await {
+        Ok(last) if last.is_none_or(|stored| stored < before) => {}
+        // Somebody goes on with it, or has ended it meanwhile.
+        Ok(_) | Err(ObjectError::UploadNotFound { .. }) => return Ok(false),
+        Err(error) => return Err(error),
+    }
+    store.abort_upload(&upload.key, &upload.id).await?;
+    Ok(true)
 }
 
 #[cfg(test)]

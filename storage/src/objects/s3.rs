@@ -16,6 +16,7 @@ use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use bytes::Bytes;
+use media::Timestamp;
 
 pub(super) use connect::parse_url;
 pub use connect::{Credentials, S3Config};
@@ -291,7 +292,21 @@ impl ObjectStore for S3Store {
         key: &'a str,
         upload: &'a UploadId,
     ) -> ObjectFuture<'a, Vec<UploadedPart>> {
-        Box::pin(self.parts_there(key, upload))
+        Box::pin(async move {
+            let listed = self.listed_parts(key, upload).await?;
+            Ok(listed.into_iter().map(|(part, _)| part).collect())
+        })
+    }
+
+    fn last_part<'a>(
+        &'a self,
+        key: &'a str,
+        upload: &'a UploadId,
+    ) -> ObjectFuture<'a, Option<Timestamp>> {
+        Box::pin(async move {
+            let listed = self.listed_parts(key, upload).await?;
+            Ok(listed.into_iter().map(|(_, stored)| stored).max())
+        })
     }
 
     fn complete_upload<'a>(

@@ -1,14 +1,17 @@
 //! Uploads in parts that go wrong on their way.
 
+use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
+use media::Timestamp;
 use storage::objects::faulty::Fault;
 use storage::objects::{
-    FaultyStore, Layer, MIN_PART_BYTES, MemoryStore, ObjectError, ObjectStore, Operation,
-    PutOptions, Retry, Sha256,
+    Chunks, FaultyStore, Layer, Layered, MIN_PART_BYTES, MemoryStore, ObjectError, ObjectFuture,
+    ObjectStore, Operation, PutOptions, Retry, Sha256, abort_stale_uploads,
 };
 
 use crate::object_store_suite::{in_pieces, pattern};
@@ -80,4 +83,52 @@ async fn an_upload_that_somebody_aborted_is_not_taken_for_done() {
         );
         assert_eq!(memory.get("a").await.unwrap(), before);
     }
+}
+
+/// Refuses to abort, once.
+#[derive(Debug, Default)]
+struct FirstAbortFails(AtomicBool);
+
+impl Layer for FirstAbortFails {
+    fn call<'a, T: Send + 'a>(
+        &'a self,
+        operation: Operation,
+        run: impl Fn() -> ObjectFuture<'a, T> + Send + 'a,
+    ) -> ObjectFuture<'a, T> {
+        if operation == Operation::AbortUpload && !self.0.swap(true, Ordering::AcqRel) {
+            return Box::pin(async move {
+                Err(ObjectError::Denied {
+                    what: operation.as_str().to_owned(),
+                    code: "AccessDenied".to_owned(),
+                })
+            });
+        }
+        run()
+    }
+
+    fn put_stream<'a>(
+        &'a self,
+        layered: &'a Layered<Self>,
+        key: &'a str,
+        body: Chunks<io::Error>,
+        options: PutOptions<'a>,
+    ) -> ObjectFuture<'a, u64> {
+        layered.inner().put_stream(key, body, options)
+    }
+}
+
+#[tokio::test]
+async fn an_upload_that_cannot_be_aborted_keeps_no_other() {
+    let memory = Arc::new(MemoryStore::default());
+    let store = FirstAbortFails::default().around(memory.clone());
+    for key in ["live/1", "live/2", "live/3"] {
+        store.create_upload(key, None).await.unwrap();
+    }
+    let never = Timestamp::from_micros(i64::MAX);
+    let error = abort_stale_uploads(&*store, never).await.unwrap_err();
+    assert!(matches!(error, ObjectError::Denied { .. }), "{error}");
+    let left = memory.list_uploads(None).await.unwrap().uploads;
+    assert_eq!(left.len(), 1);
+    assert_eq!(left[0].key, "live/1");
+    assert_eq!(abort_stale_uploads(&*store, never).await.unwrap(), 1);
 }

@@ -1,5 +1,7 @@
 //! What every implementation of `ObjectStore` must do with uploads in parts.
 
+use std::time::{Duration, Instant};
+
 use bytes::Bytes;
 use media::{Micros, Timestamp};
 use storage::objects::{
@@ -16,6 +18,7 @@ pub(crate) async fn object_uploads_suite(store: &dyn ObjectStore) {
     an_aborted_upload_is_gone(store).await;
     uploads_know_their_key(store).await;
     stale_uploads_are_found_and_aborted(store).await;
+    an_upload_that_gets_parts_is_not_stale(store).await;
 }
 
 async fn uploads(store: &dyn ObjectStore) -> Vec<Upload> {
@@ -179,12 +182,12 @@ async fn uploads_know_their_key(store: &dyn ObjectStore) {
 
 async fn stale_uploads_are_found_and_aborted(store: &dyn ObjectStore) {
     let mut ids = Vec::new();
-    for key in ["m/2", "m/1", "m/3"] {
+    for key in ["live/2", "live/1", "vod/3"] {
         ids.push(store.create_upload(key, None).await.unwrap());
     }
     let all = uploads(store).await;
     let keys: Vec<_> = all.iter().map(|upload| &*upload.key).collect();
-    assert_eq!(keys, ["m/1", "m/2", "m/3"]);
+    assert_eq!(keys, ["live/1", "live/2", "vod/3"]);
     assert_eq!(all[1].id, ids[0]);
     let page = store.list_uploads(Some(&all[1])).await.unwrap();
     assert_eq!((page.uploads, page.next), (all[2..].to_vec(), None));
@@ -194,6 +197,31 @@ async fn stale_uploads_are_found_and_aborted(store: &dyn ObjectStore) {
     assert_eq!(uploads(store).await, all);
     let later: Timestamp = all.iter().map(|upload| upload.started).max().unwrap();
     let later = later + Micros::from_secs(1);
+    // A bucket may be shared.
+    let others = store.create_upload("theirs/4", None).await.unwrap();
     assert_eq!(abort_stale_uploads(store, later).await.unwrap(), 3);
-    assert!(uploads(store).await.is_empty());
+    assert_eq!(uploads(store).await.len(), 1);
+    store.abort_upload("theirs/4", &others).await.unwrap();
+}
+
+async fn an_upload_that_gets_parts_is_not_stale(store: &dyn ObjectStore) {
+    let upload = store.create_upload("live/5", None).await.unwrap();
+    let last = async || store.last_part("live/5", &upload).await;
+    assert_eq!(last().await.unwrap(), None);
+    let started = uploads(store).await[0].started;
+    let deadline = Instant::now() + Duration::from_secs(20);
+    // The clocks of some services have whole seconds only.
+    let stored = loop {
+        let put = store.upload_part("live/5", &upload, 1, Bytes::new()).await;
+        put.unwrap();
+        let stored = last().await.unwrap().unwrap();
+        if stored > started {
+            break stored;
+        }
+        assert!(Instant::now() < deadline, "{started:?} {stored:?}");
+    };
+    assert_eq!(abort_stale_uploads(store, stored).await.unwrap(), 0);
+    let later = stored + Micros::from_secs(1);
+    assert_eq!(abort_stale_uploads(store, later).await.unwrap(), 1);
+    assert!(is_not_found(last().await));
 }

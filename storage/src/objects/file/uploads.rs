@@ -7,6 +7,7 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
+use media::Timestamp;
 use uuid::Uuid;
 
 use super::write::sync_folder;
@@ -71,11 +72,21 @@ impl Inner {
         }
     }
 
-    pub(super) fn list_parts(
+    pub(super) fn last_part(
         &self,
         key: &str,
         upload: &UploadId,
-    ) -> Result<Vec<UploadedPart>, ObjectError> {
+    ) -> Result<Option<Timestamp>, ObjectError> {
+        let listed = self.listed_parts(key, upload)?;
+        Ok(listed.into_iter().map(|(_, stored)| stored).max())
+    }
+
+    /// The parts by number, each with the time when it was stored.
+    pub(super) fn listed_parts(
+        &self,
+        key: &str,
+        upload: &UploadId,
+    ) -> Result<Vec<(UploadedPart, Timestamp)>, ObjectError> {
         let folder = self.upload_folder(key, upload)?;
         parts_in(&folder).map_err(|source| match is_absent(&source) {
             true => not_found(key, upload),
@@ -91,7 +102,9 @@ impl Inner {
     ) -> Result<(), ObjectError> {
         check_key(key)?;
         check_parts(key, parts)?;
-        check_stored(key, parts, &self.list_parts(key, upload)?)?;
+        let stored = self.listed_parts(key, upload)?;
+        let stored: Vec<_> = stored.into_iter().map(|(part, _)| part).collect();
+        check_stored(key, parts, &stored)?;
         let folder = self.upload_folder(key, upload)?;
         let path = self.root.join(key);
         self.join(&folder, parts)
@@ -185,7 +198,7 @@ impl Inner {
     }
 }
 
-fn parts_in(folder: &Path) -> io::Result<Vec<UploadedPart>> {
+fn parts_in(folder: &Path) -> io::Result<Vec<(UploadedPart, Timestamp)>> {
     let mut parts = Vec::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
@@ -194,14 +207,15 @@ fn parts_in(folder: &Path) -> io::Result<Vec<UploadedPart>> {
             continue;
         };
         let metadata = entry.metadata()?;
-        parts.push(UploadedPart {
+        let part = UploadedPart {
             number,
             size: metadata.len(),
             etag: etag(&metadata),
             crc32: None,
-        });
+        };
+        parts.push((part, modified(&metadata)));
     }
-    parts.sort_unstable_by_key(|part| part.number);
+    parts.sort_unstable_by_key(|(part, _)| part.number);
     Ok(parts)
 }
 

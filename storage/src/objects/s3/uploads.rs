@@ -8,6 +8,7 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
+use media::Timestamp;
 
 use super::{S3Store, answers};
 use crate::objects::parts::{check_part, check_parts, invalid};
@@ -68,11 +69,12 @@ impl S3Store {
         })
     }
 
-    pub(super) async fn parts_there(
+    /// The parts by number, each with the time when it was stored.
+    pub(super) async fn listed_parts(
         &self,
         key: &str,
         upload: &UploadId,
-    ) -> Result<Vec<UploadedPart>, ObjectError> {
+    ) -> Result<Vec<(UploadedPart, Timestamp)>, ObjectError> {
         check_key(key)?;
         let (mut parts, mut marker) = (Vec::new(), None::<String>);
         loop {
@@ -86,17 +88,19 @@ impl S3Store {
                 .map_err(|error| self.upload_error(key, upload, "list parts", error))?;
             parts.extend(listed.parts().iter().filter_map(|part| {
                 let number = u32::try_from(part.part_number()?).ok()?;
-                Some(UploadedPart {
+                let stored = answers::timestamp(part.last_modified());
+                let part = UploadedPart {
                     number,
                     size: answers::size(part.size()),
                     etag: part.e_tag().unwrap_or_default().to_owned(),
                     crc32: part.checksum_crc32().map(str::to_owned),
-                })
+                };
+                Some((part, stored))
             }));
             marker = listed.next_part_number_marker;
             let more = listed.is_truncated == Some(true) && marker.is_some();
             if !more || parts.len() > MAX_PARTS as usize {
-                parts.sort_unstable_by_key(|part| part.number);
+                parts.sort_unstable_by_key(|(part, _)| part.number);
                 return Ok(parts);
             }
         }
@@ -284,7 +288,7 @@ mod tests {
         let upload = UploadId("upload".to_owned());
         store.join_parts("a", &upload, &[part]).await.unwrap();
         // And nothing else is.
-        let error = store.parts_there("a", &upload).await.unwrap_err();
+        let error = store.listed_parts("a", &upload).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
     }
 }
