@@ -1,6 +1,7 @@
 //! Objects as files of one directory.
 
 mod cached;
+mod folders;
 mod opening;
 mod read;
 mod uploads;
@@ -17,6 +18,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
+use folders::Folders;
 use media::{Micros, Timestamp};
 
 use super::{
@@ -35,7 +37,8 @@ pub enum Durability {
     /// And a power cut never leaves a torn object: the content is flushed before it gets
     /// its name. The newest names may be lost.
     Content,
-    /// And a power cut loses nothing: the folder is flushed too.
+    /// And a power cut loses nothing: the folder is flushed too, and each that is new to
+    /// this process.
     #[default]
     Name,
 }
@@ -55,6 +58,7 @@ struct Inner {
     temporary: PathBuf,
     uploads: PathBuf,
     durability: Durability,
+    folders: Folders,
     next_temporary: AtomicU64,
     /// Never read: the kernel drops its lock when the process ends, however it ends.
     _live: File,

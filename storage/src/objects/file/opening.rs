@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicU64;
 
 use uuid::Uuid;
 
+use super::folders::{Folders, flush_root, missing_folders, sync_folder};
 use super::{Durability, Inner};
 use crate::objects::ObjectError;
 
@@ -31,8 +32,12 @@ impl Inner {
         let failed = |source| unusable(root, source);
         let all = root.join(TEMPORARY);
         let uploads = root.join(UPLOADS);
+        let made = missing_folders(root);
         fs::create_dir_all(&all).map_err(failed)?;
         fs::create_dir_all(&uploads).map_err(failed)?;
+        if durability == Durability::Name {
+            flush_root(root, &made, sync_folder).map_err(failed)?;
+        }
         let opening = File::create(all.join(OPEN_LOCK)).map_err(failed)?;
         opening.lock().map_err(failed)?;
         remove_stale(&all).map_err(failed)?;
@@ -45,6 +50,7 @@ impl Inner {
             temporary,
             uploads,
             durability,
+            folders: Folders::default(),
             next_temporary: AtomicU64::new(0),
             _live: live,
         })

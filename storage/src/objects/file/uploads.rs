@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use media::Timestamp;
 use uuid::Uuid;
 
-use super::write::sync_folder;
+use super::folders::sync_folder;
 use super::{Durability, Inner, etag, is_absent, modified};
 use crate::objects::keys::is_key;
 use crate::objects::parts::{check_part, check_parts, check_stored};
@@ -30,7 +30,7 @@ impl Inner {
             fs::create_dir(&made)?;
             let mut temporary = self.temporary()?;
             temporary.write(key.as_bytes())?;
-            self.name(temporary, &made.join(KEY))?;
+            self.name_part(temporary, &made.join(KEY))?;
             fs::rename(&made, &folder)?;
             match self.durability {
                 Durability::Name => sync_folder(&self.uploads),

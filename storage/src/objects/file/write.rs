@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use futures_util::StreamExt;
 
+use super::folders::sync_folder;
 use super::{Durability, Inner};
 use crate::objects::digest::{Verifier, verify};
 use crate::objects::parts::too_long;
@@ -68,14 +69,10 @@ impl Inner {
     pub(super) fn name(&self, mut temporary: Temporary, path: &Path) -> io::Result<()> {
         temporary.flush()?;
         let folder = path.parent().unwrap_or(path);
-        let mut made = Vec::new();
         let mut renamed = fs::rename(&temporary.path, path);
         for _ in 0..2 {
             match renamed.as_ref().map_err(io::Error::kind) {
-                Err(ErrorKind::NotFound) => {
-                    made = missing_folders(folder);
-                    fs::create_dir_all(folder)?;
-                }
+                Err(ErrorKind::NotFound) => fs::create_dir_all(folder)?,
                 // Every object that was below it has been deleted.
                 Err(ErrorKind::IsADirectory) => remove_empty_folders(path)?,
                 _ => break,
@@ -84,14 +81,10 @@ impl Inner {
         }
         renamed?;
         temporary.renamed = true;
-        if self.durability == Durability::Name {
-            sync_folder(folder)?;
-            // A new folder's own name stands in its parent.
-            for new in &made {
-                sync_folder(new.parent().unwrap_or(new))?;
-            }
+        match self.durability {
+            Durability::Name => self.folders.flush(&self.root, folder, sync_folder),
+            Durability::Process | Durability::Content => Ok(()),
         }
-        Ok(())
     }
 
     /// As [`Inner::name`], in a folder that must be there.
@@ -133,12 +126,6 @@ impl Drop for Temporary {
     }
 }
 
-/// The folders that have to be made so that `folder` is there.
-fn missing_folders(folder: &Path) -> Vec<PathBuf> {
-    let missing = folder.ancestors().take_while(|path| !path.exists());
-    missing.map(Path::to_owned).collect()
-}
-
 /// Removes `folder` and those in it. Fails when there is a file in any.
 fn remove_empty_folders(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
@@ -148,15 +135,6 @@ fn remove_empty_folders(folder: &Path) -> io::Result<()> {
         }
     }
     fs::remove_dir(folder)
-}
-
-pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
-    match File::open(folder) {
-        Ok(folder) => folder.sync_all(),
-        // A `delete_prefix` came after the rename: there is no name left to keep.
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
-    }
 }
 
 /// A body on its way to the disk. It moves between the task that waits for pieces and the
