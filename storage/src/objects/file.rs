@@ -4,22 +4,25 @@ mod cached;
 mod folders;
 mod opening;
 mod read;
+mod space;
 mod uploads;
 mod walk;
 mod write;
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, ErrorKind};
 use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 use folders::Folders;
 use media::{Micros, Timestamp};
+use opening::Prepared;
+use space::Space;
 
 use super::{
     Chunks, KeyFailure, ObjectBody, ObjectError, ObjectFuture, ObjectHead, ObjectRange,
@@ -49,31 +52,46 @@ pub enum Durability {
 /// [`Durability`] says, and renamed. What a killed process left half-written is removed by
 /// the next [`FileStore::open`]; uploads in parts stay. A deletion is not flushed: after a
 /// power cut an object may be back.
+///
+/// The last of the disk is left to others: a 64th of it, but 1 MiB at least and 64 MiB at
+/// most. What would take of it fails with [`ObjectError::Full`], and so does `health` when
+/// less is free. Reading and deleting need no room.
 #[derive(Debug, Clone)]
 pub struct FileStore(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
     root: PathBuf,
-    temporary: PathBuf,
     uploads: PathBuf,
     durability: Durability,
+    space: Space,
     folders: Folders,
     next_temporary: AtomicU64,
-    /// Never read: the kernel drops its lock when the process ends, however it ends.
-    _live: File,
+    /// Made by whoever first writes and finds room for it.
+    prepared: OnceLock<Prepared>,
+    preparing: Mutex<()>,
 }
 
 impl FileStore {
     /// Opens the store in `root`, making the directory when it does not exist. Blocks on
     /// the disk for a moment: for a program's start, not for a request.
+    ///
+    /// A full disk can be opened: what is there can be read and deleted.
     pub fn open(root: &Path) -> Result<Self, ObjectError> {
         Self::open_with(root, Durability::default())
     }
 
     /// As [`Self::open`], with another [`Durability`].
     pub fn open_with(root: &Path, durability: Durability) -> Result<Self, ObjectError> {
-        Ok(Self(Arc::new(Inner::open(root, durability)?)))
+        let space = Space::but(space::headroom);
+        Ok(Self(Arc::new(Inner::open(root, durability, space)?)))
+    }
+
+    /// As [`Self::open_with`], and leaves `headroom` of the disk's size alone.
+    #[cfg(test)]
+    pub(super) fn open_but(root: &Path, headroom: fn(u64) -> u64) -> Result<Self, ObjectError> {
+        let inner = Inner::open(root, Durability::Process, Space::but(headroom))?;
+        Ok(Self(Arc::new(inner)))
     }
 
     /// Runs `work` where it may block.

@@ -28,7 +28,9 @@ pub struct ObjectsConfig {
 }
 
 /// Opens the store that `config` names, and tries it: whatever is wrong with it is told
-/// here, in one sentence that says what to do.
+/// here, in one sentence that says what to do. A disk that is full is no fault of the store:
+/// it is opened, and [`health`](ObjectStore::health) tells [`ErrorKind::Full`] until there is
+/// room.
 ///
 /// S3 gets a [`Timeout`] for each try, a [`Retry`] around it, and [`Metrics`] around that.
 /// Files get [`Metrics`] only: a disk's error does not pass by itself, and a thread that
@@ -58,11 +60,14 @@ async fn open_files(
 ) -> Result<Arc<dyn ObjectStore>, ObjectError> {
     let (root, durability) = (Path::new(directory).to_owned(), config.durability);
     let opening = tokio::task::spawn_blocking(move || FileStore::open_with(&root, durability));
-    let files = opening.await.map_err(ObjectError::task)??;
+    try_files(opening.await.map_err(ObjectError::task)??).await
+}
+
+async fn try_files(files: FileStore) -> Result<Arc<dyn ObjectStore>, ObjectError> {
     match files.health().await {
-        // What is there can be read; what comes is told of where it is stored.
+        // What is there can be read, and deleted; a put says so again.
         Err(error) if error.kind() == ErrorKind::Full => {
-            tracing::warn!(%error, "the object store takes no more");
+            tracing::warn!(%error, "nothing is stored")
         }
         health => health?,
     }
@@ -108,6 +113,17 @@ mod tests {
                 "{bad}: {error}"
             );
         }
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_opened() {
+        let directory = tempfile::tempdir().unwrap();
+        let full = FileStore::open_but(directory.path(), |_| u64::MAX).unwrap();
+        let store = try_files(full).await.unwrap();
+        assert_eq!(store.health().await.unwrap_err().kind(), ErrorKind::Full);
+        std::fs::write(directory.path().join("a"), "data").unwrap();
+        assert_eq!(store.get("a").await.unwrap(), "data");
+        store.delete("a").await.unwrap();
     }
 
     #[tokio::test]

@@ -25,24 +25,32 @@ impl Inner {
         check_key(key)?;
         let id = Uuid::now_v7().to_string();
         let folder = self.uploads.join(&id);
-        let made = self.temporary_path();
         let create = || {
+            let _room = self.room(key.len() as u64)?;
+            let made = self.temporary_path()?;
             fs::create_dir(&made)?;
-            let mut temporary = self.temporary()?;
-            temporary.write(key.as_bytes())?;
-            self.name_part(temporary, &made.join(KEY))?;
-            fs::rename(&made, &folder)?;
-            match self.durability {
-                Durability::Name => sync_folder(&self.uploads),
-                Durability::Process | Durability::Content => Ok(()),
+            let filled = self.fill_upload(key, &made, &folder);
+            if filled.is_err() {
+                // The first failure is the one to tell; an open removes what stays.
+                let _ = fs::remove_dir_all(&made);
             }
+            filled
         };
-        create().map_err(|source| {
-            // The first failure is the one to tell; an open removes what stays.
-            let _ = fs::remove_dir_all(&made);
-            ObjectError::disk("create an upload in", &folder, source)
-        })?;
-        Ok(UploadId(id))
+        match create() {
+            Ok(()) => Ok(UploadId(id)),
+            Err(source) => Err(ObjectError::disk("create an upload in", &folder, source)),
+        }
+    }
+
+    fn fill_upload(&self, key: &str, made: &Path, folder: &Path) -> io::Result<()> {
+        let mut temporary = self.temporary()?;
+        temporary.write(key.as_bytes())?;
+        self.name_part(temporary, &made.join(KEY))?;
+        fs::rename(made, folder)?;
+        match self.durability {
+            Durability::Name => sync_folder(&self.uploads),
+            Durability::Process | Durability::Content => Ok(()),
+        }
     }
 
     pub(super) fn upload_part(
@@ -56,6 +64,7 @@ impl Inner {
         let folder = self.upload_folder(key, upload)?;
         let path = folder.join(number.to_string());
         let failed = |source| ObjectError::disk("put", &path, source);
+        let _room = self.room(data.len() as u64).map_err(failed)?;
         let mut temporary = self.temporary().map_err(failed)?;
         temporary.write(data).map_err(failed)?;
         let metadata = temporary.file().metadata().map_err(failed)?;
@@ -141,7 +150,12 @@ impl Inner {
 
     fn uploads_there(&self) -> io::Result<Vec<Upload>> {
         let mut uploads = Vec::new();
-        for entry in fs::read_dir(&self.uploads)? {
+        let folders = match fs::read_dir(&self.uploads) {
+            // There was no room for it yet.
+            Err(error) if is_absent(&error) => return Ok(uploads),
+            folders => folders?,
+        };
+        for entry in folders {
             let entry = entry?;
             let Ok(id) = entry.file_name().into_string() else {
                 continue;
@@ -177,6 +191,7 @@ impl Inner {
     }
 
     fn join(&self, folder: &Path, parts: &[UploadedPart]) -> io::Result<super::write::Temporary> {
+        let _room = self.room(parts.iter().map(|part| part.size).sum())?;
         let mut joined = self.temporary()?;
         for part in parts {
             let mut file = File::open(folder.join(part.number.to_string()))?;
@@ -192,9 +207,16 @@ impl Inner {
 
     /// In one step for those who look, so that nobody finds half an upload.
     fn remove_upload(&self, folder: &Path) -> io::Result<()> {
-        let removed = self.temporary_path();
-        fs::rename(folder, &removed)?;
-        fs::remove_dir_all(&removed)
+        let moved = self.temporary_path().and_then(|removed| {
+            fs::rename(folder, &removed)?;
+            Ok(removed)
+        });
+        match moved {
+            Ok(removed) => fs::remove_dir_all(removed),
+            // Making room needs none.
+            Err(error) if error.kind() == ErrorKind::StorageFull => fs::remove_dir_all(folder),
+            Err(error) => Err(error),
+        }
     }
 }
 

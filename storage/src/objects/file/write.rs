@@ -41,21 +41,22 @@ impl Inner {
         check_length(key, data.len() as u64)?;
         verify(key, data, sha256)?;
         let path = self.root.join(key);
-        self.temporary()
-            .and_then(|mut temporary| {
-                temporary.write(data)?;
-                self.name(temporary, &path)
-            })
-            .map_err(|source| ObjectError::disk("put", &path, source))
+        let put = || {
+            let _room = self.room(data.len() as u64)?;
+            let mut temporary = self.temporary()?;
+            temporary.write(data)?;
+            self.name(temporary, &path)
+        };
+        put().map_err(|source| ObjectError::disk("put", &path, source))
     }
 
-    pub(super) fn temporary_path(&self) -> PathBuf {
+    pub(super) fn temporary_path(&self) -> io::Result<PathBuf> {
         let serial = self.next_temporary.fetch_add(1, Ordering::Relaxed);
-        self.temporary.join(serial.to_string())
+        Ok(self.prepared()?.temporary.join(serial.to_string()))
     }
 
     pub(super) fn temporary(&self) -> io::Result<Temporary> {
-        let path = self.temporary_path();
+        let path = self.temporary_path()?;
         Ok(Temporary {
             file: File::create(&path)?,
             path,
@@ -209,16 +210,19 @@ impl Writing {
     }
 
     fn write(&mut self, pieces: &[Bytes]) -> Result<(), ObjectError> {
+        let failed = |source| {
+            let path = self.inner.root.join(&self.key);
+            ObjectError::disk("put", &path, source)
+        };
+        let bytes = pieces.iter().map(|piece| piece.len() as u64).sum();
+        let _room = self.inner.room(bytes).map_err(failed)?;
         for piece in pieces {
             self.written += piece.len() as u64;
             if self.written > MAX_STREAM_BYTES {
                 return Err(too_long(&self.key, self.written));
             }
             self.verifier.update(piece);
-            if let Err(source) = self.temporary.write(piece) {
-                let path = self.inner.root.join(&self.key);
-                return Err(ObjectError::disk("put", &path, source));
-            }
+            self.temporary.write(piece).map_err(failed)?;
         }
         Ok(())
     }
