@@ -269,7 +269,7 @@ fn objects_in(directory: &Path) -> Vec<PathBuf> {
     files
 }
 
-fn files_under(directory: &Path) -> Vec<PathBuf> {
+pub(crate) fn files_under(directory: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();

@@ -22,6 +22,7 @@ mod leases_held;
 mod leases_metrics;
 mod leases_stopped;
 mod numbering;
+mod object_crashes;
 mod object_faults;
 mod object_s3_server;
 mod object_store_suite;

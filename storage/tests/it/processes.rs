@@ -1,13 +1,10 @@
 //! Several processes, each a run of this test binary.
 
-use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use bytes::Bytes;
 use media::{SegmentNumber, StreamId};
 use storage::Database;
-use storage::objects::{FileStore, ObjectStore};
 use storage::rows::numbering::{next_numbers, reserve_epoch, reserve_segment};
 use storage::rows::{IfMissing, streams};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -157,44 +154,6 @@ async fn child_dies_in_a_transaction() {
     .unwrap();
     println!("\nwriting");
     std::future::pending::<()>().await;
-}
-
-#[tokio::test]
-async fn a_killed_writer_leaves_whole_objects_only() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().display().to_string();
-    // The kill lands elsewhere each time.
-    for puts in 1..=12 {
-        let mut child = spawn("child_puts_until_it_is_killed", "", &path);
-        let mut lines = Lines::of(&mut child);
-        for _ in 0..puts {
-            lines.wait_for("putting").await;
-        }
-        child.kill().await.unwrap();
-        let store = FileStore::open(directory.path()).unwrap();
-        for key in store.list("", None).await.unwrap().keys {
-            assert_eq!(store.head(&key).await.unwrap().size, OBJECT_BYTES as u64);
-        }
-        // Its own folder of temporaries, and the lock for opening.
-        let left = std::fs::read_dir(directory.path().join(".tmp")).unwrap();
-        assert_eq!(left.count(), 2);
-    }
-}
-
-const OBJECT_BYTES: usize = 16 * 1024 * 1024;
-
-#[tokio::test]
-#[ignore = "a process of a_killed_writer_leaves_whole_objects_only"]
-async fn child_puts_until_it_is_killed() {
-    let store = FileStore::open(Path::new(&given("TEST_ARGUMENT"))).unwrap();
-    let data = Bytes::from(vec![7; OBJECT_BYTES]);
-    println!();
-    loop {
-        for key in ["1", "2"] {
-            println!("putting");
-            store.put(key, data.clone()).await.unwrap();
-        }
-    }
 }
 
 /// What a child prints.
