@@ -111,13 +111,22 @@ impl Turns {
     /// Ends when it was the store's turn for all of `limit`.
     async fn store_stalls(&self, limit: Duration) {
         loop {
-            let before = self.taken.load(Ordering::Acquire);
+            let before = self.taken();
             tokio::time::sleep(limit).await;
-            let stands = self.taken.load(Ordering::Acquire) == before;
-            if stands && !self.callers.load(Ordering::Acquire) {
+            if self.is_the_stores_since(before) {
                 return;
             }
         }
+    }
+
+    /// Pieces that have come.
+    fn taken(&self) -> u64 {
+        self.taken.load(Ordering::Acquire)
+    }
+
+    /// Whether it is the store's turn, and was when `taken` pieces had come.
+    fn is_the_stores_since(&self, taken: u64) -> bool {
+        self.taken() == taken && !self.callers.load(Ordering::Acquire)
     }
 }
 
@@ -130,4 +139,39 @@ fn watched(body: Chunks<io::Error>, turns: Arc<Turns>) -> Chunks<io::Error> {
         Some((chunk?, (body, turns)))
     };
     Box::pin(stream::unfold((body, turns), next))
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use futures_util::FutureExt;
+    use tokio::sync::mpsc::unbounded_channel;
+
+    use super::*;
+
+    #[test]
+    fn a_store_stalls_only_while_it_is_its_turn() {
+        let turns = Arc::new(Turns::default());
+        let (sender, receiver) = unbounded_channel();
+        let body = stream::unfold(receiver, |mut receiver| async move {
+            Some((Ok(receiver.recv().await?), receiver))
+        });
+        let mut body = watched(Box::pin(body), turns.clone());
+        assert!(turns.is_the_stores_since(turns.taken()));
+
+        // The sender may take as long as it likes.
+        let before = turns.taken();
+        assert!(body.next().now_or_never().is_none());
+        assert!(!turns.is_the_stores_since(before));
+
+        sender.send(Bytes::from_static(b"x")).unwrap();
+        assert!(body.next().now_or_never().is_some());
+        assert!(!turns.is_the_stores_since(before));
+        assert!(turns.is_the_stores_since(turns.taken()));
+
+        // The store has the whole body, and has to store it.
+        drop(sender);
+        assert!(body.next().now_or_never().unwrap().is_none());
+        assert!(turns.is_the_stores_since(turns.taken()));
+    }
 }
