@@ -53,7 +53,7 @@ pub enum Durability {
 /// the next [`FileStore::open`]; uploads in parts stay. A deletion is not flushed: after a
 /// power cut an object may be back.
 ///
-/// The last of the disk is left to others: a 64th of it, but 1 MiB at least and 64 MiB at
+/// The last of the disk is left to others: an eighth of it, but 64 MiB at
 /// most. What would take of it fails with [`ObjectError::Full`], and so does `health` when
 /// less is free. Reading and deleting need no room.
 #[derive(Debug, Clone)]

@@ -55,11 +55,6 @@ pub(super) fn shortened(text: &str) -> String {
     text.chars().take(SHOWN).collect()
 }
 
-/// A URL that is none of ours may hold a password all the same.
-pub(super) fn without_user(url: &str) -> &str {
-    url.rsplit('@').next().unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::{Component, Path};

@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::keys::{shortened, without_user};
+use super::keys::shortened;
 use super::s3::parse_url;
 use super::{
     Credentials, Durability, ErrorKind, FileStore, Layer, Metrics, ObjectError, ObjectStore, Retry,
     S3Config, S3Store, Timeout,
 };
+use crate::without_credentials;
 
 /// Which store, and how to reach it.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -39,7 +40,7 @@ pub async fn open(config: &ObjectsConfig) -> Result<Arc<dyn ObjectStore>, Object
     match config.url.split_once(':') {
         Some(("file", directory)) if !directory.is_empty() => open_files(directory, config).await,
         Some(("s3", _)) => open_s3(config).await,
-        _ => Err(ObjectError::InvalidUrl(shortened(without_user(
+        _ => Err(ObjectError::InvalidUrl(shortened(&without_credentials(
             &config.url,
         )))),
     }
@@ -50,7 +51,9 @@ pub fn check_url(url: &str) -> Result<(), ObjectError> {
     match url.split_once(':') {
         Some(("file", directory)) if !directory.is_empty() => Ok(()),
         Some(("s3", _)) => parse_url(url).map(drop),
-        _ => Err(ObjectError::InvalidUrl(shortened(without_user(url)))),
+        _ => Err(ObjectError::InvalidUrl(shortened(&without_credentials(
+            url,
+        )))),
     }
 }
 

@@ -15,8 +15,9 @@ use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
 
 use super::{S3Store, answers};
 use crate::objects::ObjectError;
-use crate::objects::keys::{is_key, shortened, without_user};
+use crate::objects::keys::{is_key, shortened};
 use crate::objects::timeout::LONG;
+use crate::without_credentials;
 
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -166,7 +167,7 @@ async fn find_credentials(shared: &aws_config::SdkConfig) -> Result<(), ObjectEr
 
 /// The bucket, and the prefix with its `/` when there is one.
 pub(in crate::objects) fn parse_url(url: &str) -> Result<(&str, String), ObjectError> {
-    let invalid = || ObjectError::InvalidUrl(shortened(without_user(url)));
+    let invalid = || ObjectError::InvalidUrl(shortened(&without_credentials(url)));
     let rest = url.strip_prefix("s3://").ok_or_else(invalid)?;
     let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
     if !is_bucket(bucket) {
@@ -206,7 +207,7 @@ fn check_endpoint(endpoint: &str) -> Result<(), ObjectError> {
     match host {
         Some(host) if is_host(host) => Ok(()),
         _ => {
-            let shown = shortened(without_user(endpoint));
+            let shown = shortened(&without_credentials(endpoint));
             Err(ObjectError::InvalidEndpoint(shown))
         }
     }
