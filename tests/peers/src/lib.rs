@@ -5,4 +5,5 @@
 //! failed.
 
 pub mod nats;
+pub mod port;
 pub mod postgres;
