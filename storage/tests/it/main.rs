@@ -18,7 +18,6 @@ mod leases_held;
 mod leases_stopped;
 mod numbering;
 mod object_faults;
-mod object_s3_server;
 mod object_store_suite;
 mod object_stores;
 mod object_uploads_suite;
