@@ -25,6 +25,7 @@ mod object_stores;
 mod object_uploads_suite;
 mod outbox;
 mod outbox_crash;
+mod outbox_nats;
 mod outbox_stopped;
 mod outbox_writers;
 mod processes;
