@@ -6,15 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use benches::databases::{Engine, Place};
 use bytes::Bytes;
 use media::{SystemClock, Timestamp};
 use storage::Database;
 use storage::events::Subject;
-use storage::rows::IfMissing;
 use storage::rows::outbox::{
     Deliver, DeliverFuture, NewEvent, OutboxEvent, Relay, Start, append, consume_once,
 };
-use storage::rows::sql::query;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -28,37 +27,20 @@ const EVENTS_TOGETHER: u32 = 8_000;
 const WRITERS: u32 = 8;
 const BATCH: u32 = 100;
 
-/// What the connections that write are set to: `storage` sets it, and keeps them to itself.
-const SQLITE_SETTINGS: &str = "SELECT 'SQLite ' || sqlite_version() || ', journal_mode=WAL, \
-                               synchronous=FULL, one writer'";
-const POSTGRES_SETTINGS: &str = "SELECT 'PostgreSQL ' || current_setting('server_version')
-    || ', fsync=' || current_setting('fsync')
-    || ', synchronous_commit=' || current_setting('synchronous_commit')
-    || ', full_page_writes=' || current_setting('full_page_writes')
-    || ', shared_buffers=' || current_setting('shared_buffers')
-    || ', on the same machine'";
-
 fn main() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let filter = std::env::args().skip(1).find(|arg| !arg.starts_with('-'));
     let filter = filter.unwrap_or_default();
-    if "outbox/sqlite".contains(&filter) {
-        let directory = tempfile::tempdir().expect("a folder");
-        let url = format!("sqlite:{}", directory.path().join("nova.db").display());
-        runtime.block_on(measure("sqlite", &url, SQLITE_SETTINGS));
-    }
-    if "outbox/postgres".contains(&filter) {
-        let settings = ["fsync=on", "synchronous_commit=on", "full_page_writes=on"];
-        let database = peers::postgres::Server::with_settings(&settings).database();
-        runtime.block_on(measure("postgres", &database.url(), POSTGRES_SETTINGS));
+    for engine in Engine::ALL {
+        if format!("outbox/{}", engine.name()).contains(&filter) {
+            let place = engine.place();
+            runtime.block_on(measure(engine.name(), &place));
+        }
     }
 }
 
-async fn measure(engine: &str, url: &str, settings: &'static str) {
-    let db = Database::open(url, IfMissing::Create).await.expect("opens");
-    db.migrate().await.expect("migrates");
-    let (settings,): (String,) = query(settings).one(&db).await.expect("settings");
-    println!("\n{settings}");
+async fn measure(engine: &str, place: &Place) {
+    let db = place.open().await;
     let mut all = 0;
     for (writers, batch, events) in [
         (1, 1, EVENTS_ALONE),

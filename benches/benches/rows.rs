@@ -5,12 +5,11 @@
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
+use benches::databases::{Engine, Place};
 use bytes::Bytes;
 use media::{Micros, Timestamp};
 use storage::Database;
-use storage::rows::IfMissing;
 use storage::rows::jobs::{self, NewJob};
-use storage::rows::sql::query;
 use tokio::task::JoinSet;
 
 const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
@@ -28,32 +27,13 @@ fn main() {
     let report = Report {
         filter: filter.unwrap_or_default(),
     };
-    if report.wants("sqlite") {
-        let directory = tempfile::tempdir().expect("a folder");
-        let url = format!("sqlite:{}", directory.path().join("nova.db").display());
-        runtime.block_on(measure(&report, "sqlite", &url, SQLITE_SETTINGS));
-    }
-    if report.wants("postgres") {
-        let settings = ["fsync=on", "synchronous_commit=on", "full_page_writes=on"];
-        let database = peers::postgres::Server::with_settings(&settings).database();
-        runtime.block_on(measure(
-            &report,
-            "postgres",
-            &database.url(),
-            POSTGRES_SETTINGS,
-        ));
+    for engine in Engine::ALL {
+        if report.wants(engine.name()) {
+            let place = engine.place();
+            runtime.block_on(measure(&report, engine.name(), &place));
+        }
     }
 }
-
-/// What the connections that write are set to: `storage` sets it, and keeps them to itself.
-const SQLITE_SETTINGS: &str = "SELECT 'SQLite ' || sqlite_version() || ', journal_mode=WAL, \
-                               synchronous=FULL, one writer'";
-const POSTGRES_SETTINGS: &str = "SELECT 'PostgreSQL ' || current_setting('server_version')
-    || ', fsync=' || current_setting('fsync')
-    || ', synchronous_commit=' || current_setting('synchronous_commit')
-    || ', full_page_writes=' || current_setting('full_page_writes')
-    || ', shared_buffers=' || current_setting('shared_buffers')
-    || ', on the same machine'";
 
 /// What is measured, and where it is printed.
 struct Report {
@@ -76,11 +56,8 @@ impl Report {
     }
 }
 
-async fn measure(report: &Report, engine: &'static str, url: &str, settings: &'static str) {
-    let db = Database::open(url, IfMissing::Create).await.expect("opens");
-    db.migrate().await.expect("migrates");
-    let (settings,): (String,) = query(settings).one(&db).await.expect("settings");
-    println!("\n{settings}");
+async fn measure(report: &Report, engine: &str, place: &Place) {
+    let db = place.open().await;
     measure_jobs(report, engine, &db).await;
     db.close().await;
 }

@@ -1,1 +1,3 @@
-//! Benchmarks live in `benches/`.
+//! What the benchmarks in `benches/` share.
+
+pub mod databases;

@@ -1,5 +1,7 @@
 //! Settings: `nova config check`, unknown keys, and what this version does not have.
 
+use peers::port::ReservedPort;
+
 use crate::harness::Site;
 
 #[test]
@@ -71,10 +73,8 @@ fn an_object_store_that_cannot_be_used_says_what_to_do() {
     let sentence = site.serve().variable("NOVA__OBJECTS__URL", &url).refused();
     assert!(sentence.contains("not a directory"), "{sentence}");
 
-    // Bound and closed again, so that nobody answers there.
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let endpoint = format!("http://{}", nobody.local_addr().unwrap());
-    drop(nobody);
+    let nobody = ReservedPort::any();
+    let endpoint = format!("http://{}", nobody.address());
     let sentence = site
         .serve()
         .variable("NOVA__OBJECTS__URL", "s3://bucket/prefix")
@@ -90,9 +90,8 @@ fn an_object_store_that_cannot_be_used_says_what_to_do() {
 #[test]
 fn an_event_server_that_cannot_be_used_says_what_to_do() {
     let site = Site::new();
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = nobody.local_addr().unwrap();
-    drop(nobody);
+    let nobody = ReservedPort::any();
+    let address = nobody.address();
     let url = format!("nats://nova:pa55word@{address}");
     let sentence = site.serve().variable("NOVA__EVENTS__URL", &url).refused();
     assert!(sentence.contains(&address.to_string()), "{sentence}");

@@ -1,16 +1,12 @@
 //! Databases: the tools, moving to PostgreSQL, and what a bad configuration says.
 
 use std::fs::{self, Permissions};
-use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
-use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
-use std::thread;
 use std::time::Duration;
 
-use crate::harness::{Encoder, Finished, Signal, Site, Stream, wait_for};
+use peers::port::ReservedPort;
+
+use crate::harness::{Encoder, Finished, Gate, Serve, Signal, Site, Stream, wait_for};
 
 const LIMIT: Duration = Duration::from_secs(90);
 const PASSWORD: &str = "for-tests-only";
@@ -180,7 +176,11 @@ fn orphans_on_either_side_are_found() {
 
 /// What `nova serve` says of a database that it cannot use.
 fn refused(site: &Site, url: &str) -> String {
-    let sentence = site.serve().variable("NOVA__DATABASE__URL", url).refused();
+    refused_by(site.serve(), url)
+}
+
+fn refused_by(serve: Serve, url: &str) -> String {
+    let sentence = serve.variable("NOVA__DATABASE__URL", url).refused();
     println!("{sentence}");
     assert!(!sentence.contains(PASSWORD), "{sentence}");
     sentence
@@ -200,10 +200,8 @@ fn a_postgresql_that_cannot_be_used_says_what_to_do() {
     let url = database.url();
     assert!(url.contains(PASSWORD));
 
-    // Bound and closed again, so that nobody answers there.
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = nobody.local_addr().unwrap().to_string();
-    drop(nobody);
+    let nobody = ReservedPort::any();
+    let address = nobody.address().to_string();
     let sentence = refused(&site, &format!("postgres://nova:{PASSWORD}@{address}/nova"));
     says(
         &sentence,
@@ -315,55 +313,14 @@ fn a_directory_that_is_read_only_says_what_to_do() {
     fs::copy(site.data_dir().join("nova.db"), folder.join("old.db")).unwrap();
     fs::set_permissions(folder.join("old.db"), Permissions::from_mode(0o444)).unwrap();
     fs::set_permissions(&folder, Permissions::from_mode(0o555)).unwrap();
-    let refused = |variable: &str, value: &str| {
-        let mut command = without_privileges(&site);
-        command.arg("serve").env(variable, value);
-        for bind in [
-            "HTTP__BIND",
-            "INGEST__RTMP_BIND",
-            "ADMIN__BIND",
-            "ORIGIN__BIND",
-        ] {
-            command.env(format!("NOVA__{bind}"), "127.0.0.1:0");
-        }
-        let finished = site.finish(command.env("RUST_LOG", "warn"), "");
-        finished.failed_with_one_sentence()
-    };
     for name in ["new.db", "old.db"] {
-        let sentence = refused("NOVA__DATABASE__URL", &url(name));
+        let sentence = refused_by(site.serve().without_privileges(), &url(name));
         says(
             &sentence,
             &[name, "let the user that runs Nova write to", "read-only"],
         );
     }
     fs::set_permissions(&folder, Permissions::from_mode(0o755)).unwrap();
-}
-
-/// `nova` as a user whom permissions bind. Root without the right to override them is one.
-fn without_privileges(site: &Site) -> Command {
-    let plain = site.command();
-    let is_root =
-        fs::metadata("/proc/self").is_ok_and(|me| std::os::unix::fs::MetadataExt::uid(&me) == 0);
-    if !is_root {
-        return plain;
-    }
-    let mut command = Command::new("setpriv");
-    command
-        .args([
-            "--bounding-set=-dac_override,-dac_read_search",
-            "--inh-caps=-all",
-            "--",
-        ])
-        .arg(plain.get_program())
-        .args(plain.get_args())
-        .current_dir(site.data_dir());
-    for (name, value) in plain.get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
-    command
 }
 
 #[test]
@@ -415,11 +372,8 @@ fn the_doctor_tells_of_the_database() {
 #[test]
 fn readiness_follows_a_database_that_goes_and_comes_back() {
     let database = peers::postgres::database();
-    let url = database.url();
-    let (front, name) = url.rsplit_once('/').unwrap();
-    let (credentials, server) = front.rsplit_once('@').unwrap();
-    let gate = Gate::to(server.parse().unwrap());
-    let site = Site::on_database(&format!("{credentials}@{}/{name}", gate.address));
+    let (gate, url) = Gate::before(&database.url());
+    let site = Site::on_database(&url);
     site.keep_secret(PASSWORD);
     let nova = site.serve().start();
     let ready = |wanted: u16| {
@@ -438,67 +392,4 @@ fn readiness_follows_a_database_that_goes_and_comes_back() {
     assert_eq!(nova.admin().fetch("/healthz").unwrap().status, 200);
     gate.open();
     ready(200);
-}
-
-/// A way to a server, which can be closed and opened again.
-struct Gate {
-    address: SocketAddr,
-    is_closed: Arc<AtomicBool>,
-    through: Arc<Mutex<Vec<TcpStream>>>,
-}
-
-impl Gate {
-    fn to(server: SocketAddr) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let is_closed = Arc::new(AtomicBool::new(false));
-        let through: Arc<Mutex<Vec<TcpStream>>> = Arc::default();
-        let (closed, streams) = (is_closed.clone(), through.clone());
-        // Ends with the process: a test is one.
-        thread::spawn(move || {
-            for client in listener.incoming().flatten() {
-                let mut streams = streams.lock().unwrap();
-                if closed.load(Ordering::SeqCst) {
-                    continue;
-                }
-                let server = TcpStream::connect(server).unwrap();
-                streams.extend([client.try_clone().unwrap(), server.try_clone().unwrap()]);
-                let (client_too, server_too) =
-                    (client.try_clone().unwrap(), server.try_clone().unwrap());
-                thread::spawn(move || pass(client, server));
-                thread::spawn(move || pass(server_too, client_too));
-            }
-        });
-        Self {
-            address,
-            is_closed,
-            through,
-        }
-    }
-
-    fn close(&self) {
-        let mut through = self.through.lock().unwrap();
-        self.is_closed.store(true, Ordering::SeqCst);
-        for stream in through.drain(..) {
-            // It may have ended.
-            let _ = stream.shutdown(Shutdown::Both);
-        }
-    }
-
-    fn open(&self) {
-        self.is_closed.store(false, Ordering::SeqCst);
-    }
-}
-
-fn pass(mut from: TcpStream, mut to: TcpStream) {
-    let mut bytes = [0; 4_096];
-    let passed: io::Result<()> = (|| loop {
-        match from.read(&mut bytes)? {
-            0 => return to.shutdown(Shutdown::Write),
-            count => to.write_all(&bytes[..count])?,
-        }
-    })();
-    if passed.is_err() {
-        let _ = to.shutdown(Shutdown::Both);
-    }
 }

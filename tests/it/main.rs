@@ -16,5 +16,6 @@ mod restart;
 mod retention;
 mod roles;
 mod shutdown;
+mod storage_services;
 mod watch_page;
 mod worker_crash;

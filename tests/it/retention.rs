@@ -7,32 +7,9 @@ use std::time::Duration;
 
 use storage::rows::{Database, IfMissing};
 
-use crate::harness::{Encoder, Nova, Site, Stream, Watcher, wait_for};
+use crate::harness::{ALARM, ALL_CLEAR, Encoder, Site, Stream, Watcher, newest_object, wait_for};
 
 const LIMIT: Duration = Duration::from_secs(90);
-const DEGRADED: &str = "nova_live_recording_degraded";
-const ALARM: &str = "recording is degraded; live goes on";
-const ALL_CLEAR: &str = "recording has recovered";
-
-/// The highest number of a stored segment.
-fn newest_object(folder: &Path) -> Option<u64> {
-    let number = |name: &Path| name.file_stem()?.to_str()?.parse().ok();
-    let entries = std::fs::read_dir(folder).ok()?.flatten();
-    let newest = entries
-        .map(|entry| entry.path())
-        .map(|path| match path.is_dir() {
-            true => newest_object(&path),
-            false => number(&path),
-        });
-    newest.max().flatten()
-}
-
-fn wait_for_alarm(nova: &Nova, degraded: f64) {
-    wait_for("the metric of recording", LIMIT, || {
-        let value = nova.metric(DEGRADED)?;
-        (value == degraded).then_some(()).ok_or(format!("{value}"))
-    });
-}
 
 #[test]
 fn a_full_disk_degrades_the_recording_and_not_the_stream() {
@@ -47,13 +24,13 @@ fn a_full_disk_degrades_the_recording_and_not_the_stream() {
     wait_for("a stored segment", LIMIT, || {
         newest_object(&nova.objects()).ok_or("none".to_owned())
     });
-    assert_eq!(nova.metric(DEGRADED), Ok(0.0));
+    nova.wait_degraded(0);
 
     let ballast = nova.objects().join(".ballast");
     let mut file = File::create(&ballast).unwrap();
     let full = (0..6_000).find_map(|_| file.write_all(&[7; 1_024]).err());
     assert_eq!(full.unwrap().kind(), std::io::ErrorKind::StorageFull);
-    wait_for_alarm(&nova, 1.0);
+    nova.wait_degraded(1);
     let stored = newest_object(&nova.objects()).unwrap();
     watcher.wait_media_after(head + 5, LIMIT);
     // Live is what is asked for; it works, and it says what does not.
@@ -63,7 +40,7 @@ fn a_full_disk_degrades_the_recording_and_not_the_stream() {
 
     std::fs::remove_file(&ballast).unwrap();
     drop(file);
-    wait_for_alarm(&nova, 0.0);
+    nova.wait_degraded(0);
     let ready = nova.admin().fetch("/readyz").unwrap().text();
     assert_eq!(ready, "ready\n");
     watcher.wait_media_after(watcher.head(LIMIT) + 1, LIMIT);
@@ -108,7 +85,7 @@ fn a_disk_that_recordings_have_filled_has_room_for_rows() {
     let stream = Stream::new(nova.http(), "garden");
     let renditions = stream.wait_live(&["source", "audio"], 2);
     let watcher = Watcher::start(&stream, &renditions);
-    wait_for_alarm(&nova, 1.0);
+    nova.wait_degraded(1);
     // Longer than the segment numbers last that are reserved ahead, and than it is waited
     // for more: the rows are written.
     let head = watcher.head(LIMIT);
@@ -116,7 +93,7 @@ fn a_disk_that_recordings_have_filled_has_room_for_rows() {
     assert!(nova.metric("nova_live_numbers_untold_total").is_err());
 
     std::fs::remove_file(&ballast).unwrap();
-    wait_for_alarm(&nova, 0.0);
+    nova.wait_degraded(0);
     for (name, seen) in &watcher.finish().renditions {
         assert_eq!(seen.discontinuities(), [0; 0], "{name}");
         assert_eq!(seen.gaps(), [0; 0], "{name}");
@@ -149,7 +126,7 @@ fn a_database_that_is_away_for_a_while_stops_no_stream() {
         let again = nova.events("segment numbers are reserved again").len();
         (again == 1).then_some(()).ok_or(format!("{again}"))
     });
-    wait_for_alarm(&nova, 0.0);
+    nova.wait_degraded(0);
     watcher.wait_media_after(watcher.head(LIMIT) + 1, LIMIT);
     for (name, seen) in &watcher.finish().renditions {
         assert_eq!(seen.discontinuities(), [0; 0], "{name}");

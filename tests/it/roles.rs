@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use peers::port::ReservedPort;
+
 use crate::harness::{Encoder, Listener, Probed, Site, Stream, WARM_UP, Watcher, wait_for};
 
 #[test]
@@ -82,10 +84,8 @@ fn the_media_path_is_not_split() {
 #[test]
 fn an_edge_alone_needs_its_origin_and_nothing_else() {
     let site = Site::new();
-    // Bound and closed again: nobody listens there.
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let origin = free.local_addr().unwrap().to_string();
-    drop(free);
+    let nobody = ReservedPort::any();
+    let origin = nobody.address().to_string();
     let edge = site
         .serve()
         .roles("edge", &[Listener::Http, Listener::Admin])
@@ -96,4 +96,22 @@ fn an_edge_alone_needs_its_origin_and_nothing_else() {
     let text = ready.text();
     assert!(text.contains("origin") && text.contains(&origin), "{text}");
     assert!(!site.data_dir().join("nova.db").exists());
+}
+
+#[test]
+fn a_second_process_does_not_take_the_live_streams() {
+    let database = peers::postgres::database();
+    let one = Site::on_database(&database.url());
+    let nova = one.serve().start();
+    let sentence = one.serve().refused();
+    assert!(sentence.contains("uses the data directory"), "{sentence}");
+    assert!(sentence.contains("--data-dir"), "{sentence}");
+    // On another host.
+    let other = Site::on_database(&database.url());
+    let sentence = other.serve().refused();
+    assert!(sentence.contains("has the live streams"), "{sentence}");
+    assert!(sentence.contains("--role edge"), "{sentence}");
+    drop(nova);
+    // It was killed: its lease expires.
+    other.serve().start();
 }

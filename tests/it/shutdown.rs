@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::harness::{
-    Encoder, Signal, Site, Stream, Watcher, cmaf, is_running, wait_for, wait_until,
+    Encoder, Gate, Signal, Site, Stream, Watcher, cmaf, is_running, wait_for, wait_until,
 };
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -135,4 +135,25 @@ fn children_of(pid: u32) -> Vec<u32> {
     let lists: Vec<_> = lists.collect();
     let pids = lists.iter().flat_map(|list| list.split_whitespace());
     pids.map(|pid| pid.parse().expect("a process id")).collect()
+}
+
+#[test]
+fn sigterm_is_obeyed_while_the_database_is_away() {
+    let database = peers::postgres::database();
+    let (gate, url) = Gate::before(&database.url());
+    let site = Site::on_database(&url);
+    let key = site.create_stream("garden");
+    let mut nova = site.serve().start();
+    let _publisher = Encoder::small().publish(&nova.rtmp_url(&key));
+    Stream::new(nova.http(), "garden").wait_live(&["source", "audio"], 2);
+    gate.close();
+    nova.wait_degraded(1);
+
+    let stopped = Instant::now();
+    nova.signal(Signal::Term);
+    let status = nova.wait_exit();
+    println!("stopped after {:.1} s", stopped.elapsed().as_secs_f64());
+    assert_eq!(status.code(), Some(0));
+    // The contract of a stop.
+    assert!(stopped.elapsed() <= Duration::from_secs(10));
 }

@@ -1,28 +1,23 @@
-//! Services that fail: what is done again, what is not, and what nobody takes for an
+//! S3 services that fail: what is asked again, what is not, and what nobody takes for an
 //! object.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use futures_util::StreamExt;
+use peers::port::ReservedPort;
 use storage::objects::faulty::Fault;
 use storage::objects::{
-    Credentials, ErrorKind, FaultyStore, Layer, MemoryStore, Metrics, ObjectError, ObjectStore,
-    Operation, PutOptions, Retry, S3Config, S3Store, Timeout, UploadId, UploadedPart, one_chunk,
+    Credentials, ErrorKind, FaultyStore, Layer, MemoryStore, ObjectError, ObjectStore, Operation,
+    S3Config, S3Store, Timeout, UploadId, UploadedPart,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use crate::object_store_suite::{collected, in_pieces, pattern};
+use crate::object_layers::{SOON, hasty, impatient};
+use crate::object_store_suite::collected;
 use crate::processes::{Lines, test_process};
-
-/// Short enough to be met in a test. What meets it never answers, and nothing that must
-/// answer is under it.
-const SOON: Duration = Duration::from_millis(100);
 
 enum Reply {
     /// These bytes, and then the end of the connection.
@@ -135,23 +130,6 @@ fn answer(status: &str, headers: &str, body: &str) -> String {
 fn refusal(status: &str, code: &str) -> Reply {
     let body = format!("<Error><Code>{code}</Code><Message>words</Message></Error>");
     Reply::Bytes(answer(status, "", &body))
-}
-
-fn hasty() -> Retry {
-    Retry {
-        attempts: 3,
-        first_wait: Duration::from_millis(1),
-        longest_wait: Duration::from_millis(2),
-    }
-}
-
-fn impatient() -> Timeout {
-    Timeout {
-        answer: SOON,
-        body: SOON,
-        long: SOON,
-        chunk: SOON,
-    }
 }
 
 #[tokio::test]
@@ -271,9 +249,8 @@ async fn a_head_without_a_body_is_understood() {
 
 #[tokio::test]
 async fn a_refused_connection_is_tried_again_and_named() {
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = nobody.local_addr().unwrap();
-    drop(nobody);
+    let nobody = ReservedPort::any();
+    let address = nobody.address();
     let inner = FaultyStore::new(store_at(address).await);
     let store = hasty().around(inner.clone());
     let error = store.get("a").await.unwrap_err();
@@ -326,15 +303,6 @@ async fn a_stream_that_stalls_ends_with_an_error() {
     assert_eq!(body.size, 10);
     let error = collected(body.chunks).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
-}
-
-#[tokio::test]
-async fn a_stream_in_does_not_wait_for_the_store() {
-    let inner = FaultyStore::new(Arc::new(MemoryStore::default()));
-    let store = impatient().around(inner.clone());
-    inner.fail(Fault::Hang);
-    let put = store.put_stream("a", one_chunk(Bytes::new()), PutOptions::default());
-    assert_eq!(put.await.unwrap_err().kind(), ErrorKind::TimedOut);
 }
 
 /// `hello`, of which half comes.
@@ -434,66 +402,6 @@ async fn a_body_goes_with_a_checksum() {
 }
 
 #[tokio::test]
-async fn a_stream_is_sent_again_part_by_part() {
-    let memory = Arc::new(MemoryStore::default());
-    let faulty = FaultyStore::new(memory.clone());
-    let store = hasty().around(faulty.clone());
-    let data = pattern(2 * 8 * 1024 * 1024 + 5, 1);
-    // The service is busy after each megabyte, until the first retry.
-    let failing = faulty.clone();
-    let body = in_pieces(&data, 1_000_000).inspect(move |_| failing.fail(Fault::Unavailable));
-    let healing = faulty.clone();
-    let healer = tokio::spawn(async move {
-        let mut calls = 0;
-        loop {
-            let now: u64 = [
-                Operation::CreateUpload,
-                Operation::UploadPart,
-                Operation::CompleteUpload,
-            ]
-            .map(|operation| healing.calls(operation))
-            .iter()
-            .sum();
-            if now > calls {
-                healing.recover();
-                calls = now;
-            }
-            tokio::task::yield_now().await;
-        }
-    });
-    let put = store.put_stream("a", Box::pin(body), PutOptions::default());
-    assert_eq!(put.await.unwrap(), data.len() as u64);
-    healer.abort();
-    assert_eq!(memory.get("a").await.unwrap(), data);
-    assert!(faulty.calls(Operation::UploadPart) > 3);
-    assert_eq!(faulty.calls(Operation::PutStream), 0);
-}
-
-#[tokio::test]
-async fn a_faulty_store_fails_as_told() {
-    let store = FaultyStore::new(Arc::new(MemoryStore::default()));
-    let data = Bytes::from_static(b"data");
-    store.put("a", data.clone()).await.unwrap();
-    store.fail(Fault::DiskFull);
-    let error = store.put("b", data.clone()).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Full, "{error}");
-    let put = store.put_stream("b", one_chunk(data.clone()), PutOptions::default());
-    assert_eq!(put.await.unwrap_err().kind(), ErrorKind::Full);
-    // Reading goes on, and so does making room.
-    assert_eq!(store.get("a").await.unwrap(), "data");
-    store.delete("a").await.unwrap();
-    store.fail(Fault::Denied);
-    let error = store.get("a").await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Configuration, "{error}");
-    store.fail(Fault::Unavailable);
-    assert!(store.health().await.unwrap_err().is_transient());
-    store.recover();
-    store.put("b", data).await.unwrap();
-    assert_eq!(store.calls(Operation::Put), 3);
-    assert_eq!(store.calls(Operation::PutStream), 1);
-}
-
-#[tokio::test]
 async fn a_start_without_credentials_says_what_to_do() {
     let mut child = test_process("object_faults::child_opens_s3_without_credentials", "", "");
     // Nobody's AWS account is found, whoever runs the tests.
@@ -521,77 +429,4 @@ async fn child_opens_s3_without_credentials() {
     let sentence = error.to_string();
     assert!(sentence.contains("AWS_ACCESS_KEY_ID"), "{sentence}");
     println!("\nrefused");
-}
-
-#[tokio::test]
-async fn operations_are_counted_by_outcome() {
-    let counted = counters::Counters::default();
-    let _recording = metrics::set_default_local_recorder(&counted);
-    let faulty = FaultyStore::new(Arc::new(MemoryStore::default()));
-    let store = Metrics { store: "memory" }.around(hasty().around(faulty.clone()));
-    store.put("a", Bytes::from_static(b"data")).await.unwrap();
-    store.get("b").await.unwrap_err();
-    faulty.fail(Fault::Unavailable);
-    store.get("a").await.unwrap_err();
-    faulty.fail(Fault::Hang);
-    tokio::select! {
-        biased;
-        got = store.get("a") => panic!("{got:?}"),
-        () = std::future::ready(()) => {}
-    }
-    let of = |operation: &str, outcome: &str| {
-        counted.get(&format!(
-            "nova_object_operations_total store=memory operation={operation} outcome={outcome}"
-        ))
-    };
-    assert_eq!(of("put", "ok"), 1);
-    assert_eq!(of("get", "not_found"), 1);
-    assert_eq!(of("get", "unavailable"), 1);
-    assert_eq!(of("get", "cancelled"), 1);
-    assert_eq!(counted.get("nova_object_retries_total operation=get"), 2);
-}
-
-mod counters {
-    use std::collections::BTreeMap;
-    use std::sync::atomic::{AtomicU64, Ordering};
-    use std::sync::{Arc, Mutex};
-
-    use metrics::{
-        Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit,
-    };
-
-    /// What was counted, by `name label=value ...`.
-    #[derive(Default)]
-    pub(super) struct Counters(Mutex<BTreeMap<String, Arc<AtomicU64>>>);
-
-    impl Counters {
-        pub(super) fn get(&self, name: &str) -> u64 {
-            let all = self.0.lock().unwrap();
-            all.get(name)
-                .map_or(0, |count| count.load(Ordering::Acquire))
-        }
-    }
-
-    impl Recorder for Counters {
-        fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-        fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-        fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-
-        fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
-            let labels = key
-                .labels()
-                .map(|label| format!(" {}={}", label.key(), label.value()));
-            let name = key.name().to_owned() + &labels.collect::<String>();
-            let mut all = self.0.lock().unwrap();
-            Counter::from_arc(all.entry(name).or_default().clone())
-        }
-
-        fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
-            Gauge::noop()
-        }
-
-        fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
-            Histogram::noop()
-        }
-    }
 }

@@ -6,15 +6,49 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use hyper_util::rt::TokioIo;
+use peers::port::ReservedPort;
+use peers::s3::{Answers, KEY_ID, Refusal, S3Server, SECRET};
 use storage::objects::{
-    self, Durability, ErrorKind, FaultyStore, FileStore, Layer, MemoryStore, Metrics, ObjectError,
-    ObjectStore, ObjectsConfig, PresignedRequest, PutOptions, Retry, S3Config, S3Store, Sha256,
-    Timeout, UploadedPart,
+    self, Credentials, Durability, ErrorKind, FaultyStore, FileStore, Layer, MemoryStore, Metrics,
+    ObjectError, ObjectStore, ObjectsConfig, PresignedRequest, PutOptions, Retry, S3Config,
+    S3Store, Sha256, Timeout, UploadedPart,
 };
 use tokio::net::TcpStream;
 
-use crate::object_s3_server::{BUCKET, S3Server, credentials};
 use crate::object_store_suite::object_store_suite;
+
+const BUCKET: &str = "bucket";
+
+fn s3_server() -> S3Server {
+    S3Server::start(&[BUCKET])
+}
+
+fn s3_config(server: &S3Server, url: &str) -> S3Config {
+    S3Config {
+        url: url.to_owned(),
+        endpoint: Some(server.endpoint()),
+        region: None,
+        path_style: true,
+        credentials: credentials(SECRET),
+    }
+}
+
+fn objects_config(server: &S3Server, url: &str) -> ObjectsConfig {
+    ObjectsConfig {
+        url: url.to_owned(),
+        s3_endpoint: Some(server.endpoint()),
+        s3_path_style: true,
+        s3_credentials: credentials(SECRET),
+        ..ObjectsConfig::default()
+    }
+}
+
+fn credentials(secret: &str) -> Credentials {
+    Credentials::Key {
+        id: KEY_ID.to_owned(),
+        secret: secret.to_owned(),
+    }
+}
 
 #[tokio::test]
 async fn files_are_an_object_store() {
@@ -33,15 +67,15 @@ async fn memory_is_an_object_store() {
 
 #[tokio::test]
 async fn s3_is_an_object_store() {
-    let server = S3Server::start().await;
-    let store = S3Store::connect(&server.config("s3://bucket")).await;
+    let server = s3_server();
+    let store = S3Store::connect(&s3_config(&server, "s3://bucket")).await;
     object_store_suite(Arc::new(store.unwrap())).await;
 }
 
 #[tokio::test]
 async fn what_is_opened_is_an_object_store() {
-    let server = S3Server::start().await;
-    let config = server.objects_config("s3://bucket/a/prefix");
+    let server = s3_server();
+    let config = objects_config(&server, "s3://bucket/a/prefix");
     object_store_suite(objects::open(&config).await.unwrap()).await;
 
     let directory = tempfile::tempdir().unwrap();
@@ -109,8 +143,8 @@ async fn an_upload_to_s3_is_completed_with_the_checksum_of_each_part() {
 
 #[tokio::test]
 async fn prefixes_of_a_bucket_do_not_see_each_other() {
-    let server = S3Server::start().await;
-    let open = async |url: &str| S3Store::connect(&server.config(url)).await.unwrap();
+    let server = s3_server();
+    let open = async |url: &str| S3Store::connect(&s3_config(&server, url)).await.unwrap();
     let (one, other) = (
         open("s3://bucket/one").await,
         open("s3://bucket/one-more/").await,
@@ -133,11 +167,10 @@ async fn prefixes_of_a_bucket_do_not_see_each_other() {
 
 #[tokio::test]
 async fn a_start_with_a_wrong_s3_says_what_to_do() {
-    let server = S3Server::start().await;
-    let good = server.objects_config("s3://bucket");
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let closed = format!("http://{}", nobody.local_addr().unwrap());
-    drop(nobody);
+    let server = s3_server();
+    let good = objects_config(&server, "s3://bucket");
+    let nobody = ReservedPort::any();
+    let closed = format!("http://{}", nobody.address());
     let wrong_bucket = ObjectsConfig {
         url: "s3://another".to_owned(),
         ..good.clone()
@@ -147,7 +180,7 @@ async fn a_start_with_a_wrong_s3_says_what_to_do() {
         ..good.clone()
     };
     let wrong_key = ObjectsConfig {
-        s3_credentials: objects::Credentials::Key {
+        s3_credentials: Credentials::Key {
             id: "guessed".to_owned(),
             secret: "guessed".to_owned(),
         },
@@ -190,15 +223,50 @@ async fn a_start_with_a_wrong_s3_says_what_to_do() {
         assert!(!sentence.contains("guessed"), "{sentence}");
         assert!(!sentence.contains('\n'), "{sentence}");
     }
-    let store = objects::open(&good).await.unwrap();
-    drop(server);
+}
+
+#[tokio::test]
+async fn an_s3_that_goes_and_comes_back_has_what_it_had() {
+    let mut server = s3_server();
+    let store = S3Store::connect(&s3_config(&server, "s3://bucket")).await;
+    let store: Arc<dyn ObjectStore> = Arc::new(store.unwrap());
+    let data = Bytes::from_static(b"data");
+    store.put("a", data.clone()).await.unwrap();
+    server.go_away();
     let error = store.health().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    server.come_back();
+    assert_eq!(store.get("a").await.unwrap(), data);
+
+    for (answers, kind) in [
+        (Refusal::SlowDown, ErrorKind::Unavailable),
+        (Refusal::AccessDenied, ErrorKind::Configuration),
+    ] {
+        server.answer(Answers::WritesRefused(answers));
+        let error = store.put("b", data.clone()).await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{error}");
+        assert_eq!(store.get("a").await.unwrap(), data);
+        server.answer(Answers::Refused(answers));
+        assert_eq!(store.get("a").await.unwrap_err().kind(), kind);
+    }
+
+    server.answer(Answers::Never);
+    let impatient = Timeout {
+        body: Duration::from_millis(100),
+        ..Timeout::default()
+    };
+    let error = impatient.around(store.clone()).get("a").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
+    server.answer(Answers::Well);
+    assert_eq!(store.get("a").await.unwrap(), data);
+    assert!(store.get("b").await.is_err());
+    let seen = server.requests();
+    assert!(seen.contains(&"PUT /bucket/a".to_owned()), "{seen:?}");
 }
 
 /// Sends a presigned request as a browser would.
 async fn send(server: &S3Server, request: &PresignedRequest, body: Bytes) -> (u16, String, Bytes) {
-    let stream = TcpStream::connect(server.address).await.unwrap();
+    let stream = TcpStream::connect(server.address()).await.unwrap();
     let connected = hyper::client::conn::http1::handshake(TokioIo::new(stream));
     let (mut sender, connection) = connected.await.unwrap();
     let running = tokio::spawn(connection);
@@ -230,8 +298,8 @@ async fn send(server: &S3Server, request: &PresignedRequest, body: Bytes) -> (u1
 
 #[tokio::test]
 async fn presigned_requests_carry_their_permission() {
-    let server = S3Server::start().await;
-    let store = S3Store::connect(&server.config("s3://bucket/p"))
+    let server = s3_server();
+    let store = S3Store::connect(&s3_config(&server, "s3://bucket/p"))
         .await
         .unwrap();
     let minute = Duration::from_secs(60);

@@ -11,22 +11,15 @@ use media::Timestamp;
 use storage::objects::faulty::Fault;
 use storage::objects::{
     Chunks, FaultyStore, Layer, Layered, MIN_PART_BYTES, MemoryStore, ObjectError, ObjectFuture,
-    ObjectStore, Operation, PutOptions, Retry, Sha256, abort_stale_uploads,
+    ObjectStore, Operation, PutOptions, Sha256, abort_stale_uploads,
 };
 
+use crate::object_layers::hasty;
 use crate::object_store_suite::{in_pieces, pattern};
 
 /// Two whole parts of a stream.
 const SIZE: u64 = 16 * 1024 * 1024;
 const _: () = assert!(SIZE > MIN_PART_BYTES);
-
-fn hasty() -> Retry {
-    Retry {
-        attempts: 3,
-        first_wait: Duration::from_millis(1),
-        longest_wait: Duration::from_millis(2),
-    }
-}
 
 /// With the hash of the body, and without.
 fn options(data: &Bytes) -> [PutOptions<'static>; 2] {

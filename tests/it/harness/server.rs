@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus};
 use std::thread;
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::site::wrapped;
 use super::{Http, Lines, Process, Signal, Site};
 
 /// How long a start may take on a busy machine.
@@ -63,6 +65,7 @@ pub(crate) struct Serve {
     listeners: Vec<Listener>,
     /// Bytes of the disk that objects are on, if it is one of its own.
     objects_disk: Option<u64>,
+    without_privileges: bool,
 }
 
 impl Serve {
@@ -74,6 +77,7 @@ impl Serve {
             environment: Listener::ALL.into_iter().map(free).collect(),
             listeners: vec![Listener::Http, Listener::Rtmp, Listener::Admin],
             objects_disk: None,
+            without_privileges: false,
         }
     }
 
@@ -96,29 +100,37 @@ impl Serve {
         self
     }
 
+    /// As a user whom permissions bind.
+    pub(crate) fn without_privileges(mut self) -> Self {
+        self.without_privileges = true;
+        self
+    }
+
     fn command(&self) -> Command {
-        let nova = self.site.command();
-        let Some(bytes) = self.objects_disk else {
-            return nova;
-        };
-        let objects = self.site.data_dir().join("objects");
-        std::fs::create_dir_all(&objects).expect("a place to mount it");
-        let mut command = Command::new("unshare");
-        command
-            .args(["--map-root-user", "--mount", "sh", "-c"])
-            .arg("mount -t tmpfs -o size=\"$1\" tmpfs \"$2\" && shift 2 && exec \"$@\"")
-            .args(["sh", &bytes.to_string()])
-            .arg(&objects)
-            .arg(nova.get_program())
-            .args(nova.get_args())
-            .current_dir(self.site.data_dir());
-        for (name, value) in nova.get_envs() {
-            match value {
-                Some(value) => command.env(name, value),
-                None => command.env_remove(name),
-            };
+        let mut nova = self.site.command();
+        let is_root = std::fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0);
+        if self.without_privileges && is_root {
+            // Root without the right to override permissions.
+            let mut setpriv = Command::new("setpriv");
+            setpriv.args([
+                "--bounding-set=-dac_override,-dac_read_search",
+                "--inh-caps=-all",
+                "--",
+            ]);
+            nova = wrapped(setpriv, &nova);
         }
-        command
+        if let Some(bytes) = self.objects_disk {
+            let objects = self.site.data_dir().join("objects");
+            std::fs::create_dir_all(&objects).expect("a place to mount it");
+            let mut unshare = Command::new("unshare");
+            unshare
+                .args(["--map-root-user", "--mount", "sh", "-c"])
+                .arg("mount -t tmpfs -o size=\"$1\" tmpfs \"$2\" && shift 2 && exec \"$@\"")
+                .args(["sh", &bytes.to_string()])
+                .arg(&objects);
+            nova = wrapped(unshare, &nova);
+        }
+        nova
     }
 
     /// With these roles, which then listen on `listeners`.
@@ -150,7 +162,7 @@ impl Serve {
 
     /// Runs it to its end, which is expected soon: its one sentence is what matters.
     pub(crate) fn refused(&self) -> String {
-        let mut command = self.site.command();
+        let mut command = self.command();
         // What it bound before it met the fault is of no interest.
         command
             .arg("serve")

@@ -67,8 +67,8 @@ pub(crate) struct Site(Arc<Inner>);
 
 struct Inner {
     directory: TempDir,
-    /// Where rows are; none: in the data directory.
-    database_url: Option<String>,
+    /// Settings of every command.
+    environment: Vec<(String, String)>,
     secrets: Mutex<Vec<String>>,
     /// Set when the account exists.
     owner: OnceLock<()>,
@@ -77,19 +77,21 @@ struct Inner {
 impl Site {
     /// An empty data directory.
     pub(crate) fn new() -> Self {
-        Self::with(None)
+        Self::with_settings(&[])
     }
 
     /// An empty data directory, and rows in the database that `url` names.
     pub(crate) fn on_database(url: &str) -> Self {
-        Self::with(Some(url.to_owned()))
+        Self::with_settings(&[("NOVA__DATABASE__URL", url)])
     }
 
-    fn with(database_url: Option<String>) -> Self {
+    /// An empty data directory, and these environment variables for every command.
+    pub(crate) fn with_settings(settings: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
+        let owned = |(name, value): &(&str, &str)| (name.to_string(), value.to_string());
         Self(Arc::new(Inner {
             directory,
-            database_url,
+            environment: settings.iter().map(owned).collect(),
             secrets: Mutex::default(),
             owner: OnceLock::new(),
         }))
@@ -127,16 +129,12 @@ impl Site {
         let mut command = Command::new(env!("CARGO_BIN_EXE_nova"));
         command.env_remove("RUST_LOG");
         for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("NOVA_") {
+            let shown = name.to_string_lossy();
+            if shown.starts_with("NOVA_") || shown.starts_with("AWS_") {
                 command.env_remove(name);
             }
         }
-        command.envs(
-            self.0
-                .database_url
-                .iter()
-                .map(|url| ("NOVA__DATABASE__URL", url)),
-        );
+        command.envs(self.0.environment.iter().cloned());
         // A `nova.toml` of the checkout must not be found.
         command.current_dir(self.data_dir());
         command.arg("--data-dir").arg(self.data_dir());
@@ -206,4 +204,19 @@ impl Site {
     pub(crate) fn serve(&self) -> Serve {
         Serve::new(self.clone())
     }
+}
+
+/// `plain` as `wrapper` runs it.
+pub(super) fn wrapped(mut wrapper: Command, plain: &Command) -> Command {
+    wrapper.arg(plain.get_program()).args(plain.get_args());
+    for (name, value) in plain.get_envs() {
+        match value {
+            Some(value) => wrapper.env(name, value),
+            None => wrapper.env_remove(name),
+        };
+    }
+    if let Some(folder) = plain.get_current_dir() {
+        wrapper.current_dir(folder);
+    }
+    wrapper
 }

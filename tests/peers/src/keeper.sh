@@ -3,14 +3,18 @@
 #
 #   sh keeper.sh FOLDER LOCK COMMAND [ARGUMENT...]
 #
+# Its one line of output is the process id of the server.
+#
 # The lock is the kernel's: it is free when its holders have ended, however they ended.
 
 folder=$1
 lock=$2
 shift 2
 
-"$@" &
+"$@" >/dev/null &
 server=$!
+echo "$server"
+exec >/dev/null
 
 exec 9>"$lock"
 while kill -0 "$server" 2>/dev/null; do

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::port::ReservedPort;
+
 const DEADLINE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(10);
 
@@ -15,7 +17,8 @@ pub struct NatsServer {
     arguments: Vec<String>,
     directory: TempDir,
     running: Option<Running>,
-    port: u16,
+    /// Nobody else's while the server is down.
+    port: ReservedPort,
 }
 
 /// Killed and reaped when it is dropped, also by a panic.
@@ -41,20 +44,20 @@ impl NatsServer {
             arguments: arguments.iter().map(ToString::to_string).collect(),
             directory: tempfile::tempdir().unwrap(),
             running: None,
-            port: 0,
+            port: ReservedPort::any(),
         };
-        server.run("-1").await;
+        server.run().await;
         server
     }
 
     /// `nats://127.0.0.1:PORT`.
     pub fn url(&self) -> String {
-        format!("nats://127.0.0.1:{}", self.port)
+        format!("nats://127.0.0.1:{}", self.port.number())
     }
 
     /// `nats://USERINFO@127.0.0.1:PORT`.
     pub fn url_of(&self, userinfo: &str) -> String {
-        format!("nats://{userinfo}@127.0.0.1:{}", self.port)
+        format!("nats://{userinfo}@127.0.0.1:{}", self.port.number())
     }
 
     /// `kill -9`.
@@ -65,7 +68,7 @@ impl NatsServer {
     /// Starts it again on the port it had.
     pub async fn restart(&mut self) {
         self.kill();
-        self.run(&self.port.to_string()).await;
+        self.run().await;
     }
 
     /// Stops it as a debugger does: it is there, and does nothing.
@@ -94,32 +97,26 @@ impl NatsServer {
         id
     }
 
-    /// The server writes a file with its port when it listens. On a port of its own
-    /// choice that is once; a given port may be taken by another for a moment.
-    async fn run(&mut self, port: &str) {
+    /// The server writes a file with its port when it listens.
+    async fn run(&mut self) {
         let deadline = Instant::now() + DEADLINE;
-        loop {
-            let mut running = self.spawn(port);
-            let file = self.ports_file(&running);
-            loop {
-                assert!(Instant::now() < deadline, "nats-server does not start");
-                let ports = std::fs::read_to_string(&file).unwrap_or_default();
-                if let Some(port) = listening_port(&ports) {
-                    self.port = port;
-                    self.running = Some(running);
-                    return;
-                }
-                if running.0.try_wait().unwrap().is_some() {
-                    break;
-                }
-                tokio::time::sleep(POLL).await;
-            }
+        let mut running = self.spawn();
+        let file = self.ports_file(&running);
+        let url = format!("\"{}\"", self.url());
+        while !std::fs::read_to_string(&file).is_ok_and(|ports| ports.contains(&url)) {
+            let ended = running.0.try_wait().unwrap();
+            assert_eq!(ended, None, "nats-server has ended");
+            assert!(Instant::now() < deadline, "nats-server does not start");
+            tokio::time::sleep(POLL).await;
         }
+        self.running = Some(running);
     }
 
-    fn spawn(&self, port: &str) -> Running {
+    fn spawn(&self) -> Running {
         let child = Command::new("nats-server")
-            .args(["--addr", "127.0.0.1", "--port", port, "--ports_file_dir"])
+            .args(["--addr", "127.0.0.1"])
+            .args(["--port", &self.port.number().to_string()])
+            .arg("--ports_file_dir")
             .arg(self.directory.path())
             .args(&self.arguments)
             .stdin(Stdio::null())
@@ -134,10 +131,4 @@ impl NatsServer {
         let name = format!("nats-server_{}.ports", running.0.id());
         self.directory.path().join(name)
     }
-}
-
-/// From `{"nats":["nats://127.0.0.1:4222"]}`, once all of it is written.
-fn listening_port(ports: &str) -> Option<u16> {
-    let (_, url) = ports.split_once("nats://127.0.0.1:")?;
-    url.split_once('"')?.0.parse().ok()
 }

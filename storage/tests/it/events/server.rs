@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use super::DEADLINE;
 use super::suite::{ask, publish, recv, subject, subscribe, until};
 use peers::nats::NatsServer;
+use peers::port::ReservedPort;
 
 async fn open(server: &NatsServer) -> Arc<dyn Bus> {
     events::open(&server.url()).await.unwrap()
@@ -164,22 +165,19 @@ async fn credentials_let_in() {
 #[tokio::test]
 async fn any_server_of_the_url_will_do() {
     let server = NatsServer::start().await;
-    let nobody = free_address().await;
-    let url = server.url().replace("//", &format!("//{nobody},"));
+    let nobody = ReservedPort::any();
+    let url = format!("//{},", nobody.address());
+    let url = server.url().replace("//", &url);
     let bus = events::open(&url).await.unwrap();
     bus.flush(bus.checkpoint(), DEADLINE).await.unwrap();
 }
 
-async fn free_address() -> std::net::SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    listener.local_addr().unwrap()
-}
-
 #[tokio::test]
 async fn a_server_that_is_not_there_is_one_sentence() {
-    let nobody = free_address().await;
-    let sentence = refused(&format!("nats://nova:s3cr3t@{nobody}")).await;
-    assert!(sentence.contains(&nobody.to_string()), "{sentence}");
+    let nobody = ReservedPort::any();
+    let address = nobody.address().to_string();
+    let sentence = refused(&format!("nats://nova:s3cr3t@{address}")).await;
+    assert!(sentence.contains(&address), "{sentence}");
     assert!(sentence.contains("refused"), "{sentence}");
     assert!(sentence.contains("start nats-server"), "{sentence}");
 

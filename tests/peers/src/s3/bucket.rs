@@ -1,6 +1,7 @@
-//! An S3 service in this process: `s3s-fs`, behind signatures, on a free port.
+//! What S3 does and `s3s-fs` does not.
 //!
-//! `s3s-fs` 0.14 differs from S3 where the suite looks, so what it lacks is added here:
+//! `s3s-fs` 0.14 differs from S3 where the suite of object stores looks, so what it lacks
+//! is added here:
 //!
 //! - it does not list uploads, and lists parts without their ETags and in any order;
 //! - it does not compare the ETags of parts, and has no `NoSuchUpload`;
@@ -11,110 +12,33 @@
 //!   the body is damaged: a lock makes it one step.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use bytes::Bytes;
 use futures_util::TryStreamExt;
-use hyper::server::conn::http1;
-use hyper_util::rt::TokioIo;
-use s3s::auth::SimpleAuth;
 use s3s::checksum::ChecksumHasher;
 use s3s::dto::*;
-use s3s::service::S3ServiceBuilder;
 use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 use s3s_fs::FileSystem;
-use storage::objects::{Credentials, ObjectsConfig, S3Config};
-use tempfile::TempDir;
-use tokio::net::TcpListener;
 use tokio::sync::RwLock;
-use tokio::task::JoinSet;
 
-const KEY_ID: &str = "test-key-id";
-const SECRET: &str = "test-secret";
-pub(crate) const BUCKET: &str = "bucket";
-
-/// Ends when it is dropped.
-pub(crate) struct S3Server {
-    pub(crate) address: SocketAddr,
-    _tasks: JoinSet<()>,
-    _directory: TempDir,
-}
-
-impl S3Server {
-    pub(crate) async fn start() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        std::fs::create_dir(directory.path().join(BUCKET)).unwrap();
-        let mut service = S3ServiceBuilder::new(Bucket {
-            files: FileSystem::new(directory.path()).unwrap(),
-            root: directory.path().to_owned(),
-            gate: RwLock::default(),
-            uploads: Mutex::default(),
-        });
-        service.set_auth(SimpleAuth::from_single(KEY_ID, SECRET));
-        let service = service.build();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let mut tasks = JoinSet::new();
-        tasks.spawn(async move {
-            let mut connections = JoinSet::new();
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                let service = service.clone();
-                connections.spawn(async move {
-                    let connection = http1::Builder::new();
-                    // A client may go as it likes.
-                    let _ = connection
-                        .serve_connection(TokioIo::new(stream), service)
-                        .await;
-                });
-                while connections.try_join_next().is_some() {}
-            }
-        });
-        Self {
-            address,
-            _tasks: tasks,
-            _directory: directory,
-        }
-    }
-
-    pub(crate) fn config(&self, url: &str) -> S3Config {
-        S3Config {
-            url: url.to_owned(),
-            endpoint: Some(format!("http://{}", self.address)),
-            region: None,
-            path_style: true,
-            credentials: credentials(SECRET),
-        }
-    }
-
-    pub(crate) fn objects_config(&self, url: &str) -> ObjectsConfig {
-        let config = self.config(url);
-        ObjectsConfig {
-            url: config.url,
-            s3_endpoint: config.endpoint,
-            s3_path_style: true,
-            s3_credentials: config.credentials,
-            ..ObjectsConfig::default()
-        }
-    }
-}
-
-pub(crate) fn credentials(secret: &str) -> Credentials {
-    Credentials::Key {
-        id: KEY_ID.to_owned(),
-        secret: secret.to_owned(),
-    }
-}
-
-struct Bucket {
+/// The buckets below a folder.
+pub(super) struct Buckets {
     files: FileSystem,
     root: PathBuf,
     gate: RwLock<()>,
-    uploads: Mutex<BTreeMap<(String, String), Pending>>,
+    uploads: Mutex<BTreeMap<Name, Pending>>,
+}
+
+/// An upload that is not complete.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Name {
+    bucket: String,
+    key: String,
+    id: String,
 }
 
 struct Pending {
@@ -123,14 +47,26 @@ struct Pending {
     parts: BTreeMap<i32, (ETag, String)>,
 }
 
-impl Bucket {
+impl Buckets {
+    pub(super) fn new(root: &Path) -> Self {
+        Self {
+            files: FileSystem::new(root).expect("a folder of buckets"),
+            root: root.to_owned(),
+            gate: RwLock::default(),
+            uploads: Mutex::default(),
+        }
+    }
+
+    fn uploads(&self) -> MutexGuard<'_, BTreeMap<Name, Pending>> {
+        self.uploads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn is_folder(&self, bucket: &str, key: &str) -> bool {
         self.root.join(bucket).join(key).is_dir()
     }
 
-    fn check_upload(&self, key: &str, id: &str) -> S3Result<()> {
-        let uploads = self.uploads.lock().unwrap();
-        match uploads.contains_key(&(key.to_owned(), id.to_owned())) {
+    fn check_upload(&self, name: &Name) -> S3Result<()> {
+        match self.uploads().contains_key(name) {
             true => Ok(()),
             false => Err(s3_error!(NoSuchUpload)),
         }
@@ -151,7 +87,7 @@ async fn check_part(
         ..ChecksumHasher::default()
     };
     hasher.update(&body);
-    let crc32 = hasher.finalize().checksum_crc32.unwrap();
+    let crc32 = hasher.finalize().checksum_crc32.unwrap_or_default();
     match given {
         None => Err(s3_error!(InvalidRequest, "Checksum Type mismatch occurred")),
         Some(given) if given != crc32 => Err(s3_error!(BadDigest)),
@@ -166,6 +102,17 @@ fn remove_empty_folders(folder: &Path) {
     }
     // Fails for a file, and for a folder with a file in it.
     let _ = std::fs::remove_dir(folder);
+}
+
+/// The upload that a request is about.
+macro_rules! name {
+    ($request:ident) => {
+        Name {
+            bucket: $request.input.bucket.clone(),
+            key: $request.input.key.clone(),
+            id: $request.input.upload_id.clone(),
+        }
+    };
 }
 
 /// `async` methods of `s3s::S3`, which is an `async_trait`.
@@ -185,11 +132,11 @@ macro_rules! answers {
     };
 }
 
-impl S3 for Bucket {
+impl S3 for Buckets {
     answers! {
         put_object(this, request: PutObjectInput) -> PutObjectOutput {
             let _alone = this.gate.write().await;
-            remove_empty_folders(&this.root.join(BUCKET).join(&request.input.key));
+            remove_empty_folders(&this.root.join(&request.input.bucket).join(&request.input.key));
             this.files.put_object(request).await
         }
 
@@ -233,42 +180,44 @@ impl S3 for Bucket {
         create_multipart_upload(
             this, request: CreateMultipartUploadInput
         ) -> CreateMultipartUploadOutput {
-            let key = request.input.key.clone();
+            let (bucket, key) = (request.input.bucket.clone(), request.input.key.clone());
             let created = this.files.create_multipart_upload(request).await?;
-            let id = created.output.upload_id.clone().unwrap();
+            let id = created.output.upload_id.clone().unwrap_or_default();
             let pending = Pending {
                 started: SystemTime::now(),
                 parts: BTreeMap::new(),
             };
-            this.uploads.lock().unwrap().insert((key, id), pending);
+            this.uploads().insert(Name { bucket, key, id }, pending);
             Ok(created)
         }
 
         upload_part(this, request: UploadPartInput) -> UploadPartOutput {
-            let name = (request.input.key.clone(), request.input.upload_id.clone());
-            this.check_upload(&name.0, &name.1)?;
+            let name = name!(request);
+            this.check_upload(&name)?;
             let mut request = request;
             let number = request.input.part_number;
             let given = request.input.checksum_crc32.take();
             let (body, crc32) = check_part(request.input.body.take(), given.as_deref()).await?;
             request.input.body = Some(body);
             let mut done = this.files.upload_part(request).await?;
-            let etag = done.output.e_tag.clone().unwrap();
             done.output.checksum_crc32 = Some(crc32.clone());
-            if let Some(pending) = this.uploads.lock().unwrap().get_mut(&name) {
+            if let (Some(pending), Some(etag)) = (
+                this.uploads().get_mut(&name),
+                done.output.e_tag.clone(),
+            ) {
                 pending.parts.insert(number, (etag, crc32));
             }
             Ok(done)
         }
 
         list_parts(this, request: ListPartsInput) -> ListPartsOutput {
-            let name = (request.input.key.clone(), request.input.upload_id.clone());
-            this.check_upload(&name.0, &name.1)?;
+            let name = name!(request);
+            this.check_upload(&name)?;
             let mut listed = this.files.list_parts(request).await?;
-            let uploads = this.uploads.lock().unwrap();
+            let uploads = this.uploads();
             let parts = uploads.get(&name).map(|pending| &pending.parts);
             for part in listed.output.parts.iter_mut().flatten() {
-                let number = part.part_number.unwrap();
+                let number = part.part_number.unwrap_or_default();
                 let known = parts.and_then(|parts| parts.get(&number)).cloned();
                 (part.e_tag, part.checksum_crc32) = known.unzip();
             }
@@ -278,8 +227,8 @@ impl S3 for Bucket {
         complete_multipart_upload(
             this, request: CompleteMultipartUploadInput
         ) -> CompleteMultipartUploadOutput {
-            let name = (request.input.key.clone(), request.input.upload_id.clone());
-            this.check_upload(&name.0, &name.1)?;
+            let name = name!(request);
+            this.check_upload(&name)?;
             let given = request.input.multipart_upload.clone().and_then(|all| all.parts);
             let given = given.unwrap_or_default();
             if given.iter().any(|part| part.checksum_crc32.is_none()) {
@@ -288,7 +237,7 @@ impl S3 for Bucket {
                     "The complete request must include the checksum for each part"
                 ));
             }
-            let is_there = this.uploads.lock().unwrap().get(&name).is_some_and(|pending| {
+            let is_there = this.uploads().get(&name).is_some_and(|pending| {
                 given.iter().all(|part| {
                     let known = pending.parts.get(&part.part_number.unwrap_or_default());
                     known.is_some_and(|(etag, crc32)| {
@@ -301,37 +250,40 @@ impl S3 for Bucket {
                 return Err(s3_error!(InvalidPart));
             }
             let _alone = this.gate.write().await;
-            remove_empty_folders(&this.root.join(BUCKET).join(&name.0));
+            remove_empty_folders(&this.root.join(&name.bucket).join(&name.key));
             let done = this.files.complete_multipart_upload(request).await?;
-            this.uploads.lock().unwrap().remove(&name);
+            this.uploads().remove(&name);
             Ok(done)
         }
 
         abort_multipart_upload(
             this, request: AbortMultipartUploadInput
         ) -> AbortMultipartUploadOutput {
-            let name = (request.input.key.clone(), request.input.upload_id.clone());
-            this.check_upload(&name.0, &name.1)?;
+            let name = name!(request);
+            this.check_upload(&name)?;
             let done = this.files.abort_multipart_upload(request).await?;
-            this.uploads.lock().unwrap().remove(&name);
+            this.uploads().remove(&name);
             Ok(done)
         }
 
         list_multipart_uploads(
             this, request: ListMultipartUploadsInput
         ) -> ListMultipartUploadsOutput {
+            let bucket = request.input.bucket;
             let prefix = request.input.prefix.unwrap_or_default();
-            let after = (
-                request.input.key_marker.unwrap_or_default(),
-                request.input.upload_id_marker.unwrap_or_default(),
-            );
-            let uploads = this.uploads.lock().unwrap();
+            let after = Name {
+                bucket: bucket.clone(),
+                key: request.input.key_marker.unwrap_or_default(),
+                id: request.input.upload_id_marker.unwrap_or_default(),
+            };
+            let uploads = this.uploads();
             let listed = uploads
                 .iter()
-                .filter(|(name, _)| name.0.starts_with(&prefix) && **name > after)
-                .map(|((key, id), pending)| MultipartUpload {
-                    key: Some(key.clone()),
-                    upload_id: Some(id.clone()),
+                .filter(|(name, _)| name.bucket == bucket && name.key.starts_with(&prefix))
+                .filter(|(name, _)| **name > after)
+                .map(|(name, pending)| MultipartUpload {
+                    key: Some(name.key.clone()),
+                    upload_id: Some(name.id.clone()),
                     initiated: Some(pending.started.into()),
                     ..MultipartUpload::default()
                 });
