@@ -226,7 +226,7 @@ mod tests {
 
     use super::*;
     use crate::objects::s3::connect::Limits;
-    use crate::objects::{Credentials, ErrorKind, S3Config};
+    use crate::objects::{Credentials, ErrorKind, ObjectStore, S3Config};
 
     const ANSWER: Duration = Duration::from_millis(100);
 
@@ -286,9 +286,10 @@ mod tests {
             crc32: Some("NhCmhg==".to_owned()),
         };
         let upload = UploadId("upload".to_owned());
-        store.join_parts("a", &upload, &[part]).await.unwrap();
+        let completed = store.complete_upload("a", &upload, &[part]).await;
+        completed.unwrap();
         // And nothing else is.
-        let error = store.listed_parts("a", &upload).await.unwrap_err();
+        let error = store.list_parts("a", &upload).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
     }
 }
