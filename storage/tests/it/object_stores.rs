@@ -113,8 +113,8 @@ async fn a_real_s3_service_is_an_object_store() {
 
 #[tokio::test]
 async fn an_upload_to_s3_is_completed_with_the_checksum_of_each_part() {
-    let server = S3Server::start().await;
-    let store = S3Store::connect(&server.config("s3://bucket")).await;
+    let server = s3_server();
+    let store = S3Store::connect(&s3_config(&server, "s3://bucket")).await;
     let store = store.unwrap();
     let upload = store.create_upload("a", None).await.unwrap();
     let body = Bytes::from_static(b"hello");
