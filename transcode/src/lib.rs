@@ -18,16 +18,20 @@ mod job;
 mod marks;
 mod plan;
 mod restart;
+mod rung;
 pub mod source;
 mod supervise;
+mod video;
 mod wire;
 pub mod worker;
 
-pub use engine::{CodecReport, EngineReport, engines};
+pub use engine::{CodecReport, EngineName, EngineReport, UnknownEngine, all_engines, engines};
 pub use job::Job;
-pub use plan::{LadderConfig, LadderStep, MAX_RUNGS, Plan, Rung, plan};
+pub use plan::{LadderConfig, LadderStep, Plan, plan};
 pub use restart::Backoff;
+pub use rung::{Latency, MAX_RUNGS, RateControl, Rung, RungCodec, Speed};
 pub use supervise::{
     Offered, Output, STALL_LIMIT, Worker, WorkerCommand, WorkerError, WorkerInput, WorkerOutput,
 };
+pub use video::{ColourDescription, InvalidCodecName, Rotation, SourceCodec, VideoSource};
 pub use wire::{MAX_FRAME, WireError};

@@ -127,13 +127,16 @@ impl Ffmpeg {
                 rate,
                 bit_rate: rung.bit_rate,
                 buffer_bits: rung.buffer_bits,
+                control: rung.rate,
+                speed: rung.speed,
+                latency: rung.latency,
                 key_frames: KeyFrames::OnDemand,
                 signal: signal.scaled(&job.source, rung),
                 threads: threads(rung, rate),
             })?;
             sink.emit(Reply::Track {
                 rung: index,
-                avcc: encoder.decoder_configuration().clone(),
+                record: encoder.decoder_configuration().clone(),
             })?;
             rungs.push((index, rung, encoder));
         }

@@ -12,6 +12,7 @@ use crate::engine::ffmpeg::encoder::{KeyFrames, VideoEncoder, VideoSettings};
 use crate::engine::ffmpeg::initialize;
 use crate::engine::ffmpeg::picture::allocate;
 use crate::engine::ffmpeg::signal::Signal;
+use crate::{Latency, RateControl, Speed};
 use media::FrameRate;
 
 /// Bits per second of the sound.
@@ -57,6 +58,9 @@ impl TestSource {
             },
             bit_rate: settings.bit_rate,
             buffer_bits: settings.bit_rate / 2,
+            control: RateControl::Average,
+            speed: Speed::Superfast,
+            latency: Latency::None,
             key_frames: KeyFrames::Every(settings.key_interval),
             signal: Signal::BT709,
             threads: 1,

@@ -1,26 +1,32 @@
-//! H.264 in, pictures out.
+//! Access units in, pictures out.
+
+use std::ffi::CString;
 
 use ffmpeg_next as ffmpeg;
 use ffmpeg_next::codec::threading;
 use ffmpeg_next::{ffi, frame, packet};
-use media::{AvcConfig, Micros};
+use media::Micros;
 
 use super::step;
+use crate::VideoSource;
 use crate::engine::EngineError;
 
-/// libavcodec's H.264 decoder. Times are microseconds.
+/// One of libavcodec's decoders. Times are microseconds.
 pub(super) struct Decoder(ffmpeg::decoder::Video);
 
 /// Most threads of the decoder.
 const MAX_THREADS: usize = 4;
 
 impl Decoder {
-    pub(super) fn open(source: &AvcConfig) -> Result<Self, EngineError> {
-        let codec = ffmpeg::decoder::find(ffmpeg::codec::Id::H264)
+    pub(super) fn open(source: &VideoSource) -> Result<Self, EngineError> {
+        let what = || format!("{} decoder", source.codec);
+        let codec = find(source)
             .ok_or(ffmpeg::Error::DecoderNotFound)
-            .map_err(step("H.264 decoder"))?;
+            .map_err(step(what()))?;
         let mut context = ffmpeg::codec::Context::new_with_codec(codec);
-        set_extradata(&mut context, &source.record).map_err(step("H.264 decoder"))?;
+        if !source.record.is_empty() {
+            set_extradata(&mut context, &source.record).map_err(step(what()))?;
+        }
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         // Threads by frames would hold back as many frames as there are threads.
         context.set_threading(threading::Config {
@@ -33,7 +39,7 @@ impl Decoder {
         let decoder = decoder
             .open_as(codec)
             .and_then(ffmpeg::decoder::Opened::video)
-            .map_err(step("H.264 decoder"))?;
+            .map_err(step(what()))?;
         Ok(Self(decoder))
     }
 
@@ -75,6 +81,14 @@ impl Decoder {
             Err(error) => Some(Err(error)),
         }
     }
+}
+
+/// The decoder that libavcodec prefers for the source's codec.
+fn find(source: &VideoSource) -> Option<ffmpeg::Codec> {
+    let name = CString::new(source.codec.as_str()).ok()?;
+    // SAFETY: the name is a C string; a descriptor lives as long as the library.
+    let id = unsafe { ffi::avcodec_descriptor_get_by_name(name.as_ptr()).as_ref() }?.id;
+    ffmpeg::decoder::find(id.into())
 }
 
 /// Gives the decoder its configuration record, which also tells it that NAL units

@@ -7,8 +7,8 @@ use media::Micros;
 
 use super::signal::Signal;
 use super::step;
-use crate::annex_b;
 use crate::engine::EngineError;
+use crate::{Latency, RateControl, Speed, annex_b};
 use media::FrameRate;
 
 /// libavcodec's name of the encoder.
@@ -27,6 +27,9 @@ pub(crate) struct VideoSettings {
     pub(crate) bit_rate: u32,
     /// The decoder's buffer.
     pub(crate) buffer_bits: u32,
+    pub(crate) control: RateControl,
+    pub(crate) speed: Speed,
+    pub(crate) latency: Latency,
     pub(crate) key_frames: KeyFrames,
     pub(crate) signal: Signal,
     pub(crate) threads: usize,
@@ -41,7 +44,7 @@ pub(crate) enum KeyFrames {
     Every(u32),
 }
 
-/// x264 without delay: a picture goes in, its access unit comes out.
+/// x264. Without latency, a picture goes in and its access unit comes out.
 pub(crate) struct VideoEncoder {
     encoder: ffmpeg::encoder::Video,
     decoder_configuration: Bytes,
@@ -75,17 +78,23 @@ impl VideoEncoder {
         encoder.set_format(format::Pixel::YUV420P);
         encoder.set_time_base((1, 1_000_000));
         encoder.set_frame_rate(Some(rational(settings.rate)));
-        encoder.set_bit_rate(settings.bit_rate as usize);
+        if settings.control == RateControl::Average {
+            encoder.set_bit_rate(settings.bit_rate as usize);
+        }
         encoder.set_max_bit_rate(settings.bit_rate as usize);
-        encoder.set_max_b_frames(0);
         encoder.set_gop(match settings.key_frames {
             KeyFrames::OnDemand => NEVER,
             KeyFrames::Every(frames) => frames.clamp(1, NEVER),
         });
         settings.signal.apply(&mut encoder);
         let mut options = ffmpeg::Dictionary::new();
-        options.set("preset", "superfast");
-        options.set("tune", "zerolatency");
+        options.set("preset", settings.speed.name());
+        if settings.latency == Latency::None {
+            options.set("tune", "zerolatency");
+        }
+        if let RateControl::Quality { crf } = settings.control {
+            options.set("crf", &crf.min(51).to_string());
+        }
         options.set("bufsize", &settings.buffer_bits.to_string());
         // A picture asked to be a key frame is an IDR picture.
         options.set("forced-idr", "1");

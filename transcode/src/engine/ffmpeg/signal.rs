@@ -1,13 +1,11 @@
 //! How a source's pictures are meant to be seen: colours and the shape of a pixel.
 //! Every rung says the same, or colours would change when a player switches.
 
+use crate::{Rung, VideoSource};
 use ffmpeg_next as ffmpeg;
 use ffmpeg_next::color;
 use h264_reader::avcc::AvcDecoderConfigurationRecord;
 use h264_reader::nal::sps::{ColourDescription, SeqParameterSet};
-use media::AvcConfig;
-
-use crate::Rung;
 
 /// The part of the video usability information (H.264 Annex E) that stays.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,7 +35,7 @@ impl Signal {
 
     /// As `rung` shows it: the picture's shape stays where its sides were scaled
     /// differently on purpose; rounding to even numbers is not.
-    pub(super) fn scaled(self, source: &AvcConfig, rung: &Rung) -> Self {
+    pub(super) fn scaled(self, source: &VideoSource, rung: &Rung) -> Self {
         if self.aspect == (1, 1) {
             return self;
         }
@@ -89,7 +87,7 @@ impl Signal {
 
 /// What the source's sequence parameter set says. A player guesses the colours of a
 /// source that says nothing by its height, so that guess is written down.
-pub(super) fn read(source: &AvcConfig) -> Signal {
+pub(super) fn read(source: &VideoSource) -> Signal {
     let guess = Signal {
         aspect: (1, 1),
         matrix: if source.width.min(source.height) >= 720 {
@@ -121,7 +119,7 @@ pub(super) fn read(source: &AvcConfig) -> Signal {
     .unwrap_or(guess)
 }
 
-fn with_parameter_set<T>(source: &AvcConfig, read: impl Fn(&SeqParameterSet) -> T) -> Option<T> {
+fn with_parameter_set<T>(source: &VideoSource, read: impl Fn(&SeqParameterSet) -> T) -> Option<T> {
     let record = AvcDecoderConfigurationRecord::try_from(&source.record[..]).ok()?;
     let context = record.create_context().ok()?;
     context.sps().next().map(read)
@@ -155,26 +153,32 @@ fn reduced(across: u64, down: u64) -> (u32, u32) {
 
 #[cfg(test)]
 mod tests {
+    use media::VideoShape;
+
     use super::*;
+    use crate::{ColourDescription, Rotation, SourceCodec};
+
+    fn source(width: u32, height: u32) -> VideoSource {
+        VideoSource {
+            codec: SourceCodec::h264(),
+            record: bytes::Bytes::new(),
+            width,
+            height,
+            sample_aspect: None,
+            rotation: Rotation::None,
+            colour: ColourDescription::UNSPECIFIED,
+            tag: 0,
+        }
+    }
 
     #[test]
     fn anamorphic_pictures_keep_their_shape() {
-        let source = AvcConfig {
-            record: bytes::Bytes::new(),
-            width: 720,
-            height: 576,
-            profile: 100,
-            constraints: 0,
-            level: 30,
-            nal_length_size: 4,
-        };
-        let rung = Rung {
-            name: "360p".parse().unwrap(),
+        let source = source(720, 576);
+        let shape = VideoShape {
             width: 450,
             height: 360,
-            bit_rate: 0,
-            buffer_bits: 0,
         };
+        let rung = Rung::live("360p".parse().unwrap(), shape, 500_000);
         let wide = Signal {
             aspect: (64, 45),
             matrix: Matrix::Bt601Pal,
@@ -187,16 +191,7 @@ mod tests {
 
     #[test]
     fn what_the_source_does_not_say_is_guessed_by_its_size() {
-        let source = |height| AvcConfig {
-            record: bytes::Bytes::new(),
-            width: 16 * height / 9,
-            height,
-            profile: 100,
-            constraints: 0,
-            level: 30,
-            nal_length_size: 4,
-        };
-        assert_eq!(read(&source(1080)), Signal::BT709);
-        assert_eq!(read(&source(480)).matrix, Matrix::Bt601Ntsc);
+        assert_eq!(read(&source(1920, 1080)), Signal::BT709);
+        assert_eq!(read(&source(854, 480)).matrix, Matrix::Bt601Ntsc);
     }
 }
