@@ -73,6 +73,8 @@ pub enum RungCodec {
     /// H.264 High.
     #[default]
     H264,
+    /// HEVC Main, `hvc1`.
+    Hevc,
 }
 
 /// What an encoder aims at.

@@ -1,7 +1,7 @@
 //! The video that a worker decodes.
 
 use bytes::Bytes;
-use media::{AvcConfig, Codec};
+use media::{AvcConfig, Codec, HevcConfig};
 use serde::{Deserialize, Serialize};
 
 /// What a decoder needs to know before the first access unit. Of a live stream it is
@@ -48,6 +48,11 @@ impl SourceCodec {
     /// H.264.
     pub fn h264() -> Self {
         Self("h264".to_owned())
+    }
+
+    /// HEVC.
+    pub fn hevc() -> Self {
+        Self("hevc".to_owned())
     }
 
     /// The name.
@@ -149,7 +154,22 @@ impl VideoSource {
     pub fn of(codec: &Codec) -> Option<Self> {
         match codec {
             Codec::Avc(avc) => Some(avc.into()),
+            Codec::Hevc(hevc) => Some(hevc.into()),
             Codec::Aac(_) => None,
+        }
+    }
+
+    /// Of which nothing is known but what the decoder needs.
+    pub fn plain(codec: SourceCodec, record: Bytes, (width, height): (u32, u32)) -> Self {
+        Self {
+            codec,
+            record,
+            width,
+            height,
+            sample_aspect: None,
+            rotation: Rotation::None,
+            colour: ColourDescription::UNSPECIFIED,
+            tag: 0,
         }
     }
 
@@ -165,16 +185,21 @@ impl VideoSource {
 
 impl From<&AvcConfig> for VideoSource {
     fn from(avc: &AvcConfig) -> Self {
-        Self {
-            codec: SourceCodec::h264(),
-            record: avc.record.clone(),
-            width: avc.width,
-            height: avc.height,
-            sample_aspect: None,
-            rotation: Rotation::None,
-            colour: ColourDescription::UNSPECIFIED,
-            tag: 0,
-        }
+        Self::plain(
+            SourceCodec::h264(),
+            avc.record.clone(),
+            (avc.width, avc.height),
+        )
+    }
+}
+
+impl From<&HevcConfig> for VideoSource {
+    fn from(hevc: &HevcConfig) -> Self {
+        Self::plain(
+            SourceCodec::hevc(),
+            hevc.record.clone(),
+            (hevc.width, hevc.height),
+        )
     }
 }
 

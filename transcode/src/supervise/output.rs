@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use media::{AvcConfig, Codec, Frame, Micros, Rendition, RenditionName};
+use media::{AvcConfig, Codec, Frame, HevcConfig, Micros, Rendition, RenditionName};
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, ChildStdout};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout};
@@ -195,6 +195,11 @@ impl WorkerOutput {
                 let avc = AvcConfig::parse(record)?;
                 let shape = (avc.width, avc.height, avc.nal_length_size);
                 (Codec::Avc(avc), shape)
+            }
+            RungCodec::Hevc => {
+                let hevc = HevcConfig::parse(record)?;
+                let shape = (hevc.width, hevc.height, hevc.nal_length_size);
+                (Codec::Hevc(hevc), shape)
             }
         };
         if std::mem::replace(announced, true) {
