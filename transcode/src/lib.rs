@@ -8,10 +8,13 @@
 //! - [`worker`] is that child. It decodes, scales and encodes with an engine.
 //! - [`source`] makes frames to publish: the test picture, or a media file.
 //!
-//! Audio is never encoded again: the source's passes through.
+//! AAC is never encoded again: it passes through. Sound of a file in another codec
+//! becomes AAC with `AudioTranscoder`.
 
 #[cfg(feature = "ffmpeg")]
 mod annex_b;
+#[cfg(feature = "bench")]
+pub mod bench;
 mod engine;
 mod job;
 #[cfg(feature = "ffmpeg")]
@@ -25,6 +28,8 @@ mod video;
 mod wire;
 pub mod worker;
 
+#[cfg(feature = "ffmpeg")]
+pub use engine::ffmpeg::audio::{AudioError, AudioSource, AudioTranscoder, FrameSink};
 pub use engine::{CodecReport, EngineName, EngineReport, UnknownEngine, all_engines, engines};
 pub use job::Job;
 pub use plan::{LadderConfig, LadderStep, Plan, plan};
