@@ -157,7 +157,7 @@ fn assert_tone(what: &str, loudness: &[f64]) {
         "{what}: {}",
         loudness.len()
     );
-    let quiet = loudness[3..96].iter().filter(|one| **one < 0.04).count();
+    let quiet = loudness[3..96].iter().filter(|one| **one < 0.012).count();
     assert_eq!(quiet, 0, "{what}: {loudness:?}");
 }
 
@@ -170,7 +170,7 @@ fn every_codec_becomes_aac() {
         ("wav", "-c:a pcm_s16le -ar 22050 -ac 1", 48_000, 1),
         ("wav", "-c:a pcm_s24le -ar 44100 -ac 2", 44_100, 2),
         ("flac", "-c:a flac -ar 96000 -ac 2", 48_000, 2),
-        ("ogg", "-c:a libvorbis -ar 44100 -ac 2", 44_100, 2),
+        ("mkv", "-c:a libvorbis -ar 44100 -ac 2", 44_100, 2),
     ] {
         let clip = Clip::tone(container, arguments);
         let (config, frames) = clip.transcode();
@@ -199,7 +199,7 @@ fn what_is_missing_is_silence() {
     assert!((98..=108).contains(&loudness.len()), "{}", loudness.len());
     for (index, loudness) in loudness.iter().enumerate() {
         match index {
-            3..=22 | 54..=96 => assert!(*loudness > 0.04, "{index}: {loudness}"),
+            3..=22 | 54..=96 => assert!(*loudness > 0.012, "{index}: {loudness}"),
             29..=46 => assert!(*loudness < 0.005, "{index}: {loudness}"),
             _ => {}
         }
@@ -220,7 +220,7 @@ fn sound_that_begins_late_begins_with_silence() {
         "{loudness:?}"
     );
     assert!(
-        loudness[38..130].iter().all(|one| *one > 0.04),
+        loudness[38..130].iter().all(|one| *one > 0.012),
         "{loudness:?}"
     );
 }

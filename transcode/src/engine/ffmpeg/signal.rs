@@ -6,6 +6,7 @@ use std::ffi::c_int;
 use ffmpeg_next as ffmpeg;
 use h264_reader::avcc::AvcDecoderConfigurationRecord;
 use h264_reader::nal::sps::SeqParameterSet;
+use media::AvcConfig;
 
 use crate::{ColourDescription, Rung, VideoSource};
 
@@ -183,7 +184,9 @@ fn with_parameter_set<T>(source: &VideoSource, read: impl Fn(&SeqParameterSet) -
     if source.codec.as_str() != "h264" {
         return None;
     }
-    let record = AvcDecoderConfigurationRecord::try_from(&source.record[..]).ok()?;
+    // It refuses the records that the parser would panic over.
+    let avc = AvcConfig::parse(source.record.clone()).ok()?;
+    let record = AvcDecoderConfigurationRecord::try_from(&avc.record[..]).ok()?;
     let context = record.create_context().ok()?;
     context.sps().next().map(read)
 }

@@ -107,7 +107,7 @@ async fn damaged_av1() {
     let clip = Clip::make(
         "mp4",
         "-f lavfi -i testsrc2=size=160x90:rate=12:duration=2 -pix_fmt yuv420p \
-         -c:v libaom-av1 -usage realtime -cpu-used 10 -g 12 -b:v 200k",
+         -c:v libaom-av1 -usage realtime -cpu-used 8 -g 12 -b:v 200k",
     );
     variants_survive("av1", clip).await;
 }

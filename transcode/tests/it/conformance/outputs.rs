@@ -18,7 +18,7 @@ fn on_demand(name: &str, width: u32, height: u32) -> Rung {
 async fn t01_rungs_with_b_frames() {
     for arguments in [
         "-bf 2",
-        "-bf 0 -vf setpts=(N/24+0.016*sin(N))/TB+1 -fps_mode passthrough -enc_time_base 1:90000 -video_track_timescale 90000",
+        "-bf 0 -vf settb=1/90000,setpts=(N/24+0.016*sin(N))/TB+1 -fps_mode passthrough -enc_time_base 1:90000 -video_track_timescale 90000",
     ] {
         let clip = Clip::h264("320x180", "25", 3, arguments);
         let job = clip.job_of(vec![

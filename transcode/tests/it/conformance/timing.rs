@@ -63,7 +63,7 @@ async fn t03_variable_frame_rate() {
         "160x90",
         "24",
         4,
-        "-vf setpts=(N/24+0.016*sin(N))/TB+1 -fps_mode passthrough -enc_time_base 1:90000 \
+        "-vf settb=1/90000,setpts=(N/24+0.016*sin(N))/TB+1 -fps_mode passthrough -enc_time_base 1:90000 \
          -video_track_timescale 90000 -bf 2",
     );
     let times = clip.expected();
@@ -89,7 +89,7 @@ async fn t04_a_jump_ahead() {
         "160x90",
         "25",
         4,
-        "-vf setpts=PTS+gte(N,60)*7/TB -fps_mode passthrough -bf 2",
+        "-vf setpts=PTS+gte(N\\,60)*7/TB -fps_mode passthrough -bf 2",
     );
     let times = clip.expected();
     let longest = times.windows(2).map(|pair| pair[1].0 - pair[0].0).max();
