@@ -1,8 +1,13 @@
 //! Codecs and their decoder configurations, read from the bytes a decoder gets,
 //! never from what metadata claims.
 
+mod hevc;
+
 use bytes::Bytes;
 use h264_reader::avcc::AvcDecoderConfigurationRecord;
+
+use crate::TrackKind;
+pub use hevc::HevcConfig;
 
 /// A codec with its decoder configuration. Two are equal when a decoder could not
 /// tell them apart, so a repeated sequence header is no change.
@@ -10,6 +15,8 @@ use h264_reader::avcc::AvcDecoderConfigurationRecord;
 pub enum Codec {
     /// H.264.
     Avc(AvcConfig),
+    /// HEVC, parameter sets in the decoder configuration only (`hvc1`).
+    Hevc(HevcConfig),
     /// AAC.
     Aac(AacConfig),
 }
@@ -22,7 +29,16 @@ impl Codec {
                 "avc1.{:02X}{:02X}{:02X}",
                 avc.profile, avc.constraints, avc.level
             ),
+            Self::Hevc(hevc) => hevc.rfc6381(),
             Self::Aac(aac) => format!("mp4a.40.{}", aac.object_type),
+        }
+    }
+
+    /// What a track of this codec carries.
+    pub fn kind(&self) -> TrackKind {
+        match self {
+            Self::Avc(_) | Self::Hevc(_) => TrackKind::Video,
+            Self::Aac(_) => TrackKind::Audio,
         }
     }
 
@@ -30,7 +46,7 @@ impl Codec {
     /// audio, so that a frame's duration is a whole number.
     pub fn timescale(&self) -> u32 {
         match self {
-            Self::Avc(_) => 90_000,
+            Self::Avc(_) | Self::Hevc(_) => 90_000,
             Self::Aac(aac) => aac.sample_rate,
         }
     }
@@ -42,6 +58,9 @@ pub enum CodecError {
     /// Not an `AVCDecoderConfigurationRecord` with a usable sequence parameter set.
     #[error("H.264 sequence header: {0}")]
     Avc(String),
+    /// Not an `HEVCDecoderConfigurationRecord` with a usable sequence parameter set.
+    #[error("HEVC decoder configuration: {0}")]
+    Hevc(&'static str),
     /// Not an `AudioSpecificConfig` we can play.
     #[error("AAC sequence header: {0}")]
     Aac(&'static str),

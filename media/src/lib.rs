@@ -13,7 +13,7 @@ mod segment;
 mod time;
 pub mod timeline;
 
-pub use codec::{AacConfig, AvcConfig, Codec, CodecError};
+pub use codec::{AacConfig, AvcConfig, Codec, CodecError, HevcConfig};
 pub use frame::{Epoch, Frame, SourceFit, Track, TrackKind};
 pub use frame_rate::FrameRate;
 pub use ids::{

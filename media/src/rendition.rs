@@ -53,6 +53,10 @@ impl Rendition {
                 width: avc.width,
                 height: avc.height,
             }),
+            Codec::Hevc(hevc) => Shape::Video(VideoShape {
+                width: hevc.width,
+                height: hevc.height,
+            }),
             Codec::Aac(aac) => Shape::Audio(AudioShape {
                 sample_rate: aac.sample_rate,
                 channels: aac.channels,

@@ -10,7 +10,7 @@ mod tests;
 use std::collections::VecDeque;
 
 use media::{
-    Codec, Frame, Micros, Part, PartIndex, Rendition, Segment, SegmentNumber, Timestamp, TrackKind,
+    Frame, Micros, Part, PartIndex, Rendition, Segment, SegmentNumber, Timestamp, TrackKind,
 };
 
 use crate::cmaf::{Sample, SampleDefaults, chunk};
@@ -119,10 +119,7 @@ impl Segmenter {
     /// A segmenter for one epoch of `rendition`.
     pub fn new(rendition: &Rendition, part_target: PartTarget) -> Self {
         Self {
-            track: match rendition.codec {
-                Codec::Avc(_) => TrackKind::Video,
-                Codec::Aac(_) => TrackKind::Audio,
-            },
+            track: rendition.codec.kind(),
             timescale: rendition.codec.timescale(),
             frame_duration: rendition.frame_duration,
             part_target: part_target.duration(),

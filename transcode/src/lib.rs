@@ -8,26 +8,35 @@
 //! - [`worker`] is that child. It decodes, scales and encodes with an engine.
 //! - [`source`] makes frames to publish: the test picture, or a media file.
 //!
-//! Audio is never encoded again: the source's passes through.
+//! AAC is never encoded again: it passes through. Sound of a file in another codec
+//! becomes AAC with `AudioTranscoder`.
 
 #[cfg(feature = "ffmpeg")]
 mod annex_b;
+#[cfg(feature = "bench")]
+pub mod bench;
 mod engine;
 mod job;
 #[cfg(feature = "ffmpeg")]
 mod marks;
 mod plan;
 mod restart;
+mod rung;
 pub mod source;
 mod supervise;
+mod video;
 mod wire;
 pub mod worker;
 
-pub use engine::{CodecReport, EngineReport, engines};
+#[cfg(feature = "ffmpeg")]
+pub use engine::ffmpeg::audio::{AudioError, AudioSource, AudioTranscoder, FrameSink};
+pub use engine::{CodecReport, EngineName, EngineReport, UnknownEngine, all_engines, engines};
 pub use job::Job;
-pub use plan::{LadderConfig, LadderStep, MAX_RUNGS, Plan, Rung, plan};
+pub use plan::{LadderConfig, LadderStep, Plan, plan};
 pub use restart::Backoff;
+pub use rung::{Latency, MAX_RUNGS, RateControl, Rung, RungCodec, Speed};
 pub use supervise::{
     Offered, Output, STALL_LIMIT, Worker, WorkerCommand, WorkerError, WorkerInput, WorkerOutput,
 };
+pub use video::{ColourDescription, InvalidCodecName, Rotation, SourceCodec, VideoSource};
 pub use wire::{MAX_FRAME, WireError};

@@ -3,10 +3,8 @@
 use media::{Epoch, RenditionName, SourceFit, Track, VideoShape};
 use serde::{Deserialize, Serialize};
 
+use crate::rung::{MAX_RUNGS, Rung};
 use media::FrameRate;
-
-/// Rungs a worker encodes at most.
-pub const MAX_RUNGS: usize = 8;
 
 /// The ladder as it is configured.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -50,40 +48,6 @@ pub struct Plan {
     pub reason: String,
 }
 
-/// One encoding that a worker makes. H.264, 8 bits, 4:2:0.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Rung {
-    /// Its rendition. [`RenditionName::SOURCE`] is the source at its own size, encoded
-    /// again because its groups of pictures are too long.
-    pub name: RenditionName,
-    /// Pixels across; even.
-    pub width: u32,
-    /// Pixels down; even.
-    pub height: u32,
-    /// Bits per second that the encoder aims at and fills its buffer with.
-    pub bit_rate: u32,
-    /// Size of the decoder's buffer that the encoder keeps to (H.264 C.1.1), in bits.
-    pub buffer_bits: u32,
-}
-
-impl Rung {
-    fn new(name: RenditionName, shape: VideoShape, bit_rate: u32) -> Self {
-        Self {
-            name,
-            width: shape.width,
-            height: shape.height,
-            bit_rate,
-            buffer_bits: bit_rate / 2,
-        }
-    }
-
-    /// The most bits per second that a segment of two seconds can have: what the
-    /// buffer takes in meanwhile, and what was in it.
-    pub fn peak_bit_rate(&self) -> u32 {
-        self.bit_rate.saturating_add(self.buffer_bits / 2)
-    }
-}
-
 /// Which rungs the video of `epoch` gets: every step of `config` that is smaller than
 /// the source, and the source itself where it cannot be passed through. Pictures are
 /// never enlarged.
@@ -111,7 +75,7 @@ pub fn plan(epoch: &Epoch, config: &LadderConfig) -> Plan {
             height: even(u64::from(source.height)),
         };
         let bit_rate = full_size_bit_rate(source, track);
-        rungs.push(Rung::new(RenditionName::SOURCE, shape, bit_rate));
+        rungs.push(Rung::live(RenditionName::SOURCE, shape, bit_rate));
     }
     rungs.extend(steps(source, track, config));
     Plan {
@@ -133,7 +97,7 @@ fn steps(source: VideoShape, track: &Track, config: &LadderConfig) -> Vec<Rung> 
             let name = RenditionName::try_from(format!("{}p", step.height)).ok()?;
             let shape = fit(source, step.height);
             let bit_rate = step_bit_rate(step, source, shape, track);
-            Some(Rung::new(name, shape, bit_rate))
+            Some(Rung::live(name, shape, bit_rate))
         })
         .collect()
 }

@@ -7,23 +7,23 @@
 //! have gone mad over what it decoded: whatever cannot be understood is an error.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use media::{AvcConfig, CodecError, Frame, Micros, SegmentNumber, Timestamp, TrackKind};
+use media::{CodecError, Frame, Micros, SegmentNumber, Timestamp, TrackKind};
 use serde::{Deserialize, Serialize};
 
-use crate::Job;
-use crate::plan::{MAX_RUNGS, Rung};
+use crate::rung::{MAX_RUNGS, Rung};
+use crate::{EngineName, Job, VideoSource};
 
 /// Grows with every change of a message.
-pub(crate) const VERSION: u16 = 1;
+pub(crate) const VERSION: u16 = 2;
 
 /// The largest access unit, in bytes.
 pub const MAX_FRAME: usize = 16 << 20;
 
-/// The largest job document, in bytes.
-const MAX_JOB: usize = 64 << 10;
+/// The largest job document, in bytes: a record is spelled out in it, a number a byte.
+const MAX_JOB: usize = 128 << 10;
 
 /// The largest decoder configuration, in bytes.
-const MAX_AVCC: usize = 16 << 10;
+const MAX_RECORD: usize = 16 << 10;
 
 /// A worker's reason for giving up is cut after this many bytes.
 const MAX_REASON: usize = 2_000;
@@ -140,7 +140,7 @@ pub(crate) enum Reply {
     /// The first message.
     Hello { version: u16 },
     /// A rung's decoder configuration, before its first frame.
-    Track { rung: u8, avcc: Bytes },
+    Track { rung: u8, record: Bytes },
     /// A rung's next frame.
     Frame { rung: u8, frame: Frame },
     /// How far the worker is with what it was sent.
@@ -175,7 +175,8 @@ mod kind {
 #[derive(Serialize, Deserialize)]
 struct JobDocument {
     version: u16,
-    avcc: Vec<u8>,
+    engine: EngineName,
+    source: VideoSource,
     rungs: Vec<Rung>,
     start_us: i64,
     frame_duration_us: i64,
@@ -189,10 +190,15 @@ struct JobVersion {
 
 fn encode_job(job: &Job) -> Result<Encoded, WireError> {
     check_rungs(job.rungs.len())?;
-    check_size("a decoder configuration", job.source.record.len(), MAX_AVCC)?;
+    check_size(
+        "a decoder configuration",
+        job.source.record.len(),
+        MAX_RECORD,
+    )?;
     let document = serde_json::to_vec(&JobDocument {
         version: VERSION,
-        avcc: job.source.record.to_vec(),
+        engine: job.engine,
+        source: job.source.clone(),
         rungs: job.rungs.clone(),
         start_us: job.start.as_micros(),
         frame_duration_us: job.frame_duration.as_micros(),
@@ -207,8 +213,14 @@ fn decode_job(body: &[u8]) -> Result<Job, WireError> {
     check_version(version)?;
     let document: JobDocument = serde_json::from_slice(body)?;
     check_rungs(document.rungs.len())?;
+    check_size(
+        "a decoder configuration",
+        document.source.record.len(),
+        MAX_RECORD,
+    )?;
     Ok(Job {
-        source: AvcConfig::parse(document.avcc.into())?,
+        engine: document.engine,
+        source: document.source,
         rungs: document.rungs,
         start: Timestamp::from_micros(document.start_us),
         frame_duration: Micros::new(document.frame_duration_us),
@@ -310,9 +322,9 @@ impl Reply {
             Self::Hello { version } => {
                 Encoded::new(kind::HELLO, &version.to_be_bytes(), Bytes::new())
             }
-            Self::Track { rung, avcc } => {
-                check_size("a decoder configuration", avcc.len(), MAX_AVCC)?;
-                Encoded::new(kind::TRACK, &[*rung], avcc.clone())
+            Self::Track { rung, record } => {
+                check_size("a decoder configuration", record.len(), MAX_RECORD)?;
+                Encoded::new(kind::TRACK, &[*rung], record.clone())
             }
             Self::Frame { rung, frame } => {
                 check_size("a frame", frame.data.len(), MAX_FRAME)?;
@@ -353,8 +365,8 @@ impl Reply {
             }
             kind::TRACK => {
                 let rung = body.try_get_u8().map_err(|_| WireError::Body("track"))?;
-                check_size("a decoder configuration", body.len(), MAX_AVCC)?;
-                Ok(Self::Track { rung, avcc: body })
+                check_size("a decoder configuration", body.len(), MAX_RECORD)?;
+                Ok(Self::Track { rung, record: body })
             }
             kind::FRAME => {
                 let rung = body.try_get_u8().map_err(|_| WireError::Body("frame"))?;

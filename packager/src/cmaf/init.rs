@@ -3,11 +3,12 @@
 use bytes::Bytes;
 use h264_reader::avcc::{AvcDecoderConfigurationRecord, ParamSetError};
 use h264_reader::nal::sps::ChromaFormat;
-use media::{AacConfig, AvcConfig, Codec, Rendition};
+use media::{AacConfig, AvcConfig, Codec, HevcConfig, Rendition};
 use mp4_atom::esds::{DecoderConfig, DecoderSpecific, EsDescriptor};
 use mp4_atom::{
-    Audio, Avc1, Avcc, AvccExt, Dinf, Dref, Encode, Esds, FourCC, Ftyp, Hdlr, Mdhd, Mdia, Minf,
-    Moov, Mp4a, Mvex, Mvhd, Smhd, Stbl, Stco, Stsd, Tkhd, Trak, Trex, Url, Visual, Vmhd,
+    Atom, Audio, Avc1, Avcc, AvccExt, Dinf, Dref, Encode, Esds, FourCC, Ftyp, Hdlr, Hvc1, Hvcc,
+    Mdhd, Mdia, Minf, Moov, Mp4a, Mvex, Mvhd, Smhd, Stbl, Stco, Stsd, Tkhd, Trak, Trex, Url,
+    Visual, Vmhd,
 };
 
 use super::{SampleDefaults, TRACK_ID};
@@ -18,6 +19,14 @@ pub enum InitSegmentError {
     /// The decoder configuration record does not hold what `avcC` needs.
     #[error("H.264 decoder configuration of {rendition}: {what}")]
     Avc {
+        /// The rendition's name.
+        rendition: String,
+        /// What is wrong.
+        what: String,
+    },
+    /// The decoder configuration record does not hold what `hvcC` needs.
+    #[error("HEVC decoder configuration of {rendition}: {what}")]
+    Hevc {
         /// The rendition's name.
         rendition: String,
         /// What is wrong.
@@ -43,6 +52,13 @@ pub fn init_segment(rendition: &Rendition) -> Result<Bytes, InitSegmentError> {
                 what,
             })?;
             (entry, Some((side(avc.width), side(avc.height))), b"vide")
+        }
+        Codec::Hevc(hevc) => {
+            let entry = hevc_entry(hevc).map_err(|what| InitSegmentError::Hevc {
+                rendition: rendition.name.to_string(),
+                what,
+            })?;
+            (entry, Some((side(hevc.width), side(hevc.height))), b"vide")
         }
         Codec::Aac(aac) => (audio_entry(aac, rendition.bit_rate), None, b"soun"),
     };
@@ -155,6 +171,22 @@ fn video_entry(avc: &AvcConfig) -> Result<mp4_atom::Codec, String> {
             ..Default::default()
         },
         avcc: avcc(avc)?,
+        ..Default::default()
+    }
+    .into())
+}
+
+/// `hvc1`: parameter sets stand in `hvcC` only (ISO/IEC 14496-15 8.4.1.1).
+fn hevc_entry(hevc: &HevcConfig) -> Result<mp4_atom::Codec, String> {
+    let hvcc = Hvcc::decode_body(&mut &hevc.record[..]).map_err(|error| error.to_string())?;
+    Ok(Hvc1 {
+        visual: Visual {
+            data_reference_index: 1,
+            width: side(hevc.width),
+            height: side(hevc.height),
+            ..Default::default()
+        },
+        hvcc,
         ..Default::default()
     }
     .into())

@@ -44,7 +44,7 @@ fn bit_rate(bytes: u64, time: Micros) -> u64 {
 /// composition offset.
 fn container_bit_rate(member: &Member) -> u64 {
     let sample_bytes = match member.rendition.codec {
-        Codec::Avc(_) => 12,
+        Codec::Avc(_) | Codec::Hevc(_) => 12,
         Codec::Aac(_) => 4,
     };
     let per_second = |bytes: i64, every: Micros| bytes * 8_000_000 / every.as_micros().max(1_000);

@@ -1,7 +1,7 @@
 //! DASH manifests (ISO/IEC 23009-1), written by `quick-xml`.
 
 use media::{
-    Codec, EpochNumber, FrameRate, Micros, Rendition, Segment, SegmentNumber, Shape, Timestamp,
+    EpochNumber, FrameRate, Micros, Rendition, Segment, SegmentNumber, Shape, Timestamp, TrackKind,
 };
 use serde::Serialize;
 
@@ -123,7 +123,7 @@ impl Period {
             let mut ones: Vec<_> = self
                 .representations
                 .iter()
-                .filter(|one| matches!(one.rendition.codec, Codec::Avc(_)) == video)
+                .filter(|one| (one.rendition.codec.kind() == TrackKind::Video) == video)
                 .collect();
             ones.sort_by_key(|one| std::cmp::Reverse(one.bandwidth));
             (!ones.is_empty()).then(|| AdaptationSet {

@@ -1,7 +1,7 @@
 //! Multivariant playlists (RFC 8216bis 4.4.6), written by `m3u8-rs`.
 
 use m3u8_rs::{AlternativeMedia, AlternativeMediaType, MasterPlaylist, Resolution, VariantStream};
-use media::{Codec, FrameRate, Rendition, Shape};
+use media::{FrameRate, Rendition, Shape, TrackKind};
 
 /// The group of all audio renditions.
 const AUDIO_GROUP: &str = "audio";
@@ -28,7 +28,7 @@ pub struct Multivariant {
 impl Multivariant {
     /// The playlist, the highest variant first.
     pub fn render(&self) -> String {
-        let is_video = |variant: &&Variant| matches!(variant.rendition.codec, Codec::Avc(_));
+        let is_video = |variant: &&Variant| variant.rendition.codec.kind() == TrackKind::Video;
         let (mut video, mut audio): (Vec<_>, Vec<_>) = self.variants.iter().partition(is_video);
         let highest_first =
             |a: &&Variant, b: &&Variant| (pixels(b), b.bandwidth).cmp(&(pixels(a), a.bandwidth));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use media::{AvcConfig, Codec, Frame, Micros, Rendition, RenditionName};
+use media::{AvcConfig, Codec, Frame, HevcConfig, Micros, Rendition, RenditionName};
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, ChildStdout};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout};
@@ -14,7 +14,7 @@ use super::error::{LastWords, WorkerError};
 use super::input::Sent;
 use super::stderr::Stderr;
 use crate::wire::{self, Progress, Reply, WireError};
-use crate::{Job, Rung};
+use crate::{Job, Rung, RungCodec};
 
 /// A worker that has said its last word is given this long to end.
 const EXIT_LIMIT: Duration = Duration::from_secs(2);
@@ -31,7 +31,8 @@ pub enum Output {
     Frame {
         /// The rung.
         rung: RenditionName,
-        /// `dts` equals `pts`: there are no B-frames.
+        /// `dts` equals `pts` where the rung's latency is [`crate::Latency::None`]; else
+        /// it grows and is never above `pts`.
         frame: Frame,
     },
 }
@@ -160,7 +161,7 @@ impl WorkerOutput {
             }
             Reply::Hello { .. } => Err(WireError::Order("hello")),
             _ if !self.greeted => Err(WireError::Order("first")),
-            Reply::Track { rung, avcc } => self.track(rung, avcc).map(Some),
+            Reply::Track { rung, record } => self.track(rung, record).map(Some),
             Reply::Frame { rung, frame } => match self.rungs.get(usize::from(rung)) {
                 None => Err(WireError::Rung(rung)),
                 Some((_, false)) => Err(WireError::Order("frame")),
@@ -183,22 +184,33 @@ impl WorkerOutput {
         }
     }
 
-    fn track(&mut self, index: u8, avcc: bytes::Bytes) -> Result<Output, WireError> {
+    fn track(&mut self, index: u8, record: bytes::Bytes) -> Result<Output, WireError> {
         let frame_duration = self.frame_duration;
         let (rung, announced) = self
             .rungs
             .get_mut(usize::from(index))
             .ok_or(WireError::Rung(index))?;
-        let avc = AvcConfig::parse(avcc)?;
+        let (codec, shape) = match rung.codec {
+            RungCodec::H264 => {
+                let avc = AvcConfig::parse(record)?;
+                let shape = (avc.width, avc.height, avc.nal_length_size);
+                (Codec::Avc(avc), shape)
+            }
+            RungCodec::Hevc => {
+                let hevc = HevcConfig::parse(record)?;
+                let shape = (hevc.width, hevc.height, hevc.nal_length_size);
+                (Codec::Hevc(hevc), shape)
+            }
+        };
         if std::mem::replace(announced, true) {
             return Err(WireError::Order("track"));
         }
-        if (avc.width, avc.height) != (rung.width, rung.height) || avc.nal_length_size != 4 {
+        if shape != (rung.width, rung.height, 4) {
             return Err(WireError::Body("track"));
         }
         Ok(Output::Track(Rendition::new(
             rung.name.clone(),
-            Codec::Avc(avc),
+            codec,
             rung.peak_bit_rate(),
             frame_duration,
         )))

@@ -56,15 +56,18 @@ fn a_build_without_an_engine_says_so() {
         0xf1, 0x83, 0x19, 0x60, 0x01, 0x00, 0x06, 0x68, 0xeb, 0xe3, 0xcb, 0x22, 0xc0, 0xfd, 0xf8,
         0xf8, 0x00,
     ];
+    let avc = media::AvcConfig::parse(bytes::Bytes::from_static(avcc)).unwrap();
     let job = crate::Job {
-        source: media::AvcConfig::parse(bytes::Bytes::from_static(avcc)).unwrap(),
-        rungs: vec![Rung {
-            name: "360p".parse().unwrap(),
-            width: 640,
-            height: 360,
-            bit_rate: 700_000,
-            buffer_bits: 350_000,
-        }],
+        engine: crate::EngineName::default(),
+        source: (&avc).into(),
+        rungs: vec![Rung::live(
+            "360p".parse().unwrap(),
+            media::VideoShape {
+                width: 640,
+                height: 360,
+            },
+            700_000,
+        )],
         start: media::Timestamp::from_micros(0),
         frame_duration: media::Micros::new(33_333),
     };

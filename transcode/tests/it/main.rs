@@ -1,5 +1,7 @@
 //! Contract tests: real worker processes, and some that only claim to be.
 
+mod audio;
+mod conformance;
 mod misbehaving;
 mod publishing;
 mod rig;

@@ -68,7 +68,7 @@ impl Recording {
     pub(crate) fn of(codecs: &[Codec], wire: Vec<WireFrame>) -> Self {
         let avc = codecs.iter().find_map(|codec| match codec {
             Codec::Avc(avc) => Some(avc.clone()),
-            Codec::Aac(_) => None,
+            _ => None,
         });
         let millis = |ms: i64| START + Micros::from_millis(ms);
         Self {
