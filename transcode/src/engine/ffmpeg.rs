@@ -17,9 +17,10 @@ use ffmpeg_next::frame;
 use media::{Frame, FrameRate, Micros, SegmentNumber, Timestamp, TrackKind};
 
 use super::{CodecReport, Engine, EngineError, EngineReport, Sink};
+use crate::gate::Gate;
 use crate::marks::Marks;
 use crate::wire::{Progress, Reply};
-use crate::{Job, Rung};
+use crate::{Job, Rung, RungSet};
 use decoder::Decoder;
 use encoder::{KeyFrames, VideoEncoder, VideoSettings};
 use picture::Scaler;
@@ -93,7 +94,8 @@ pub(super) fn report() -> EngineReport {
 pub(super) struct Ffmpeg {
     decoder: Decoder,
     marks: Marks,
-    rungs: Vec<RungThread>,
+    /// Each behind its gate.
+    rungs: Vec<(Gate, RungThread)>,
     start: Timestamp,
     /// Presentation time of the last picture that was encoded.
     last: Option<Timestamp>,
@@ -121,6 +123,7 @@ impl Ffmpeg {
         let rate = FrameRate::nearest(usual);
         let mut rungs = Vec::new();
         for (index, rung) in (0_u8..).zip(&job.rungs) {
+            let rate = rung.frame_rate(rate);
             let encoder = VideoEncoder::open(&VideoSettings {
                 width: rung.width,
                 height: rung.height,
@@ -146,9 +149,11 @@ impl Ffmpeg {
             rungs: rungs
                 .into_iter()
                 .map(|(index, rung, encoder)| {
-                    RungThread::start(index, rung, encoder, job.start, Arc::clone(&sink))
+                    let thread =
+                        RungThread::start(index, rung, encoder, job.start, Arc::clone(&sink))?;
+                    Ok((Gate::new(rung), thread))
                 })
-                .collect::<Result<_, _>>()?,
+                .collect::<Result<_, EngineError>>()?,
             start: job.start,
             last: None,
             progress: Progress::default(),
@@ -183,12 +188,14 @@ impl Ffmpeg {
         }
         self.last = Some(shown);
         let picture = Arc::new(picture);
-        for rung in &mut self.rungs {
-            rung.take(Work {
-                picture: Arc::clone(&picture),
-                pts,
-                starts,
-            })?;
+        for (gate, rung) in &mut self.rungs {
+            if gate.admits(starts.is_some()) {
+                rung.take(Work {
+                    picture: Arc::clone(&picture),
+                    pts,
+                    starts,
+                })?;
+            }
         }
         Ok(())
     }
@@ -208,10 +215,17 @@ impl Engine for Ffmpeg {
         Ok(self.progress)
     }
 
+    fn select(&mut self, rungs: RungSet) {
+        for (index, (gate, _)) in self.rungs.iter_mut().enumerate() {
+            gate.want(rungs.contains(index));
+        }
+    }
+
     fn finish(mut self: Box<Self>) -> Result<(), EngineError> {
         self.decoder.finish();
         self.drain()?;
-        self.rungs.iter_mut().try_for_each(RungThread::finish)
+        let mut rungs = self.rungs.iter_mut();
+        rungs.try_for_each(|(_, rung)| rung.finish())
     }
 }
 

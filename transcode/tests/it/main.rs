@@ -1,6 +1,8 @@
 //! Contract tests: real worker processes, and some that only claim to be.
 
+mod limits;
 mod misbehaving;
 mod publishing;
 mod rig;
+mod rungs;
 mod transcoding;
