@@ -151,6 +151,7 @@ fn readiness(
         dependencies,
         bus.clone(),
         media.map(|media| media.live.recording_health()),
+        media.map(|media| media.live.machine()),
     )
 }
 
@@ -308,6 +309,11 @@ impl MediaPath {
         let origin = foundation.origin(streams.clone());
         let worker = match config.transcode.enabled {
             true => WorkerCommand::this_program()
+                .map(|command| WorkerCommand {
+                    memory_limit: Some(config.transcode.worker_memory_mib << 20)
+                        .filter(|limit| *limit > 0),
+                    ..command
+                })
                 .inspect_err(|error| tracing::warn!("no ladder: {error}"))
                 .ok(),
             false => None,
@@ -318,6 +324,7 @@ impl MediaPath {
             clock: foundation.clock.clone(),
             streams,
             worker,
+            ladder: config.transcode.ladder.clone(),
             settings: config.live.clone(),
         })
         .await?;

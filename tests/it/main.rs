@@ -15,6 +15,7 @@ mod publishing;
 mod restart;
 mod retention;
 mod roles;
+mod shedding;
 mod shutdown;
 mod watch_page;
 mod worker_crash;
