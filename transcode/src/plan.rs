@@ -193,23 +193,23 @@ impl Decisions<'_> {
     }
 }
 
-/// `source` with its shorter side made `short_side` pixels, the other to the nearest
+/// `source` with its shorter side made `short_side` pixels, or one less, the other to the nearest
 /// even number.
 fn fit(source: VideoShape, short_side: u32) -> VideoShape {
+    let short_side = even(u64::from(short_side));
     let scaled = |long: u32, short: u32| {
         let long = u64::from(long) * u64::from(short_side);
         let short = u64::from(short.max(1));
         even((long + short) / (2 * short) * 2)
     };
-    let short_side_even = even(u64::from(short_side));
     if source.width >= source.height {
         VideoShape {
             width: scaled(source.width, source.height),
-            height: short_side_even,
+            height: short_side,
         }
     } else {
         VideoShape {
-            width: short_side_even,
+            width: short_side,
             height: scaled(source.height, source.width),
         }
     }

@@ -19,9 +19,12 @@ const CALM: Micros = Micros::from_millis(750);
 /// How long a ladder is looked at before it is judged, after every change anew.
 const LOOK: Micros = Micros::from_secs(1);
 
-/// A ladder that is late and gains so little is not catching up: seconds of media in each
-/// second, beyond the one that comes.
-const CATCHING_UP: f64 = 0.15;
+/// A ladder that is late and gains less than this is not catching up: seconds of media in
+/// each second, beyond the one that comes.
+const CATCHING_UP: f64 = 0.05;
+
+/// The same when it is [`URGENT`].
+const CATCHING_UP_SOON: f64 = 0.15;
 
 /// How long a ladder has kept up before one of its rungs is tried again, at the least.
 const CALM_FOR: Micros = Micros::from_secs(5);

@@ -365,7 +365,7 @@ fn a_rung_stays_below_the_one_above_it() {
         [
             "source 854x480 1230k",
             "360p 640x360 984k",
-            "240p 426x240 787k"
+            "240p 428x240 787k"
         ]
     );
     assert!(

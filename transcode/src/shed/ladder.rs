@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 
 use media::{Micros, RenditionName, Timestamp};
 
-use super::{CALM, CALM_FOR, CATCHING_UP, Change, Decision, LATE, LOOK, TRIAL};
+use super::{
+    CALM, CALM_FOR, CATCHING_UP, CATCHING_UP_SOON, Change, Decision, LATE, LOOK, TRIAL, URGENT,
+};
 use crate::{MAX_RUNGS, Rung, RungSet};
 
 /// The first wait before what was shed is tried again, and the longest.
@@ -97,7 +99,11 @@ impl Ladder {
         }
         let late = self.samples.iter().all(|(_, behind)| *behind >= LATE);
         let gained = (oldest.1 - newest.1).as_secs_f64();
-        let catching_up = gained >= CATCHING_UP * span.as_secs_f64();
+        let enough = match newest.1 >= URGENT {
+            true => CATCHING_UP_SOON,
+            false => CATCHING_UP,
+        };
+        let catching_up = gained >= enough * span.as_secs_f64();
         (late && !catching_up).then_some(newest.1)
     }
 

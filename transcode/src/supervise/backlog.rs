@@ -49,11 +49,11 @@ impl Backlog {
     /// The worker says how many frames it has taken in since it started; it may be wrong.
     pub(super) fn taken(&self, total: u64) {
         let mut state = self.lock();
-        let news = total.saturating_sub(state.taken);
-        state.taken = state.taken.max(total);
         let written = state.waiting.len() - state.unwritten;
-        let news = usize::try_from(news).unwrap_or(usize::MAX).min(written);
-        state.waiting.drain(..news);
+        let news = total.saturating_sub(state.taken).min(written as u64);
+        state.taken += news;
+        // At most `written`, which is a usize.
+        state.waiting.drain(..news as usize);
         drop(state);
         self.room.notify_one();
     }
@@ -105,11 +105,11 @@ mod tests {
             backlog.room().await;
         }
         backlog.taken(3);
-        assert_eq!((backlog.oldest(), backlog.waiting()), (Some(at(2)), 2));
+        assert_eq!((backlog.oldest(), backlog.waiting()), (Some(at(3)), 1));
         // A number that is repeated, or goes back, changes nothing.
         backlog.taken(3);
         backlog.taken(1);
-        assert_eq!(backlog.oldest(), Some(at(2)));
+        assert_eq!(backlog.oldest(), Some(at(3)));
         backlog.room().await;
         backlog.taken(u64::MAX);
         assert_eq!((backlog.oldest(), backlog.waiting()), (None, 0));
