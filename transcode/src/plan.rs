@@ -193,8 +193,8 @@ impl Decisions<'_> {
     }
 }
 
-/// `source` with its shorter side made `short_side` pixels, or one less, the other to the nearest
-/// even number.
+/// `source` with its shorter side made `short_side` pixels, or one less, the other to the
+/// nearest even number.
 fn fit(source: VideoShape, short_side: u32) -> VideoShape {
     let short_side = even(u64::from(short_side));
     let scaled = |long: u32, short: u32| {

@@ -16,8 +16,8 @@ const RUNG_PICTURES: u64 = 60;
 /// With look-ahead and B-frames.
 const LOOK_AHEAD_PICTURES: u64 = 250;
 
-/// The limit that is sized to the job: about twice what was measured, so that only a leak
-/// meets it. In bytes.
+/// The limit that is sized to the job: far above what it takes, so that only a leak meets
+/// it. In bytes.
 pub(super) fn for_job(job: &Job) -> u64 {
     let pictures = |width: u32, height: u32, count: u64| {
         // 4:2:0 of 8 bits; a source may have more of both.
