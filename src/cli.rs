@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use storage::rows::streams::TakeoverPolicy;
+use transcode::Profile;
 
 use crate::quantities::{Amount, Span, or_none};
 
@@ -209,9 +210,9 @@ pub enum StreamCommand {
     },
     /// List streams
     List,
-    /// Change what a stream keeps and who may take it over
+    /// Change what a stream keeps, who may take it over, and what it is encoded to
     Set(SetStream),
-    /// Show what a stream keeps, and what it has
+    /// Show what a stream keeps, what it is encoded to, and what it has
     Show {
         /// Name of the stream
         name: String,
@@ -219,12 +220,13 @@ pub enum StreamCommand {
 }
 
 /// What `nova stream set` can change; one of them at least.
-const CHANGES: [&str; 5] = [
+const CHANGES: [&str; 6] = [
     "recording",
     "keep_for",
     "byte_quota",
     "live_window",
     "takeover",
+    "ladder",
 ];
 
 /// `nova stream set`
@@ -249,6 +251,10 @@ pub struct SetStream {
     /// What a second publisher with the right key meets
     #[arg(long, value_enum, value_name = "takeover|reject")]
     pub takeover: Option<Takeover>,
+    /// Renditions below the source, from the next broadcast on: economy, standard, quality,
+    /// steps such as 1080p:5000k,720p:2.8M (the largest first), or default
+    #[arg(long, value_name = "PRESET|STEPS|default")]
+    pub ladder: Option<StreamLadder>,
     /// With `--recording off`: yes, delete what was recorded
     #[arg(long, requires = "recording")]
     pub delete_recording: bool,
@@ -310,6 +316,24 @@ quantity!(
     /// How long everything is kept.
     LiveWindow(Span), "default"
 );
+
+/// What a stream is encoded to; none: as `transcode.ladder` says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamLadder(pub Option<Profile>);
+
+impl FromStr for StreamLadder {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "default" {
+            return Ok(Self(None));
+        }
+        let profile = text.parse();
+        profile
+            .map(|profile| Self(Some(profile)))
+            .map_err(|error: transcode::InvalidProfile| format!("{error}, or default"))
+    }
+}
 
 /// `nova schema`
 #[derive(Debug, Subcommand)]

@@ -157,6 +157,7 @@ fn readiness(
         dependencies,
         bus.clone(),
         media.map(|media| media.live.recording_health()),
+        media.map(|media| media.live.machine()),
     )
 }
 
@@ -315,6 +316,11 @@ impl MediaPath {
         let origin = Origin::new(streams.clone(), objects.clone(), clock.clone(), limits);
         let worker = match config.transcode.enabled {
             true => WorkerCommand::this_program()
+                .map(|command| WorkerCommand {
+                    memory_limit: Some(config.transcode.worker_memory_mib << 20)
+                        .filter(|limit| *limit > 0),
+                    ..command
+                })
                 .inspect_err(|error| tracing::warn!("no ladder: {error}"))
                 .ok(),
             false => None,
@@ -325,6 +331,7 @@ impl MediaPath {
             clock: clock.clone(),
             streams,
             worker,
+            ladder: config.transcode.ladder.clone(),
             settings: config.live.clone(),
         })
         .await?;

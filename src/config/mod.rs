@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use storage::objects::ObjectsConfig;
 use storage::without_credentials;
+use transcode::Profile;
 
 /// Everything, after file and environment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,6 +98,12 @@ pub struct Live {
 pub struct Transcode {
     /// Whether there is a ladder; without it only the source is served.
     pub enabled: bool,
+    /// What streams are encoded to that have no ladder of their own: `economy`, `standard`,
+    /// `quality`, or steps as in `1080p:5000k,720p:2.8M`.
+    pub ladder: Profile,
+    /// Memory that a worker may have, in MiB; 0: sized to what it encodes. One that takes
+    /// more ends, and another goes on.
+    pub worker_memory_mib: u64,
 }
 
 /// `[origin]`
@@ -160,7 +167,11 @@ impl Default for Config {
                 window_segments: 10,
                 keep_seconds: 3_600,
             },
-            transcode: Transcode { enabled: true },
+            transcode: Transcode {
+                enabled: true,
+                ladder: Profile::default(),
+                worker_memory_mib: 0,
+            },
             origin: Origin {
                 bind: loopback(8081),
             },
@@ -280,6 +291,10 @@ impl Config {
             60,
             31_536_000,
         )?;
+        let memory = self.transcode.worker_memory_mib;
+        if memory > 0 {
+            range("transcode.worker_memory_mib", memory, 64, 1 << 20)?;
+        }
         range("edge.memory_mib", self.edge.memory_mib, 1, 1 << 20)?;
         for (key, given) in [
             ("http.max_connections", self.http.max_connections),

@@ -15,6 +15,7 @@ mod publishing;
 mod restart;
 mod retention;
 mod roles;
+mod shedding;
 mod shutdown;
 mod storage_services;
 mod watch_page;

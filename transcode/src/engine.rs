@@ -11,8 +11,8 @@ use std::sync::Arc;
 use media::Frame;
 use serde::{Deserialize, Serialize};
 
-use crate::Job;
 use crate::wire::{Progress, Reply};
+use crate::{Job, RungSet};
 
 /// Said wherever an engine is needed and this build has none.
 pub(crate) const NO_ENGINE: &str =
@@ -22,7 +22,8 @@ pub(crate) const NO_ENGINE: &str =
 /// with. Every rung's frames come out in decoding order; rungs may overtake each other.
 ///
 /// Every engine passes one suite, `tests/it/conformance`: a rung has a frame for every
-/// source picture from the first segment start on, at the same presentation time, of the
+/// source picture that its [`Rung::frame_step`](crate::Rung::frame_step) takes, from the
+/// first segment start on, at the same presentation time, of the
 /// rung's size, in the source's colours; key frames are IDR pictures that stand exactly
 /// where segments start and carry their number.
 pub(crate) trait Engine {
@@ -30,6 +31,11 @@ pub(crate) trait Engine {
     /// counted and skipped. Frames shown before the first segment start belong to no
     /// segment and are not encoded. Blocks while the rungs are behind.
     fn push(&mut self, frame: &Frame) -> Result<Progress, EngineError>;
+
+    /// Which rungs are made from now on; all of them in the beginning. One that is not
+    /// stops at once, one that is again begins where a segment starts, with a key frame
+    /// under the same decoder configuration.
+    fn select(&mut self, rungs: RungSet);
 
     /// No more frames: what is left comes out.
     fn finish(self: Box<Self>) -> Result<(), EngineError>;

@@ -1,6 +1,6 @@
 //! One encoding that a worker makes, and how its encoder is set.
 
-use media::{RenditionName, VideoShape};
+use media::{FrameRate, RenditionName, VideoShape};
 use serde::{Deserialize, Serialize};
 
 /// Rungs a worker encodes at most.
@@ -26,6 +26,9 @@ pub struct Rung {
     pub buffer_bits: u32,
     /// What the encoder aims at below that.
     pub rate: RateControl,
+    /// It shows one picture of so many of the source's, counted from each segment's first:
+    /// 2 makes 30 per second of 60, and key frames stay where they are. At least 1.
+    pub frame_step: u32,
     /// How much time it takes for a picture.
     pub speed: Speed,
     /// Whether it may hold pictures back.
@@ -43,6 +46,7 @@ impl Rung {
             bit_rate,
             buffer_bits: bit_rate / 2,
             rate: RateControl::Average,
+            frame_step: 1,
             speed: Speed::default(),
             latency: Latency::None,
         }
@@ -59,10 +63,69 @@ impl Rung {
         }
     }
 
+    /// Pictures per second that it shows of a source's.
+    pub fn frame_rate(&self, source: FrameRate) -> FrameRate {
+        FrameRate {
+            denominator: source.denominator.saturating_mul(self.frame_step.max(1)),
+            ..source
+        }
+    }
+
     /// The most bits per second that a segment of two seconds can have: what the
     /// buffer takes in meanwhile, and what was in it.
     pub fn peak_bit_rate(&self) -> u32 {
         self.bit_rate.saturating_add(self.buffer_bits / 2)
+    }
+}
+
+/// Some of a job's rungs, by their place in it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct RungSet(u8);
+
+const _: () = assert!(
+    MAX_RUNGS <= u8::BITS as usize,
+    "a RungSet has a bit for each rung"
+);
+
+impl RungSet {
+    /// Every rung.
+    pub const ALL: Self = Self(u8::MAX);
+    /// None.
+    pub const NONE: Self = Self(0);
+
+    /// With this rung too.
+    #[must_use]
+    pub const fn with(self, index: usize) -> Self {
+        Self(self.0 | Self::bit(index))
+    }
+
+    /// Without this rung.
+    #[must_use]
+    pub const fn without(self, index: usize) -> Self {
+        Self(self.0 & !Self::bit(index))
+    }
+
+    /// Whether this rung is among them.
+    pub const fn contains(self, index: usize) -> bool {
+        self.0 & Self::bit(index) != 0
+    }
+
+    /// Whether a rung is in both.
+    pub const fn intersects(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    pub(crate) const fn bits(self) -> u8 {
+        self.0
+    }
+
+    pub(crate) const fn from_bits(bits: u8) -> Self {
+        Self(bits)
+    }
+
+    /// There is no rung beyond [`MAX_RUNGS`].
+    const fn bit(index: usize) -> u8 {
+        if index < MAX_RUNGS { 1 << index } else { 0 }
     }
 }
 

@@ -10,11 +10,11 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use media::{CodecError, Frame, Micros, SegmentNumber, Timestamp, TrackKind};
 use serde::{Deserialize, Serialize};
 
-use crate::rung::{MAX_RUNGS, Rung};
+use crate::rung::{MAX_RUNGS, Rung, RungSet};
 use crate::{EngineName, Job, VideoSource};
 
 /// Grows with every change of a message.
-pub(crate) const VERSION: u16 = 2;
+pub(crate) const VERSION: u16 = 3;
 
 /// The largest access unit, in bytes.
 pub const MAX_FRAME: usize = 16 << 20;
@@ -130,6 +130,9 @@ pub(crate) enum Request {
     Job(Job),
     /// The source's next frame, in decoding order.
     Frame(Frame),
+    /// Which rungs are made from now on. It overtakes frames that wait on the
+    /// supervisor's side.
+    Rungs(RungSet),
     /// No more frames.
     End,
 }
@@ -164,6 +167,7 @@ mod kind {
     pub(super) const JOB: u8 = 1;
     pub(super) const SOURCE_FRAME: u8 = 2;
     pub(super) const SOURCE_END: u8 = 3;
+    pub(super) const RUNGS: u8 = 4;
     pub(super) const HELLO: u8 = 16;
     pub(super) const TRACK: u8 = 17;
     pub(super) const FRAME: u8 = 18;
@@ -300,6 +304,7 @@ impl Request {
                 put_frame(&mut fixed, frame);
                 Ok(Encoded::new(kind::SOURCE_FRAME, &fixed, frame.data.clone()))
             }
+            Self::Rungs(rungs) => Ok(Encoded::new(kind::RUNGS, &[rungs.bits()], Bytes::new())),
             Self::End => Ok(Encoded::new(kind::SOURCE_END, &[], Bytes::new())),
         }
     }
@@ -308,6 +313,10 @@ impl Request {
         match kind {
             kind::JOB => decode_job(&body).map(Self::Job),
             kind::SOURCE_FRAME => get_frame(body).map(Self::Frame),
+            kind::RUNGS => match body[..] {
+                [bits] => Ok(Self::Rungs(RungSet::from_bits(bits))),
+                _ => Err(WireError::Body("rungs")),
+            },
             kind::SOURCE_END if body.is_empty() => Ok(Self::End),
             kind::SOURCE_END => Err(WireError::Body("end")),
             kind => Err(WireError::Kind(kind)),

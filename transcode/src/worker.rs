@@ -1,6 +1,8 @@
 //! The worker: a child process that runs an engine between its standard input and
 //! output. It starts no runtime: one thread reads, the engine's threads write.
 
+pub(crate) mod limits;
+
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
@@ -15,9 +17,6 @@ use bytes::BytesMut;
 use crate::engine::{self, Engine, EngineError, Sink};
 use crate::wire::{self, Reply, Request, VERSION, WireError};
 
-/// Added to the process's nice value: the server's own threads go first.
-const NICE: libc::c_int = 7;
-
 /// How often a worker looks whether its parent still lives.
 const ORPHAN_CHECK: Duration = Duration::from_secs(1);
 
@@ -27,7 +26,7 @@ const READ_SIZE: usize = 64 << 10;
 /// The entry of the worker process. Ends when the supervisor says so, when standard
 /// input ends, or when the parent process is gone.
 pub fn main() -> ExitCode {
-    lower_priority();
+    limits::apply();
     let outcome = exit_with_parent().and_then(|()| {
         let input = File::from(io::stdin().as_fd().try_clone_to_owned()?);
         let output = File::from(io::stdout().as_fd().try_clone_to_owned()?);
@@ -79,6 +78,7 @@ fn serve<R: Read, W: Write + Send + 'static>(
     let job = match requests.next()? {
         Some(Request::Job(job)) => job,
         Some(Request::Frame(_)) => return Err(WireError::Order("frame").into()),
+        Some(Request::Rungs(_)) => return Err(WireError::Order("rungs").into()),
         Some(Request::End) | None => return Ok(()),
     };
     let sink: Arc<dyn Sink> = output.clone();
@@ -89,6 +89,7 @@ fn serve<R: Read, W: Write + Send + 'static>(
                 let progress = engine.push(&frame)?;
                 emit(Reply::Progress(progress))?;
             }
+            Some(Request::Rungs(rungs)) => engine.select(rungs),
             Some(Request::End) => {
                 engine.finish()?;
                 return emit(Reply::End);
@@ -142,11 +143,6 @@ impl<W: Write + Send> Sink for Output<W> {
         output.write_all(&message.head)?;
         output.write_all(&message.data)
     }
-}
-
-fn lower_priority() {
-    // SAFETY: takes no pointer. It may fail, which leaves the priority as it was.
-    let _ = unsafe { libc::nice(NICE) };
 }
 
 /// Ends the process when its parent does. The end of standard input tells that too,

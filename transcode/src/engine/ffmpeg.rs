@@ -24,13 +24,14 @@ use ffmpeg_next::frame;
 use media::{Frame, FrameRate, Micros, Timestamp};
 
 use super::{CodecReport, Engine, EngineError, EngineReport, Sink};
+use crate::gate::Gate;
 use crate::marks::Marks;
 use crate::wire::{Progress, Reply};
-use crate::{Job, Latency, Rung, RungCodec, VideoSource};
+use crate::{Job, Latency, Rung, RungCodec, RungSet, VideoSource};
 use cascade::Parent;
 use decoder::Decoder;
 use encoder::{KeyFrames, VideoEncoder, VideoSettings};
-use rung::{Encoding, InFlight, MAX_QUEUED_PICTURES, Queue, Work};
+use rung::{Branch, Encoding, InFlight, MAX_QUEUED_PICTURES, Work};
 use scaler::Scaler;
 use signal::Signal;
 use upright::Upright;
@@ -109,8 +110,10 @@ pub(super) struct Ffmpeg {
     decoder: Decoder,
     upright: Upright,
     marks: Marks,
+    /// Before each rung.
+    gates: Vec<Gate>,
     /// The rungs that are scaled from the source's pictures.
-    first: Vec<Queue>,
+    first: Vec<Branch>,
     threads: Vec<JoinHandle<Result<(), EngineError>>>,
     start: Timestamp,
     /// Presentation time of the last picture that was encoded.
@@ -128,7 +131,7 @@ impl Ffmpeg {
         let mut encodings = Vec::new();
         for (index, rung) in (0_u8..).zip(&job.rungs) {
             let signal = signal.scaled(&job.source, rung);
-            let encoder = VideoEncoder::open(&settings(rung, rate, signal))?;
+            let encoder = VideoEncoder::open(&settings(rung, rung.frame_rate(rate), signal))?;
             sink.emit(Reply::Track {
                 rung: index,
                 record: encoder.decoder_configuration().clone(),
@@ -148,6 +151,7 @@ impl Ffmpeg {
             decoder,
             upright: Upright::new(job.source.rotation),
             marks: Marks::default(),
+            gates: job.rungs.iter().map(Gate::new).collect(),
             first,
             threads,
             start: job.start,
@@ -194,11 +198,13 @@ impl Ffmpeg {
         }
         self.last = Some(shown);
         let picture = Arc::new(picture);
-        for queue in &self.first {
-            let taken = queue.send(Work {
+        let takers = self.takers(starts.is_some());
+        for branch in &self.first {
+            let taken = branch.send(Work {
                 picture: Arc::clone(&picture),
                 pts,
                 starts,
+                takers,
             });
             if taken.is_err() {
                 // A thread has ended before its work: it, or one it waited for, says why.
@@ -206,6 +212,18 @@ impl Ffmpeg {
             }
         }
         Ok(())
+    }
+
+    /// The rungs that encode the next picture.
+    fn takers(&mut self, starts: bool) -> RungSet {
+        let gates = self.gates.iter_mut().enumerate();
+        gates.fold(RungSet::NONE, |takers, (index, gate)| {
+            if gate.admits(starts) {
+                takers.with(index)
+            } else {
+                takers
+            }
+        })
     }
 
     /// Waits until the rungs have done what they were given.
@@ -232,6 +250,12 @@ impl Engine for Ffmpeg {
         }
         self.drain()?;
         Ok(self.progress)
+    }
+
+    fn select(&mut self, rungs: RungSet) {
+        for (index, gate) in self.gates.iter_mut().enumerate() {
+            gate.want(rungs.contains(index));
+        }
     }
 
     fn finish(mut self: Box<Self>) -> Result<(), EngineError> {
@@ -269,25 +293,25 @@ fn settings(rung: &Rung, rate: FrameRate, signal: Signal) -> VideoSettings {
     }
 }
 
-/// Starts the rungs' threads. Gives the queues of those that read the source's pictures.
+/// Starts the rungs' threads. Gives the branches that read the source's pictures.
 fn spawn(
     source: &VideoSource,
     rungs: &[Rung],
     mut encodings: Vec<Encoding>,
-) -> Result<(Vec<Queue>, Vec<JoinHandle<Result<(), EngineError>>>), EngineError> {
+) -> Result<(Vec<Branch>, Vec<JoinHandle<Result<(), EngineError>>>), EngineError> {
     let sizes: Vec<_> = rungs.iter().map(|rung| (rung.width, rung.height)).collect();
-    let (queues, receivers): (Vec<Queue>, Vec<Receiver<Work>>) = rungs
+    let parents = cascade::parents(source.upright(), &sizes);
+    let (queues, receivers): (Vec<_>, Vec<Receiver<Work>>) = rungs
         .iter()
         .map(|_| sync_channel(MAX_QUEUED_PICTURES))
         .unzip();
+    let branches = queues.into_iter().zip(cascade::branches(&parents));
     let mut first = Vec::new();
-    for (queue, parent) in queues
-        .into_iter()
-        .zip(cascade::parents(source.upright(), &sizes))
-    {
-        match parent {
-            Parent::Source => first.push(queue),
-            Parent::Rung(parent) => encodings[parent].children.push(queue),
+    for ((queue, rungs), parent) in branches.zip(&parents) {
+        let branch = Branch { queue, rungs };
+        match *parent {
+            Parent::Source => first.push(branch),
+            Parent::Rung(parent) => encodings[parent].children.push(branch),
         }
     }
     let threads = encodings

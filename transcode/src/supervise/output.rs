@@ -10,14 +10,17 @@ use tokio::io::AsyncReadExt;
 use tokio::process::{Child, ChildStdout};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout};
 
+use super::backlog::Backlog;
 use super::error::{LastWords, WorkerError};
-use super::input::Sent;
 use super::stderr::Stderr;
 use crate::wire::{self, Progress, Reply, WireError};
 use crate::{Job, Rung, RungCodec};
 
 /// A worker that has said its last word is given this long to end.
 const EXIT_LIMIT: Duration = Duration::from_secs(2);
+
+/// Until the first frame is taken in, a worker may be silent for so many times longer.
+const BEFORE_FIRST_FRAME: u32 = 3;
 
 /// Bytes asked of the pipe at once.
 const READ_SIZE: usize = 64 << 10;
@@ -50,7 +53,7 @@ pub struct WorkerOutput {
     last_reply: Option<LastReply>,
     progress: Progress,
     watchdog: Watchdog,
-    sent: Arc<Sent>,
+    backlog: Arc<Backlog>,
 }
 
 /// Whether a rung's track has come.
@@ -68,7 +71,7 @@ impl WorkerOutput {
         child: Child,
         stdout: ChildStdout,
         stderr: Stderr,
-        sent: Arc<Sent>,
+        backlog: Arc<Backlog>,
         stall_limit: Duration,
         job: &Job,
     ) -> Self {
@@ -83,7 +86,7 @@ impl WorkerOutput {
             last_reply: None,
             progress: Progress::default(),
             watchdog: Watchdog::new(stall_limit),
-            sent,
+            backlog,
         }
     }
 
@@ -128,9 +131,11 @@ impl WorkerOutput {
                     }
                 }
                 () = self.watchdog.tick() => {
-                    let waiting = self.sent.frames().saturating_sub(self.progress.frames);
-                    if self.watchdog.has_stalled(waiting) {
-                        return Err(self.stalled(waiting).await);
+                    let waiting = self.backlog.waiting();
+                    // Libraries are loaded and encoders opened before the first frame.
+                    let begun = self.progress.frames > 0;
+                    if let Some(limit) = self.watchdog.has_stalled(waiting, begun) {
+                        return Err(self.stalled(limit, waiting).await);
                     }
                 }
             }
@@ -174,6 +179,7 @@ impl WorkerOutput {
                 let errors = progress.decode_errors;
                 let news = errors.saturating_sub(self.progress.decode_errors);
                 metrics::counter!("nova_transcode_decode_errors_total").increment(news);
+                self.backlog.taken(progress.frames);
                 self.progress = progress;
                 Ok(None)
             }
@@ -185,7 +191,7 @@ impl WorkerOutput {
     }
 
     fn track(&mut self, index: u8, record: bytes::Bytes) -> Result<Output, WireError> {
-        let frame_duration = self.frame_duration;
+        let source_frame = self.frame_duration.as_micros();
         let (rung, announced) = self
             .rungs
             .get_mut(usize::from(index))
@@ -208,6 +214,7 @@ impl WorkerOutput {
         if shape != (rung.width, rung.height, 4) {
             return Err(WireError::Body("track"));
         }
+        let frame_duration = Micros::new(source_frame.saturating_mul(rung.frame_step.into()));
         Ok(Output::Track(Rendition::new(
             rung.name.clone(),
             codec,
@@ -239,9 +246,9 @@ impl WorkerOutput {
         }
     }
 
-    async fn stalled(&mut self, waiting: u64) -> WorkerError {
+    async fn stalled(&mut self, limit: Duration, waiting: u64) -> WorkerError {
         WorkerError::Stalled {
-            limit: self.watchdog.limit,
+            limit,
             waiting,
             last_words: self.kill().await,
         }
@@ -298,13 +305,19 @@ impl Watchdog {
         ticks.tick().await;
     }
 
-    fn has_stalled(&mut self, waiting: u64) -> bool {
+    /// The limit that is passed, if it is.
+    fn has_stalled(&mut self, waiting: u64, begun: bool) -> Option<Duration> {
         if waiting == 0 {
             self.silent_since = None;
-            return false;
+            return None;
         }
         let now = Instant::now();
         let since = *self.silent_since.get_or_insert(now);
-        now.duration_since(since) >= self.limit
+        let limit = if begun {
+            self.limit
+        } else {
+            self.limit * BEFORE_FIRST_FRAME
+        };
+        (now.duration_since(since) >= limit).then_some(limit)
     }
 }

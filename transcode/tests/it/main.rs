@@ -2,7 +2,9 @@
 
 mod audio;
 mod conformance;
+mod limits;
 mod misbehaving;
 mod publishing;
 mod rig;
+mod rungs;
 mod transcoding;

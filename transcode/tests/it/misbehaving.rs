@@ -69,7 +69,8 @@ async fn a_killed_worker_is_an_error_that_names_the_signal() {
 async fn a_worker_that_hangs_is_killed_by_the_watchdog() {
     let recording = Recording::of_test_picture(2, 30).marked_every(1);
     let limit = Duration::from_millis(300);
-    let command = impostor("sleep", &["1000"], limit);
+    // It never takes a first frame in, which may take three times as long.
+    let command = impostor("sleep", &["1000"], limit / 3);
     let job = recording.job(SourceFit::Passthrough);
     let (mut input, mut output) = Worker::start(&command, &stream(), &job).unwrap();
     let pid = output.pid().unwrap();
@@ -103,7 +104,8 @@ async fn a_worker_that_talks_nonsense_is_an_error_with_its_last_words() {
         r"printf '\0\0\0\1\24'",
         r"printf '\0\0\0\3\20\0\1\0\0\0\3\21\0\1'",
     ] {
-        let script = format!("echo my stack is smashed >&2; sleep 0.2; {speech}; sleep 1000");
+        // What is killed must be what sleeps, or it would outlive the test.
+        let script = format!("echo my stack is smashed >&2; sleep 0.2; {speech}; exec sleep 1000");
         let command = impostor("sh", &["-c", &script], DEADLINE);
         let (_input, mut output) = Worker::start(&command, &stream(), &job).unwrap();
         let pid = output.pid().unwrap();
@@ -123,7 +125,7 @@ async fn a_worker_of_another_version_is_refused() {
     let command = impostor("printf", &[r"\0\0\0\3\20\0\77"], DEADLINE);
     let (_input, mut output) = Worker::start(&command, &stream(), &job).unwrap();
     let error = error_of(&mut output).await.to_string();
-    assert!(error.contains("protocol version 63, expected 2"), "{error}");
+    assert!(error.contains("protocol version 63, expected 3"), "{error}");
 }
 
 #[tokio::test]

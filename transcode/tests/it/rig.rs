@@ -29,6 +29,7 @@ pub(crate) fn worker_command() -> WorkerCommand {
         program: env!("CARGO_BIN_EXE_transcode-test-worker").into(),
         args: Vec::new(),
         stall_limit: STALL_LIMIT,
+        memory_limit: None,
     }
 }
 
@@ -38,6 +39,7 @@ pub(crate) fn impostor(program: &str, args: &[&str], stall_limit: Duration) -> W
         program: program.into(),
         args: args.iter().map(Into::into).collect(),
         stall_limit,
+        memory_limit: None,
     }
 }
 
@@ -128,6 +130,7 @@ impl Recording {
         };
         let config = LadderConfig {
             steps: vec![step(180), step(120)],
+            ..LadderConfig::default()
         };
         Job::new(&epoch, &plan(&epoch, &config)).unwrap()
     }
@@ -197,8 +200,14 @@ pub(crate) async fn until_gone(pid: u32) {
 }
 
 pub(crate) fn kill(pid: u32) {
-    let status = std::process::Command::new("kill")
-        .args(["-9", &pid.to_string()])
+    send_signal(pid, "KILL");
+}
+
+/// Sends the signal of this name.
+pub(crate) fn send_signal(pid: u32, name: &str) {
+    // The shell's own kill: a small system has no program of that name.
+    let status = std::process::Command::new("sh")
+        .args(["-c", &format!("kill -s {name} {pid}")])
         .status();
     assert!(status.unwrap().success());
 }

@@ -1,5 +1,7 @@
 //! Which picture each rung is scaled from. Pure.
 
+use crate::RungSet;
+
 /// Where a rung's pictures come from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Parent {
@@ -34,6 +36,20 @@ pub(super) fn parents(source: Size, rungs: &[Size]) -> Vec<Parent> {
             twin.or_else(larger).map_or(Parent::Source, Parent::Rung)
         })
         .collect()
+}
+
+/// For every rung: itself, and those whose pictures go through it.
+pub(super) fn branches(parents: &[Parent]) -> Vec<RungSet> {
+    let mut branches = vec![RungSet::NONE; parents.len()];
+    for rung in 0..parents.len() {
+        let mut at = rung;
+        branches[at] = branches[at].with(rung);
+        while let Parent::Rung(parent) = parents[at] {
+            at = parent;
+            branches[at] = branches[at].with(rung);
+        }
+    }
+    branches
 }
 
 fn is_within((width, height): Size, other: Size) -> bool {
@@ -71,6 +87,32 @@ mod tests {
                 Parent::Source,
                 Parent::Rung(0),
                 Parent::Rung(1)
+            ]
+        );
+    }
+
+    #[test]
+    fn a_branch_has_all_that_goes_through_it() {
+        let set = |rungs: &[usize]| {
+            rungs
+                .iter()
+                .fold(RungSet::NONE, |set, &rung| set.with(rung))
+        };
+        let parents = [
+            Parent::Rung(1),
+            Parent::Source,
+            Parent::Rung(0),
+            Parent::Rung(1),
+            Parent::Source,
+        ];
+        assert_eq!(
+            branches(&parents),
+            [
+                set(&[0, 2]),
+                set(&[0, 1, 2, 3]),
+                set(&[2]),
+                set(&[3]),
+                set(&[4])
             ]
         );
     }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender};
+use std::sync::mpsc::{Receiver, SendError, SyncSender};
 use std::thread::{self, JoinHandle};
 
 use media::{Frame, Micros, SegmentNumber, Timestamp, TrackKind};
@@ -10,6 +10,7 @@ use media::{Frame, Micros, SegmentNumber, Timestamp, TrackKind};
 use super::encoder::VideoEncoder;
 use super::picture::{Shared, handle};
 use super::scaler::Scaler;
+use crate::RungSet;
 use crate::engine::{EngineError, Sink};
 use crate::wire::Reply;
 
@@ -21,10 +22,26 @@ pub(super) struct Work {
     pub(super) picture: Shared,
     pub(super) pts: Micros,
     pub(super) starts: Option<SegmentNumber>,
+    /// The rungs that encode it. Others on its way only scale it.
+    pub(super) takers: RungSet,
 }
 
-/// Where pictures go: the queue of a rung.
-pub(super) type Queue = SyncSender<Work>;
+/// Where pictures go: a rung, and those that are scaled from it.
+pub(super) struct Branch {
+    pub(super) queue: SyncSender<Work>,
+    pub(super) rungs: RungSet,
+}
+
+impl Branch {
+    /// Waits for room in the queue. Pictures that none of the branch takes stay out.
+    pub(super) fn send(&self, work: Work) -> Result<(), SendError<Work>> {
+        if self.rungs.intersects(work.takers) {
+            self.queue.send(work)
+        } else {
+            Ok(())
+        }
+    }
+}
 
 /// A rung's thread.
 pub(super) struct Encoding {
@@ -35,7 +52,7 @@ pub(super) struct Encoding {
     pub(super) encoder: VideoEncoder,
     pub(super) sink: Arc<dyn Sink>,
     /// The rungs that are scaled from this one.
-    pub(super) children: Vec<Queue>,
+    pub(super) children: Vec<Branch>,
     pub(super) sent: InFlight,
 }
 
@@ -70,6 +87,9 @@ impl Encoding {
                     // It has ended before its work: its own thread says why.
                     return Ok(());
                 }
+            }
+            if !work.takers.contains(usize::from(self.index)) {
+                continue;
             }
             let mut picture = handle(&scaled)?;
             drop(scaled);

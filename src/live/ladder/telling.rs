@@ -1,0 +1,93 @@
+//! Tells the world which rungs were shed and restored.
+
+use media::{RenditionName, StreamName, Timestamp};
+use storage::rows::Database;
+use storage::rows::sessions::{self, RungChange, SessionRow};
+use tokio::task::JoinSet;
+use transcode::{Change, Decision};
+
+/// Events of one ladder that wait for the database at most.
+const MAX_WAITING: usize = 32;
+
+/// Where a ladder's changes are told.
+#[derive(Debug, Clone)]
+pub(in crate::live) struct Telling {
+    pub(in crate::live) database: Database,
+    pub(in crate::live) session: SessionRow,
+    pub(in crate::live) stream: StreamName,
+}
+
+/// Log, counters, and events under way to the outbox; what feeds the ladder waits for none.
+pub(super) struct Teller {
+    telling: Telling,
+    /// One at a time, so that the events keep their order.
+    under_way: JoinSet<()>,
+    waiting: Vec<(RungChange, Timestamp)>,
+}
+
+impl Teller {
+    pub(super) fn new(telling: Telling) -> Self {
+        Self {
+            telling,
+            under_way: JoinSet::new(),
+            waiting: Vec::new(),
+        }
+    }
+
+    pub(super) fn tell(&mut self, decision: &Decision, rung: &RenditionName, now: Timestamp) {
+        let stream = &self.telling.stream;
+        let reason = decision.to_string();
+        match decision.change {
+            Change::Shed(why) => {
+                tracing::warn!(%stream, %rung, reason, "rung shed");
+                metrics::counter!("nova_live_rungs_shed_total", "reason" => why.label())
+                    .increment(1);
+            }
+            Change::Restored => {
+                tracing::info!(%stream, %rung, reason, "rung restored");
+                metrics::counter!("nova_live_rungs_restored_total").increment(1);
+            }
+        }
+        if self.waiting.len() >= MAX_WAITING {
+            tracing::warn!(%stream, %rung, "no event tells of the rung: too many wait");
+            return;
+        }
+        let change = RungChange {
+            rung: rung.clone(),
+            shed: decision.change != Change::Restored,
+            reason,
+        };
+        self.waiting.push((change, now));
+        self.go_on();
+    }
+
+    /// Starts what waits, if nothing is under way. To be called now and then.
+    pub(super) fn go_on(&mut self) {
+        while self.under_way.try_join_next().is_some() {}
+        if !self.under_way.is_empty() || self.waiting.is_empty() {
+            return;
+        }
+        let changes = std::mem::take(&mut self.waiting);
+        self.under_way.spawn(append(self.telling.clone(), changes));
+    }
+
+    /// Waits until all is told.
+    pub(super) async fn finish(mut self) {
+        while self.under_way.join_next().await.is_some() {}
+        self.go_on();
+        while self.under_way.join_next().await.is_some() {}
+    }
+}
+
+async fn append(telling: Telling, changes: Vec<(RungChange, Timestamp)>) {
+    let Telling {
+        database,
+        session,
+        stream,
+    } = telling;
+    for (change, at) in changes {
+        if let Err(error) = sessions::rung_changed(&database, &session, &change, at).await {
+            tracing::warn!(%stream, rung = %change.rung, %error, "no event tells of the rung");
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! What a worker may take of the machine. It decodes what strangers send, and whatever it
+//! does must not take the server along.
+
+use std::fs;
+
+/// Where the supervisor says how many bytes of memory the worker may have.
+pub(crate) const MEMORY: &str = "NOVA_WORKER_MEMORY";
+
+/// Added to the process's nice value: the server's own threads go first.
+const NICE: libc::c_int = 7;
+
+/// The kernel ends workers before the server when memory runs out (proc_pid_oom_score_adj(5);
+/// 1,000 is the most).
+const OOM_SCORE_ADJ: &str = "500";
+
+/// Puts the limits on this process. What cannot be had is said, and done without.
+pub(super) fn apply() {
+    lower_priority();
+    if let Err(error) = fs::write("/proc/self/oom_score_adj", OOM_SCORE_ADJ) {
+        eprintln!("worker: its place before the server when memory runs out: {error}");
+    }
+    // What a crash leaves is a stranger's pictures, and as large as the worker.
+    limit("core files", libc::RLIMIT_CORE, 0);
+    let memory = std::env::var(MEMORY).ok();
+    if let Some(bytes) = memory.and_then(|text| text.parse().ok()) {
+        // Private memory that can be written, not address space: allocators and thread
+        // stacks reserve far more of that than they use.
+        limit("memory", libc::RLIMIT_DATA, bytes);
+    }
+}
+
+fn lower_priority() {
+    // SAFETY: takes no pointer. It may fail, which leaves the priority as it was.
+    let _ = unsafe { libc::nice(NICE) };
+    let parameters = libc::sched_param { sched_priority: 0 };
+    // A thread that wakes up in this class does not push the server's aside (sched(7)).
+    // SAFETY: `parameters` is valid for the call, which keeps nothing of it.
+    if unsafe { libc::sched_setscheduler(0, libc::SCHED_BATCH, &raw const parameters) } != 0 {
+        let error = std::io::Error::last_os_error();
+        eprintln!("worker: scheduling class: {error}");
+    }
+}
+
+fn limit(what: &str, resource: libc::__rlimit_resource_t, bytes: u64) {
+    let limits = libc::rlimit {
+        rlim_cur: bytes,
+        rlim_max: bytes,
+    };
+    // SAFETY: `limits` is valid for the call, which keeps nothing of it.
+    if unsafe { libc::setrlimit(resource, &raw const limits) } != 0 {
+        let error = std::io::Error::last_os_error();
+        eprintln!("worker: limit of {what}: {error}");
+    }
+}
