@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use media::VideoId;
 use storage::rows::streams::TakeoverPolicy;
 
 use crate::quantities::{Amount, Span, or_none};
@@ -62,6 +63,9 @@ pub enum Command {
     /// Streams
     #[command(subcommand)]
     Stream(StreamCommand),
+    /// Videos: recordings of broadcasts, and imported files
+    #[command(subcommand)]
+    Vod(VodCommand),
     /// Interface descriptions
     #[command(subcommand)]
     Schema(SchemaCommand),
@@ -310,6 +314,18 @@ quantity!(
     /// How long everything is kept.
     LiveWindow(Span), "default"
 );
+
+/// `nova vod`
+#[derive(Debug, Subcommand)]
+pub enum VodCommand {
+    /// List videos: id, title, state
+    List,
+    /// Show a video: where it plays, or how far it is
+    Show {
+        /// Its id
+        id: VideoId,
+    },
+}
 
 /// `nova schema`
 #[derive(Debug, Subcommand)]

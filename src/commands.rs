@@ -19,7 +19,7 @@ use crate::config::{self, Config};
 use crate::doctor::doctor;
 use crate::publish::publish;
 use crate::serve::serve;
-use crate::stream_rules;
+use crate::{stream_rules, vod};
 
 /// The longest password read from standard input, with its line end.
 const MAX_PASSWORD_INPUT: u64 = 4_096;
@@ -48,6 +48,7 @@ pub async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
         Command::Db(command) => database::database(command, &settings).await,
         Command::User(command) => user(command, &settings).await,
         Command::Stream(command) => stream(command, &settings).await,
+        Command::Vod(command) => vod::command::run(command, &open(&settings).await?).await,
         Command::Schema(SchemaCommand::Graphql) => {
             Err("GraphQL is not part of this version".into())
         }

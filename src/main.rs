@@ -25,6 +25,7 @@ mod roles;
 mod serve;
 mod stream_rules;
 mod telemetry;
+mod vod;
 mod web;
 mod welcome;
 

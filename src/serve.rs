@@ -288,7 +288,8 @@ impl Foundation {
 
     fn origin(&self, streams: Arc<LiveStreams>) -> Origin {
         let limits = OriginLimits::default();
-        Origin::new(streams, self.objects.clone(), self.clock.clone(), limits)
+        let (objects, clock) = (self.objects.clone(), self.clock.clone());
+        Origin::with_videos(streams, self.database.clone(), objects, clock, limits)
     }
 }
 

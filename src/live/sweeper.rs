@@ -16,7 +16,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use media::Micros;
 use storage::objects::abort_stale_uploads;
 use storage::rows::leases::{self, Lease, Terms};
-use storage::rows::{RowError, Transaction, jobs, outbox};
+use storage::rows::{RowError, Transaction, jobs, outbox, videos};
 use storage::{Database, ObjectError};
 use tokio_util::sync::CancellationToken;
 
@@ -115,12 +115,14 @@ impl Sweeper {
         let jobs = jobs::delete_finished(rows, now - FINISHED_JOB, ROWS_AT_ONCE);
         let delivered = outbox::delete_delivered(rows, now, ROWS_AT_ONCE);
         let consumed = outbox::forget_consumed(rows, now - CONSUMED_EVENT, ROWS_AT_ONCE);
+        let recordings = videos::delete_gone_recordings(rows, ROWS_AT_ONCE);
         let limit = u64::from(ROWS_AT_ONCE);
         let steps = [
             housekeeping("stale_uploads", u64::MAX, uploads, stop).await,
             housekeeping("finished_jobs", limit, jobs, stop).await,
             housekeeping("delivered_events", limit, delivered, stop).await,
             housekeeping("consumed_events", limit, consumed, stop).await,
+            housekeeping("gone_recordings", limit, recordings, stop).await,
         ];
         steps.into_iter().fold(Swept::default(), Swept::and)
     }

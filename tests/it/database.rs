@@ -394,7 +394,7 @@ fn the_doctor_tells_of_the_database() {
         &[
             "PostgreSQL 1",
             " ms",
-            "3 migrations to apply",
+            "4 migrations to apply",
             "postgres://***@",
         ],
     );

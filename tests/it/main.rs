@@ -16,5 +16,6 @@ mod restart;
 mod retention;
 mod roles;
 mod shutdown;
+mod vod;
 mod watch_page;
 mod worker_crash;

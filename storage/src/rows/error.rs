@@ -156,6 +156,8 @@ pub enum Entity {
     Stream,
     /// A job.
     Job,
+    /// A video.
+    Video,
     /// A consumer of the outbox.
     Consumer,
     /// A session, an epoch or a rendition that a new row refers to.
@@ -168,6 +170,7 @@ impl fmt::Display for Entity {
             Self::User => "user",
             Self::Stream => "stream",
             Self::Job => "job",
+            Self::Video => "video",
             Self::Consumer => "outbox consumer",
             Self::Parent => "session, epoch or rendition",
         })

@@ -32,4 +32,5 @@ mod schema;
 mod schema_parity;
 mod sessions;
 mod sql;
+mod videos;
 mod windows;

@@ -1,0 +1,3 @@
+//! Video on demand.
+
+pub mod command;
