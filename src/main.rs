@@ -42,6 +42,9 @@ fn main() -> ExitCode {
     if matches!(cli.command, Command::Worker) {
         return transcode::worker::main();
     }
+    if let Command::Demux { task } = &cli.command {
+        return transcode::vod::demux_main(task);
+    }
     telemetry::start_logging(cli.log);
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,

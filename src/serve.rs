@@ -20,6 +20,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use transcode::WorkerCommand;
+use transcode::vod::DemuxCommand;
 
 use crate::background::Background;
 use crate::cli::Serve;
@@ -29,6 +30,7 @@ use crate::http::{BindError, HttpServer};
 use crate::live::{Live, LiveParts};
 use crate::readiness::{Dependency, Readiness};
 use crate::roles::Roles;
+use crate::vod::{Vod, VodParts};
 use crate::welcome::{self, Addresses};
 use crate::{admin, telemetry, web};
 
@@ -299,6 +301,8 @@ struct MediaPath {
     origin: Origin,
     registry: Registry,
     live: Arc<Live>,
+    /// `None`: nothing is transcoded here.
+    vod: Option<Vod>,
     shutdown: CancellationToken,
     tasks: JoinSet<()>,
 }
@@ -312,6 +316,18 @@ impl MediaPath {
                 .inspect_err(|error| tracing::warn!("no ladder: {error}"))
                 .ok(),
             false => None,
+        };
+        let vod = match &worker {
+            Some(worker) => Some(Vod::start(VodParts {
+                database: foundation.database.clone(),
+                objects: foundation.objects.clone(),
+                clock: foundation.clock.clone(),
+                worker: worker.clone(),
+                demuxer: DemuxCommand::this_program()?,
+                scratch: config.data_dir.join("vod-scratch"),
+                settings: config.vod.clone(),
+            })),
+            None => None,
         };
         let live = Live::start(LiveParts {
             database: foundation.database.clone(),
@@ -345,6 +361,7 @@ impl MediaPath {
             origin,
             registry,
             live,
+            vod,
             shutdown,
             tasks,
         })
@@ -353,6 +370,14 @@ impl MediaPath {
     /// Returns when a task has ended that should not.
     async fn ended(path: &mut Option<Self>) {
         match path {
+            Some(Self {
+                tasks,
+                vod: Some(vod),
+                ..
+            }) => tokio::select! {
+                _ = tasks.join_next() => {}
+                () = vod.ended() => {}
+            },
             Some(path) => drop(path.tasks.join_next().await),
             None => std::future::pending().await,
         }
@@ -362,11 +387,20 @@ impl MediaPath {
     async fn stop(mut self) {
         self.shutdown.cancel();
         drop(self.registry);
+        let vod = self.vod.take();
         let finish = async {
             // The server's task ends with its publishers, and the one that hands them to
             // their sessions ends with the server.
             while self.tasks.join_next().await.is_some() {}
             self.live.stop().await;
+        };
+        let finish = async {
+            let vod = async {
+                if let Some(vod) = vod {
+                    vod.stop().await;
+                }
+            };
+            tokio::join!(finish, vod);
         };
         if timeout(FINISH, finish).await.is_err() {
             tracing::warn!("live streams were not finished in time");

@@ -29,6 +29,8 @@ pub struct Config {
     pub live: Live,
     /// The ladder.
     pub transcode: Transcode,
+    /// Video on demand.
+    pub vod: Vod,
     /// The origin, where it is a process of its own.
     pub origin: Origin,
     /// The edge cache.
@@ -99,6 +101,15 @@ pub struct Transcode {
     pub enabled: bool,
 }
 
+/// `[vod]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vod {
+    /// Videos that are transcoded at once.
+    pub jobs_at_once: usize,
+    /// Chunks of one video that are transcoded at once: each is a worker process.
+    pub chunks_at_once: usize,
+}
+
 /// `[origin]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
@@ -161,6 +172,10 @@ impl Default for Config {
                 keep_seconds: 3_600,
             },
             transcode: Transcode { enabled: true },
+            vod: Vod {
+                jobs_at_once: 1,
+                chunks_at_once: 2,
+            },
             origin: Origin {
                 bind: loopback(8081),
             },
@@ -281,6 +296,12 @@ impl Config {
             60,
             31_536_000,
         )?;
+        for (key, given) in [
+            ("vod.jobs_at_once", self.vod.jobs_at_once),
+            ("vod.chunks_at_once", self.vod.chunks_at_once),
+        ] {
+            range(key, given as u64, 1, 64)?;
+        }
         range("edge.memory_mib", self.edge.memory_mib, 1, 1 << 20)?;
         for (key, given) in [
             ("http.max_connections", self.http.max_connections),

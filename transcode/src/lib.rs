@@ -6,6 +6,7 @@
 //! - [`Worker`] runs them in a child process: codecs are C, and a decoder that
 //!   crashes or hangs must not take the server. [`Backoff`] says when to try again.
 //! - [`worker`] is that child. It decodes, scales and encodes with an engine.
+//! - [`vod`] reads and cuts files of any container.
 //! - [`source`] makes frames to publish: the test picture, or a media file.
 //!
 //! Audio is never encoded again: the source's passes through.
@@ -22,6 +23,7 @@ mod rung;
 pub mod source;
 mod supervise;
 mod video;
+pub mod vod;
 mod wire;
 pub mod worker;
 

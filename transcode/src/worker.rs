@@ -144,7 +144,7 @@ impl<W: Write + Send> Sink for Output<W> {
     }
 }
 
-fn lower_priority() {
+pub(crate) fn lower_priority() {
     // SAFETY: takes no pointer. It may fail, which leaves the priority as it was.
     let _ = unsafe { libc::nice(NICE) };
 }
@@ -152,7 +152,7 @@ fn lower_priority() {
 /// Ends the process when its parent does. The end of standard input tells that too,
 /// but a codec that hangs does not read it. (PR_SET_PDEATHSIG would follow the thread
 /// that started the child, and a runtime's threads come and go.)
-fn exit_with_parent() -> io::Result<()> {
+pub(crate) fn exit_with_parent() -> io::Result<()> {
     let parent = parent_id();
     thread::Builder::new()
         .name("orphan-check".into())

@@ -7,6 +7,7 @@
 //! ([`imports`]), as of a live stream with one epoch.
 
 pub mod imports;
+pub mod inventory;
 pub mod playback;
 
 use std::fmt;
