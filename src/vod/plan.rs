@@ -8,7 +8,7 @@ use media::{
 use serde::{Deserialize, Serialize};
 use storage::rows::videos::imports::ChunkRow;
 use transcode::vod::{CutConfig, Cuts, Cutter, Demuxed, Demuxer, FileInfo, Packet};
-use transcode::{LadderConfig, Rung, VideoSource};
+use transcode::{LadderConfig, Latency, Rung, VideoSource};
 
 use super::fault::Fault;
 
@@ -110,7 +110,11 @@ impl Plan {
             .map(|rung| {
                 let (width, height) = (rung.width, rung.height);
                 let shape = VideoShape { width, height };
-                Rung::on_demand(rung.name, shape, rung.bit_rate, CRF)
+                Rung {
+                    // Pictures come out in the order in which they went in.
+                    latency: Latency::None,
+                    ..Rung::on_demand(rung.name, shape, rung.bit_rate, CRF)
+                }
             })
             .collect();
     }
