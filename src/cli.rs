@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use media::VideoId;
 use storage::rows::streams::TakeoverPolicy;
 use transcode::Profile;
 
@@ -63,12 +64,21 @@ pub enum Command {
     /// Streams
     #[command(subcommand)]
     Stream(StreamCommand),
+    /// Videos: recordings of broadcasts, and imported files
+    #[command(subcommand)]
+    Vod(VodCommand),
     /// Interface descriptions
     #[command(subcommand)]
     Schema(SchemaCommand),
     /// The transcode worker; started by the server
     #[command(hide = true)]
     Worker,
+    /// The demuxing process; started by the server
+    #[command(hide = true)]
+    Demux {
+        /// What to do, as JSON
+        task: String,
+    },
 }
 
 /// `nova serve`
@@ -149,9 +159,10 @@ pub enum DbCommand {
     /// Check rows and objects: one line for each fault, exit 1 when there is one
     ///
     /// Rows: what the engine finds damaged, migrations that are missing or foreign, rows that
-    /// refer to rows that are not there. Objects of live streams: rows whose object is missing
-    /// or has another size, and objects that no row names (orphans). Objects of a broadcast
-    /// that goes on, or was not settled after its end, are only counted. The server may run.
+    /// refer to rows that are not there. Objects of live streams and videos: rows whose object is
+    /// missing or has another size, and objects that no row names (orphans). Objects of a
+    /// broadcast that goes on, or was not settled after its end, and of a video that is being
+    /// made, are only counted. The server may run.
     Check,
     /// Copy every row from one database to another, of either engine
     ///
@@ -333,6 +344,37 @@ impl FromStr for StreamLadder {
             .map(|profile| Self(Some(profile)))
             .map_err(|error: transcode::InvalidProfile| format!("{error}, or default"))
     }
+}
+
+/// `nova vod`
+#[derive(Debug, Subcommand)]
+pub enum VodCommand {
+    /// Import a file: it is copied, and transcoded by a server with the transcode role
+    ///
+    /// Any MP4, Matroska, WebM, MPEG-TS, AVI, FLV or similar file, up to 8K and 24 h, with
+    /// AAC sound or none. What is wrong with a file, `nova vod show` tells.
+    Import {
+        /// The file
+        file: PathBuf,
+        /// Name of the account it belongs to
+        #[arg(long, value_name = "USER")]
+        owner: String,
+        /// What people read [default: the file's name]
+        #[arg(long)]
+        title: Option<String>,
+    },
+    /// List videos: id, title, state
+    List,
+    /// Show a video: where it plays, or how far it is
+    Show {
+        /// Its id
+        id: VideoId,
+    },
+    /// Stop transcoding a video and delete it; or delete one that has failed
+    Cancel {
+        /// Its id
+        id: VideoId,
+    },
 }
 
 /// `nova schema`

@@ -20,6 +20,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use transcode::WorkerCommand;
+use transcode::vod::DemuxCommand;
 
 use crate::background::Background;
 use crate::cli::Serve;
@@ -30,6 +31,7 @@ use crate::live::{Live, LiveParts};
 use crate::readiness::{Dependency, Readiness};
 use crate::roles::Roles;
 use crate::sole::Sole;
+use crate::vod::{Vod, VodParts};
 use crate::welcome::{self, Addresses};
 use crate::{admin, telemetry, web};
 
@@ -298,6 +300,8 @@ struct MediaPath {
     origin: Origin,
     registry: Registry,
     live: Arc<Live>,
+    /// `None`: nothing is transcoded here.
+    vod: Option<Vod>,
     shutdown: CancellationToken,
     tasks: JoinSet<()>,
     /// Ends `keeping`.
@@ -313,7 +317,13 @@ impl MediaPath {
         let objects = storage::objects::open(&config.objects()).await?;
         let streams = Arc::new(LiveStreams::new());
         let limits = OriginLimits::default();
-        let origin = Origin::new(streams.clone(), objects.clone(), clock.clone(), limits);
+        let origin = Origin::with_videos(
+            streams.clone(),
+            database.clone(),
+            objects.clone(),
+            clock.clone(),
+            limits,
+        );
         let worker = match config.transcode.enabled {
             true => WorkerCommand::this_program()
                 .map(|command| WorkerCommand {
@@ -324,6 +334,18 @@ impl MediaPath {
                 .inspect_err(|error| tracing::warn!("no ladder: {error}"))
                 .ok(),
             false => None,
+        };
+        let vod = match &worker {
+            Some(worker) => Some(Vod::start(VodParts {
+                database: database.clone(),
+                objects: objects.clone(),
+                clock: clock.clone(),
+                worker: worker.clone(),
+                demuxer: DemuxCommand::this_program()?,
+                scratch: config.data_dir.join("vod-scratch"),
+                settings: config.vod.clone(),
+            })),
+            None => None,
         };
         let live = Live::start(LiveParts {
             database: database.clone(),
@@ -364,6 +386,7 @@ impl MediaPath {
             origin,
             registry,
             live,
+            vod,
             shutdown,
             tasks,
             kept,
@@ -374,9 +397,15 @@ impl MediaPath {
     /// Returns when a task has ended that should not.
     async fn ended(path: &mut Option<Self>) {
         match path {
-            Some(path) => tokio::select! {
-                _ = path.tasks.join_next() => {}
-                _ = &mut path.keeping => {}
+            Some(Self {
+                tasks,
+                keeping,
+                vod,
+                ..
+            }) => tokio::select! {
+                _ = tasks.join_next() => {}
+                _ = keeping => {}
+                () = Vod::any_ended(vod) => {}
             },
             None => std::future::pending().await,
         }
@@ -387,11 +416,20 @@ impl MediaPath {
     async fn stop(mut self) {
         self.shutdown.cancel();
         drop(self.registry);
+        let vod = self.vod.take();
         let finish = async {
             // The server's task ends with its publishers, and the one that hands them to
             // their sessions ends with the server.
             while self.tasks.join_next().await.is_some() {}
             self.live.stop().await;
+        };
+        let finish = async {
+            let vod = async {
+                if let Some(vod) = vod {
+                    vod.stop().await;
+                }
+            };
+            tokio::join!(finish, vod);
         };
         if timeout(FINISH, finish).await.is_err() {
             tracing::warn!("live streams were not finished in time");

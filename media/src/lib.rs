@@ -18,7 +18,7 @@ pub use frame::{Epoch, Frame, SourceFit, Track, TrackKind};
 pub use frame_rate::FrameRate;
 pub use ids::{
     EpochNumber, InvalidName, JobId, NodeId, PartIndex, RenditionName, SegmentNumber, SessionId,
-    StreamId, StreamName, UserId,
+    StreamId, StreamName, UserId, VideoId,
 };
 pub use rendition::{AudioShape, Rendition, Shape, VideoShape};
 pub use segment::{Part, Segment};

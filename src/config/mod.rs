@@ -30,6 +30,8 @@ pub struct Config {
     pub live: Live,
     /// The ladder.
     pub transcode: Transcode,
+    /// Video on demand.
+    pub vod: Vod,
     /// The origin, where it is a process of its own.
     pub origin: Origin,
     /// The edge cache.
@@ -106,6 +108,15 @@ pub struct Transcode {
     pub worker_memory_mib: u64,
 }
 
+/// `[vod]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vod {
+    /// Videos that are transcoded at once.
+    pub jobs_at_once: usize,
+    /// Chunks of one video that are transcoded at once: each is a worker process.
+    pub chunks_at_once: usize,
+}
+
 /// `[origin]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
@@ -171,6 +182,10 @@ impl Default for Config {
                 enabled: true,
                 ladder: Profile::default(),
                 worker_memory_mib: 0,
+            },
+            vod: Vod {
+                jobs_at_once: 1,
+                chunks_at_once: 2,
             },
             origin: Origin {
                 bind: loopback(8081),
@@ -294,6 +309,12 @@ impl Config {
         let memory = self.transcode.worker_memory_mib;
         if memory > 0 {
             range("transcode.worker_memory_mib", memory, 64, 1 << 20)?;
+        }
+        for (key, given) in [
+            ("vod.jobs_at_once", self.vod.jobs_at_once),
+            ("vod.chunks_at_once", self.vod.chunks_at_once),
+        ] {
+            range(key, given as u64, 1, 64)?;
         }
         range("edge.memory_mib", self.edge.memory_mib, 1, 1 << 20)?;
         for (key, given) in [

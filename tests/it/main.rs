@@ -18,5 +18,6 @@ mod roles;
 mod shedding;
 mod shutdown;
 mod storage_services;
+mod vod;
 mod watch_page;
 mod worker_crash;

@@ -7,6 +7,7 @@
 //!   crashes or hangs must not take the server. [`Backoff`] says when to try again.
 //! - [`Governor`] decides which rungs are made when the machine cannot make them all.
 //! - [`worker`] is that child. It decodes, scales and encodes with an engine.
+//! - [`vod`] reads and cuts files of any container.
 //! - [`source`] makes frames to publish: the test picture, or a media file.
 //!
 //! AAC is never encoded again: it passes through. Sound of a file in another codec
@@ -29,6 +30,7 @@ mod shed;
 pub mod source;
 mod supervise;
 mod video;
+pub mod vod;
 mod wire;
 pub mod worker;
 

@@ -31,7 +31,7 @@ pub const STALL_LIMIT: Duration = Duration::from_secs(2);
 
 /// Environment that a worker keeps. It decodes what strangers send, and needs none of
 /// the server's secrets.
-const ENVIRONMENT: [&str; 4] = ["PATH", "LD_LIBRARY_PATH", "RUST_BACKTRACE", "TZ"];
+pub(crate) const ENVIRONMENT: [&str; 4] = ["PATH", "LD_LIBRARY_PATH", "RUST_BACKTRACE", "TZ"];
 
 /// How a worker process is started.
 #[derive(Clone, PartialEq, Eq, Debug)]

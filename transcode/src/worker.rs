@@ -148,7 +148,7 @@ impl<W: Write + Send> Sink for Output<W> {
 /// Ends the process when its parent does. The end of standard input tells that too,
 /// but a codec that hangs does not read it. (PR_SET_PDEATHSIG would follow the thread
 /// that started the child, and a runtime's threads come and go.)
-fn exit_with_parent() -> io::Result<()> {
+pub(crate) fn exit_with_parent() -> io::Result<()> {
     let parent = parent_id();
     thread::Builder::new()
         .name("orphan-check".into())

@@ -94,19 +94,21 @@ impl Mpd {
     /// Of what is listed and, as `@maxSegmentDuration` speaks of later updates too, of what
     /// will be. The target duration alone is no bound: it is rounded (RFC 8216bis 4.4.3.1).
     fn max_segment_duration(&self) -> Micros {
-        let representations = self
-            .periods
-            .iter()
-            .flat_map(|period| &period.representations);
-        let segments = representations.flat_map(|one| &one.segments);
-        let longest = segments.map(|segment| segment.duration).max();
-        let millis = longest.unwrap_or_default().as_micros().saturating_add(999) / 1_000;
-        Micros::from_millis(millis).max(Micros::from_secs(self.target_duration.into()))
+        longest_segment(&self.periods).max(Micros::from_secs(self.target_duration.into()))
     }
 }
 
+/// Of what is listed, in whole milliseconds.
+pub(super) fn longest_segment(periods: &[Period]) -> Micros {
+    let representations = periods.iter().flat_map(|period| &period.representations);
+    let segments = representations.flat_map(|one| &one.segments);
+    let longest = segments.map(|segment| segment.duration).max();
+    let millis = longest.unwrap_or_default().as_micros().saturating_add(999) / 1_000;
+    Micros::from_millis(millis)
+}
+
 impl Period {
-    fn last_end(&self) -> Option<Timestamp> {
+    pub(super) fn last_end(&self) -> Option<Timestamp> {
         let last =
             |one: &Representation| one.segments.last().map(|last| last.start + last.duration);
         self.representations.iter().filter_map(last).max()
@@ -117,7 +119,7 @@ impl Period {
         self.representations.iter().filter_map(first).min()
     }
 
-    fn element(&self, ended: bool) -> PeriodElement {
+    pub(super) fn element(&self, ended: bool) -> PeriodElement {
         let end = self.end.or(self.last_end().filter(|_| ended));
         let set = |id: u32, content_type: &'static str, video: bool| {
             let mut ones: Vec<_> = self
@@ -218,7 +220,7 @@ fn timeline(segments: &[Segment], timescale: u32) -> SegmentTimeline {
 }
 
 /// `xs:duration`.
-fn duration(span: Micros) -> String {
+pub(super) fn duration(span: Micros) -> String {
     format!("PT{}S", Seconds(span))
 }
 
@@ -268,13 +270,13 @@ struct UtcTiming {
 }
 
 #[derive(Serialize)]
-struct PeriodElement {
+pub(super) struct PeriodElement {
     #[serde(rename = "@id")]
-    id: String,
+    pub(super) id: String,
     #[serde(rename = "@start")]
-    start: String,
+    pub(super) start: String,
     #[serde(rename = "@duration", skip_serializing_if = "Option::is_none")]
-    duration: Option<String>,
+    pub(super) duration: Option<String>,
     #[serde(rename = "AdaptationSet")]
     adaptation_sets: Vec<AdaptationSet>,
 }

@@ -9,7 +9,7 @@ use packager::playlist::{ListedPart, ListedSegment, MediaPlaylist};
 
 use crate::fixture::*;
 
-fn check_golden(name: &str, actual: &str) {
+pub(crate) fn check_golden(name: &str, actual: &str) {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/golden")
         .join(name);
@@ -195,7 +195,7 @@ fn p07_bandwidth_is_at_least_what_segments_took() {
 }
 
 /// Runs an XPath over an MPD with its namespace taken away.
-fn xpath(mpd: &str, expression: &str) -> String {
+pub(crate) fn xpath(mpd: &str, expression: &str) -> String {
     let plain = mpd.replacen(" xmlns=\"urn:mpeg:dash:schema:mpd:2011\"", "", 1);
     let mut child = Command::new("xmllint")
         .args(["--xpath", expression, "-"])

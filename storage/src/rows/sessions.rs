@@ -8,7 +8,7 @@ use super::error::missing_parent;
 use super::outbox::{self, NewEvent};
 use super::segments::lock_stream;
 use super::sql::{FromRow, Row, query};
-use super::{Database, Entity, RowError, Transaction};
+use super::{Database, Entity, RowError, Transaction, videos};
 
 /// A session that has not ended. A stream has at most one.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -101,7 +101,8 @@ pub async fn publisher_returned(db: &Database, session: SessionId) -> Result<(),
     .await
 }
 
-/// Ends the session at `now`; [`RowError::SessionNotOpen`] when it has ended already.
+/// Ends the session at `now`; [`RowError::SessionNotOpen`] when it has ended already. If its
+/// stream is recorded it is a video from now on, see [`videos`].
 pub async fn end_session(
     db: &Database,
     session: SessionId,
@@ -117,6 +118,7 @@ pub async fn end_session(
     .optional(&mut transaction)
     .await?
     .ok_or(RowError::SessionNotOpen(session))?;
+    videos::record(&mut transaction, ended.id, now).await?;
     tell(db, &mut transaction, &ended, Turn::Ended, now).await?;
     transaction.commit().await
 }

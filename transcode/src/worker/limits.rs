@@ -29,7 +29,7 @@ pub(super) fn apply() {
     }
 }
 
-fn lower_priority() {
+pub(crate) fn lower_priority() {
     // SAFETY: takes no pointer. It may fail, which leaves the priority as it was.
     let _ = unsafe { libc::nice(NICE) };
     let parameters = libc::sched_param { sched_priority: 0 };

@@ -1,13 +1,16 @@
-//! A worker process for the tests: what `nova worker` does, and worse when it is told to.
+//! A worker process for the tests: what `nova worker` and `nova demux` do, and worse when it
+//! is told to.
 
 use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
 fn main() -> ExitCode {
-    match std::env::args().nth(1).as_deref() {
-        Some("leak") => drop(thread::spawn(leak)),
-        Some("abort") => drop(thread::spawn(abort)),
+    let mut arguments = std::env::args().skip(1);
+    match (arguments.next().as_deref(), arguments.next()) {
+        (Some("demux"), Some(task)) => return transcode::vod::demux_main(&task),
+        (Some("leak"), _) => drop(thread::spawn(leak)),
+        (Some("abort"), _) => drop(thread::spawn(abort)),
         _ => {}
     }
     transcode::worker::main()

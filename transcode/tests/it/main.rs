@@ -2,6 +2,7 @@
 
 mod audio;
 mod conformance;
+mod demuxing;
 mod limits;
 mod misbehaving;
 mod publishing;

@@ -1,0 +1,188 @@
+//! The demuxing process: reads a stranger's file, and can be killed for it. One thread.
+
+mod describe;
+mod reader;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use ffmpeg_next as ffmpeg;
+use media::{Frame, Micros, Timestamp, TrackKind};
+
+use super::Packet;
+use super::message::{Demuxed, Message, Task};
+use crate::engine::ffmpeg::initialize;
+use crate::worker;
+use reader::{Reader, find};
+
+/// Address space of the process, in bytes.
+const MEMORY: u64 = 2 << 30;
+
+/// The entry of the demuxing process: does the task that `request` says, as JSON, and ends
+/// when it is done or nobody reads.
+pub fn demux_main(request: &str) -> ExitCode {
+    worker::limits::lower_priority();
+    limit_memory();
+    if let Err(error) = worker::exit_with_parent() {
+        eprintln!("demuxer: cannot start: {error}");
+        return ExitCode::FAILURE;
+    }
+    let mut output = Output(io::BufWriter::with_capacity(256 << 10, io::stdout().lock()));
+    let outcome = match serde_json::from_str(request) {
+        Ok(task) => run(&task, &mut output),
+        Err(error) => Err(Fault::Refused(format!("a task that is none: {error}"))),
+    };
+    let last = match outcome {
+        Ok(()) => Message::End,
+        Err(Fault::Refused(reason)) => Message::Failed(reason),
+        Err(Fault::Output(error)) => {
+            eprintln!("demuxer: nobody reads: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match (output.send(&last), output.flush()) {
+        (Ok(()), Ok(())) => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    }
+}
+
+enum Fault {
+    Refused(String),
+    Output(io::Error),
+}
+
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+fn refuse(reason: impl Into<String>) -> Fault {
+    Fault::Refused(reason.into())
+}
+
+struct Output<W: Write>(W);
+
+impl<W: Write> Output<W> {
+    /// A message over a limit is the file's fault.
+    fn send(&mut self, message: &Message) -> Result<(), Fault> {
+        let (head, data) = message
+            .encode()
+            .map_err(|error| refuse(error.to_string()))?;
+        self.0.write_all(&head)?;
+        Ok(self.0.write_all(&data)?)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+fn run<W: Write>(task: &Task, output: &mut Output<W>) -> Result<(), Fault> {
+    initialize();
+    ffmpeg::log::set_level(ffmpeg::log::Level::Fatal);
+    match task {
+        Task::Scan { file } => scan(file, output),
+        Task::Read {
+            file,
+            track,
+            from_us,
+        } => {
+            let from = from_us.map(|(pts, dts)| (Micros::new(pts), Micros::new(dts)));
+            read(file, *track, from, output)
+        }
+    }
+}
+
+fn scan<W: Write>(name: &str, output: &mut Output<W>) -> Result<(), Fault> {
+    let mut reader = Reader::open(name)?;
+    let info = describe::describe(&reader.input, name)?;
+    output.send(&Message::Demuxed(Demuxed::Info(info)))?;
+    let tracks = [TrackKind::Video, TrackKind::Audio];
+    let tracks = tracks.map(|kind| Some((kind, find(&reader.input, kind)?.index())));
+    reader.count_back(tracks[0].map(|(_, index)| index))?;
+    while let Some(packet) = reader.next()? {
+        let found = tracks
+            .iter()
+            .flatten()
+            .find(|(_, at)| *at == packet.stream());
+        let Some((kind, _)) = found else { continue };
+        if packet.size() == 0 {
+            continue;
+        }
+        let (dts, pts) = reader.times(&packet)?;
+        let key = packet.is_key();
+        let packet = Packet { dts, pts, key };
+        output.send(&Message::Demuxed(Demuxed::Packet(*kind, packet)))?;
+    }
+    Ok(())
+}
+
+fn read<W: Write>(
+    name: &str,
+    track: TrackKind,
+    from: Option<(Micros, Micros)>,
+    output: &mut Output<W>,
+) -> Result<(), Fault> {
+    let mut reader = Reader::open(name)?;
+    let mut first = None;
+    if let Some((pts, dts)) = from {
+        // Where the container can be sought in, that is quick; where what is found is not
+        // what was meant, the file is read from its beginning.
+        if reader
+            .input
+            .seek(dts.as_micros(), ..dts.as_micros())
+            .is_ok()
+        {
+            first = reader.skip_to(track, pts)?;
+        }
+        if first.is_none() {
+            reader = Reader::open(name)?;
+            first = reader.skip_to(track, pts)?;
+        }
+        if first.is_none() {
+            return Err(refuse("a key frame that was there is not found again"));
+        }
+    } else {
+        let index = reader.index_of(track)?;
+        reader.count_back(Some(index))?;
+    }
+    let index = reader.index_of(track)?;
+    let wrapping = reader.wrapping(track)?;
+    let mut pending = first;
+    loop {
+        let packet = match pending.take() {
+            Some(packet) => packet,
+            None => match reader.next()? {
+                Some(packet) => packet,
+                None => return Ok(()),
+            },
+        };
+        let data = packet.data().unwrap_or_default();
+        if packet.stream() != index || data.is_empty() {
+            continue;
+        }
+        let (dts, pts) = reader.times(&packet)?;
+        let zero = Timestamp::default();
+        let frame = Frame {
+            track,
+            dts: zero + dts,
+            pts: zero + pts,
+            duration: None,
+            key: packet.is_key(),
+            starts: None,
+            data: wrapping.unwrap(data),
+        };
+        output.send(&Message::Demuxed(Demuxed::Frame(frame)))?;
+    }
+}
+
+/// A file that makes libavformat take all memory ends this process, not the machine.
+fn limit_memory() {
+    let limit = libc::rlimit {
+        rlim_cur: MEMORY,
+        rlim_max: MEMORY,
+    };
+    // SAFETY: reads one struct. It may fail, which leaves the limit as it was.
+    let _ = unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const limit) };
+}

@@ -1,0 +1,150 @@
+//! What a file has, and whether it is taken.
+
+use bytes::Bytes;
+use ffmpeg_next as ffmpeg;
+use ffmpeg_next::codec;
+use ffmpeg_next::codec::packet::side_data;
+use ffmpeg_next::format::context::Input;
+use media::{AvcConfig, TrackKind};
+
+use super::reader::{MAX_STREAMS, PROBE_PACKETS, Reader, find};
+use super::{Fault, refuse};
+use crate::annex_b;
+use crate::source::{adts, file};
+use crate::video::{ColourDescription, Rotation, SourceCodec, VideoSource};
+use crate::vod::message::{AudioTrack, FileInfo, VideoTrack};
+
+/// The longest side of a picture.
+const MAX_SIDE: u32 = 8_192;
+/// Pixels of a picture at most: 8K.
+const MAX_PIXELS: u64 = 7_680 * 4_320;
+
+/// What the file has.
+pub(super) fn describe(input: &Input, name: &str) -> Result<FileInfo, Fault> {
+    let streams = input.nb_streams();
+    if streams > MAX_STREAMS {
+        return Err(refuse(format!(
+            "it has {streams} streams, {MAX_STREAMS} at most are read"
+        )));
+    }
+    let video = find(input, TrackKind::Video)
+        .map(|stream| video_track(&stream))
+        .transpose()?;
+    let audio = match find(input, TrackKind::Audio) {
+        Some(stream) => Some(audio_track(name, &stream)?),
+        None => None,
+    };
+    if video.is_none() && audio.is_none() {
+        return Err(refuse("there is no video and no audio in it"));
+    }
+    Ok(FileInfo {
+        container: input.format().name().to_owned(),
+        video,
+        audio,
+    })
+}
+
+fn video_track(stream: &ffmpeg::Stream<'_>) -> Result<VideoTrack, Fault> {
+    let parameters = stream.parameters();
+    let name = parameters.id().name();
+    let codec: SourceCodec = name
+        .parse()
+        .map_err(|_| refuse(format!("its video is {name}, which is not decoded")))?;
+    // SAFETY: plain fields of parameters that are borrowed from an open input.
+    let (width, height, aspect, tag, colour) = unsafe {
+        let raw = &*parameters.as_ptr();
+        let colour = ColourDescription {
+            primaries: u8::try_from(raw.color_primaries as i64).unwrap_or(2),
+            transfer: u8::try_from(raw.color_trc as i64).unwrap_or(2),
+            matrix: u8::try_from(raw.color_space as i64).unwrap_or(2),
+            full_range: None,
+        };
+        let aspect = raw.sample_aspect_ratio;
+        (
+            raw.width,
+            raw.height,
+            (aspect.num, aspect.den),
+            raw.codec_tag,
+            colour,
+        )
+    };
+    let side = |given: i32| u32::try_from(given).unwrap_or_default();
+    let (width, height) = (side(width), side(height));
+    let pixels = u64::from(width) * u64::from(height);
+    if pixels == 0 {
+        return Err(refuse("the size of its picture is not known"));
+    }
+    if width > MAX_SIDE || height > MAX_SIDE || pixels > MAX_PIXELS {
+        return Err(refuse(format!(
+            "its picture is {width}x{height}, at most {MAX_SIDE} pixels on a side and \
+             {MAX_PIXELS} in all are taken"
+        )));
+    }
+    let extradata = file::extradata(&parameters);
+    let record = match parameters.id() {
+        codec::Id::H264 if annex_b::is_byte_stream(&extradata) => {
+            annex_b::decoder_configuration(&extradata)
+                .ok_or_else(|| refuse("there are no parameter sets in its H.264 video"))?
+        }
+        _ => extradata,
+    };
+    if parameters.id() == codec::Id::H264 {
+        AvcConfig::parse(record.clone()).map_err(|error| refuse(error.to_string()))?;
+    }
+    Ok(VideoTrack {
+        source: VideoSource {
+            codec,
+            record,
+            width,
+            height,
+            sample_aspect: match aspect {
+                (num @ 1.., den @ 1..) => Some((num.unsigned_abs(), den.unsigned_abs())),
+                _ => None,
+            },
+            rotation: rotation(stream),
+            colour,
+            tag,
+        },
+    })
+}
+
+/// The display matrix (ISO/IEC 14496-12 8.5.2.2), to the nearest quarter turn.
+fn rotation(stream: &ffmpeg::Stream<'_>) -> Rotation {
+    let mut sides = stream.side_data();
+    let matrix = sides.find(|side| side.kind() == side_data::Type::DisplayMatrix);
+    let Some(matrix) = matrix else {
+        return Rotation::None;
+    };
+    let number = |at: usize| {
+        let bytes = matrix.data().get(at * 4..at * 4 + 4)?;
+        Some(f64::from(i32::from_ne_bytes(bytes.try_into().ok()?)))
+    };
+    match (number(0), number(1)) {
+        (Some(a), Some(b)) => Rotation::from_degrees(b.atan2(a).to_degrees()),
+        _ => Rotation::None,
+    }
+}
+
+fn audio_track(name: &str, stream: &ffmpeg::Stream<'_>) -> Result<AudioTrack, Fault> {
+    let parameters = stream.parameters();
+    let codec = parameters.id().name().to_owned();
+    let extradata = file::extradata(&parameters);
+    let aac = match parameters.id() {
+        codec::Id::AAC if extradata.is_empty() => Some(first_adts_config(name, stream.index())?),
+        codec::Id::AAC => Some(extradata),
+        _ => None,
+    };
+    Ok(AudioTrack { codec, aac })
+}
+
+fn first_adts_config(name: &str, index: usize) -> Result<Bytes, Fault> {
+    let mut reader = Reader::open(name)?;
+    for _ in 0..PROBE_PACKETS {
+        let Some(packet) = reader.next()? else { break };
+        let header = packet.data().filter(|_| packet.stream() == index);
+        if let Some(header) = header.and_then(adts::Header::read) {
+            return Ok(header.config());
+        }
+    }
+    Err(refuse("there is no ADTS header in its AAC audio"))
+}
