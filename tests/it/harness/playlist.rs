@@ -201,5 +201,6 @@ fn low_latency_tags_are_read() {
         (second.number, second.gap, second.start),
         (8, true, Some(102.5))
     );
-    assert_eq!(second.map.as_deref(), Some("/live/a/0/source/init.mp4"));
+    assert_eq!(first.map.as_deref(), Some("/live/a/0/source/init.mp4"));
+    assert_eq!(second.map, None);
 }
