@@ -43,4 +43,5 @@ mod schema_parity;
 mod sessions;
 mod sql;
 mod sql_cancelled;
+mod sql_full;
 mod windows;
