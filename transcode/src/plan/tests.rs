@@ -389,9 +389,9 @@ fn every_decision_is_told_in_one_line() {
     assert_eq!(
         told,
         "1920x1080 at 60 fps, 4500 kb/s: source passes through; \
-         encoding 720p at 60 fps with 3000 kb/s (half of what was asked for, since the source \
-         has so little), 480p at 30 fps with 1334 kb/s (one picture in 2, capped by the \
-         source's), 240p at 30 fps with 300 kb/s (one picture in 2); \
+         encoding 720p at 60 fps with 2449 kb/s (capped by the source's), 480p at 30 fps with \
+         793 kb/s (one picture in 2, capped by the source's), 240p at 30 fps with 280 kb/s \
+         (one picture in 2, capped by the source's); \
          without 1440p, 1080p: not smaller than the source"
     );
     let told = plan(&epoch(320, 180, FPS_30, 200_000, PASS), &ladder).reason;
