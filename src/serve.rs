@@ -30,7 +30,7 @@ use crate::http::{BindError, HttpServer};
 use crate::live::{Live, LiveParts};
 use crate::readiness::{Dependency, Readiness};
 use crate::roles::Roles;
-use crate::sole::Sole;
+use crate::sole::{DirectoryLock, Sole};
 use crate::vod::{Vod, VodParts};
 use crate::welcome::{self, Addresses};
 use crate::{admin, telemetry, web};
@@ -66,17 +66,27 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
     let admin = HttpServer::bind("admin", config.admin.bind, ADMIN_CONNECTIONS).await?;
     let http = roles.bind_http(&config).await?;
     let origin = roles.bind_origin(&config).await?;
-    let foundation = match roles.media || roles.api {
-        true => Some(Foundation::lay(&config, args.demo).await?),
+    // A second process on a data directory touches nothing in it.
+    let lock = match roles.media {
+        true => {
+            config.make_data_dir()?;
+            Some(DirectoryLock::take(&config.data_dir)?)
+        }
         false => None,
+    };
+    let foundation = match roles.media || roles.api {
+        true => Some(Foundation::lay(&config).await?),
+        false => None,
+    };
+    let mut media = match (&foundation, lock) {
+        (Some(foundation), Some(lock)) => {
+            Some(MediaPath::start(&config, foundation, lock, args.demo).await?)
+        }
+        _ => None,
     };
     let mut background = foundation
         .as_ref()
         .map(|foundation| Background::start(foundation, bus.clone()));
-    let mut media = match &foundation {
-        Some(foundation) if roles.media => Some(MediaPath::start(&config, foundation).await?),
-        _ => None,
-    };
     let demo = match (&foundation, &media) {
         (Some(foundation), Some(media)) if args.demo => {
             Some(Demo::start(foundation, media.rtmp, media.registry.clone()).await?)
@@ -277,15 +287,11 @@ pub struct Foundation {
 }
 
 impl Foundation {
-    /// Opens what is there and makes what is not. Without `demo`, the demo's stream key,
-    /// which is known to all, is no key any more.
-    async fn lay(config: &Config, demo: bool) -> Result<Self, Box<dyn Error>> {
+    /// Opens what is there and makes what is not.
+    async fn lay(config: &Config) -> Result<Self, Box<dyn Error>> {
         config.make_data_dir()?;
         let database = Database::open(&config.database_url(), IfMissing::Create).await?;
         database.migrate().await?;
-        if !demo && stream_keys::remove_key(&database, &demo::NAME.parse()?).await? {
-            tracing::warn!("the demo's stream key was removed; --demo brings it back");
-        }
         Ok(Self {
             database,
             clock: Arc::new(SystemClock),
@@ -311,9 +317,24 @@ struct MediaPath {
 }
 
 impl MediaPath {
-    async fn start(config: &Config, foundation: &Foundation) -> Result<Self, Box<dyn Error>> {
+    /// Unless it `is_demo`, the demo's stream key, which is known to all, is no key any more.
+    async fn start(
+        config: &Config,
+        foundation: &Foundation,
+        lock: DirectoryLock,
+        is_demo: bool,
+    ) -> Result<Self, Box<dyn Error>> {
         let Foundation { database, clock } = foundation;
-        let sole = Sole::acquire(&config.data_dir, database, &**clock).await?;
+        let sole = Sole::acquire(lock, database, &**clock).await?;
+        let lease = sole.lease().clone();
+        let kept = CancellationToken::new();
+        let keeping = tokio::spawn({
+            let (database, clock, kept) = (database.clone(), clock.clone(), kept.clone());
+            async move { sole.keep(database, &*clock, kept).await }
+        });
+        if !is_demo && stream_keys::remove_key(database, &demo::NAME.parse()?).await? {
+            tracing::warn!("the demo's stream key was removed; --demo brings it back");
+        }
         let objects = storage::objects::open(&config.objects()).await?;
         let streams = Arc::new(LiveStreams::new());
         let limits = OriginLimits::default();
@@ -349,6 +370,7 @@ impl MediaPath {
         };
         let live = Live::start(LiveParts {
             database: database.clone(),
+            lease,
             objects: objects.clone(),
             clock: clock.clone(),
             streams,
@@ -375,11 +397,6 @@ impl MediaPath {
         let mut tasks = JoinSet::new();
         tasks.spawn(server.run(shutdown.clone()));
         tasks.spawn(live.clone().run(publications));
-        let kept = CancellationToken::new();
-        let keeping = {
-            let (database, clock, kept) = (database.clone(), clock.clone(), kept.clone());
-            async move { sole.keep(database, &*clock, kept).await }
-        };
         Ok(Self {
             rtmp,
             objects,
@@ -390,7 +407,7 @@ impl MediaPath {
             shutdown,
             tasks,
             kept,
-            keeping: tokio::spawn(keeping),
+            keeping,
         })
     }
 

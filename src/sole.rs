@@ -12,7 +12,7 @@ use std::time::Duration;
 use media::{Clock, Micros, NodeId};
 use storage::rows::leases::{self, Lease, Terms};
 use storage::rows::{Database, RowError};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// The lease's name.
@@ -58,77 +58,121 @@ pub enum SoleError {
     Rows(#[from] RowError),
 }
 
+/// The data directory, locked until this is dropped.
+#[derive(Debug)]
+pub struct DirectoryLock {
+    directory: PathBuf,
+    _file: File,
+}
+
 /// The right to the live streams. The data directory stays locked until it is dropped.
 #[derive(Debug)]
 pub struct Sole {
-    _lock: File,
+    lock: DirectoryLock,
     terms: Terms,
+    lease: Lease,
 }
 
 impl Sole {
     /// Waits for a predecessor elsewhere that crashed, and not for one that lives.
     pub async fn acquire(
-        directory: &Path,
+        lock: DirectoryLock,
         database: &Database,
         clock: &dyn Clock,
     ) -> Result<Self, SoleError> {
-        let lock = lock(directory)?;
         let terms = Terms {
             name: LIVE.to_owned(),
-            owner: owner(directory)?,
+            owner: owner(&lock.directory)?,
             ttl: LEASE,
         };
         let patience = Instant::now() + PATIENCE;
-        while !is_acquired(database, &terms, clock).await? {
+        loop {
+            if let Some(lease) = try_acquire(database, &terms, clock).await? {
+                return Ok(Self { lock, terms, lease });
+            }
             if Instant::now() >= patience {
                 return Err(SoleError::DatabaseInUse);
             }
             tracing::info!("waiting for the lease of the process that had the live streams");
             sleep(AGAIN).await;
         }
-        Ok(Self { _lock: lock, terms })
     }
 
-    /// Keeps it until `shutdown`. A process that loses it, because it was cut off from the
-    /// database, is stopped by the numbers that its successor takes.
+    /// What this process writes of live sessions is fenced with it.
+    pub fn lease(&self) -> &Lease {
+        &self.lease
+    }
+
+    /// Keeps it until `shutdown`, or until another process has it: that one could, if this
+    /// one was stopped or cut off from the database for longer than the lease. Then this
+    /// one has to end. While the database is away it goes on: nobody can have taken what
+    /// is there.
     pub async fn keep(self, database: Database, clock: &dyn Clock, shutdown: CancellationToken) {
-        let hold = |_: Lease, stop: CancellationToken| async move { stop.cancelled().await };
-        leases::run_while_held(&database, clock, &self.terms, &shutdown, hold).await;
+        let Self { lock, terms, lease } = self;
+        let pause = Duration::from_micros(LEASE.as_micros() as u64 / 3);
+        while shutdown.run_until_cancelled(sleep(pause)).await.is_some() {
+            let extending = timeout(pause, lease.extend(&database, terms.ttl, clock.now()));
+            let failed = match shutdown.run_until_cancelled(extending).await {
+                None => break,
+                Some(Ok(Ok(()))) => continue,
+                Some(Ok(Err(RowError::LeaseLost { .. }))) => {
+                    tracing::error!(
+                        "another nova process has taken the live streams of this database: this one ends"
+                    );
+                    return;
+                }
+                Some(Ok(Err(error))) => error.to_string(),
+                Some(Err(_)) => format!("no answer within {pause:?}"),
+            };
+            tracing::warn!(
+                error = failed,
+                "the lease of the live streams was not renewed"
+            );
+        }
+        if let Err(error) = lease.release(&database).await {
+            tracing::warn!(%error, "the lease of the live streams was not released");
+        }
+        drop(lock);
     }
 }
 
-async fn is_acquired(
+async fn try_acquire(
     database: &Database,
     terms: &Terms,
     clock: &dyn Clock,
-) -> Result<bool, RowError> {
+) -> Result<Option<Lease>, RowError> {
     let Terms { name, owner, ttl } = terms;
-    let lease = leases::acquire(database, name, owner, *ttl, clock.now()).await?;
-    Ok(lease.is_some())
+    leases::acquire(database, name, owner, *ttl, clock.now()).await
 }
 
-/// Locked until the file is closed, by a crash too. Child processes do not inherit it.
-fn lock(directory: &Path) -> Result<File, SoleError> {
-    let file = directory.join("nova.lock");
-    let opened = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&file)
-        .map_err(|source| SoleError::File {
-            file: file.clone(),
-            source,
-        })?;
-    match opened.try_lock() {
-        Ok(()) => Ok(opened),
-        Err(TryLockError::WouldBlock) => Err(SoleError::DirectoryInUse {
-            directory: directory.to_owned(),
-        }),
-        Err(TryLockError::Error(source)) => Err(SoleError::File { file, source }),
+impl DirectoryLock {
+    /// Locks it until the file is closed, by a crash too. Child processes do not inherit it.
+    pub fn take(directory: &Path) -> Result<Self, SoleError> {
+        let file = directory.join("nova.lock");
+        let opened = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&file)
+            .map_err(|source| SoleError::File {
+                file: file.clone(),
+                source,
+            })?;
+        match opened.try_lock() {
+            Ok(()) => Ok(Self {
+                directory: directory.to_owned(),
+                _file: opened,
+            }),
+            Err(TryLockError::WouldBlock) => Err(SoleError::DirectoryInUse {
+                directory: directory.to_owned(),
+            }),
+            Err(TryLockError::Error(source)) => Err(SoleError::File { file, source }),
+        }
     }
 }
 
-/// Who owns the lease: the data directory, by an id that was made for it.
+/// Who owns the lease: the data directory, by an id that was made for it. Of two directories
+/// with one id, a copy, the process that started last has the streams.
 fn owner(directory: &Path) -> Result<String, SoleError> {
     let file = directory.join("node-id");
     let failed = |source| SoleError::File {
@@ -172,14 +216,19 @@ mod tests {
         database
     }
 
+    async fn acquire(directory: &Path, database: &Database, clock: &ManualClock) -> Sole {
+        let lock = DirectoryLock::take(directory).unwrap();
+        Sole::acquire(lock, database, clock).await.unwrap()
+    }
+
     #[tokio::test]
     async fn a_directory_is_its_own_successor_and_has_one_user() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path();
         let database = database(path).await;
         let clock = ManualClock::new(Timestamp::from_micros(1));
-        let first = Sole::acquire(path, &database, &clock).await.unwrap();
-        let second = Sole::acquire(path, &database, &clock).await.unwrap_err();
+        let first = acquire(path, &database, &clock).await;
+        let second = DirectoryLock::take(path).unwrap_err();
         assert!(
             matches!(second, SoleError::DirectoryInUse { .. }),
             "{second}"
@@ -187,7 +236,7 @@ mod tests {
         // As a crash leaves it: the lease is not released.
         drop(first);
         let owner_before = owner(path).unwrap();
-        let again = Sole::acquire(path, &database, &clock).await.unwrap();
+        let again = acquire(path, &database, &clock).await;
         assert_eq!(again.terms.owner, owner_before);
     }
 
@@ -196,16 +245,47 @@ mod tests {
         let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let database = database(one.path()).await;
         let clock = ManualClock::new(Timestamp::from_micros(1));
-        let first = Sole::acquire(one.path(), &database, &clock).await.unwrap();
+        let first = acquire(one.path(), &database, &clock).await;
         let terms = Terms {
             owner: owner(other.path()).unwrap(),
             ..first.terms.clone()
         };
-        assert!(!is_acquired(&database, &terms, &clock).await.unwrap());
-        drop(first);
+        let taken = try_acquire(&database, &terms, &clock).await.unwrap();
+        assert_eq!(taken, None);
         clock.advance(LEASE);
-        let second = Sole::acquire(other.path(), &database, &clock).await;
-        assert_eq!(second.unwrap().terms, terms);
+        let second = acquire(other.path(), &database, &clock).await;
+        assert_eq!(second.terms, terms);
+    }
+
+    #[tokio::test]
+    async fn who_was_away_for_too_long_goes_on_unless_another_has_come() {
+        let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let database = database(one.path()).await;
+        let clock = ManualClock::new(Timestamp::from_micros(1));
+        let first = acquire(one.path(), &database, &clock).await;
+        let fenced = database.fenced(first.lease().clone());
+        clock.advance(LEASE + LEASE);
+        first
+            .lease
+            .extend(&database, LEASE, clock.now())
+            .await
+            .unwrap();
+        fenced.write().await.unwrap().commit().await.unwrap();
+
+        clock.advance(LEASE);
+        let second = acquire(other.path(), &database, &clock).await;
+        let refused = fenced.write().await.unwrap_err();
+        assert!(matches!(refused, RowError::LeaseLost { .. }), "{refused}");
+        let lost = first.lease.extend(&database, LEASE, clock.now()).await;
+        assert!(matches!(lost, Err(RowError::LeaseLost { .. })), "{lost:?}");
+        let terms = &second.terms;
+        assert!(
+            second
+                .lease
+                .extend(&database, terms.ttl, clock.now())
+                .await
+                .is_ok()
+        );
     }
 
     #[test]

@@ -34,6 +34,8 @@ const MAX_WAITING: usize = 1_024;
 const MAX_BEHIND: Micros = Micros::from_secs(8);
 /// How often the worker's pace is looked at.
 const LOOK: Duration = Duration::from_millis(250);
+/// A worker that has taken no frame in for so long is not judged by how far it is behind.
+const TAKES_NOTHING: Duration = Duration::from_secs(1);
 /// Bytes that wait for the worker.
 const MAX_WAITING_BYTES: usize = 64 << 20;
 /// How long a worker may take to encode what it still has when the epoch ends.
@@ -182,7 +184,7 @@ impl Ladder {
             tracing::error!(stream = %self.stream, error = %failure, "transcode worker failed");
             self.outlet.window.give_up_waiting();
             // How far it was behind no longer keeps others from their rungs.
-            made.seat.restarted();
+            made.seat.look_anew();
             for rung in &self.job.rungs {
                 made.rungs.lose(&rung.name);
             }
@@ -194,6 +196,11 @@ impl Ladder {
         }
         self.outlet.window.give_up_waiting();
         made.rungs.finish();
+        let active = made.seat.active();
+        let shed = self.job.rungs.iter().enumerate();
+        for (_, rung) in shed.filter(|(index, _)| !active.contains(*index)) {
+            made.teller.ended(&rung.name, self.clock.now());
+        }
         drop(made.seat);
         made.teller.finish().await;
     }
@@ -203,7 +210,7 @@ impl Ladder {
         let (input, output) = Worker::start(&self.command, &self.stream, &self.job)?;
         let control = input.control();
         control.select(made.seat.active());
-        made.seat.restarted();
+        made.seat.look_anew();
         // What was said of the worker before this one.
         let _ = waiting.progress.behind.notified().now_or_never();
         let progress = waiting.progress.clone();
@@ -261,10 +268,17 @@ impl Ladder {
         progress: &Progress,
     ) -> Result<(), LadderFailure> {
         let newest = Timestamp::from_micros(progress.newest.load(Ordering::Relaxed));
-        let oldest = control.backlog().oldest().unwrap_or(newest);
-        let behind = (newest - oldest).max(Micros::ZERO);
+        let oldest = control.backlog().oldest();
+        let behind = (newest - oldest.unwrap_or(newest)).max(Micros::ZERO);
         let now = self.clock.now();
-        for decision in made.seat.observe(now, behind) {
+        // One that starts or hangs is not slow: whoever starts workers sees to it.
+        let taking = control.backlog().since_taken();
+        if oldest.is_some() && taking.is_none_or(|since| since >= TAKES_NOTHING) {
+            made.seat.look_anew();
+        } else {
+            made.seat.observe(now, behind);
+        }
+        for decision in made.seat.decided() {
             let Some(rung) = self.job.rungs.get(decision.rung) else {
                 continue;
             };

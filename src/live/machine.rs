@@ -46,16 +46,20 @@ impl Machine {
 }
 
 impl Seat {
-    /// The ladder is `behind` its source: what was decided for it.
-    pub(super) fn observe(&self, now: Timestamp, behind: Micros) -> Vec<Decision> {
+    /// The ladder is `behind` its source.
+    pub(super) fn observe(&self, now: Timestamp, behind: Micros) {
         let mut state = self.machine.lock();
         let State { governor, meter } = &mut *state;
         if meter.is_due(now) {
             governor.machine(meter.measure(now));
         }
-        let decisions = governor.observe(now, self.id, behind);
+        governor.observe(now, self.id, behind);
         metrics::gauge!("nova_live_rungs_shed").set(governor.shed() as f64);
-        decisions
+    }
+
+    /// What was decided for the ladder since the last call.
+    pub(super) fn decided(&self) -> Vec<Decision> {
+        self.machine.lock().governor.decided(self.id)
     }
 
     /// The rungs that it makes.
@@ -63,9 +67,9 @@ impl Seat {
         self.machine.lock().governor.active(self.id)
     }
 
-    /// Its worker was started.
-    pub(super) fn restarted(&self) {
-        self.machine.lock().governor.restarted(self.id);
+    /// Its worker starts, or takes nothing.
+    pub(super) fn look_anew(&self) {
+        self.machine.lock().governor.look_anew(self.id);
     }
 }
 
@@ -77,10 +81,19 @@ impl Drop for Seat {
     }
 }
 
-/// Reads how busy the processors were. On a system without `/proc` nothing is known.
+/// Reads how busy the processors were, those that this process may use. On a system
+/// without `/proc` nothing is known.
 #[derive(Debug, Default)]
 struct Meter {
     last: Option<(Timestamp, Times)>,
+    quota: Quota,
+}
+
+/// What the process's control group may use of the processors (cgroup v2, `cpu.max`):
+/// within a quota, it is short of them while the host is idle.
+#[derive(Debug, Default)]
+struct Quota {
+    last: Option<(Timestamp, Micros)>,
 }
 
 /// Processor time since the system started, in ticks (proc_stat(5)).
@@ -99,9 +112,45 @@ impl Meter {
     fn measure(&mut self, now: Timestamp) -> Option<f64> {
         let text = std::fs::read_to_string("/proc/stat").ok()?;
         let times = Times::parse(&text)?;
+        let quota = self.quota.measure(now);
         let (_, before) = self.last.replace((now, times))?;
-        times.idle_since(before)
+        let idle = times.idle_since(before)?;
+        Some(quota.map_or(idle, |left| left.min(idle)))
     }
+}
+
+impl Quota {
+    /// What is left of it, from 0 to 1; `None` without a quota.
+    fn measure(&mut self, now: Timestamp) -> Option<f64> {
+        let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
+        let group = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
+        let folder = std::path::Path::new("/sys/fs/cgroup").join(group);
+        let read = |name: &str| std::fs::read_to_string(folder.join(name)).ok();
+        let cores = quota_in_cores(&read("cpu.max")?)?;
+        let used = used_time(&read("cpu.stat")?)?;
+        let (at, before) = self.last.replace((now, used))?;
+        left_of(cores, used - before, now - at)
+    }
+}
+
+/// Of `cpu.max`: `QUOTA PERIOD` in microseconds, or `max PERIOD`.
+fn quota_in_cores(text: &str) -> Option<f64> {
+    let (quota, period) = text.trim().split_once(' ')?;
+    let (quota, period): (f64, f64) = (quota.parse().ok()?, period.parse().ok()?);
+    (quota > 0.0 && period > 0.0).then(|| quota / period)
+}
+
+/// Of `cpu.stat`: the line `usage_usec MICROSECONDS`.
+fn used_time(text: &str) -> Option<Micros> {
+    let usage = text
+        .lines()
+        .find_map(|line| line.strip_prefix("usage_usec "))?;
+    Some(Micros::new(usage.trim().parse().ok()?))
+}
+
+fn left_of(cores: f64, used: Micros, elapsed: Micros) -> Option<f64> {
+    let available = cores * elapsed.as_secs_f64();
+    (available > 0.0).then(|| (1.0 - used.as_secs_f64() / available).clamp(0.0, 1.0))
 }
 
 impl Times {
@@ -151,6 +200,21 @@ mod tests {
     }
 
     #[test]
+    fn a_quota_is_what_its_group_may_use() {
+        assert_eq!(quota_in_cores("150000 100000\n"), Some(1.5));
+        for text in ["max 100000\n", "", "0 100000", "1 0", "1"] {
+            assert_eq!(quota_in_cores(text), None, "{text:?}");
+        }
+        let stat = "usage_usec 1500000\nuser_usec 1\nnr_throttled 3\n";
+        assert_eq!(used_time(stat), Some(Micros::from_millis(1_500)));
+        assert_eq!(used_time("user_usec 1\n"), None);
+        let second = Micros::from_secs(1);
+        assert_eq!(left_of(2.0, Micros::from_millis(1_500), second), Some(0.25));
+        assert_eq!(left_of(1.0, Micros::from_millis(1_500), second), Some(0.0));
+        assert_eq!(left_of(1.0, second, Micros::ZERO), None);
+    }
+
+    #[test]
     fn a_seat_that_is_left_sheds_nothing() {
         let machine = Arc::new(Machine::default());
         let shape = media::VideoShape {
@@ -163,7 +227,8 @@ mod tests {
         let mut decisions = Vec::new();
         for _ in 0..10 {
             now = now + Micros::from_millis(250);
-            decisions.extend(seat.observe(now, Micros::from_secs(3)));
+            seat.observe(now, Micros::from_secs(3));
+            decisions.extend(seat.decided());
         }
         assert_eq!(decisions.len(), 1, "{decisions:?}");
         assert_eq!(machine.shed(), 1);

@@ -27,6 +27,7 @@ use media::timeline::Numbering;
 use media::{Clock, Micros, StreamId, StreamName};
 use packager::LiveStreams;
 use storage::ObjectStore;
+use storage::rows::leases::Lease;
 use storage::rows::sessions::SessionRow;
 use storage::rows::streams::{self, TakeoverPolicy as StoredPolicy};
 use storage::rows::{Database, RowError, sessions, stream_keys};
@@ -49,6 +50,8 @@ const MAILBOX: usize = 8;
 #[derive(Debug)]
 struct Context {
     shelves: Shelves,
+    /// The rows of live sessions: nothing is written there once another process has them.
+    session_rows: Database,
     archives: Archives,
     streams: Arc<LiveStreams>,
     /// How transcode workers are started; without it only the source is served.
@@ -69,6 +72,8 @@ struct Context {
 pub struct LiveParts {
     /// Rows.
     pub database: Database,
+    /// The right to the live streams.
+    pub lease: Lease,
     /// Objects.
     pub objects: Arc<dyn ObjectStore>,
     /// The time of day.
@@ -114,6 +119,7 @@ impl Live {
                 clerks: TaskTracker::new(),
                 shutdown: shutdown.clone(),
             },
+            session_rows: shelves.database.fenced(parts.lease),
             shelves,
             streams: parts.streams,
             worker: parts.worker,

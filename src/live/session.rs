@@ -175,8 +175,13 @@ impl Session {
         let Unwritten {
             session, ended_at, ..
         } = unwritten;
-        let ending = sessions::end_session(&self.context.shelves.database, session, ended_at);
+        let ending = sessions::end_session(&self.context.session_rows, session, ended_at);
         let failed = match timeout(WRITE, ending).await {
+            Ok(Err(RowError::LeaseLost { .. })) => {
+                tracing::warn!(stream = %self.name, "another process has the session: it is not ended here");
+                self.unwritten = None;
+                return;
+            }
             // Not open any more: by us, at an attempt whose answer was lost.
             Ok(Ok(()) | Err(RowError::SessionNotOpen(_))) => {
                 self.unwritten = None;
@@ -207,7 +212,7 @@ impl Session {
         let mut numbers = numbering::next_numbers(database, self.stream).await?;
         match &mut self.state {
             State::Open(open, until) => {
-                sessions::publisher_returned(database, open.row.id).await?;
+                sessions::publisher_returned(&self.context.session_rows, open.row.id).await?;
                 *until = Instant::now() + self.context.grace.max(BEGIN);
                 numbers.not_before = numbers.not_before.max(open.media_end);
             }
@@ -255,7 +260,7 @@ impl Session {
         let grace = self.context.grace;
         tracing::info!(stream = %self.name, grace_seconds = grace.as_secs(), "publisher is off");
         let now = self.context.shelves.clock.now();
-        let database = &self.context.shelves.database;
+        let database = &self.context.session_rows;
         if let Err(error) = sessions::publisher_left(database, open.row.id, now).await {
             tracing::error!(stream = %self.name, %error, "the publisher's leaving was not noted");
         }
@@ -264,7 +269,7 @@ impl Session {
 
     async fn go_live(&self) -> Result<Box<Open>, RowError> {
         let now = self.context.shelves.clock.now();
-        let database = &self.context.shelves.database;
+        let database = &self.context.session_rows;
         let opened = sessions::open_session(database, self.stream, now).await?;
         Ok(self.open(opened.session).await)
     }
@@ -282,6 +287,30 @@ mod tests {
         let mut transaction = world.database().write().await.unwrap();
         query(statement).execute(&mut transaction).await.unwrap();
         transaction.commit().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_session_that_another_process_has_taken_up_is_left_to_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let world = World::on_sqlite(directory.path(), Arc::new(MemoryStore::default())).await;
+        let stream = world.stream("garden").await;
+        let mut session = Session::new(world.context.clone(), stream, "garden".parse().unwrap());
+        let open = session.go_live().await.unwrap();
+        session.state = State::Open(open, Instant::now());
+        // As the same directory's next process does.
+        run(
+            &world,
+            "UPDATE leases SET token = token + 1 WHERE name = 'live'",
+        )
+        .await;
+        session.expire().await;
+        assert!(session.unwritten.is_none(), "nothing is left to write");
+        let unfinished = sessions::unfinished_sessions(world.database())
+            .await
+            .unwrap();
+        assert_eq!(unfinished.len(), 1, "it is open for its new owner");
+        let error = session.go_live().await.err().unwrap();
+        assert!(matches!(error, RowError::LeaseLost { .. }), "{error}");
     }
 
     #[tokio::test]

@@ -54,8 +54,14 @@ pub(super) struct World {
 
 impl World {
     /// On a migrated database.
-    pub(super) fn new(database: Database, objects: Arc<dyn ObjectStore>, now: Timestamp) -> Self {
+    pub(super) async fn new(
+        database: Database,
+        objects: Arc<dyn ObjectStore>,
+        now: Timestamp,
+    ) -> Self {
         let clock = Arc::new(ManualClock::new(now));
+        let lease = leases::acquire(&database, "live", "test", LEASE, now).await;
+        let lease = lease.unwrap().expect("its owner may have it again");
         let shelves = Shelves {
             database,
             objects,
@@ -70,6 +76,7 @@ impl World {
                 clerks: TaskTracker::new(),
                 shutdown: shutdown.clone(),
             },
+            session_rows: shelves.database.fenced(lease),
             shelves,
             streams: Arc::new(LiveStreams::new()),
             worker: None,
@@ -94,7 +101,7 @@ impl World {
         let url = format!("sqlite:{}", directory.join("nova.db").display());
         let database = Database::open(&url, IfMissing::Create).await.unwrap();
         database.migrate().await.unwrap();
-        Self::new(database, objects, START)
+        Self::new(database, objects, START).await
     }
 
     pub(super) fn shelves(&self) -> &Shelves {

@@ -7,25 +7,32 @@ const HIDDEN: &str = "***";
 /// a password among its parameters. Also of a URL that is not valid, since a mistyped one
 /// must not print a password: where it is not clear what is a secret, more is hidden.
 pub fn without_credentials(url: &str) -> String {
-    let (scheme, rest) = url.split_once(':').unwrap_or(("", url));
-    if matches!(scheme, "file" | "sqlite") {
+    let (scheme, rest) = match url.find(':') {
+        Some(colon) => url.split_at(colon + 1),
+        None => ("", url),
+    };
+    if matches!(scheme, "file:" | "sqlite:") {
         // A path.
         return url.to_owned();
     }
+    let (slashes, rest) = match rest.strip_prefix("//") {
+        Some(rest) => ("//", rest),
+        None => ("", rest),
+    };
     // The last `@`, wherever it is: a password may contain `@`, `/` and `?` unescaped.
-    let (front, rest) = match rest.rsplit_once('@') {
-        Some((_, rest)) if scheme.is_empty() => (format!("{HIDDEN}@"), rest),
-        Some((before, rest)) => {
-            let slashes = if before.starts_with("//") { "//" } else { "" };
-            (format!("{scheme}:{slashes}{HIDDEN}@"), rest)
-        }
-        None => (String::new(), url),
+    // Without one the host may have been forgotten, and not the password.
+    let (credentials, rest) = match rest.rsplit_once('@') {
+        Some((_, rest)) => (format!("{HIDDEN}@"), rest),
+        None => match password(rest) {
+            Some(at) => (format!("{}{HIDDEN}", &rest[..at]), ""),
+            None => (String::new(), rest),
+        },
     };
     let (address, query) = match rest.split_once('?') {
         Some((address, query)) => (address, Some(query)),
         None => (rest, None),
     };
-    let mut shown = front + address;
+    let mut shown = format!("{scheme}{slashes}{credentials}{address}");
     for (index, parameter) in query.into_iter().flat_map(|q| q.split('&')).enumerate() {
         shown.push(if index == 0 { '?' } else { '&' });
         match parameter.split_once('=') {
@@ -38,6 +45,23 @@ pub fn without_credentials(url: &str) -> String {
         }
     }
     shown
+}
+
+/// Where something that is no port follows the first colon of `HOST:PORT,HOST:PORT/PATH`.
+/// Nothing after it is known to be no password. An IPv6 address has brackets.
+fn password(rest: &str) -> Option<usize> {
+    let hosts = rest.split(['/', '?']).next().unwrap_or_default();
+    let is_port = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_place = |place: &str| {
+        let after_address = match place.strip_prefix('[') {
+            Some(address) => address.split_once(']').map_or(address, |(_, rest)| rest),
+            None => place,
+        };
+        let port = after_address.split_once(':').map(|(_, port)| port);
+        port.is_none_or(is_port)
+    };
+    let all_are = hosts.split(',').all(is_place);
+    (!all_are).then(|| hosts.find(':').map_or(0, |colon| colon + 1))
 }
 
 #[cfg(test)]
@@ -63,6 +87,11 @@ mod tests {
                 "postgres://***@db/nova?PASSWORD=***&x",
             ),
             ("nats://host:4222", "nats://host:4222"),
+            ("nats://[::1]:4222,b:4222", "nats://[::1]:4222,b:4222"),
+            ("postgres://[::1]/nova?x=1", "postgres://[::1]/nova?x=1"),
+            ("postgres://nova:secret/nova", "postgres://nova:***"),
+            ("postgres:nova:secret/nova", "postgres:nova:***"),
+            ("http://127.0.0.1:9000/a:b", "http://127.0.0.1:9000/a:b"),
             ("tls://token@a,b", "tls://***@a,b"),
             ("s3://bucket/prefix", "s3://bucket/prefix"),
             ("sqlite:nova.db", "sqlite:nova.db"),
@@ -80,17 +109,18 @@ mod tests {
             scheme in "[a-z]{3,8}",
             slashes in "(//)?",
             password in "[!-~]{4,20}",
-            parameter in any::<bool>(),
+            place in 0..3,
         ) {
             prop_assume!(!matches!(&*scheme, "file" | "sqlite"));
             let secret = format!("Q{}Q", password.replace(['&', '='], "-"));
-            let url = if parameter {
-                format!("{scheme}:{slashes}db/nova?password={}", secret.replace('@', "-"))
-            } else {
-                format!("{scheme}:{slashes}nova:{secret}@db/nova")
+            let without_at = secret.replace('@', "-");
+            let url = match place {
+                0 => format!("{scheme}:{slashes}db/nova?password={without_at}"),
+                1 => format!("{scheme}:{slashes}nova:{secret}@db/nova"),
+                _ => format!("{scheme}:{slashes}nova:{without_at}/nova"),
             };
             let shown = without_credentials(&url);
-            prop_assert!(!shown.contains(&secret.replace('@', "-")), "{}", shown);
+            prop_assert!(!shown.contains(&without_at), "{}", shown);
             prop_assert!(!shown.contains(&secret), "{}", shown);
         }
     }

@@ -1,6 +1,10 @@
 //! The server goes and comes back while an encoder publishes.
 
+use std::fs;
 use std::time::Duration;
+
+use media::{Clock, Micros, SystemClock};
+use storage::rows::{Database, IfMissing, leases, sessions};
 
 use crate::harness::{Encoder, Signal, Site, Stream, Watcher, wait_for};
 
@@ -102,4 +106,35 @@ fn a_stopped_stream_ends_after_the_grace_period_and_numbers_go_on() {
         assert!(playlist.open_number() > last, "{playlist:?} after {last}");
         Ok(())
     });
+}
+
+/// As a process that was paused finds it, or one on a copy of its data directory.
+#[test]
+fn a_server_whose_streams_another_process_has_taken_ends() {
+    let site = Site::new();
+    let key = site.create_stream("garden");
+    let mut nova = site
+        .serve()
+        .variable("NOVA__LIVE__GRACE_SECONDS", "1")
+        .start();
+    let encoder = Encoder::small().publish(&nova.rtmp_url(&key));
+    Stream::new(nova.http(), "garden").wait_live(&["source", "audio"], 1);
+
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let url = format!("sqlite:{}", site.data_dir().join("nova.db").display());
+    let owner = fs::read_to_string(site.data_dir().join("node-id")).unwrap();
+    let open_sessions = runtime.block_on(async {
+        let database = Database::open(&url, IfMissing::Fail).await.unwrap();
+        let (now, ttl) = (SystemClock.now(), Micros::from_secs(600));
+        let lease = leases::acquire(&database, "live", owner.trim(), ttl, now).await;
+        assert!(lease.unwrap().is_some());
+        // Its publisher leaves, and the grace period ends: the session is not its any more.
+        drop(encoder);
+        let status = nova.wait_exit();
+        assert!(!status.success(), "{status}");
+        sessions::unfinished_sessions(&database).await.unwrap()
+    });
+    assert_eq!(open_sessions.len(), 1);
+    let why = "another nova process has taken the live streams of this database: this one ends";
+    assert_eq!(nova.events(why).len(), 1);
 }

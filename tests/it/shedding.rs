@@ -5,6 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use storage::rows::sql::query;
+use storage::rows::{Database, IfMissing};
+
 use crate::harness::{
     Encoder, Nova, Signal, Site, Stream, Watcher, is_running, wait_for, wait_until,
 };
@@ -145,4 +148,85 @@ fn a_slow_worker_sheds_from_the_top_and_restores() {
     let (shed, restored) = (told(&nova, "rung shed"), told(&nova, "rung restored"));
     assert_eq!(shed.len(), restored.len(), "{shed:?} {restored:?}");
     assert!(!restored.is_empty());
+    wait_for("the events", LIMIT, || {
+        let events = (events(&site, ".shed"), events(&site, ".restored"));
+        let all = (shed.len(), restored.len());
+        (events == all).then_some(()).ok_or(format!("{events:?}"))
+    });
+}
+
+/// Events in the outbox whose subject ends so.
+fn events(site: &Site, ending: &str) -> usize {
+    let url = format!("sqlite:{}", site.data_dir().join("nova.db").display());
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let database = Database::open(&url, IfMissing::Fail).await.expect("rows");
+        let (count,): (u64,) = query("SELECT COUNT(*) FROM outbox_events WHERE subject LIKE $1")
+            .bind(format!("stream.%{ending}"))
+            .one(&database)
+            .await
+            .expect("a count");
+        count as usize
+    })
+}
+
+/// Issue 4, "It must show" 5: more streams than the machine can carry.
+#[test]
+fn long_more_streams_than_the_machine_carries_play_in_real_time_with_fewer_rungs() {
+    const STREAMS: [&str; 4] = ["north", "south", "east", "west"];
+    let site = Site::new();
+    let mut keys = Vec::new();
+    for name in STREAMS {
+        keys.push(site.create_stream(name));
+        // Slow on purpose: no machine that tests run on carries four of them.
+        site.nova(&["stream", "set", name, "--ladder", "quality"])
+            .succeeded();
+    }
+    let nova = site.serve().start();
+    let encoder = Encoder {
+        size: (1920, 1080),
+        video_kbit: 4_000,
+        gop: 60,
+        ..Encoder::default()
+    };
+    // Encoded once: the machine is to be short for its ladders, not for its broadcasters.
+    let clip = encoder.recorded(60);
+    let mut publishers = Vec::new();
+    for key in &keys {
+        publishers.push(clip.publish(&nova.rtmp_url(key)));
+    }
+    let watchers: Vec<_> = STREAMS
+        .iter()
+        .map(|name| {
+            let stream = Stream::new(nova.http(), name);
+            let renditions = stream.wait_live(&["source", "audio"], 2);
+            Watcher::start(&stream, &renditions)
+        })
+        .collect();
+    wait_until("rungs that are shed", LIMIT, || {
+        told(&nova, "rung shed").len() >= STREAMS.len()
+    });
+    let heads: Vec<_> = watchers.iter().map(|watcher| watcher.head(LIMIT)).collect();
+    for (watcher, head) in watchers.iter().zip(heads) {
+        watcher.wait_media_after(head + 5, LIMIT);
+    }
+    for event in nova.events("rung shed") {
+        let reason = event["reason"].as_str().unwrap_or_default();
+        assert!(reason.contains("behind"), "{event}");
+    }
+    // All but one leave: what is left can be carried.
+    let kept = publishers.pop();
+    drop(publishers);
+    wait_until("a rung that is restored", LIMIT, || {
+        !told(&nova, "rung restored").is_empty()
+    });
+    drop(kept);
+    for (name, watcher) in STREAMS.iter().zip(watchers) {
+        let history = watcher.finish();
+        for rendition in ["source", "audio"] {
+            let seen = &history.renditions[rendition];
+            assert_eq!(seen.gaps(), [0; 0], "{name} {rendition}");
+            assert_eq!(seen.discontinuities(), [0; 0], "{name} {rendition}");
+        }
+    }
 }

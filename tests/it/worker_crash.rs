@@ -179,12 +179,19 @@ fn workers_that_cannot_have_memory_cost_their_rungs_only() {
             "cut to what a line of a log should have: {told}"
         );
     }
-    // The codec's own words, or the allocator's.
+    // The codec's own words, or the allocator's: in the error, or line by line before it.
+    let about_memory = |text: &str| text.contains("emory") || text.contains("malloc");
     let said = nova.log().find(|line| {
-        let about_memory = line.contains("emory") || line.contains("malloc");
-        (about_memory && line.contains("transcode worker")).then(|| line.clone())
+        let words = line.contains("transcode worker: ") && !line.contains("memory_mib");
+        (words && about_memory(line)).then(|| line.clone())
     });
-    assert!(said.is_some(), "nothing in the log tells of memory");
+    let in_error =
+        |failure: &serde_json::Value| failure["error"].as_str().is_some_and(about_memory);
+    assert!(
+        said.is_some() || failed(&nova).iter().any(in_error),
+        "nothing tells of memory: {:?}",
+        failed(&nova)
+    );
 }
 
 #[test]

@@ -28,8 +28,8 @@ pub struct Plan {
 enum Unfit {
     /// [`SourceFit::GopTooLong`].
     Gop,
-    /// H.264 with more than 8 bits or other than 4:2:0 (`profile_idc`, H.264 A.2): what
-    /// browsers decode ends with High.
+    /// H.264 with more than 8 bits, other than 4:2:0, or data partitions (`profile_idc`,
+    /// H.264 A.2): browsers decode Baseline, Main and High.
     Profile(u8),
 }
 
@@ -80,7 +80,10 @@ pub fn plan(epoch: &Epoch, config: &LadderConfig) -> Plan {
         return nothing("no video, nothing to encode".into());
     };
     let Codec::Avc(avc) = &track.codec else {
-        return nothing(format!("cannot decode {}", track.codec.rfc6381()));
+        let codec = track.codec.rfc6381();
+        return nothing(format!(
+            "source passes through; no rungs: {codec} is not decoded here"
+        ));
     };
     let mut decisions = Decisions {
         source: VideoShape {
@@ -106,11 +109,12 @@ pub fn plan(epoch: &Epoch, config: &LadderConfig) -> Plan {
 }
 
 fn unfit(fit: SourceFit, avc: &AvcConfig) -> Option<Unfit> {
-    const HIGH: u8 = 100;
+    /// Baseline, Main and High.
+    const PLAYED: [u8; 3] = [66, 77, 100];
     match fit {
         SourceFit::GopTooLong => Some(Unfit::Gop),
-        SourceFit::Passthrough if avc.profile > HIGH => Some(Unfit::Profile(avc.profile)),
-        SourceFit::Passthrough => None,
+        SourceFit::Passthrough if PLAYED.contains(&avc.profile) => None,
+        SourceFit::Passthrough => Some(Unfit::Profile(avc.profile)),
     }
 }
 
@@ -161,7 +165,8 @@ impl Decisions<'_> {
         }
         let frame_step = rates::frame_step(self.source_rate(), shape);
         let frame_rate = self.source_rate() / f64::from(frame_step);
-        let rate = rates::of_step(step, shape, frame_rate, self.source, self.track);
+        let pace = (frame_rate, frame_step);
+        let rate = rates::of_step(step, shape, pace, self.source, self.track);
         let rate = match above {
             Some(above) => rate.below(above.bit_rate).ok_or(LeftOut::NoRate)?,
             None => rate,
@@ -171,6 +176,9 @@ impl Decisions<'_> {
             return Err(LeftOut::NotSmaller);
         };
         self.add(name, shape, rate, frame_step, config);
+        if let Some(added) = self.rungs.last_mut() {
+            added.rung.codec = step.codec;
+        }
         Ok(())
     }
 

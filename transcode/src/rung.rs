@@ -140,6 +140,16 @@ pub enum RungCodec {
     Hevc,
 }
 
+impl RungCodec {
+    /// As it is written in a ladder: `h264`, `hevc`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::H264 => "h264",
+            Self::Hevc => "hevc",
+        }
+    }
+}
+
 /// What an encoder aims at.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -130,7 +130,8 @@ impl std::fmt::Display for Decision {
 /// makes a ladder late goes again, and is tried half as often each time, so that nothing
 /// flaps.
 ///
-/// Pure: [`Governor::observe`] is told the time and how far each ladder is behind.
+/// Pure: [`Governor::observe`] is told the time and how far each ladder is behind. A ladder
+/// that makes nothing any more and still is late cannot be helped, and costs others nothing.
 #[derive(Debug, Default)]
 pub struct Governor {
     ladders: BTreeMap<LadderId, Ladder>,
@@ -156,8 +157,9 @@ impl Governor {
         self.ladders.remove(&id);
     }
 
-    /// The ladder's worker has just started: how it did before says nothing.
-    pub fn restarted(&mut self, id: LadderId) {
+    /// The ladder's worker has just started, or takes nothing in: how far it is behind says
+    /// nothing about how fast it is.
+    pub fn look_anew(&mut self, id: LadderId) {
         if let Some(ladder) = self.ladders.get_mut(&id) {
             ladder.look_anew();
         }
@@ -179,10 +181,10 @@ impl Governor {
     }
 
     /// The ladder is `behind` its source at `now`. To be called a few times a second for
-    /// each. Gives what was decided for this ladder since the last call.
-    pub fn observe(&mut self, now: Timestamp, id: LadderId, behind: Micros) -> Vec<Decision> {
+    /// each; what was decided, [`Governor::decided`] tells.
+    pub fn observe(&mut self, now: Timestamp, id: LadderId, behind: Micros) {
         let Some(ladder) = self.ladders.get_mut(&id) else {
-            return Vec::new();
+            return;
         };
         if ladder.observe(now, behind) {
             self.patience.succeeded();
@@ -193,6 +195,11 @@ impl Governor {
         } else {
             self.shed_some(now, &failing);
         }
+    }
+
+    /// What was decided for the ladder since the last call, by whichever ladder's being
+    /// late: at most one decision for each rung.
+    pub fn decided(&mut self, id: LadderId) -> Vec<Decision> {
         let ladder = self.ladders.get_mut(&id);
         ladder.map(Ladder::take_decisions).unwrap_or_default()
     }

@@ -1,7 +1,7 @@
 //! DASH manifests (ISO/IEC 23009-1), written by `quick-xml`.
 
 use media::{
-    EpochNumber, FrameRate, Micros, Rendition, Segment, SegmentNumber, Shape, Timestamp, TrackKind,
+    Codec, EpochNumber, FrameRate, Micros, Rendition, Segment, SegmentNumber, Shape, Timestamp,
 };
 use serde::Serialize;
 
@@ -121,19 +121,35 @@ impl Period {
 
     pub(super) fn element(&self, ended: bool) -> PeriodElement {
         let end = self.end.or(self.last_end().filter(|_| ended));
-        let set = |id: u32, content_type: &'static str, video: bool| {
+        let of = |set: Set| {
             let mut ones: Vec<_> = self
                 .representations
                 .iter()
-                .filter(|one| (one.rendition.codec.kind() == TrackKind::Video) == video)
+                .filter(|one| Set::of(&one.rendition.codec) == set)
                 .collect();
             ones.sort_by_key(|one| std::cmp::Reverse(one.bandwidth));
+            ones
+        };
+        let (avc, hevc) = (of(Set::Avc), of(Set::Hevc));
+        // A player that decodes both may go from one to the other.
+        let switching = !avc.is_empty() && !hevc.is_empty();
+        let set = |set: Set, ones: Vec<&Representation>| {
+            let (content_type, mime_type) = match set {
+                Set::Avc | Set::Hevc => ("video", "video/mp4"),
+                Set::Audio => ("audio", "audio/mp4"),
+            };
             (!ones.is_empty()).then(|| AdaptationSet {
-                id,
+                id: set as u32,
                 content_type,
-                mime_type: if video { "video/mp4" } else { "audio/mp4" },
+                mime_type,
                 segment_alignment: true,
                 start_with_sap: 1,
+                switching: set.switches_to().filter(|_| switching).map(|other| {
+                    SupplementalProperty {
+                        scheme: "urn:mpeg:dash:adaptation-set-switching:2016",
+                        value: other as u32,
+                    }
+                }),
                 representations: ones
                     .into_iter()
                     .map(|one| one.element(self.epoch, self.start))
@@ -144,10 +160,41 @@ impl Period {
             id: format!("e{}", self.epoch),
             start: duration(self.start - Timestamp::default()),
             duration: end.map(|end| duration((end - self.start).max(Micros::ZERO))),
-            adaptation_sets: [set(1, "video", true), set(2, "audio", false)]
-                .into_iter()
-                .flatten()
-                .collect(),
+            adaptation_sets: [
+                set(Set::Avc, avc),
+                set(Set::Audio, of(Set::Audio)),
+                set(Set::Hevc, hevc),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
+        }
+    }
+}
+
+/// What a player chooses one representation of: of one codec, which it decodes or not
+/// (ISO/IEC 23009-1 5.3.3.1). The numbers are `@id`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Set {
+    Avc = 1,
+    Audio = 2,
+    Hevc = 3,
+}
+
+impl Set {
+    fn of(codec: &Codec) -> Self {
+        match codec {
+            Codec::Avc(_) => Self::Avc,
+            Codec::Hevc(_) => Self::Hevc,
+            Codec::Aac(_) => Self::Audio,
+        }
+    }
+
+    fn switches_to(self) -> Option<Self> {
+        match self {
+            Self::Avc => Some(Self::Hevc),
+            Self::Hevc => Some(Self::Avc),
+            Self::Audio => None,
         }
     }
 }
@@ -293,8 +340,21 @@ struct AdaptationSet {
     segment_alignment: bool,
     #[serde(rename = "@startWithSAP")]
     start_with_sap: u32,
+    #[serde(
+        rename = "SupplementalProperty",
+        skip_serializing_if = "Option::is_none"
+    )]
+    switching: Option<SupplementalProperty>,
     #[serde(rename = "Representation")]
     representations: Vec<RepresentationElement>,
+}
+
+#[derive(Serialize)]
+struct SupplementalProperty {
+    #[serde(rename = "@schemeIdUri")]
+    scheme: &'static str,
+    #[serde(rename = "@value")]
+    value: u32,
 }
 
 #[derive(Serialize)]

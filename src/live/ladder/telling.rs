@@ -61,6 +61,17 @@ impl Teller {
         self.go_on();
     }
 
+    /// The rung's ladder ends while it is shed: whoever was told of that is told of the end.
+    pub(super) fn ended(&mut self, rung: &RenditionName, now: Timestamp) {
+        let change = RungChange {
+            rung: rung.clone(),
+            shed: false,
+            reason: "the ladder ended while the rung was shed".to_owned(),
+        };
+        self.waiting.push((change, now));
+        self.go_on();
+    }
+
     /// Starts what waits, if nothing is under way. To be called now and then.
     pub(super) fn go_on(&mut self) {
         while self.under_way.try_join_next().is_some() {}
@@ -73,9 +84,19 @@ impl Teller {
 
     /// Waits until all is told.
     pub(super) async fn finish(mut self) {
-        while self.under_way.join_next().await.is_some() {}
-        self.go_on();
-        while self.under_way.join_next().await.is_some() {}
+        while !self.waiting.is_empty() || !self.under_way.is_empty() {
+            self.go_on();
+            let _ = self.under_way.join_next().await;
+        }
+    }
+}
+
+impl Drop for Teller {
+    fn drop(&mut self) {
+        if !self.waiting.is_empty() || !self.under_way.is_empty() {
+            let stream = &self.telling.stream;
+            tracing::warn!(%stream, "not every event of a rung was told: the database did not take them in time");
+        }
     }
 }
 

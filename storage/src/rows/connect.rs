@@ -6,6 +6,7 @@ use std::time::Duration;
 use sqlx::{PgPool, SqlitePool};
 use tokio::sync::Notify;
 
+use super::leases::Lease;
 use super::postgres::PostgresTransaction;
 use super::sql::Engine;
 use super::transaction::{OfEngine, Transaction};
@@ -33,7 +34,11 @@ pub enum IfMissing {
 /// statements (`READ COMMITTED`): a rule that spans two statements is one statement, or
 /// locks its row first.
 #[derive(Clone, Debug)]
-pub struct Database(Arc<Inner>);
+pub struct Database {
+    inner: Arc<Inner>,
+    /// Every transaction that writes begins with it.
+    fence: Option<Lease>,
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -62,16 +67,29 @@ impl Database {
             DatabaseUrl::Sqlite(file) => sqlite::open(&file, if_missing).await?,
             DatabaseUrl::Postgres(options) => postgres::open(*options).await?,
         };
-        Ok(Self(Arc::new(Inner {
-            pools,
-            outbox: Arc::default(),
-            jobs: Arc::default(),
-        })))
+        Ok(Self {
+            inner: Arc::new(Inner {
+                pools,
+                outbox: Arc::default(),
+                jobs: Arc::default(),
+            }),
+            fence: None,
+        })
+    }
+
+    /// The same, for what only the owner of `lease` may write: each transaction that writes
+    /// fails with [`RowError::LeaseLost`] once another has it, see [`Lease::fence`].
+    #[must_use]
+    pub fn fenced(&self, lease: Lease) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            fence: Some(lease),
+        }
     }
 
     /// Which engine it is.
     pub fn engine(&self) -> Engine {
-        match self.0.pools {
+        match self.inner.pools {
             Pools::Sqlite { .. } => Engine::Sqlite,
             Pools::Postgres(_) => Engine::Postgres,
         }
@@ -90,7 +108,7 @@ impl Database {
 
     /// Waits for the calls in progress and closes the connections.
     pub async fn close(&self) {
-        match &self.0.pools {
+        match &self.inner.pools {
             Pools::Sqlite { writer, reader } => {
                 reader.close().await;
                 // The last connection to close folds the log into the file: a writer can.
@@ -104,19 +122,23 @@ impl Database {
     /// A `RETURNING` row comes before its statement is committed,
     /// [`Transaction::commit`] returns after.
     pub async fn write(&self) -> Result<Transaction, RowError> {
-        Ok(Transaction::new(match &self.0.pools {
+        let mut transaction = Transaction::new(match &self.inner.pools {
             Pools::Sqlite { writer, .. } => {
                 OfEngine::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?)
             }
             Pools::Postgres(pool) => {
                 OfEngine::Postgres(PostgresTransaction::begin(pool, postgres::WRITE).await?)
             }
-        }))
+        });
+        if let Some(lease) = &self.fence {
+            lease.fence(&mut transaction).await?;
+        }
+        Ok(transaction)
     }
 
     /// Begins a transaction whose reads all see one instant. It ends when it is dropped.
     pub async fn snapshot(&self) -> Result<Transaction, RowError> {
-        Ok(Transaction::new(match &self.0.pools {
+        Ok(Transaction::new(match &self.inner.pools {
             Pools::Sqlite { reader, .. } => OfEngine::Sqlite(reader.begin().await?),
             Pools::Postgres(pool) => {
                 OfEngine::Postgres(PostgresTransaction::begin(pool, postgres::SNAPSHOT).await?)
@@ -125,14 +147,14 @@ impl Database {
     }
 
     pub(super) fn pools(&self) -> &Pools {
-        &self.0.pools
+        &self.inner.pools
     }
 
     pub(super) fn outbox_notify(&self) -> &Arc<Notify> {
-        &self.0.outbox
+        &self.inner.outbox
     }
 
     pub(super) fn jobs_notify(&self) -> &Arc<Notify> {
-        &self.0.jobs
+        &self.inner.jobs
     }
 }

@@ -5,6 +5,10 @@
 //! nothing. What counts is that each transaction of its owner begins with
 //! [`Lease::guard`], which compares the fencing token and keeps the lease's row locked
 //! until the commit. [`run_while_held`] acquires, renews and releases.
+//!
+//! An owner that must go on while the database is away, and that alone has the rows it
+//! writes, goes by [`Lease::fence`] and [`Lease::extend`]: what counts for it is whether
+//! somebody else has come, not whether somebody could have.
 
 mod held;
 
@@ -128,6 +132,33 @@ impl Lease {
         .bind(now + ttl)
         .execute(&mut transaction)
         .await?;
+        transaction.commit().await?;
+        self.unless_lost(held)
+    }
+
+    /// Goes before what its owner writes in `transaction` and may write as long as nobody
+    /// else has acquired the lease, expired or not: the rows are its own until then.
+    /// [`RowError::LeaseLost`] when another has. Nobody acquires it from here to the end of
+    /// the transaction.
+    pub async fn fence(&self, transaction: &mut Transaction) -> Result<(), RowError> {
+        let held = query("UPDATE leases SET owner = owner WHERE name = $1 AND token = $2")
+            .bind(&self.name)
+            .bind(self.token)
+            .execute(transaction)
+            .await?;
+        self.unless_lost(held)
+    }
+
+    /// As [`Lease::renew`], but also when it has expired and nobody has acquired it: for
+    /// an owner that goes by [`Lease::fence`].
+    pub async fn extend(&self, db: &Database, ttl: Micros, now: Timestamp) -> Result<(), RowError> {
+        let mut transaction = db.write().await?;
+        let held = query("UPDATE leases SET expires_at = $3 WHERE name = $1 AND token = $2")
+            .bind(&self.name)
+            .bind(self.token)
+            .bind(now + ttl)
+            .execute(&mut transaction)
+            .await?;
         transaction.commit().await?;
         self.unless_lost(held)
     }

@@ -4,7 +4,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use media::{Clock, JobId, Micros, SystemClock};
+use media::{Clock, JobId, Micros, SystemClock, Timestamp};
 use storage::rows::jobs::{
     self, Attempt, Cancellation, Enqueued, HandlerError, JobState, NewJob, Options, Progress,
     TakenJob,
@@ -25,15 +25,19 @@ on_both_engines! {
 }
 
 async fn enqueue(db: &Database, payload: &'static str) -> Enqueued {
+    enqueue_at(db, payload, NOW).await
+}
+
+async fn enqueue_at(db: &Database, payload: &'static str, now: Timestamp) -> Enqueued {
     let job = NewJob {
         queue: "q",
         unique_key: Some("stream 1"),
         payload: Bytes::from_static(payload.as_bytes()),
-        run_at: NOW,
+        run_at: now,
         max_attempts: NonZeroU32::MIN,
     };
     let mut transaction = db.write().await.unwrap();
-    let enqueued = jobs::enqueue(db, &mut transaction, &job, NOW).await;
+    let enqueued = jobs::enqueue(db, &mut transaction, &job, now).await;
     transaction.commit().await.unwrap();
     enqueued.unwrap()
 }
@@ -91,7 +95,8 @@ async fn a_job_that_was_cancelled_and_given_back_is_not_handed_out(test: TestDat
 
 async fn what_is_enqueued_while_its_job_is_cancelled_is_done(test: TestDatabase) {
     let db = &test.db;
-    let first = enqueue(db, "slow").await.id();
+    let clock = Arc::new(SystemClock);
+    let first = enqueue_at(db, "slow", clock.now()).await.id();
     let (started, mut starts) = mpsc::unbounded_channel();
     let own = db.clone();
     let handler = move |attempt: Attempt| {
@@ -112,7 +117,6 @@ async fn what_is_enqueued_while_its_job_is_cancelled_is_done(test: TestDatabase)
         ttl: TTL,
     };
     let shutdown = CancellationToken::new();
-    let clock = Arc::new(SystemClock);
     let worker = jobs::run(
         db.clone(),
         clock.clone(),
@@ -121,9 +125,12 @@ async fn what_is_enqueued_while_its_job_is_cancelled_is_done(test: TestDatabase)
         shutdown.clone(),
     );
     let worker = tokio::spawn(worker);
-    assert_eq!(starts.recv().await, Some(first));
+    eventually("the job has started", async || {
+        starts.try_recv().is_ok_and(|started| started == first)
+    })
+    .await;
     jobs::cancel(db, first, clock.now()).await.unwrap();
-    let second = enqueue(db, "quick").await.id();
+    let second = enqueue_at(db, "quick", clock.now()).await.id();
     eventually("the work is done", async || {
         state(db, second).await == JobState::Done
     })

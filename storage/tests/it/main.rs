@@ -43,5 +43,6 @@ mod schema_parity;
 mod sessions;
 mod sql;
 mod sql_cancelled;
+mod sql_full;
 mod videos;
 mod windows;

@@ -121,10 +121,8 @@ async fn an_upload_to_s3_is_completed_with_the_checksum_of_each_part() {
     let part = store.upload_part("a", &upload, 1, body).await.unwrap();
     assert_eq!(part.crc32.as_deref(), Some("NhCmhg=="));
     // After a restart too.
-    assert_eq!(
-        store.list_parts("a", &upload).await.unwrap(),
-        [part.clone()]
-    );
+    let listed = store.list_parts("a", &upload).await.unwrap();
+    assert_eq!(listed, std::slice::from_ref(&part));
     let with = |crc32: Option<&str>| UploadedPart {
         crc32: crc32.map(str::to_owned),
         ..part.clone()

@@ -1,6 +1,6 @@
 //! What streams keep, and what goes when.
 
-use media::{EpochNumber, Micros, RenditionName, SegmentNumber, StreamId};
+use media::{EpochNumber, Micros, Rendition, RenditionName, SegmentNumber, StreamId};
 use storage::RowError;
 use storage::retention::{Extent, Rules};
 use storage::rows::segments::{SegmentRow, insert_rendition, insert_segment};
@@ -8,7 +8,7 @@ use storage::rows::settling::{self, UnsettledSession};
 use storage::rows::{numbering, retention, sessions};
 
 use crate::fixtures::{NOW, TestDatabase};
-use crate::windows::{Live, audio, row, start_of};
+use crate::windows::{Live, audio, row, start_of, video};
 
 on_both_engines! {
     rules_are_kept,
@@ -264,9 +264,13 @@ async fn nothing_is_added_to_a_settled_session(test: TestDatabase) {
     assert_eq!(rows, 5 + 2);
     assert!(settle(&live, &session, rows).await);
     let too_late = row(0, RenditionName::AUDIO, 3, 1_000);
+    let another = Rendition {
+        name: "360p".parse().unwrap(),
+        ..video()
+    };
     for error in [
         insert_segment(db, stream, &too_late).await.unwrap_err(),
-        insert_rendition(db, stream, EpochNumber(0), &audio())
+        insert_rendition(db, stream, EpochNumber(0), &another)
             .await
             .unwrap_err(),
     ] {

@@ -43,7 +43,7 @@ pub(crate) struct Segment {
     /// When it begins, in seconds of Unix time: its own `EXT-X-PROGRAM-DATE-TIME`, or
     /// an earlier one and the durations since.
     pub(crate) start: Option<f64>,
-    /// The init segment that it needs.
+    /// The init segment that it needs; a gap needs none, whatever stands before it.
     pub(crate) map: Option<String>,
     /// `EXT-X-PART`s.
     pub(crate) parts: Vec<Part>,
@@ -140,7 +140,7 @@ fn segments(base: &str, parsed: &Parsed, extras: Vec<Extras>) -> Result<Vec<Segm
             gap: extras.gap,
             discontinuity: segment.discontinuity,
             start,
-            map: map.clone(),
+            map: map.clone().filter(|_| !extras.gap),
             parts: extras.parts,
         }
     });
@@ -201,5 +201,6 @@ fn low_latency_tags_are_read() {
         (second.number, second.gap, second.start),
         (8, true, Some(102.5))
     );
-    assert_eq!(second.map.as_deref(), Some("/live/a/0/source/init.mp4"));
+    assert_eq!(first.map.as_deref(), Some("/live/a/0/source/init.mp4"));
+    assert_eq!(second.map, None);
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::rung::{MAX_RUNGS, Speed};
+use crate::rung::{MAX_RUNGS, RungCodec, Speed};
 
 /// The ladder as it is configured.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -25,6 +25,8 @@ pub struct LadderStep {
     pub height: u32,
     /// Bits per second at up to 40 frames per second; half as much again above that.
     pub bit_rate: u32,
+    /// What it is encoded to.
+    pub codec: RungCodec,
 }
 
 impl Default for LadderConfig {
@@ -34,7 +36,7 @@ impl Default for LadderConfig {
 }
 
 /// What a stream's ladder is to be: `economy`, `standard`, `quality`, or steps as in
-/// `1080p:5000k,720p:2.8M`, the largest first.
+/// `1080p:3M:hevc,720p:2.8M`, the largest first.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Profile {
@@ -116,6 +118,7 @@ impl Profile {
                     .map(|&(height, kilobits)| LadderStep {
                         height,
                         bit_rate: kilobits * 1_000,
+                        codec: RungCodec::default(),
                     })
                     .collect(),
                 speed: preset.speed(),
@@ -148,9 +151,9 @@ pub enum InvalidProfile {
         "there is no ladder {0:?}: expected economy, standard, quality, or steps such as 1080p:5000k,720p:2800k"
     )]
     Unknown(String),
-    /// A step that is no HEIGHTp:RATE.
+    /// A step that is no HEIGHTp:RATE or HEIGHTp:RATE:CODEC.
     #[error(
-        "step {0:?} cannot be read: expected HEIGHTp:RATE with the rate in k or M, such as 720p:2800k or 720p:2.8M"
+        "step {0:?} cannot be read: expected HEIGHTp:RATE with the rate in k or M, such as 720p:2800k or 720p:2.8M, and :hevc behind it for HEVC instead of H.264"
     )]
     Step(String),
     /// A size that nobody plays, or that cannot be encoded.
@@ -239,16 +242,30 @@ fn parse_step(text: &str) -> Result<LadderStep, InvalidProfile> {
     let shown: String = text.chars().take(64).collect();
     let unreadable = || InvalidProfile::Step(shown.clone());
     let (height, rate) = text.split_once(':').ok_or_else(unreadable)?;
+    let (rate, codec) = match rate.split_once(':') {
+        Some((rate, codec)) => (rate, parse_codec(codec.trim()).ok_or_else(unreadable)?),
+        None => (rate, RungCodec::default()),
+    };
     let height = height.trim().strip_suffix(['p', 'P']).unwrap_or_default();
     let height: u32 = whole(height).ok_or_else(unreadable)?;
     let bit_rate = parse_rate(rate.trim()).ok_or_else(unreadable)?;
-    if !(HEIGHTS[0]..=HEIGHTS[1]).contains(&height) || height % 2 != 0 {
+    if !(HEIGHTS[0]..=HEIGHTS[1]).contains(&height) || !height.is_multiple_of(2) {
         return Err(InvalidProfile::Height(shown));
     }
     if !(BIT_RATES[0]..=BIT_RATES[1]).contains(&bit_rate) {
         return Err(InvalidProfile::Rate(shown));
     }
-    Ok(LadderStep { height, bit_rate })
+    Ok(LadderStep {
+        height,
+        bit_rate,
+        codec,
+    })
+}
+
+fn parse_codec(text: &str) -> Option<RungCodec> {
+    [RungCodec::H264, RungCodec::Hevc]
+        .into_iter()
+        .find(|codec| text.eq_ignore_ascii_case(codec.name()))
 }
 
 /// Digits and nothing else.
@@ -276,7 +293,11 @@ fn parse_rate(text: &str) -> Option<u32> {
 
 impl fmt::Display for LadderStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}p:{}k", self.height, self.bit_rate / 1_000)
+        write!(f, "{}p:{}k", self.height, self.bit_rate / 1_000)?;
+        match self.codec {
+            RungCodec::H264 => Ok(()),
+            RungCodec::Hevc => write!(f, ":{}", self.codec.name()),
+        }
     }
 }
 
@@ -329,6 +350,10 @@ mod tests {
             ),
             ("2160p:40M", "2160p:40000k"),
             ("90p:100k", "90p:100k"),
+            (
+                "1080p:3M:HEVC, 720p:2.8M:h264",
+                "1080p:3000k:hevc,720p:2800k",
+            ),
         ] {
             let profile: Profile = text.parse().unwrap();
             assert_eq!(profile.to_string(), written);
@@ -348,6 +373,8 @@ mod tests {
             ("720p:2.8k", "\"720p:2.8k\"", "k or M"),
             ("720p:2.8123M", "\"720p:2.8123M\"", "k or M"),
             ("720p:-1k", "\"720p:-1k\"", "k or M"),
+            ("720p:1M:av1", "\"720p:1M:av1\"", ":hevc"),
+            ("720p:1M:hevc:", "\"720p:1M:hevc:\"", ":hevc"),
             ("720p:9999999999k", "9999999999k", "k or M"),
             ("720p:5000000k", "5000000k", "k or M"),
             ("720p:2800k,", "\"\"", "HEIGHTp:RATE"),
@@ -408,7 +435,7 @@ mod tests {
 
         #[test]
         fn what_looks_like_steps_is_kept_or_refused_whole(
-            text in "([0-9]{1,4}p:[0-9]{1,5}(\\.[0-9])?[kM],?){1,8}"
+            text in "([0-9]{1,4}p:[0-9]{1,5}(\\.[0-9])?[kM](:hevc)?,?){1,8}"
         ) {
             if let Ok(profile) = text.parse::<Profile>() {
                 let steps = profile.ladder().steps;

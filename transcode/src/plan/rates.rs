@@ -17,9 +17,9 @@ pub(super) struct Rate {
 pub(super) enum Cap {
     /// The source spends no more on as many pixels.
     Source,
-    /// The source was measured to spend so little that it may have been a still picture:
+    /// The source was measured to spend so little that it must have been a still picture:
     /// half of what was asked for.
-    Half,
+    Still,
     /// The rung above it has no more.
     Above,
 }
@@ -49,17 +49,17 @@ impl Rate {
     }
 }
 
-/// The configured rate, but no more than the source spends on as many pixels: the bits
-/// that a picture needs grow a little slower than its area.
+/// The configured rate, but no more than the source spends on as many pixels in a second:
+/// the bits that pictures need grow a little slower than their area and their number.
 pub(super) fn of_step(
     step: LadderStep,
     shape: VideoShape,
-    frame_rate: f64,
+    (frame_rate, frame_step): (f64, u32),
     source: VideoShape,
     track: &Track,
 ) -> Rate {
     let wanted = f64::from(step.bit_rate) * frame_rate_factor(frame_rate);
-    let share = (pixels(shape) / pixels(source)).powf(0.75);
+    let share = (pixels(shape) / pixels(source) / f64::from(frame_step.max(1))).powf(0.75);
     capped(wanted, f64::from(track.bit_rate) * share)
 }
 
@@ -70,13 +70,14 @@ pub(super) fn of_source(shape: VideoShape, frame_rate: f64, track: &Track) -> Ra
     capped(wanted, f64::from(track.bit_rate))
 }
 
-/// `wanted`, at most `spent`, at least half of `wanted`: what the source spends is known
-/// from one group of pictures, which can be a still image before the show begins.
+/// `wanted`, at most `spent`. What the source spends is known from one group of pictures,
+/// which can be a still image before the show begins: nothing that moves is encoded with
+/// less than an eighth of `wanted`, and half of it is enough for what comes then.
 fn capped(wanted: f64, spent: f64) -> Rate {
     let (bits, cap) = if spent <= 0.0 || spent >= wanted {
         (wanted, None)
-    } else if spent < wanted / 2.0 {
-        (wanted / 2.0, Some(Cap::Half))
+    } else if spent < wanted / 8.0 {
+        (wanted / 2.0, Some(Cap::Still))
     } else {
         (spent, Some(Cap::Source))
     };

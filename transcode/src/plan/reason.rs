@@ -2,6 +2,7 @@
 
 use super::rates::Cap;
 use super::{Decided, Decisions, LeftOut, Unfit};
+use crate::RungCodec;
 
 /// Every decision, and why it was made.
 pub(super) fn sentence(decisions: &Decisions<'_>) -> String {
@@ -46,8 +47,12 @@ pub(super) fn sentence(decisions: &Decisions<'_>) -> String {
 
 fn rung(decided: &Decided) -> String {
     let rung = &decided.rung;
+    let codec = match rung.codec {
+        RungCodec::H264 => String::new(),
+        other => format!(" as {}", other.name()),
+    };
     let mut text = format!(
-        "{} at {} fps with {} kb/s",
+        "{}{codec} at {} fps with {} kb/s",
         rung.name,
         rate(decided.frame_rate),
         rung.bit_rate / 1_000
@@ -58,7 +63,9 @@ fn rung(decided: &Decided) -> String {
     }
     why.extend(decided.cap.map(|cap| match cap {
         Cap::Source => "capped by the source's".to_owned(),
-        Cap::Half => "half of what was asked for, since the source has so little".to_owned(),
+        Cap::Still => {
+            "half of what was asked for: the source began with a still picture".to_owned()
+        }
         Cap::Above => "kept below the rung above".to_owned(),
     }));
     if !why.is_empty() {

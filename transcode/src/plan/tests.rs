@@ -3,7 +3,7 @@ use media::{AvcConfig, Codec, EpochNumber, Micros, SegmentNumber, Timestamp};
 use proptest::prelude::*;
 
 use super::*;
-use crate::rung::Speed;
+use crate::rung::{RungCodec, Speed};
 
 fn epoch(
     width: u32,
@@ -302,6 +302,8 @@ fn a_profile_that_browsers_cannot_play_is_encoded_again() {
         (66, true),
         (77, true),
         (100, true),
+        (44, false),
+        (88, false),
         (110, false),
         (122, false),
     ] {
@@ -351,7 +353,9 @@ fn bit_rates_follow_the_source() {
     };
     assert_eq!(rates(6_000_000), [2_800, 1_400, 800]);
     assert_eq!(rates(4_000_000), [2_177, 1_186, 770]);
-    assert_eq!(rates(100_000), [1_400, 700, 400], "a still picture, maybe");
+    // Nothing above the source's own.
+    assert_eq!(rates(900_000), [490, 267, 173]);
+    assert_eq!(rates(100_000), [1_400, 700, 400], "a still picture");
     assert_eq!(rates(0), [2_800, 1_400, 800], "not measured");
 }
 
@@ -385,9 +389,9 @@ fn every_decision_is_told_in_one_line() {
     assert_eq!(
         told,
         "1920x1080 at 60 fps, 4500 kb/s: source passes through; \
-         encoding 720p at 60 fps with 3000 kb/s (half of what was asked for, since the source \
-         has so little), 480p at 30 fps with 1334 kb/s (one picture in 2, capped by the \
-         source's), 240p at 30 fps with 300 kb/s (one picture in 2); \
+         encoding 720p at 60 fps with 2449 kb/s (capped by the source's), 480p at 30 fps with \
+         793 kb/s (one picture in 2, capped by the source's), 240p at 30 fps with 280 kb/s \
+         (one picture in 2, capped by the source's); \
          without 1440p, 1080p: not smaller than the source"
     );
     let told = plan(&epoch(320, 180, FPS_30, 200_000, PASS), &ladder).reason;
@@ -404,10 +408,21 @@ fn no_video_is_no_rungs() {
 }
 
 #[test]
+fn a_step_has_the_codec_it_asks_for() {
+    let ladder = "720p:2M:hevc,480p:1M".parse::<Profile>().unwrap().ladder();
+    let plan = plan(&epoch(1920, 1080, FPS_30, 20_000_000, PASS), &ladder);
+    let codecs: Vec<_> = plan.rungs.iter().map(|rung| rung.codec).collect();
+    assert_eq!(codecs, [RungCodec::Hevc, RungCodec::H264]);
+    let told = "720p as hevc at 30 fps with 2000 kb/s, 480p at 30 fps";
+    assert!(plan.reason.contains(told), "{}", plan.reason);
+}
+
+#[test]
 fn a_repeated_or_long_ladder_is_cut() {
     let step = |height| LadderStep {
         height,
         bit_rate: 1_000_000,
+        codec: RungCodec::H264,
     };
     let config = LadderConfig {
         steps: [360, 360, 361, 100, 0, 1]
@@ -439,7 +454,11 @@ prop_compose! {
             steps: heights
                 .into_iter()
                 .zip(rates)
-                .map(|(height, bit_rate)| LadderStep { height, bit_rate })
+                .map(|(height, bit_rate)| LadderStep {
+                    height,
+                    bit_rate,
+                    codec: RungCodec::H264,
+                })
                 .collect(),
             ..LadderConfig::default()
         }

@@ -67,7 +67,8 @@ impl Ladder {
         {
             self.samples.pop_front();
         }
-        if behind > CALM {
+        // A source that comes in bursts is caught up with between them.
+        if self.samples.iter().all(|(_, behind)| *behind > CALM) {
             self.calm_since = None;
         } else {
             self.calm_since.get_or_insert(now);
@@ -97,7 +98,7 @@ impl Ladder {
         if span < LOOK || now - newest.0 >= LOOK {
             return None;
         }
-        let late = self.samples.iter().all(|(_, behind)| *behind >= LATE);
+        let late = self.is_late() && self.samples.iter().all(|(_, behind)| *behind >= LATE);
         let gained = (oldest.1 - newest.1).as_secs_f64();
         let enough = match newest.1 >= URGENT {
             true => CATCHING_UP_SOON,
@@ -114,7 +115,8 @@ impl Ladder {
     }
 
     pub(super) fn is_late(&self) -> bool {
-        self.behind() >= LATE
+        // What only decodes has no rung that could be the reason.
+        self.behind() >= LATE && self.rungs.iter().any(|rung| rung.active)
     }
 
     pub(super) fn look_anew(&mut self) {

@@ -111,7 +111,8 @@ impl Machine {
                 stream.behind = (stream.behind + tick - done).max(0.0);
                 stream.worst = stream.worst.max(stream.behind);
                 let behind = Micros::new((stream.behind * 1e6) as i64);
-                for decision in self.governor.observe(self.now, stream.id, behind) {
+                self.governor.observe(self.now, stream.id, behind);
+                for decision in self.governor.decided(stream.id) {
                     let change = (self.now, index, decision.rung, decision.change);
                     self.changes.push(change);
                 }
@@ -240,8 +241,10 @@ fn a_ladder_that_is_late_by_itself_takes_nothing_from_others() {
             true => Micros::from_millis(100 * tick),
             false => Micros::ZERO,
         };
-        decisions.extend(governor.observe(now, big, behind));
-        assert_eq!(governor.observe(now, small, Micros::ZERO), []);
+        governor.observe(now, big, behind);
+        decisions.extend(governor.decided(big));
+        governor.observe(now, small, Micros::ZERO);
+        assert_eq!(governor.decided(small), []);
     }
     assert_eq!(decisions.len(), 1, "{decisions:?}");
     assert_eq!(decisions[0].change, Change::Shed(ShedReason::Behind));
@@ -280,12 +283,50 @@ fn a_worker_that_starts_is_not_judged_by_the_one_before() {
     for _ in 0..40 {
         now = now + TICK;
         governor.observe(now, id, Micros::from_secs(5));
-        governor.restarted(id);
+        governor.look_anew(id);
     }
     assert_eq!(governor.shed(), 0);
     governor.leave(id);
-    assert_eq!(governor.observe(now, id, Micros::from_secs(5)), []);
+    governor.observe(now, id, Micros::from_secs(5));
+    assert_eq!(governor.decided(id), []);
     assert_eq!(governor.active(id), RungSet::ALL);
+}
+
+#[test]
+fn a_source_that_cannot_even_be_decoded_takes_nothing_from_others() {
+    let mut governor = Governor::default();
+    governor.machine(Some(0.0));
+    let (hopeless, well) = (
+        governor.join(&rungs(&[480, 360]), 30.0),
+        governor.join(&rungs(&LADDER), 30.0),
+    );
+    let mut now = Timestamp::from_micros(0);
+    for tick in 0..400 {
+        now = now + TICK;
+        governor.observe(now, hopeless, Micros::from_millis(250 * tick));
+        governor.observe(now, well, Micros::ZERO);
+    }
+    assert!(!governor.active(hopeless).contains(0) && !governor.active(hopeless).contains(1));
+    // What it took before it had nothing left comes back.
+    for rung in 0..LADDER.len() {
+        assert!(governor.active(well).contains(rung), "{rung}");
+    }
+}
+
+#[test]
+fn a_source_that_comes_in_bursts_gets_its_rungs_back() {
+    let mut machine = Machine::new(3.0 * pixels(&LADDER));
+    machine.stream(&rungs(&LADDER));
+    machine.capacity = 0.5 * pixels(&LADDER);
+    machine.run(30);
+    assert!(!machine.shed_of(0).is_empty());
+    machine.capacity = 3.0 * pixels(&LADDER);
+    // A second of media at once, each second, and done with before the next.
+    for _ in 0..300 {
+        machine.streams[0].behind += 1.0;
+        machine.run(1);
+    }
+    assert_eq!(machine.shed_of(0), [0; 0]);
 }
 
 #[test]

@@ -2,9 +2,11 @@
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use media::Timestamp;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 /// Frames that are on their way to the worker or in its hands at once: enough that it
 /// never waits for the next, few enough that what it is told is not stuck behind them in
@@ -26,6 +28,7 @@ struct State {
     /// Of those, the frames that are not written yet.
     unwritten: usize,
     taken: u64,
+    taken_at: Option<Instant>,
 }
 
 impl Backlog {
@@ -33,6 +36,12 @@ impl Backlog {
     /// what has come since. `None` if it has nothing to do.
     pub fn oldest(&self) -> Option<Timestamp> {
         self.lock().waiting.front().copied()
+    }
+
+    /// How long ago the worker took a frame in; `None` if it never did. One that takes
+    /// nothing is starting, or hangs, which says nothing about how fast it is.
+    pub fn since_taken(&self) -> Option<Duration> {
+        self.lock().taken_at.map(|at| at.elapsed())
     }
 
     /// Frames that the worker has not taken in.
@@ -52,6 +61,9 @@ impl Backlog {
         let written = state.waiting.len() - state.unwritten;
         let news = total.saturating_sub(state.taken).min(written as u64);
         state.taken += news;
+        if news > 0 {
+            state.taken_at = Some(Instant::now());
+        }
         // At most `written`, which is a usize.
         state.waiting.drain(..news as usize);
         drop(state);
@@ -81,8 +93,6 @@ impl Backlog {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use tokio::time::timeout;
 
     use super::*;
@@ -95,17 +105,20 @@ mod tests {
     async fn the_oldest_frame_is_the_first_not_taken_in() {
         let backlog = Backlog::default();
         assert_eq!(backlog.oldest(), None);
+        assert_eq!(backlog.since_taken(), None);
         for n in 0..4 {
             backlog.queued(at(n));
         }
         // What was never written cannot have been taken in.
         backlog.taken(2);
         assert_eq!((backlog.oldest(), backlog.waiting()), (Some(at(0)), 4));
+        assert_eq!(backlog.since_taken(), None);
         for _ in 0..3 {
             backlog.room().await;
         }
         backlog.taken(3);
         assert_eq!((backlog.oldest(), backlog.waiting()), (Some(at(3)), 1));
+        assert!(backlog.since_taken().is_some());
         // A number that is repeated, or goes back, changes nothing.
         backlog.taken(3);
         backlog.taken(1);

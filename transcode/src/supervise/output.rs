@@ -1,6 +1,5 @@
 //! Frames from a worker.
 
-use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,10 +7,10 @@ use bytes::BytesMut;
 use media::{AvcConfig, Codec, Frame, HevcConfig, Micros, Rendition, RenditionName};
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, ChildStdout};
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout_at};
 
 use super::backlog::Backlog;
-use super::error::{LastWords, WorkerError};
+use super::error::WorkerError;
 use super::stderr::Stderr;
 use crate::wire::{self, Progress, Reply, WireError};
 use crate::{Job, Rung, RungCodec};
@@ -51,6 +50,7 @@ pub struct WorkerOutput {
     frame_duration: Micros,
     greeted: bool,
     last_reply: Option<LastReply>,
+    ending: Option<Ending>,
     progress: Progress,
     watchdog: Watchdog,
     backlog: Arc<Backlog>,
@@ -64,6 +64,20 @@ type Announced = bool;
 enum LastReply {
     End,
     Failed(String),
+}
+
+/// Why a worker's life ends.
+#[derive(Debug)]
+enum Ending {
+    /// It closed its output: it has until then to end.
+    Closed {
+        until: Instant,
+    },
+    Nonsense(WireError),
+    Stalled {
+        limit: Duration,
+        waiting: u64,
+    },
 }
 
 impl WorkerOutput {
@@ -84,6 +98,7 @@ impl WorkerOutput {
             frame_duration: job.frame_duration,
             greeted: false,
             last_reply: None,
+            ending: None,
             progress: Progress::default(),
             watchdog: Watchdog::new(stall_limit),
             backlog,
@@ -107,18 +122,22 @@ impl WorkerOutput {
     }
 
     async fn read(&mut self) -> Result<Option<Output>, WorkerError> {
-        loop {
+        while self.ending.is_none() {
             match self.next_reply() {
                 Ok(Some(reply)) => {
                     self.watchdog.heard();
                     match self.judge(reply) {
                         Ok(Some(output)) => return Ok(Some(output)),
-                        Ok(None) => continue,
-                        Err(error) => return Err(self.nonsense(error).await),
+                        Ok(None) => {}
+                        Err(error) => self.ending = Some(Ending::Nonsense(error)),
                     }
+                    continue;
                 }
                 Ok(None) => {}
-                Err(error) => return Err(self.nonsense(error).await),
+                Err(error) => {
+                    self.ending = Some(Ending::Nonsense(error));
+                    continue;
+                }
             }
             self.buffer.reserve(READ_SIZE);
             tokio::select! {
@@ -127,7 +146,8 @@ impl WorkerOutput {
                 biased;
                 read = self.stdout.read_buf(&mut self.buffer) => {
                     if read? == 0 {
-                        return self.ended().await;
+                        let until = Instant::now() + EXIT_LIMIT;
+                        self.ending = Some(Ending::Closed { until });
                     }
                 }
                 () = self.watchdog.tick() => {
@@ -135,11 +155,12 @@ impl WorkerOutput {
                     // Libraries are loaded and encoders opened before the first frame.
                     let begun = self.progress.frames > 0;
                     if let Some(limit) = self.watchdog.has_stalled(waiting, begun) {
-                        return Err(self.stalled(limit, waiting).await);
+                        self.ending = Some(Ending::Stalled { limit, waiting });
                     }
                 }
             }
         }
+        self.end().await
     }
 
     fn next_reply(&mut self) -> Result<Option<Reply>, WireError> {
@@ -223,51 +244,40 @@ impl WorkerOutput {
         )))
     }
 
-    /// The worker closed its output.
-    async fn ended(&mut self) -> Result<Option<Output>, WorkerError> {
-        let status = self.wait_or_kill().await?;
-        match self.last_reply.take() {
-            Some(LastReply::Failed(reason)) => Err(WorkerError::GaveUp { reason }),
-            Some(LastReply::End) if status.success() => {
+    /// Sees the process to its end. A caller that gives up half-way and comes again goes on
+    /// where it was: why the worker ends stays in `ending` until that is told.
+    async fn end(&mut self) -> Result<Option<Output>, WorkerError> {
+        let ended = match self.ending {
+            Some(Ending::Closed { until }) => timeout_at(until, self.child.wait()).await.ok(),
+            _ => None,
+        };
+        let status = match ended {
+            Some(status) => status?,
+            None => {
+                if let Err(error) = self.child.start_kill() {
+                    // It cannot be killed because it has ended already.
+                    tracing::debug!(%error, "transcode worker was not killed");
+                }
+                self.child.wait().await?
+            }
+        };
+        let last_words = self.stderr.last_words().await;
+        match (self.ending.take(), self.last_reply.take()) {
+            (Some(Ending::Nonsense(source)), _) => {
+                Err(WorkerError::Nonsense { source, last_words })
+            }
+            (Some(Ending::Stalled { limit, waiting }), _) => Err(WorkerError::Stalled {
+                limit,
+                waiting,
+                last_words,
+            }),
+            (_, Some(LastReply::Failed(reason))) => Err(WorkerError::GaveUp { reason }),
+            (_, Some(LastReply::End)) if status.success() => {
                 self.last_reply = Some(LastReply::End);
                 Ok(None)
             }
-            Some(LastReply::End) | None => Err(WorkerError::Ended {
-                status,
-                last_words: self.stderr.last_words().await,
-            }),
+            _ => Err(WorkerError::Ended { status, last_words }),
         }
-    }
-
-    async fn nonsense(&mut self, source: WireError) -> WorkerError {
-        WorkerError::Nonsense {
-            source,
-            last_words: self.kill().await,
-        }
-    }
-
-    async fn stalled(&mut self, limit: Duration, waiting: u64) -> WorkerError {
-        WorkerError::Stalled {
-            limit,
-            waiting,
-            last_words: self.kill().await,
-        }
-    }
-
-    async fn wait_or_kill(&mut self) -> Result<ExitStatus, WorkerError> {
-        if let Ok(status) = timeout(EXIT_LIMIT, self.child.wait()).await {
-            return Ok(status?);
-        }
-        self.child.start_kill()?;
-        Ok(self.child.wait().await?)
-    }
-
-    async fn kill(&mut self) -> LastWords {
-        if let Err(error) = self.child.kill().await {
-            // It cannot be killed because it has ended already.
-            tracing::debug!(%error, "transcode worker was not killed");
-        }
-        self.stderr.last_words().await
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a worker may take of the machine. It decodes what strangers send, and whatever it
 //! does must not take the server along.
 
-use std::fs;
+use std::{fs, io};
 
 /// Where the supervisor says how many bytes of memory the worker may have.
 pub(crate) const MEMORY: &str = "NOVA_WORKER_MEMORY";
@@ -9,14 +9,16 @@ pub(crate) const MEMORY: &str = "NOVA_WORKER_MEMORY";
 /// Added to the process's nice value: the server's own threads go first.
 const NICE: libc::c_int = 7;
 
-/// The kernel ends workers before the server when memory runs out (proc_pid_oom_score_adj(5);
-/// 1,000 is the most).
-const OOM_SCORE_ADJ: &str = "500";
+/// Added to the process's own: the kernel ends workers before the server when memory runs
+/// out (proc_pid_oom_score_adj(5)).
+const OOM_SCORE_ADJ: i32 = 500;
+/// The most that there is.
+const LARGEST_OOM_SCORE_ADJ: i32 = 1_000;
 
 /// Puts the limits on this process. What cannot be had is said, and done without.
 pub(super) fn apply() {
     lower_priority();
-    if let Err(error) = fs::write("/proc/self/oom_score_adj", OOM_SCORE_ADJ) {
+    if let Err(error) = raise_oom_score() {
         eprintln!("worker: its place before the server when memory runs out: {error}");
     }
     // What a crash leaves is a stranger's pictures, and as large as the worker.
@@ -29,6 +31,16 @@ pub(super) fn apply() {
     }
 }
 
+fn raise_oom_score() -> io::Result<()> {
+    const FILE: &str = "/proc/self/oom_score_adj";
+    let inherited: i32 = fs::read_to_string(FILE)?
+        .trim()
+        .parse()
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+    let raised = (inherited + OOM_SCORE_ADJ).min(LARGEST_OOM_SCORE_ADJ);
+    fs::write(FILE, raised.to_string())
+}
+
 pub(crate) fn lower_priority() {
     // SAFETY: takes no pointer. It may fail, which leaves the priority as it was.
     let _ = unsafe { libc::nice(NICE) };
@@ -36,7 +48,7 @@ pub(crate) fn lower_priority() {
     // A thread that wakes up in this class does not push the server's aside (sched(7)).
     // SAFETY: `parameters` is valid for the call, which keeps nothing of it.
     if unsafe { libc::sched_setscheduler(0, libc::SCHED_BATCH, &raw const parameters) } != 0 {
-        let error = std::io::Error::last_os_error();
+        let error = io::Error::last_os_error();
         eprintln!("worker: scheduling class: {error}");
     }
 }
@@ -48,7 +60,7 @@ fn limit(what: &str, resource: libc::__rlimit_resource_t, bytes: u64) {
     };
     // SAFETY: `limits` is valid for the call, which keeps nothing of it.
     if unsafe { libc::setrlimit(resource, &raw const limits) } != 0 {
-        let error = std::io::Error::last_os_error();
+        let error = io::Error::last_os_error();
         eprintln!("worker: limit of {what}: {error}");
     }
 }

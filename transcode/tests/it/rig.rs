@@ -10,8 +10,8 @@ use media::{
 };
 use transcode::source::{Source, TestSettings, TestSource};
 use transcode::{
-    Job, LadderConfig, LadderStep, Output, STALL_LIMIT, Worker, WorkerCommand, WorkerError,
-    WorkerInput, WorkerOutput, plan,
+    Job, LadderConfig, LadderStep, Output, RungCodec, STALL_LIMIT, Worker, WorkerCommand,
+    WorkerError, WorkerInput, WorkerOutput, plan,
 };
 
 /// Not a whole number of milliseconds, nor of 90 kHz ticks.
@@ -127,6 +127,7 @@ impl Recording {
         let step = |height| LadderStep {
             height,
             bit_rate: 300_000,
+            codec: RungCodec::H264,
         };
         let config = LadderConfig {
             steps: vec![step(180), step(120)],

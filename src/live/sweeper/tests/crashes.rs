@@ -72,7 +72,8 @@ async fn child_stores_and_sweeps() {
         database,
         objects,
         start_of(given("TEST_ROUND").parse().unwrap()),
-    );
+    )
+    .await;
     let (sweeper, lease) = (world.sweeper(), world.lease().await);
     let sweeping = async {
         loop {
@@ -170,7 +171,7 @@ async fn survives(url: String, rounds: u64) {
     let objects = directory.path();
     let database = Database::open(&url, IfMissing::Create).await.unwrap();
     database.migrate().await.unwrap();
-    let world = World::new(database.clone(), store(objects), START);
+    let world = World::new(database.clone(), store(objects), START).await;
     for name in NAMES {
         world.stream(name).await;
     }
@@ -199,7 +200,7 @@ async fn survives(url: String, rounds: u64) {
         child.kill().await.unwrap();
 
         let later = start_of(round) + Micros::new(ROUND.as_micros() / 2);
-        let world = World::new(database.clone(), store(objects), later);
+        let world = World::new(database.clone(), store(objects), later).await;
         let left = every_session(&database).await;
         let named = expected(&database, &left).await;
         let found = all_keys(world.shelves().objects.as_ref()).await;

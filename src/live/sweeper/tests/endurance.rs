@@ -6,6 +6,7 @@ use media::{Micros, RenditionName, SegmentNumber, StreamId};
 use packager::live::{LiveConfig, SegmentState};
 use storage::objects::MemoryStore;
 use storage::rows::retention;
+use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use crate::live::restore;
@@ -14,6 +15,14 @@ use crate::live::simulation::{LISTED, LIVE_WINDOW, SEGMENT, Simulated, World, al
 /// Segments from one round of the sweeper to the next.
 const ROUND: u64 = 15;
 const NAMES: [RenditionName; 2] = [RenditionName::SOURCE, RenditionName::AUDIO];
+
+/// Where the database flushes to memory: tens of thousands of commits are not about what
+/// survives, and a disk that others use makes each of them slow.
+fn in_memory() -> TempDir {
+    tempfile::tempdir_in("/dev/shm")
+        .or_else(|_| tempfile::tempdir())
+        .unwrap()
+}
 
 /// What is in the window, its names and what lies behind them, when `live` has just begun
 /// a segment.
@@ -62,7 +71,7 @@ async fn check_shelves(world: &World, stream: StreamId, open: u64) {
 }
 
 async fn lives_for(segments: u64) {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = in_memory();
     let world = World::on_sqlite(directory.path(), Arc::new(MemoryStore::default())).await;
     let stream = world.stream("garden").await;
     let mut live = world.go_live(stream, "garden").await;

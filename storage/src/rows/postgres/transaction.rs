@@ -7,10 +7,12 @@
 //! transaction nobody can tell the state of is closed, and never used again.
 
 use std::ops::{Deref, DerefMut};
+use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
 use sqlx::{Executor, PgConnection, PgPool, Postgres};
 use tokio::runtime::Handle;
+use tokio::time::timeout;
 
 /// Rolled back when it is dropped.
 #[derive(Debug)]
@@ -54,6 +56,10 @@ impl DerefMut for PostgresTransaction {
     }
 }
 
+/// How long a rollback may take. A server that has vanished without a word must not keep
+/// the pool's places.
+const ROLLBACK: Duration = Duration::from_secs(5);
+
 const HELD: &str = "the connection is held until this is dropped";
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -95,11 +101,17 @@ impl Drop for Held {
             State::Unknown => connection.close_on_drop(),
             // The pool waits for the connection, and so for this, before it is closed.
             State::Open => drop(runtime.spawn(async move {
-                let rolled_back = connection.execute(sqlx::raw_sql("ROLLBACK")).await;
-                if let Err(error) = rolled_back {
-                    tracing::debug!(%error, "a transaction was not rolled back: its connection is closed");
-                    connection.close_on_drop();
-                }
+                let rollback = connection.execute(sqlx::raw_sql("ROLLBACK"));
+                let failed = match timeout(ROLLBACK, rollback).await {
+                    Ok(Ok(_)) => return,
+                    Ok(Err(error)) => error.to_string(),
+                    Err(_) => format!("no answer within {ROLLBACK:?}"),
+                };
+                tracing::debug!(
+                    error = failed,
+                    "a transaction was not rolled back: its connection is closed"
+                );
+                connection.close_on_drop();
             })),
         }
     }
