@@ -7,8 +7,10 @@
 use std::collections::BTreeMap;
 
 use media::{
-    Codec, EpochNumber, Micros, Rendition, RenditionName, Segment, SegmentNumber, Timestamp,
+    EpochNumber, Micros, Rendition, RenditionName, Segment, SegmentNumber, Timestamp, TrackKind,
 };
+
+
 use storage::rows::videos::playback::{PlayedEpoch, StoredVideo};
 
 use crate::PartTarget;
@@ -67,7 +69,7 @@ impl Presentation {
             let Some(rendition) = rendition_of(&epochs, row.epoch, &row.rendition) else {
                 continue;
             };
-            let is_video = matches!(rendition.codec, Codec::Avc(_));
+            let is_video = rendition.codec.kind() == TrackKind::Video;
             let rank = (is_video, !row.segment.is_gap());
             let cut = Cut {
                 epoch: row.epoch,

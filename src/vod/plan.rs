@@ -76,15 +76,20 @@ impl Plan {
         let is_h264 = source.codec.as_str() == "h264";
         let passes = is_h264 && upright && self.cuts.are_key_frames();
         let (width, height) = source.upright();
-        // Of what a plan is made of, only the size counts here: the codec may be any.
+        // What is no H.264 is encoded anyway, and of it only the size counts.
+        let record = AvcConfig::parse(source.record.clone()).ok().filter(|_| is_h264);
         let codec = Codec::Avc(AvcConfig {
-            record: source.record.clone(),
             width,
             height,
-            profile: 0,
-            constraints: 0,
-            level: 0,
-            nal_length_size: 4,
+            ..record.unwrap_or(AvcConfig {
+                record: source.record.clone(),
+                width,
+                height,
+                profile: 100,
+                constraints: 0,
+                level: 0,
+                nal_length_size: 4,
+            })
         });
         let epoch = Epoch {
             number: EpochNumber(0),
@@ -103,7 +108,7 @@ impl Plan {
             },
         };
         let ladder = transcode::plan(&epoch, &LadderConfig::default());
-        self.passthrough = passes.then(|| source.record.clone());
+        self.passthrough = ladder.passthrough.then(|| source.record.clone());
         self.rungs = ladder
             .rungs
             .into_iter()
@@ -113,6 +118,7 @@ impl Plan {
                 Rung {
                     // Pictures come out in the order in which they went in.
                     latency: Latency::None,
+                    frame_step: rung.frame_step,
                     ..Rung::on_demand(rung.name, shape, rung.bit_rate, CRF)
                 }
             })

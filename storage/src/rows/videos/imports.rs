@@ -188,6 +188,7 @@ pub async fn insert_rendition(
 ) -> Result<Added, RowError> {
     let (kind, config) = match &rendition.codec {
         Codec::Avc(avc) => ("video", &avc.record),
+        Codec::Hevc(hevc) => ("video", &hevc.record),
         Codec::Aac(aac) => ("audio", &aac.config),
     };
     let (picture, sound) = match rendition.shape {
@@ -237,7 +238,7 @@ pub(super) async fn renditions_in(
     video: VideoId,
 ) -> Result<Vec<Rendition>, RowError> {
     let rows: Vec<RenditionRow> = query(
-        "SELECT CAST(0 AS BIGINT) AS epoch, name, kind, codec_config, bit_rate,
+        "SELECT CAST(0 AS BIGINT) AS epoch, name, kind, codecs, codec_config, bit_rate,
                 frame_duration_us
          FROM video_renditions WHERE video_id = $1 ORDER BY name",
     )

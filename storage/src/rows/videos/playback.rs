@@ -121,7 +121,7 @@ async fn recording(
     .all(&mut *snapshot)
     .await?;
     let renditions: Vec<RenditionRow> = query(
-        "SELECT r.epoch, r.name, r.kind, r.codec_config, r.bit_rate, r.frame_duration_us
+        "SELECT r.epoch, r.name, r.kind, r.codecs, r.codec_config, r.bit_rate, r.frame_duration_us
          FROM renditions r JOIN epochs e ON e.stream_id = r.stream_id AND e.number = r.epoch
          WHERE e.stream_id = $1 AND e.session_id = $2
          ORDER BY r.epoch, r.name",
