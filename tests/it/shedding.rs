@@ -96,7 +96,8 @@ fn a_slow_worker_sheds_from_the_top_and_restores() {
     });
     assert_eq!(told(&nova, "rung shed")[0], "540p", "the top goes first");
     watcher.wait_for("two gaps of it", LIMIT, |history| {
-        let gaps = history.renditions["540p"].gaps();
+        let rung = history.renditions.get("540p").ok_or("nothing of it yet")?;
+        let gaps = rung.gaps();
         (gaps.len() >= 2).then_some(()).ok_or(format!("{gaps:?}"))
     });
     let ready = nova.admin().get("/readyz").expect("it answers").text();

@@ -19,6 +19,10 @@ const CALM: Micros = Micros::from_millis(750);
 /// How long a ladder is looked at before it is judged, after every change anew.
 const LOOK: Micros = Micros::from_secs(1);
 
+/// The same for a worker that has just started: the first group of pictures came in one
+/// burst, and meanwhile it was loaded.
+const FIRST_LOOK: Micros = Micros::from_secs(3);
+
 /// A ladder that is late and gains less than this is not catching up: seconds of media in
 /// each second, beyond the one that comes.
 const CATCHING_UP: f64 = 0.05;
@@ -161,7 +165,7 @@ impl Governor {
     /// nothing about how fast it is.
     pub fn look_anew(&mut self, id: LadderId) {
         if let Some(ladder) = self.ladders.get_mut(&id) {
-            ladder.look_anew();
+            ladder.starts();
         }
     }
 
@@ -224,7 +228,11 @@ impl Governor {
             self.shed_for(now, *late, *behind);
         }
         for (id, ladder) in &mut self.ladders {
-            if saturated || failing.iter().any(|(_, late)| late == id) {
+            let judged = failing.iter().any(|(_, late)| late == id);
+            if judged {
+                ladder.has_started();
+            }
+            if saturated || judged {
                 ladder.look_anew();
             }
         }

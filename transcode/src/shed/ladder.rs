@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 use media::{Micros, RenditionName, Timestamp};
 
 use super::{
-    CALM, CALM_FOR, CATCHING_UP, CATCHING_UP_SOON, Change, Decision, LATE, LOOK, TRIAL, URGENT,
+    CALM, CALM_FOR, CATCHING_UP, CATCHING_UP_SOON, Change, Decision, FIRST_LOOK, LATE, LOOK, TRIAL,
+    URGENT,
 };
 use crate::{MAX_RUNGS, Rung, RungSet};
 
@@ -13,7 +14,7 @@ use crate::{MAX_RUNGS, Rung, RungSet};
 const FIRST_WAIT: Micros = Micros::from_secs(10);
 const LONGEST_WAIT: Micros = Micros::from_secs(300);
 
-/// Samples that are kept at most: many in [`LOOK`], and bounded whatever the caller does.
+/// Samples that are kept at most: many in [`FIRST_LOOK`], and bounded whatever the caller does.
 const MAX_SAMPLES: usize = 64;
 
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub(super) struct Ladder {
     /// How far behind it was when, since it is looked at.
     samples: VecDeque<(Timestamp, Micros)>,
     calm_since: Option<Timestamp>,
+    /// Its worker has not caught up since it started.
+    starting: bool,
     decisions: Vec<Decision>,
     pub(super) patience: Patience,
 }
@@ -53,6 +56,7 @@ impl Ladder {
             rungs: rungs.iter().take(MAX_RUNGS).map(state).collect(),
             samples: VecDeque::new(),
             calm_since: None,
+            starting: false,
             decisions: Vec::new(),
             patience: Patience::default(),
         }
@@ -62,11 +66,13 @@ impl Ladder {
     pub(super) fn observe(&mut self, now: Timestamp, behind: Micros) -> bool {
         self.samples.push_back((now, behind));
         // One sample that is as old as a look stays.
+        let look = self.look();
         while self.samples.len() > MAX_SAMPLES
-            || self.samples.get(1).is_some_and(|(at, _)| now - *at >= LOOK)
+            || self.samples.get(1).is_some_and(|(at, _)| now - *at >= look)
         {
             self.samples.pop_front();
         }
+        self.starting &= behind > CALM;
         // A source that comes in bursts is caught up with between them.
         if self.samples.iter().all(|(_, behind)| *behind > CALM) {
             self.calm_since = None;
@@ -95,7 +101,7 @@ impl Ladder {
         let (oldest, newest) = (self.samples.front()?, self.samples.back()?);
         let span = newest.0 - oldest.0;
         // A ladder that is not observed any more is not judged.
-        if span < LOOK || now - newest.0 >= LOOK {
+        if span < self.look() || now - newest.0 >= LOOK {
             return None;
         }
         let late = self.is_late() && self.samples.iter().all(|(_, behind)| *behind >= LATE);
@@ -117,6 +123,21 @@ impl Ladder {
     pub(super) fn is_late(&self) -> bool {
         // What only decodes has no rung that could be the reason.
         self.behind() >= LATE && self.rungs.iter().any(|rung| rung.active)
+    }
+
+    fn look(&self) -> Micros {
+        if self.starting { FIRST_LOOK } else { LOOK }
+    }
+
+    /// Its worker starts.
+    pub(super) fn starts(&mut self) {
+        self.starting = true;
+        self.look_anew();
+    }
+
+    /// It has been judged once.
+    pub(super) fn has_started(&mut self) {
+        self.starting = false;
     }
 
     pub(super) fn look_anew(&mut self) {

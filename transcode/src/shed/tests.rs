@@ -330,6 +330,24 @@ fn a_source_that_comes_in_bursts_gets_its_rungs_back() {
 }
 
 #[test]
+fn a_worker_that_has_just_started_is_given_longer() {
+    // A tenth faster than its source, behind by a group of pictures and its own loading.
+    let mut machine = Machine::new(1.1 * pixels(&LADDER));
+    machine.stream(&rungs(&LADDER));
+    machine.streams[0].behind = 2.9;
+    machine.governor.look_anew(machine.streams[0].id);
+    machine.run(120);
+    assert_eq!(machine.changes, []);
+    // One that is too slow is found out all the same.
+    machine.capacity = 0.9 * pixels(&LADDER);
+    machine.streams[0].behind = 2.9;
+    machine.governor.look_anew(machine.streams[0].id);
+    machine.run(5);
+    assert_eq!(machine.shed_of(0), [0]);
+    assert!(machine.worst() < 5.0, "{} s behind", machine.worst());
+}
+
+#[test]
 fn what_left_is_not_decided_for() {
     let mut machine = Machine::new(0.5 * pixels(&LADDER));
     machine.stream(&rungs(&LADDER));
