@@ -10,7 +10,6 @@ use media::{
     EpochNumber, Micros, Rendition, RenditionName, Segment, SegmentNumber, Timestamp, TrackKind,
 };
 
-
 use storage::rows::videos::playback::{PlayedEpoch, StoredVideo};
 
 use crate::PartTarget;

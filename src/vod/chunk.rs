@@ -225,7 +225,7 @@ async fn collect(
     Ok(())
 }
 
-/// All of the sound, as it is.
+/// All of the sound: AAC as it is, all else encoded again.
 async fn sound(work: &Work, chunk: &ChunkRow) -> Result<(), Fault> {
     let Some(rendition) = work.plan.audio_rendition()? else {
         return Ok(());
@@ -236,10 +236,9 @@ async fn sound(work: &Work, chunk: &ChunkRow) -> Result<(), Fault> {
     let half = Micros::new(frame_duration.as_micros() / 2);
     let mut demuxer = Demuxer::start(
         &work.parts.demuxer,
-        &Task::Read {
+        &Task::Sound {
             file: work.file.clone(),
-            track: TrackKind::Audio,
-            from_us: None,
+            from_us: work.plan.first_time().as_micros(),
         },
     )?;
     let mut marks = Marks {

@@ -77,7 +77,9 @@ impl Plan {
         let passes = is_h264 && upright && self.cuts.are_key_frames();
         let (width, height) = source.upright();
         // What is no H.264 is encoded anyway, and of it only the size counts.
-        let record = AvcConfig::parse(source.record.clone()).ok().filter(|_| is_h264);
+        let record = AvcConfig::parse(source.record.clone())
+            .ok()
+            .filter(|_| is_h264);
         let codec = Codec::Avc(AvcConfig {
             width,
             height,
@@ -229,6 +231,11 @@ impl Plan {
         START + (time - origin)
     }
 
+    /// Where the file's pictures begin, or its sound if it has none.
+    pub(super) fn first_time(&self) -> Micros {
+        self.cuts.marks.first().map_or(Micros::ZERO, |mark| mark.at)
+    }
+
     /// Media time of the first frame.
     pub(super) fn start(&self) -> Timestamp {
         START
@@ -290,11 +297,8 @@ impl Scanned {
         let Some(track) = self.info.audio.as_ref().filter(|_| self.sound.is_some()) else {
             return Ok(None);
         };
-        let config = track.aac.clone().ok_or_else(|| {
-            let codec = &track.codec;
-            Fault::Refused(format!("its sound is {codec}; this version takes AAC only"))
-        })?;
-        AacConfig::parse(config).map(Some).map_err(refused)
+        let parsed = AacConfig::parse(track.aac.clone());
+        parsed.map(Some).map_err(refused)
     }
 }
 

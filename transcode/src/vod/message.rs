@@ -33,6 +33,13 @@ pub enum Task {
         /// `None`: the beginning.
         from_us: Option<(i64, i64)>,
     },
+    /// The sound as AAC: as it is, or encoded again from there on, in microseconds.
+    Sound {
+        /// The file.
+        file: String,
+        /// Where encoded sound begins; what the file has not is silence.
+        from_us: i64,
+    },
 }
 
 /// What a file has.
@@ -58,8 +65,8 @@ pub struct VideoTrack {
 pub struct AudioTrack {
     /// libavcodec's name of its codec.
     pub codec: String,
-    /// `AudioSpecificConfig`, if it is AAC.
-    pub aac: Option<Bytes>,
+    /// `AudioSpecificConfig` of [`Task::Sound`]'s frames.
+    pub aac: Bytes,
 }
 
 /// What comes of a file.
@@ -235,7 +242,7 @@ mod tests {
             video: Some(VideoTrack { source }),
             audio: Some(AudioTrack {
                 codec: "aac".into(),
-                aac: Some(Bytes::from_static(&[0x11, 0x90])),
+                aac: Bytes::from_static(&[0x11, 0x90]),
             }),
         };
         let packet = Packet {

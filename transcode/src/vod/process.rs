@@ -13,6 +13,7 @@ use super::Packet;
 use super::message::{Demuxed, Message, Task};
 use crate::engine::ffmpeg::initialize;
 use crate::worker;
+use crate::{AudioError, AudioTranscoder};
 use reader::{Reader, find};
 
 /// Address space of the process, in bytes.
@@ -91,6 +92,7 @@ fn run<W: Write>(task: &Task, output: &mut Output<W>) -> Result<(), Fault> {
             let from = from_us.map(|(pts, dts)| (Micros::new(pts), Micros::new(dts)));
             read(file, *track, from, output)
         }
+        Task::Sound { file, from_us } => sound(file, Micros::new(*from_us), output),
     }
 }
 
@@ -175,6 +177,45 @@ fn read<W: Write>(
         };
         output.send(&Message::Demuxed(Demuxed::Frame(frame)))?;
     }
+}
+
+/// AAC goes out as it is, all else is encoded again.
+fn sound<W: Write>(name: &str, from: Micros, output: &mut Output<W>) -> Result<(), Fault> {
+    let mut reader = Reader::open(name)?;
+    let index = reader.index_of(TrackKind::Audio)?;
+    let zero = Timestamp::default();
+    let Some(source) = describe::encoded_sound(&reader.input)? else {
+        return read(name, TrackKind::Audio, None, output);
+    };
+    let mut transcoder = AudioTranscoder::open(&source, zero + from).map_err(refuse_sound)?;
+    reader.count_back(Some(index))?;
+    // What cannot be sent is told after the call that it came from.
+    let mut outcome = Ok(());
+    while let Some(packet) = reader.next()? {
+        let data = packet.data().unwrap_or_default();
+        if packet.stream() != index || data.is_empty() {
+            continue;
+        }
+        let (_, pts) = reader.times(&packet)?;
+        let mut out = |frame| send_next(output, &mut outcome, frame);
+        transcoder
+            .push(zero + pts, data, &mut out)
+            .map_err(refuse_sound)?;
+        std::mem::replace(&mut outcome, Ok(()))?;
+    }
+    let mut out = |frame| send_next(output, &mut outcome, frame);
+    transcoder.finish(&mut out).map_err(refuse_sound)?;
+    outcome
+}
+
+fn send_next<W: Write>(output: &mut Output<W>, outcome: &mut Result<(), Fault>, frame: Frame) {
+    if outcome.is_ok() {
+        *outcome = output.send(&Message::Demuxed(Demuxed::Frame(frame)));
+    }
+}
+
+fn refuse_sound(error: AudioError) -> Fault {
+    refuse(format!("its {error}"))
 }
 
 /// A file that makes libavformat take all memory ends this process, not the machine.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use media::{Frame, Micros, Timestamp, TrackKind};
+use media::{AacConfig, Frame, Micros, Timestamp, TrackKind};
 use transcode::vod::{
     CutConfig, Cutter, DemuxCommand, DemuxError, Demuxed, Demuxer, FileInfo, Packet, Task,
 };
@@ -82,7 +82,7 @@ async fn every_container_gives_the_same_pictures() {
         let video = info.video.unwrap().source;
         assert_eq!((video.width, video.height), (320, 180), "{name}");
         assert_eq!(video.codec.as_str(), "h264", "{name}");
-        assert!(info.audio.unwrap().aac.is_some(), "{name}");
+        assert!(!info.audio.unwrap().aac.is_empty(), "{name}");
         assert_eq!(packets.len(), 300, "{name}");
         assert!((560..570).contains(&sounds), "{name}: {sounds}");
         assert!(
@@ -111,6 +111,47 @@ async fn every_container_gives_the_same_pictures() {
         }
         let sound = frames(&file, TrackKind::Audio, None).await;
         assert_eq!(sound.len(), sounds, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn sound_of_any_codec_comes_as_aac() {
+    let folder = tempfile::tempdir().unwrap();
+    // Two seconds of sound, which begin half a second after the pictures.
+    const SOUND: &str = "-f lavfi -i testsrc2=size=160x90:rate=25:duration=4 -itsoffset 0.5 \
+                         -f lavfi -i sine=sample_rate=48000:duration=2 -map 0:v -map 1:a \
+                         -c:v libx264 -preset ultrafast -pix_fmt yuv420p";
+    for (name, codec, rate) in [
+        ("a.mkv", "libopus", 48_000),
+        ("b.mkv", "libmp3lame -ar 44100", 44_100),
+        ("c.mkv", "flac", 48_000),
+        ("d.mov", "pcm_s16le -ar 22050", 48_000),
+        ("e.mkv", "ac3", 48_000),
+    ] {
+        let file = folder.path().join(name);
+        ffmpeg(&format!("{SOUND} -c:a {codec}"), &file);
+        let (info, video, _) = scan(&file).await.unwrap();
+        let aac = AacConfig::parse(info.audio.unwrap().aac).unwrap();
+        assert_eq!(aac.sample_rate, rate, "{codec}");
+        let from = video[0].pts;
+        let task = Task::Sound {
+            file: file.to_str().unwrap().to_owned(),
+            from_us: from.as_micros(),
+        };
+        let frames: Vec<_> = all(&task).await.unwrap();
+        let times = frames.iter().map(|demuxed| match demuxed {
+            Demuxed::Frame(frame) => frame.pts,
+            other => panic!("{other:?}"),
+        });
+        let times: Vec<_> = times.collect();
+        // The sound's place is counted, silence and all.
+        assert_eq!(times[0], Timestamp::default() + from, "{codec}");
+        for (index, at) in times.iter().enumerate() {
+            let expected = from + Micros::from_ticks(index as i64 * 1_024, rate);
+            assert_eq!(*at, Timestamp::default() + expected, "{codec}");
+        }
+        let seconds = times.len() as f64 * 1_024.0 / f64::from(rate);
+        assert!((2.4..2.65).contains(&seconds), "{codec}: {seconds} s");
     }
 }
 

@@ -5,14 +5,15 @@ use ffmpeg_next as ffmpeg;
 use ffmpeg_next::codec;
 use ffmpeg_next::codec::packet::side_data;
 use ffmpeg_next::format::context::Input;
-use media::{AvcConfig, TrackKind};
+use media::{AvcConfig, Timestamp, TrackKind};
 
 use super::reader::{MAX_STREAMS, PROBE_PACKETS, Reader, find};
-use super::{Fault, refuse};
+use super::{Fault, refuse, refuse_sound};
 use crate::annex_b;
 use crate::source::{adts, file};
 use crate::video::{ColourDescription, Rotation, SourceCodec, VideoSource};
 use crate::vod::message::{AudioTrack, FileInfo, VideoTrack};
+use crate::{AudioSource, AudioTranscoder};
 
 /// The longest side of a picture.
 const MAX_SIDE: u32 = 8_192;
@@ -130,11 +131,52 @@ fn audio_track(name: &str, stream: &ffmpeg::Stream<'_>) -> Result<AudioTrack, Fa
     let codec = parameters.id().name().to_owned();
     let extradata = file::extradata(&parameters);
     let aac = match parameters.id() {
-        codec::Id::AAC if extradata.is_empty() => Some(first_adts_config(name, stream.index())?),
-        codec::Id::AAC => Some(extradata),
-        _ => None,
+        codec::Id::AAC if extradata.is_empty() => first_adts_config(name, stream.index())?,
+        codec::Id::AAC => extradata,
+        _ => {
+            let source = audio_source(stream)?;
+            let opened = AudioTranscoder::open(&source, Timestamp::default());
+            let transcoder = opened.map_err(refuse_sound)?;
+            transcoder.config().config.clone()
+        }
     };
     Ok(AudioTrack { codec, aac })
+}
+
+/// The sound, if it is not AAC.
+pub(super) fn encoded_sound(input: &Input) -> Result<Option<AudioSource>, Fault> {
+    find(input, TrackKind::Audio)
+        .filter(|stream| stream.parameters().id() != codec::Id::AAC)
+        .map(|stream| audio_source(&stream))
+        .transpose()
+}
+
+fn audio_source(stream: &ffmpeg::Stream<'_>) -> Result<AudioSource, Fault> {
+    let parameters = stream.parameters();
+    let name = parameters.id().name();
+    // SAFETY: plain fields of parameters that are borrowed from an open input.
+    let (rate, channels, tag, block, bits) = unsafe {
+        let raw = &*parameters.as_ptr();
+        (
+            raw.sample_rate,
+            raw.ch_layout.nb_channels,
+            raw.codec_tag,
+            raw.block_align,
+            raw.bits_per_coded_sample,
+        )
+    };
+    let number = |given: i32| u32::try_from(given).unwrap_or_default();
+    Ok(AudioSource {
+        codec: name
+            .parse()
+            .map_err(|_| refuse(format!("its sound is {name}, which is not decoded")))?,
+        record: file::extradata(&parameters),
+        sample_rate: number(rate),
+        channels: number(channels),
+        tag,
+        block_align: number(block),
+        bits_per_sample: number(bits),
+    })
 }
 
 fn first_adts_config(name: &str, index: usize) -> Result<Bytes, Fault> {
