@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use media::{Frame, Rendition};
-use transcode::Rotation;
+use transcode::{ColourDescription, Rotation, Rung, RungCodec, Speed};
 
 use super::clip::{Clip, rung};
 use super::verdict::{Probed, Written};
@@ -133,6 +133,49 @@ async fn colours_of_hevc_are_what_they_were() {
         for (name, track) in &made.tracks {
             let probed = Probed::of(track, &made.frames[name]);
             let expected = ["bt2020", "smpte2084", "bt2020nc", "tv"];
+            assert_eq!(probed.colour(), expected, "{engine}, {name}");
+        }
+    })
+    .await;
+}
+
+/// Code points that H.273 has not assigned, in the container and in the bitstream.
+#[tokio::test]
+async fn colours_that_mean_nothing_are_not_passed_on() {
+    let hevc = |rung: Rung| Rung {
+        codec: RungCodec::Hevc,
+        speed: Speed::Ultrafast,
+        ..rung
+    };
+    for number in [0, 3, 255] {
+        let mut clip = Clip::h264("320x180", "10", 1, "");
+        clip.source.colour = ColourDescription {
+            primaries: number,
+            transfer: number,
+            matrix: number,
+            full_range: None,
+        };
+        // A matrix of 0 is that of red, green and blue.
+        let matrix = if number == 0 { "bt709" } else { "smpte170m" };
+        let job = clip.job_of(vec![rung("half", 160, 90), hevc(rung("hevc", 160, 90))]);
+        on_every_engine(&clip, job, |engine, made| {
+            for (name, track) in &made.tracks {
+                let probed = Probed::of(track, &made.frames[name]);
+                assert_eq!(probed.colour()[2], matrix, "{engine}, {name}, {number}");
+            }
+        })
+        .await;
+    }
+    let clip = Clip::h264(
+        "320x180",
+        "10",
+        1,
+        "-bsf:v h264_metadata=colour_primaries=3:transfer_characteristics=255:matrix_coefficients=3",
+    );
+    on_every_engine(&clip, clip.job(), |engine, made| {
+        for (name, track) in &made.tracks {
+            let probed = Probed::of(track, &made.frames[name]);
+            let expected = ["smpte170m", "smpte170m", "smpte170m", "tv"];
             assert_eq!(probed.colour(), expected, "{engine}, {name}");
         }
     })
