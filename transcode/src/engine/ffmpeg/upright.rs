@@ -1,6 +1,7 @@
 //! Interlaced pictures are made progressive, turned ones upright, before they are scaled.
 
 use std::collections::VecDeque;
+use std::ffi::c_int;
 
 use ffmpeg_next as ffmpeg;
 use ffmpeg_next::format::Pixel;
@@ -12,6 +13,9 @@ use crate::engine::EngineError;
 
 /// Times of decoded pictures are microseconds.
 const TIME_BASE: ffmpeg::Rational = ffmpeg::Rational(1, 1_000_000);
+
+/// Most threads of a filter.
+const MAX_THREADS: usize = 4;
 
 /// Passes progressive, upright pictures through as they are. Others go through
 /// libavfilter, which holds one picture back while it looks at its neighbours.
@@ -120,6 +124,8 @@ impl Graph {
             form.width, form.height
         );
         let mut graph = filter::Graph::new();
+        // SAFETY: writes a field of a graph that is owned and has no filters yet.
+        unsafe { (*graph.as_mut_ptr()).nb_threads = threads() };
         graph
             .add(&named("buffer")?, SOURCE, &input)
             .map_err(step(what()))?;
@@ -178,6 +184,12 @@ impl Graph {
             }
         }
     }
+}
+
+/// Otherwise each filter has one for every core, and a stack for each of them.
+fn threads() -> c_int {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    cores.min(MAX_THREADS) as c_int
 }
 
 /// One picture for every picture, also of two fields: a rung has the source's frames.
@@ -252,6 +264,16 @@ mod tests {
             assert_eq!(corner(&turned), expected, "{rotation:?}");
             assert_eq!(turned.pts(), Some(33_333));
         }
+    }
+
+    #[test]
+    fn a_filter_has_few_threads() {
+        let mut upright = Upright::new(Rotation::Right);
+        upright.push(picture(0)).unwrap();
+        let graph = &upright.graph.as_ref().unwrap().graph;
+        // SAFETY: reads a field of a graph that is borrowed.
+        let threads = unsafe { (*graph.as_ptr()).nb_threads };
+        assert!((1..=4).contains(&threads), "{threads}");
     }
 
     #[test]
