@@ -6,6 +6,7 @@ pub(crate) mod aac;
 pub(crate) mod audio;
 #[cfg(feature = "bench")]
 pub(crate) mod bench;
+mod captions;
 mod cascade;
 mod decoder;
 pub(crate) mod encoder;
@@ -13,11 +14,12 @@ pub(crate) mod picture;
 mod rung;
 mod scaler;
 pub(crate) mod signal;
+mod threads;
 mod upright;
 
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Once};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 
 use ffmpeg_next as ffmpeg;
 use ffmpeg_next::frame;
@@ -27,7 +29,8 @@ use super::{CodecReport, Engine, EngineError, EngineReport, Sink};
 use crate::gate::Gate;
 use crate::marks::Marks;
 use crate::wire::{Progress, Reply};
-use crate::{Job, Latency, Rung, RungCodec, RungSet, Speed, VideoSource};
+use crate::{Job, Latency, Rung, RungCodec, RungSet, VideoSource};
+use captions::Captions;
 use cascade::Parent;
 use decoder::Decoder;
 use encoder::{KeyFrames, VideoEncoder, VideoSettings};
@@ -112,6 +115,8 @@ pub(super) struct Ffmpeg {
     marks: Marks,
     /// Before each rung.
     gates: Vec<Gate>,
+    /// What each rung's next picture takes along.
+    captions: Vec<Captions>,
     /// The rungs that are scaled from the source's pictures.
     first: Vec<Branch>,
     threads: Vec<JoinHandle<Result<(), EngineError>>>,
@@ -152,6 +157,7 @@ impl Ffmpeg {
             upright: Upright::new(job.source.rotation),
             marks: Marks::default(),
             gates: job.rungs.iter().map(Gate::new).collect(),
+            captions: job.rungs.iter().map(|_| Captions::default()).collect(),
             first,
             threads,
             start: job.start,
@@ -181,7 +187,7 @@ impl Ffmpeg {
         Ok(())
     }
 
-    fn hand_out(&mut self, picture: frame::Video) -> Result<(), EngineError> {
+    fn hand_out(&mut self, mut picture: frame::Video) -> Result<(), EngineError> {
         let Some(pts) = picture.pts().map(Micros::new) else {
             self.progress.decode_errors += 1;
             return Ok(());
@@ -197,14 +203,16 @@ impl Ffmpeg {
             return Ok(());
         }
         self.last = Some(shown);
+        let captions = captions::take_off(&mut picture);
         let picture = Arc::new(picture);
-        let takers = self.takers(starts.is_some());
+        let (takers, captions) = self.takers(starts.is_some(), &captions);
         for branch in &self.first {
             let taken = branch.send(Work {
                 picture: Arc::clone(&picture),
                 pts,
                 starts,
                 takers,
+                captions: Arc::clone(&captions),
             });
             if taken.is_err() {
                 // A thread has ended before its work: it, or one it waited for, says why.
@@ -214,16 +222,27 @@ impl Ffmpeg {
         Ok(())
     }
 
-    /// The rungs that encode the next picture.
-    fn takers(&mut self, starts: bool) -> RungSet {
-        let gates = self.gates.iter_mut().enumerate();
-        gates.fold(RungSet::NONE, |takers, (index, gate)| {
-            if gate.admits(starts) {
-                takers.with(index)
+    /// The rungs that encode the next picture, and for every rung the captions it does
+    /// that with.
+    fn takers(&mut self, starts: bool, captions: &[u8]) -> (RungSet, captions::ForRungs) {
+        let mut takers = RungSet::NONE;
+        let mut taken = Vec::new();
+        let gates = self.gates.iter_mut().zip(&mut self.captions);
+        for (index, (gate, waiting)) in gates.enumerate() {
+            let admits = gate.admits(starts);
+            if gate.is_open() {
+                waiting.add(captions);
             } else {
-                takers
+                waiting.clear();
             }
-        })
+            if admits {
+                takers = takers.with(index);
+                taken.push(waiting.take());
+            } else {
+                taken.push(Vec::new());
+            }
+        }
+        (takers, taken.into())
     }
 
     /// Waits until the rungs have done what they were given.
@@ -289,7 +308,7 @@ fn settings(rung: &Rung, rate: FrameRate, signal: Signal) -> VideoSettings {
         latency: rung.latency,
         key_frames: KeyFrames::OnDemand,
         signal,
-        threads: threads(rung, rate, cores()),
+        threads: threads::for_rung(rung, rate, threads::cores()),
     }
 }
 
@@ -321,85 +340,4 @@ fn spawn(
         .map(|((encoding, queue), rung)| encoding.spawn(rung.name.as_str(), queue))
         .collect::<Result<_, _>>()?;
     Ok((first, threads))
-}
-
-/// How much more time than x264's `veryfast` an encoder takes for a picture. Measured with
-/// 60 noisy pictures of 1080p and no look-ahead, in seconds of processor time: x264
-/// `veryfast` 3.1, `fast` 5.4, `medium` 7.0; x265 `veryfast` 8.1. Presets in between are
-/// counted as the next slower one, presets beyond as the last.
-fn effort(codec: RungCodec, speed: Speed) -> f64 {
-    let preset = match speed {
-        Speed::Ultrafast | Speed::Superfast | Speed::Veryfast => 1.0,
-        Speed::Faster | Speed::Fast => 1.8,
-        Speed::Medium | Speed::Slow | Speed::Slower | Speed::Veryslow => 2.3,
-    };
-    match codec {
-        RungCodec::H264 => preset,
-        RungCodec::Hevc => 2.6 * preset,
-    }
-}
-
-/// Threads that encode a rung on a machine of so many cores. One core encodes 1080p at 30
-/// frames per second with x264's `veryfast`. With more, x264 cuts a live picture into
-/// slices, which costs quality; x265's threads take rows of blocks, which does not.
-fn threads(rung: &Rung, rate: FrameRate, cores: usize) -> usize {
-    const ONE_CORE: f64 = 1_920.0 * 1_080.0 * 31.0;
-    let load = f64::from(rung.width)
-        * f64::from(rung.height)
-        * rate.as_f64()
-        * effort(rung.codec, rung.speed);
-    let most = match rung.codec {
-        RungCodec::H264 => 4,
-        RungCodec::Hevc => 8,
-    };
-    ((load / ONE_CORE).ceil() as usize).clamp(1, cores.clamp(1, most))
-}
-
-fn cores() -> usize {
-    thread::available_parallelism().map_or(1, usize::from)
-}
-
-#[cfg(test)]
-mod tests {
-    use media::VideoShape;
-
-    use super::*;
-
-    fn rung(height: u32, codec: RungCodec, speed: Speed) -> Rung {
-        let shape = VideoShape {
-            width: height * 16 / 9,
-            height,
-        };
-        Rung {
-            codec,
-            speed,
-            ..Rung::live("720p".parse().unwrap(), shape, 1_000_000)
-        }
-    }
-
-    #[test]
-    fn threads_follow_what_a_picture_takes() {
-        let rate = |frames: i64| FrameRate::nearest(Micros::new(1_000_000 / frames));
-        for (height, codec, speed, frames, cores, expected) in [
-            (1_080, RungCodec::H264, Speed::Veryfast, 30, 64, 1),
-            (1_080, RungCodec::H264, Speed::Veryfast, 60, 64, 2),
-            (1_080, RungCodec::H264, Speed::Fast, 30, 64, 2),
-            (1_080, RungCodec::H264, Speed::Medium, 30, 64, 3),
-            (2_160, RungCodec::H264, Speed::Veryfast, 60, 64, 4),
-            (1_080, RungCodec::Hevc, Speed::Veryfast, 30, 64, 3),
-            (1_080, RungCodec::Hevc, Speed::Veryfast, 60, 64, 6),
-            (1_080, RungCodec::Hevc, Speed::Medium, 60, 64, 8),
-            (1_080, RungCodec::Hevc, Speed::Veryfast, 60, 2, 2),
-            (360, RungCodec::Hevc, Speed::Veryfast, 30, 64, 1),
-            (360, RungCodec::H264, Speed::Medium, 30, 64, 1),
-            (360, RungCodec::H264, Speed::Medium, 30, 0, 1),
-        ] {
-            let rung = rung(height, codec, speed);
-            assert_eq!(
-                threads(&rung, rate(frames), cores),
-                expected,
-                "{height} lines, {codec:?}, {speed:?}, {frames} on {cores} cores"
-            );
-        }
-    }
 }
