@@ -116,6 +116,7 @@ fn describe(context: &mut ffmpeg::codec::Context, source: &VideoSource) {
         context.width = side(source.width);
         context.height = side(source.height);
         context.codec_tag = source.tag;
+        context.has_b_frames = source.reorder.into();
         context.max_pixels = i64::from(MAX_PIXELS);
     }
 }

@@ -270,6 +270,7 @@ mod tests {
             height,
             sample_aspect: None,
             rotation: Rotation::None,
+            reorder: 0,
             colour: ColourDescription::UNSPECIFIED,
             tag: 0,
         }

@@ -200,6 +200,11 @@ fn chain(interlaced: bool, rotation: Rotation) -> String {
         Rotation::Right => Some("transpose=clock"),
         Rotation::Half => Some("hflip,vflip"),
         Rotation::Left => Some("transpose=cclock"),
+        Rotation::Mirrored => Some("hflip"),
+        Rotation::MirroredRight => Some("hflip,transpose=clock"),
+        // Alone, `vflip` only turns the lines' order in memory round.
+        Rotation::MirroredHalf => Some("vflip,copy"),
+        Rotation::MirroredLeft => Some("hflip,transpose=cclock"),
     };
     let filters: Vec<_> = deinterlace.into_iter().chain(turn).collect();
     filters.join(",")
@@ -256,6 +261,10 @@ mod tests {
             (Rotation::Right, (32, 64), (1, 0)),
             (Rotation::Half, (64, 32), (1, 1)),
             (Rotation::Left, (32, 64), (0, 1)),
+            (Rotation::Mirrored, (64, 32), (1, 0)),
+            (Rotation::MirroredRight, (32, 64), (1, 1)),
+            (Rotation::MirroredHalf, (64, 32), (0, 1)),
+            (Rotation::MirroredLeft, (32, 64), (0, 0)),
         ] {
             let mut upright = Upright::new(rotation);
             upright.push(picture(33_333)).unwrap();
