@@ -10,6 +10,7 @@ mod captions;
 mod cascade;
 mod decoder;
 pub(crate) mod encoder;
+mod idle;
 pub(crate) mod picture;
 mod rung;
 mod scaler;
@@ -34,6 +35,7 @@ use captions::Captions;
 use cascade::Parent;
 use decoder::Decoder;
 use encoder::{KeyFrames, VideoEncoder, VideoSettings};
+use idle::Idle;
 use rung::{Branch, Encoding, InFlight, MAX_QUEUED_PICTURES, Work};
 use scaler::Scaler;
 use signal::Signal;
@@ -120,6 +122,7 @@ pub(super) struct Ffmpeg {
     /// The rungs that are scaled from the source's pictures.
     first: Vec<Branch>,
     threads: Vec<JoinHandle<Result<(), EngineError>>>,
+    idle: Idle,
     start: Timestamp,
     /// Presentation time of the last picture that was encoded.
     last: Option<Timestamp>,
@@ -160,6 +163,7 @@ impl Ffmpeg {
             captions: job.rungs.iter().map(|_| Captions::default()).collect(),
             first,
             threads,
+            idle: Idle::default(),
             start: job.start,
             last: None,
             progress: Progress::default(),
@@ -260,6 +264,9 @@ impl Ffmpeg {
 impl Engine for Ffmpeg {
     fn push(&mut self, frame: &Frame) -> Result<Progress, EngineError> {
         self.progress.frames += 1;
+        if self.idle.skips(frame) {
+            return Ok(self.progress);
+        }
         if let Some(number) = frame.starts {
             self.marks.expect(frame.pts, number);
         }
@@ -274,6 +281,11 @@ impl Engine for Ffmpeg {
     fn select(&mut self, rungs: RungSet) {
         for (index, gate) in self.gates.iter_mut().enumerate() {
             gate.want(rungs.contains(index));
+        }
+        let wanted = (0..self.gates.len()).any(|index| rungs.contains(index));
+        if self.idle.want(wanted) {
+            self.decoder.flush();
+            self.upright.clear();
         }
     }
 
@@ -341,3 +353,6 @@ fn spawn(
         .collect::<Result<_, _>>()?;
     Ok((first, threads))
 }
+
+#[cfg(test)]
+mod tests;

@@ -93,6 +93,12 @@ impl Decoder {
         let _ = self.0.send_eof();
     }
 
+    /// The access units that come next do not follow those before; pictures that are not
+    /// taken out are lost.
+    pub(super) fn flush(&mut self) {
+        self.0.flush();
+    }
+
     /// The next picture in the order they are shown, if one is ready.
     pub(super) fn receive(&mut self) -> Option<Result<frame::Video, ffmpeg::Error>> {
         let mut picture = frame::Video::empty();

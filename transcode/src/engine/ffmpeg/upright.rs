@@ -71,6 +71,12 @@ impl Upright {
         }
     }
 
+    /// The pictures in it are not needed.
+    pub(super) fn clear(&mut self) {
+        self.graph = None;
+        self.ready.clear();
+    }
+
     /// The next picture, if one is ready.
     pub(super) fn pop(&mut self) -> Option<frame::Video> {
         self.ready.pop_front()
