@@ -378,6 +378,16 @@ fn damaged_packets_are_silence_and_counted() {
 }
 
 #[test]
+fn too_many_channels_are_named() {
+    let mut clip = Clip::tone("wav", "-c:a pcm_s16le -ac 2");
+    clip.source.channels = 10;
+    let mut transcoder = AudioTranscoder::open(&clip.source, START).unwrap();
+    let (pts, data) = &clip.packets[0];
+    let error = transcoder.push(*pts, data, &mut |_| ()).unwrap_err();
+    assert!(error.to_string().contains("10 channels"), "{error}");
+}
+
+#[test]
 fn a_codec_that_is_not_there_is_named() {
     let mut clip = Clip::tone("wav", "-c:a pcm_s16le");
     clip.source.codec = "theremin".parse().unwrap();
