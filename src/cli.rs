@@ -6,7 +6,7 @@ use std::str::FromStr;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use media::VideoId;
 use storage::rows::streams::TakeoverPolicy;
-use transcode::Profile;
+use transcode::{EngineName, Profile};
 
 use crate::quantities::{Amount, Span, or_none};
 
@@ -67,6 +67,9 @@ pub enum Command {
     /// Videos: recordings of broadcasts, and imported files
     #[command(subcommand)]
     Vod(VodCommand),
+    /// Measure this machine
+    #[command(subcommand)]
+    Bench(BenchCommand),
     /// Interface descriptions
     #[command(subcommand)]
     Schema(SchemaCommand),
@@ -79,6 +82,34 @@ pub enum Command {
         /// What to do, as JSON
         task: String,
     },
+}
+
+/// `nova bench`
+#[derive(Debug, Subcommand)]
+pub enum BenchCommand {
+    /// Transcode a file as fast as it goes: frames per second, processor time, and how near
+    /// each rung is to the source (PSNR and SSIM, for which `ffmpeg` is needed)
+    Transcode(BenchTranscode),
+}
+
+/// `nova bench transcode`
+#[derive(Debug, Args)]
+pub struct BenchTranscode {
+    /// Any file with pictures
+    #[arg(long, value_name = "FILE")]
+    pub input: PathBuf,
+    /// economy, standard, quality, or steps such as 1080p:5000k,720p:2.8M,360p:700k
+    #[arg(long, value_name = "LADDER")]
+    pub ladder: Option<Profile>,
+    /// What decodes and encodes
+    #[arg(long, value_name = "ENGINE", default_value_t)]
+    pub engine: EngineName,
+    /// How much of the file
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=600))]
+    pub seconds: u32,
+    /// Encode the source at its own size too
+    #[arg(long)]
+    pub source: bool,
 }
 
 /// `nova serve`
@@ -351,8 +382,8 @@ impl FromStr for StreamLadder {
 pub enum VodCommand {
     /// Import a file: it is copied, and transcoded by a server with the transcode role
     ///
-    /// Any MP4, Matroska, WebM, MPEG-TS, AVI, FLV or similar file, up to 8K and 24 h, with
-    /// AAC sound or none. What is wrong with a file, `nova vod show` tells.
+    /// Any MP4, Matroska, WebM, MPEG-TS, AVI, FLV or similar file, up to 8K and 24 h, or one
+    /// of sound alone. What is wrong with a file, `nova vod show` tells.
     Import {
         /// The file
         file: PathBuf,

@@ -14,13 +14,13 @@ use storage::rows::stream_keys::StreamKey;
 use storage::rows::{Database, IfMissing, users};
 
 use crate::cli::{
-    Cli, Command, ConfigCommand, SchemaCommand, Settings, StreamCommand, UserCommand,
+    BenchCommand, Cli, Command, ConfigCommand, SchemaCommand, Settings, StreamCommand, UserCommand,
 };
 use crate::config::{self, Config};
 use crate::doctor::doctor;
 use crate::publish::publish;
 use crate::serve::serve;
-use crate::{stream_rules, vod};
+use crate::{bench, stream_rules, vod};
 
 /// The longest password read from standard input, with its line end.
 const MAX_PASSWORD_INPUT: u64 = 4_096;
@@ -53,6 +53,7 @@ pub async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
             let config = load(&settings, false)?;
             vod::command::run(command, &config, &open(&settings).await?).await
         }
+        Command::Bench(BenchCommand::Transcode(options)) => bench::transcode(options).await,
         Command::Schema(SchemaCommand::Graphql) => {
             Err("GraphQL is not part of this version".into())
         }

@@ -11,6 +11,7 @@
 
 mod admin;
 mod background;
+mod bench;
 mod cli;
 mod commands;
 mod config;

@@ -1,6 +1,7 @@
 //! Codecs and their decoder configurations, read from the bytes a decoder gets,
 //! never from what metadata claims.
 
+mod aspect;
 mod hevc;
 
 use bytes::Bytes;
@@ -40,6 +41,17 @@ impl Codec {
             Self::Avc(_) | Self::Hevc(_) => TrackKind::Video,
             Self::Aac(_) => TrackKind::Audio,
         }
+    }
+
+    /// The shape of a pixel, width to height in lowest terms: (1, 1) is square, and so is
+    /// one of which nothing is said, and sound.
+    pub fn sample_aspect(&self) -> (u32, u32) {
+        let said = match self {
+            Self::Avc(avc) => avc.sample_aspect(),
+            Self::Hevc(hevc) => hevc.sample_aspect(),
+            Self::Aac(_) => None,
+        };
+        said.map_or((1, 1), aspect::reduced)
     }
 
     /// Ticks per second of the track's `mdhd`: 90 kHz for video, the sample rate for
@@ -136,6 +148,15 @@ impl AvcConfig {
             level,
             nal_length_size,
         })
+    }
+
+    /// The shape of a pixel, width to height, where the sequence parameter set has it.
+    fn sample_aspect(&self) -> Option<(u32, u32)> {
+        let record = AvcDecoderConfigurationRecord::try_from(&self.record[..]).ok()?;
+        let context = record.create_context().ok()?;
+        let usability = context.sps().next()?.vui_parameters.as_ref()?;
+        let (across, down) = usability.aspect_ratio_info.as_ref()?.get()?;
+        Some((across.into(), down.into())).filter(|_| across > 0 && down > 0)
     }
 }
 

@@ -29,6 +29,11 @@ impl Gate {
         self.open &= wanted;
     }
 
+    /// Whether the rung shows pictures now, all or some of them.
+    pub(crate) fn is_open(&self) -> bool {
+        self.open
+    }
+
     /// The source's next picture: whether the rung takes it. `starts`: a segment starts
     /// with it.
     pub(crate) fn admits(&mut self, starts: bool) -> bool {

@@ -27,7 +27,8 @@ pub struct Rung {
     /// What the encoder aims at below that.
     pub rate: RateControl,
     /// It shows one picture of so many of the source's, counted from each segment's first:
-    /// 2 makes 30 per second of 60, and key frames stay where they are. At least 1.
+    /// 2 makes 30 per second of 60, and key frames stay where they are. At least 1. A
+    /// skipped picture's captions are shown with the next one.
     pub frame_step: u32,
     /// How much time it takes for a picture.
     pub speed: Speed,
@@ -133,7 +134,8 @@ impl RungSet {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RungCodec {
-    /// H.264 High.
+    /// H.264: High, or Constrained Baseline with [`Speed::Ultrafast`], which does without
+    /// CABAC and the 8x8 transform.
     #[default]
     H264,
     /// HEVC Main, `hvc1`.

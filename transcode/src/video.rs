@@ -1,8 +1,12 @@
 //! The video that a worker decodes.
 
+mod rotation;
+
 use bytes::Bytes;
 use media::{AvcConfig, Codec, HevcConfig};
 use serde::{Deserialize, Serialize};
+
+pub use rotation::Rotation;
 
 /// What a decoder needs to know before the first access unit. Of a live stream it is
 /// H.264 as `media` describes it; of a file it can be anything that the engine decodes.
@@ -23,6 +27,10 @@ pub struct VideoSource {
     pub sample_aspect: Option<(u32, u32)>,
     /// How the picture is turned before it is shown.
     pub rotation: Rotation,
+    /// Pictures that are decoded before one that is shown earlier, at most, by the
+    /// container's word: H.264 without `bitstream_restriction` does not say it itself, and
+    /// a decoder that finds out loses a picture. 0 leaves it to the bitstream.
+    pub reorder: u8,
     /// The container's word on colours, for bitstreams that say nothing.
     pub colour: ColourDescription,
     /// The container's four-character code, read as little-endian; 0 for none. Some
@@ -94,38 +102,6 @@ impl std::fmt::Display for SourceCodec {
     }
 }
 
-/// How far a picture is turned, clockwise, to be shown upright.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Rotation {
-    /// Not at all.
-    #[default]
-    None,
-    /// A quarter turn.
-    Right,
-    /// Upside down.
-    Half,
-    /// A quarter turn counterclockwise.
-    Left,
-}
-
-impl Rotation {
-    /// The nearest quarter turn to `degrees` clockwise.
-    pub fn from_degrees(degrees: f64) -> Self {
-        match (degrees / 90.0).round().rem_euclid(4.0) as u8 {
-            1 => Self::Right,
-            2 => Self::Half,
-            3 => Self::Left,
-            _ => Self::None,
-        }
-    }
-
-    /// Whether width and height change places.
-    pub const fn swaps_sides(self) -> bool {
-        matches!(self, Self::Right | Self::Left)
-    }
-}
-
 /// Code points of ISO/IEC 23091-2 (H.273), the same in every codec and container.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ColourDescription {
@@ -168,6 +144,7 @@ impl VideoSource {
             height,
             sample_aspect: None,
             rotation: Rotation::None,
+            reorder: 0,
             colour: ColourDescription::UNSPECIFIED,
             tag: 0,
         }
@@ -206,23 +183,6 @@ impl From<&HevcConfig> for VideoSource {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn turns_are_rounded_to_quarters() {
-        for (degrees, expected) in [
-            (0.0, Rotation::None),
-            (90.0, Rotation::Right),
-            (-90.0, Rotation::Left),
-            (180.0, Rotation::Half),
-            (-180.0, Rotation::Half),
-            (270.4, Rotation::Left),
-            (359.0, Rotation::None),
-            (f64::NAN, Rotation::None),
-            (f64::INFINITY, Rotation::None),
-        ] {
-            assert_eq!(Rotation::from_degrees(degrees), expected, "{degrees}");
-        }
-    }
 
     #[test]
     fn a_codecs_name_is_a_word() {

@@ -14,7 +14,7 @@ use crate::rung::{MAX_RUNGS, Rung, RungSet};
 use crate::{EngineName, Job, VideoSource};
 
 /// Grows with every change of a message.
-pub(crate) const VERSION: u16 = 3;
+pub(crate) const VERSION: u16 = 4;
 
 /// The largest access unit, in bytes.
 pub const MAX_FRAME: usize = 16 << 20;
@@ -102,25 +102,38 @@ impl Encoded {
     }
 }
 
-/// Takes the next message from the front of `buffer`: its kind and body. `None` until
-/// it is complete.
-pub(crate) fn split(buffer: &mut BytesMut) -> Result<Option<(u8, Bytes)>, WireError> {
-    let Some(&[a, b, c, d]) = buffer.first_chunk::<4>() else {
-        return Ok(None);
-    };
-    let length = u32::from_be_bytes([a, b, c, d]);
+/// Bytes of the length before a message.
+pub(crate) const LENGTH: usize = 4;
+
+/// How many bytes follow the length that `bytes` begin with.
+pub(crate) fn size(bytes: &[u8]) -> Result<usize, WireError> {
+    let length = bytes.first_chunk().copied().map_or(0, u32::from_be_bytes);
     let size = length as usize;
     if size == 0 || size > MAX_FRAME + MAX_FIXED {
         return Err(WireError::Length(length));
     }
-    if buffer.len() < 4 + size {
-        buffer.reserve(4 + size - buffer.len());
+    Ok(size)
+}
+
+/// Kind and body of a message without its length, which is not empty.
+pub(crate) fn open(mut message: Bytes) -> (u8, Bytes) {
+    let kind = message.get_u8();
+    (kind, message)
+}
+
+/// Takes the next message from the front of `buffer`: its kind and body. `None` until
+/// it is complete.
+pub(crate) fn split(buffer: &mut BytesMut) -> Result<Option<(u8, Bytes)>, WireError> {
+    if buffer.len() < LENGTH {
         return Ok(None);
     }
-    buffer.advance(4);
-    let mut message = buffer.split_to(size).freeze();
-    let kind = message.get_u8();
-    Ok(Some((kind, message)))
+    let size = size(buffer)?;
+    if buffer.len() < LENGTH + size {
+        buffer.reserve(LENGTH + size - buffer.len());
+        return Ok(None);
+    }
+    buffer.advance(LENGTH);
+    Ok(Some(open(buffer.split_to(size).freeze())))
 }
 
 /// From the supervisor to the worker.

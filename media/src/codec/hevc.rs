@@ -1,5 +1,7 @@
 //! HEVC decoder configurations.
 
+mod usability;
+
 use bytes::Bytes;
 
 use super::{CodecError, MAX_SIDE};
@@ -56,6 +58,15 @@ impl HevcConfig {
         })
     }
 
+    /// The shape of a pixel, width to height, where the sequence parameter set has it.
+    pub(super) fn sample_aspect(&self) -> Option<(u32, u32)> {
+        let sets = parameter_sets(&self.record).ok()?;
+        let (_, sps) = sets
+            .into_iter()
+            .find(|(kind, _)| *kind == SEQUENCE_PARAMETER_SET)?;
+        usability::sample_aspect(sps)
+    }
+
     /// The `codecs` parameter (ISO/IEC 14496-15 E.3). `hvc1`, because parameter sets are
     /// in the record only.
     pub(super) fn rfc6381(&self) -> String {
@@ -100,15 +111,23 @@ fn parameter_sets(record: &[u8]) -> Result<Vec<(u8, &[u8])>, CodecError> {
 /// NAL unit header.
 fn picture_size(sps: &[u8]) -> Option<(u32, u32)> {
     let payload = without_emulation_prevention(sps.get(2..)?);
-    let mut bits = BitReader {
-        bytes: &payload,
-        at: 0,
-    };
+    let mut bits = BitReader::new(&payload);
+    read_sub_layers(&mut bits)?;
+    read_picture_size(&mut bits)
+}
+
+/// The set's beginning, of which `sps_max_sub_layers_minus1` matters.
+fn read_sub_layers(bits: &mut BitReader<'_>) -> Option<u32> {
     bits.read(4)?; // sps_video_parameter_set_id
-    let sub_layers = bits.read(3)?; // sps_max_sub_layers_minus1
+    let sub_layers = bits.read(3)?;
     bits.read(1)?; // sps_temporal_id_nesting_flag
-    skip_profile_tier_level(&mut bits, sub_layers)?;
+    skip_profile_tier_level(bits, sub_layers)?;
     bits.golomb()?; // sps_seq_parameter_set_id
+    Some(sub_layers)
+}
+
+/// What follows, up to the conformance window.
+fn read_picture_size(bits: &mut BitReader<'_>) -> Option<(u32, u32)> {
     let chroma = bits.golomb()?; // chroma_format_idc
     if chroma == 3 {
         bits.read(1)?; // separate_colour_plane_flag
@@ -172,7 +191,11 @@ struct BitReader<'a> {
     at: usize,
 }
 
-impl BitReader<'_> {
+impl<'a> BitReader<'a> {
+    fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0 }
+    }
+
     /// Up to 32 bits.
     fn read(&mut self, count: u32) -> Option<u32> {
         let mut value = 0;
@@ -252,6 +275,7 @@ mod tests {
             bytes[at] = to;
             if let Ok(hevc) = HevcConfig::parse(Bytes::from(bytes)) {
                 let _ = hevc.rfc6381();
+                let _ = hevc.sample_aspect();
             }
         }
     }

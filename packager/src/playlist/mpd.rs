@@ -230,6 +230,7 @@ impl Representation {
             id: name.to_string(),
             bandwidth: self.bandwidth,
             codecs: codec.rfc6381(),
+            sar: sample_aspect(codec),
             width: size.map(|size| size.width),
             height: size.map(|size| size.height),
             frame_rate,
@@ -349,6 +350,14 @@ struct AdaptationSet {
     representations: Vec<RepresentationElement>,
 }
 
+/// `@sar` (ISO/IEC 23009-1 5.3.7.2), for pixels that are not square.
+fn sample_aspect(codec: &Codec) -> Option<String> {
+    match codec.sample_aspect() {
+        (1, 1) => None,
+        (across, down) => Some(format!("{across}:{down}")),
+    }
+}
+
 #[derive(Serialize)]
 struct SupplementalProperty {
     #[serde(rename = "@schemeIdUri")]
@@ -365,6 +374,8 @@ struct RepresentationElement {
     bandwidth: u64,
     #[serde(rename = "@codecs")]
     codecs: String,
+    #[serde(rename = "@sar", skip_serializing_if = "Option::is_none")]
+    sar: Option<String>,
     #[serde(rename = "@width", skip_serializing_if = "Option::is_none")]
     width: Option<u32>,
     #[serde(rename = "@height", skip_serializing_if = "Option::is_none")]

@@ -31,6 +31,7 @@ fn plan(codec: &str, segments: i64, are_keys: bool) -> Plan {
             height: 720,
             sample_aspect: None,
             rotation: Rotation::None,
+            reorder: 0,
             colour: ColourDescription::UNSPECIFIED,
             tag: 0,
         }),

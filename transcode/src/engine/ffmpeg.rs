@@ -6,18 +6,21 @@ pub(crate) mod aac;
 pub(crate) mod audio;
 #[cfg(feature = "bench")]
 pub(crate) mod bench;
+mod captions;
 mod cascade;
 mod decoder;
 pub(crate) mod encoder;
+mod idle;
 pub(crate) mod picture;
 mod rung;
 mod scaler;
 pub(crate) mod signal;
+mod threads;
 mod upright;
 
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Once};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 
 use ffmpeg_next as ffmpeg;
 use ffmpeg_next::frame;
@@ -28,9 +31,11 @@ use crate::gate::Gate;
 use crate::marks::Marks;
 use crate::wire::{Progress, Reply};
 use crate::{Job, Latency, Rung, RungCodec, RungSet, VideoSource};
+use captions::Captions;
 use cascade::Parent;
 use decoder::Decoder;
 use encoder::{KeyFrames, VideoEncoder, VideoSettings};
+use idle::Idle;
 use rung::{Branch, Encoding, InFlight, MAX_QUEUED_PICTURES, Work};
 use scaler::Scaler;
 use signal::Signal;
@@ -112,9 +117,12 @@ pub(super) struct Ffmpeg {
     marks: Marks,
     /// Before each rung.
     gates: Vec<Gate>,
+    /// What each rung's next picture takes along.
+    captions: Vec<Captions>,
     /// The rungs that are scaled from the source's pictures.
     first: Vec<Branch>,
     threads: Vec<JoinHandle<Result<(), EngineError>>>,
+    idle: Idle,
     start: Timestamp,
     /// Presentation time of the last picture that was encoded.
     last: Option<Timestamp>,
@@ -152,8 +160,10 @@ impl Ffmpeg {
             upright: Upright::new(job.source.rotation),
             marks: Marks::default(),
             gates: job.rungs.iter().map(Gate::new).collect(),
+            captions: job.rungs.iter().map(|_| Captions::default()).collect(),
             first,
             threads,
+            idle: Idle::default(),
             start: job.start,
             last: None,
             progress: Progress::default(),
@@ -181,7 +191,7 @@ impl Ffmpeg {
         Ok(())
     }
 
-    fn hand_out(&mut self, picture: frame::Video) -> Result<(), EngineError> {
+    fn hand_out(&mut self, mut picture: frame::Video) -> Result<(), EngineError> {
         let Some(pts) = picture.pts().map(Micros::new) else {
             self.progress.decode_errors += 1;
             return Ok(());
@@ -197,14 +207,16 @@ impl Ffmpeg {
             return Ok(());
         }
         self.last = Some(shown);
+        let captions = captions::take_off(&mut picture);
         let picture = Arc::new(picture);
-        let takers = self.takers(starts.is_some());
+        let (takers, captions) = self.takers(starts.is_some(), &captions);
         for branch in &self.first {
             let taken = branch.send(Work {
                 picture: Arc::clone(&picture),
                 pts,
                 starts,
                 takers,
+                captions: Arc::clone(&captions),
             });
             if taken.is_err() {
                 // A thread has ended before its work: it, or one it waited for, says why.
@@ -214,16 +226,27 @@ impl Ffmpeg {
         Ok(())
     }
 
-    /// The rungs that encode the next picture.
-    fn takers(&mut self, starts: bool) -> RungSet {
-        let gates = self.gates.iter_mut().enumerate();
-        gates.fold(RungSet::NONE, |takers, (index, gate)| {
-            if gate.admits(starts) {
-                takers.with(index)
+    /// The rungs that encode the next picture, and for every rung the captions it does
+    /// that with.
+    fn takers(&mut self, starts: bool, captions: &[u8]) -> (RungSet, captions::ForRungs) {
+        let mut takers = RungSet::NONE;
+        let mut taken = Vec::new();
+        let gates = self.gates.iter_mut().zip(&mut self.captions);
+        for (index, (gate, waiting)) in gates.enumerate() {
+            let admits = gate.admits(starts);
+            if gate.is_open() {
+                waiting.add(captions);
             } else {
-                takers
+                waiting.clear();
             }
-        })
+            if admits {
+                takers = takers.with(index);
+                taken.push(waiting.take());
+            } else {
+                taken.push(Vec::new());
+            }
+        }
+        (takers, taken.into())
     }
 
     /// Waits until the rungs have done what they were given.
@@ -241,6 +264,9 @@ impl Ffmpeg {
 impl Engine for Ffmpeg {
     fn push(&mut self, frame: &Frame) -> Result<Progress, EngineError> {
         self.progress.frames += 1;
+        if self.idle.skips(frame) {
+            return Ok(self.progress);
+        }
         if let Some(number) = frame.starts {
             self.marks.expect(frame.pts, number);
         }
@@ -255,6 +281,11 @@ impl Engine for Ffmpeg {
     fn select(&mut self, rungs: RungSet) {
         for (index, gate) in self.gates.iter_mut().enumerate() {
             gate.want(rungs.contains(index));
+        }
+        let wanted = (0..self.gates.len()).any(|index| rungs.contains(index));
+        if self.idle.want(wanted) {
+            self.decoder.flush();
+            self.upright.clear();
         }
     }
 
@@ -289,7 +320,7 @@ fn settings(rung: &Rung, rate: FrameRate, signal: Signal) -> VideoSettings {
         latency: rung.latency,
         key_frames: KeyFrames::OnDemand,
         signal,
-        threads: threads(rung, rate),
+        threads: threads::for_rung(rung, rate, threads::cores()),
     }
 }
 
@@ -323,11 +354,5 @@ fn spawn(
     Ok((first, threads))
 }
 
-/// One core encodes 1080p at 30 frames per second; beyond that a live picture is cut into
-/// slices, which costs quality.
-fn threads(rung: &Rung, rate: FrameRate) -> usize {
-    const ONE_CORE: f64 = 1_920.0 * 1_080.0 * 31.0;
-    let load = f64::from(rung.width) * f64::from(rung.height) * rate.as_f64();
-    let cores = thread::available_parallelism().map_or(1, usize::from);
-    ((load / ONE_CORE).ceil() as usize).clamp(1, cores.min(4))
-}
+#[cfg(test)]
+mod tests;

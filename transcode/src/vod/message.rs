@@ -233,7 +233,8 @@ mod tests {
             width: 4,
             height: 2,
             sample_aspect: Some((4, 3)),
-            rotation: Rotation::Left,
+            rotation: Rotation::MirroredLeft,
+            reorder: 2,
             colour: ColourDescription::UNSPECIFIED,
             tag: 7,
         };

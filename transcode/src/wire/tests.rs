@@ -181,7 +181,7 @@ fn what_is_over_a_limit_is_not_sent() {
 #[test]
 fn a_job_of_another_version_is_refused_by_its_version() {
     let error = decode_job(br#"{"version": 999, "something": "else"}"#).unwrap_err();
-    assert_eq!(error.to_string(), "protocol version 999, expected 3");
+    assert_eq!(error.to_string(), "protocol version 999, expected 4");
 }
 
 #[test]

@@ -25,8 +25,8 @@ pub(super) fn apply() {
     limit("core files", libc::RLIMIT_CORE, 0);
     let memory = std::env::var(MEMORY).ok();
     if let Some(bytes) = memory.and_then(|text| text.parse().ok()) {
-        // Private memory that can be written, not address space: allocators and thread
-        // stacks reserve far more of that than they use.
+        // Private memory that can be written, used or not: a C library's thread counts
+        // with its whole stack of 8 MiB, a mapping that nobody may write does not.
         limit("memory", libc::RLIMIT_DATA, bytes);
     }
 }

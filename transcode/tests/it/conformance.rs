@@ -2,6 +2,7 @@
 //! worker encode it on every engine of this build, and looks at what comes out: through
 //! its times, its marks, and Debian's `ffprobe`.
 
+mod captions;
 mod clip;
 mod corrupt;
 mod outputs;

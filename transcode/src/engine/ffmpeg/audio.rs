@@ -3,6 +3,7 @@
 mod line;
 mod resampler;
 
+use std::collections::VecDeque;
 use std::ffi::CString;
 
 use bytes::Bytes;
@@ -23,6 +24,9 @@ const CHANNEL_BIT_RATE: u32 = 64_000;
 
 /// Samples per second where the source's are none that players like.
 const USUAL_RATE: u32 = 48_000;
+
+/// Silence that one push encodes at most, in frames: half a minute or so.
+const FRAMES_OF_SILENCE: u64 = 1_400;
 
 /// The sound that is decoded, as its container describes it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -59,7 +63,8 @@ impl From<EngineError> for AudioError {
 ///
 /// Sound is timed by its timestamps, and then by counting samples: what is missing
 /// between two packets becomes silence, what overlaps is cut. The first frame stands at
-/// the start, whenever the first packet comes.
+/// the start, whenever the first packet comes. A timestamp that is more than 2 s off is
+/// believed if the next one is near it; else its sound follows what was before.
 pub struct AudioTranscoder {
     decoder: ffmpeg::decoder::Audio,
     resampler: Resampler,
@@ -68,9 +73,21 @@ pub struct AudioTranscoder {
     channels: Channels,
     config: AacConfig,
     start: Timestamp,
+    /// Packets behind silence, and one whose time is in doubt.
+    packets: VecDeque<Packet>,
+    /// Samples of silence that are still to be encoded, before `sound`.
+    silence: u64,
+    /// Decoded, behind the silence.
+    sound: Option<frame::Audio>,
     /// Samples of each channel that wait for a whole frame.
     waiting: [Vec<f32>; 2],
     errors: u64,
+}
+
+/// A packet that is heard at `at`, counted from the start.
+struct Packet {
+    at: Micros,
+    packet: ffmpeg::Packet,
 }
 
 /// Takes a frame.
@@ -100,6 +117,9 @@ impl AudioTranscoder {
             channels,
             config,
             start,
+            packets: VecDeque::new(),
+            silence: 0,
+            sound: None,
             waiting: [Vec::new(), Vec::new()],
             errors: 0,
         })
@@ -116,7 +136,8 @@ impl AudioTranscoder {
     }
 
     /// Decodes a packet that is heard at `pts`, and gives the frames that are ready to
-    /// `out`.
+    /// `out`. After a long time without sound these are half a minute of silence, and the
+    /// packets that follow bring the rest.
     pub fn push(
         &mut self,
         pts: Timestamp,
@@ -127,58 +148,101 @@ impl AudioTranscoder {
             self.errors += 1;
             return Ok(());
         }
-        let mut packet = ffmpeg::Packet::copy(data);
-        let at = (pts - self.start).as_micros();
-        packet.set_pts(Some(at));
-        packet.set_dts(Some(at));
-        if self.decoder.send_packet(&packet).is_err() {
-            self.errors += 1;
-        }
-        self.drain_decoder(out)
+        self.packets.push_back(Packet {
+            at: pts - self.start,
+            packet: ffmpeg::Packet::copy(data),
+        });
+        self.advance(FRAMES_OF_SILENCE * FRAME_LENGTH as u64, false, out)
     }
 
     /// No more packets: what is left comes out, up to a whole frame.
     pub fn finish(mut self, out: &mut FrameSink<'_>) -> Result<(), AudioError> {
+        self.advance(u64::MAX, true, out)?;
         // It fails only if it was said before.
         let _ = self.decoder.send_eof();
-        self.drain_decoder(out)?;
+        self.advance(u64::MAX, true, out)?;
         self.flush_resampler(out)?;
         let rest = self.waiting[0].len() % FRAME_LENGTH;
         if rest > 0 {
-            self.silence((FRAME_LENGTH - rest) as u64, out)?;
+            self.be_silent((FRAME_LENGTH - rest) as u64, out)?;
         }
         self.encoder.finish()?;
         self.drain_encoder(out)
     }
 
-    fn drain_decoder(&mut self, out: &mut FrameSink<'_>) -> Result<(), AudioError> {
+    /// Encodes what can be, with at most so many samples of silence. `last`: no packet
+    /// follows those that wait.
+    fn advance(
+        &mut self,
+        mut silence: u64,
+        last: bool,
+        out: &mut FrameSink<'_>,
+    ) -> Result<(), AudioError> {
         loop {
+            let some = self.silence.min(silence);
+            self.be_silent(some, out)?;
+            self.silence -= some;
+            silence -= some;
+            if self.silence > 0 {
+                return Ok(());
+            }
+            if let Some(sound) = self.sound.take() {
+                let planes = self.resampler.run(&sound)?;
+                self.take(planes, out)?;
+            }
             let mut sound = frame::Audio::empty();
             match self.decoder.receive_frame(&mut sound) {
-                Ok(()) => self.decoded(&sound, out)?,
+                Ok(()) => self.decoded(sound, out)?,
                 Err(ffmpeg::Error::Other {
                     errno: ffmpeg::error::EAGAIN,
-                })
-                | Err(ffmpeg::Error::Eof) => return Ok(()),
-                Err(_) => self.errors += 1,
+                }) => match self.next_packet(last) {
+                    Some(packet) => self.decode(&packet),
+                    None => return Ok(()),
+                },
+                Err(ffmpeg::Error::Eof) => return Ok(()),
+                Err(_) => self.damaged(),
             }
         }
     }
 
-    fn decoded(&mut self, sound: &frame::Audio, out: &mut FrameSink<'_>) -> Result<(), AudioError> {
+    /// The packet to decode now, with its time if that is to be believed.
+    fn next_packet(&mut self, last: bool) -> Option<ffmpeg::Packet> {
+        let at = self.packets.front()?.at;
+        let beside = self.packets.get(1).map(|packet| packet.at);
+        let is_doubtful = self.line.is_doubtful(at, beside);
+        if is_doubtful && beside.is_none() && !last {
+            return None;
+        }
+        let mut packet = self.packets.pop_front()?.packet;
+        let at = (!is_doubtful).then_some(at.as_micros());
+        packet.set_pts(at);
+        packet.set_dts(at);
+        Some(packet)
+    }
+
+    fn decode(&mut self, packet: &ffmpeg::Packet) {
+        if self.decoder.send_packet(packet).is_err() {
+            self.damaged();
+        }
+    }
+
+    fn damaged(&mut self) {
+        self.errors += 1;
+        self.line.lost();
+    }
+
+    fn decoded(&mut self, sound: frame::Audio, out: &mut FrameSink<'_>) -> Result<(), AudioError> {
         if sound.samples() == 0 {
             return Ok(());
         }
         let at = sound.pts().map(Micros::new);
-        let samples = sound.samples() as u64;
-        let fit = self.line.place(at, samples, sound.rate())?;
-        if fit.silence > 0 {
+        if self.line.breaks(at) {
             self.flush_resampler(out)?;
-            self.silence(fit.silence, out)?;
         }
-        self.line.skip(fit.skip);
-        let planes = self.resampler.run(sound)?;
-        self.take(planes, out)
+        let samples = sound.samples() as u64;
+        self.silence = self.line.place(at, samples, sound.rate())?;
+        self.sound = Some(sound);
+        Ok(())
     }
 
     fn flush_resampler(&mut self, out: &mut FrameSink<'_>) -> Result<(), AudioError> {
@@ -186,7 +250,7 @@ impl AudioTranscoder {
         self.take(planes, out)
     }
 
-    fn silence(&mut self, mut samples: u64, out: &mut FrameSink<'_>) -> Result<(), AudioError> {
+    fn be_silent(&mut self, mut samples: u64, out: &mut FrameSink<'_>) -> Result<(), AudioError> {
         while samples > 0 {
             let some = samples.min(FRAME_LENGTH as u64);
             samples -= some;

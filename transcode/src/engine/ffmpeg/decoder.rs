@@ -93,6 +93,12 @@ impl Decoder {
         let _ = self.0.send_eof();
     }
 
+    /// The access units that come next do not follow those before; pictures that are not
+    /// taken out are lost.
+    pub(super) fn flush(&mut self) {
+        self.0.flush();
+    }
+
     /// The next picture in the order they are shown, if one is ready.
     pub(super) fn receive(&mut self) -> Option<Result<frame::Video, ffmpeg::Error>> {
         let mut picture = frame::Video::empty();
@@ -116,6 +122,7 @@ fn describe(context: &mut ffmpeg::codec::Context, source: &VideoSource) {
         context.width = side(source.width);
         context.height = side(source.height);
         context.codec_tag = source.tag;
+        context.has_b_frames = source.reorder.into();
         context.max_pixels = i64::from(MAX_PIXELS);
     }
 }

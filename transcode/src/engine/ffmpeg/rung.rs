@@ -7,6 +7,7 @@ use std::thread::{self, JoinHandle};
 
 use media::{Frame, Micros, SegmentNumber, Timestamp, TrackKind};
 
+use super::captions;
 use super::encoder::VideoEncoder;
 use super::picture::{Shared, handle};
 use super::scaler::Scaler;
@@ -24,6 +25,7 @@ pub(super) struct Work {
     pub(super) starts: Option<SegmentNumber>,
     /// The rungs that encode it. Others on its way only scale it.
     pub(super) takers: RungSet,
+    pub(super) captions: captions::ForRungs,
 }
 
 /// Where pictures go: a rung, and those that are scaled from it.
@@ -81,6 +83,7 @@ impl Encoding {
             for child in &self.children {
                 let passed_on = child.send(Work {
                     picture: Arc::clone(&scaled),
+                    captions: Arc::clone(&work.captions),
                     ..work
                 });
                 if passed_on.is_err() {
@@ -93,6 +96,9 @@ impl Encoding {
             }
             let mut picture = handle(&scaled)?;
             drop(scaled);
+            if let Some(captions) = work.captions.get(usize::from(self.index)) {
+                captions::put_on(&mut picture, captions)?;
+            }
             self.sent.pictures.push_back((work.pts, work.starts));
             self.encoder
                 .send(&mut picture, work.pts, work.starts.is_some())?;

@@ -1,5 +1,6 @@
 //! From any size, format and range to a rung's.
 
+use std::ffi::CStr;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
@@ -128,35 +129,62 @@ impl Context {
         full_range: bool,
         matrix: u8,
     ) -> Result<Self, EngineError> {
-        let side = |pixels: u32| i32::try_from(pixels).unwrap_or(i32::MAX);
-        // SAFETY: takes numbers and null pointers, which mean no filters and the usual
-        // parameters; null comes back if it cannot be done.
-        let context = unsafe {
-            ffi::sws_getContext(
-                side(from.width),
-                side(from.height),
-                from.format.into(),
-                side(width),
-                side(height),
-                Pixel::YUV420P.into(),
-                scaling::Flags::BICUBIC.bits(),
-                ptr::null_mut(),
-                ptr::null_mut(),
-                ptr::null(),
-            )
-        };
-        let context = NonNull::new(context).ok_or_else(|| EngineError::Step {
-            what: "scaler".into(),
-            why: format!(
-                "cannot make {width}x{height} of {}x{} {:?}",
-                from.width, from.height, from.format
-            ),
-        })?;
+        // SAFETY: takes nothing; null comes back without memory.
+        let context = unsafe { ffi::sws_alloc_context() };
+        let context = NonNull::new(context)
+            .ok_or(ffmpeg::Error::Other {
+                errno: ffmpeg::error::ENOMEM,
+            })
+            .map_err(step("scaler"))?;
         let mut new = Self { from, context };
-        if from.full_range != full_range || from.has_primaries() {
+        // The ranges must be known when the context is made: with them libswscale
+        // chooses how it converts, and does not choose again.
+        for (name, number) in [
+            (c"srcw", i64::from(from.width)),
+            (c"srch", i64::from(from.height)),
+            (c"src_format", ffi::AVPixelFormat::from(from.format) as i64),
+            (c"src_range", from.full_range.into()),
+            (c"dstw", width.into()),
+            (c"dsth", height.into()),
+            (
+                c"dst_format",
+                ffi::AVPixelFormat::from(Pixel::YUV420P) as i64,
+            ),
+            (c"dst_range", full_range.into()),
+            (c"sws_flags", scaling::Flags::BICUBIC.bits().into()),
+        ] {
+            new.set(name, number)?;
+        }
+        // SAFETY: the context is valid and has its options; null means no filters.
+        let outcome = unsafe {
+            ffi::sws_init_context(new.context.as_ptr(), ptr::null_mut(), ptr::null_mut())
+        };
+        if outcome < 0 {
+            return Err(EngineError::Step {
+                what: "scaler".into(),
+                why: format!(
+                    "cannot make {width}x{height} of {}x{} {:?}",
+                    from.width, from.height, from.format
+                ),
+            });
+        }
+        if from.has_primaries() {
             new.set_colours(full_range, matrix)?;
         }
         Ok(new)
+    }
+
+    fn set(&mut self, name: &CStr, number: i64) -> Result<(), EngineError> {
+        // SAFETY: a context begins with its class, as av_opt_set_int asks; the name is a
+        // C string.
+        let outcome =
+            unsafe { ffi::av_opt_set_int(self.context.as_ptr().cast(), name.as_ptr(), number, 0) };
+        match outcome {
+            0.. => Ok(()),
+            error => Err(step(format!("scaler, {}", name.to_string_lossy()))(
+                ffmpeg::Error::from(error),
+            )),
+        }
     }
 
     fn set_colours(&mut self, full_range: bool, matrix: u8) -> Result<(), EngineError> {
@@ -205,7 +233,51 @@ impl Context {
 
 impl Drop for Context {
     fn drop(&mut self) {
-        // SAFETY: it came from sws_getContext and is freed once.
+        // SAFETY: it came from sws_alloc_context and is freed once.
         unsafe { ffi::sws_freeContext(self.context.as_ptr()) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A picture of one luma level and no colour.
+    fn flat(format: Pixel, (width, height): (u32, u32), luma: u16, range: color::Range) -> Shared {
+        let mut picture = frame::Video::new(format, width, height);
+        picture.set_color_range(range);
+        for plane in 0..3 {
+            let level = if plane == 0 { luma } else { 128 };
+            if format == Pixel::YUV420P10LE {
+                for sample in picture.data_mut(plane).chunks_exact_mut(2) {
+                    sample.copy_from_slice(&(level * 4).to_le_bytes());
+                }
+            } else {
+                picture.data_mut(plane).fill(level as u8);
+            }
+        }
+        Arc::new(picture)
+    }
+
+    #[test]
+    fn the_range_is_converted_at_every_size_and_depth() {
+        const SIZE: (u32, u32) = (64, 32);
+        for format in [Pixel::YUV420P, Pixel::YUV420P10LE] {
+            for from in [SIZE, (128, 64), (50, 30)] {
+                for (range, luma, expected) in [
+                    (color::Range::JPEG, 255, 235),
+                    (color::Range::JPEG, 0, 16),
+                    (color::Range::MPEG, 235, 235),
+                    (color::Range::MPEG, 16, 16),
+                ] {
+                    let mut scaler = Scaler::new(SIZE.0, SIZE.1, &Signal::BT709);
+                    let scaled = scaler.scale(&flat(format, from, luma, range)).unwrap();
+                    let middle = scaled.data(0)[16 * scaled.stride(0) + 32];
+                    let what = format!("{luma} of {range:?}, {format:?} {from:?}: {middle}");
+                    assert!(middle.abs_diff(expected) <= 1, "{what}");
+                    assert_eq!(scaled.data(1)[8 * scaled.stride(1) + 16], 128, "{what}");
+                }
+            }
+        }
     }
 }

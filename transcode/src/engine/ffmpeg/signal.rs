@@ -103,11 +103,12 @@ pub(super) struct Told {
 
 /// What is said of the source: by its bitstream, else by its container, else by nobody.
 /// A player guesses the colours of a source that says nothing by its height, so that
-/// guess is written down.
+/// guess is written down. So is it for numbers that mean nothing: encoders refuse them.
 pub(super) fn read(source: &VideoSource, decoder: Told) -> Signal {
     let bitstream = with_parameter_set(source, told).unwrap_or(decoder);
-    let container = source.colour;
-    let either = |of: fn(&ColourDescription) -> u8| match of(&bitstream.colour) {
+    let said = assigned(bitstream.colour);
+    let container = assigned(source.colour);
+    let either = |of: fn(&ColourDescription) -> u8| match of(&said) {
         point::UNSPECIFIED => of(&container),
         said => said,
     };
@@ -115,7 +116,7 @@ pub(super) fn read(source: &VideoSource, decoder: Told) -> Signal {
         primaries: either(|colour| colour.primaries),
         transfer: either(|colour| colour.transfer),
         matrix: either(|colour| colour.matrix),
-        full_range: bitstream.colour.full_range.or(container.full_range),
+        full_range: said.full_range.or(container.full_range),
     };
     if colour.matrix == point::UNSPECIFIED {
         let guess = if source.width.min(source.height) >= 720 {
@@ -141,6 +142,30 @@ pub(super) fn read(source: &VideoSource, decoder: Told) -> Signal {
         .filter(|&(across, down)| across > 0 && down > 0)
         .map_or((1, 1), |(across, down)| reduced(across.into(), down.into()));
     Signal { aspect, colour }
+}
+
+/// Without the code points that ISO/IEC 23091-2 (H.273) has not assigned in 8.1, 8.2
+/// and 8.3: they are unspecified.
+fn assigned(colour: ColourDescription) -> ColourDescription {
+    let or_unspecified = |number: u8, is_assigned: bool| {
+        if is_assigned {
+            number
+        } else {
+            point::UNSPECIFIED
+        }
+    };
+    let ColourDescription {
+        primaries,
+        transfer,
+        matrix,
+        full_range,
+    } = colour;
+    ColourDescription {
+        primaries: or_unspecified(primaries, matches!(primaries, 1 | 4..=12 | 22)),
+        transfer: or_unspecified(transfer, matches!(transfer, 1 | 4..=18)),
+        matrix: or_unspecified(matrix, matches!(matrix, 0 | 1 | 4..=14)),
+        full_range,
+    }
 }
 
 /// What an opened decoder says of the record it was given.
@@ -245,6 +270,7 @@ mod tests {
             height,
             sample_aspect: None,
             rotation: Rotation::None,
+            reorder: 0,
             colour: ColourDescription::UNSPECIFIED,
             tag: 0,
         }
@@ -305,6 +331,54 @@ mod tests {
         assert_eq!(signal.colour.transfer, 18);
         source.sample_aspect = Some((8, 8));
         assert_eq!(read(&source, bitstream).aspect, (1, 1));
+    }
+
+    #[test]
+    fn numbers_that_mean_nothing_are_unspecified() {
+        let mut source = source(854, 480);
+        let all = |number| ColourDescription {
+            primaries: number,
+            transfer: number,
+            matrix: number,
+            full_range: Some(true),
+        };
+        for number in [3, 15, 21, 255] {
+            let told = Told {
+                aspect: None,
+                colour: all(number),
+            };
+            let guess = all(point::SMPTE170M);
+            let kept = ColourDescription {
+                transfer: if number == 15 { 15 } else { 2 },
+                ..all(2)
+            };
+            assert_eq!(assigned(told.colour), kept, "{number}");
+            assert_eq!(read(&source, told).colour, guess, "{number}");
+            source.colour = all(number);
+            assert_eq!(read(&source, NOTHING).colour, guess, "{number}");
+            source.colour = all(9);
+            assert_eq!(
+                read(&source, told).colour.primaries,
+                9,
+                "the container's word"
+            );
+            source.colour = ColourDescription::UNSPECIFIED;
+        }
+        // 0 is a matrix, and nothing else.
+        assert_eq!(
+            assigned(all(0)),
+            ColourDescription {
+                matrix: 0,
+                ..all(2)
+            }
+        );
+        let every = ColourDescription {
+            primaries: 22,
+            transfer: 18,
+            matrix: 14,
+            full_range: None,
+        };
+        assert_eq!(assigned(every), every);
     }
 
     #[test]

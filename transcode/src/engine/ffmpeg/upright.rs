@@ -1,6 +1,7 @@
 //! Interlaced pictures are made progressive, turned ones upright, before they are scaled.
 
 use std::collections::VecDeque;
+use std::ffi::c_int;
 
 use ffmpeg_next as ffmpeg;
 use ffmpeg_next::format::Pixel;
@@ -12,6 +13,9 @@ use crate::engine::EngineError;
 
 /// Times of decoded pictures are microseconds.
 const TIME_BASE: ffmpeg::Rational = ffmpeg::Rational(1, 1_000_000);
+
+/// Most threads of a filter.
+const MAX_THREADS: usize = 4;
 
 /// Passes progressive, upright pictures through as they are. Others go through
 /// libavfilter, which holds one picture back while it looks at its neighbours.
@@ -67,6 +71,12 @@ impl Upright {
         }
     }
 
+    /// The pictures in it are not needed.
+    pub(super) fn clear(&mut self) {
+        self.graph = None;
+        self.ready.clear();
+    }
+
     /// The next picture, if one is ready.
     pub(super) fn pop(&mut self) -> Option<frame::Video> {
         self.ready.pop_front()
@@ -120,6 +130,8 @@ impl Graph {
             form.width, form.height
         );
         let mut graph = filter::Graph::new();
+        // SAFETY: writes a field of a graph that is owned and has no filters yet.
+        unsafe { (*graph.as_mut_ptr()).nb_threads = threads() };
         graph
             .add(&named("buffer")?, SOURCE, &input)
             .map_err(step(what()))?;
@@ -180,6 +192,12 @@ impl Graph {
     }
 }
 
+/// Otherwise each filter has one for every core, and a stack for each of them.
+fn threads() -> c_int {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    cores.min(MAX_THREADS) as c_int
+}
+
 /// One picture for every picture, also of two fields: a rung has the source's frames.
 fn chain(interlaced: bool, rotation: Rotation) -> String {
     let deinterlace = interlaced.then_some("bwdif=mode=send_frame:deint=interlaced");
@@ -188,6 +206,11 @@ fn chain(interlaced: bool, rotation: Rotation) -> String {
         Rotation::Right => Some("transpose=clock"),
         Rotation::Half => Some("hflip,vflip"),
         Rotation::Left => Some("transpose=cclock"),
+        Rotation::Mirrored => Some("hflip"),
+        Rotation::MirroredRight => Some("hflip,transpose=clock"),
+        // Alone, `vflip` only turns the lines' order in memory round.
+        Rotation::MirroredHalf => Some("vflip,copy"),
+        Rotation::MirroredLeft => Some("hflip,transpose=cclock"),
     };
     let filters: Vec<_> = deinterlace.into_iter().chain(turn).collect();
     filters.join(",")
@@ -244,6 +267,10 @@ mod tests {
             (Rotation::Right, (32, 64), (1, 0)),
             (Rotation::Half, (64, 32), (1, 1)),
             (Rotation::Left, (32, 64), (0, 1)),
+            (Rotation::Mirrored, (64, 32), (1, 0)),
+            (Rotation::MirroredRight, (32, 64), (1, 1)),
+            (Rotation::MirroredHalf, (64, 32), (0, 1)),
+            (Rotation::MirroredLeft, (32, 64), (0, 0)),
         ] {
             let mut upright = Upright::new(rotation);
             upright.push(picture(33_333)).unwrap();
@@ -252,6 +279,16 @@ mod tests {
             assert_eq!(corner(&turned), expected, "{rotation:?}");
             assert_eq!(turned.pts(), Some(33_333));
         }
+    }
+
+    #[test]
+    fn a_filter_has_few_threads() {
+        let mut upright = Upright::new(Rotation::Right);
+        upright.push(picture(0)).unwrap();
+        let graph = &upright.graph.as_ref().unwrap().graph;
+        // SAFETY: reads a field of a graph that is borrowed.
+        let threads = unsafe { (*graph.as_ptr()).nb_threads };
+        assert!((1..=4).contains(&threads), "{threads}");
     }
 
     #[test]

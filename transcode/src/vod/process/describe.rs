@@ -52,7 +52,7 @@ fn video_track(stream: &ffmpeg::Stream<'_>) -> Result<VideoTrack, Fault> {
         .parse()
         .map_err(|_| refuse(format!("its video is {name}, which is not decoded")))?;
     // SAFETY: plain fields of parameters that are borrowed from an open input.
-    let (width, height, aspect, tag, colour) = unsafe {
+    let (width, height, aspect, tag, delay, colour) = unsafe {
         let raw = &*parameters.as_ptr();
         let colour = ColourDescription {
             primaries: u8::try_from(raw.color_primaries as i64).unwrap_or(2),
@@ -66,6 +66,7 @@ fn video_track(stream: &ffmpeg::Stream<'_>) -> Result<VideoTrack, Fault> {
             raw.height,
             (aspect.num, aspect.den),
             raw.codec_tag,
+            raw.video_delay,
             colour,
         )
     };
@@ -103,13 +104,14 @@ fn video_track(stream: &ffmpeg::Stream<'_>) -> Result<VideoTrack, Fault> {
                 _ => None,
             },
             rotation: rotation(stream),
+            reorder: u8::try_from(delay).unwrap_or_default(),
             colour,
             tag,
         },
     })
 }
 
-/// The display matrix (ISO/IEC 14496-12 8.5.2.2), to the nearest quarter turn.
+/// The display matrix (ISO/IEC 14496-12 6.2.2), to the nearest quarter turn.
 fn rotation(stream: &ffmpeg::Stream<'_>) -> Rotation {
     let mut sides = stream.side_data();
     let matrix = sides.find(|side| side.kind() == side_data::Type::DisplayMatrix);
@@ -118,12 +120,16 @@ fn rotation(stream: &ffmpeg::Stream<'_>) -> Rotation {
     };
     let number = |at: usize| {
         let bytes = matrix.data().get(at * 4..at * 4 + 4)?;
-        Some(f64::from(i32::from_ne_bytes(bytes.try_into().ok()?)))
+        Some(i32::from_ne_bytes(bytes.try_into().ok()?))
     };
-    match (number(0), number(1)) {
-        (Some(a), Some(b)) => Rotation::from_degrees(b.atan2(a).to_degrees()),
-        _ => Rotation::None,
+    let mut numbers = [0; 9];
+    for (at, slot) in numbers.iter_mut().enumerate() {
+        let Some(number) = number(at) else {
+            return Rotation::None;
+        };
+        *slot = number;
     }
+    Rotation::from_matrix(numbers)
 }
 
 fn audio_track(name: &str, stream: &ffmpeg::Stream<'_>) -> Result<AudioTrack, Fault> {

@@ -138,7 +138,7 @@ pub(crate) fn rung(name: &str, width: u32, height: u32) -> Rung {
 fn source(parameters: &ffmpeg::codec::Parameters) -> VideoSource {
     // SAFETY: reads fields of parameters that are borrowed; `extradata` has the size that
     // stands beside it.
-    let (extradata, width, height, aspect, tag, colour) = unsafe {
+    let (extradata, width, height, aspect, tag, reorder, colour) = unsafe {
         let raw = &*parameters.as_ptr();
         let extradata = match raw.extradata.is_null() {
             true => &[][..],
@@ -156,6 +156,7 @@ fn source(parameters: &ffmpeg::codec::Parameters) -> VideoSource {
             raw.height as u32,
             raw.sample_aspect_ratio,
             raw.codec_tag,
+            raw.video_delay,
             colour,
         )
     };
@@ -167,6 +168,7 @@ fn source(parameters: &ffmpeg::codec::Parameters) -> VideoSource {
         height,
         sample_aspect: (aspect.num > 0).then_some((aspect.num as u32, aspect.den as u32)),
         rotation: Rotation::None,
+        reorder: u8::try_from(reorder).unwrap_or(0),
         colour: ColourDescription {
             primaries: colour[0] as u8,
             transfer: colour[1] as u8,

@@ -54,30 +54,44 @@ fn damaged(clip: &Clip, seed: u64) -> Clip {
     clip
 }
 
-/// A worker that crashed, hung or went mad is a failure; one that says why is not.
-async fn survives(engine: EngineName, clip: &Clip, what: &str) {
+/// A worker that crashed, hung or went mad is a failure; one that says why is not. Gives
+/// how many frames it made.
+async fn survives(engine: EngineName, clip: &Clip, what: &str) -> usize {
     let job = Job {
         engine,
         ..clip.job_of(vec![rung("half", 80, 44)])
     };
     match transcode(&job, &clip.frames).await {
         Ok(made) => {
-            if let Some(frames) = made.frames.get("half") {
-                assert!(frames[0].key, "{what}");
-                assert!(!byte_stream(&made.tracks["half"], frames).is_empty());
-            }
+            let Some(frames) = made.frames.get("half") else {
+                return 0;
+            };
+            assert!(frames[0].key, "{what}");
+            assert!(!byte_stream(&made.tracks["half"], frames).is_empty());
+            frames.len()
         }
-        Err(WorkerError::GaveUp { reason }) => assert!(reason.len() > 10, "{what}: {reason}"),
+        Err(WorkerError::GaveUp { reason }) => {
+            assert!(reason.len() > 10, "{what}: {reason}");
+            0
+        }
         Err(error) => panic!("{what}: {error}"),
     }
 }
 
+/// Most of what is damaged can be decoded in part.
 async fn variants_survive(name: &str, clip: Clip) {
     for &engine in all_engines() {
+        let mut with_frames = 0;
         for seed in 0..VARIANTS {
             let what = format!("{engine}, {name}, variant {seed}");
-            survives(engine, &damaged(&clip, seed), &what).await;
+            let frames = survives(engine, &damaged(&clip, seed), &what).await;
+            with_frames += u64::from(frames > 0);
         }
+        println!("{engine}, {name}: {with_frames} of {VARIANTS} give frames");
+        assert!(
+            with_frames >= VARIANTS / 2,
+            "{engine}, {name}: {with_frames} of {VARIANTS} give frames"
+        );
     }
 }
 

@@ -35,12 +35,16 @@ impl Form {
         }
     }
 
-    /// Without known places, the usual ones of so many channels.
-    fn layout(self, sound: &frame::Audio) -> ChannelLayout {
-        if self.mask == 0 {
-            ChannelLayout::default(self.count.into())
-        } else {
-            sound.channel_layout()
+    /// Without known places, the usual ones of so many channels. There are none of more
+    /// than eight.
+    fn layout(self, sound: &frame::Audio) -> Result<ChannelLayout, EngineError> {
+        match (self.mask, self.count) {
+            (0, 1..=8) => Ok(ChannelLayout::default(self.count.into())),
+            (0, count) => Err(EngineError::Step {
+                what: "resampler".into(),
+                why: format!("{count} channels without their places; at most 8 have usual ones"),
+            }),
+            _ => Ok(sound.channel_layout()),
         }
     }
 }
@@ -66,7 +70,7 @@ impl Resampler {
             none => {
                 let context = resampling::Context::get(
                     form.format,
-                    form.layout(sound),
+                    form.layout(sound)?,
                     form.rate,
                     planar_floats(),
                     self.channels.layout(),
