@@ -12,6 +12,13 @@ const LIMIT: Duration = Duration::from_secs(90);
 
 /// A file of so many seconds of test picture and sound, 30 frames a second.
 fn media_file(folder: &Path, name: &str, size: &str, seconds: u32) -> PathBuf {
+    // FFmpeg's DASH demuxer ends with the first track that does, and may leave out the last
+    // of reordered frames: where manifests are read with it, there are none.
+    media_file_with(folder, name, size, seconds, "0")
+}
+
+/// The same with so many B-frames in a row.
+fn media_file_with(folder: &Path, name: &str, size: &str, seconds: u32, b_frames: &str) -> PathBuf {
     let file = folder.join(name);
     let mut command = Command::new("ffmpeg");
     command
@@ -40,7 +47,7 @@ fn media_file(folder: &Path, name: &str, size: &str, seconds: u32) -> PathBuf {
             "-sc_threshold",
             "0",
             "-bf",
-            "2",
+            b_frames,
         ])
         .args(["-c:a", "aac", "-b:a", "96k", "-ac", "2"])
         .arg(&file);
@@ -378,7 +385,7 @@ fn files_of_other_codecs_play_too() {
 fn kill_and_go_on(seconds: u32, kills: u64, limit: Duration) {
     let site = Site::new();
     site.create_stream("garden");
-    let file = media_file(site.data_dir(), "in.mp4", "854x480", seconds);
+    let file = media_file_with(site.data_dir(), "in.mp4", "854x480", seconds, "2");
     let id = import(&site, &file);
     let mut nova = site.serve().start();
     let (mut before, mut killed) = (0, 0);

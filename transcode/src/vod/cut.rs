@@ -152,6 +152,13 @@ impl Cutter {
         }
         self.newest = self.newest.max(Some(packet.dts));
         self.frames += 1;
+        // Where what comes first is hidden, what is shown first need not be decoded first.
+        if let [first] = &mut self.marks[..]
+            && !first.is_key()
+            && packet.pts < first.at
+        {
+            first.at = packet.pts;
+        }
         // A segment's first frame is shown after all that is decoded before it: frames
         // are told apart by presentation time.
         let is_latest = self.marks.is_empty() || packet.pts > self.latest;
