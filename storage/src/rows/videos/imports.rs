@@ -182,7 +182,7 @@ pub async fn finish_chunk(
 }
 
 /// Adds a rendition whose init segment is stored. The first one of a name stays:
-/// [`rendition`] tells what it is.
+/// [`renditions`] tells what it is.
 pub async fn insert_rendition(
     db: &Database,
     video: VideoId,
