@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use media::VideoId;
 use storage::rows::streams::TakeoverPolicy;
+use transcode::{EngineName, Profile};
 
 use crate::quantities::{Amount, Span, or_none};
 
@@ -62,12 +64,52 @@ pub enum Command {
     /// Streams
     #[command(subcommand)]
     Stream(StreamCommand),
+    /// Videos: recordings of broadcasts, and imported files
+    #[command(subcommand)]
+    Vod(VodCommand),
+    /// Measure this machine
+    #[command(subcommand)]
+    Bench(BenchCommand),
     /// Interface descriptions
     #[command(subcommand)]
     Schema(SchemaCommand),
     /// The transcode worker; started by the server
     #[command(hide = true)]
     Worker,
+    /// The demuxing process; started by the server
+    #[command(hide = true)]
+    Demux {
+        /// What to do, as JSON
+        task: String,
+    },
+}
+
+/// `nova bench`
+#[derive(Debug, Subcommand)]
+pub enum BenchCommand {
+    /// Transcode a file as fast as it goes: frames per second, processor time, and how near
+    /// each rung is to the source (PSNR and SSIM, for which `ffmpeg` is needed)
+    Transcode(BenchTranscode),
+}
+
+/// `nova bench transcode`
+#[derive(Debug, Args)]
+pub struct BenchTranscode {
+    /// Any file with pictures
+    #[arg(long, value_name = "FILE")]
+    pub input: PathBuf,
+    /// economy, standard, quality, or steps such as 1080p:5000k,720p:2.8M,360p:700k
+    #[arg(long, value_name = "LADDER")]
+    pub ladder: Option<Profile>,
+    /// What decodes and encodes
+    #[arg(long, value_name = "ENGINE", default_value_t)]
+    pub engine: EngineName,
+    /// How much of the file
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=600))]
+    pub seconds: u32,
+    /// Encode the source at its own size too
+    #[arg(long)]
+    pub source: bool,
 }
 
 /// `nova serve`
@@ -148,9 +190,10 @@ pub enum DbCommand {
     /// Check rows and objects: one line for each fault, exit 1 when there is one
     ///
     /// Rows: what the engine finds damaged, migrations that are missing or foreign, rows that
-    /// refer to rows that are not there. Objects of live streams: rows whose object is missing
-    /// or has another size, and objects that no row names (orphans). Objects of a broadcast
-    /// that goes on, or was not settled after its end, are only counted. The server may run.
+    /// refer to rows that are not there. Objects of live streams and videos: rows whose object is
+    /// missing or has another size, and objects that no row names (orphans). Objects of a
+    /// broadcast that goes on, or was not settled after its end, and of a video that is being
+    /// made, are only counted. The server may run.
     Check,
     /// Copy every row from one database to another, of either engine
     ///
@@ -209,9 +252,9 @@ pub enum StreamCommand {
     },
     /// List streams
     List,
-    /// Change what a stream keeps and who may take it over
+    /// Change what a stream keeps, who may take it over, and what it is encoded to
     Set(SetStream),
-    /// Show what a stream keeps, and what it has
+    /// Show what a stream keeps, what it is encoded to, and what it has
     Show {
         /// Name of the stream
         name: String,
@@ -219,12 +262,13 @@ pub enum StreamCommand {
 }
 
 /// What `nova stream set` can change; one of them at least.
-const CHANGES: [&str; 5] = [
+const CHANGES: [&str; 6] = [
     "recording",
     "keep_for",
     "byte_quota",
     "live_window",
     "takeover",
+    "ladder",
 ];
 
 /// `nova stream set`
@@ -249,6 +293,10 @@ pub struct SetStream {
     /// What a second publisher with the right key meets
     #[arg(long, value_enum, value_name = "takeover|reject")]
     pub takeover: Option<Takeover>,
+    /// Renditions below the source, from the next broadcast on: economy, standard, quality,
+    /// steps such as 1080p:5000k,720p:2.8M (the largest first), or default
+    #[arg(long, value_name = "PRESET|STEPS|default")]
+    pub ladder: Option<StreamLadder>,
     /// With `--recording off`: yes, delete what was recorded
     #[arg(long, requires = "recording")]
     pub delete_recording: bool,
@@ -310,6 +358,55 @@ quantity!(
     /// How long everything is kept.
     LiveWindow(Span), "default"
 );
+
+/// What a stream is encoded to; none: as `transcode.ladder` says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamLadder(pub Option<Profile>);
+
+impl FromStr for StreamLadder {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "default" {
+            return Ok(Self(None));
+        }
+        let profile = text.parse();
+        profile
+            .map(|profile| Self(Some(profile)))
+            .map_err(|error: transcode::InvalidProfile| format!("{error}, or default"))
+    }
+}
+
+/// `nova vod`
+#[derive(Debug, Subcommand)]
+pub enum VodCommand {
+    /// Import a file: it is copied, and transcoded by a server with the transcode role
+    ///
+    /// Any MP4, Matroska, WebM, MPEG-TS, AVI, FLV or similar file, up to 8K and 24 h, or one
+    /// of sound alone. What is wrong with a file, `nova vod show` tells.
+    Import {
+        /// The file
+        file: PathBuf,
+        /// Name of the account it belongs to
+        #[arg(long, value_name = "USER")]
+        owner: String,
+        /// What people read [default: the file's name]
+        #[arg(long)]
+        title: Option<String>,
+    },
+    /// List videos: id, title, state
+    List,
+    /// Show a video: where it plays, or how far it is
+    Show {
+        /// Its id
+        id: VideoId,
+    },
+    /// Stop transcoding a video and delete it; or delete one that has failed
+    Cancel {
+        /// Its id
+        id: VideoId,
+    },
+}
 
 /// `nova schema`
 #[derive(Debug, Subcommand)]

@@ -2,6 +2,7 @@
 
 mod database;
 mod objects;
+mod video_objects;
 
 use std::error::Error;
 use std::io::{IsTerminal, Read};
@@ -13,13 +14,13 @@ use storage::rows::stream_keys::StreamKey;
 use storage::rows::{Database, IfMissing, users};
 
 use crate::cli::{
-    Cli, Command, ConfigCommand, SchemaCommand, Settings, StreamCommand, UserCommand,
+    BenchCommand, Cli, Command, ConfigCommand, SchemaCommand, Settings, StreamCommand, UserCommand,
 };
 use crate::config::{self, Config};
 use crate::doctor::doctor;
 use crate::publish::publish;
 use crate::serve::serve;
-use crate::stream_rules;
+use crate::{bench, stream_rules, vod};
 
 /// The longest password read from standard input, with its line end.
 const MAX_PASSWORD_INPUT: u64 = 4_096;
@@ -31,7 +32,7 @@ pub async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
     let settings = cli.settings;
     match cli.command {
         // Dispatched before the runtime started.
-        Command::Worker => Ok(()),
+        Command::Worker | Command::Demux { .. } => Ok(()),
         Command::Serve(args) => {
             let config = load(&settings, args.demo)?;
             serve(config, args).await
@@ -48,6 +49,11 @@ pub async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
         Command::Db(command) => database::database(command, &settings).await,
         Command::User(command) => user(command, &settings).await,
         Command::Stream(command) => stream(command, &settings).await,
+        Command::Vod(command) => {
+            let config = load(&settings, false)?;
+            vod::command::run(command, &config, &open(&settings).await?).await
+        }
+        Command::Bench(BenchCommand::Transcode(options)) => bench::transcode(options).await,
         Command::Schema(SchemaCommand::Graphql) => {
             Err("GraphQL is not part of this version".into())
         }

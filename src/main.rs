@@ -11,6 +11,7 @@
 
 mod admin;
 mod background;
+mod bench;
 mod cli;
 mod commands;
 mod config;
@@ -26,6 +27,7 @@ mod serve;
 mod sole;
 mod stream_rules;
 mod telemetry;
+mod vod;
 mod web;
 mod welcome;
 
@@ -41,6 +43,9 @@ fn main() -> ExitCode {
     // A worker handles frames on threads of its own: no runtime, no log but stderr.
     if matches!(cli.command, Command::Worker) {
         return transcode::worker::main();
+    }
+    if let Command::Demux { task } = &cli.command {
+        return transcode::vod::demux_main(task);
     }
     telemetry::start_logging(cli.log);
     match run(cli) {

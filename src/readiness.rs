@@ -9,7 +9,7 @@ use storage::{ObjectError, ObjectStore};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::live::RecordingHealth;
+use crate::live::{Machine, RecordingHealth};
 
 /// How long a dependency may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -31,19 +31,23 @@ pub struct Readiness {
     dependencies: Vec<Dependency>,
     bus: Arc<dyn Bus>,
     recording: Option<Arc<RecordingHealth>>,
+    machine: Option<Arc<Machine>>,
 }
 
 impl Readiness {
-    /// Of these, the event bus, and of what is stored of live streams, if there are any here.
+    /// Of these, the event bus, and of what is stored of live streams and the machine that
+    /// encodes them, if there are any here.
     pub fn new(
         dependencies: Vec<Dependency>,
         bus: Arc<dyn Bus>,
         recording: Option<Arc<RecordingHealth>>,
+        machine: Option<Arc<Machine>>,
     ) -> Self {
         Self {
             dependencies,
             bus,
             recording,
+            machine,
         }
     }
 
@@ -58,6 +62,12 @@ impl Readiness {
         if degraded > 0 {
             notices.push(format!(
                 "recording: degraded for {degraded} streams, see the log"
+            ));
+        }
+        let shed = self.machine.as_ref().map_or(0, |machine| machine.shed());
+        if shed > 0 {
+            notices.push(format!(
+                "ladder: {shed} renditions are not made, the machine cannot, see the log"
             ));
         }
         notices

@@ -19,7 +19,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use transcode::WorkerCommand;
+use transcode::vod::DemuxCommand;
+use transcode::{BACKGROUND_NICE, WorkerCommand};
 
 use crate::background::Background;
 use crate::cli::Serve;
@@ -30,6 +31,7 @@ use crate::live::{Live, LiveParts};
 use crate::readiness::{Dependency, Readiness};
 use crate::roles::Roles;
 use crate::sole::{DirectoryLock, Sole};
+use crate::vod::{Vod, VodParts};
 use crate::welcome::{self, Addresses};
 use crate::{admin, telemetry, web};
 
@@ -41,6 +43,8 @@ const RELEASE: Duration = Duration::from_millis(500);
 const DRAIN: Duration = Duration::from_millis(2_500);
 /// How long the database has to end what it does.
 const CLOSE: Duration = Duration::from_millis(500);
+/// How long the worker of a video may be silent.
+const VIDEO_STALL_LIMIT: Duration = Duration::from_secs(30);
 /// Connections at once to the operator's listener.
 const ADMIN_CONNECTIONS: usize = 64;
 
@@ -167,6 +171,7 @@ fn readiness(
         dependencies,
         bus.clone(),
         media.map(|media| media.live.recording_health()),
+        media.map(|media| media.live.machine()),
     )
 }
 
@@ -303,6 +308,8 @@ struct MediaPath {
     origin: Origin,
     registry: Registry,
     live: Arc<Live>,
+    /// `None`: nothing is transcoded here.
+    vod: Option<Vod>,
     shutdown: CancellationToken,
     tasks: JoinSet<()>,
     /// Ends `keeping`.
@@ -333,12 +340,43 @@ impl MediaPath {
         let objects = storage::objects::open(&config.objects()).await?;
         let streams = Arc::new(LiveStreams::new());
         let limits = OriginLimits::default();
-        let origin = Origin::new(streams.clone(), objects.clone(), clock.clone(), limits);
+        let origin = Origin::with_videos(
+            streams.clone(),
+            database.clone(),
+            objects.clone(),
+            clock.clone(),
+            limits,
+        );
         let worker = match config.transcode.enabled {
             true => WorkerCommand::this_program()
+                .map(|command| WorkerCommand {
+                    memory_limit: Some(config.transcode.worker_memory_mib << 20)
+                        .filter(|limit| *limit > 0),
+                    ..command
+                })
                 .inspect_err(|error| tracing::warn!("no ladder: {error}"))
                 .ok(),
             false => None,
+        };
+        let vod = match &worker {
+            Some(worker) => Some(
+                Vod::start(VodParts {
+                    database: database.clone(),
+                    objects: objects.clone(),
+                    clock: clock.clone(),
+                    worker: WorkerCommand {
+                        nice: BACKGROUND_NICE,
+                        // It may have to wait for live for longer than live can wait for it.
+                        stall_limit: VIDEO_STALL_LIMIT,
+                        ..worker.clone()
+                    },
+                    demuxer: DemuxCommand::this_program()?,
+                    scratch: config.data_dir.join("vod-scratch"),
+                    settings: config.vod.clone(),
+                })
+                .await,
+            ),
+            None => None,
         };
         let live = Live::start(LiveParts {
             database: database.clone(),
@@ -347,6 +385,7 @@ impl MediaPath {
             clock: clock.clone(),
             streams,
             worker,
+            ladder: config.transcode.ladder.clone(),
             settings: config.live.clone(),
         })
         .await?;
@@ -374,6 +413,7 @@ impl MediaPath {
             origin,
             registry,
             live,
+            vod,
             shutdown,
             tasks,
             kept,
@@ -384,9 +424,15 @@ impl MediaPath {
     /// Returns when a task has ended that should not.
     async fn ended(path: &mut Option<Self>) {
         match path {
-            Some(path) => tokio::select! {
-                _ = path.tasks.join_next() => {}
-                _ = &mut path.keeping => {}
+            Some(Self {
+                tasks,
+                keeping,
+                vod,
+                ..
+            }) => tokio::select! {
+                _ = tasks.join_next() => {}
+                _ = keeping => {}
+                () = Vod::any_ended(vod) => {}
             },
             None => std::future::pending().await,
         }
@@ -397,11 +443,20 @@ impl MediaPath {
     async fn stop(mut self) {
         self.shutdown.cancel();
         drop(self.registry);
+        let vod = self.vod.take();
         let finish = async {
             // The server's task ends with its publishers, and the one that hands them to
             // their sessions ends with the server.
             while self.tasks.join_next().await.is_some() {}
             self.live.stop().await;
+        };
+        let finish = async {
+            let vod = async {
+                if let Some(vod) = vod {
+                    vod.stop().await;
+                }
+            };
+            tokio::join!(finish, vod);
         };
         if timeout(FINISH, finish).await.is_err() {
             tracing::warn!("live streams were not finished in time");

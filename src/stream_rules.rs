@@ -1,4 +1,5 @@
-//! `nova stream set` and `nova stream show`: what a stream keeps, and what it has.
+//! `nova stream set` and `nova stream show`: what a stream keeps, what it is encoded to,
+//! and what it has.
 
 use std::error::Error;
 
@@ -28,6 +29,10 @@ pub async fn set(
     }
     if let Some(policy) = change.takeover {
         streams::set_takeover(database, stream.id, policy.into()).await?;
+    }
+    if let Some(ladder) = &change.ladder {
+        let text = ladder.0.as_ref().map(ToString::to_string);
+        streams::set_ladder(database, stream.id, text.as_deref()).await?;
     }
     retention::change_rules(database, stream.id, |rules| apply(rules, &change)).await?;
     show(database, config, &change.name).await
@@ -85,6 +90,10 @@ pub async fn show(database: &Database, config: &Config, name: &str) -> Result<()
     println!("name         {}", stream.name);
     println!("state        {}", state(database, stream.id).await?);
     println!("takeover     {}", stream.takeover);
+    match &stream.ladder {
+        Some(ladder) => println!("ladder       {ladder}"),
+        None => println!("ladder       default ({})", config.transcode.ladder),
+    }
     println!(
         "recording    {}",
         if rules.recording { "on" } else { "off" }

@@ -55,6 +55,9 @@ pub enum ClientError {
     /// The server does not speak RTMP, or not as we know it.
     #[error("the server's answer is not understood: {0}")]
     Protocol(String),
+    /// Only H.264 and AAC are sent.
+    #[error("{0} cannot be published, only H.264 and AAC")]
+    Unsupported(String),
     /// The connection broke.
     #[error("the connection broke: {0}")]
     Io(#[from] io::Error),
@@ -94,6 +97,7 @@ impl PublishClient {
                 let body = [&[0x17, 0, 0, 0, 0], &avc.record[..]].concat();
                 self.video(body.into(), 0).await
             }
+            Codec::Hevc(_) => Err(ClientError::Unsupported(codec.rfc6381())),
             Codec::Aac(aac) => {
                 let body = [&[0xAF, 0], &aac.config[..]].concat();
                 self.audio(body.into(), 0).await

@@ -1,8 +1,14 @@
 //! Codecs and their decoder configurations, read from the bytes a decoder gets,
 //! never from what metadata claims.
 
+mod aspect;
+mod hevc;
+
 use bytes::Bytes;
 use h264_reader::avcc::AvcDecoderConfigurationRecord;
+
+use crate::TrackKind;
+pub use hevc::HevcConfig;
 
 /// A codec with its decoder configuration. Two are equal when a decoder could not
 /// tell them apart, so a repeated sequence header is no change.
@@ -10,6 +16,8 @@ use h264_reader::avcc::AvcDecoderConfigurationRecord;
 pub enum Codec {
     /// H.264.
     Avc(AvcConfig),
+    /// HEVC, parameter sets in the decoder configuration only (`hvc1`).
+    Hevc(HevcConfig),
     /// AAC.
     Aac(AacConfig),
 }
@@ -22,15 +30,35 @@ impl Codec {
                 "avc1.{:02X}{:02X}{:02X}",
                 avc.profile, avc.constraints, avc.level
             ),
+            Self::Hevc(hevc) => hevc.rfc6381(),
             Self::Aac(aac) => format!("mp4a.40.{}", aac.object_type),
         }
+    }
+
+    /// What a track of this codec carries.
+    pub fn kind(&self) -> TrackKind {
+        match self {
+            Self::Avc(_) | Self::Hevc(_) => TrackKind::Video,
+            Self::Aac(_) => TrackKind::Audio,
+        }
+    }
+
+    /// The shape of a pixel, width to height in lowest terms: (1, 1) is square, and so is
+    /// one of which nothing is said, and sound.
+    pub fn sample_aspect(&self) -> (u32, u32) {
+        let said = match self {
+            Self::Avc(avc) => avc.sample_aspect(),
+            Self::Hevc(hevc) => hevc.sample_aspect(),
+            Self::Aac(_) => None,
+        };
+        said.map_or((1, 1), aspect::reduced)
     }
 
     /// Ticks per second of the track's `mdhd`: 90 kHz for video, the sample rate for
     /// audio, so that a frame's duration is a whole number.
     pub fn timescale(&self) -> u32 {
         match self {
-            Self::Avc(_) => 90_000,
+            Self::Avc(_) | Self::Hevc(_) => 90_000,
             Self::Aac(aac) => aac.sample_rate,
         }
     }
@@ -42,6 +70,9 @@ pub enum CodecError {
     /// Not an `AVCDecoderConfigurationRecord` with a usable sequence parameter set.
     #[error("H.264 sequence header: {0}")]
     Avc(String),
+    /// Not an `HEVCDecoderConfigurationRecord` with a usable sequence parameter set.
+    #[error("HEVC decoder configuration: {0}")]
+    Hevc(&'static str),
     /// Not an `AudioSpecificConfig` we can play.
     #[error("AAC sequence header: {0}")]
     Aac(&'static str),
@@ -117,6 +148,15 @@ impl AvcConfig {
             level,
             nal_length_size,
         })
+    }
+
+    /// The shape of a pixel, width to height, where the sequence parameter set has it.
+    fn sample_aspect(&self) -> Option<(u32, u32)> {
+        let record = AvcDecoderConfigurationRecord::try_from(&self.record[..]).ok()?;
+        let context = record.create_context().ok()?;
+        let usability = context.sps().next()?.vui_parameters.as_ref()?;
+        let (across, down) = usability.aspect_ratio_info.as_ref()?.get()?;
+        Some((across.into(), down.into())).filter(|_| across > 0 && down > 0)
     }
 }
 

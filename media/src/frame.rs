@@ -31,8 +31,8 @@ pub struct Frame {
     pub key: bool,
     /// Set on the first frame of a segment: the segment's number.
     pub starts: Option<SegmentNumber>,
-    /// H.264: NAL units with length prefixes (ISO/IEC 14496-15 5.3.2), the prefix's size
-    /// as in the track's `avcC`. AAC: one raw data block, no ADTS header.
+    /// H.264 and HEVC: NAL units with length prefixes (ISO/IEC 14496-15 5.3.2), the
+    /// prefix's size as in the track's `avcC` or `hvcC`. AAC: one raw data block, no ADTS header.
     pub data: Bytes,
 }
 

@@ -74,6 +74,11 @@ uuid_id!(
     JobId
 );
 
+uuid_id!(
+    /// A video: something to play that is not live.
+    VideoId
+);
+
 /// Why a text cannot be a name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(

@@ -27,7 +27,8 @@ pub enum Shape {
     Audio(AudioShape),
 }
 
-/// Size in pixels as displayed, after cropping.
+/// Size in pixels after cropping. Where they are not square, [`Rendition::display_size`] is
+/// what a viewer sees.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct VideoShape {
     /// Pixels across.
@@ -53,6 +54,10 @@ impl Rendition {
                 width: avc.width,
                 height: avc.height,
             }),
+            Codec::Hevc(hevc) => Shape::Video(VideoShape {
+                width: hevc.width,
+                height: hevc.height,
+            }),
             Codec::Aac(aac) => Shape::Audio(AudioShape {
                 sample_rate: aac.sample_rate,
                 channels: aac.channels,
@@ -65,5 +70,19 @@ impl Rendition {
             shape,
             frame_duration,
         }
+    }
+
+    /// Width and height in square pixels, to the nearest: what is kept is the height.
+    /// `None` of sound.
+    pub fn display_size(&self) -> Option<VideoShape> {
+        let Shape::Video(shape) = self.shape else {
+            return None;
+        };
+        let (across, down) = self.codec.sample_aspect();
+        let width = u64::from(shape.width) * u64::from(across) + u64::from(down / 2);
+        Some(VideoShape {
+            width: u32::try_from(width / u64::from(down.max(1))).unwrap_or(u32::MAX),
+            ..shape
+        })
     }
 }

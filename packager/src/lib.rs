@@ -2,7 +2,8 @@
 //! that serves them.
 //!
 //! [`Segmenter`] makes parts and segments of frames, [`live`] keeps the last of them,
-//! [`playlist`] renders what is kept, [`Origin`] answers requests for it.
+//! [`playlist`] renders what is kept, [`Origin`] answers requests for it. [`vod`] makes
+//! manifests of what is stored.
 
 pub mod cmaf;
 pub mod live;
@@ -10,6 +11,7 @@ pub mod object_key;
 pub mod origin;
 pub mod playlist;
 pub mod segmenter;
+pub mod vod;
 
 pub use live::{LiveStream, LiveStreams};
 

@@ -11,6 +11,7 @@ mod streams;
 mod track;
 mod window;
 
+pub(crate) use bandwidth::measured;
 pub use lead::{Cut, Lead};
 pub(crate) use plan::MAX_PARTS;
 pub use plan::{EpochPlan, LiveConfig, LiveError, RestoredEpoch, RestoredStream};

@@ -1,6 +1,6 @@
-//! Where a live stream's media are kept in the object store.
+//! Where the media of live streams and of videos are kept in the object store.
 
-use media::{EpochNumber, RenditionName, SegmentNumber, StreamId};
+use media::{EpochNumber, RenditionName, SegmentNumber, StreamId, VideoId};
 
 /// What the keys of an epoch's objects begin with: `live/{stream}/{epoch}/`.
 pub fn epoch(stream: StreamId, epoch: EpochNumber) -> String {
@@ -22,7 +22,32 @@ pub fn segment(
     format!("live/{stream}/{epoch}/{rendition}/{number}.m4s")
 }
 
-/// What a key names.
+/// What the keys of an imported video's objects begin with: `vod/{video}/`.
+pub fn video(video: VideoId) -> String {
+    format!("vod/{video}/")
+}
+
+/// The key of an imported file as it came: `vod/{video}/original`.
+pub fn video_original(video: VideoId) -> String {
+    format!("vod/{video}/original")
+}
+
+/// The key of an imported video's init segment: `vod/{video}/{epoch}/{rendition}/init.mp4`.
+pub fn video_init(video: VideoId, epoch: EpochNumber, rendition: &RenditionName) -> String {
+    format!("vod/{video}/{epoch}/{rendition}/init.mp4")
+}
+
+/// The key of an imported video's segment: `vod/{video}/{epoch}/{rendition}/{n}.m4s`.
+pub fn video_segment(
+    video: VideoId,
+    epoch: EpochNumber,
+    rendition: &RenditionName,
+    number: SegmentNumber,
+) -> String {
+    format!("vod/{video}/{epoch}/{rendition}/{number}.m4s")
+}
+
+/// What a key of a live stream's object names.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ObjectName {
     /// The stream.

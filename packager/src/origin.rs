@@ -1,9 +1,11 @@
-//! The origin: answers requests for what is live, from the window or the object store.
+//! The origin: answers requests for what is live, from the window or the object store, and
+//! for videos, from rows and the object store.
 
 mod answer;
 mod directives;
 mod hold;
 mod route;
+mod video;
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -14,7 +16,7 @@ use bytes::Bytes;
 use http::{Method, Request, Response};
 use http_body_util::Full;
 use media::{Clock, RenditionName, StreamName};
-use storage::{ObjectError, ObjectStore};
+use storage::{Database, ObjectError, ObjectStore};
 use tower_service::Service;
 
 use crate::live::{LiveStream, LiveStreams, PartState, ReloadState, ReloadTarget, SegmentState};
@@ -41,7 +43,7 @@ impl Default for OriginLimits {
     }
 }
 
-/// Answers `GET` and `HEAD` of `/live/{stream}/...`. Holds blocking playlist reloads,
+/// Answers `GET` and `HEAD` of `/live/{stream}/...` and `/vod/{video}/...`. Holds blocking playlist reloads,
 /// requests for hinted parts, and requests for manifests that are not complete yet, for
 /// three target durations at most.
 ///
@@ -55,6 +57,7 @@ struct Inner {
     objects: Arc<dyn ObjectStore>,
     clock: Arc<dyn Clock>,
     holds: Holds,
+    videos: Option<Database>,
 }
 
 impl Origin {
@@ -65,11 +68,33 @@ impl Origin {
         clock: Arc<dyn Clock>,
         limits: OriginLimits,
     ) -> Self {
+        Self::build(streams, None, objects, clock, limits)
+    }
+
+    /// As [`Origin::new`], and of the videos that `database` knows.
+    pub fn with_videos(
+        streams: Arc<LiveStreams>,
+        database: Database,
+        objects: Arc<dyn ObjectStore>,
+        clock: Arc<dyn Clock>,
+        limits: OriginLimits,
+    ) -> Self {
+        Self::build(streams, Some(database), objects, clock, limits)
+    }
+
+    fn build(
+        streams: Arc<LiveStreams>,
+        videos: Option<Database>,
+        objects: Arc<dyn ObjectStore>,
+        clock: Arc<dyn Clock>,
+        limits: OriginLimits,
+    ) -> Self {
         Self(Arc::new(Inner {
             streams,
             objects,
             clock,
             holds: Holds::new(limits.held_requests),
+            videos,
         }))
     }
 }
@@ -106,7 +131,7 @@ impl Inner {
         }
         let uri = request.uri();
         match Route::parse(uri.path()).ok_or(Refusal::NoSuchPath)? {
-            Route::Vod => Err(Refusal::VodNotAvailable),
+            Route::Vod(video, resource) => self.video(video, resource).await,
             Route::Time => Ok(Answer::time(self.clock.now())),
             Route::Live(name, resource) => {
                 let directives = Directives::parse(uri.query().unwrap_or_default())?;

@@ -1,10 +1,13 @@
 //! Manifests: pure functions from what is listed to text.
 //!
-//! URIs are relative to `/live/{stream}/`, where all manifests of a stream are.
+//! URIs are relative to `/live/{stream}/`, or `/vod/{video}/`, where all manifests of a
+//! stream, or a video, are.
 
 mod media_playlist;
 mod mpd;
 mod multivariant;
+mod static_mpd;
+mod vod_playlist;
 
 use media::{EpochNumber, PartIndex, RenditionName, SegmentNumber};
 
@@ -13,6 +16,8 @@ pub use media_playlist::{
 };
 pub use mpd::{Mpd, Period, Representation};
 pub use multivariant::{Multivariant, Variant};
+pub use static_mpd::StaticMpd;
+pub use vod_playlist::{VodPlaylist, VodSegment};
 
 fn init_uri(epoch: EpochNumber, rendition: &RenditionName) -> String {
     format!("{epoch}/{rendition}/init.mp4")

@@ -10,7 +10,7 @@ mod tests;
 use std::collections::VecDeque;
 
 use media::{
-    Codec, Frame, Micros, Part, PartIndex, Rendition, Segment, SegmentNumber, Timestamp, TrackKind,
+    Frame, Micros, Part, PartIndex, Rendition, Segment, SegmentNumber, Timestamp, TrackKind,
 };
 
 use crate::cmaf::{Sample, SampleDefaults, chunk};
@@ -119,10 +119,7 @@ impl Segmenter {
     /// A segmenter for one epoch of `rendition`.
     pub fn new(rendition: &Rendition, part_target: PartTarget) -> Self {
         Self {
-            track: match rendition.codec {
-                Codec::Avc(_) => TrackKind::Video,
-                Codec::Aac(_) => TrackKind::Audio,
-            },
+            track: rendition.codec.kind(),
             timescale: rendition.codec.timescale(),
             frame_duration: rendition.frame_duration,
             part_target: part_target.duration(),
@@ -134,6 +131,16 @@ impl Segmenter {
             held: None,
             expected_tick: None,
             outputs: VecDeque::new(),
+        }
+    }
+
+    /// With a reorder delay that is known: several segmenters that make parts of one
+    /// rendition agree on decoding times.
+    #[must_use]
+    pub fn with_reorder_delay(self, delay: Micros) -> Self {
+        Self {
+            reorder: ReorderDelay::known(delay),
+            ..self
         }
     }
 

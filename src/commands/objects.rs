@@ -1,4 +1,5 @@
-//! Whether the objects of live streams and their rows say the same.
+//! Whether objects and their rows say the same: those of live streams here, then those of
+//! videos.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
@@ -10,6 +11,8 @@ use media::StreamId;
 use packager::object_key::ObjectName;
 use storage::rows::{Database, inventory};
 use storage::{ObjectError, ObjectStore};
+
+use super::video_objects;
 
 /// Rows that are read at a time.
 const ROWS: u32 = 500;
@@ -62,23 +65,25 @@ pub struct Compared {
     pub unsettled: u64,
 }
 
-/// Compares every object of live streams with the rows and every row with its object, page
-/// by page, while both may change.
+/// Compares every object with the rows and every row with its object, page by page, while
+/// both may change.
 pub async fn compare(
     database: &Database,
     objects: &dyn ObjectStore,
-    tell: impl FnMut(ObjectFault) -> io::Result<()>,
+    mut tell: impl FnMut(ObjectFault) -> io::Result<()>,
 ) -> Result<Compared, Box<dyn Error>> {
     let mut comparison = Comparison {
         database,
         objects,
-        tell,
+        tell: &mut tell,
         compared: Compared::default(),
     };
     comparison.segments().await?;
     comparison.renditions().await?;
     comparison.stored().await?;
-    Ok(comparison.compared)
+    let mut compared = comparison.compared;
+    video_objects::compare(database, objects, &mut compared, tell).await?;
+    Ok(compared)
 }
 
 struct Comparison<'a, T> {

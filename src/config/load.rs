@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use storage::without_credentials;
 use toml::{Table, Value};
+use transcode::{InvalidProfile, Profile};
 
 use super::Config;
 
@@ -58,6 +59,14 @@ pub enum ConfigError {
         key: &'static str,
         /// What is wrong with it, without its credentials.
         why: String,
+    },
+    /// A ladder that cannot be.
+    #[error("{key}: {error}")]
+    Ladder {
+        /// The key.
+        key: String,
+        /// What is wrong with it, and what was expected.
+        error: InvalidProfile,
     },
     /// There is no data directory and none can be made.
     #[error(
@@ -194,7 +203,7 @@ fn set(known: &mut Value, value: Value, path: &str) -> Result<(), ConfigError> {
     if !known.same_type(&value) {
         return Err(wrong_type(path, known, &value.to_string()));
     }
-    // Addresses are the only texts with a shape of their own.
+    // Addresses and ladders are the only texts with a shape of their own.
     if path.to_lowercase().ends_with("bind")
         && let Some(text) = value.as_str()
         && text.parse::<SocketAddr>().is_err()
@@ -203,6 +212,14 @@ fn set(known: &mut Value, value: Value, path: &str) -> Result<(), ConfigError> {
             key: path.to_owned(),
             given: value.to_string(),
             expected: "ADDRESS:PORT, for example 127.0.0.1:8080".to_owned(),
+        });
+    }
+    if path.to_lowercase().ends_with("ladder")
+        && let Some(Err(error)) = value.as_str().map(str::parse::<Profile>)
+    {
+        return Err(ConfigError::Ladder {
+            key: path.to_owned(),
+            error,
         });
     }
     *known = value;
@@ -343,6 +360,14 @@ mod tests {
             ("[http]\nbind = \"8080\"", "ADDRESS:PORT"),
             ("live = 3", "a section"),
             ("[edge]\norigin = \"ftp://x\"", "http://HOST:PORT"),
+            (
+                "[transcode]\nladder = \"fast\"",
+                "economy, standard, quality",
+            ),
+            (
+                "[transcode]\nladder = \"480p:1M,720p:2M\"",
+                "largest step first",
+            ),
         ] {
             let error = from_file(text).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use storage::objects::ObjectsConfig;
 use storage::without_credentials;
+use transcode::Profile;
 
 /// Everything, after file and environment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +30,8 @@ pub struct Config {
     pub live: Live,
     /// The ladder.
     pub transcode: Transcode,
+    /// Video on demand.
+    pub vod: Vod,
     /// The origin, where it is a process of its own.
     pub origin: Origin,
     /// The edge cache.
@@ -97,6 +100,21 @@ pub struct Live {
 pub struct Transcode {
     /// Whether there is a ladder; without it only the source is served.
     pub enabled: bool,
+    /// What streams are encoded to that have no ladder of their own: `economy`, `standard`,
+    /// `quality`, or steps as in `1080p:5000k,720p:2.8M`.
+    pub ladder: Profile,
+    /// Memory that a worker may have, in MiB; 0: sized to what it encodes. One that takes
+    /// more ends, and another goes on.
+    pub worker_memory_mib: u64,
+}
+
+/// `[vod]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vod {
+    /// Videos that are transcoded at once.
+    pub jobs_at_once: usize,
+    /// Chunks of one video that are transcoded at once: each is a worker process.
+    pub chunks_at_once: usize,
 }
 
 /// `[origin]`
@@ -160,7 +178,15 @@ impl Default for Config {
                 window_segments: 10,
                 keep_seconds: 3_600,
             },
-            transcode: Transcode { enabled: true },
+            transcode: Transcode {
+                enabled: true,
+                ladder: Profile::default(),
+                worker_memory_mib: 0,
+            },
+            vod: Vod {
+                jobs_at_once: 1,
+                chunks_at_once: 2,
+            },
             origin: Origin {
                 bind: loopback(8081),
             },
@@ -280,6 +306,16 @@ impl Config {
             60,
             31_536_000,
         )?;
+        let memory = self.transcode.worker_memory_mib;
+        if memory > 0 {
+            range("transcode.worker_memory_mib", memory, 64, 1 << 20)?;
+        }
+        for (key, given) in [
+            ("vod.jobs_at_once", self.vod.jobs_at_once),
+            ("vod.chunks_at_once", self.vod.chunks_at_once),
+        ] {
+            range(key, given as u64, 1, 64)?;
+        }
         range("edge.memory_mib", self.edge.memory_mib, 1, 1 << 20)?;
         for (key, given) in [
             ("http.max_connections", self.http.max_connections),

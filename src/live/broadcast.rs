@@ -3,18 +3,19 @@
 use std::sync::Arc;
 
 use ingest::{Feed, Publication};
-use media::{Epoch, Frame, Rendition, RenditionName, SourceFit, Timestamp, TrackKind};
+use media::{Epoch, Frame, Rendition, RenditionName, StreamName, Timestamp, TrackKind};
 use packager::LiveStream;
 use packager::live::{EpochPlan, Lead, LiveError};
 use storage::rows::RowError;
 use storage::rows::segments::{self, EpochRow};
 use storage::rows::sessions::SessionRow;
+use storage::rows::streams;
 use tokio::task::JoinSet;
-use transcode::{Job, plan};
+use transcode::{Job, Profile, plan};
 
 use super::Context;
 use super::archive::Archive;
-use super::ladder::{Ladder, LadderFeed};
+use super::ladder::{Ladder, LadderFeed, Telling};
 use super::numbers::Numbers;
 use super::packaged::{Outlet, Packaged};
 
@@ -103,12 +104,19 @@ impl Broadcast<'_> {
             target_duration: epoch.target_duration,
         };
         segments::insert_epoch(&self.context.shelves.database, self.session.stream, &row).await?;
-        let ladder = self.context.worker.as_ref().and_then(|worker| {
-            let plan = plan(&epoch, &self.context.ladder);
-            tracing::info!(stream = %name, epoch = %epoch.number, "ladder: {}", plan.reason);
-            Job::new(&epoch, &plan).map(|job| (worker.clone(), job))
-        });
-        let passthrough = epoch.source_fit == SourceFit::Passthrough || ladder.is_none();
+        let (ladder, passthrough) = match &self.context.worker {
+            None => (None, true),
+            Some(worker) => {
+                let profile = self.profile(name).await;
+                let plan = plan(&epoch, &profile.ladder());
+                tracing::info!(
+                    stream = %name, epoch = %epoch.number, %profile, "ladder: {}", plan.reason
+                );
+                let job = Job::new(&epoch, &plan);
+                let passthrough = plan.passthrough || job.is_none();
+                (job.map(|job| (worker.clone(), job)), passthrough)
+            }
+        };
         let mut renditions = Vec::new();
         if let Some(video) = epoch.video.as_ref().filter(|_| passthrough) {
             renditions.push(Rendition::new(
@@ -165,10 +173,36 @@ impl Broadcast<'_> {
                 job,
                 outlet,
                 clock: self.context.shelves.clock.clone(),
+                machine: self.context.machine.clone(),
+                telling: Telling {
+                    database: self.context.shelves.database.clone(),
+                    session: self.session.clone(),
+                    stream: name.clone(),
+                },
             };
             ladder.start()
         });
         Ok(pipeline)
+    }
+
+    /// What the stream is encoded to, as its row says now; without an answer, as the
+    /// configuration does.
+    async fn profile(&self, name: &StreamName) -> Profile {
+        let default = || self.context.ladder.clone();
+        let row = match streams::by_id(&self.context.shelves.database, self.session.stream).await {
+            Ok(row) => row,
+            Err(error) => {
+                tracing::warn!(stream = %name, %error, "its ladder is not known: the default");
+                return default();
+            }
+        };
+        let Some(text) = row.and_then(|row| row.ladder) else {
+            return default();
+        };
+        text.parse().unwrap_or_else(|error| {
+            tracing::warn!(stream = %name, %error, "its ladder is the default's instead");
+            default()
+        })
     }
 
     async fn frame(

@@ -1,29 +1,41 @@
-//! The ladder of one epoch: a worker, its output packaged, and another worker when it
-//! dies.
+//! The ladder of one epoch: a worker, its output packaged, another worker when it dies,
+//! and fewer rungs when the machine cannot make them all.
 
-use std::collections::{HashMap, HashSet};
+mod rungs;
+mod telling;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use media::{Clock, Frame, Micros, RenditionName, StreamName, Timestamp};
+use media::{Clock, Frame, FrameRate, Micros, RenditionName, StreamName, Timestamp};
 use packager::LiveStream;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout, timeout_at};
 use transcode::{
-    Backoff, Job, Output, Worker, WorkerCommand, WorkerError, WorkerInput, WorkerOutput,
+    Backoff, Change, Job, Output, Worker, WorkerCommand, WorkerControl, WorkerError, WorkerInput,
+    WorkerOutput,
 };
 
-use super::packaged::{Outlet, Packaged};
+use super::machine::{Machine, Seat};
+use super::packaged::Outlet;
+use rungs::Rungs;
+use telling::Teller;
+
+pub(super) use telling::Telling;
 
 /// Frames that wait for the worker: the first group of pictures comes in one burst.
 const MAX_WAITING: usize = 1_024;
-/// Media time that waits for the worker. Beyond it, its renditions would be of no use to
-/// a player at the live edge.
-const MAX_BEHIND: Micros = Micros::from_secs(6);
+/// Media time that the worker may be behind. Beyond it, its renditions would be of no use
+/// to a player at the live edge. Rungs are shed long before.
+const MAX_BEHIND: Micros = Micros::from_secs(8);
+/// How often the worker's pace is looked at.
+const LOOK: Duration = Duration::from_millis(250);
+/// A worker that has taken no frame in for so long is not judged by how far it is behind.
+const TAKES_NOTHING: Duration = Duration::from_secs(1);
 /// Bytes that wait for the worker.
 const MAX_WAITING_BYTES: usize = 64 << 20;
 /// How long a worker may take to encode what it still has when the epoch ends.
@@ -39,6 +51,8 @@ pub(super) struct Ladder {
     pub(super) job: Job,
     pub(super) outlet: Outlet,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) machine: Arc<Machine>,
+    pub(super) telling: Telling,
 }
 
 /// Why a worker's renditions stopped.
@@ -53,6 +67,8 @@ enum LadderFailure {
 /// How far the ladder has got, for the end that feeds it.
 #[derive(Debug)]
 struct Progress {
+    /// Microseconds: decoding time of the source's newest frame.
+    newest: AtomicI64,
     /// Microseconds: decoding time of the last frame taken.
     taken: AtomicI64,
     /// Bytes of the frames that wait.
@@ -76,6 +92,8 @@ impl LadderFeed {
     /// The source's next video frame. A ladder that is too far behind loses what waits
     /// for it and begins again at a key frame.
     pub(super) fn push(&mut self, frame: &Frame) {
+        let newest = frame.dts.as_micros();
+        self.progress.newest.store(newest, Ordering::Relaxed);
         let taken = Timestamp::from_micros(self.progress.taken.load(Ordering::Relaxed));
         let waiting = self.progress.waiting.load(Ordering::Relaxed);
         let full = frame.dts - taken > MAX_BEHIND || waiting > MAX_WAITING_BYTES;
@@ -127,6 +145,7 @@ impl Ladder {
     pub(super) fn start(self) -> LadderFeed {
         let (frames, waiting) = mpsc::channel(MAX_WAITING);
         let progress = Arc::new(Progress {
+            newest: AtomicI64::new(self.job.start.as_micros()),
             taken: AtomicI64::new(self.job.start.as_micros()),
             waiting: AtomicUsize::new(0),
             behind: Notify::new(),
@@ -150,21 +169,24 @@ impl Ladder {
     }
 
     async fn run(self, mut waiting: Waiting) {
-        let mut rungs = Rungs {
-            outlet: self.outlet.clone(),
-            packaged: HashMap::new(),
-            refused: HashSet::new(),
+        let frame_rate = FrameRate::nearest(self.job.frame_duration).as_f64();
+        let mut made = Made {
+            rungs: Rungs::new(self.outlet.clone()),
+            seat: self.machine.join(&self.job.rungs, frame_rate),
+            teller: Teller::new(self.telling.clone()),
         };
         let mut backoff = Backoff::started(self.clock.now());
         loop {
-            let failure = match self.work(&mut waiting, &mut rungs).await {
+            let failure = match self.work(&mut waiting, &mut made).await {
                 Ok(()) => break,
                 Err(failure) => failure,
             };
             tracing::error!(stream = %self.stream, error = %failure, "transcode worker failed");
             self.outlet.window.give_up_waiting();
+            // How far it was behind no longer keeps others from their rungs.
+            made.seat.look_anew();
             for rung in &self.job.rungs {
-                rungs.lose(&rung.name);
+                made.rungs.lose(&rung.name);
             }
             let delay = backoff.failed(self.clock.now()).to_duration();
             if !waiting.discard(delay).await {
@@ -173,19 +195,27 @@ impl Ladder {
             backoff.restarted(self.clock.now());
         }
         self.outlet.window.give_up_waiting();
-        for packaged in rungs.packaged.values_mut() {
-            packaged.finish();
+        made.rungs.finish();
+        let active = made.seat.active();
+        let shed = self.job.rungs.iter().enumerate();
+        for (_, rung) in shed.filter(|(index, _)| !active.contains(*index)) {
+            made.teller.ended(&rung.name, self.clock.now());
         }
+        drop(made.seat);
+        made.teller.finish().await;
     }
 
     /// One worker's life. `Ok` when the epoch has ended and all has been encoded.
-    async fn work(&self, waiting: &mut Waiting, rungs: &mut Rungs) -> Result<(), LadderFailure> {
+    async fn work(&self, waiting: &mut Waiting, made: &mut Made) -> Result<(), LadderFailure> {
         let (input, output) = Worker::start(&self.command, &self.stream, &self.job)?;
+        let control = input.control();
+        control.select(made.seat.active());
+        made.seat.look_anew();
         // What was said of the worker before this one.
         let _ = waiting.progress.behind.notified().now_or_never();
         let progress = waiting.progress.clone();
         let feeding = waiting.feed(input);
-        let reading = self.read(output, rungs);
+        let reading = self.read(output, made, &control, &progress);
         tokio::pin!(feeding, reading);
         tokio::select! {
             result = &mut reading => result?,
@@ -199,30 +229,79 @@ impl Ladder {
         Ok(())
     }
 
-    async fn read(&self, mut output: WorkerOutput, rungs: &mut Rungs) -> Result<(), WorkerError> {
-        let mut patience = Some(FIRST_FRAMES);
+    async fn read(
+        &self,
+        mut output: WorkerOutput,
+        made: &mut Made,
+        control: &WorkerControl,
+        progress: &Progress,
+    ) -> Result<(), LadderFailure> {
+        let patience = sleep_until(Instant::now() + FIRST_FRAMES);
+        tokio::pin!(patience);
+        let mut patient = true;
+        let mut looks = interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let next = match patience {
-                None => output.next().await?,
-                Some(limit) => match timeout(limit, output.next()).await {
-                    Ok(next) => next?,
-                    Err(_) => {
-                        self.outlet.window.give_up_waiting();
-                        patience = None;
-                        continue;
+            tokio::select! {
+                next = output.next() => match next? {
+                    Some(Output::Track(rendition)) => made.rungs.announce(rendition),
+                    Some(Output::Frame { rung, frame }) => {
+                        patient = false;
+                        made.rungs.push(&rung, frame);
                     }
+                    None => return Ok(()),
                 },
-            };
-            match next {
-                Some(Output::Track(rendition)) => rungs.announce(rendition),
-                Some(Output::Frame { rung, frame }) => {
-                    patience = None;
-                    rungs.push(&rung, frame);
+                _ = looks.tick() => self.look(made, control, progress)?,
+                () = &mut patience, if patient => {
+                    self.outlet.window.give_up_waiting();
+                    patient = false;
                 }
-                None => return Ok(()),
             }
         }
     }
+
+    /// Sees how far behind the worker is, and does what is decided of its rungs.
+    fn look(
+        &self,
+        made: &mut Made,
+        control: &WorkerControl,
+        progress: &Progress,
+    ) -> Result<(), LadderFailure> {
+        let newest = Timestamp::from_micros(progress.newest.load(Ordering::Relaxed));
+        let oldest = control.backlog().oldest();
+        let behind = (newest - oldest.unwrap_or(newest)).max(Micros::ZERO);
+        let now = self.clock.now();
+        // One that starts or hangs is not slow: whoever starts workers sees to it.
+        let taking = control.backlog().since_taken();
+        if oldest.is_some() && taking.is_none_or(|since| since >= TAKES_NOTHING) {
+            made.seat.look_anew();
+        } else {
+            made.seat.observe(now, behind);
+        }
+        for decision in made.seat.decided() {
+            let Some(rung) = self.job.rungs.get(decision.rung) else {
+                continue;
+            };
+            match decision.change {
+                Change::Shed(_) => made.rungs.shed(&rung.name),
+                Change::Restored => made.rungs.restore(&rung.name),
+            }
+            made.teller.tell(&decision, &rung.name, now);
+        }
+        control.select(made.seat.active());
+        made.teller.go_on();
+        if behind > MAX_BEHIND {
+            return Err(LadderFailure::Behind);
+        }
+        Ok(())
+    }
+}
+
+/// What outlives a ladder's workers.
+struct Made {
+    rungs: Rungs,
+    seat: Seat,
+    teller: Teller,
 }
 
 /// The ladder's end of the queue.
@@ -265,48 +344,5 @@ impl Waiting {
                 Err(_) => return true,
             }
         }
-    }
-}
-
-struct Rungs {
-    outlet: Outlet,
-    packaged: HashMap<RenditionName, Packaged>,
-    /// Their workers made something else than the epoch's init segment says.
-    refused: HashSet<RenditionName>,
-}
-
-impl Rungs {
-    fn announce(&mut self, rendition: media::Rendition) {
-        if let Some(known) = self.packaged.get(&rendition.name) {
-            if known.rendition().codec != rendition.codec {
-                // Its frames would not play with the epoch's init segment.
-                tracing::error!(rendition = %rendition.name, "worker changed its configuration");
-                self.lose(&rendition.name);
-                self.refused.insert(rendition.name);
-            }
-            return;
-        }
-        if let Err(error) = self.outlet.window.add_rendition(rendition.clone()) {
-            tracing::error!(rendition = %rendition.name, %error, "rendition refused");
-            return;
-        }
-        let packaged = Packaged::start(&self.outlet, rendition);
-        self.packaged.insert(packaged.name().clone(), packaged);
-    }
-
-    fn push(&mut self, rung: &RenditionName, frame: Frame) {
-        if self.refused.contains(rung) {
-            return;
-        }
-        if let Some(packaged) = self.packaged.get_mut(rung) {
-            packaged.push(frame);
-        }
-    }
-
-    fn lose(&mut self, rung: &RenditionName) {
-        if let Some(packaged) = self.packaged.get_mut(rung) {
-            packaged.abandon();
-        }
-        self.outlet.window.lose(rung);
     }
 }

@@ -9,6 +9,7 @@
 mod archive;
 mod broadcast;
 mod ladder;
+mod machine;
 mod numbers;
 mod packaged;
 mod restore;
@@ -33,13 +34,14 @@ use storage::rows::{Database, RowError, sessions, stream_keys};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use transcode::{LadderConfig, WorkerCommand};
+use transcode::{Profile, WorkerCommand};
 
 use self::archive::{Archives, Shelves};
 use self::session::{Command, Session};
 use self::sweeper::Sweeper;
 
 pub use self::archive::RecordingHealth;
+pub use self::machine::Machine;
 
 /// Messages that wait for a session.
 const MAILBOX: usize = 8;
@@ -54,7 +56,10 @@ struct Context {
     streams: Arc<LiveStreams>,
     /// How transcode workers are started; without it only the source is served.
     worker: Option<WorkerCommand>,
-    ladder: LadderConfig,
+    /// What streams are encoded to that have no ladder of their own.
+    ladder: Profile,
+    /// What all ladders share.
+    machine: Arc<Machine>,
     grace: Duration,
     window_segments: usize,
     /// Segment numbers that are reserved ahead.
@@ -77,6 +82,8 @@ pub struct LiveParts {
     pub streams: Arc<LiveStreams>,
     /// How transcode workers are started, if there is a ladder.
     pub worker: Option<WorkerCommand>,
+    /// What streams are encoded to that have no ladder of their own.
+    pub ladder: Profile,
     /// From configuration.
     pub settings: crate::config::Live,
 }
@@ -116,7 +123,8 @@ impl Live {
             shelves,
             streams: parts.streams,
             worker: parts.worker,
-            ladder: LadderConfig::default(),
+            ladder: parts.ladder,
+            machine: Arc::default(),
             grace: Duration::from_secs(settings.grace_seconds.into()),
             window_segments: settings.window_segments,
             ahead: numbers::ahead(settings.window_segments),
@@ -175,6 +183,11 @@ impl Live {
     /// Whether what is live is also stored.
     pub fn recording_health(&self) -> Arc<RecordingHealth> {
         self.context.archives.health.clone()
+    }
+
+    /// What all ladders share, and whether it can make them.
+    pub fn machine(&self) -> Arc<Machine> {
+        self.context.machine.clone()
     }
 
     fn spawn(&self, session: Session) -> mpsc::Sender<Command> {

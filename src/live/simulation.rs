@@ -20,7 +20,7 @@ use storage::rows::{Database, IfMissing, numbering, sessions};
 use storage::{ObjectStore, RowError};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use transcode::LadderConfig;
+use transcode::Profile;
 
 use super::archive::{Archive, Archives, Shelves};
 use super::packaged::{Outlet, Packaged};
@@ -80,7 +80,8 @@ impl World {
             shelves,
             streams: Arc::new(LiveStreams::new()),
             worker: None,
-            ladder: LadderConfig::default(),
+            ladder: Profile::default(),
+            machine: Arc::default(),
             grace: Duration::from_secs(30),
             window_segments: LISTED,
             ahead: super::numbers::ahead(LISTED),

@@ -13,10 +13,11 @@ mod tests;
 use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use media::{EpochNumber, Micros, StreamId};
+use media::{EpochNumber, Micros, StreamId, VideoId};
+use packager::object_key;
 use storage::objects::abort_stale_uploads;
 use storage::rows::leases::{self, Lease, Terms};
-use storage::rows::{RowError, Transaction, jobs, outbox};
+use storage::rows::{RowError, Transaction, jobs, outbox, videos};
 use storage::{Database, ObjectError};
 use tokio_util::sync::CancellationToken;
 
@@ -38,6 +39,8 @@ const FINISHED_JOB: Micros = Micros::from_secs(7 * 24 * 60 * 60);
 const CONSUMED_EVENT: Micros = Micros::from_secs(24 * 60 * 60);
 /// Rows that one step of housekeeping deletes in a transaction.
 const ROWS_AT_ONCE: u32 = 1_000;
+/// Cancelled videos that one step deletes.
+const VIDEOS_AT_ONCE: u32 = 20;
 
 /// What sweeps.
 #[derive(Debug, Clone)]
@@ -122,14 +125,41 @@ impl Sweeper {
         let jobs = jobs::delete_finished(rows, now - FINISHED_JOB, ROWS_AT_ONCE);
         let delivered = outbox::delete_delivered(rows, now, ROWS_AT_ONCE);
         let consumed = outbox::forget_consumed(rows, now - CONSUMED_EVENT, ROWS_AT_ONCE);
+        let recordings = videos::delete_gone_recordings(rows, ROWS_AT_ONCE);
+        let cancelled = self.delete_cancelled_videos();
+        let abandoned = videos::imports::fail_abandoned(rows, ROWS_AT_ONCE);
         let limit = u64::from(ROWS_AT_ONCE);
         let steps = [
             housekeeping("stale_uploads", u64::MAX, uploads, stop).await,
             housekeeping("finished_jobs", limit, jobs, stop).await,
             housekeeping("delivered_events", limit, delivered, stop).await,
             housekeeping("consumed_events", limit, consumed, stop).await,
+            housekeeping("gone_recordings", limit, recordings, stop).await,
+            housekeeping("cancelled_videos", VIDEOS_AT_ONCE.into(), cancelled, stop).await,
+            housekeeping("abandoned_videos", limit, abandoned, stop).await,
         ];
         steps.into_iter().fold(Swept::default(), Swept::and)
+    }
+
+    /// First their objects, then their rows; how many.
+    async fn delete_cancelled_videos(&self) -> Result<u64, SweepError> {
+        let cancelled = videos::imports::cancelled(self.database(), VIDEOS_AT_ONCE).await?;
+        let mut outcome = Ok(cancelled.len() as u64);
+        for video in &cancelled {
+            // One that cannot go must not keep the others.
+            if let Err(error) = self.delete_video(*video).await {
+                outcome = Err(error);
+            }
+        }
+        outcome
+    }
+
+    async fn delete_video(&self, video: VideoId) -> Result<(), SweepError> {
+        let folder = object_key::video(video);
+        self.shelves.objects.delete_prefix(&folder).await?;
+        let mut transaction = self.database().write().await?;
+        videos::imports::delete(&mut transaction, video).await?;
+        Ok(transaction.commit().await?)
     }
 
     /// A transaction that writes, as long as the lease is held.

@@ -28,6 +28,7 @@ pub mod streams;
 mod transaction;
 mod url;
 pub mod users;
+pub mod videos;
 
 pub use check::Fault;
 pub use connect::{Database, IfMissing};

@@ -1,6 +1,7 @@
 //! The real `nova` binary against its public contract, with real encoders and players.
 
 mod architecture;
+mod bench;
 mod commands;
 mod configuration;
 mod database;
@@ -15,7 +16,9 @@ mod publishing;
 mod restart;
 mod retention;
 mod roles;
+mod shedding;
 mod shutdown;
 mod storage_services;
+mod vod;
 mod watch_page;
 mod worker_crash;

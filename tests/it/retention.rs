@@ -151,6 +151,7 @@ fn what_a_stream_keeps_is_set_and_shown() {
     assert_eq!(line(&shown, "byte-quota"), "none");
     assert_eq!(line(&shown, "live-window"), "default (1h)");
     assert_eq!(line(&shown, "takeover"), "takeover");
+    assert_eq!(line(&shown, "ladder"), "default (standard)");
 
     let set = |arguments: &[&str]| site.nova(&[&["stream", "set"], arguments].concat());
     let shown = set(&[
@@ -165,6 +166,8 @@ fn what_a_stream_keeps_is_set_and_shown() {
         "60s",
         "--takeover",
         "reject",
+        "--ladder",
+        "1080p:5M,720p:2.8M",
     ])
     .succeeded();
     assert_eq!(line(&shown, "recording"), "on");
@@ -172,11 +175,22 @@ fn what_a_stream_keeps_is_set_and_shown() {
     assert_eq!(line(&shown, "byte-quota"), "10GB");
     assert_eq!(line(&shown, "live-window"), "1m");
     assert_eq!(line(&shown, "takeover"), "reject");
+    assert_eq!(line(&shown, "ladder"), "1080p:5000k,720p:2800k");
     // What is not named stays; there is nothing to lose yet.
     let shown = set(&["garden", "--keep-for", "forever", "--recording", "off"]).succeeded();
     assert_eq!(line(&shown, "recording"), "off");
     assert_eq!(line(&shown, "keep-for"), "forever");
     assert_eq!(line(&shown, "byte-quota"), "10GB");
+    assert_eq!(line(&shown, "ladder"), "1080p:5000k,720p:2800k");
+    let shown = set(&["garden", "--ladder", "default"]).succeeded();
+    assert_eq!(line(&shown, "ladder"), "default (standard)");
+    let shown = site
+        .nova_with(
+            &[("NOVA__TRANSCODE__LADDER", "economy")],
+            &["stream", "show", "garden"],
+        )
+        .succeeded();
+    assert_eq!(line(&shown, "ladder"), "default (economy)");
 
     let sentence = set(&["attic", "--recording", "on"]).failed_with_one_sentence();
     assert!(sentence.contains("attic"), "{sentence}");
@@ -185,6 +199,12 @@ fn what_a_stream_keeps_is_set_and_shown() {
         (&["garden", "--byte-quota", "10"], "or none"),
         (&["garden", "--live-window", "0s"], "or default"),
         (&["garden", "--recording", "maybe"], "on"),
+        (
+            &["garden", "--ladder", "fast"],
+            "economy, standard, quality",
+        ),
+        (&["garden", "--ladder", "720p:2800"], "the rate in k or M"),
+        (&["garden", "--ladder", "480p:1M,720p:2M"], "or default"),
         (&["garden"], "required"),
     ] {
         let refused = set(wrong);

@@ -1,4 +1,4 @@
-//! `kill -9` of the transcode worker.
+//! What happens to transcode workers: `kill -9`, a hang, an abort, too little memory.
 
 use std::time::Duration;
 
@@ -35,8 +35,9 @@ fn live() -> Live {
     }
 }
 
-/// Kills the worker in the middle of a segment, and tells when, in seconds of Unix time.
-fn kill_worker(nova: &Nova) -> f64 {
+/// Sends the worker a signal in the middle of a segment, and tells when, in seconds of Unix
+/// time.
+fn strike(nova: &Nova, signal: Signal) -> f64 {
     let [worker] = nova.workers("garden")[..] else {
         panic!("one worker was expected: {:?}", nova.workers("garden"));
     };
@@ -46,7 +47,7 @@ fn kill_worker(nova: &Nova) -> f64 {
     let playlist = stream.media_at(&third).expect("a playlist");
     assert_eq!(playlist.open_number(), number, "it came too late");
     let at = now();
-    Signal::Kill.send(worker);
+    signal.send(worker);
     wait_until("the worker's end", LIMIT, || !is_running(worker));
     at
 }
@@ -96,11 +97,101 @@ fn assert_a_hole_in_the_rung_only(history: &History, killed_at: f64) {
 fn a_killed_worker_leaves_gaps_in_its_renditions_and_nothing_else() {
     let mut live = live();
     let pid = live.nova.pid();
-    let killed_at = kill_worker(&live.nova);
+    let killed_at = strike(&live.nova, Signal::Kill);
     wait_for_return(&live.watcher);
     assert_a_hole_in_the_rung_only(&live.watcher.finish(), killed_at);
     assert!(live.nova.is_running() && live.nova.pid() == pid);
     assert_eq!(live.nova.workers("garden").len(), 2);
+}
+
+/// Issue 4, "It must show" 4: the server and the other streams go on, the rung is back
+/// within five seconds, and the log says why it was away.
+fn a_worker_comes_to_harm(signal: Signal, reason: &str) {
+    let mut live = live();
+    let site = live.nova.site().clone();
+    let key = site.create_stream("attic");
+    site.nova(&["stream", "set", "attic", "--ladder", "120p:100k"])
+        .succeeded();
+    let _other = Encoder::small().publish(&live.nova.rtmp_url(&key));
+    let stream = Stream::new(live.nova.http(), "attic");
+    let renditions = stream.wait_live(&["source", "120p", "audio"], 1);
+    let other = Watcher::start(&stream, &renditions);
+    let pid = live.nova.pid();
+
+    let at = strike(&live.nova, signal);
+    wait_for_return(&live.watcher);
+    assert_a_hole_in_the_rung_only(&live.watcher.finish(), at);
+    assert!(live.nova.is_running() && live.nova.pid() == pid);
+    assert_eq!(live.nova.workers("garden").len(), 2);
+    let failures = live.nova.events("transcode worker failed");
+    assert_eq!(failures.len(), 1, "{failures:?}");
+    assert_eq!(failures[0]["stream"], "garden");
+    let told = failures[0]["error"].as_str().unwrap();
+    assert!(told.contains(reason), "{told}");
+
+    for (name, seen) in &other.finish().renditions {
+        assert_eq!(seen.gaps(), [0; 0], "attic's {name}");
+        assert_eq!(seen.discontinuities(), [0; 0], "attic's {name}");
+    }
+    assert_eq!(live.nova.workers("attic").len(), 1);
+}
+
+#[test]
+fn a_worker_that_hangs_is_replaced_and_nobody_else_notices() {
+    a_worker_comes_to_harm(Signal::Stop, "said nothing");
+}
+
+#[test]
+fn a_worker_that_aborts_is_replaced_and_nobody_else_notices() {
+    a_worker_comes_to_harm(Signal::Abort, "SIGABRT");
+}
+
+#[test]
+fn workers_that_cannot_have_memory_cost_their_rungs_only() {
+    let site = Site::new();
+    let key = site.create_stream("garden");
+    // What the codecs of one worker take is more.
+    let mut nova = site
+        .serve()
+        .variable("NOVA__TRANSCODE__WORKER_MEMORY_MIB", "64")
+        .start();
+    let encoder = Encoder {
+        size: (1920, 1080),
+        gop: 60,
+        ..Encoder::default()
+    };
+    let _publisher = encoder.publish(&nova.rtmp_url(&key));
+    let failed = |nova: &Nova| nova.events("transcode worker failed");
+    wait_until("three workers' ends", LIMIT, || failed(&nova).len() >= 3);
+    let stream = Stream::new(nova.http(), "garden");
+    wait_until("the source's segments", LIMIT, || {
+        let source = stream.media("source");
+        source.is_ok_and(|source| source.segments.len() >= 4)
+    });
+    let source = stream.media("source").expect("a playlist");
+    assert!(source.segments.iter().all(|segment| !segment.gap));
+    assert!(nova.is_running());
+    for failure in failed(&nova) {
+        assert_eq!(failure["stream"], "garden");
+        let told = failure["error"].as_str().unwrap();
+        assert!(
+            told.len() < 2_000,
+            "cut to what a line of a log should have: {told}"
+        );
+    }
+    // The codec's own words, or the allocator's: in the error, or line by line before it.
+    let about_memory = |text: &str| text.contains("emory") || text.contains("malloc");
+    let said = nova.log().find(|line| {
+        let words = line.contains("transcode worker: ") && !line.contains("memory_mib");
+        (words && about_memory(line)).then(|| line.clone())
+    });
+    let in_error =
+        |failure: &serde_json::Value| failure["error"].as_str().is_some_and(about_memory);
+    assert!(
+        said.is_some() || failed(&nova).iter().any(in_error),
+        "nothing tells of memory: {:?}",
+        failed(&nova)
+    );
 }
 
 #[test]
@@ -112,7 +203,7 @@ fn a_browser_plays_on_when_the_worker_is_killed() {
     browser.wait_playing();
     let head = live.watcher.head(LIMIT);
     live.watcher.wait_media_after(head + 2, LIMIT);
-    let killed_at = kill_worker(&live.nova);
+    let killed_at = strike(&live.nova, Signal::Kill);
     wait_for_return(&live.watcher);
     let head = live.watcher.head(LIMIT);
     live.watcher.wait_media_after(head + 4, LIMIT);

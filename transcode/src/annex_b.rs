@@ -1,5 +1,7 @@
-//! From the byte stream format of H.264 Annex B, which encoders and MPEG-TS use, to
+//! From the byte stream format of H.264 and HEVC Annex B, which encoders and MPEG-TS use, to
 //! the length-prefixed format of ISO/IEC 14496-15, which everything here uses.
+
+pub(crate) mod hevc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -48,14 +50,18 @@ fn kind(unit: &[u8]) -> u8 {
 /// An access unit with four-byte length prefixes. Parameter sets are left out, because
 /// they stand in the decoder configuration, and so are access unit delimiters.
 pub(crate) fn to_length_prefixed(stream: &[u8]) -> Bytes {
-    let mut out = BytesMut::with_capacity(stream.len() + 8);
-    for unit in nal_units(stream) {
-        if matches!(
+    prefixed(stream, |unit| {
+        !matches!(
             kind(unit),
             SEQUENCE_PARAMETER_SET | PICTURE_PARAMETER_SET | ACCESS_UNIT_DELIMITER
-        ) {
-            continue;
-        }
+        )
+    })
+}
+
+/// The NAL units that stay, each behind its length in four bytes.
+fn prefixed(stream: &[u8], stays: impl Fn(&[u8]) -> bool) -> Bytes {
+    let mut out = BytesMut::with_capacity(stream.len() + 8);
+    for unit in nal_units(stream).filter(|unit| stays(unit)) {
         out.put_u32(u32::try_from(unit.len()).unwrap_or(u32::MAX));
         out.put_slice(unit);
     }

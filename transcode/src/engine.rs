@@ -3,26 +3,39 @@
 #[cfg(feature = "ffmpeg")]
 pub(crate) mod ffmpeg;
 
+use std::fmt;
 use std::io;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use media::Frame;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::Job;
 use crate::wire::{Progress, Reply};
+use crate::{Job, RungSet};
 
 /// Said wherever an engine is needed and this build has none.
 pub(crate) const NO_ENGINE: &str =
     "this build has no transcoding engine: it was built without the cargo feature `ffmpeg`";
 
 /// Takes a job's frames in and gives its rungs' frames to the [`Sink`] it was started
-/// with. Every rung's frames come out in order; rungs may overtake each other.
+/// with. Every rung's frames come out in decoding order; rungs may overtake each other.
+///
+/// Every engine passes one suite, `tests/it/conformance`: a rung has a frame for every
+/// source picture that its [`Rung::frame_step`](crate::Rung::frame_step) takes, from the
+/// first segment start on, at the same presentation time, of the
+/// rung's size, in the source's colours; key frames are IDR pictures that stand exactly
+/// where segments start and carry their number.
 pub(crate) trait Engine {
     /// The source's next frame, in decoding order. A frame that cannot be decoded is
     /// counted and skipped. Frames shown before the first segment start belong to no
     /// segment and are not encoded. Blocks while the rungs are behind.
     fn push(&mut self, frame: &Frame) -> Result<Progress, EngineError>;
+
+    /// Which rungs are made from now on; all of them in the beginning. One that is not
+    /// stops at once, one that is again begins where a segment starts, with a key frame
+    /// under the same decoder configuration.
+    fn select(&mut self, rungs: RungSet);
 
     /// No more frames: what is left comes out.
     fn finish(self: Box<Self>) -> Result<(), EngineError>;
@@ -31,6 +44,49 @@ pub(crate) trait Engine {
 /// Where an engine's output goes; called from any of its threads.
 pub(crate) trait Sink: Send + Sync {
     fn emit(&self, reply: Reply) -> io::Result<()>;
+}
+
+/// An engine that a job can ask for. Which of them a build has, [`all_engines`] tells.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EngineName {
+    /// libavcodec, libswscale and libavfilter in the worker.
+    #[default]
+    Ffmpeg,
+    /// A GStreamer pipeline in the worker.
+    Gstreamer,
+}
+
+impl EngineName {
+    /// As it is spelled in configurations, and the cargo feature that brings it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ffmpeg => "ffmpeg",
+            Self::Gstreamer => "gstreamer",
+        }
+    }
+}
+
+impl fmt::Display for EngineName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Not an engine's name.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("no engine is called {0:?}; there are `ffmpeg` and `gstreamer`")]
+pub struct UnknownEngine(pub String);
+
+impl FromStr for EngineName {
+    type Err = UnknownEngine;
+
+    fn from_str(name: &str) -> Result<Self, UnknownEngine> {
+        [Self::Ffmpeg, Self::Gstreamer]
+            .into_iter()
+            .find(|engine| engine.as_str() == name)
+            .ok_or_else(|| UnknownEngine(name.to_owned()))
+    }
 }
 
 /// Why an engine cannot go on.
@@ -46,32 +102,54 @@ pub(crate) enum EngineError {
     /// A rung's thread ended without a word.
     #[error("a thread of the engine panicked")]
     Panicked,
-    /// This build.
+    /// This build has none.
     #[error("{NO_ENGINE}")]
     #[cfg_attr(feature = "ffmpeg", expect(dead_code, reason = "the other build's"))]
     NoEngine,
+    /// This build has others.
+    #[error("this build has no engine `{0}`: it was built without the cargo feature `{0}`")]
+    NotBuilt(EngineName),
     /// Nobody reads what comes out.
     #[error("output: {0}")]
     Output(#[from] io::Error),
 }
 
-/// Starts the engine on `job`. Decoder configurations go to `sink` before it returns.
+/// Starts the job's engine. Decoder configurations go to `sink` before it returns. They
+/// follow from the job alone: a worker that replaces another announces the same.
 pub(crate) fn start(job: &Job, sink: Arc<dyn Sink>) -> Result<Box<dyn Engine>, EngineError> {
-    #[cfg(feature = "ffmpeg")]
-    return Ok(Box::new(ffmpeg::Ffmpeg::start(job, sink)?));
     #[cfg(not(feature = "ffmpeg"))]
-    {
-        let _ = (job, sink);
-        Err(EngineError::NoEngine)
+    if all_engines().is_empty() {
+        return Err(EngineError::NoEngine);
     }
+    match job.engine {
+        #[cfg(feature = "ffmpeg")]
+        EngineName::Ffmpeg => Ok(Box::new(ffmpeg::Ffmpeg::start(job, sink)?)),
+        name => {
+            drop(sink);
+            Err(EngineError::NotBuilt(name))
+        }
+    }
+}
+
+/// The engines that this build has, the default first.
+pub const fn all_engines() -> &'static [EngineName] {
+    &[
+        #[cfg(feature = "ffmpeg")]
+        EngineName::Ffmpeg,
+    ]
 }
 
 /// What this build can encode with; empty if it has no engine.
 pub fn engines() -> Vec<EngineReport> {
-    #[cfg(feature = "ffmpeg")]
-    return vec![ffmpeg::report()];
-    #[cfg(not(feature = "ffmpeg"))]
-    Vec::new()
+    all_engines().iter().copied().filter_map(report).collect()
+}
+
+fn report(engine: EngineName) -> Option<EngineReport> {
+    match engine {
+        #[cfg(feature = "ffmpeg")]
+        EngineName::Ffmpeg => Some(ffmpeg::report()),
+        _ => None,
+    }
 }
 
 /// An engine and what it found on this machine.

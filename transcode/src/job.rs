@@ -1,16 +1,18 @@
 //! What a worker is asked to do.
 
-use media::{AvcConfig, Codec, Epoch, Micros, Timestamp};
+use media::{Epoch, Micros, Timestamp};
 
-use crate::{Plan, Rung};
+use crate::{EngineName, Plan, Rung, VideoSource};
 
 /// One epoch's video and the rungs it is encoded to. The same job gives the same
 /// decoder configurations, whichever worker does it: a worker that replaces another
 /// needs no discontinuity.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Job {
+    /// What decodes, scales and encodes.
+    pub engine: EngineName,
     /// The source's video.
-    pub source: AvcConfig,
+    pub source: VideoSource,
     /// What to make of it; at most [`crate::MAX_RUNGS`].
     pub rungs: Vec<Rung>,
     /// The epoch's start. Times are counted from here inside the worker.
@@ -23,14 +25,13 @@ impl Job {
     /// The job that `plan` makes of `epoch`. `None` if there is nothing to encode.
     pub fn new(epoch: &Epoch, plan: &Plan) -> Option<Self> {
         let track = epoch.video.as_ref()?;
-        let Codec::Avc(source) = &track.codec else {
-            return None;
-        };
+        let source = VideoSource::of(&track.codec)?;
         if plan.rungs.is_empty() {
             return None;
         }
         Some(Self {
-            source: source.clone(),
+            engine: EngineName::default(),
+            source,
             rungs: plan.rungs.clone(),
             start: epoch.start,
             frame_duration: track.frame_duration,

@@ -5,29 +5,46 @@
 //! - [`plan()`] decides which rungs a source gets.
 //! - [`Worker`] runs them in a child process: codecs are C, and a decoder that
 //!   crashes or hangs must not take the server. [`Backoff`] says when to try again.
+//! - [`Governor`] decides which rungs are made when the machine cannot make them all.
 //! - [`worker`] is that child. It decodes, scales and encodes with an engine.
+//! - [`vod`] reads and cuts files of any container.
 //! - [`source`] makes frames to publish: the test picture, or a media file.
 //!
-//! Audio is never encoded again: the source's passes through.
+//! AAC is never encoded again: it passes through. Sound of a file in another codec
+//! becomes AAC with `AudioTranscoder`.
 
 #[cfg(feature = "ffmpeg")]
 mod annex_b;
+#[cfg(feature = "bench")]
+pub mod bench;
 mod engine;
+#[cfg(feature = "ffmpeg")]
+mod gate;
 mod job;
 #[cfg(feature = "ffmpeg")]
 mod marks;
 mod plan;
 mod restart;
+mod rung;
+mod shed;
 pub mod source;
 mod supervise;
+mod video;
+pub mod vod;
 mod wire;
 pub mod worker;
 
-pub use engine::{CodecReport, EngineReport, engines};
+#[cfg(feature = "ffmpeg")]
+pub use engine::ffmpeg::audio::{AudioError, AudioSource, AudioTranscoder, FrameSink};
+pub use engine::{CodecReport, EngineName, EngineReport, UnknownEngine, all_engines, engines};
 pub use job::Job;
-pub use plan::{LadderConfig, LadderStep, MAX_RUNGS, Plan, Rung, plan};
+pub use plan::{InvalidProfile, LadderConfig, LadderStep, Plan, Preset, Profile, Steps, plan};
 pub use restart::Backoff;
+pub use rung::{Latency, MAX_RUNGS, RateControl, Rung, RungCodec, RungSet, Speed};
+pub use shed::{Change, Decision, Governor, LadderId, ShedReason};
 pub use supervise::{
-    Offered, Output, STALL_LIMIT, Worker, WorkerCommand, WorkerError, WorkerInput, WorkerOutput,
+    BACKGROUND_NICE, Backlog, LIVE_NICE, Offered, Output, STALL_LIMIT, Worker, WorkerCommand,
+    WorkerControl, WorkerError, WorkerInput, WorkerOutput,
 };
+pub use video::{ColourDescription, InvalidCodecName, Rotation, SourceCodec, VideoSource};
 pub use wire::{MAX_FRAME, WireError};

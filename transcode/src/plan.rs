@@ -1,160 +1,223 @@
 //! Which rungs a source gets: see [`plan()`].
 
-use media::{Epoch, RenditionName, SourceFit, Track, VideoShape};
-use serde::{Deserialize, Serialize};
+mod profile;
+mod rates;
+mod reason;
 
-use media::FrameRate;
+use media::{AvcConfig, Codec, Epoch, FrameRate, RenditionName, SourceFit, Track, VideoShape};
+use serde::Serialize;
 
-/// Rungs a worker encodes at most.
-pub const MAX_RUNGS: usize = 8;
+pub use profile::{InvalidProfile, LadderConfig, LadderStep, Preset, Profile, Steps};
 
-/// The ladder as it is configured.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct LadderConfig {
-    /// The steps below the source. Those that are not smaller than the source are left
-    /// out.
-    pub steps: Vec<LadderStep>,
-}
-
-/// One step of the ladder.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LadderStep {
-    /// Pixels of the picture's shorter side: 720 is 1280x720 of a landscape source and
-    /// 720x1280 of a portrait one. Gives the rendition its name, `720p`.
-    pub height: u32,
-    /// Bits per second at up to 40 frames per second; half as much again above that.
-    pub bit_rate: u32,
-}
-
-impl Default for LadderConfig {
-    fn default() -> Self {
-        let step = |height, bit_rate| LadderStep { height, bit_rate };
-        Self {
-            steps: vec![
-                step(720, 2_800_000),
-                step(480, 1_200_000),
-                step(360, 700_000),
-            ],
-        }
-    }
-}
+use crate::rung::{MAX_RUNGS, Rung};
+use rates::{Cap, Rate};
 
 /// What is encoded for a source, and why.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Plan {
+    /// Whether the source's own video is a rendition as it came.
+    pub passthrough: bool,
     /// What a worker encodes, the largest first. Empty: no worker is needed.
     pub rungs: Vec<Rung>,
-    /// For the log and the stream's health.
+    /// One line for the log and the stream's health: every decision, with its reason.
     pub reason: String,
 }
 
-/// One encoding that a worker makes. H.264, 8 bits, 4:2:0.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Rung {
-    /// Its rendition. [`RenditionName::SOURCE`] is the source at its own size, encoded
-    /// again because its groups of pictures are too long.
-    pub name: RenditionName,
-    /// Pixels across; even.
-    pub width: u32,
-    /// Pixels down; even.
-    pub height: u32,
-    /// Bits per second that the encoder aims at and fills its buffer with.
-    pub bit_rate: u32,
-    /// Size of the decoder's buffer that the encoder keeps to (H.264 C.1.1), in bits.
-    pub buffer_bits: u32,
+/// What speaks against serving the source as it came.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Unfit {
+    /// [`SourceFit::GopTooLong`].
+    Gop,
+    /// H.264 with more than 8 bits, other than 4:2:0, or data partitions (`profile_idc`,
+    /// H.264 A.2): browsers decode Baseline, Main and High.
+    Profile(u8),
 }
 
-impl Rung {
-    fn new(name: RenditionName, shape: VideoShape, bit_rate: u32) -> Self {
-        Self {
-            name,
-            width: shape.width,
-            height: shape.height,
-            bit_rate,
-            buffer_bits: bit_rate / 2,
-        }
-    }
+/// Why a step of the ladder is no rung.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum LeftOut {
+    /// Pictures are never enlarged, nor made twice at one size.
+    NotSmaller,
+    /// A step of the same height came before.
+    Repeated,
+    /// [`MAX_RUNGS`].
+    TooMany,
+    /// Next to the rung above there would be nothing left of its rate.
+    NoRate,
+}
 
-    /// The most bits per second that a segment of two seconds can have: what the
-    /// buffer takes in meanwhile, and what was in it.
-    pub fn peak_bit_rate(&self) -> u32 {
-        self.bit_rate.saturating_add(self.buffer_bits / 2)
-    }
+/// A rung, and what was decided about it.
+struct Decided {
+    rung: Rung,
+    cap: Option<Cap>,
+    /// Of what it shows, not of the source.
+    frame_rate: f64,
+}
+
+/// All decisions about a source.
+struct Decisions<'a> {
+    source: VideoShape,
+    track: &'a Track,
+    unfit: Option<Unfit>,
+    rungs: Vec<Decided>,
+    left_out: Vec<(LadderStep, LeftOut)>,
 }
 
 /// Which rungs the video of `epoch` gets: every step of `config` that is smaller than
 /// the source, and the source itself where it cannot be passed through. Pictures are
-/// never enlarged.
+/// never enlarged; sizes and rates strictly descend.
+///
+/// Rungs below 540 lines of a source above 40 frames per second take every second
+/// picture, as Apple's authoring specification has it (HLS Authoring Specification,
+/// table of recommended variants) and Twitch does it; none has more than 60.
 pub fn plan(epoch: &Epoch, config: &LadderConfig) -> Plan {
+    let nothing = |reason| Plan {
+        passthrough: true,
+        rungs: Vec::new(),
+        reason,
+    };
     let Some(track) = &epoch.video else {
-        return Plan {
-            rungs: Vec::new(),
-            reason: "no video, nothing to encode".into(),
-        };
+        return nothing("no video, nothing to encode".into());
     };
-    let media::Codec::Avc(avc) = &track.codec else {
-        return Plan {
-            rungs: Vec::new(),
-            reason: format!("cannot decode {}", track.codec.rfc6381()),
-        };
+    let Codec::Avc(avc) = &track.codec else {
+        let codec = track.codec.rfc6381();
+        return nothing(format!(
+            "source passes through; no rungs: {codec} is not decoded here"
+        ));
     };
-    let source = VideoShape {
-        width: avc.width,
-        height: avc.height,
+    let mut decisions = Decisions {
+        source: VideoShape {
+            width: avc.width,
+            height: avc.height,
+        },
+        track,
+        unfit: unfit(epoch.source_fit, avc),
+        rungs: Vec::new(),
+        left_out: Vec::new(),
     };
-    let mut rungs = Vec::new();
-    if epoch.source_fit == SourceFit::GopTooLong {
-        let shape = VideoShape {
-            width: even(u64::from(source.width)),
-            height: even(u64::from(source.height)),
-        };
-        let bit_rate = full_size_bit_rate(source, track);
-        rungs.push(Rung::new(RenditionName::SOURCE, shape, bit_rate));
+    if decisions.unfit.is_some() {
+        decisions.encode_source(config);
     }
-    rungs.extend(steps(source, track, config));
+    for step in sorted(&config.steps) {
+        decisions.consider(step, config);
+    }
     Plan {
-        reason: reason(source, track, epoch.source_fit, &rungs),
-        rungs,
+        passthrough: decisions.unfit.is_none(),
+        reason: reason::sentence(&decisions),
+        rungs: decisions.rungs.into_iter().map(|d| d.rung).collect(),
     }
 }
 
-fn steps(source: VideoShape, track: &Track, config: &LadderConfig) -> Vec<Rung> {
-    let short_side = source.width.min(source.height);
-    let mut steps = config.steps.clone();
-    steps.retain(|step| step.height >= 2 && step.height < short_side);
-    steps.sort_by_key(|step| std::cmp::Reverse(step.height));
-    steps.dedup_by_key(|step| step.height);
-    steps.truncate(MAX_RUNGS - 1);
-    steps
-        .into_iter()
-        .filter_map(|step| {
-            let name = RenditionName::try_from(format!("{}p", step.height)).ok()?;
-            let shape = fit(source, step.height);
-            let bit_rate = step_bit_rate(step, source, shape, track);
-            Some(Rung::new(name, shape, bit_rate))
-        })
-        .collect()
+fn unfit(fit: SourceFit, avc: &AvcConfig) -> Option<Unfit> {
+    /// Baseline, Main and High.
+    const PLAYED: [u8; 3] = [66, 77, 100];
+    match fit {
+        SourceFit::GopTooLong => Some(Unfit::Gop),
+        SourceFit::Passthrough if PLAYED.contains(&avc.profile) => None,
+        SourceFit::Passthrough => Some(Unfit::Profile(avc.profile)),
+    }
 }
 
-/// `source` with its shorter side made `short_side` pixels, the other to the nearest
-/// even number.
+/// The largest first.
+fn sorted(steps: &[LadderStep]) -> Vec<LadderStep> {
+    let mut steps = steps.to_vec();
+    steps.sort_by_key(|step| std::cmp::Reverse((step.height, step.bit_rate)));
+    steps
+}
+
+impl Decisions<'_> {
+    fn source_rate(&self) -> f64 {
+        FrameRate::nearest(self.track.frame_duration).as_f64()
+    }
+
+    fn encode_source(&mut self, config: &LadderConfig) {
+        let shape = VideoShape {
+            width: even(u64::from(self.source.width)),
+            height: even(u64::from(self.source.height)),
+        };
+        let frame_step = rates::frame_step(self.source_rate(), shape);
+        let frame_rate = self.source_rate() / f64::from(frame_step);
+        let rate = rates::of_source(shape, frame_rate, self.track);
+        self.add(RenditionName::SOURCE, shape, rate, frame_step, config);
+    }
+
+    fn consider(&mut self, step: LadderStep, config: &LadderConfig) {
+        if let Err(why) = self.try_step(step, config) {
+            self.left_out.push((step, why));
+        }
+    }
+
+    fn try_step(&mut self, step: LadderStep, config: &LadderConfig) -> Result<(), LeftOut> {
+        let short_side = self.source.width.min(self.source.height);
+        let above = self.rungs.last().map(|above| &above.rung);
+        if step.height < 2 || step.height >= short_side {
+            return Err(LeftOut::NotSmaller);
+        }
+        let shape = fit(self.source, step.height);
+        if above.is_some_and(|above| shape.height >= above.height || shape.width >= above.width) {
+            // The same height, or one that comes to the same even number.
+            return Err(LeftOut::Repeated);
+        }
+        // One is left for the source: it may have to be encoded again in a later epoch.
+        let steps = self.rungs.len() - usize::from(self.unfit.is_some());
+        if steps >= MAX_RUNGS - 1 {
+            return Err(LeftOut::TooMany);
+        }
+        let frame_step = rates::frame_step(self.source_rate(), shape);
+        let frame_rate = self.source_rate() / f64::from(frame_step);
+        let pace = (frame_rate, frame_step);
+        let rate = rates::of_step(step, shape, pace, self.source, self.track);
+        let rate = match above {
+            Some(above) => rate.below(above.bit_rate).ok_or(LeftOut::NoRate)?,
+            None => rate,
+        };
+        let Ok(name) = RenditionName::try_from(format!("{}p", step.height)) else {
+            // A height is digits.
+            return Err(LeftOut::NotSmaller);
+        };
+        self.add(name, shape, rate, frame_step, config);
+        if let Some(added) = self.rungs.last_mut() {
+            added.rung.codec = step.codec;
+        }
+        Ok(())
+    }
+
+    fn add(
+        &mut self,
+        name: RenditionName,
+        shape: VideoShape,
+        rate: Rate,
+        frame_step: u32,
+        config: &LadderConfig,
+    ) {
+        let mut rung = Rung::live(name, shape, rate.bits);
+        rung.speed = config.speed;
+        rung.frame_step = frame_step;
+        self.rungs.push(Decided {
+            rung,
+            cap: rate.cap,
+            frame_rate: self.source_rate() / f64::from(frame_step),
+        });
+    }
+}
+
+/// `source` with its shorter side made `short_side` pixels, or one less, the other to the
+/// nearest even number.
 fn fit(source: VideoShape, short_side: u32) -> VideoShape {
+    let short_side = even(u64::from(short_side));
     let scaled = |long: u32, short: u32| {
         let long = u64::from(long) * u64::from(short_side);
         let short = u64::from(short.max(1));
         even((long + short) / (2 * short) * 2)
     };
-    let short_side_even = even(u64::from(short_side));
     if source.width >= source.height {
         VideoShape {
             width: scaled(source.width, source.height),
-            height: short_side_even,
+            height: short_side,
         }
     } else {
         VideoShape {
-            width: short_side_even,
+            width: short_side,
             height: scaled(source.height, source.width),
         }
     }
@@ -163,64 +226,6 @@ fn fit(source: VideoShape, short_side: u32) -> VideoShape {
 /// The next lower even number, at least 2: 4:2:0 has one chroma sample for two pixels.
 fn even(pixels: u64) -> u32 {
     u32::try_from(pixels.max(2) & !1).unwrap_or(u32::MAX - 1)
-}
-
-fn pixels(shape: VideoShape) -> f64 {
-    f64::from(shape.width) * f64::from(shape.height)
-}
-
-/// The configured rate, but no more than the source spends on as many pixels: the
-/// bits a picture needs grow a little slower than its area. Half the configured rate
-/// is the least, because a measured rate of one group of pictures can be a still image.
-fn step_bit_rate(step: LadderStep, source: VideoShape, shape: VideoShape, track: &Track) -> u32 {
-    let wanted = f64::from(step.bit_rate) * frame_rate_factor(track);
-    let spent = f64::from(track.bit_rate) * (pixels(shape) / pixels(source)).powf(0.75);
-    capped(wanted, spent)
-}
-
-/// A tenth of a bit for every pixel at 30 frames per second, but no more than the
-/// source itself spends.
-fn full_size_bit_rate(source: VideoShape, track: &Track) -> u32 {
-    let wanted = (pixels(source) * 3.0).clamp(300e3, 20e6) * frame_rate_factor(track);
-    capped(wanted, f64::from(track.bit_rate))
-}
-
-fn capped(wanted: f64, spent: f64) -> u32 {
-    let rate = if spent > 0.0 {
-        spent.clamp(wanted / 2.0, wanted)
-    } else {
-        wanted
-    };
-    // Whole kilobits, and never nothing.
-    ((rate / 1e3).round().clamp(50.0, 100e3) * 1e3) as u32
-}
-
-fn frame_rate_factor(track: &Track) -> f64 {
-    if FrameRate::nearest(track.frame_duration).as_f64() > 40.0 {
-        1.5
-    } else {
-        1.0
-    }
-}
-
-fn reason(source: VideoShape, track: &Track, fit: SourceFit, rungs: &[Rung]) -> String {
-    let rate = FrameRate::nearest(track.frame_duration).as_f64();
-    let names: Vec<_> = rungs.iter().map(|rung| rung.name.as_str()).collect();
-    let made = if names.is_empty() {
-        "no smaller step in the ladder".to_owned()
-    } else {
-        format!("encoding {}", names.join(", "))
-    };
-    let fit = match fit {
-        SourceFit::Passthrough => "source passes through",
-        SourceFit::GopTooLong => "source encoded again: its key frames are too far apart",
-    };
-    format!(
-        "{}x{} at {rate:.2} fps, {} kb/s: {made}; {fit}",
-        source.width,
-        source.height,
-        track.bit_rate / 1_000
-    )
 }
 
 #[cfg(test)]

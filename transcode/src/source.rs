@@ -1,11 +1,11 @@
 //! Frames to publish: the test picture, or a media file.
 
 #[cfg(feature = "ffmpeg")]
-mod adts;
+pub(crate) mod adts;
 #[cfg(feature = "ffmpeg")]
 mod beep;
 #[cfg(feature = "ffmpeg")]
-mod file;
+pub(crate) mod file;
 #[cfg(feature = "ffmpeg")]
 mod picture;
 #[cfg(feature = "ffmpeg")]

@@ -1,7 +1,9 @@
 //! The server's side of a worker process: see [`Worker`].
 
+mod backlog;
 mod error;
 mod input;
+mod memory;
 mod output;
 mod stderr;
 
@@ -14,19 +16,22 @@ use std::time::Duration;
 use media::StreamName;
 use tokio::process::Command;
 
+pub use backlog::Backlog;
 pub use error::WorkerError;
-pub use input::{Offered, WorkerInput};
+pub use input::{Offered, WorkerControl, WorkerInput};
 pub use output::{Output, WorkerOutput};
 
 use crate::Job;
 use crate::wire::Request;
+use crate::worker::limits;
 
-/// A worker that was sent frames and says nothing for this long hangs.
-pub const STALL_LIMIT: Duration = Duration::from_secs(8);
+/// A worker that was sent frames and says nothing for this long hangs. One that is merely
+/// slow says something with each frame.
+pub const STALL_LIMIT: Duration = Duration::from_secs(2);
 
 /// Environment that a worker keeps. It decodes what strangers send, and needs none of
 /// the server's secrets.
-const ENVIRONMENT: [&str; 4] = ["PATH", "LD_LIBRARY_PATH", "RUST_BACKTRACE", "TZ"];
+pub(crate) const ENVIRONMENT: [&str; 4] = ["PATH", "LD_LIBRARY_PATH", "RUST_BACKTRACE", "TZ"];
 
 /// How a worker process is started.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -35,9 +40,19 @@ pub struct WorkerCommand {
     pub program: PathBuf,
     /// What it needs to be told to do so.
     pub args: Vec<OsString>,
-    /// A worker that was sent frames and says nothing for this long is killed.
+    /// A worker that was sent frames and says nothing for this long is killed; before it
+    /// has taken in its first frame, for three times as long.
     pub stall_limit: Duration,
+    /// Bytes of memory that a worker may have; `None`: sized to its job.
+    pub memory_limit: Option<u64>,
+    /// Added to this process's nice value.
+    pub nice: u8,
 }
+
+/// Of a live stream's worker: the server goes first.
+pub const LIVE_NICE: u8 = 7;
+/// Of what nobody waits for: live goes first.
+pub const BACKGROUND_NICE: u8 = 19;
 
 impl WorkerCommand {
     /// This program itself, with the argument `worker`.
@@ -53,6 +68,8 @@ impl WorkerCommand {
             program,
             args: vec!["worker".into()],
             stall_limit: STALL_LIMIT,
+            memory_limit: None,
+            nice: LIVE_NICE,
         })
     }
 }
@@ -77,6 +94,7 @@ impl Worker {
             program: command.program.clone(),
             source,
         };
+        let memory = command.memory_limit.unwrap_or_else(|| memory::for_job(job));
         let mut process = Command::new(&command.program);
         process
             .args(&command.args)
@@ -86,6 +104,8 @@ impl Worker {
                     .iter()
                     .filter_map(|name| std::env::var_os(name).map(|value| (*name, value))),
             )
+            .env(limits::MEMORY, memory.to_string())
+            .env(limits::NICE, command.nice.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -102,13 +122,14 @@ impl Worker {
             %stream,
             pid,
             rungs = job.rungs.len(),
+            memory_mib = memory >> 20,
             "transcode worker started"
         );
         metrics::counter!("nova_transcode_workers_started_total").increment(1);
-        let sent = Arc::new(input::Sent::default());
-        let input = WorkerInput::start(stdin, request, Arc::clone(&sent));
+        let backlog = Arc::new(Backlog::default());
+        let input = WorkerInput::start(stdin, request, Arc::clone(&backlog));
         let stderr = stderr::Stderr::read(stderr, stream.clone());
-        let output = WorkerOutput::new(child, stdout, stderr, sent, command.stall_limit, job);
+        let output = WorkerOutput::new(child, stdout, stderr, backlog, command.stall_limit, job);
         Ok((input, output))
     }
 }

@@ -7,23 +7,23 @@
 //! have gone mad over what it decoded: whatever cannot be understood is an error.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use media::{AvcConfig, CodecError, Frame, Micros, SegmentNumber, Timestamp, TrackKind};
+use media::{CodecError, Frame, Micros, SegmentNumber, Timestamp, TrackKind};
 use serde::{Deserialize, Serialize};
 
-use crate::Job;
-use crate::plan::{MAX_RUNGS, Rung};
+use crate::rung::{MAX_RUNGS, Rung, RungSet};
+use crate::{EngineName, Job, VideoSource};
 
 /// Grows with every change of a message.
-pub(crate) const VERSION: u16 = 1;
+pub(crate) const VERSION: u16 = 4;
 
 /// The largest access unit, in bytes.
 pub const MAX_FRAME: usize = 16 << 20;
 
-/// The largest job document, in bytes.
-const MAX_JOB: usize = 64 << 10;
+/// The largest job document, in bytes: a record is spelled out in it, a number a byte.
+const MAX_JOB: usize = 128 << 10;
 
 /// The largest decoder configuration, in bytes.
-const MAX_AVCC: usize = 16 << 10;
+const MAX_RECORD: usize = 16 << 10;
 
 /// A worker's reason for giving up is cut after this many bytes.
 const MAX_REASON: usize = 2_000;
@@ -102,25 +102,38 @@ impl Encoded {
     }
 }
 
-/// Takes the next message from the front of `buffer`: its kind and body. `None` until
-/// it is complete.
-pub(crate) fn split(buffer: &mut BytesMut) -> Result<Option<(u8, Bytes)>, WireError> {
-    let Some(&[a, b, c, d]) = buffer.first_chunk::<4>() else {
-        return Ok(None);
-    };
-    let length = u32::from_be_bytes([a, b, c, d]);
+/// Bytes of the length before a message.
+pub(crate) const LENGTH: usize = 4;
+
+/// How many bytes follow the length that `bytes` begin with.
+pub(crate) fn size(bytes: &[u8]) -> Result<usize, WireError> {
+    let length = bytes.first_chunk().copied().map_or(0, u32::from_be_bytes);
     let size = length as usize;
     if size == 0 || size > MAX_FRAME + MAX_FIXED {
         return Err(WireError::Length(length));
     }
-    if buffer.len() < 4 + size {
-        buffer.reserve(4 + size - buffer.len());
+    Ok(size)
+}
+
+/// Kind and body of a message without its length, which is not empty.
+pub(crate) fn open(mut message: Bytes) -> (u8, Bytes) {
+    let kind = message.get_u8();
+    (kind, message)
+}
+
+/// Takes the next message from the front of `buffer`: its kind and body. `None` until
+/// it is complete.
+pub(crate) fn split(buffer: &mut BytesMut) -> Result<Option<(u8, Bytes)>, WireError> {
+    if buffer.len() < LENGTH {
         return Ok(None);
     }
-    buffer.advance(4);
-    let mut message = buffer.split_to(size).freeze();
-    let kind = message.get_u8();
-    Ok(Some((kind, message)))
+    let size = size(buffer)?;
+    if buffer.len() < LENGTH + size {
+        buffer.reserve(LENGTH + size - buffer.len());
+        return Ok(None);
+    }
+    buffer.advance(LENGTH);
+    Ok(Some(open(buffer.split_to(size).freeze())))
 }
 
 /// From the supervisor to the worker.
@@ -130,6 +143,9 @@ pub(crate) enum Request {
     Job(Job),
     /// The source's next frame, in decoding order.
     Frame(Frame),
+    /// Which rungs are made from now on. It overtakes frames that wait on the
+    /// supervisor's side.
+    Rungs(RungSet),
     /// No more frames.
     End,
 }
@@ -140,7 +156,7 @@ pub(crate) enum Reply {
     /// The first message.
     Hello { version: u16 },
     /// A rung's decoder configuration, before its first frame.
-    Track { rung: u8, avcc: Bytes },
+    Track { rung: u8, record: Bytes },
     /// A rung's next frame.
     Frame { rung: u8, frame: Frame },
     /// How far the worker is with what it was sent.
@@ -164,6 +180,7 @@ mod kind {
     pub(super) const JOB: u8 = 1;
     pub(super) const SOURCE_FRAME: u8 = 2;
     pub(super) const SOURCE_END: u8 = 3;
+    pub(super) const RUNGS: u8 = 4;
     pub(super) const HELLO: u8 = 16;
     pub(super) const TRACK: u8 = 17;
     pub(super) const FRAME: u8 = 18;
@@ -175,7 +192,8 @@ mod kind {
 #[derive(Serialize, Deserialize)]
 struct JobDocument {
     version: u16,
-    avcc: Vec<u8>,
+    engine: EngineName,
+    source: VideoSource,
     rungs: Vec<Rung>,
     start_us: i64,
     frame_duration_us: i64,
@@ -189,10 +207,15 @@ struct JobVersion {
 
 fn encode_job(job: &Job) -> Result<Encoded, WireError> {
     check_rungs(job.rungs.len())?;
-    check_size("a decoder configuration", job.source.record.len(), MAX_AVCC)?;
+    check_size(
+        "a decoder configuration",
+        job.source.record.len(),
+        MAX_RECORD,
+    )?;
     let document = serde_json::to_vec(&JobDocument {
         version: VERSION,
-        avcc: job.source.record.to_vec(),
+        engine: job.engine,
+        source: job.source.clone(),
         rungs: job.rungs.clone(),
         start_us: job.start.as_micros(),
         frame_duration_us: job.frame_duration.as_micros(),
@@ -207,8 +230,14 @@ fn decode_job(body: &[u8]) -> Result<Job, WireError> {
     check_version(version)?;
     let document: JobDocument = serde_json::from_slice(body)?;
     check_rungs(document.rungs.len())?;
+    check_size(
+        "a decoder configuration",
+        document.source.record.len(),
+        MAX_RECORD,
+    )?;
     Ok(Job {
-        source: AvcConfig::parse(document.avcc.into())?,
+        engine: document.engine,
+        source: document.source,
         rungs: document.rungs,
         start: Timestamp::from_micros(document.start_us),
         frame_duration: Micros::new(document.frame_duration_us),
@@ -288,6 +317,7 @@ impl Request {
                 put_frame(&mut fixed, frame);
                 Ok(Encoded::new(kind::SOURCE_FRAME, &fixed, frame.data.clone()))
             }
+            Self::Rungs(rungs) => Ok(Encoded::new(kind::RUNGS, &[rungs.bits()], Bytes::new())),
             Self::End => Ok(Encoded::new(kind::SOURCE_END, &[], Bytes::new())),
         }
     }
@@ -296,6 +326,10 @@ impl Request {
         match kind {
             kind::JOB => decode_job(&body).map(Self::Job),
             kind::SOURCE_FRAME => get_frame(body).map(Self::Frame),
+            kind::RUNGS => match body[..] {
+                [bits] => Ok(Self::Rungs(RungSet::from_bits(bits))),
+                _ => Err(WireError::Body("rungs")),
+            },
             kind::SOURCE_END if body.is_empty() => Ok(Self::End),
             kind::SOURCE_END => Err(WireError::Body("end")),
             kind => Err(WireError::Kind(kind)),
@@ -310,9 +344,9 @@ impl Reply {
             Self::Hello { version } => {
                 Encoded::new(kind::HELLO, &version.to_be_bytes(), Bytes::new())
             }
-            Self::Track { rung, avcc } => {
-                check_size("a decoder configuration", avcc.len(), MAX_AVCC)?;
-                Encoded::new(kind::TRACK, &[*rung], avcc.clone())
+            Self::Track { rung, record } => {
+                check_size("a decoder configuration", record.len(), MAX_RECORD)?;
+                Encoded::new(kind::TRACK, &[*rung], record.clone())
             }
             Self::Frame { rung, frame } => {
                 check_size("a frame", frame.data.len(), MAX_FRAME)?;
@@ -353,8 +387,8 @@ impl Reply {
             }
             kind::TRACK => {
                 let rung = body.try_get_u8().map_err(|_| WireError::Body("track"))?;
-                check_size("a decoder configuration", body.len(), MAX_AVCC)?;
-                Ok(Self::Track { rung, avcc: body })
+                check_size("a decoder configuration", body.len(), MAX_RECORD)?;
+                Ok(Self::Track { rung, record: body })
             }
             kind::FRAME => {
                 let rung = body.try_get_u8().map_err(|_| WireError::Body("frame"))?;

@@ -1,8 +1,10 @@
 //! The worker: a child process that runs an engine between its standard input and
 //! output. It starts no runtime: one thread reads, the engine's threads write.
 
+pub(crate) mod limits;
+
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::process::parent_id;
 use std::process::ExitCode;
@@ -10,24 +12,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::Bytes;
 
 use crate::engine::{self, Engine, EngineError, Sink};
 use crate::wire::{self, Reply, Request, VERSION, WireError};
 
-/// Added to the process's nice value: the server's own threads go first.
-const NICE: libc::c_int = 7;
-
 /// How often a worker looks whether its parent still lives.
 const ORPHAN_CHECK: Duration = Duration::from_secs(1);
-
-/// Bytes read from standard input at once.
-const READ_SIZE: usize = 64 << 10;
 
 /// The entry of the worker process. Ends when the supervisor says so, when standard
 /// input ends, or when the parent process is gone.
 pub fn main() -> ExitCode {
-    lower_priority();
+    limits::apply();
     let outcome = exit_with_parent().and_then(|()| {
         let input = File::from(io::stdin().as_fd().try_clone_to_owned()?);
         let output = File::from(io::stdout().as_fd().try_clone_to_owned()?);
@@ -70,15 +66,13 @@ fn serve<R: Read, W: Write + Send + 'static>(
     input: R,
     output: &Arc<Output<W>>,
 ) -> Result<(), Fault> {
-    let mut requests = Requests {
-        input,
-        buffer: BytesMut::new(),
-    };
+    let mut requests = Requests { input };
     let emit = |reply| output.emit(reply).map_err(Fault::Output);
     emit(Reply::Hello { version: VERSION })?;
     let job = match requests.next()? {
         Some(Request::Job(job)) => job,
         Some(Request::Frame(_)) => return Err(WireError::Order("frame").into()),
+        Some(Request::Rungs(_)) => return Err(WireError::Order("rungs").into()),
         Some(Request::End) | None => return Ok(()),
     };
     let sink: Arc<dyn Sink> = output.clone();
@@ -89,6 +83,7 @@ fn serve<R: Read, W: Write + Send + 'static>(
                 let progress = engine.push(&frame)?;
                 emit(Reply::Progress(progress))?;
             }
+            Some(Request::Rungs(rungs)) => engine.select(rungs),
             Some(Request::End) => {
                 engine.finish()?;
                 return emit(Reply::End);
@@ -103,31 +98,27 @@ fn serve<R: Read, W: Write + Send + 'static>(
 /// Messages from standard input.
 struct Requests<R> {
     input: R,
-    buffer: BytesMut,
 }
 
 impl<R: Read> Requests<R> {
     /// `None` at the end of input, also in the middle of a message.
     fn next(&mut self) -> Result<Option<Request>, Fault> {
-        loop {
-            if let Some((kind, body)) = wire::split(&mut self.buffer)? {
-                return Ok(Some(Request::decode(kind, body)?));
-            }
-            let filled = self.buffer.len();
-            self.buffer.resize(filled + READ_SIZE, 0);
-            let read = self.input.read(&mut self.buffer[filled..]);
-            let read = match read {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {
-                    self.buffer.truncate(filled);
-                    continue;
-                }
-                read => read.map_err(Fault::Input)?,
-            };
-            self.buffer.truncate(filled + read);
-            if read == 0 {
-                return Ok(None);
-            }
-        }
+        let Some(length) = self.read(wire::LENGTH)? else {
+            return Ok(None);
+        };
+        let Some(message) = self.read(wire::size(&length)?)? else {
+            return Ok(None);
+        };
+        let (kind, body) = wire::open(message);
+        Ok(Some(Request::decode(kind, body)?))
+    }
+
+    /// So many bytes, in memory that is not filled with anything before.
+    fn read(&mut self, size: usize) -> Result<Option<Bytes>, Fault> {
+        let mut bytes = Vec::with_capacity(size);
+        let mut input = self.input.by_ref().take(size as u64);
+        let read = input.read_to_end(&mut bytes).map_err(Fault::Input)?;
+        Ok((read == size).then(|| bytes.into()))
     }
 }
 
@@ -139,20 +130,32 @@ impl<W: Write + Send> Sink for Output<W> {
     fn emit(&self, reply: Reply) -> io::Result<()> {
         let message = reply.encode().map_err(io::Error::other)?;
         let mut output = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        output.write_all(&message.head)?;
-        output.write_all(&message.data)
+        write_both(&mut *output, &message.head, &message.data)
     }
 }
 
-fn lower_priority() {
-    // SAFETY: takes no pointer. It may fail, which leaves the priority as it was.
-    let _ = unsafe { libc::nice(NICE) };
+/// Both parts with one system call, where the pipe has room for them.
+fn write_both(output: &mut impl Write, head: &[u8], data: &[u8]) -> io::Result<()> {
+    let parts = [IoSlice::new(head), IoSlice::new(data)];
+    let written = loop {
+        match output.write_vectored(&parts) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            written => break written?,
+        }
+    };
+    match head.get(written..) {
+        Some(rest) => {
+            output.write_all(rest)?;
+            output.write_all(data)
+        }
+        None => output.write_all(data.get(written - head.len()..).unwrap_or_default()),
+    }
 }
 
 /// Ends the process when its parent does. The end of standard input tells that too,
 /// but a codec that hangs does not read it. (PR_SET_PDEATHSIG would follow the thread
 /// that started the child, and a runtime's threads come and go.)
-fn exit_with_parent() -> io::Result<()> {
+pub(crate) fn exit_with_parent() -> io::Result<()> {
     let parent = parent_id();
     thread::Builder::new()
         .name("orphan-check".into())

@@ -201,7 +201,7 @@ impl Timeline {
     /// next key frame begins another; until then another one for sound silences it.
     pub fn configure(&mut self, now: Timestamp, codec: Codec) -> Result<(), TimelineError> {
         let current = match codec {
-            Codec::Avc(_) => &self.video,
+            Codec::Avc(_) | Codec::Hevc(_) => &self.video,
             Codec::Aac(_) => &self.audio,
         };
         if current.as_ref() == Some(&codec) {
@@ -210,7 +210,7 @@ impl Timeline {
         let changed = current.is_some();
         self.drain(now)?;
         match codec {
-            Codec::Avc(_) => {
+            Codec::Avc(_) | Codec::Hevc(_) => {
                 if changed {
                     self.end_epoch();
                     self.outran = None;

@@ -64,7 +64,7 @@ impl SampleDefaults {
         Self {
             duration: u32::try_from(ticks).unwrap_or(0),
             flags: match rendition.codec {
-                Codec::Avc(_) => NON_SYNC,
+                Codec::Avc(_) | Codec::Hevc(_) => NON_SYNC,
                 Codec::Aac(_) => SYNC,
             },
         }

@@ -3,11 +3,12 @@
 use bytes::Bytes;
 use h264_reader::avcc::{AvcDecoderConfigurationRecord, ParamSetError};
 use h264_reader::nal::sps::ChromaFormat;
-use media::{AacConfig, AvcConfig, Codec, Rendition};
+use media::{AacConfig, AvcConfig, Codec, HevcConfig, Rendition};
 use mp4_atom::esds::{DecoderConfig, DecoderSpecific, EsDescriptor};
 use mp4_atom::{
-    Audio, Avc1, Avcc, AvccExt, Dinf, Dref, Encode, Esds, FourCC, Ftyp, Hdlr, Mdhd, Mdia, Minf,
-    Moov, Mp4a, Mvex, Mvhd, Smhd, Stbl, Stco, Stsd, Tkhd, Trak, Trex, Url, Visual, Vmhd,
+    Atom, Audio, Avc1, Avcc, AvccExt, Dinf, Dref, Encode, Esds, FixedPoint, FourCC, Ftyp, Hdlr,
+    Hvc1, Hvcc, Mdhd, Mdia, Minf, Moov, Mp4a, Mvex, Mvhd, Pasp, Smhd, Stbl, Stco, Stsd, Tkhd, Trak,
+    Trex, Url, Visual, Vmhd,
 };
 
 use super::{SampleDefaults, TRACK_ID};
@@ -18,6 +19,14 @@ pub enum InitSegmentError {
     /// The decoder configuration record does not hold what `avcC` needs.
     #[error("H.264 decoder configuration of {rendition}: {what}")]
     Avc {
+        /// The rendition's name.
+        rendition: String,
+        /// What is wrong.
+        what: String,
+    },
+    /// The decoder configuration record does not hold what `hvcC` needs.
+    #[error("HEVC decoder configuration of {rendition}: {what}")]
+    Hevc {
         /// The rendition's name.
         rendition: String,
         /// What is wrong.
@@ -36,13 +45,21 @@ pub enum InitSegmentError {
 /// The `ftyp` and `moov` of a rendition: one track with id 1 in the codec's timescale,
 /// no samples, `trex` with what `SampleDefaults` says.
 pub fn init_segment(rendition: &Rendition) -> Result<Bytes, InitSegmentError> {
+    let pasp = pixel_aspect(&rendition.codec);
     let (sample_entry, size, handler) = match &rendition.codec {
         Codec::Avc(avc) => {
-            let entry = video_entry(avc).map_err(|what| InitSegmentError::Avc {
+            let entry = video_entry(avc, pasp).map_err(|what| InitSegmentError::Avc {
                 rendition: rendition.name.to_string(),
                 what,
             })?;
-            (entry, Some((side(avc.width), side(avc.height))), b"vide")
+            (entry, Some((avc.width, avc.height)), b"vide")
+        }
+        Codec::Hevc(hevc) => {
+            let entry = hevc_entry(hevc, pasp).map_err(|what| InitSegmentError::Hevc {
+                rendition: rendition.name.to_string(),
+                what,
+            })?;
+            (entry, Some((hevc.width, hevc.height)), b"vide")
         }
         Codec::Aac(aac) => (audio_entry(aac, rendition.bit_rate), None, b"soun"),
     };
@@ -83,7 +100,7 @@ fn file_type() -> Ftyp {
 fn track(
     rendition: &Rendition,
     sample_entry: mp4_atom::Codec,
-    size: Option<(u16, u16)>,
+    size: Option<(u32, u32)>,
     handler: &[u8; 4],
 ) -> Trak {
     let (width, height) = size.unwrap_or_default();
@@ -94,8 +111,8 @@ fn track(
             enabled: true,
             in_movie: true,
             volume: u8::from(!video).into(),
-            width: width.into(),
-            height: height.into(),
+            width: display_width(&rendition.codec, width),
+            height: side(height).into(),
             ..Default::default()
         },
         mdia: Mdia {
@@ -146,7 +163,27 @@ fn side(pixels: u32) -> u16 {
     u16::try_from(pixels).unwrap_or(u16::MAX)
 }
 
-fn video_entry(avc: &AvcConfig) -> Result<mp4_atom::Codec, String> {
+/// Pixels that are not square (ISO/IEC 14496-12 12.1.4).
+fn pixel_aspect(codec: &Codec) -> Option<Pasp> {
+    match codec.sample_aspect() {
+        (1, 1) => None,
+        (h_spacing, v_spacing) => Some(Pasp {
+            h_spacing,
+            v_spacing,
+        }),
+    }
+}
+
+/// The width at which the track is shown: in square pixels (ISO/IEC 14496-12 8.3.2).
+fn display_width(codec: &Codec, width: u32) -> FixedPoint<u16> {
+    let (across, down) = codec.sample_aspect();
+    // 16.16, from 14 bits and twice 16.
+    let width = (u64::from(width) << 16) * u64::from(across) / u64::from(down.max(1));
+    let width = u32::try_from(width).unwrap_or(u32::MAX);
+    FixedPoint::new((width >> 16) as u16, width as u16)
+}
+
+fn video_entry(avc: &AvcConfig, pasp: Option<Pasp>) -> Result<mp4_atom::Codec, String> {
     Ok(Avc1 {
         visual: Visual {
             data_reference_index: 1,
@@ -155,6 +192,24 @@ fn video_entry(avc: &AvcConfig) -> Result<mp4_atom::Codec, String> {
             ..Default::default()
         },
         avcc: avcc(avc)?,
+        pasp,
+        ..Default::default()
+    }
+    .into())
+}
+
+/// `hvc1`: parameter sets stand in `hvcC` only (ISO/IEC 14496-15 8.4.1.1).
+fn hevc_entry(hevc: &HevcConfig, pasp: Option<Pasp>) -> Result<mp4_atom::Codec, String> {
+    let hvcc = Hvcc::decode_body(&mut &hevc.record[..]).map_err(|error| error.to_string())?;
+    Ok(Hvc1 {
+        visual: Visual {
+            data_reference_index: 1,
+            width: side(hevc.width),
+            height: side(hevc.height),
+            ..Default::default()
+        },
+        hvcc,
+        pasp,
         ..Default::default()
     }
     .into())
@@ -262,6 +317,7 @@ fn audio_entry(aac: &AacConfig, bit_rate: u32) -> mp4_atom::Codec {
 
 #[cfg(test)]
 mod tests {
+    use media::{Micros, RenditionName};
     use mp4_atom::Decode;
 
     use super::*;
@@ -306,6 +362,38 @@ mod tests {
         };
         let bytes = init_segment(&rendition).unwrap();
         assert_eq!(boxed_record(&bytes), fixture::AVCC_720P);
+    }
+
+    #[test]
+    fn pixels_that_are_not_square_are_told() {
+        let avc = AvcConfig::parse(Bytes::from_static(fixture::ANAMORPHIC_AVCC)).unwrap();
+        let hevc = HevcConfig::parse(Bytes::from_static(fixture::ANAMORPHIC_HVCC)).unwrap();
+        let wide = Pasp {
+            h_spacing: 64,
+            v_spacing: 45,
+        };
+        for (codec, expected) in [
+            (Codec::Avc(avc), Some(&wide)),
+            (Codec::Hevc(hevc), Some(&wide)),
+            (fixture::video(30.0).codec, None),
+        ] {
+            let rendition = Rendition::new(RenditionName::SOURCE, codec, 1, Micros::new(1));
+            let moov = read(&init_segment(&rendition).unwrap());
+            let track = &moov.trak[0];
+            let (visual, pasp) = match &track.mdia.minf.stbl.stsd.codecs[0] {
+                mp4_atom::Codec::Avc1(avc1) => (&avc1.visual, &avc1.pasp),
+                mp4_atom::Codec::Hvc1(hvc1) => (&hvc1.visual, &hvc1.pasp),
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(pasp.as_ref(), expected);
+            let shown = (track.tkhd.width.integer(), track.tkhd.height.integer());
+            if expected.is_some() {
+                assert_eq!((visual.width, visual.height), (720, 576));
+                assert_eq!(shown, (1024, 576));
+            } else {
+                assert_eq!(shown, (1280, 720));
+            }
+        }
     }
 
     #[test]

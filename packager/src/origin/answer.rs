@@ -20,6 +20,8 @@ pub(crate) enum Freshness {
     /// A manifest that changes under one name: a second, but not more than half a target
     /// duration, and in a shared cache only. Every cache on the way would add its own.
     Polled(Duration),
+    /// A manifest of a video: it stays as it is, until its stream lets some of it go.
+    Video,
     /// A moment, so that a crowd asks once.
     Moment,
     /// Not at all.
@@ -41,6 +43,7 @@ impl Freshness {
                     _ => "public, max-age=0, s-maxage=1, stale-if-error=6",
                 });
             }
+            Self::Video => 60,
             Self::Moment => 1,
         };
         HeaderValue::try_from(format!("public, max-age={seconds}"))
@@ -115,9 +118,18 @@ pub(crate) enum Refusal {
     /// The path names nothing of ours.
     #[error("there is nothing under this path")]
     NoSuchPath,
-    /// Later.
-    #[error("video on demand is not available yet")]
-    VodNotAvailable,
+    /// This origin has no rows to find videos in.
+    #[error("there is no video on demand here")]
+    NoVideos,
+    /// No such video.
+    #[error("there is no such video")]
+    UnknownVideo,
+    /// Its segments are being made, or could not be.
+    #[error("this video is not ready")]
+    VideoNotReady,
+    /// The rows cannot be read.
+    #[error("the database does not answer")]
+    Database,
     /// No such stream is live.
     #[error("this stream is not live")]
     UnknownStream,
@@ -153,7 +165,10 @@ impl Refusal {
         match self {
             Self::MethodNotAllowed => "method_not_allowed",
             Self::NoSuchPath => "no_such_path",
-            Self::VodNotAvailable => "vod_not_available",
+            Self::NoVideos => "no_videos",
+            Self::UnknownVideo => "unknown_video",
+            Self::VideoNotReady => "video_not_ready",
+            Self::Database => "database",
             Self::UnknownStream => "unknown_stream",
             Self::UnknownRendition => "unknown_rendition",
             Self::NoSuchMedia => "no_such_media",
@@ -170,12 +185,14 @@ impl Refusal {
         match self {
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::NoSuchPath
-            | Self::VodNotAvailable
+            | Self::NoVideos
+            | Self::UnknownVideo
+            | Self::VideoNotReady
             | Self::UnknownStream
             | Self::UnknownRendition
             | Self::NoSuchMedia => StatusCode::NOT_FOUND,
             Self::Directive(_) | Self::TooFarAhead => StatusCode::BAD_REQUEST,
-            Self::NotInTime | Self::TooManyHeld | Self::ObjectStore => {
+            Self::NotInTime | Self::TooManyHeld | Self::ObjectStore | Self::Database => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::Unrenderable => StatusCode::INTERNAL_SERVER_ERROR,
@@ -186,7 +203,7 @@ impl Refusal {
         metrics::counter!("nova_origin_refused_total", "reason" => self.reason()).increment(1);
         // What is not there now may be there in a moment, under the same name.
         let freshness = match self {
-            Self::UnknownStream => Freshness::Moment,
+            Self::UnknownStream | Self::UnknownVideo | Self::VideoNotReady => Freshness::Moment,
             _ => Freshness::NoStore,
         };
         let status = self.status();

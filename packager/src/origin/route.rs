@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use media::{EpochNumber, PartIndex, RenditionName, SegmentNumber, StreamName};
+use media::{EpochNumber, PartIndex, RenditionName, SegmentNumber, StreamName, VideoId};
 
 /// What a path names. Names are of the media crate's types, so nothing in a path leads
 /// anywhere else; each thing has one spelling, so a cache keeps it once.
@@ -12,8 +12,23 @@ pub(crate) enum Route {
     Live(StreamName, LiveResource),
     /// `/live/{stream}/time`, the same for all streams.
     Time,
-    /// `/vod/...`
-    Vod,
+    /// `/vod/{video}/...`
+    Vod(VideoId, VodResource),
+}
+
+/// What is below `/vod/{video}/`: as below `/live/{stream}/`, without parts.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum VodResource {
+    /// `index.m3u8`
+    Multivariant,
+    /// `manifest.mpd`
+    Mpd,
+    /// `{rendition}.m3u8`
+    MediaPlaylist(RenditionName),
+    /// `{epoch}/{rendition}/init.mp4`
+    Init(EpochNumber, RenditionName),
+    /// `{epoch}/{rendition}/{n}.m4s`
+    Segment(EpochNumber, RenditionName, SegmentNumber),
 }
 
 /// What is below `/live/{stream}/`.
@@ -35,14 +50,33 @@ pub(crate) enum LiveResource {
 
 impl Route {
     pub(crate) fn parse(path: &str) -> Option<Self> {
-        if path.starts_with("/vod/") {
-            return Some(Self::Vod);
+        if let Some(rest) = path.strip_prefix("/vod/") {
+            let (text, rest) = rest.split_once('/')?;
+            let video: VideoId = text.parse().ok()?;
+            // An id can be spelled in several ways; URLs are not.
+            let resource = VodResource::parse(rest).filter(|_| video.to_string() == text)?;
+            return Some(Self::Vod(video, resource));
         }
         let (stream, rest) = path.strip_prefix("/live/")?.split_once('/')?;
         let stream = stream.parse().ok()?;
         Some(match rest {
             "time" => Self::Time,
             rest => Self::Live(stream, LiveResource::parse(rest)?),
+        })
+    }
+}
+
+impl VodResource {
+    fn parse(path: &str) -> Option<Self> {
+        Some(match LiveResource::parse(path)? {
+            LiveResource::Multivariant => Self::Multivariant,
+            LiveResource::Mpd => Self::Mpd,
+            LiveResource::MediaPlaylist(rendition) => Self::MediaPlaylist(rendition),
+            LiveResource::Init(epoch, rendition) => Self::Init(epoch, rendition),
+            LiveResource::Segment(epoch, rendition, number) => {
+                Self::Segment(epoch, rendition, number)
+            }
+            LiveResource::Part(..) => return None,
         })
     }
 }
@@ -89,6 +123,8 @@ mod tests {
     #[test]
     fn each_thing_has_one_spelling() {
         let live = |resource| Some(Route::Live("demo".parse().unwrap(), resource));
+        let video = "0193c0de-0000-7000-8000-00000000000a".parse().unwrap();
+        let vod = |resource| Some(Route::Vod(video, resource));
         let source = RenditionName::SOURCE;
         for (path, route) in [
             ("/live/demo/index.m3u8", live(LiveResource::Multivariant)),
@@ -119,7 +155,18 @@ mod tests {
                     PartIndex(0),
                 )),
             ),
-            ("/vod/abc/index.m3u8", Some(Route::Vod)),
+            (
+                "/vod/0193c0de-0000-7000-8000-00000000000a/index.m3u8",
+                vod(VodResource::Multivariant),
+            ),
+            (
+                "/vod/0193c0de-0000-7000-8000-00000000000a/3/source/12.m4s",
+                vod(VodResource::Segment(
+                    EpochNumber(3),
+                    RenditionName::SOURCE,
+                    SegmentNumber(12),
+                )),
+            ),
         ] {
             assert_eq!(Route::parse(path), route, "{path}");
         }
@@ -147,6 +194,11 @@ mod tests {
             "/live/demo/3/source/.m4s",
             "/live/demo/3/source/1/2.m4s",
             "/live/demo//source/1.m4s",
+            "/vod/abc/index.m3u8",
+            "/vod/0193C0DE-0000-7000-8000-00000000000A/index.m3u8",
+            "/vod/0193c0de00007000800000000000000a/index.m3u8",
+            "/vod/0193c0de-0000-7000-8000-00000000000a/3/source/12.0.m4s",
+            "/vod/0193c0de-0000-7000-8000-00000000000a",
         ] {
             assert_eq!(Route::parse(path), None, "{path}");
         }

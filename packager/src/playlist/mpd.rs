@@ -94,19 +94,21 @@ impl Mpd {
     /// Of what is listed and, as `@maxSegmentDuration` speaks of later updates too, of what
     /// will be. The target duration alone is no bound: it is rounded (RFC 8216bis 4.4.3.1).
     fn max_segment_duration(&self) -> Micros {
-        let representations = self
-            .periods
-            .iter()
-            .flat_map(|period| &period.representations);
-        let segments = representations.flat_map(|one| &one.segments);
-        let longest = segments.map(|segment| segment.duration).max();
-        let millis = longest.unwrap_or_default().as_micros().saturating_add(999) / 1_000;
-        Micros::from_millis(millis).max(Micros::from_secs(self.target_duration.into()))
+        longest_segment(&self.periods).max(Micros::from_secs(self.target_duration.into()))
     }
 }
 
+/// Of what is listed, in whole milliseconds.
+pub(super) fn longest_segment(periods: &[Period]) -> Micros {
+    let representations = periods.iter().flat_map(|period| &period.representations);
+    let segments = representations.flat_map(|one| &one.segments);
+    let longest = segments.map(|segment| segment.duration).max();
+    let millis = longest.unwrap_or_default().as_micros().saturating_add(999) / 1_000;
+    Micros::from_millis(millis)
+}
+
 impl Period {
-    fn last_end(&self) -> Option<Timestamp> {
+    pub(super) fn last_end(&self) -> Option<Timestamp> {
         let last =
             |one: &Representation| one.segments.last().map(|last| last.start + last.duration);
         self.representations.iter().filter_map(last).max()
@@ -117,21 +119,37 @@ impl Period {
         self.representations.iter().filter_map(first).min()
     }
 
-    fn element(&self, ended: bool) -> PeriodElement {
+    pub(super) fn element(&self, ended: bool) -> PeriodElement {
         let end = self.end.or(self.last_end().filter(|_| ended));
-        let set = |id: u32, content_type: &'static str, video: bool| {
+        let of = |set: Set| {
             let mut ones: Vec<_> = self
                 .representations
                 .iter()
-                .filter(|one| matches!(one.rendition.codec, Codec::Avc(_)) == video)
+                .filter(|one| Set::of(&one.rendition.codec) == set)
                 .collect();
             ones.sort_by_key(|one| std::cmp::Reverse(one.bandwidth));
+            ones
+        };
+        let (avc, hevc) = (of(Set::Avc), of(Set::Hevc));
+        // A player that decodes both may go from one to the other.
+        let switching = !avc.is_empty() && !hevc.is_empty();
+        let set = |set: Set, ones: Vec<&Representation>| {
+            let (content_type, mime_type) = match set {
+                Set::Avc | Set::Hevc => ("video", "video/mp4"),
+                Set::Audio => ("audio", "audio/mp4"),
+            };
             (!ones.is_empty()).then(|| AdaptationSet {
-                id,
+                id: set as u32,
                 content_type,
-                mime_type: if video { "video/mp4" } else { "audio/mp4" },
+                mime_type,
                 segment_alignment: true,
                 start_with_sap: 1,
+                switching: set.switches_to().filter(|_| switching).map(|other| {
+                    SupplementalProperty {
+                        scheme: "urn:mpeg:dash:adaptation-set-switching:2016",
+                        value: other as u32,
+                    }
+                }),
                 representations: ones
                     .into_iter()
                     .map(|one| one.element(self.epoch, self.start))
@@ -142,10 +160,41 @@ impl Period {
             id: format!("e{}", self.epoch),
             start: duration(self.start - Timestamp::default()),
             duration: end.map(|end| duration((end - self.start).max(Micros::ZERO))),
-            adaptation_sets: [set(1, "video", true), set(2, "audio", false)]
-                .into_iter()
-                .flatten()
-                .collect(),
+            adaptation_sets: [
+                set(Set::Avc, avc),
+                set(Set::Audio, of(Set::Audio)),
+                set(Set::Hevc, hevc),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
+        }
+    }
+}
+
+/// What a player chooses one representation of: of one codec, which it decodes or not
+/// (ISO/IEC 23009-1 5.3.3.1). The numbers are `@id`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Set {
+    Avc = 1,
+    Audio = 2,
+    Hevc = 3,
+}
+
+impl Set {
+    fn of(codec: &Codec) -> Self {
+        match codec {
+            Codec::Avc(_) => Self::Avc,
+            Codec::Hevc(_) => Self::Hevc,
+            Codec::Aac(_) => Self::Audio,
+        }
+    }
+
+    fn switches_to(self) -> Option<Self> {
+        match self {
+            Self::Avc => Some(Self::Hevc),
+            Self::Hevc => Some(Self::Avc),
+            Self::Audio => None,
         }
     }
 }
@@ -181,6 +230,7 @@ impl Representation {
             id: name.to_string(),
             bandwidth: self.bandwidth,
             codecs: codec.rfc6381(),
+            sar: sample_aspect(codec),
             width: size.map(|size| size.width),
             height: size.map(|size| size.height),
             frame_rate,
@@ -218,7 +268,7 @@ fn timeline(segments: &[Segment], timescale: u32) -> SegmentTimeline {
 }
 
 /// `xs:duration`.
-fn duration(span: Micros) -> String {
+pub(super) fn duration(span: Micros) -> String {
     format!("PT{}S", Seconds(span))
 }
 
@@ -268,13 +318,13 @@ struct UtcTiming {
 }
 
 #[derive(Serialize)]
-struct PeriodElement {
+pub(super) struct PeriodElement {
     #[serde(rename = "@id")]
-    id: String,
+    pub(super) id: String,
     #[serde(rename = "@start")]
-    start: String,
+    pub(super) start: String,
     #[serde(rename = "@duration", skip_serializing_if = "Option::is_none")]
-    duration: Option<String>,
+    pub(super) duration: Option<String>,
     #[serde(rename = "AdaptationSet")]
     adaptation_sets: Vec<AdaptationSet>,
 }
@@ -291,8 +341,29 @@ struct AdaptationSet {
     segment_alignment: bool,
     #[serde(rename = "@startWithSAP")]
     start_with_sap: u32,
+    #[serde(
+        rename = "SupplementalProperty",
+        skip_serializing_if = "Option::is_none"
+    )]
+    switching: Option<SupplementalProperty>,
     #[serde(rename = "Representation")]
     representations: Vec<RepresentationElement>,
+}
+
+/// `@sar` (ISO/IEC 23009-1 5.3.7.2), for pixels that are not square.
+fn sample_aspect(codec: &Codec) -> Option<String> {
+    match codec.sample_aspect() {
+        (1, 1) => None,
+        (across, down) => Some(format!("{across}:{down}")),
+    }
+}
+
+#[derive(Serialize)]
+struct SupplementalProperty {
+    #[serde(rename = "@schemeIdUri")]
+    scheme: &'static str,
+    #[serde(rename = "@value")]
+    value: u32,
 }
 
 #[derive(Serialize)]
@@ -303,6 +374,8 @@ struct RepresentationElement {
     bandwidth: u64,
     #[serde(rename = "@codecs")]
     codecs: String,
+    #[serde(rename = "@sar", skip_serializing_if = "Option::is_none")]
+    sar: Option<String>,
     #[serde(rename = "@width", skip_serializing_if = "Option::is_none")]
     width: Option<u32>,
     #[serde(rename = "@height", skip_serializing_if = "Option::is_none")]

@@ -1,7 +1,7 @@
 //! Multivariant playlists (RFC 8216bis 4.4.6), written by `m3u8-rs`.
 
 use m3u8_rs::{AlternativeMedia, AlternativeMediaType, MasterPlaylist, Resolution, VariantStream};
-use media::{Codec, FrameRate, Rendition, Shape};
+use media::{FrameRate, Rendition, Shape, TrackKind};
 
 /// The group of all audio renditions.
 const AUDIO_GROUP: &str = "audio";
@@ -28,7 +28,7 @@ pub struct Multivariant {
 impl Multivariant {
     /// The playlist, the highest variant first.
     pub fn render(&self) -> String {
-        let is_video = |variant: &&Variant| matches!(variant.rendition.codec, Codec::Avc(_));
+        let is_video = |variant: &&Variant| variant.rendition.codec.kind() == TrackKind::Video;
         let (mut video, mut audio): (Vec<_>, Vec<_>) = self.variants.iter().partition(is_video);
         let highest_first =
             |a: &&Variant, b: &&Variant| (pixels(b), b.bandwidth).cmp(&(pixels(a), a.bandwidth));
@@ -82,18 +82,14 @@ fn variant_stream(variant: &Variant, audio: &[&Variant]) -> VariantStream {
             codecs.push(codec);
         }
     }
-    let (resolution, frame_rate) = match rendition.shape {
-        Shape::Video(shape) => (
-            Some(Resolution {
-                width: shape.width.into(),
-                height: shape.height.into(),
-            }),
-            Some(three_decimals(
-                FrameRate::nearest(rendition.frame_duration).as_f64(),
-            )),
-        ),
-        Shape::Audio(_) => (None, None),
-    };
+    // RFC 8216bis 4.4.6.2: the resolution at which to display it.
+    let size = rendition.display_size();
+    let resolution = size.map(|size| Resolution {
+        width: size.width.into(),
+        height: size.height.into(),
+    });
+    let rate = FrameRate::nearest(rendition.frame_duration).as_f64();
+    let frame_rate = size.map(|_| three_decimals(rate));
     VariantStream {
         uri: format!("{}.m3u8", rendition.name),
         bandwidth: variant.bandwidth + loudest(|one| one.bandwidth).unwrap_or(0),
@@ -127,5 +123,36 @@ fn alternative((index, variant): (usize, &&Variant)) -> AlternativeMedia {
             Shape::Video(_) => None,
         },
         ..Default::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use media::{AvcConfig, Codec, Micros, RenditionName};
+
+    use super::*;
+    use crate::segmenter::fixture;
+
+    #[test]
+    fn the_resolution_is_what_a_viewer_sees() {
+        let avc = AvcConfig::parse(Bytes::from_static(fixture::ANAMORPHIC_AVCC)).unwrap();
+        let rendition = Rendition::new(
+            RenditionName::SOURCE,
+            Codec::Avc(avc),
+            1_000_000,
+            Micros::new(40_000),
+        );
+        let variant = Variant {
+            rendition,
+            bandwidth: 1_000_000,
+            average_bandwidth: 1_000_000,
+        };
+        let playlist = Multivariant {
+            variants: vec![variant],
+        };
+        let text = playlist.render();
+        assert!(text.contains("RESOLUTION=1024x576"), "{text}");
+        assert!(text.contains("FRAME-RATE=25"), "{text}");
     }
 }

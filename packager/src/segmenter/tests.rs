@@ -1,4 +1,5 @@
 use bytes::Bytes;
+use media::Codec;
 use proptest::prelude::*;
 
 use super::fixture::{START, audio, audio_frame, marked, video, video_frame};

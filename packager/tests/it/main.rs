@@ -6,3 +6,4 @@ mod history;
 mod live_window;
 mod manifests;
 mod origin;
+mod vod;

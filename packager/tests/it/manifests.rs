@@ -9,7 +9,7 @@ use packager::playlist::{ListedPart, ListedSegment, MediaPlaylist};
 
 use crate::fixture::*;
 
-fn check_golden(name: &str, actual: &str) {
+pub(crate) fn check_golden(name: &str, actual: &str) {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/golden")
         .join(name);
@@ -195,7 +195,7 @@ fn p07_bandwidth_is_at_least_what_segments_took() {
 }
 
 /// Runs an XPath over an MPD with its namespace taken away.
-fn xpath(mpd: &str, expression: &str) -> String {
+pub(crate) fn xpath(mpd: &str, expression: &str) -> String {
     let plain = mpd.replacen(" xmlns=\"urn:mpeg:dash:schema:mpd:2011\"", "", 1);
     let mut child = Command::new("xmllint")
         .args(["--xpath", expression, "-"])
@@ -258,6 +258,34 @@ fn p09_mpd_numbers_and_times_are_true() {
             );
         }
     }
+}
+
+#[test]
+fn renditions_of_another_codec_are_a_set_of_their_own() {
+    let live = stream(packager::live::LiveConfig::default());
+    let renditions = vec![
+        video(source(), 3_000_000),
+        hevc_video(rung(), 500_000),
+        audio(),
+    ];
+    live.begin_epoch(plan(3, 40, renditions)).unwrap();
+    push_segments(&live, &[source(), rung(), sound()], 40..42);
+    let mpd = live.mpd(start_of(42)).unwrap().render().unwrap();
+    let string = |path: &str| xpath(&mpd, &format!("string({path})"));
+    let set = |rendition: &str| format!("//AdaptationSet[Representation/@id='{rendition}']");
+    for (rendition, id, codecs, other) in
+        [("source", "1", "avc1.", "3"), ("360p", "3", "hvc1.", "1")]
+    {
+        let set = set(rendition);
+        assert_eq!(string(&format!("count({set}/Representation)")), "1");
+        assert_eq!(string(&format!("{set}/@id")), id);
+        assert!(string(&format!("{set}/Representation/@codecs")).starts_with(codecs));
+        let switching =
+            "SupplementalProperty[@schemeIdUri='urn:mpeg:dash:adaptation-set-switching:2016']";
+        assert_eq!(string(&format!("{set}/{switching}/@value")), other);
+    }
+    let text = live.multivariant().unwrap().render();
+    assert!(text.contains("hvc1."), "{text}");
 }
 
 #[test]

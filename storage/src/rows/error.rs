@@ -159,6 +159,8 @@ pub enum Entity {
     Stream,
     /// A job.
     Job,
+    /// A video.
+    Video,
     /// A session, an epoch or a rendition that a new row refers to.
     Parent,
 }
@@ -169,6 +171,7 @@ impl fmt::Display for Entity {
             Self::User => "user",
             Self::Stream => "stream",
             Self::Job => "job",
+            Self::Video => "video",
             Self::Parent => "session, epoch or rendition",
         })
     }

@@ -18,6 +18,8 @@ macro_rules! migrations {
             migration!($engine, 1, "accounts_and_streams"),
             migration!($engine, 2, "operations"),
             migration!($engine, 3, "people_and_posts"),
+            migration!($engine, 4, "videos"),
+            migration!($engine, 5, "ladders"),
         ]
     };
 }

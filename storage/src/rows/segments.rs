@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use media::{
-    AacConfig, AvcConfig, Codec, CodecError, EpochNumber, Rendition, RenditionName, Segment,
-    SegmentNumber, SessionId, Shape, StreamId, Timestamp,
+    AacConfig, AvcConfig, Codec, CodecError, EpochNumber, HevcConfig, Rendition, RenditionName,
+    Segment, SegmentNumber, SessionId, Shape, StreamId, Timestamp,
 };
 
 use super::error::missing_parent;
@@ -76,6 +76,9 @@ impl FromRow for RenditionRow {
     fn from_row(row: &Row) -> Result<Self, RowError> {
         let config: Bytes = row.get("codec_config")?;
         let codec = match row.get::<String>("kind")?.as_str() {
+            "video" if row.get::<String>("codecs")?.starts_with("hvc1") => {
+                HevcConfig::parse(config).map(Codec::Hevc)
+            }
             "video" => AvcConfig::parse(config).map(Codec::Avc),
             "audio" => AacConfig::parse(config).map(Codec::Aac),
             _ => Err(CodecError::Avc("the row is of no kind we know".into())),
@@ -158,6 +161,7 @@ pub async fn insert_rendition(
 ) -> Result<(), RowError> {
     let (kind, config) = match &rendition.codec {
         Codec::Avc(avc) => ("video", &avc.record),
+        Codec::Hevc(hevc) => ("video", &hevc.record),
         Codec::Aac(aac) => ("audio", &aac.config),
     };
     let (video, audio) = match rendition.shape {
@@ -346,7 +350,7 @@ pub async fn latest_segments(
     .all(&mut snapshot)
     .await?;
     let renditions: Vec<RenditionRow> = query(
-        "SELECT epoch, name, kind, codec_config, bit_rate, frame_duration_us
+        "SELECT epoch, name, kind, codecs, codec_config, bit_rate, frame_duration_us
          FROM renditions
          WHERE stream_id = $1 AND epoch >= $2
          ORDER BY epoch, name",

@@ -2,12 +2,13 @@
 //! drops and returns within it continues its session.
 
 use crate::events::Subject;
-use media::{SessionId, StreamId, Timestamp};
+use media::{RenditionName, SessionId, StreamId, Timestamp};
 
 use super::error::missing_parent;
 use super::outbox::{self, NewEvent};
+use super::segments::lock_stream;
 use super::sql::{FromRow, Row, query};
-use super::{Database, Entity, RowError, Transaction};
+use super::{Database, Entity, RowError, Transaction, videos};
 
 /// A session that has not ended. A stream has at most one.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -100,7 +101,8 @@ pub async fn publisher_returned(db: &Database, session: SessionId) -> Result<(),
     .await
 }
 
-/// Ends the session at `now`; [`RowError::SessionNotOpen`] when it has ended already.
+/// Ends the session at `now`; [`RowError::SessionNotOpen`] when it has ended already. If its
+/// stream is recorded it is a video from now on, see [`videos`].
 pub async fn end_session(
     db: &Database,
     session: SessionId,
@@ -116,6 +118,7 @@ pub async fn end_session(
     .optional(&mut transaction)
     .await?
     .ok_or(RowError::SessionNotOpen(session))?;
+    videos::record(&mut transaction, ended.id, now).await?;
     tell(db, &mut transaction, &ended, Turn::Ended, now).await?;
     transaction.commit().await
 }
@@ -154,6 +157,47 @@ async fn tell(
     };
     outbox::append(db, transaction, &event, now).await?;
     Ok(())
+}
+
+/// A rendition of a live stream that the machine cannot make for now, or can again.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RungChange {
+    /// The rendition.
+    pub rung: RenditionName,
+    /// Whether it is shed; else it is restored.
+    pub shed: bool,
+    /// Why, in a sentence.
+    pub reason: String,
+}
+
+/// Adds `stream.{id}.shed` or `stream.{id}.restored` to the outbox, under the stream's id.
+/// The payload is as of `stream.{id}.live`, with `rung` and `reason`.
+pub async fn rung_changed(
+    db: &Database,
+    session: &SessionRow,
+    change: &RungChange,
+    now: Timestamp,
+) -> Result<(), RowError> {
+    let stream = session.stream.to_string();
+    let turn = if change.shed { "shed" } else { "restored" };
+    let subject = Subject::new(&format!("stream.{stream}.{turn}"))?;
+    let payload = serde_json::json!({
+        "session": session.id.to_string(),
+        "stream": stream,
+        "rung": change.rung.as_str(),
+        "reason": change.reason,
+        "at": now.as_micros(),
+    });
+    let event = NewEvent {
+        subject: &subject,
+        key: &stream,
+        payload: payload.to_string().into(),
+    };
+    let mut transaction = db.write().await?;
+    // Whoever tells of the stream takes turns, so that its events keep their order.
+    lock_stream(&mut transaction, session.stream).await?;
+    outbox::append(db, &mut transaction, &event, now).await?;
+    transaction.commit().await
 }
 
 async fn update_open(

@@ -72,7 +72,7 @@ pub async fn renditions(
     epoch: EpochNumber,
 ) -> Result<Vec<Rendition>, RowError> {
     let rows: Vec<RenditionRow> = query(
-        "SELECT epoch, name, kind, codec_config, bit_rate, frame_duration_us
+        "SELECT epoch, name, kind, codecs, codec_config, bit_rate, frame_duration_us
          FROM renditions WHERE stream_id = $1 AND epoch = $2
          ORDER BY name",
     )

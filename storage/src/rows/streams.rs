@@ -65,6 +65,9 @@ pub struct StreamRow {
     pub name: StreamName,
     /// What a second publisher meets.
     pub takeover: TakeoverPolicy,
+    /// What it is encoded to, as the transcoder reads it; `None`: the installation's
+    /// default.
+    pub ladder: Option<String>,
     /// When it was made.
     pub created_at: Timestamp,
 }
@@ -76,6 +79,7 @@ impl FromRow for StreamRow {
             owner: row.get("owner_id")?,
             name: row.get("name")?,
             takeover: row.parsed("takeover")?,
+            ladder: row.get("ladder")?,
             created_at: row.get("created_at")?,
         })
     }
@@ -150,7 +154,7 @@ pub async fn create(
         "INSERT INTO streams (id, owner_id, name, takeover, created_at)
          VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT (name) DO NOTHING
-         RETURNING id, owner_id, name, takeover, created_at",
+         RETURNING id, owner_id, name, takeover, ladder, created_at",
     )
     .bind(StreamId::new())
     .bind(stream.owner)
@@ -185,9 +189,29 @@ pub async fn set_takeover(
     }
 }
 
+/// Changes what the stream is encoded to, from its next epoch on; `None`: the
+/// installation's default.
+pub async fn set_ladder(
+    db: &Database,
+    stream: StreamId,
+    ladder: Option<&str>,
+) -> Result<(), RowError> {
+    let mut transaction = db.write().await?;
+    let updated = query("UPDATE streams SET ladder = $2 WHERE id = $1")
+        .bind(stream)
+        .bind(ladder)
+        .execute(&mut transaction)
+        .await?;
+    transaction.commit().await?;
+    match updated {
+        0 => Err(RowError::NotFound(Entity::Stream)),
+        _ => Ok(()),
+    }
+}
+
 /// The stream with that id.
 pub async fn by_id(db: &Database, id: StreamId) -> Result<Option<StreamRow>, RowError> {
-    query("SELECT id, owner_id, name, takeover, created_at FROM streams WHERE id = $1")
+    query("SELECT id, owner_id, name, takeover, ladder, created_at FROM streams WHERE id = $1")
         .bind(id)
         .optional(db)
         .await
@@ -195,7 +219,7 @@ pub async fn by_id(db: &Database, id: StreamId) -> Result<Option<StreamRow>, Row
 
 /// The stream of that name.
 pub async fn by_name(db: &Database, name: &StreamName) -> Result<Option<StreamRow>, RowError> {
-    query("SELECT id, owner_id, name, takeover, created_at FROM streams WHERE name = $1")
+    query("SELECT id, owner_id, name, takeover, ladder, created_at FROM streams WHERE name = $1")
         .bind(name.as_str())
         .optional(db)
         .await
@@ -208,7 +232,8 @@ pub async fn list(
     limit: u32,
 ) -> Result<Vec<ListedStream>, RowError> {
     query(
-        "SELECT s.id, s.owner_id, s.name, s.takeover, s.created_at, u.name AS owner_name,
+        "SELECT s.id, s.owner_id, s.name, s.takeover, s.ladder, s.created_at,
+                u.name AS owner_name,
                 EXISTS (SELECT 1 FROM live_sessions l
                         WHERE l.stream_id = s.id AND l.ended_at IS NULL) AS live
          FROM streams s JOIN users u ON u.id = s.owner_id

@@ -5,7 +5,7 @@ use storage::RowError;
 use storage::rows::stream_keys::{StreamKey, add_key, find_stream_by_key, remove_key};
 use storage::rows::streams::{NewStream, TakeoverPolicy};
 use storage::rows::users::NewUser;
-use storage::rows::{Unique, sessions, streams, users};
+use storage::rows::{Entity, Unique, sessions, streams, users};
 
 use crate::fixtures::{NOW, TestDatabase};
 
@@ -13,6 +13,7 @@ on_both_engines! {
     names_and_addresses_are_unique_whatever_their_case,
     streams_are_listed_by_name_in_pages,
     a_stream_is_found_by_its_id,
+    a_streams_ladder_is_kept_until_it_is_the_default_again,
     a_key_finds_its_stream_and_no_other,
     a_revoked_key_opens_nothing,
 }
@@ -96,6 +97,28 @@ async fn a_stream_is_found_by_its_id(test: TestDatabase) {
     assert_eq!(found.unwrap().name.as_str(), "demo");
     let nobody = streams::by_id(&test.db, media::StreamId::new()).await;
     assert_eq!(nobody.unwrap(), None);
+}
+
+async fn a_streams_ladder_is_kept_until_it_is_the_default_again(test: TestDatabase) {
+    let stream = test.stream("garden").await;
+    let ladder = async || {
+        let found = streams::by_id(&test.db, stream).await.unwrap().unwrap();
+        let named = streams::by_name(&test.db, &found.name).await.unwrap();
+        assert_eq!(named.as_ref(), Some(&found));
+        found.ladder
+    };
+    assert_eq!(ladder().await, None);
+    for given in [Some("economy"), Some("720p:2800k,480p:1400k"), None] {
+        streams::set_ladder(&test.db, stream, given).await.unwrap();
+        assert_eq!(ladder().await.as_deref(), given);
+    }
+    let error = streams::set_ladder(&test.db, media::StreamId::new(), Some("economy"))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, RowError::NotFound(Entity::Stream)),
+        "{error}"
+    );
 }
 
 async fn a_key_finds_its_stream_and_no_other(test: TestDatabase) {

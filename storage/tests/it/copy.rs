@@ -472,7 +472,10 @@ async fn a_source_in_use_is_refused(from: TestDatabase) {
     transaction.commit().await.unwrap();
     refused("o holds the lease l").await;
     // Nothing was made there.
-    assert_eq!(to.db.check().await.unwrap(), [1, 2, 3].map(Fault::Pending));
+    assert_eq!(
+        to.db.check().await.unwrap(),
+        [1, 2, 3, 4, 5].map(Fault::Pending)
+    );
     let later = NOW + Micros::from_secs(2);
     copy(&from.db, &to.db, &careful, later, |_| {})
         .await

@@ -44,4 +44,5 @@ mod sessions;
 mod sql;
 mod sql_cancelled;
 mod sql_full;
+mod videos;
 mod windows;

@@ -2,6 +2,7 @@
 
 use media::{Micros, SessionId, Timestamp};
 use storage::RowError;
+use storage::rows::sessions::{RungChange, SessionRow};
 use storage::rows::sql::query;
 use storage::rows::{sessions, streams};
 
@@ -11,6 +12,7 @@ on_both_engines! {
     r04_a_publisher_that_returns_continues_its_session,
     a_stream_has_one_open_session,
     going_live_and_ending_are_told_once,
+    what_becomes_of_a_rung_is_told_in_order,
     an_ended_session_stays_ended,
     live_streams_are_those_with_an_open_session_newest_first,
 }
@@ -136,4 +138,53 @@ async fn going_live_and_ending_are_told_once(test: TestDatabase) {
     let expected = [(about("live"), NOW), (about("ended"), later)];
     let told: Vec<_> = told.into_iter().map(|(s, k, at)| ((s, k), at)).collect();
     assert_eq!(told, expected);
+}
+
+async fn what_becomes_of_a_rung_is_told_in_order(test: TestDatabase) {
+    let stream = test.stream("demo").await;
+    let opened = sessions::open_session(&test.db, stream, NOW).await.unwrap();
+    let change = |rung: &str, shed| RungChange {
+        rung: rung.parse().unwrap(),
+        shed,
+        reason: "too slow".to_owned(),
+    };
+    for change in [change("720p", true), change("720p", false)] {
+        sessions::rung_changed(&test.db, &opened.session, &change, NOW)
+            .await
+            .unwrap();
+    }
+    sessions::end_session(&test.db, opened.session.id, NOW)
+        .await
+        .unwrap();
+    let told: Vec<(String, String, Vec<u8>)> =
+        query("SELECT subject, key, payload FROM outbox_events ORDER BY sequence")
+            .all(&test.db)
+            .await
+            .unwrap();
+    let subjects: Vec<_> = told.iter().map(|(subject, ..)| subject.as_str()).collect();
+    let about = |turn: &str| format!("stream.{stream}.{turn}");
+    assert_eq!(
+        subjects,
+        [
+            about("live"),
+            about("shed"),
+            about("restored"),
+            about("ended")
+        ]
+    );
+    assert!(told.iter().all(|(_, key, _)| *key == stream.to_string()));
+    let payload: serde_json::Value = serde_json::from_slice(&told[1].2).unwrap();
+    assert_eq!(payload["rung"], "720p");
+    assert_eq!(payload["reason"], "too slow");
+    assert_eq!(payload["session"], opened.session.id.to_string());
+    assert_eq!(payload["at"], NOW.as_micros());
+
+    let nobody = SessionRow {
+        stream: media::StreamId::new(),
+        ..opened.session
+    };
+    let error = sessions::rung_changed(&test.db, &nobody, &change("720p", true), NOW)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, RowError::NotFound(_)), "{error}");
 }

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use tempfile::TempDir;
+
 use super::Process;
 
 /// How long an encoder waits before it connects again, as OBS does at the least.
@@ -51,7 +53,20 @@ impl Encoder {
         }
     }
 
-    fn command(&self, url: &str) -> Command {
+    /// Encodes so many seconds once, to be published by many.
+    pub(crate) fn recorded(&self, seconds: u32) -> Clip {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join("clip.flv");
+        let mut command = self.command(&[], &["-t", &seconds.to_string()]);
+        command.arg(&file);
+        let output = command.output().expect("ffmpeg");
+        let words = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{words}");
+        Clip { directory }
+    }
+
+    /// FFmpeg with all but the name of its output.
+    fn command(&self, before: &[&str], after: &[&str]) -> Command {
         let Self {
             size: (width, height),
             gop,
@@ -68,7 +83,8 @@ impl Encoder {
         let gop = gop.to_string();
         let mut command = Command::new("ffmpeg");
         command
-            .args(["-hide_banner", "-nostdin", "-loglevel", "warning", "-re"])
+            .args(["-hide_banner", "-nostdin", "-loglevel", "warning"])
+            .args(before)
             .args(["-f", "lavfi", "-i", &picture])
             .args(["-f", "lavfi", "-i", &sound])
             .args([
@@ -88,18 +104,37 @@ impl Encoder {
         }
         command
             .args(["-c:a", "aac", "-b:a", "96k", "-ac", "2"])
-            .args(["-f", "flv", url]);
+            .args(after)
+            .args(["-f", "flv"]);
         command
     }
 
     /// Publishes to `url` until the publisher is dropped or ends by itself.
     pub(crate) fn publish(&self, url: &str) -> Publisher {
-        Process::start("ffmpeg", &mut self.command(url))
+        Process::start("ffmpeg", self.command(&["-re"], &[]).arg(url))
     }
 
     /// Publishes to `url`, and connects again whenever that ends.
     pub(crate) fn publish_for_ever(&self, url: &str) -> LoopingEncoder {
         LoopingEncoder::start(self.clone(), url.to_owned())
+    }
+}
+
+/// Media that is encoded already; publishing it costs next to nothing.
+pub(crate) struct Clip {
+    directory: TempDir,
+}
+
+impl Clip {
+    /// Publishes it to `url` in real time, again and again.
+    pub(crate) fn publish(&self, url: &str) -> Publisher {
+        let mut command = Command::new("ffmpeg");
+        command
+            .args(["-hide_banner", "-nostdin", "-loglevel", "warning", "-re"])
+            .args(["-stream_loop", "-1", "-i"])
+            .arg(self.directory.path().join("clip.flv"))
+            .args(["-c", "copy", "-f", "flv", url]);
+        Process::start("ffmpeg", &mut command)
     }
 }
 

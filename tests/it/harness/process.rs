@@ -88,6 +88,12 @@ pub(crate) enum Signal {
     Term,
     /// Be gone.
     Kill,
+    /// Stand still.
+    Stop,
+    /// Go on.
+    Continue,
+    /// As if an assertion had failed in it.
+    Abort,
 }
 
 impl Signal {
@@ -96,6 +102,9 @@ impl Signal {
         let name = match self {
             Self::Term => "TERM",
             Self::Kill => "KILL",
+            Self::Stop => "STOP",
+            Self::Continue => "CONT",
+            Self::Abort => "ABRT",
         };
         // The shell's own kill: a small system has no program of that name.
         let status = Command::new("sh")

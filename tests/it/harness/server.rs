@@ -235,6 +235,11 @@ impl Nova {
             .collect()
     }
 
+    /// The installation it serves.
+    pub(crate) fn site(&self) -> &Site {
+        &self.serve.site
+    }
+
     /// Where its objects are, as it sees them.
     pub(crate) fn objects(&self) -> PathBuf {
         let objects = self.serve.site.data_dir().join("objects");

@@ -1,35 +1,50 @@
 //! The engine on libav*: one thread decodes, and each rung has a thread that scales
-//! and encodes. Decoded pictures are shared, not copied.
+//! and encodes. Pictures are shared, not copied: a rung encodes the picture that the
+//! rungs below it are scaled from.
 
 pub(crate) mod aac;
+pub(crate) mod audio;
+#[cfg(feature = "bench")]
+pub(crate) mod bench;
+mod captions;
+mod cascade;
 mod decoder;
 pub(crate) mod encoder;
+mod idle;
 pub(crate) mod picture;
+mod rung;
+mod scaler;
 pub(crate) mod signal;
+mod threads;
+mod upright;
 
-use std::collections::VecDeque;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Once};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 
 use ffmpeg_next as ffmpeg;
 use ffmpeg_next::frame;
-use media::{Frame, FrameRate, Micros, SegmentNumber, Timestamp, TrackKind};
+use media::{Frame, FrameRate, Micros, Timestamp};
 
 use super::{CodecReport, Engine, EngineError, EngineReport, Sink};
+use crate::gate::Gate;
 use crate::marks::Marks;
 use crate::wire::{Progress, Reply};
-use crate::{Job, Rung};
+use crate::{Job, Latency, Rung, RungCodec, RungSet, VideoSource};
+use captions::Captions;
+use cascade::Parent;
 use decoder::Decoder;
 use encoder::{KeyFrames, VideoEncoder, VideoSettings};
-use picture::Scaler;
+use idle::Idle;
+use rung::{Branch, Encoding, InFlight, MAX_QUEUED_PICTURES, Work};
+use scaler::Scaler;
+use signal::Signal;
+use upright::Upright;
 
 /// The shortest frame that encoders are told of.
 const SHORTEST_FRAME: Micros = Micros::from_millis(4);
 /// The longest frame that encoders are told of.
 const LONGEST_FRAME: Micros = Micros::from_secs(1);
-/// Pictures that wait for a rung at most; a decoded 1080p picture is 3 MB.
-const MAX_QUEUED_PICTURES: usize = 2;
 
 /// Silences libav* below warnings, once per process.
 pub(crate) fn initialize() {
@@ -67,6 +82,7 @@ pub(super) fn report() -> EngineReport {
         libraries: vec![
             ("libavcodec", version(ffmpeg::codec::version())),
             ("libavformat", version(ffmpeg::format::version())),
+            ("libavfilter", version(ffmpeg::filter::version())),
             ("libswscale", version(ffmpeg::software::scaling::version())),
         ],
         codecs: vec![
@@ -77,8 +93,13 @@ pub(super) fn report() -> EngineReport {
             ),
             codec(
                 "H.264 encoder",
-                encoder::NAME,
-                ffmpeg::encoder::find_by_name(encoder::NAME).is_some(),
+                encoder::name(RungCodec::H264),
+                ffmpeg::encoder::find_by_name(encoder::name(RungCodec::H264)).is_some(),
+            ),
+            codec(
+                "HEVC encoder",
+                encoder::name(RungCodec::Hevc),
+                ffmpeg::encoder::find_by_name(encoder::name(RungCodec::Hevc)).is_some(),
             ),
             codec(
                 "AAC encoder (test picture)",
@@ -89,63 +110,63 @@ pub(super) fn report() -> EngineReport {
     }
 }
 
+/// Ends with the rung's work, or with why it could not be done.
+type RungThread = JoinHandle<Result<(), EngineError>>;
+
 /// The engine.
 pub(super) struct Ffmpeg {
     decoder: Decoder,
+    upright: Upright,
     marks: Marks,
-    rungs: Vec<RungThread>,
+    /// Before each rung.
+    gates: Vec<Gate>,
+    /// What each rung's next picture takes along.
+    captions: Vec<Captions>,
+    /// The rungs that are scaled from the source's pictures.
+    first: Vec<Branch>,
+    threads: Vec<RungThread>,
+    idle: Idle,
     start: Timestamp,
     /// Presentation time of the last picture that was encoded.
     last: Option<Timestamp>,
     progress: Progress,
 }
 
-/// A decoded picture on its way to a rung.
-struct Work {
-    picture: Arc<frame::Video>,
-    pts: Micros,
-    starts: Option<SegmentNumber>,
-}
-
-struct RungThread {
-    /// `None` once there is no more work.
-    work: Option<SyncSender<Work>>,
-    thread: Option<JoinHandle<Result<(), EngineError>>>,
-}
-
 impl Ffmpeg {
     pub(super) fn start(job: &Job, sink: Arc<dyn Sink>) -> Result<Self, EngineError> {
         initialize();
-        let signal = signal::read(&job.source);
+        let decoder = Decoder::open(&job.source, latency(&job.rungs))?;
+        let signal = signal::read(&job.source, decoder.told());
         let usual = job.frame_duration.clamp(SHORTEST_FRAME, LONGEST_FRAME);
         let rate = FrameRate::nearest(usual);
-        let mut rungs = Vec::new();
+        let mut encodings = Vec::new();
         for (index, rung) in (0_u8..).zip(&job.rungs) {
-            let encoder = VideoEncoder::open(&VideoSettings {
-                width: rung.width,
-                height: rung.height,
-                rate,
-                bit_rate: rung.bit_rate,
-                buffer_bits: rung.buffer_bits,
-                key_frames: KeyFrames::OnDemand,
-                signal: signal.scaled(&job.source, rung),
-                threads: threads(rung, rate),
-            })?;
+            let signal = signal.scaled(&job.source, rung);
+            let encoder = VideoEncoder::open(&settings(rung, rung.frame_rate(rate), signal))?;
             sink.emit(Reply::Track {
                 rung: index,
-                avcc: encoder.decoder_configuration().clone(),
+                record: encoder.decoder_configuration().clone(),
             })?;
-            rungs.push((index, rung, encoder));
+            encodings.push(Encoding {
+                index,
+                start: job.start,
+                scaler: Scaler::new(encoder.width(), encoder.height(), &signal),
+                encoder,
+                sink: Arc::clone(&sink),
+                children: Vec::new(),
+                sent: InFlight::default(),
+            });
         }
+        let (first, threads) = spawn(&job.source, &job.rungs, encodings)?;
         Ok(Self {
-            decoder: Decoder::open(&job.source)?,
+            decoder,
+            upright: Upright::new(job.source.rotation),
             marks: Marks::default(),
-            rungs: rungs
-                .into_iter()
-                .map(|(index, rung, encoder)| {
-                    RungThread::start(index, rung, encoder, job.start, Arc::clone(&sink))
-                })
-                .collect::<Result<_, _>>()?,
+            gates: job.rungs.iter().map(Gate::new).collect(),
+            captions: job.rungs.iter().map(|_| Captions::default()).collect(),
+            first,
+            threads,
+            idle: Idle::default(),
             start: job.start,
             last: None,
             progress: Progress::default(),
@@ -156,14 +177,24 @@ impl Ffmpeg {
     fn drain(&mut self) -> Result<(), EngineError> {
         while let Some(picture) = self.decoder.receive() {
             match picture {
-                Ok(picture) => self.hand_out(picture)?,
+                Ok(picture) => {
+                    self.upright.push(picture)?;
+                    self.hand_out_ready()?;
+                }
                 Err(_) => self.progress.decode_errors += 1,
             }
         }
         Ok(())
     }
 
-    fn hand_out(&mut self, picture: frame::Video) -> Result<(), EngineError> {
+    fn hand_out_ready(&mut self) -> Result<(), EngineError> {
+        while let Some(picture) = self.upright.pop() {
+            self.hand_out(picture)?;
+        }
+        Ok(())
+    }
+
+    fn hand_out(&mut self, mut picture: frame::Video) -> Result<(), EngineError> {
         let Some(pts) = picture.pts().map(Micros::new) else {
             self.progress.decode_errors += 1;
             return Ok(());
@@ -179,21 +210,66 @@ impl Ffmpeg {
             return Ok(());
         }
         self.last = Some(shown);
+        let captions = captions::take_off(&mut picture);
         let picture = Arc::new(picture);
-        for rung in &mut self.rungs {
-            rung.take(Work {
+        let (takers, captions) = self.takers(starts.is_some(), &captions);
+        for branch in &self.first {
+            let taken = branch.send(Work {
                 picture: Arc::clone(&picture),
                 pts,
                 starts,
-            })?;
+                takers,
+                captions: Arc::clone(&captions),
+            });
+            if taken.is_err() {
+                // A thread has ended before its work: it, or one it waited for, says why.
+                return self.join().and(Err(EngineError::Panicked));
+            }
         }
         Ok(())
+    }
+
+    /// The rungs that encode the next picture, and for every rung the captions it does
+    /// that with.
+    fn takers(&mut self, starts: bool, captions: &[u8]) -> (RungSet, captions::ForRungs) {
+        let mut takers = RungSet::NONE;
+        let mut taken = Vec::new();
+        let gates = self.gates.iter_mut().zip(&mut self.captions);
+        for (index, (gate, waiting)) in gates.enumerate() {
+            let admits = gate.admits(starts);
+            if gate.is_open() {
+                waiting.add(captions);
+            } else {
+                waiting.clear();
+            }
+            if admits {
+                takers = takers.with(index);
+                taken.push(waiting.take());
+            } else {
+                taken.push(Vec::new());
+            }
+        }
+        (takers, taken.into())
+    }
+
+    /// Waits until the rungs have done what they were given.
+    fn join(&mut self) -> Result<(), EngineError> {
+        self.first.clear();
+        let mut outcome = Ok(());
+        for thread in self.threads.drain(..) {
+            let ended = thread.join().unwrap_or(Err(EngineError::Panicked));
+            outcome = outcome.and(ended);
+        }
+        outcome
     }
 }
 
 impl Engine for Ffmpeg {
     fn push(&mut self, frame: &Frame) -> Result<Progress, EngineError> {
         self.progress.frames += 1;
+        if self.idle.skips(frame) {
+            return Ok(self.progress);
+        }
         if let Some(number) = frame.starts {
             self.marks.expect(frame.pts, number);
         }
@@ -205,123 +281,81 @@ impl Engine for Ffmpeg {
         Ok(self.progress)
     }
 
+    fn select(&mut self, rungs: RungSet) {
+        for (index, gate) in self.gates.iter_mut().enumerate() {
+            gate.want(rungs.contains(index));
+        }
+        let wanted = (0..self.gates.len()).any(|index| rungs.contains(index));
+        if self.idle.want(wanted) {
+            self.decoder.flush();
+            self.upright.clear();
+        }
+    }
+
     fn finish(mut self: Box<Self>) -> Result<(), EngineError> {
         self.decoder.finish();
         self.drain()?;
-        self.rungs.iter_mut().try_for_each(RungThread::finish)
+        self.upright.finish()?;
+        self.hand_out_ready()?;
+        self.join()
     }
 }
 
-impl RungThread {
-    fn start(
-        index: u8,
-        rung: &Rung,
-        encoder: VideoEncoder,
-        start: Timestamp,
-        sink: Arc<dyn Sink>,
-    ) -> Result<Self, EngineError> {
-        let (work, queue) = sync_channel(MAX_QUEUED_PICTURES);
-        let encoding = Encoding {
-            index,
-            start,
-            encoder,
-            sink,
-            in_flight: VecDeque::new(),
-        };
-        let thread = thread::Builder::new()
-            .name(format!("rung-{}", rung.name))
-            .spawn(move || encoding.run(&queue))?;
-        Ok(Self {
-            work: Some(work),
-            thread: Some(thread),
-        })
+/// Whether the decoder may hold pictures back: if every rung does.
+fn latency(rungs: &[Rung]) -> Latency {
+    if rungs.iter().all(|rung| rung.latency == Latency::LookAhead) {
+        Latency::LookAhead
+    } else {
+        Latency::None
     }
+}
 
-    fn take(&mut self, work: Work) -> Result<(), EngineError> {
-        match &self.work {
-            Some(queue) if queue.send(work).is_ok() => Ok(()),
-            // The thread has ended before its work: it says why.
-            _ => self.finish().and(Err(EngineError::Panicked)),
+fn settings(rung: &Rung, rate: FrameRate, signal: Signal) -> VideoSettings {
+    VideoSettings {
+        codec: rung.codec,
+        width: rung.width,
+        height: rung.height,
+        rate,
+        bit_rate: rung.bit_rate,
+        buffer_bits: rung.buffer_bits,
+        control: rung.rate,
+        speed: rung.speed,
+        latency: rung.latency,
+        key_frames: KeyFrames::OnDemand,
+        signal,
+        threads: threads::for_rung(rung, rate, threads::cores()),
+    }
+}
+
+/// Starts the rungs' threads. Gives the branches that read the source's pictures.
+fn spawn(
+    source: &VideoSource,
+    rungs: &[Rung],
+    mut encodings: Vec<Encoding>,
+) -> Result<(Vec<Branch>, Vec<RungThread>), EngineError> {
+    let sizes: Vec<_> = rungs.iter().map(|rung| (rung.width, rung.height)).collect();
+    let parents = cascade::parents(source.upright(), &sizes);
+    let (queues, receivers): (Vec<_>, Vec<Receiver<Work>>) = rungs
+        .iter()
+        .map(|_| sync_channel(MAX_QUEUED_PICTURES))
+        .unzip();
+    let branches = queues.into_iter().zip(cascade::branches(&parents));
+    let mut first = Vec::new();
+    for ((queue, rungs), parent) in branches.zip(&parents) {
+        let branch = Branch { queue, rungs };
+        match *parent {
+            Parent::Source => first.push(branch),
+            Parent::Rung(parent) => encodings[parent].children.push(branch),
         }
     }
-
-    fn finish(&mut self) -> Result<(), EngineError> {
-        self.work = None;
-        match self.thread.take().map(JoinHandle::join) {
-            Some(Ok(outcome)) => outcome,
-            Some(Err(_)) => Err(EngineError::Panicked),
-            None => Ok(()),
-        }
-    }
+    let threads = encodings
+        .into_iter()
+        .zip(receivers)
+        .zip(rungs)
+        .map(|((encoding, queue), rung)| encoding.spawn(rung.name.as_str(), queue))
+        .collect::<Result<_, _>>()?;
+    Ok((first, threads))
 }
 
-/// A rung's thread.
-struct Encoding {
-    index: u8,
-    start: Timestamp,
-    encoder: VideoEncoder,
-    sink: Arc<dyn Sink>,
-    /// Pictures in the encoder, in order: when they are shown, what they start.
-    in_flight: VecDeque<(Micros, Option<SegmentNumber>)>,
-}
-
-impl Encoding {
-    fn run(mut self, queue: &Receiver<Work>) -> Result<(), EngineError> {
-        let mut scaler = Scaler::new(self.encoder.width(), self.encoder.height());
-        for Work {
-            picture,
-            pts,
-            starts,
-        } in queue
-        {
-            let mut scaled = scaler.scale(&picture)?;
-            drop(picture);
-            self.in_flight.push_back((pts, starts));
-            self.encoder.send(&mut scaled, pts, starts.is_some())?;
-            self.drain()?;
-        }
-        self.encoder.finish()?;
-        self.drain()
-    }
-
-    fn drain(&mut self) -> Result<(), EngineError> {
-        while let Some(encoded) = self.encoder.receive()? {
-            let starts = match self.in_flight.pop_front() {
-                Some((pts, starts)) if pts == encoded.pts => starts,
-                _ => return Err(unexpected("a frame that was not sent to it")),
-            };
-            if starts.is_some() && !encoded.key {
-                return Err(unexpected("no key frame where a segment starts"));
-            }
-            self.sink.emit(Reply::Frame {
-                rung: self.index,
-                frame: Frame {
-                    track: TrackKind::Video,
-                    dts: self.start + encoded.dts,
-                    pts: self.start + encoded.pts,
-                    duration: None,
-                    key: encoded.key,
-                    starts,
-                    data: encoded.data,
-                },
-            })?;
-        }
-        Ok(())
-    }
-}
-
-fn unexpected(what: &str) -> EngineError {
-    EngineError::Step {
-        what: encoder::NAME.into(),
-        why: format!("gave {what}"),
-    }
-}
-
-/// One core encodes 1080p at 30 frames per second; beyond that a picture is cut into
-/// slices, which costs quality.
-fn threads(rung: &Rung, rate: FrameRate) -> usize {
-    const ONE_CORE: f64 = 1_920.0 * 1_080.0 * 31.0;
-    let load = f64::from(rung.width) * f64::from(rung.height) * rate.as_f64();
-    let cores = thread::available_parallelism().map_or(1, usize::from);
-    ((load / ONE_CORE).ceil() as usize).clamp(1, cores.min(4))
-}
+#[cfg(test)]
+mod tests;

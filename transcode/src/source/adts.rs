@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 /// An ADTS header's fields that matter here.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Header {
+pub(crate) struct Header {
     profile: u8,
     sampling_frequency_index: u8,
     channel_configuration: u8,
@@ -13,7 +13,7 @@ pub(super) struct Header {
 
 impl Header {
     /// The header that `frame` begins with.
-    pub(super) fn read(frame: &[u8]) -> Option<Self> {
+    pub(crate) fn read(frame: &[u8]) -> Option<Self> {
         let &[sync, b1, b2, b3, ..] = frame.first_chunk::<7>()?;
         if sync != 0xff || b1 & 0xf6 != 0xf0 {
             return None;
@@ -28,7 +28,7 @@ impl Header {
     }
 
     /// The `AudioSpecificConfig` (ISO/IEC 14496-3 1.6.2.1) that says the same.
-    pub(super) fn config(self) -> Bytes {
+    pub(crate) fn config(self) -> Bytes {
         let object_type = self.profile + 1;
         Bytes::copy_from_slice(&[
             object_type << 3 | self.sampling_frequency_index >> 1,
@@ -38,7 +38,7 @@ impl Header {
 }
 
 /// `frame` without its header, if it has one.
-pub(super) fn strip(frame: &[u8]) -> &[u8] {
+pub(crate) fn strip(frame: &[u8]) -> &[u8] {
     Header::read(frame)
         .and_then(|header| frame.get(header.length..))
         .unwrap_or(frame)

@@ -317,7 +317,7 @@ fn first_adts_header(path: &Path, index: usize) -> Result<adts::Header, SourceEr
         .ok_or_else(|| fault(path, "no ADTS header in its AAC audio"))
 }
 
-fn extradata(parameters: &codec::Parameters) -> Bytes {
+pub(crate) fn extradata(parameters: &codec::Parameters) -> Bytes {
     // SAFETY: `extradata` is null or holds `extradata_size` bytes, as long as the
     // parameters are borrowed.
     unsafe {
@@ -331,7 +331,7 @@ fn extradata(parameters: &codec::Parameters) -> Bytes {
     }
 }
 
-fn micros(ticks: i64, time_base: ffmpeg::Rational) -> Micros {
+pub(crate) fn micros(ticks: i64, time_base: ffmpeg::Rational) -> Micros {
     let numerator = i128::from(time_base.numerator().max(1));
     let denominator = i128::from(time_base.denominator().max(1));
     let micros = i128::from(ticks) * numerator * 1_000_000 / denominator;

@@ -7,11 +7,12 @@ use super::beep;
 use super::picture::{Canvas, TestPicture};
 use super::{Source, SourceError, TestSettings};
 use crate::engine::EngineError;
-use crate::engine::ffmpeg::aac::{AacEncoder, FRAME_LENGTH};
+use crate::engine::ffmpeg::aac::{AacEncoder, Channels, FRAME_LENGTH};
 use crate::engine::ffmpeg::encoder::{KeyFrames, VideoEncoder, VideoSettings};
 use crate::engine::ffmpeg::initialize;
 use crate::engine::ffmpeg::picture::allocate;
 use crate::engine::ffmpeg::signal::Signal;
+use crate::{Latency, RateControl, RungCodec, Speed};
 use media::FrameRate;
 
 /// Bits per second of the sound.
@@ -49,6 +50,7 @@ impl TestSource {
         initialize();
         let TestSettings { width, height, .. } = *settings;
         let video = VideoEncoder::open(&VideoSettings {
+            codec: RungCodec::H264,
             width,
             height,
             rate: FrameRate {
@@ -57,11 +59,14 @@ impl TestSource {
             },
             bit_rate: settings.bit_rate,
             buffer_bits: settings.bit_rate / 2,
+            control: RateControl::Average,
+            speed: Speed::Superfast,
+            latency: Latency::None,
             key_frames: KeyFrames::Every(settings.key_interval),
             signal: Signal::BT709,
             threads: 1,
         })?;
-        let audio = AacEncoder::open(beep::SAMPLE_RATE, AUDIO_BIT_RATE)?;
+        let audio = AacEncoder::open(beep::SAMPLE_RATE, Channels::Stereo, AUDIO_BIT_RATE)?;
         Ok(Self {
             frames_per_second: settings.frames_per_second,
             codecs: [
@@ -116,7 +121,7 @@ impl TestSource {
         while sample_time(self.heard) < until {
             let mut samples = [0.0; FRAME_LENGTH];
             beep::fill(&mut samples, began + sample_time(self.samples));
-            self.audio.send(&samples)?;
+            self.audio.send(&[&samples, &samples])?;
             self.samples += FRAME_LENGTH as u64;
             while let Some(encoded) = self.audio.receive()? {
                 self.heard = encoded.sample + FRAME_LENGTH as u64;

@@ -48,7 +48,7 @@ pub enum WorkerError {
     /// It was sent frames and said nothing. It was killed.
     #[error("transcode worker said nothing for {} s with {waiting} frames to work on{last_words}", limit.as_secs_f64())]
     Stalled {
-        /// [`super::WorkerCommand::stall_limit`].
+        /// As [`super::WorkerCommand::stall_limit`] has it.
         limit: Duration,
         /// Frames sent and not taken in.
         waiting: u64,

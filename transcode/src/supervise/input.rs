@@ -1,17 +1,18 @@
 //! Frames to a worker.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Buf;
 use media::Frame;
 use tokio::io::AsyncWriteExt;
 use tokio::process::ChildStdin;
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use super::WorkerError;
-use crate::wire::{Encoded, Request};
+use super::backlog::Backlog;
+use crate::RungSet;
+use crate::wire::{Encoded, Request, WireError};
 
 /// Frames that wait for the worker at most: 2 s at 60 fps.
 const MAX_QUEUED_FRAMES: usize = 120;
@@ -19,27 +20,14 @@ const MAX_QUEUED_FRAMES: usize = 120;
 /// Bytes that wait for the worker at most. Room for one frame of any size.
 const MAX_QUEUED_BYTES: usize = 2 * crate::MAX_FRAME;
 
-/// Frames sent so far, for the watchdog.
-#[derive(Debug, Default)]
-pub(super) struct Sent(AtomicU64);
-
-impl Sent {
-    pub(super) fn frames(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    fn count(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
 /// The way to a worker. Dropped without [`WorkerInput::finish`], the worker ends
 /// without finishing.
 #[derive(Debug)]
 pub struct WorkerInput {
     queue: mpsc::Sender<Queued>,
     room: Arc<Semaphore>,
-    sent: Arc<Sent>,
+    backlog: Arc<Backlog>,
+    rungs: watch::Sender<RungSet>,
     /// Frames were dropped, and the decoder cannot go on before the next key frame.
     wants_key: bool,
 }
@@ -47,7 +35,39 @@ pub struct WorkerInput {
 #[derive(Debug)]
 struct Queued {
     message: Encoded,
-    _room: Option<OwnedSemaphorePermit>,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    /// Keeps its room until it is written.
+    Frame(#[expect(dead_code, reason = "held, not read")] OwnedSemaphorePermit),
+    End,
+}
+
+/// Steers a worker from beside its [`WorkerInput`].
+#[derive(Debug)]
+pub struct WorkerControl {
+    backlog: Arc<Backlog>,
+    rungs: watch::Sender<RungSet>,
+}
+
+impl WorkerControl {
+    /// How far the worker is behind what it was sent.
+    pub fn backlog(&self) -> &Backlog {
+        &self.backlog
+    }
+
+    /// Which rungs the worker makes from now on. One that is not among them stops at once,
+    /// one that is again returns where a segment starts, under the same decoder
+    /// configuration. Overtakes the frames that wait here.
+    pub fn select(&self, rungs: RungSet) {
+        self.rungs.send_if_modified(|selected| {
+            let news = *selected != rungs;
+            *selected = rungs;
+            news
+        });
+    }
 }
 
 /// What became of an offered frame.
@@ -60,15 +80,31 @@ pub enum Offered {
 }
 
 impl WorkerInput {
-    pub(super) fn start(stdin: ChildStdin, job: Encoded, sent: Arc<Sent>) -> Self {
+    pub(super) fn start(stdin: ChildStdin, job: Encoded, backlog: Arc<Backlog>) -> Self {
         let (queue, queued) = mpsc::channel(MAX_QUEUED_FRAMES);
+        let (rungs, selected) = watch::channel(RungSet::ALL);
+        let writing = Writing {
+            stdin,
+            queued,
+            selected,
+            backlog: Arc::clone(&backlog),
+        };
         // Ends with the queue or with the worker, which `WorkerOutput` sees.
-        tokio::spawn(write(stdin, job, queued));
+        tokio::spawn(writing.run(job));
         Self {
             queue,
             room: Arc::new(Semaphore::new(MAX_QUEUED_BYTES)),
-            sent,
+            backlog,
+            rungs,
             wants_key: false,
+        }
+    }
+
+    /// What steers the worker and tells how far it is, while frames are sent.
+    pub fn control(&self) -> WorkerControl {
+        WorkerControl {
+            backlog: Arc::clone(&self.backlog),
+            rungs: self.rungs.clone(),
         }
     }
 
@@ -85,11 +121,11 @@ impl WorkerInput {
             .reserve()
             .await
             .map_err(|_| WorkerError::Closed)?;
+        self.backlog.queued(frame.dts);
         slot.send(Queued {
             message,
-            _room: Some(room),
+            kind: Kind::Frame(room),
         });
-        self.sent.count();
         Ok(())
     }
 
@@ -103,17 +139,21 @@ impl WorkerInput {
         let Ok(room) = Arc::clone(&self.room).try_acquire_many_owned(weight(&message)) else {
             return self.drop_frame();
         };
-        match self.queue.try_send(Queued {
-            message,
-            _room: Some(room),
-        }) {
-            Ok(()) => {
-                self.sent.count();
+        let refused = match self.queue.try_reserve() {
+            Ok(slot) => {
+                self.backlog.queued(frame.dts);
+                slot.send(Queued {
+                    message,
+                    kind: Kind::Frame(room),
+                });
                 self.wants_key = false;
-                Ok(Offered::Taken)
+                return Ok(Offered::Taken);
             }
-            Err(TrySendError::Full(_)) => self.drop_frame(),
-            Err(TrySendError::Closed(_)) => Err(WorkerError::Closed),
+            Err(refused) => refused,
+        };
+        match refused {
+            TrySendError::Full(()) => self.drop_frame(),
+            TrySendError::Closed(()) => Err(WorkerError::Closed),
         }
     }
 
@@ -132,7 +172,7 @@ impl WorkerInput {
         self.queue
             .send(Queued {
                 message,
-                _room: None,
+                kind: Kind::End,
             })
             .await
             .map_err(|_| WorkerError::Closed)
@@ -144,17 +184,66 @@ fn weight(message: &Encoded) -> u32 {
     u32::try_from(message.len()).unwrap_or(u32::MAX)
 }
 
-async fn write(mut stdin: ChildStdin, job: Encoded, mut queued: mpsc::Receiver<Queued>) {
-    let mut next = Some(Queued {
-        message: job,
-        _room: None,
-    });
-    while let Some(Queued { message, _room }) = next {
-        let mut bytes = message.head.chain(message.data);
-        if let Err(error) = stdin.write_all_buf(&mut bytes).await {
+/// What writes to the worker.
+struct Writing {
+    stdin: ChildStdin,
+    queued: mpsc::Receiver<Queued>,
+    selected: watch::Receiver<RungSet>,
+    backlog: Arc<Backlog>,
+}
+
+/// Why nothing more is written.
+#[derive(Debug, thiserror::Error)]
+enum Unwritten {
+    #[error(transparent)]
+    Pipe(#[from] std::io::Error),
+    #[error(transparent)]
+    Message(#[from] WireError),
+}
+
+impl Writing {
+    async fn run(mut self, job: Encoded) {
+        if let Err(error) = self.write_all(job).await {
             tracing::debug!(%error, "transcode worker takes no more input");
-            return;
         }
-        next = queued.recv().await;
+    }
+
+    async fn write_all(&mut self, job: Encoded) -> Result<(), Unwritten> {
+        self.write(job).await?;
+        let mut next: Option<Queued> = None;
+        loop {
+            let ready = async {
+                if next.is_none() {
+                    next = self.queued.recv().await;
+                }
+                match &next {
+                    Some(Queued {
+                        kind: Kind::Frame(_),
+                        ..
+                    }) => self.backlog.room().await,
+                    Some(Queued {
+                        kind: Kind::End, ..
+                    })
+                    | None => {}
+                }
+            };
+            // The selection's sender may be gone: then it does not change any more.
+            tokio::select! {
+                biased;
+                Ok(()) = self.selected.changed() => {
+                    let rungs = *self.selected.borrow_and_update();
+                    self.write(Request::Rungs(rungs).encode()?).await?;
+                }
+                () = ready => match next.take() {
+                    Some(Queued { message, .. }) => self.write(message).await?,
+                    None => return Ok(()),
+                },
+            }
+        }
+    }
+
+    async fn write(&mut self, message: Encoded) -> Result<(), std::io::Error> {
+        let mut bytes = message.head.chain(message.data);
+        self.stdin.write_all_buf(&mut bytes).await
     }
 }

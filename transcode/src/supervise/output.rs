@@ -1,23 +1,25 @@
 //! Frames from a worker.
 
-use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use media::{AvcConfig, Codec, Frame, Micros, Rendition, RenditionName};
+use media::{AvcConfig, Codec, Frame, HevcConfig, Micros, Rendition, RenditionName};
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, ChildStdout};
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout_at};
 
-use super::error::{LastWords, WorkerError};
-use super::input::Sent;
+use super::backlog::Backlog;
+use super::error::WorkerError;
 use super::stderr::Stderr;
 use crate::wire::{self, Progress, Reply, WireError};
-use crate::{Job, Rung};
+use crate::{Job, Rung, RungCodec};
 
 /// A worker that has said its last word is given this long to end.
 const EXIT_LIMIT: Duration = Duration::from_secs(2);
+
+/// Until the first frame is taken in, a worker may be silent for so many times longer.
+const BEFORE_FIRST_FRAME: u32 = 3;
 
 /// Bytes asked of the pipe at once.
 const READ_SIZE: usize = 64 << 10;
@@ -31,7 +33,8 @@ pub enum Output {
     Frame {
         /// The rung.
         rung: RenditionName,
-        /// `dts` equals `pts`: there are no B-frames.
+        /// `dts` equals `pts` where the rung's latency is [`crate::Latency::None`]; else
+        /// it grows and is never above `pts`.
         frame: Frame,
     },
 }
@@ -47,9 +50,10 @@ pub struct WorkerOutput {
     frame_duration: Micros,
     greeted: bool,
     last_reply: Option<LastReply>,
+    ending: Option<Ending>,
     progress: Progress,
     watchdog: Watchdog,
-    sent: Arc<Sent>,
+    backlog: Arc<Backlog>,
 }
 
 /// Whether a rung's track has come.
@@ -62,12 +66,26 @@ enum LastReply {
     Failed(String),
 }
 
+/// Why a worker's life ends.
+#[derive(Debug)]
+enum Ending {
+    /// It closed its output: it has until then to end.
+    Closed {
+        until: Instant,
+    },
+    Nonsense(WireError),
+    Stalled {
+        limit: Duration,
+        waiting: u64,
+    },
+}
+
 impl WorkerOutput {
     pub(super) fn new(
         child: Child,
         stdout: ChildStdout,
         stderr: Stderr,
-        sent: Arc<Sent>,
+        backlog: Arc<Backlog>,
         stall_limit: Duration,
         job: &Job,
     ) -> Self {
@@ -80,9 +98,10 @@ impl WorkerOutput {
             frame_duration: job.frame_duration,
             greeted: false,
             last_reply: None,
+            ending: None,
             progress: Progress::default(),
             watchdog: Watchdog::new(stall_limit),
-            sent,
+            backlog,
         }
     }
 
@@ -103,18 +122,22 @@ impl WorkerOutput {
     }
 
     async fn read(&mut self) -> Result<Option<Output>, WorkerError> {
-        loop {
+        while self.ending.is_none() {
             match self.next_reply() {
                 Ok(Some(reply)) => {
                     self.watchdog.heard();
                     match self.judge(reply) {
                         Ok(Some(output)) => return Ok(Some(output)),
-                        Ok(None) => continue,
-                        Err(error) => return Err(self.nonsense(error).await),
+                        Ok(None) => {}
+                        Err(error) => self.ending = Some(Ending::Nonsense(error)),
                     }
+                    continue;
                 }
                 Ok(None) => {}
-                Err(error) => return Err(self.nonsense(error).await),
+                Err(error) => {
+                    self.ending = Some(Ending::Nonsense(error));
+                    continue;
+                }
             }
             self.buffer.reserve(READ_SIZE);
             tokio::select! {
@@ -123,17 +146,21 @@ impl WorkerOutput {
                 biased;
                 read = self.stdout.read_buf(&mut self.buffer) => {
                     if read? == 0 {
-                        return self.ended().await;
+                        let until = Instant::now() + EXIT_LIMIT;
+                        self.ending = Some(Ending::Closed { until });
                     }
                 }
                 () = self.watchdog.tick() => {
-                    let waiting = self.sent.frames().saturating_sub(self.progress.frames);
-                    if self.watchdog.has_stalled(waiting) {
-                        return Err(self.stalled(waiting).await);
+                    let waiting = self.backlog.waiting();
+                    // Libraries are loaded and encoders opened before the first frame.
+                    let begun = self.progress.frames > 0;
+                    if let Some(limit) = self.watchdog.has_stalled(waiting, begun) {
+                        self.ending = Some(Ending::Stalled { limit, waiting });
                     }
                 }
             }
         }
+        self.end().await
     }
 
     fn next_reply(&mut self) -> Result<Option<Reply>, WireError> {
@@ -160,7 +187,7 @@ impl WorkerOutput {
             }
             Reply::Hello { .. } => Err(WireError::Order("hello")),
             _ if !self.greeted => Err(WireError::Order("first")),
-            Reply::Track { rung, avcc } => self.track(rung, avcc).map(Some),
+            Reply::Track { rung, record } => self.track(rung, record).map(Some),
             Reply::Frame { rung, frame } => match self.rungs.get(usize::from(rung)) {
                 None => Err(WireError::Rung(rung)),
                 Some((_, false)) => Err(WireError::Order("frame")),
@@ -173,6 +200,7 @@ impl WorkerOutput {
                 let errors = progress.decode_errors;
                 let news = errors.saturating_sub(self.progress.decode_errors);
                 metrics::counter!("nova_transcode_decode_errors_total").increment(news);
+                self.backlog.taken(progress.frames);
                 self.progress = progress;
                 Ok(None)
             }
@@ -183,72 +211,73 @@ impl WorkerOutput {
         }
     }
 
-    fn track(&mut self, index: u8, avcc: bytes::Bytes) -> Result<Output, WireError> {
-        let frame_duration = self.frame_duration;
+    fn track(&mut self, index: u8, record: bytes::Bytes) -> Result<Output, WireError> {
+        let source_frame = self.frame_duration.as_micros();
         let (rung, announced) = self
             .rungs
             .get_mut(usize::from(index))
             .ok_or(WireError::Rung(index))?;
-        let avc = AvcConfig::parse(avcc)?;
+        let (codec, shape) = match rung.codec {
+            RungCodec::H264 => {
+                let avc = AvcConfig::parse(record)?;
+                let shape = (avc.width, avc.height, avc.nal_length_size);
+                (Codec::Avc(avc), shape)
+            }
+            RungCodec::Hevc => {
+                let hevc = HevcConfig::parse(record)?;
+                let shape = (hevc.width, hevc.height, hevc.nal_length_size);
+                (Codec::Hevc(hevc), shape)
+            }
+        };
         if std::mem::replace(announced, true) {
             return Err(WireError::Order("track"));
         }
-        if (avc.width, avc.height) != (rung.width, rung.height) || avc.nal_length_size != 4 {
+        if shape != (rung.width, rung.height, 4) {
             return Err(WireError::Body("track"));
         }
+        let frame_duration = Micros::new(source_frame.saturating_mul(rung.frame_step.into()));
         Ok(Output::Track(Rendition::new(
             rung.name.clone(),
-            Codec::Avc(avc),
+            codec,
             rung.peak_bit_rate(),
             frame_duration,
         )))
     }
 
-    /// The worker closed its output.
-    async fn ended(&mut self) -> Result<Option<Output>, WorkerError> {
-        let status = self.wait_or_kill().await?;
-        match self.last_reply.take() {
-            Some(LastReply::Failed(reason)) => Err(WorkerError::GaveUp { reason }),
-            Some(LastReply::End) if status.success() => {
+    /// Sees the process to its end. A caller that gives up half-way and comes again goes on
+    /// where it was: why the worker ends stays in `ending` until that is told.
+    async fn end(&mut self) -> Result<Option<Output>, WorkerError> {
+        let ended = match self.ending {
+            Some(Ending::Closed { until }) => timeout_at(until, self.child.wait()).await.ok(),
+            _ => None,
+        };
+        let status = match ended {
+            Some(status) => status?,
+            None => {
+                if let Err(error) = self.child.start_kill() {
+                    // It cannot be killed because it has ended already.
+                    tracing::debug!(%error, "transcode worker was not killed");
+                }
+                self.child.wait().await?
+            }
+        };
+        let last_words = self.stderr.last_words().await;
+        match (self.ending.take(), self.last_reply.take()) {
+            (Some(Ending::Nonsense(source)), _) => {
+                Err(WorkerError::Nonsense { source, last_words })
+            }
+            (Some(Ending::Stalled { limit, waiting }), _) => Err(WorkerError::Stalled {
+                limit,
+                waiting,
+                last_words,
+            }),
+            (_, Some(LastReply::Failed(reason))) => Err(WorkerError::GaveUp { reason }),
+            (_, Some(LastReply::End)) if status.success() => {
                 self.last_reply = Some(LastReply::End);
                 Ok(None)
             }
-            Some(LastReply::End) | None => Err(WorkerError::Ended {
-                status,
-                last_words: self.stderr.last_words().await,
-            }),
+            _ => Err(WorkerError::Ended { status, last_words }),
         }
-    }
-
-    async fn nonsense(&mut self, source: WireError) -> WorkerError {
-        WorkerError::Nonsense {
-            source,
-            last_words: self.kill().await,
-        }
-    }
-
-    async fn stalled(&mut self, waiting: u64) -> WorkerError {
-        WorkerError::Stalled {
-            limit: self.watchdog.limit,
-            waiting,
-            last_words: self.kill().await,
-        }
-    }
-
-    async fn wait_or_kill(&mut self) -> Result<ExitStatus, WorkerError> {
-        if let Ok(status) = timeout(EXIT_LIMIT, self.child.wait()).await {
-            return Ok(status?);
-        }
-        self.child.start_kill()?;
-        Ok(self.child.wait().await?)
-    }
-
-    async fn kill(&mut self) -> LastWords {
-        if let Err(error) = self.child.kill().await {
-            // It cannot be killed because it has ended already.
-            tracing::debug!(%error, "transcode worker was not killed");
-        }
-        self.stderr.last_words().await
     }
 }
 
@@ -286,13 +315,19 @@ impl Watchdog {
         ticks.tick().await;
     }
 
-    fn has_stalled(&mut self, waiting: u64) -> bool {
+    /// The limit that is passed, if it is.
+    fn has_stalled(&mut self, waiting: u64, begun: bool) -> Option<Duration> {
         if waiting == 0 {
             self.silent_since = None;
-            return false;
+            return None;
         }
         let now = Instant::now();
         let since = *self.silent_since.get_or_insert(now);
-        now.duration_since(since) >= self.limit
+        let limit = if begun {
+            self.limit
+        } else {
+            self.limit * BEFORE_FIRST_FRAME
+        };
+        (now.duration_since(since) >= limit).then_some(limit)
     }
 }

@@ -7,7 +7,7 @@ use media::StreamName;
 use tokio::io::AsyncReadExt;
 use tokio::process::ChildStderr;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout_at};
 
 use super::error::LastWords;
 
@@ -25,31 +25,40 @@ const DRAIN: Duration = Duration::from_millis(500);
 
 /// The reader of a worker's standard error.
 #[derive(Debug)]
-pub(super) struct Stderr(Option<JoinHandle<LastWords>>);
+pub(super) struct Stderr {
+    reader: Option<JoinHandle<LastWords>>,
+    /// Set when its last words are first asked for.
+    until: Option<Instant>,
+}
 
 impl Stderr {
     pub(super) fn read(stderr: ChildStderr, stream: StreamName) -> Self {
-        Self(Some(tokio::spawn(read(stderr, stream))))
+        Self {
+            reader: Some(tokio::spawn(read(stderr, stream))),
+            until: None,
+        }
     }
 
-    /// The last lines. Call it after the worker's end; nothing the second time.
+    /// The last lines. Call it after the worker's end; nothing once they were given.
+    /// May be cancelled without losing anything.
     pub(super) async fn last_words(&mut self) -> LastWords {
-        let Some(mut reader) = self.0.take() else {
+        let Some(reader) = &mut self.reader else {
             return LastWords::default();
         };
-        match timeout(DRAIN, &mut reader).await {
+        let until = *self.until.get_or_insert_with(|| Instant::now() + DRAIN);
+        let words = timeout_at(until, &mut *reader).await;
+        reader.abort();
+        self.reader = None;
+        match words {
             Ok(words) => words.unwrap_or_default(),
-            Err(_) => {
-                reader.abort();
-                LastWords::default()
-            }
+            Err(_) => LastWords::default(),
         }
     }
 }
 
 impl Drop for Stderr {
     fn drop(&mut self) {
-        if let Some(reader) = &self.0 {
+        if let Some(reader) = &self.reader {
             reader.abort();
         }
     }

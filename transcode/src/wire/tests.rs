@@ -1,4 +1,4 @@
-use media::RenditionName;
+use media::{AvcConfig, RenditionName, VideoShape};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -11,6 +11,10 @@ const AVCC: &[u8] = &[
     0x05, 0xbb, 0x01, 0x10, 0x00, 0x00, 0x03, 0x00, 0x10, 0x00, 0x00, 0x03, 0x03, 0xc0, 0xf1, 0x83,
     0x19, 0x60, 0x01, 0x00, 0x06, 0x68, 0xeb, 0xe3, 0xcb, 0x22, 0xc0, 0xfd, 0xf8, 0xf8, 0x00,
 ];
+
+fn source() -> VideoSource {
+    (&AvcConfig::parse(Bytes::from_static(AVCC)).unwrap()).into()
+}
 
 fn any_frame() -> impl Strategy<Value = Frame> {
     (
@@ -32,18 +36,25 @@ fn any_frame() -> impl Strategy<Value = Frame> {
 }
 
 fn any_job() -> impl Strategy<Value = Job> {
-    let rung = (any::<u32>(), any::<u32>(), any::<u32>(), 1..9_999_u32).prop_map(
-        |(width, height, bit_rate, name)| Rung {
-            name: RenditionName::try_from(format!("{name}p")).unwrap(),
-            width,
-            height,
-            bit_rate,
-            buffer_bits: bit_rate / 2,
-        },
-    );
+    let rung = (
+        any::<u32>(),
+        any::<u32>(),
+        any::<u32>(),
+        1..9_999_u32,
+        option::of(0..=51_u8),
+    )
+        .prop_map(|(width, height, bit_rate, name, crf)| {
+            let name = RenditionName::try_from(format!("{name}p")).unwrap();
+            let shape = VideoShape { width, height };
+            match crf {
+                None => Rung::live(name, shape, bit_rate),
+                Some(crf) => Rung::on_demand(name, shape, bit_rate, crf),
+            }
+        });
     (vec(rung, 1..=MAX_RUNGS), any::<i64>(), any::<i64>()).prop_map(
         |(rungs, start, frame_duration)| Job {
-            source: AvcConfig::parse(Bytes::from_static(AVCC)).unwrap(),
+            engine: EngineName::default(),
+            source: source(),
             rungs,
             start: Timestamp::from_micros(start),
             frame_duration: Micros::new(frame_duration),
@@ -55,6 +66,7 @@ fn any_request() -> impl Strategy<Value = Request> {
     prop_oneof![
         any_job().prop_map(Request::Job),
         any_frame().prop_map(Request::Frame),
+        any::<u8>().prop_map(|bits| Request::Rungs(RungSet::from_bits(bits))),
         Just(Request::End),
     ]
 }
@@ -62,9 +74,9 @@ fn any_request() -> impl Strategy<Value = Request> {
 fn any_reply() -> impl Strategy<Value = Reply> {
     prop_oneof![
         any::<u16>().prop_map(|version| Reply::Hello { version }),
-        (any::<u8>(), vec(any::<u8>(), 0..100)).prop_map(|(rung, avcc)| Reply::Track {
+        (any::<u8>(), vec(any::<u8>(), 0..100)).prop_map(|(rung, record)| Reply::Track {
             rung,
-            avcc: avcc.into()
+            record: record.into()
         }),
         (any::<u8>(), any_frame()).prop_map(|(rung, frame)| Reply::Frame { rung, frame }),
         (any::<u64>(), any::<u64>()).prop_map(|(frames, decode_errors)| Reply::Progress(
@@ -169,13 +181,14 @@ fn what_is_over_a_limit_is_not_sent() {
 #[test]
 fn a_job_of_another_version_is_refused_by_its_version() {
     let error = decode_job(br#"{"version": 999, "something": "else"}"#).unwrap_err();
-    assert_eq!(error.to_string(), "protocol version 999, expected 1");
+    assert_eq!(error.to_string(), "protocol version 999, expected 4");
 }
 
 #[test]
 fn a_job_has_rungs() {
     let job = Job {
-        source: AvcConfig::parse(Bytes::from_static(AVCC)).unwrap(),
+        engine: EngineName::default(),
+        source: source(),
         rungs: Vec::new(),
         start: Timestamp::from_micros(0),
         frame_duration: Micros::new(0),

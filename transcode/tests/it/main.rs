@@ -1,6 +1,11 @@
 //! Contract tests: real worker processes, and some that only claim to be.
 
+mod audio;
+mod conformance;
+mod demuxing;
+mod limits;
 mod misbehaving;
 mod publishing;
 mod rig;
+mod rungs;
 mod transcoding;

@@ -69,7 +69,8 @@ async fn a_killed_worker_is_an_error_that_names_the_signal() {
 async fn a_worker_that_hangs_is_killed_by_the_watchdog() {
     let recording = Recording::of_test_picture(2, 30).marked_every(1);
     let limit = Duration::from_millis(300);
-    let command = impostor("sleep", &["1000"], limit);
+    // It never takes a first frame in, which may take three times as long.
+    let command = impostor("sleep", &["1000"], limit / 3);
     let job = recording.job(SourceFit::Passthrough);
     let (mut input, mut output) = Worker::start(&command, &stream(), &job).unwrap();
     let pid = output.pid().unwrap();
@@ -92,6 +93,41 @@ async fn a_worker_that_hangs_is_killed_by_the_watchdog() {
     until_gone(pid).await;
 }
 
+/// A caller that looks after other things meanwhile gives up its call again and again.
+#[tokio::test]
+async fn why_a_worker_ended_is_told_to_a_caller_that_gives_up_and_comes_again() {
+    let recording = Recording::of_test_picture(2, 30).marked_every(1);
+    let job = recording.job(SourceFit::Passthrough);
+    let limit = Duration::from_millis(300);
+    for (script, stalls) in [
+        ("echo my last words >&2; exec sleep 1000", true),
+        // It closes its output and stays.
+        (
+            "echo my last words >&2; exec >&-; exec sleep 1000 2>&-",
+            false,
+        ),
+    ] {
+        let command = impostor("sh", &["-c", script], limit / 3);
+        let (mut input, mut output) = Worker::start(&command, &stream(), &job).unwrap();
+        let pid = output.pid().unwrap();
+        input.send(&recording.frames[0]).await.unwrap();
+        let told = async {
+            loop {
+                match timeout(Duration::from_millis(10), output.next()).await {
+                    Ok(Ok(other)) => panic!("{other:?}"),
+                    Ok(Err(error)) => return error,
+                    Err(_) => {}
+                }
+            }
+        };
+        let error = timeout(DEADLINE, told).await.unwrap();
+        let is_stall = matches!(error, WorkerError::Stalled { .. });
+        assert_eq!(is_stall, stalls, "{error:?}");
+        assert!(error.to_string().contains("my last words"), "{error}");
+        until_gone(pid).await;
+    }
+}
+
 #[tokio::test]
 async fn a_worker_that_talks_nonsense_is_an_error_with_its_last_words() {
     let recording = Recording::of_test_picture(1, 30).marked_every(1);
@@ -103,7 +139,8 @@ async fn a_worker_that_talks_nonsense_is_an_error_with_its_last_words() {
         r"printf '\0\0\0\1\24'",
         r"printf '\0\0\0\3\20\0\1\0\0\0\3\21\0\1'",
     ] {
-        let script = format!("echo my stack is smashed >&2; sleep 0.2; {speech}; sleep 1000");
+        // What is killed must be what sleeps, or it would outlive the test.
+        let script = format!("echo my stack is smashed >&2; sleep 0.2; {speech}; exec sleep 1000");
         let command = impostor("sh", &["-c", &script], DEADLINE);
         let (_input, mut output) = Worker::start(&command, &stream(), &job).unwrap();
         let pid = output.pid().unwrap();
@@ -123,7 +160,7 @@ async fn a_worker_of_another_version_is_refused() {
     let command = impostor("printf", &[r"\0\0\0\3\20\0\77"], DEADLINE);
     let (_input, mut output) = Worker::start(&command, &stream(), &job).unwrap();
     let error = error_of(&mut output).await.to_string();
-    assert!(error.contains("protocol version 63, expected 1"), "{error}");
+    assert!(error.contains("protocol version 63, expected 4"), "{error}");
 }
 
 #[tokio::test]

@@ -10,8 +10,8 @@ use media::{
 };
 use transcode::source::{Source, TestSettings, TestSource};
 use transcode::{
-    Job, LadderConfig, LadderStep, Output, STALL_LIMIT, Worker, WorkerCommand, WorkerError,
-    WorkerInput, WorkerOutput, plan,
+    Job, LIVE_NICE, LadderConfig, LadderStep, Output, RungCodec, STALL_LIMIT, Worker,
+    WorkerCommand, WorkerError, WorkerInput, WorkerOutput, plan,
 };
 
 /// Not a whole number of milliseconds, nor of 90 kHz ticks.
@@ -29,6 +29,8 @@ pub(crate) fn worker_command() -> WorkerCommand {
         program: env!("CARGO_BIN_EXE_transcode-test-worker").into(),
         args: Vec::new(),
         stall_limit: STALL_LIMIT,
+        memory_limit: None,
+        nice: LIVE_NICE,
     }
 }
 
@@ -38,6 +40,8 @@ pub(crate) fn impostor(program: &str, args: &[&str], stall_limit: Duration) -> W
         program: program.into(),
         args: args.iter().map(Into::into).collect(),
         stall_limit,
+        memory_limit: None,
+        nice: LIVE_NICE,
     }
 }
 
@@ -68,7 +72,7 @@ impl Recording {
     pub(crate) fn of(codecs: &[Codec], wire: Vec<WireFrame>) -> Self {
         let avc = codecs.iter().find_map(|codec| match codec {
             Codec::Avc(avc) => Some(avc.clone()),
-            Codec::Aac(_) => None,
+            _ => None,
         });
         let millis = |ms: i64| START + Micros::from_millis(ms);
         Self {
@@ -125,9 +129,11 @@ impl Recording {
         let step = |height| LadderStep {
             height,
             bit_rate: 300_000,
+            codec: RungCodec::H264,
         };
         let config = LadderConfig {
             steps: vec![step(180), step(120)],
+            ..LadderConfig::default()
         };
         Job::new(&epoch, &plan(&epoch, &config)).unwrap()
     }
@@ -197,8 +203,14 @@ pub(crate) async fn until_gone(pid: u32) {
 }
 
 pub(crate) fn kill(pid: u32) {
-    let status = std::process::Command::new("kill")
-        .args(["-9", &pid.to_string()])
+    send_signal(pid, "KILL");
+}
+
+/// Sends the signal of this name.
+pub(crate) fn send_signal(pid: u32, name: &str) {
+    // The shell's own kill: a small system has no program of that name.
+    let status = std::process::Command::new("sh")
+        .args(["-c", &format!("kill -s {name} {pid}")])
         .status();
     assert!(status.unwrap().success());
 }

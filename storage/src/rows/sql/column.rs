@@ -6,7 +6,7 @@ use std::fmt;
 use bytes::Bytes;
 use media::{
     EpochNumber, JobId, Micros, RenditionName, SegmentNumber, SessionId, StreamId, StreamName,
-    Timestamp, UserId,
+    Timestamp, UserId, VideoId,
 };
 use sqlx::{Decode, Postgres, Row as _, Sqlite, Type};
 use uuid::Uuid;
@@ -149,6 +149,7 @@ meaning! {
     StreamId: Uuid, |id, _place| Ok(StreamId::from(id));
     SessionId: Uuid, |id, _place| Ok(SessionId::from(id));
     JobId: Uuid, |id, _place| Ok(JobId::from(id));
+    VideoId: Uuid, |id, _place| Ok(VideoId::from(id));
     StreamName: String, |name, place| name.parse().map_err(|error| undecodable(place, error));
     RenditionName: String, |name, place| name.parse().map_err(|error| undecodable(place, error));
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use media::{
     EpochNumber, JobId, Micros, RenditionName, SegmentNumber, SessionId, StreamId, StreamName,
-    Timestamp, UserId,
+    Timestamp, UserId, VideoId,
 };
 use uuid::Uuid;
 
@@ -90,6 +90,7 @@ bind! {
     StreamId => Uuid, |id| id.as_uuid();
     SessionId => Uuid, |id| id.as_uuid();
     JobId => Uuid, |id| id.as_uuid();
+    VideoId => Uuid, |id| id.as_uuid();
 }
 
 impl Bind for u64 {

@@ -8,7 +8,7 @@ use sqlx::{Connection, Row};
 use uuid::Uuid;
 
 /// Words of columns that take no others.
-const WORDS: [(&str, &str, &[&str]); 6] = [
+const WORDS: [(&str, &str, &[&str]); 8] = [
     ("streams", "takeover", &["takeover", "reject"]),
     ("renditions", "kind", &["video", "audio"]),
     (
@@ -19,6 +19,12 @@ const WORDS: [(&str, &str, &[&str]); 6] = [
     ("users", "role", &["user", "moderator", "admin"]),
     ("email_tokens", "purpose", &["verify", "change", "reset"]),
     ("posts", "visibility", &["public", "followers"]),
+    (
+        "videos",
+        "state",
+        &["transcoding", "ready", "failed", "cancelled"],
+    ),
+    ("video_renditions", "kind", &["video", "audio"]),
 ];
 
 /// Draws for one row until one is taken.

@@ -14,12 +14,36 @@ pub(crate) const NAME: &str = "aac";
 /// Samples of each channel in a frame.
 pub(crate) const FRAME_LENGTH: usize = 1024;
 
-/// libavcodec's own AAC-LC encoder, for two channels.
+/// libavcodec's own AAC-LC encoder, for one or two channels.
 pub(crate) struct AacEncoder {
     encoder: ffmpeg::encoder::Audio,
     config: Bytes,
     sample_rate: u32,
+    channels: Channels,
     samples_in: i64,
+}
+
+/// How many channels are encoded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Channels {
+    Mono,
+    Stereo,
+}
+
+impl Channels {
+    pub(super) fn layout(self) -> ChannelLayout {
+        match self {
+            Self::Mono => ChannelLayout::MONO,
+            Self::Stereo => ChannelLayout::STEREO,
+        }
+    }
+
+    pub(super) const fn count(self) -> usize {
+        match self {
+            Self::Mono => 1,
+            Self::Stereo => 2,
+        }
+    }
 }
 
 /// A raw data block.
@@ -30,7 +54,11 @@ pub(crate) struct EncodedAudio {
 }
 
 impl AacEncoder {
-    pub(crate) fn open(sample_rate: u32, bit_rate: u32) -> Result<Self, EngineError> {
+    pub(crate) fn open(
+        sample_rate: u32,
+        channels: Channels,
+        bit_rate: u32,
+    ) -> Result<Self, EngineError> {
         let found = ffmpeg::encoder::find_by_name(NAME)
             .ok_or(ffmpeg::Error::EncoderNotFound)
             .map_err(step(NAME))?;
@@ -41,7 +69,7 @@ impl AacEncoder {
         encoder.set_rate(rate);
         encoder.set_time_base((1, rate));
         encoder.set_format(planar_floats());
-        encoder.set_channel_layout(ChannelLayout::STEREO);
+        encoder.set_channel_layout(channels.layout());
         encoder.set_bit_rate(bit_rate as usize);
         let encoder = encoder.open().map_err(step(NAME))?;
         let config = Bytes::copy_from_slice(extradata(&encoder));
@@ -49,6 +77,7 @@ impl AacEncoder {
             encoder,
             config,
             sample_rate,
+            channels,
             samples_in: 0,
         })
     }
@@ -58,9 +87,9 @@ impl AacEncoder {
         &self.config
     }
 
-    /// Encodes one frame's samples, the same in both channels, between -1 and 1.
-    pub(crate) fn send(&mut self, samples: &[f32; FRAME_LENGTH]) -> Result<(), EngineError> {
-        let mut sound = frame::Audio::new(planar_floats(), FRAME_LENGTH, ChannelLayout::STEREO);
+    /// Encodes one frame: [`FRAME_LENGTH`] samples between -1 and 1 of each channel.
+    pub(crate) fn send(&mut self, planes: &[&[f32]]) -> Result<(), EngineError> {
+        let mut sound = frame::Audio::new(planar_floats(), FRAME_LENGTH, self.channels.layout());
         // SAFETY: reads whether the frame that was just made has a buffer.
         if unsafe { sound.is_empty() } {
             return Err(step(NAME)(ffmpeg::Error::Other {
@@ -69,11 +98,16 @@ impl AacEncoder {
         }
         sound.set_rate(self.sample_rate);
         sound.set_pts(Some(self.samples_in));
-        for channel in 0..sound.planes() {
+        for (channel, samples) in planes.iter().enumerate() {
             sound.plane_mut::<f32>(channel).copy_from_slice(samples);
         }
         self.samples_in += FRAME_LENGTH as i64;
         self.encoder.send_frame(&sound).map_err(step(NAME))
+    }
+
+    /// No more frames: what the encoder holds back comes out.
+    pub(crate) fn finish(&mut self) -> Result<(), EngineError> {
+        self.encoder.send_eof().map_err(step(NAME))
     }
 
     /// The next frame, if one is ready. The encoder's priming frame, which would begin
@@ -108,6 +142,6 @@ impl Drop for AacEncoder {
     }
 }
 
-fn planar_floats() -> format::Sample {
+pub(super) fn planar_floats() -> format::Sample {
     format::Sample::F32(format::sample::Type::Planar)
 }

@@ -1,40 +1,70 @@
-//! H.264 in, pictures out.
+//! Access units in, pictures out.
+
+use std::ffi::CString;
 
 use ffmpeg_next as ffmpeg;
 use ffmpeg_next::codec::threading;
 use ffmpeg_next::{ffi, frame, packet};
-use media::{AvcConfig, Micros};
+use media::Micros;
 
+use super::signal::{self, Told};
 use super::step;
 use crate::engine::EngineError;
+use crate::{Latency, VideoSource};
 
-/// libavcodec's H.264 decoder. Times are microseconds.
+/// One of libavcodec's decoders. Times are microseconds.
 pub(super) struct Decoder(ffmpeg::decoder::Video);
 
 /// Most threads of the decoder.
 const MAX_THREADS: usize = 4;
 
+/// The largest picture that is decoded, in pixels: 8K. A few of them are held at once.
+const MAX_PIXELS: u32 = 7_680 * 4_320;
+
 impl Decoder {
-    pub(super) fn open(source: &AvcConfig) -> Result<Self, EngineError> {
-        let codec = ffmpeg::decoder::find(ffmpeg::codec::Id::H264)
+    /// With `latency`, pictures are decoded on several threads, which holds some back.
+    pub(super) fn open(source: &VideoSource, latency: Latency) -> Result<Self, EngineError> {
+        let what = || format!("{} decoder", source.codec);
+        let pixels = u64::from(source.width) * u64::from(source.height);
+        if pixels > u64::from(MAX_PIXELS) {
+            return Err(EngineError::Step {
+                what: what(),
+                why: format!(
+                    "a picture of {}x{}; at most {MAX_PIXELS} pixels are decoded",
+                    source.width, source.height
+                ),
+            });
+        }
+        let codec = find(source)
             .ok_or(ffmpeg::Error::DecoderNotFound)
-            .map_err(step("H.264 decoder"))?;
+            .map_err(step(what()))?;
         let mut context = ffmpeg::codec::Context::new_with_codec(codec);
-        set_extradata(&mut context, &source.record).map_err(step("H.264 decoder"))?;
+        if !source.record.is_empty() {
+            set_extradata(&mut context, &source.record).map_err(step(what()))?;
+        }
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        // Threads by frames would hold back as many frames as there are threads.
         context.set_threading(threading::Config {
-            kind: threading::Type::Slice,
+            kind: match latency {
+                // Threads by frames hold back as many frames as there are threads.
+                Latency::None => threading::Type::Slice,
+                Latency::LookAhead => threading::Type::Frame,
+            },
             count: cores.min(MAX_THREADS),
             ..Default::default()
         });
+        describe(&mut context, source);
         let mut decoder = context.decoder();
         decoder.set_packet_time_base((1, 1_000_000));
         let decoder = decoder
             .open_as(codec)
             .and_then(ffmpeg::decoder::Opened::video)
-            .map_err(step("H.264 decoder"))?;
+            .map_err(step(what()))?;
         Ok(Self(decoder))
+    }
+
+    /// What it knows before the first access unit.
+    pub(super) fn told(&self) -> Told {
+        signal::of_decoder(&self.0)
     }
 
     /// Feeds one access unit, decoded and shown at `(dts, pts)`.
@@ -63,6 +93,12 @@ impl Decoder {
         let _ = self.0.send_eof();
     }
 
+    /// The access units that come next do not follow those before; pictures that are not
+    /// taken out are lost.
+    pub(super) fn flush(&mut self) {
+        self.0.flush();
+    }
+
     /// The next picture in the order they are shown, if one is ready.
     pub(super) fn receive(&mut self) -> Option<Result<frame::Video, ffmpeg::Error>> {
         let mut picture = frame::Video::empty();
@@ -77,9 +113,34 @@ impl Decoder {
     }
 }
 
+/// Tells the decoder what the container knows.
+fn describe(context: &mut ffmpeg::codec::Context, source: &VideoSource) {
+    let side = |pixels: u32| i32::try_from(pixels).unwrap_or(0);
+    // SAFETY: writes fields of a context that is borrowed and not opened yet.
+    unsafe {
+        let context = &mut *context.as_mut_ptr();
+        context.width = side(source.width);
+        context.height = side(source.height);
+        context.codec_tag = source.tag;
+        context.has_b_frames = source.reorder.into();
+        context.max_pixels = i64::from(MAX_PIXELS);
+    }
+}
+
+/// The decoder that libavcodec prefers for the source's codec.
+fn find(source: &VideoSource) -> Option<ffmpeg::Codec> {
+    let name = CString::new(source.codec.as_str()).ok()?;
+    // SAFETY: the name is a C string; a descriptor lives as long as the library.
+    let id = unsafe { ffi::avcodec_descriptor_get_by_name(name.as_ptr()).as_ref() }?.id;
+    ffmpeg::decoder::find(id.into())
+}
+
 /// Gives the decoder its configuration record, which also tells it that NAL units
 /// have length prefixes.
-fn set_extradata(context: &mut ffmpeg::codec::Context, record: &[u8]) -> Result<(), ffmpeg::Error> {
+pub(super) fn set_extradata(
+    context: &mut ffmpeg::codec::Context,
+    record: &[u8],
+) -> Result<(), ffmpeg::Error> {
     let size = i32::try_from(record.len()).map_err(|_| ffmpeg::Error::InvalidData)?;
     let padded = record.len() + ffi::AV_INPUT_BUFFER_PADDING_SIZE as usize;
     // SAFETY: the buffer comes from av_mallocz with the padding that avcodec.h asks of

@@ -1,32 +1,41 @@
-//! Pictures in, H.264 out.
+//! Pictures in, H.264 or HEVC out.
 
 use bytes::Bytes;
 use ffmpeg_next as ffmpeg;
+use ffmpeg_next::codec::threading;
 use ffmpeg_next::{codec, format, frame, picture};
-use media::Micros;
+use media::{FrameRate, Micros};
 
 use super::signal::Signal;
 use super::step;
-use crate::annex_b;
 use crate::engine::EngineError;
-use media::FrameRate;
+use crate::{Latency, RateControl, RungCodec, Speed, annex_b};
 
 /// libavcodec's name of the encoder.
-pub(crate) const NAME: &str = "libx264";
+pub(crate) const fn name(codec: RungCodec) -> &'static str {
+    match codec {
+        RungCodec::H264 => "libx264",
+        RungCodec::Hevc => "libx265",
+    }
+}
 
 /// `X264_KEYINT_MAX_INFINITE`: key frames only where they are asked for.
 const NEVER: u32 = 1 << 30;
 
 /// What is encoded and how.
 pub(crate) struct VideoSettings {
+    pub(crate) codec: RungCodec,
     pub(crate) width: u32,
     pub(crate) height: u32,
     /// The usual rate; frames may come at any time.
     pub(crate) rate: FrameRate,
-    /// Bits per second.
+    /// Bits per second: the aim of an average, the limit of a quality.
     pub(crate) bit_rate: u32,
     /// The decoder's buffer.
     pub(crate) buffer_bits: u32,
+    pub(crate) control: RateControl,
+    pub(crate) speed: Speed,
+    pub(crate) latency: Latency,
     pub(crate) key_frames: KeyFrames,
     pub(crate) signal: Signal,
     pub(crate) threads: usize,
@@ -41,8 +50,9 @@ pub(crate) enum KeyFrames {
     Every(u32),
 }
 
-/// x264 without delay: a picture goes in, its access unit comes out.
+/// x264 or x265. Without latency, a picture goes in and its access unit comes out.
 pub(crate) struct VideoEncoder {
+    codec: RungCodec,
     encoder: ffmpeg::encoder::Video,
     decoder_configuration: Bytes,
 }
@@ -58,14 +68,18 @@ pub(crate) struct Encoded {
 
 impl VideoEncoder {
     pub(crate) fn open(settings: &VideoSettings) -> Result<Self, EngineError> {
-        let what = || format!("{NAME} {}x{}", settings.width, settings.height);
-        let found = ffmpeg::encoder::find_by_name(NAME)
+        let name = name(settings.codec);
+        let what = || format!("{name} {}x{}", settings.width, settings.height);
+        let found = ffmpeg::encoder::find_by_name(name)
             .ok_or(ffmpeg::Error::EncoderNotFound)
             .map_err(step(what()))?;
         let mut context = codec::Context::new_with_codec(found);
-        context.set_flags(codec::Flags::GLOBAL_HEADER);
-        context.set_threading(codec::threading::Config {
-            kind: codec::threading::Type::Slice,
+        context.set_flags(codec::Flags::GLOBAL_HEADER | codec::Flags::CLOSED_GOP);
+        context.set_threading(threading::Config {
+            kind: match settings.latency {
+                Latency::None => threading::Type::Slice,
+                Latency::LookAhead => threading::Type::Frame,
+            },
             count: settings.threads,
             ..Default::default()
         });
@@ -75,35 +89,45 @@ impl VideoEncoder {
         encoder.set_format(format::Pixel::YUV420P);
         encoder.set_time_base((1, 1_000_000));
         encoder.set_frame_rate(Some(rational(settings.rate)));
-        encoder.set_bit_rate(settings.bit_rate as usize);
         encoder.set_max_bit_rate(settings.bit_rate as usize);
-        encoder.set_max_b_frames(0);
         encoder.set_gop(match settings.key_frames {
             KeyFrames::OnDemand => NEVER,
             KeyFrames::Every(frames) => frames.clamp(1, NEVER),
         });
-        settings.signal.apply(&mut encoder);
         let mut options = ffmpeg::Dictionary::new();
-        options.set("preset", "superfast");
-        options.set("tune", "zerolatency");
+        match settings.control {
+            RateControl::Average => encoder.set_bit_rate(settings.bit_rate as usize),
+            RateControl::Quality { crf } => options.set("crf", &crf.min(51).to_string()),
+        }
+        settings.signal.apply(&mut encoder, &mut options);
         options.set("bufsize", &settings.buffer_bits.to_string());
+        options.set("preset", settings.speed.name());
+        if settings.latency == Latency::None {
+            options.set("tune", "zerolatency");
+        }
         // A picture asked to be a key frame is an IDR picture.
         options.set("forced-idr", "1");
         // Scene cuts would put key frames where the other renditions have none.
-        options.set("sc_threshold", "0");
+        match settings.codec {
+            RungCodec::H264 => options.set("sc_threshold", "0"),
+            RungCodec::Hevc => options.set("x265-params", &x265(settings)),
+        }
         let encoder = encoder.open_with(options).map_err(step(what()))?;
-        let decoder_configuration = annex_b::decoder_configuration(extradata(&encoder))
-            .ok_or_else(|| EngineError::Step {
+        let decoder_configuration = match settings.codec {
+            RungCodec::H264 => annex_b::decoder_configuration(extradata(&encoder)),
+            RungCodec::Hevc => annex_b::hevc::decoder_configuration(extradata(&encoder)),
+        };
+        Ok(Self {
+            codec: settings.codec,
+            encoder,
+            decoder_configuration: decoder_configuration.ok_or_else(|| EngineError::Step {
                 what: what(),
                 why: "gave no parameter sets".into(),
-            })?;
-        Ok(Self {
-            encoder,
-            decoder_configuration,
+            })?,
         })
     }
 
-    /// The `AVCDecoderConfigurationRecord`.
+    /// The `AVCDecoderConfigurationRecord` or `HEVCDecoderConfigurationRecord`.
     pub(crate) fn decoder_configuration(&self) -> &Bytes {
         &self.decoder_configuration
     }
@@ -114,6 +138,10 @@ impl VideoEncoder {
 
     pub(crate) fn height(&self) -> u32 {
         self.encoder.height()
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        name(self.codec)
     }
 
     /// Encodes a picture that is shown at `pts`, which must grow.
@@ -129,15 +157,15 @@ impl VideoEncoder {
         } else {
             picture::Type::None
         });
-        self.encoder.send_frame(picture).map_err(step(NAME))
+        self.encoder.send_frame(picture).map_err(step(self.name()))
     }
 
     /// No more pictures.
     pub(crate) fn finish(&mut self) -> Result<(), EngineError> {
-        self.encoder.send_eof().map_err(step(NAME))
+        self.encoder.send_eof().map_err(step(self.name()))
     }
 
-    /// The next access unit, if one is ready.
+    /// The next access unit in decoding order, if one is ready.
     pub(crate) fn receive(&mut self) -> Result<Option<Encoded>, EngineError> {
         let mut packet = ffmpeg::Packet::empty();
         match self.encoder.receive_packet(&mut packet) {
@@ -146,18 +174,38 @@ impl VideoEncoder {
                 errno: ffmpeg::error::EAGAIN,
             })
             | Err(ffmpeg::Error::Eof) => return Ok(None),
-            Err(error) => return Err(step(NAME)(error)),
+            Err(error) => return Err(step(self.name())(error)),
         }
         let (Some(dts), Some(pts), Some(data)) = (packet.dts(), packet.pts(), packet.data()) else {
-            return Err(step(NAME)(ffmpeg::Error::InvalidData));
+            return Err(step(self.name())(ffmpeg::Error::InvalidData));
         };
         Ok(Some(Encoded {
             dts: Micros::new(dts),
             pts: Micros::new(pts),
             key: packet.is_key(),
-            data: annex_b::to_length_prefixed(data),
+            data: match self.codec {
+                RungCodec::H264 => annex_b::to_length_prefixed(data),
+                RungCodec::Hevc => annex_b::hevc::to_length_prefixed(data),
+            },
         }))
     }
+}
+
+/// What libavcodec has no options for. x265 takes the machine for its own unless it is
+/// told otherwise, and talks on standard error.
+fn x265(settings: &VideoSettings) -> String {
+    format!(
+        "scenecut=0:open-gop=0:keyint={}:min-keyint=1:pools={}:frame-threads={}:log-level=warning",
+        match settings.key_frames {
+            KeyFrames::OnDemand => "-1".to_owned(),
+            KeyFrames::Every(frames) => frames.to_string(),
+        },
+        settings.threads,
+        match settings.latency {
+            Latency::None => 1,
+            Latency::LookAhead => settings.threads.min(2),
+        },
+    )
 }
 
 fn rational(rate: FrameRate) -> (i32, i32) {

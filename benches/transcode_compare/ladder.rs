@@ -1,0 +1,164 @@
+//! Nova's own contestant: the supervisor feeds a worker, and its rungs go to files.
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use media::{
+    AvcConfig, Codec, Frame, Micros, RenditionName, SegmentNumber, Timestamp, TrackKind, VideoShape,
+};
+use transcode::source::{self, AtEnd};
+use transcode::{
+    EngineName, Job, Latency, Output, RateControl, Rung, VideoSource, Worker, WorkerCommand,
+};
+
+use crate::clip::{GOP, RUNGS};
+
+/// `ladder ENGINE LATENCY INPUT OUTPUT...`: as many rungs as there are outputs, the
+/// smallest ones.
+pub(crate) fn main(arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<_> = arguments.collect();
+    let [engine, latency, input, outputs @ ..] = &arguments[..] else {
+        return Err("expected an engine, a latency, an input and outputs".into());
+    };
+    let (avc, frames) = read(Path::new(input))?;
+    let latency = crate::latency(latency)?;
+    let skipped = RUNGS.len().saturating_sub(outputs.len());
+    let rungs = RUNGS[skipped..]
+        .iter()
+        .map(|&rung| Ok(rung_of(rung, latency)?))
+        .collect::<Result<Vec<_>, Box<dyn Error>>>()?;
+    let job = Job {
+        engine: engine.parse::<EngineName>()?,
+        source: VideoSource::from(&avc),
+        start: frames.first().ok_or("an empty clip")?.pts,
+        frame_duration: Micros::new(33_333),
+        rungs,
+    };
+    let mut files = HashMap::new();
+    for (rung, path) in job.rungs.iter().zip(outputs) {
+        let file = BufWriter::new(File::create(path)?);
+        files.insert(rung.name.clone(), file);
+    }
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(transcode(&job, &frames, &mut files))
+}
+
+fn rung_of(
+    (name, width, height, bit_rate): (&str, u32, u32, u32),
+    latency: Latency,
+) -> Result<Rung, media::InvalidName> {
+    let live = Rung::live(
+        RenditionName::try_from(name.to_owned())?,
+        VideoShape { width, height },
+        bit_rate,
+    );
+    Ok(match latency {
+        Latency::None => live,
+        Latency::LookAhead => Rung {
+            latency,
+            rate: RateControl::Average,
+            buffer_bits: 2 * bit_rate,
+            ..live
+        },
+    })
+}
+
+/// The clip's video, marked every [`GOP`] frames.
+fn read(path: &Path) -> Result<(AvcConfig, Vec<Frame>), Box<dyn Error>> {
+    let mut source = source::file(path, AtEnd::Stop)?;
+    let avc = source
+        .codecs()
+        .iter()
+        .find_map(|codec| match codec {
+            Codec::Avc(avc) => Some(avc.clone()),
+            _ => None,
+        })
+        .ok_or("no H.264 in the clip")?;
+    let begin = Timestamp::from_micros(0);
+    let mut frames = Vec::new();
+    while source.due().is_some() {
+        let next = source.next(begin)?;
+        let video = next
+            .into_iter()
+            .filter(|frame| frame.track == TrackKind::Video);
+        frames.extend(video.map(|frame| {
+            let dts = Micros::from_millis(frame.timestamp.into());
+            Frame {
+                track: TrackKind::Video,
+                dts: begin + dts,
+                pts: begin + dts + Micros::from_millis(frame.composition_offset.into()),
+                duration: None,
+                key: frame.key,
+                starts: None,
+                data: frame.data,
+            }
+        }));
+    }
+    for (number, frame) in (0..).zip(frames.iter_mut().step_by(GOP as usize)) {
+        frame.starts = Some(SegmentNumber(number));
+    }
+    Ok((avc, frames))
+}
+
+async fn transcode(
+    job: &Job,
+    frames: &[Frame],
+    files: &mut HashMap<RenditionName, BufWriter<File>>,
+) -> Result<(), Box<dyn Error>> {
+    let command = WorkerCommand::this_program()?;
+    let (mut input, mut output) = Worker::start(&command, &"bench".parse()?, job)?;
+    let feed = async {
+        for frame in frames {
+            if input.send(frame).await.is_err() {
+                // The output tells why.
+                return;
+            }
+        }
+        let _ = input.finish().await;
+    };
+    let write = async {
+        while let Some(next) = output.next().await? {
+            match next {
+                Output::Track(track) => {
+                    let file = files.get_mut(&track.name).ok_or("a rung of no job")?;
+                    if let Codec::Avc(avc) = &track.codec {
+                        file.write_all(&parameter_sets(&avc.record))?;
+                    }
+                }
+                Output::Frame { rung, frame } => {
+                    let file = files.get_mut(&rung).ok_or("a rung of no job")?;
+                    write_units(file, &frame.data)?;
+                }
+            }
+        }
+        Ok::<_, Box<dyn Error>>(())
+    };
+    tokio::join!(feed, write).1
+}
+
+fn write_units(file: &mut impl Write, mut rest: &[u8]) -> std::io::Result<()> {
+    while let Some((length, after)) = rest.split_first_chunk::<4>() {
+        let length = (u32::from_be_bytes(*length) as usize).min(after.len());
+        let (unit, after) = after.split_at(length);
+        file.write_all(&[0, 0, 0, 1])?;
+        file.write_all(unit)?;
+        rest = after;
+    }
+    Ok(())
+}
+
+/// The one sequence and the one picture parameter set that x264 makes, as a byte stream.
+fn parameter_sets(record: &[u8]) -> Vec<u8> {
+    let set = |at: usize| {
+        let length = usize::from(u16::from_be_bytes([record[at], record[at + 1]]));
+        (&record[at + 2..at + 2 + length], at + 2 + length)
+    };
+    let (sps, end) = set(6);
+    let (pps, _) = set(end + 1);
+    [&[0, 0, 0, 1], sps, &[0, 0, 0, 1], pps].concat()
+}

@@ -1,0 +1,110 @@
+//! Video on demand: from a job to a playable video.
+//!
+//! A job's file is fetched into scratch space, read once by a demuxing process to find out
+//! where its segments start, and cut into chunks. Chunks are transcoded side by side, each
+//! by a demuxing process and a worker, into segments: an object, then its row. A segment
+//! that has its row is not made again, so that whoever takes the job up goes on where it
+//! was.
+
+mod chunk;
+pub mod command;
+mod fault;
+mod import;
+mod job;
+mod plan;
+mod scratch;
+mod shelf;
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use media::{Clock, Micros};
+use storage::rows::jobs::{self, Options};
+use storage::rows::leases;
+use storage::rows::videos::imports::QUEUE;
+use storage::{Database, ObjectStore};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use transcode::WorkerCommand;
+use transcode::vod::DemuxCommand;
+
+use crate::config;
+
+/// How long a process that was killed keeps its jobs.
+const SILENCE: Micros = Micros::from_secs(10);
+
+/// What videos are made with.
+#[derive(Debug)]
+pub struct VodParts {
+    /// Rows.
+    pub database: Database,
+    /// Objects.
+    pub objects: Arc<dyn ObjectStore>,
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+    /// What encodes.
+    pub worker: WorkerCommand,
+    /// What reads files.
+    pub demuxer: DemuxCommand,
+    /// Where files are while they are read.
+    pub scratch: PathBuf,
+    /// How much at once.
+    pub settings: config::Vod,
+}
+
+/// The jobs that this process runs.
+#[derive(Debug)]
+pub struct Vod {
+    shutdown: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Vod {
+    /// Takes jobs from now on.
+    pub async fn start(parts: VodParts) -> Self {
+        if let Err(error) = scratch::clear(&parts.scratch).await {
+            let folder = parts.scratch.display();
+            tracing::warn!(%folder, %error, "what a killed process left of videos stays");
+        }
+        let shutdown = CancellationToken::new();
+        let one = NonZeroUsize::MIN;
+        let options = Options {
+            queue: QUEUE,
+            worker: leases::this_process(),
+            concurrency: NonZeroUsize::new(parts.settings.jobs_at_once).unwrap_or(one),
+            ttl: SILENCE,
+        };
+        let parts = Arc::new(parts);
+        let (database, clock) = (parts.database.clone(), parts.clock.clone());
+        let handler = move |attempt| job::run(parts.clone(), attempt);
+        let task = jobs::run(database, clock, options, handler, shutdown.clone());
+        Self {
+            shutdown,
+            task: tokio::spawn(task),
+        }
+    }
+
+    /// Returns when the task has ended that should not.
+    pub async fn ended(&mut self) {
+        if let Err(error) = (&mut self.task).await {
+            tracing::error!(%error, "jobs of videos are not taken any more");
+        }
+    }
+
+    /// As [`Vod::ended`]; never, where nothing is transcoded.
+    pub async fn any_ended(vod: &mut Option<Self>) {
+        match vod {
+            Some(vod) => vod.ended().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Gives running jobs back.
+    pub async fn stop(self) {
+        self.shutdown.cancel();
+        if let Err(error) = self.task.await {
+            tracing::error!(%error, "jobs of videos failed");
+        }
+    }
+}

@@ -1,0 +1,327 @@
+//! What is made of a file: found out once, kept with the video.
+
+use bytes::Bytes;
+use media::{
+    AacConfig, AvcConfig, Codec, Epoch, EpochNumber, Micros, Rendition, RenditionName,
+    SegmentNumber, SourceFit, Timestamp, Track, TrackKind, VideoShape,
+};
+use serde::{Deserialize, Serialize};
+use storage::rows::videos::imports::ChunkRow;
+use transcode::vod::{CutConfig, Cuts, Cutter, Demuxed, Demuxer, FileInfo, Packet};
+use transcode::{LadderConfig, Latency, Rung, VideoSource};
+
+use super::fault::Fault;
+
+/// Grows with every change of the document.
+const VERSION: u32 = 1;
+/// Segments of a chunk: half a minute, as a rule.
+const CHUNK_SEGMENTS: u32 = 8;
+/// x264's constant rate factor.
+const CRF: u8 = 23;
+/// Media time of the first picture: sound may begin before it.
+const START: Timestamp = Timestamp::from_micros(10_000_000);
+
+/// What is made of a file. Kept as JSON.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Plan {
+    version: u32,
+    /// What a worker decodes; `None`: there are no pictures.
+    pub(super) video: Option<VideoSource>,
+    /// What a worker encodes.
+    pub(super) rungs: Vec<Rung>,
+    /// `avcC` of the pictures that are taken as they are.
+    pub(super) passthrough: Option<Bytes>,
+    /// Bits per second of the file.
+    pub(super) bit_rate: u32,
+    /// `AudioSpecificConfig` of the sound.
+    pub(super) aac: Option<Bytes>,
+    /// Where segments start.
+    pub(super) cuts: Cuts,
+}
+
+impl Plan {
+    /// Reads a whole file.
+    pub(super) async fn of(scan: Demuxer, file_bytes: u64) -> Result<Self, Fault> {
+        let scanned = Scanned::read(scan).await?;
+        let config = CutConfig::default();
+        let aac = scanned.aac()?;
+        let cuts = match scanned.cutter {
+            Some(cutter) => cutter.finish().map_err(refused)?,
+            None => {
+                let sound = aac.as_ref().zip(scanned.sound);
+                let (aac, (start, last)) =
+                    sound.ok_or_else(|| Fault::Refused("there is nothing in it".into()))?;
+                let frame = frame_duration(aac);
+                Cuts::of_sound(start, last + frame, frame, &config).map_err(refused)?
+            }
+        };
+        let seconds = cuts.duration().as_secs_f64().max(0.1);
+        let bit_rate = (file_bytes as f64 * 8.0 / seconds).min(f64::from(u32::MAX)) as u32;
+        let mut plan = Self {
+            version: VERSION,
+            video: scanned.info.video.map(|track| track.source),
+            rungs: Vec::new(),
+            passthrough: None,
+            bit_rate,
+            aac: aac.map(|aac| aac.config),
+            cuts,
+        };
+        plan.choose_renditions();
+        Ok(plan)
+    }
+
+    fn choose_renditions(&mut self) {
+        let Some(source) = &self.video else { return };
+        let upright = source.rotation == transcode::Rotation::None;
+        let is_h264 = source.codec.as_str() == "h264";
+        let record = AvcConfig::parse(source.record.clone()).ok();
+        let record = record.filter(|_| is_h264);
+        // A player goes by the bitstream: a container that says otherwise is right.
+        let shaped = match (&record, source.sample_aspect) {
+            (Some(avc), Some(told)) => {
+                let coded = Codec::Avc(avc.clone()).sample_aspect();
+                is_same_ratio(coded, told)
+            }
+            _ => true,
+        };
+        let passes = is_h264 && upright && shaped && self.cuts.are_key_frames();
+        let (width, height) = source.upright();
+        // What is no H.264 is encoded anyway, and of it only the size counts.
+        let codec = Codec::Avc(AvcConfig {
+            width,
+            height,
+            ..record.unwrap_or(AvcConfig {
+                record: source.record.clone(),
+                width,
+                height,
+                profile: 100,
+                constraints: 0,
+                level: 0,
+                nal_length_size: 4,
+            })
+        });
+        let epoch = Epoch {
+            number: EpochNumber(0),
+            first_segment: SegmentNumber(0),
+            start: START,
+            target_duration: 4,
+            video: Some(Track {
+                codec,
+                bit_rate: self.bit_rate,
+                frame_duration: self.cuts.frame_duration,
+            }),
+            audio: None,
+            source_fit: match passes {
+                true => SourceFit::Passthrough,
+                false => SourceFit::GopTooLong,
+            },
+        };
+        let ladder = transcode::plan(&epoch, &LadderConfig::default());
+        self.passthrough = ladder.passthrough.then(|| source.record.clone());
+        self.rungs = ladder
+            .rungs
+            .into_iter()
+            .map(|rung| {
+                let (width, height) = (rung.width, rung.height);
+                let shape = VideoShape { width, height };
+                Rung {
+                    // Pictures come out in the order in which they went in.
+                    latency: Latency::None,
+                    frame_step: rung.frame_step,
+                    ..Rung::on_demand(rung.name, shape, rung.bit_rate, CRF)
+                }
+            })
+            .collect();
+    }
+
+    /// As it is kept.
+    pub(super) fn to_document(&self) -> Result<Bytes, Fault> {
+        let document = serde_json::to_vec(self);
+        document
+            .map(Bytes::from)
+            .map_err(|error| Fault::Refused(format!("its plan cannot be kept: {error}")))
+    }
+
+    /// Reads what was kept.
+    pub(super) fn from_document(document: &[u8]) -> Result<Self, Fault> {
+        let plan: Result<Self, _> = serde_json::from_slice(document);
+        plan.ok()
+            .filter(|plan| plan.version == VERSION)
+            .ok_or_else(|| {
+                Fault::Refused(
+                    "another version of Nova began to transcode it: cancel it and import it again"
+                        .into(),
+                )
+            })
+    }
+
+    /// The names of the renditions of its pictures.
+    pub(super) fn video_renditions(&self) -> Vec<RenditionName> {
+        let source = self.passthrough.as_ref().map(|_| RenditionName::SOURCE);
+        let rungs = self.rungs.iter().map(|rung| rung.name.clone());
+        source.into_iter().chain(rungs).collect()
+    }
+
+    /// The pictures that are taken as they are.
+    pub(super) fn source_rendition(&self) -> Result<Option<Rendition>, Fault> {
+        let Some(record) = &self.passthrough else {
+            return Ok(None);
+        };
+        let avc = AvcConfig::parse(record.clone()).map_err(refused)?;
+        let frame = self.cuts.frame_duration;
+        let codec = Codec::Avc(avc);
+        Ok(Some(Rendition::new(
+            RenditionName::SOURCE,
+            codec,
+            self.bit_rate,
+            frame,
+        )))
+    }
+
+    /// The sound.
+    pub(super) fn audio_rendition(&self) -> Result<Option<Rendition>, Fault> {
+        let Some(config) = &self.aac else {
+            return Ok(None);
+        };
+        let aac = AacConfig::parse(config.clone()).map_err(refused)?;
+        let frame = frame_duration(&aac);
+        // Nothing declares it: segments will tell.
+        Ok(Some(Rendition::new(
+            RenditionName::AUDIO,
+            Codec::Aac(aac),
+            0,
+            frame,
+        )))
+    }
+
+    /// What workers do: chunks of the pictures, then all of the sound.
+    pub(super) fn chunks(&self) -> Vec<ChunkRow> {
+        let mut rows: Vec<_> = match &self.video {
+            Some(_) => self.cuts.chunks(CHUNK_SEGMENTS),
+            None => Vec::new(),
+        }
+        .into_iter()
+        .map(|chunk| ChunkRow {
+            number: chunk.number,
+            first_segment: SegmentNumber(chunk.first.into()),
+            segments: chunk.count,
+        })
+        .collect();
+        if self.aac.is_some() {
+            rows.push(ChunkRow {
+                number: u32::try_from(rows.len()).unwrap_or(u32::MAX),
+                first_segment: SegmentNumber(0),
+                segments: u32::try_from(self.cuts.marks.len()).unwrap_or(u32::MAX),
+            });
+        }
+        rows
+    }
+
+    /// Whether the chunk is the sound's.
+    pub(super) fn kind_of(&self, chunk: &ChunkRow) -> TrackKind {
+        let last = self.chunks().last().map(|chunk| chunk.number);
+        match self.aac.is_some() && last == Some(chunk.number) {
+            true => TrackKind::Audio,
+            false => TrackKind::Video,
+        }
+    }
+
+    /// Segments of all renditions.
+    pub(super) fn segments(&self) -> u64 {
+        let renditions = self.video_renditions().len() + usize::from(self.aac.is_some());
+        (self.cuts.marks.len() * renditions) as u64
+    }
+
+    /// Media time of what the file shows at `time`.
+    pub(super) fn media_time(&self, time: Micros) -> Timestamp {
+        let origin = self.cuts.marks.first().map_or(time, |first| first.at);
+        START + (time - origin)
+    }
+
+    /// Where the file's pictures begin, or its sound if it has none.
+    pub(super) fn first_time(&self) -> Micros {
+        self.cuts.marks.first().map_or(Micros::ZERO, |mark| mark.at)
+    }
+
+    /// How long before its presentation the first key frame is decoded: the same for all
+    /// of the file, however it is cut into chunks.
+    pub(super) fn reorder_delay(&self) -> Micros {
+        let first = self.cuts.marks.first();
+        first.map_or(Micros::ZERO, |mark| {
+            (mark.from - mark.seek).max(Micros::ZERO)
+        })
+    }
+
+    /// Media time of the first frame.
+    pub(super) fn start(&self) -> Timestamp {
+        START
+    }
+}
+
+fn is_same_ratio((across, down): (u32, u32), other: (u32, u32)) -> bool {
+    u64::from(across) * u64::from(other.1) == u64::from(down) * u64::from(other.0)
+}
+
+fn refused(error: impl std::error::Error) -> Fault {
+    Fault::Refused(error.to_string())
+}
+
+fn frame_duration(aac: &AacConfig) -> Micros {
+    Micros::from_ticks(aac.frame_length.into(), aac.sample_rate)
+}
+
+/// What a scan found.
+struct Scanned {
+    info: FileInfo,
+    /// `None`: there are no pictures.
+    cutter: Option<Cutter>,
+    /// Presentation times of the first and the last frame of the sound.
+    sound: Option<(Micros, Micros)>,
+}
+
+impl Scanned {
+    async fn read(mut scan: Demuxer) -> Result<Self, Fault> {
+        let Some(Demuxed::Info(info)) = scan.next().await? else {
+            return Err(Fault::Refused("the demuxer did not describe it".into()));
+        };
+        let cutter = info
+            .video
+            .as_ref()
+            .map(|_| Cutter::new(CutConfig::default()));
+        let mut scanned = Self {
+            info,
+            cutter,
+            sound: None,
+        };
+        while let Some(demuxed) = scan.next().await? {
+            if let Demuxed::Packet(track, packet) = demuxed {
+                scanned.take(track, packet)?;
+            }
+        }
+        Ok(scanned)
+    }
+
+    fn take(&mut self, track: TrackKind, packet: Packet) -> Result<(), Fault> {
+        match (track, &mut self.cutter) {
+            (TrackKind::Video, Some(cutter)) => cutter.push(packet).map_err(refused),
+            (TrackKind::Audio, _) if packet.hidden => Ok(()),
+            (TrackKind::Audio, _) => {
+                let (first, last) = self.sound.unwrap_or((packet.pts, packet.pts));
+                self.sound = Some((first.min(packet.pts), last.max(packet.pts)));
+                Ok(())
+            }
+            (TrackKind::Video, None) => Ok(()),
+        }
+    }
+
+    fn aac(&self) -> Result<Option<AacConfig>, Fault> {
+        let Some(track) = self.info.audio.as_ref().filter(|_| self.sound.is_some()) else {
+            return Ok(None);
+        };
+        let parsed = AacConfig::parse(track.aac.clone());
+        parsed.map(Some).map_err(refused)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,194 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const FRAME: i64 = 40_000;
+
+fn config() -> CutConfig {
+    CutConfig::default()
+}
+
+/// Frames at 25 fps with key frames at these places and so many B-frames in a row, in
+/// decoding order.
+fn packets(frames: usize, keys: &[usize], b_frames: usize) -> Vec<Packet> {
+    let mut shown: Vec<(usize, bool)> = Vec::new();
+    let mut at = 0;
+    while at < frames {
+        if keys.contains(&at) || b_frames == 0 {
+            shown.push((at, keys.contains(&at)));
+            at += 1;
+            continue;
+        }
+        // A reference picture first, then those shown before it, not across a key frame.
+        let end = (at + b_frames).min(frames - 1);
+        let end = (at..=end)
+            .find(|place| keys.contains(place))
+            .map_or(end, |key| key - 1);
+        shown.push((end, false));
+        shown.extend((at..end).map(|place| (place, false)));
+        at = end + 1;
+    }
+    shown
+        .into_iter()
+        .enumerate()
+        .map(|(decoded, (place, key))| Packet {
+            dts: Micros::new((decoded as i64 - b_frames as i64) * FRAME),
+            pts: Micros::new(place as i64 * FRAME),
+            key,
+            hidden: false,
+        })
+        .collect()
+}
+
+fn cut(packets: &[Packet]) -> Result<Cuts, CutError> {
+    let mut cutter = Cutter::new(config());
+    packets.iter().try_for_each(|packet| cutter.push(*packet))?;
+    cutter.finish()
+}
+
+fn seconds(cuts: &Cuts) -> Vec<f64> {
+    cuts.marks
+        .iter()
+        .map(|mark| mark.at.as_secs_f64())
+        .collect()
+}
+
+#[test]
+fn segments_start_at_the_first_key_frame_after_the_target() {
+    let keys: Vec<_> = (0..20).map(|key| key * 75).collect();
+    let cuts = cut(&packets(1_500, &keys, 2)).unwrap();
+    assert_eq!(seconds(&cuts)[..4], [0.0, 6.0, 12.0, 18.0]);
+    assert!(cuts.are_key_frames());
+    assert_eq!(cuts.duration(), Micros::from_secs(60));
+    assert_eq!(cuts.frame_duration, Micros::new(FRAME));
+}
+
+#[test]
+fn t02_a_gop_that_does_not_end_is_cut_by_time() {
+    let cuts = cut(&packets(600, &[0], 0)).unwrap();
+    assert_eq!(seconds(&cuts), [0.0, 8.0, 16.0]);
+    assert!(!cuts.are_key_frames());
+    assert!(cuts.marks.iter().all(|mark| mark.from == Micros::ZERO));
+}
+
+#[test]
+fn what_comes_before_the_first_key_frame_is_left_out() {
+    let cuts = cut(&packets(200, &[50], 0)).unwrap();
+    assert_eq!(seconds(&cuts), [2.0]);
+    assert_eq!(cut(&packets(200, &[], 0)), Err(CutError::NoKeyFrame));
+    assert_eq!(cut(&[]), Err(CutError::NoKeyFrame));
+}
+
+#[test]
+fn what_an_edit_list_leaves_out_is_decoded_and_not_shown() {
+    // Six seconds with a key frame in each other, of which two and a half are cut off.
+    let mut all = packets(150, &[0, 50, 100], 0);
+    for packet in &mut all[..62] {
+        packet.hidden = true;
+    }
+    let cuts = cut(&all).unwrap();
+    let first = cuts.marks[0];
+    assert_eq!(first.at, Micros::new(62 * FRAME));
+    assert_eq!(
+        first.from,
+        Micros::new(50 * FRAME),
+        "decoding starts before"
+    );
+    assert!(!cuts.are_key_frames(), "it cannot be passed through");
+    assert_eq!(cuts.duration(), Micros::new(88 * FRAME));
+}
+
+#[test]
+fn a_clock_that_is_set_back_is_refused() {
+    let mut all = packets(150, &[0, 50, 100], 0);
+    all.extend(packets(150, &[0, 50, 100], 0));
+    let error = cut(&all).unwrap_err();
+    assert!(
+        error.to_string().contains("its clock goes back to 0.0 s"),
+        "{error}"
+    );
+}
+
+#[test]
+fn there_are_limits() {
+    let two_days = Packet {
+        dts: Micros::from_secs(172_800),
+        pts: Micros::from_secs(172_800),
+        key: true,
+        hidden: false,
+    };
+    let mut long = packets(2, &[0], 0);
+    long.push(two_days);
+    let error = cut(&long).unwrap_err();
+    assert_eq!(error.to_string(), "it is longer than 24 h");
+    let hours = |hours: i64| Micros::from_secs(hours * 3_600);
+    let sound = Cuts::of_sound(hours(0), hours(25), Micros::new(21_333), &config());
+    assert_eq!(sound, Err(CutError::TooLong(hours(24))));
+}
+
+#[test]
+fn sound_alone_is_cut_by_time() {
+    let start = Micros::from_millis(500);
+    let end = Micros::from_millis(9_000);
+    let cuts = Cuts::of_sound(start, end, Micros::new(21_333), &config()).unwrap();
+    assert_eq!(seconds(&cuts), [0.5, 4.5, 8.5]);
+    assert_eq!(cuts.end, end);
+}
+
+#[test]
+fn a_plan_survives_a_document() {
+    let cuts = cut(&packets(900, &[0, 120, 290, 500], 2)).unwrap();
+    let document = serde_json::to_vec(&cuts).unwrap();
+    assert_eq!(serde_json::from_slice::<Cuts>(&document).unwrap(), cuts);
+}
+
+proptest! {
+    /// Whatever the key frames: marks rise, no segment but the last is shorter than the
+    /// target or longer than what a key frame or the limit explains; decoding starts at
+    /// a key frame at or before the mark; every frame from the first key frame on is in
+    /// exactly one segment; and chunks cover the segments once each, in order.
+    #[test]
+    fn every_frame_is_in_one_segment(
+        keys in proptest::collection::btree_set(0_usize..1_500, 1..40),
+        frames in 1_usize..1_500,
+        b_frames in 0_usize..4,
+        segments in 1_u32..9,
+    ) {
+        let keys: Vec<_> = keys.into_iter().filter(|key| *key < frames).collect();
+        let packets = packets(frames, &keys, b_frames);
+        let cuts = match cut(&packets) {
+            Ok(cuts) => cuts,
+            Err(error) => {
+                prop_assert!(keys.is_empty(), "{error}");
+                return Ok(());
+            }
+        };
+        let config = config();
+        for pair in cuts.marks.windows(2) {
+            let length = pair[1].at - pair[0].at;
+            prop_assert!(length >= config.target);
+            // The first frame in decoding order past the limit may be a few behind it.
+            prop_assert!(length <= config.longest + Micros::new(4 * FRAME));
+        }
+        for mark in &cuts.marks {
+            prop_assert!(mark.from <= mark.at && mark.seek <= mark.from);
+            prop_assert!(keys.contains(&((mark.from.as_micros() / FRAME) as usize)));
+        }
+        let first = cuts.marks[0].at;
+        prop_assert_eq!(first, Micros::new(keys[0] as i64 * FRAME));
+        // Decoding order before a mark's frame has nothing that is shown after it.
+        for mark in &cuts.marks {
+            let before = packets.iter().take_while(|packet| packet.pts != mark.at);
+            let early = before.filter(|packet| packet.pts > mark.at).count();
+            prop_assert_eq!(early, 0);
+        }
+        prop_assert_eq!(cuts.end, Micros::new(frames as i64 * FRAME));
+        let mut next = 0;
+        for (number, chunk) in cuts.chunks(segments).into_iter().enumerate() {
+            prop_assert_eq!((chunk.number as usize, chunk.first), (number, next));
+            prop_assert!((1..=segments).contains(&chunk.count));
+            next += chunk.count;
+        }
+        prop_assert_eq!(next as usize, cuts.marks.len());
+    }
+}

@@ -1,0 +1,132 @@
+//! The server's side of a demuxing process.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::io::AsyncReadExt;
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::time::timeout;
+
+use super::message::{Demuxed, Message, Task};
+use crate::supervise::ENVIRONMENT;
+use crate::wire::{self, WireError};
+
+/// A process that says nothing for so long hangs: time enough to read some gigabytes to
+/// where a container cannot be sought in.
+const SILENCE: Duration = Duration::from_secs(120);
+/// A process that has said its last word is given this long to end.
+const EXIT_LIMIT: Duration = Duration::from_secs(2);
+/// Bytes asked of the pipe at once.
+const READ_SIZE: usize = 64 << 10;
+
+/// How a demuxing process is started.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DemuxCommand {
+    /// A program that gives its last argument to [`super::demux_main`].
+    pub program: PathBuf,
+    /// What comes before that argument.
+    pub args: Vec<OsString>,
+}
+
+impl DemuxCommand {
+    /// This program itself, with the argument `demux`.
+    pub fn this_program() -> io::Result<Self> {
+        Ok(Self {
+            program: std::env::current_exe()?,
+            args: vec!["demux".into()],
+        })
+    }
+}
+
+/// Why a file is not read any further.
+#[derive(Debug, thiserror::Error)]
+pub enum DemuxError {
+    /// The file is at fault: another attempt would find the same.
+    #[error("{0}")]
+    Refused(String),
+    /// The process cannot be started.
+    #[error("the demuxer cannot be started: {0}")]
+    Start(#[source] io::Error),
+    /// It ended before its work did.
+    #[error("the demuxer ended early ({0})")]
+    Ended(ExitStatus),
+    /// It was killed.
+    #[error("the demuxer said nothing for {} s", SILENCE.as_secs())]
+    Stalled,
+    /// It was killed.
+    #[error("the demuxer talks nonsense: {0}")]
+    Nonsense(#[from] WireError),
+    /// The pipe from it, or waiting for its end.
+    #[error("the demuxer cannot be read: {0}")]
+    Read(#[from] io::Error),
+}
+
+/// A process that reads a file. Dropped, it is killed.
+#[derive(Debug)]
+pub struct Demuxer {
+    child: Child,
+    stdout: ChildStdout,
+    buffer: BytesMut,
+    ended: bool,
+}
+
+impl Demuxer {
+    /// Starts a process on `task`. Needs a tokio runtime.
+    pub fn start(command: &DemuxCommand, task: &Task) -> Result<Self, DemuxError> {
+        let document = serde_json::to_string(task).map_err(WireError::from)?;
+        let kept = ENVIRONMENT
+            .iter()
+            .filter_map(|name| std::env::var_os(name).map(|value| (*name, value)));
+        let mut child = Command::new(&command.program)
+            .args(&command.args)
+            .arg(document)
+            .env_clear()
+            .envs(kept)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            // What libavformat says of a broken file is noise; reasons come as messages.
+            .stderr(Stdio::null())
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(DemuxError::Start)?;
+        let stdout = child.stdout.take();
+        let stdout = stdout.ok_or_else(|| DemuxError::Start(io::Error::other("no pipe")))?;
+        Ok(Self {
+            child,
+            stdout,
+            buffer: BytesMut::new(),
+            ended: false,
+        })
+    }
+
+    /// Ends the process and waits for it: what it took is then known.
+    pub async fn stop(mut self) -> Result<(), DemuxError> {
+        Ok(self.child.kill().await?)
+    }
+
+    /// What comes next of the file; `None` at its end.
+    pub async fn next(&mut self) -> Result<Option<Demuxed>, DemuxError> {
+        while !self.ended {
+            if let Some((kind, body)) = wire::split(&mut self.buffer)? {
+                match Message::decode(kind, body)? {
+                    Message::Demuxed(demuxed) => return Ok(Some(demuxed)),
+                    Message::End => self.ended = true,
+                    Message::Failed(reason) => return Err(DemuxError::Refused(reason)),
+                }
+                continue;
+            }
+            self.buffer.reserve(READ_SIZE);
+            let read = timeout(SILENCE, self.stdout.read_buf(&mut self.buffer)).await;
+            if read.map_err(|_| DemuxError::Stalled)?? == 0 {
+                let status = timeout(EXIT_LIMIT, self.child.wait()).await;
+                return Err(DemuxError::Ended(status.map_err(|_| DemuxError::Stalled)??));
+            }
+        }
+        Ok(None)
+    }
+}
