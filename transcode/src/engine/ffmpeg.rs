@@ -110,6 +110,9 @@ pub(super) fn report() -> EngineReport {
     }
 }
 
+/// A rung's, and how it ended.
+type Thread = JoinHandle<Result<(), EngineError>>;
+
 /// The engine.
 pub(super) struct Ffmpeg {
     decoder: Decoder,
@@ -121,7 +124,7 @@ pub(super) struct Ffmpeg {
     captions: Vec<Captions>,
     /// The rungs that are scaled from the source's pictures.
     first: Vec<Branch>,
-    threads: Vec<JoinHandle<Result<(), EngineError>>>,
+    threads: Vec<Thread>,
     idle: Idle,
     start: Timestamp,
     /// Presentation time of the last picture that was encoded.
@@ -329,7 +332,7 @@ fn spawn(
     source: &VideoSource,
     rungs: &[Rung],
     mut encodings: Vec<Encoding>,
-) -> Result<(Vec<Branch>, Vec<JoinHandle<Result<(), EngineError>>>), EngineError> {
+) -> Result<(Vec<Branch>, Vec<Thread>), EngineError> {
     let sizes: Vec<_> = rungs.iter().map(|rung| (rung.width, rung.height)).collect();
     let parents = cascade::parents(source.upright(), &sizes);
     let (queues, receivers): (Vec<_>, Vec<Receiver<Work>>) = rungs

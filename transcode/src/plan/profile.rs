@@ -242,7 +242,7 @@ fn parse_step(text: &str) -> Result<LadderStep, InvalidProfile> {
     let height = height.trim().strip_suffix(['p', 'P']).unwrap_or_default();
     let height: u32 = whole(height).ok_or_else(unreadable)?;
     let bit_rate = parse_rate(rate.trim()).ok_or_else(unreadable)?;
-    if !(HEIGHTS[0]..=HEIGHTS[1]).contains(&height) || height % 2 != 0 {
+    if !(HEIGHTS[0]..=HEIGHTS[1]).contains(&height) || !height.is_multiple_of(2) {
         return Err(InvalidProfile::Height(shown));
     }
     if !(BIT_RATES[0]..=BIT_RATES[1]).contains(&bit_rate) {

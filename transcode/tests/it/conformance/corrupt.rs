@@ -33,7 +33,7 @@ impl Dice {
 
 /// Flips bits in some frames, cuts some, and now and then damages the record.
 fn damaged(clip: &Clip, seed: u64) -> Clip {
-    let mut dice = Dice(0x9e37_79b9_7f4a_7c15 ^ (seed + 1) * 0x1000_0001);
+    let mut dice = Dice(0x9e37_79b9_7f4a_7c15 ^ ((seed + 1) * 0x1000_0001));
     let mut clip = clip.clone();
     for frame in &mut clip.frames {
         match dice.below(4) {

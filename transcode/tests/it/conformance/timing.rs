@@ -159,7 +159,9 @@ fn without_usability(record: &[u8]) -> Bytes {
     assert!(bits.flag(), "frame_mbs_only_flag");
     bits.flag(); // direct_8x8_inference_flag
     if bits.flag() {
-        (0..4).for_each(|_| drop(bits.number()));
+        for _ in 0..4 {
+            bits.number();
+        }
     }
     let read = &set[..bits.at.div_ceil(8)];
     let is_escaped = read.windows(3).any(|three| three == [0, 0, 3]);
