@@ -56,7 +56,6 @@ fn told(nova: &Nova, message: &str) -> Vec<String> {
     nova.events(message).iter().map(rung).collect()
 }
 
-/// Issue 4, "It must show" 5.
 #[test]
 fn a_slow_worker_sheds_from_the_top_and_restores() {
     let site = Site::new();
@@ -147,7 +146,7 @@ fn a_slow_worker_sheds_from_the_top_and_restores() {
     assert!(!restored.is_empty());
 }
 
-/// Issue 4, "It must show" 5: more streams than the machine can carry.
+/// More streams than the machine can carry.
 #[test]
 fn long_more_streams_than_the_machine_carries_play_in_real_time_with_fewer_rungs() {
     const STREAMS: [&str; 4] = ["north", "south", "east", "west"];
