@@ -16,6 +16,7 @@ mod commands;
 mod config;
 mod demo;
 mod doctor;
+mod encoding;
 mod http;
 mod live;
 mod publish;

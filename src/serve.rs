@@ -23,8 +23,9 @@ use transcode::WorkerCommand;
 
 use crate::background::Background;
 use crate::cli::Serve;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::demo::{self, Demo};
+use crate::encoding::{self, Encoding};
 use crate::http::{BindError, HttpServer};
 use crate::live::{Live, LiveParts};
 use crate::readiness::{Dependency, Readiness};
@@ -292,6 +293,24 @@ impl Foundation {
     }
 }
 
+/// What the ladder is encoded with. A machine that cannot do what is configured serves
+/// the source all the same.
+async fn with_encoding(
+    config: &config::Transcode,
+    worker: Option<WorkerCommand>,
+) -> (Option<WorkerCommand>, Encoding) {
+    let Some(command) = worker else {
+        return (None, Encoding::default());
+    };
+    match encoding::choose(config, &command).await {
+        Ok(encoding) => (Some(command), encoding),
+        Err(error) => {
+            tracing::error!("no ladder: {error}");
+            (None, Encoding::default())
+        }
+    }
+}
+
 /// RTMP in, the live pipeline behind it.
 struct MediaPath {
     rtmp: SocketAddr,
@@ -312,12 +331,14 @@ impl MediaPath {
                 .ok(),
             false => None,
         };
+        let (worker, encoding) = with_encoding(&config.transcode, worker).await;
         let live = Live::start(LiveParts {
             database: foundation.database.clone(),
             objects: foundation.objects.clone(),
             clock: foundation.clock.clone(),
             streams,
             worker,
+            encoding,
             settings: config.live.clone(),
         })
         .await?;

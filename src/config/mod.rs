@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use storage::objects::ObjectsConfig;
 use storage::rows::without_password as hide_password;
+use transcode::{EncoderChoice, EngineName, all_engines};
 
 /// Everything, after file and environment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,6 +98,11 @@ pub struct Live {
 pub struct Transcode {
     /// Whether there is a ladder; without it only the source is served.
     pub enabled: bool,
+    /// What decodes, scales and encodes: `ffmpeg` or `gstreamer`.
+    pub engine: EngineName,
+    /// What encodes H.264: `software`, a device (`vaapi`, `nvenc`, `qsv`, `v4l2`), or
+    /// `auto`, the first device that works.
+    pub encoder: EncoderChoice,
 }
 
 /// `[origin]`
@@ -160,7 +166,11 @@ impl Default for Config {
                 window_segments: 10,
                 keep_seconds: 3_600,
             },
-            transcode: Transcode { enabled: true },
+            transcode: Transcode {
+                enabled: true,
+                engine: all_engines().first().copied().unwrap_or_default(),
+                encoder: EncoderChoice::Software,
+            },
             origin: Origin {
                 bind: loopback(8081),
             },
@@ -282,6 +292,15 @@ impl Config {
             31_536_000,
         )?;
         range("edge.memory_mib", self.edge.memory_mib, 1, 1 << 20)?;
+        let engines = all_engines();
+        if !engines.is_empty() && !engines.contains(&self.transcode.engine) {
+            let names: Vec<_> = engines.iter().map(|engine| engine.as_str()).collect();
+            return Err(ConfigError::Value {
+                key: "transcode.engine".to_owned(),
+                given: self.transcode.engine.to_string(),
+                expected: format!("an engine of this build: {}", names.join(" or ")),
+            });
+        }
         for (key, given) in [
             ("http.max_connections", self.http.max_connections),
             ("ingest.max_connections", self.ingest.max_connections),

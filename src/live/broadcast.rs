@@ -106,7 +106,8 @@ impl Broadcast<'_> {
         let ladder = self.context.worker.as_ref().and_then(|worker| {
             let plan = plan(&epoch, &self.context.ladder);
             tracing::info!(stream = %name, epoch = %epoch.number, "ladder: {}", plan.reason);
-            Job::new(&epoch, &plan).map(|job| (worker.clone(), job))
+            let job = Job::new(&epoch, &plan)?;
+            Some((worker.clone(), self.context.encoding.of(job)))
         });
         let passthrough = epoch.source_fit == SourceFit::Passthrough || ladder.is_none();
         let mut renditions = Vec::new();

@@ -7,14 +7,14 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use media::{Clock, Frame, Micros, RenditionName, StreamName, Timestamp};
+use media::{Clock, Codec, Frame, Micros, RenditionName, StreamName, Timestamp};
 use packager::LiveStream;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 use transcode::{
-    Backoff, Job, Output, Worker, WorkerCommand, WorkerError, WorkerInput, WorkerOutput,
+    Backoff, Encoder, Job, Output, Worker, WorkerCommand, WorkerError, WorkerInput, WorkerOutput,
 };
 
 use super::packaged::{Outlet, Packaged};
@@ -154,13 +154,23 @@ impl Ladder {
             outlet: self.outlet.clone(),
             packaged: HashMap::new(),
             refused: HashSet::new(),
+            device_failed: false,
         };
         let mut backoff = Backoff::started(self.clock.now());
+        let mut job = self.job.clone();
         loop {
-            let failure = match self.work(&mut waiting, &mut rungs).await {
+            let outcome = self.work(&job, &mut waiting, &mut rungs).await;
+            let failure = match outcome {
                 Ok(()) => break,
                 Err(failure) => failure,
             };
+            if matches!(job.encoder, Encoder::Device(_))
+                && (rungs.device_failed || failure.is_the_workers())
+            {
+                // Its driver may have been what took it down. The renditions have
+                // announced what software makes in its place.
+                job.encoder = Encoder::Substitute;
+            }
             tracing::error!(stream = %self.stream, error = %failure, "transcode worker failed");
             self.outlet.window.give_up_waiting();
             for rung in &self.job.rungs {
@@ -179,8 +189,13 @@ impl Ladder {
     }
 
     /// One worker's life. `Ok` when the epoch has ended and all has been encoded.
-    async fn work(&self, waiting: &mut Waiting, rungs: &mut Rungs) -> Result<(), LadderFailure> {
-        let (input, output) = Worker::start(&self.command, &self.stream, &self.job)?;
+    async fn work(
+        &self,
+        job: &Job,
+        waiting: &mut Waiting,
+        rungs: &mut Rungs,
+    ) -> Result<(), LadderFailure> {
+        let (input, output) = Worker::start(&self.command, &self.stream, job)?;
         // What was said of the worker before this one.
         let _ = waiting.progress.behind.notified().now_or_never();
         let progress = waiting.progress.clone();
@@ -218,6 +233,15 @@ impl Ladder {
                 Some(Output::Frame { rung, frame }) => {
                     patience = None;
                     rungs.push(&rung, frame);
+                }
+                Some(Output::DeviceFailed { rung, reason }) => {
+                    tracing::warn!(
+                        stream = %self.stream,
+                        rendition = %rung,
+                        "hardware encoder failed, software goes on with the next segment: {reason}"
+                    );
+                    rungs.device_failed = true;
+                    rungs.lose(&rung);
                 }
                 None => return Ok(()),
             }
@@ -268,17 +292,44 @@ impl Waiting {
     }
 }
 
+impl LadderFailure {
+    /// Whether the worker's process failed, and not a machine that is too slow.
+    fn is_the_workers(&self) -> bool {
+        matches!(
+            self,
+            Self::Worker(
+                WorkerError::Ended { .. }
+                    | WorkerError::GaveUp { .. }
+                    | WorkerError::Nonsense { .. }
+                    | WorkerError::Stalled { .. }
+            )
+        )
+    }
+}
+
+/// Whether a player that has `announced` can decode what needs `made`. A worker that was
+/// to use a device announces its software's parameter sets as well, one that replaces it
+/// announces only those.
+fn can_decode(announced: &Codec, made: &Codec) -> bool {
+    match (announced, made) {
+        (Codec::Avc(announced), Codec::Avc(made)) => announced.includes(made),
+        _ => announced == made,
+    }
+}
+
 struct Rungs {
     outlet: Outlet,
     packaged: HashMap<RenditionName, Packaged>,
     /// Their workers made something else than the epoch's init segment says.
     refused: HashSet<RenditionName>,
+    /// A hardware encoder has failed in this epoch.
+    device_failed: bool,
 }
 
 impl Rungs {
     fn announce(&mut self, rendition: media::Rendition) {
         if let Some(known) = self.packaged.get(&rendition.name) {
-            if known.rendition().codec != rendition.codec {
+            if !can_decode(&known.rendition().codec, &rendition.codec) {
                 // Its frames would not play with the epoch's init segment.
                 tracing::error!(rendition = %rendition.name, "worker changed its configuration");
                 self.lose(&rendition.name);

@@ -34,6 +34,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use transcode::{LadderConfig, WorkerCommand};
 
+use crate::encoding::Encoding;
+
 use self::archive::{Archives, Shelves};
 use self::session::{Command, Session};
 use self::sweeper::Sweeper;
@@ -51,6 +53,7 @@ struct Context {
     streams: Arc<LiveStreams>,
     /// How transcode workers are started; without it only the source is served.
     worker: Option<WorkerCommand>,
+    encoding: Encoding,
     ladder: LadderConfig,
     grace: Duration,
     window_segments: usize,
@@ -72,6 +75,8 @@ pub struct LiveParts {
     pub streams: Arc<LiveStreams>,
     /// How transcode workers are started, if there is a ladder.
     pub worker: Option<WorkerCommand>,
+    /// What they encode with.
+    pub encoding: Encoding,
     /// From configuration.
     pub settings: crate::config::Live,
 }
@@ -109,6 +114,7 @@ impl Live {
             shelves,
             streams: parts.streams,
             worker: parts.worker,
+            encoding: parts.encoding,
             ladder: LadderConfig::default(),
             grace: Duration::from_secs(settings.grace_seconds.into()),
             window_segments: settings.window_segments,

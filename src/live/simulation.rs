@@ -72,6 +72,7 @@ impl World {
             shelves,
             streams: Arc::new(LiveStreams::new()),
             worker: None,
+            encoding: crate::encoding::Encoding::default(),
             ladder: LadderConfig::default(),
             grace: Duration::from_secs(30),
             window_segments: LISTED,

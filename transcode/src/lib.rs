@@ -11,13 +11,14 @@
 //! AAC is never encoded again: it passes through. Sound of a file in another codec
 //! becomes AAC with `AudioTranscoder`.
 
-#[cfg(feature = "ffmpeg")]
+#[cfg(any(feature = "ffmpeg", feature = "gstreamer"))]
 mod annex_b;
 #[cfg(feature = "bench")]
 pub mod bench;
 mod engine;
+mod hardware;
 mod job;
-#[cfg(feature = "ffmpeg")]
+#[cfg(any(feature = "ffmpeg", feature = "gstreamer"))]
 mod marks;
 mod plan;
 mod restart;
@@ -30,13 +31,15 @@ pub mod worker;
 
 #[cfg(feature = "ffmpeg")]
 pub use engine::ffmpeg::audio::{AudioError, AudioSource, AudioTranscoder, FrameSink};
-pub use engine::{CodecReport, EngineName, EngineReport, UnknownEngine, all_engines, engines};
+pub use engine::{CodecReport, EngineName, EngineReport, UnknownEngine, all_engines};
+pub use hardware::{Device, Encoder, EncoderChoice, FakeDevice, UnknownEncoder};
 pub use job::Job;
 pub use plan::{LadderConfig, LadderStep, Plan, plan};
 pub use restart::Backoff;
 pub use rung::{Latency, MAX_RUNGS, RateControl, Rung, RungCodec, Speed};
 pub use supervise::{
     Offered, Output, STALL_LIMIT, Worker, WorkerCommand, WorkerError, WorkerInput, WorkerOutput,
+    survey, try_device,
 };
 pub use video::{ColourDescription, InvalidCodecName, Rotation, SourceCodec, VideoSource};
 pub use wire::{MAX_FRAME, WireError};

@@ -9,11 +9,14 @@ pub(crate) mod bench;
 mod cascade;
 mod decoder;
 pub(crate) mod encoder;
+mod hardware;
 pub(crate) mod picture;
 mod rung;
 mod scaler;
-pub(crate) mod signal;
+mod seat;
 mod upright;
+
+pub(crate) use super::signal;
 
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Once};
@@ -23,15 +26,16 @@ use ffmpeg_next as ffmpeg;
 use ffmpeg_next::frame;
 use media::{Frame, FrameRate, Micros, Timestamp};
 
-use super::{CodecReport, Engine, EngineError, EngineReport, Sink};
+use super::{CodecReport, Engine, EngineError, EngineName, EngineReport, Sink};
 use crate::marks::Marks;
-use crate::wire::{Progress, Reply};
-use crate::{Job, Latency, Rung, RungCodec, VideoSource};
+use crate::wire::Progress;
+use crate::{Device, FakeDevice, Job, Latency, Rung, RungCodec, VideoSource};
 use cascade::Parent;
 use decoder::Decoder;
-use encoder::{KeyFrames, VideoEncoder, VideoSettings};
+use encoder::{KeyFrames, VideoSettings};
 use rung::{Encoding, InFlight, MAX_QUEUED_PICTURES, Queue, Work};
 use scaler::Scaler;
+use seat::Seat;
 use signal::Signal;
 use upright::Upright;
 
@@ -66,19 +70,23 @@ pub(super) fn report() -> EngineReport {
     initialize();
     let version =
         |number: u32| format!("{}.{}.{}", number >> 16, number >> 8 & 0xff, number & 0xff);
-    let codec = |purpose, name, present| CodecReport {
-        purpose,
-        name,
+    let codec = |purpose: &str, name: &str, present| CodecReport {
+        purpose: purpose.to_owned(),
+        name: name.to_owned(),
         present,
+        package: "an FFmpeg that was built with it".to_owned(),
     };
     EngineReport {
-        name: "ffmpeg",
+        name: EngineName::Ffmpeg,
         libraries: vec![
             ("libavcodec", version(ffmpeg::codec::version())),
             ("libavformat", version(ffmpeg::format::version())),
             ("libavfilter", version(ffmpeg::filter::version())),
             ("libswscale", version(ffmpeg::software::scaling::version())),
-        ],
+        ]
+        .into_iter()
+        .map(|(name, version)| (name.to_owned(), version))
+        .collect(),
         codecs: vec![
             codec(
                 "H.264 decoder",
@@ -101,6 +109,10 @@ pub(super) fn report() -> EngineReport {
                 ffmpeg::encoder::find_by_name(aac::NAME).is_some(),
             ),
         ],
+        devices: Device::ALL
+            .into_iter()
+            .filter_map(|device| Some((device, hardware::name(device)?.to_owned())))
+            .collect(),
     }
 }
 
@@ -119,7 +131,11 @@ pub(super) struct Ffmpeg {
 }
 
 impl Ffmpeg {
-    pub(super) fn start(job: &Job, sink: Arc<dyn Sink>) -> Result<Self, EngineError> {
+    pub(super) fn start(
+        job: &Job,
+        sink: Arc<dyn Sink>,
+        fake: Option<FakeDevice>,
+    ) -> Result<Self, EngineError> {
         initialize();
         let decoder = Decoder::open(&job.source, latency(&job.rungs))?;
         let signal = signal::read(&job.source, decoder.told());
@@ -128,16 +144,13 @@ impl Ffmpeg {
         let mut encodings = Vec::new();
         for (index, rung) in (0_u8..).zip(&job.rungs) {
             let signal = signal.scaled(&job.source, rung);
-            let encoder = VideoEncoder::open(&settings(rung, rate, signal))?;
-            sink.emit(Reply::Track {
-                rung: index,
-                record: encoder.decoder_configuration().clone(),
-            })?;
+            let settings = settings(rung, rate, signal);
+            let (width, height) = (settings.width, settings.height);
             encodings.push(Encoding {
                 index,
                 start: job.start,
-                scaler: Scaler::new(encoder.width(), encoder.height(), &signal),
-                encoder,
+                scaler: Scaler::new(width, height, &signal),
+                seat: Seat::open(index, settings, job.encoder, fake, Arc::clone(&sink))?,
                 sink: Arc::clone(&sink),
                 children: Vec::new(),
                 sent: InFlight::default(),
@@ -266,6 +279,7 @@ fn settings(rung: &Rung, rate: FrameRate, signal: Signal) -> VideoSettings {
         key_frames: KeyFrames::OnDemand,
         signal,
         threads: threads(rung, rate),
+        parameter_set: 0,
     }
 }
 

@@ -54,6 +54,7 @@ fn any_job() -> impl Strategy<Value = Job> {
     (vec(rung, 1..=MAX_RUNGS), any::<i64>(), any::<i64>()).prop_map(
         |(rungs, start, frame_duration)| Job {
             engine: EngineName::default(),
+            encoder: crate::Encoder::Device(crate::Device::Vaapi),
             source: source(),
             rungs,
             start: Timestamp::from_micros(start),
@@ -67,6 +68,7 @@ fn any_request() -> impl Strategy<Value = Request> {
         any_job().prop_map(Request::Job),
         any_frame().prop_map(Request::Frame),
         Just(Request::End),
+        Just(Request::Survey(EngineName::Gstreamer)),
     ]
 }
 
@@ -86,6 +88,10 @@ fn any_reply() -> impl Strategy<Value = Reply> {
         )),
         Just(Reply::End),
         ".{0,80}".prop_map(|reason| Reply::Failed { reason }),
+        (any::<u8>(), ".{0,80}").prop_map(|(rung, reason)| Reply::DeviceFailed { rung, reason }),
+        vec(any::<u8>(), 0..100).prop_map(|report| Reply::Survey {
+            report: report.into()
+        }),
     ]
 }
 
@@ -186,6 +192,7 @@ fn a_job_of_another_version_is_refused_by_its_version() {
 #[test]
 fn a_job_has_rungs() {
     let job = Job {
+        encoder: crate::Encoder::default(),
         engine: EngineName::default(),
         source: source(),
         rungs: Vec::new(),

@@ -2,6 +2,7 @@
 
 mod audio;
 mod conformance;
+mod hardware;
 mod misbehaving;
 mod publishing;
 mod rig;

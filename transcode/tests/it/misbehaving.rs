@@ -103,7 +103,7 @@ async fn a_worker_that_talks_nonsense_is_an_error_with_its_last_words() {
         r"printf '\0\0\0\1\24'",
         r"printf '\0\0\0\3\20\0\1\0\0\0\3\21\0\1'",
     ] {
-        let script = format!("echo my stack is smashed >&2; sleep 0.2; {speech}; sleep 1000");
+        let script = format!("echo my stack is smashed >&2; sleep 0.2; {speech}; exec sleep 1000");
         let command = impostor("sh", &["-c", &script], DEADLINE);
         let (_input, mut output) = Worker::start(&command, &stream(), &job).unwrap();
         let pid = output.pid().unwrap();
