@@ -17,7 +17,17 @@ use clip::Clip;
 /// Encodes the clip on every engine, checks what all rungs have in common, and lets
 /// `check` look at the rest.
 async fn on_every_engine(clip: &Clip, job: Job, check: impl Fn(EngineName, &Made)) {
-    for &engine in all_engines() {
+    on_engines(all_engines(), clip, job, check).await;
+}
+
+/// The same for what not every engine can do.
+async fn on_engines(
+    engines: &[EngineName],
+    clip: &Clip,
+    job: Job,
+    check: impl Fn(EngineName, &Made),
+) {
+    for &engine in engines {
         let job = Job {
             engine,
             ..job.clone()

@@ -174,6 +174,16 @@ impl VideoEncoder {
         configuration(self.codec, self.parameter_sets())
     }
 
+    /// Picture width in pixels.
+    pub(crate) fn width(&self) -> u32 {
+        self.encoder.width()
+    }
+
+    /// Picture height in pixels.
+    pub(crate) fn height(&self) -> u32 {
+        self.encoder.height()
+    }
+
     /// libavcodec's name of the encoder.
     pub(super) fn name(&self) -> &'static str {
         self.name
@@ -199,7 +209,10 @@ impl VideoEncoder {
             })?;
         }
         let sent = match &self.upload {
-            Some(upload) => self.encoder.send_frame(&upload.bring(picture)?),
+            Some(upload) => {
+                let brought = upload.bring(picture)?;
+                self.encoder.send_frame(&brought)
+            }
             None => self.encoder.send_frame(picture),
         };
         sent.map_err(step(self.name))

@@ -1,10 +1,11 @@
 //! How rungs are encoded: the other codec, quality, look-ahead.
 
 use media::Codec;
-use transcode::{Latency, RateControl, Rung, RungCodec, Speed};
+use transcode::{EngineName, Job, Latency, RateControl, Rung, RungCodec, Speed, all_engines};
 
 use super::clip::{Clip, rung};
-use super::on_every_engine;
+use super::{on_engines, on_every_engine};
+use crate::rig::transcode;
 
 fn on_demand(name: &str, width: u32, height: u32) -> Rung {
     Rung {
@@ -50,7 +51,7 @@ async fn rungs_of_hevc() {
         hevc(on_demand("later", 160, 90)),
         rung("h264", 160, 90),
     ]);
-    on_every_engine(&clip, job, |engine, made| {
+    on_engines(&[EngineName::Ffmpeg], &clip, job, |engine, made| {
         for name in ["live", "later"] {
             let codec = &made.tracks[name].codec;
             assert!(matches!(codec, Codec::Hevc(_)), "{engine}: {codec:?}");
@@ -59,6 +60,25 @@ async fn rungs_of_hevc() {
         assert!(matches!(made.tracks["h264"].codec, Codec::Avc(_)));
     })
     .await;
+}
+
+#[tokio::test]
+async fn an_engine_that_makes_no_hevc_says_so() {
+    let clip = Clip::h264("160x90", "25", 1, "");
+    let job = Job {
+        engine: EngineName::Gstreamer,
+        ..clip.job_of(vec![Rung {
+            codec: RungCodec::Hevc,
+            ..rung("hevc", 80, 44)
+        }])
+    };
+    let error = transcode(&job, &clip.frames).await.err().unwrap();
+    let expected = if all_engines().contains(&EngineName::Gstreamer) {
+        "H.264 only"
+    } else {
+        "this build has no engine"
+    };
+    assert!(error.to_string().contains(expected), "{error}");
 }
 
 #[tokio::test]
