@@ -19,19 +19,20 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use transcode::WorkerCommand;
 use transcode::vod::DemuxCommand;
+use transcode::{WorkerCommand, all_engines};
 
 use crate::background::Background;
 use crate::cli::Serve;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::demo::{self, Demo};
+use crate::encoding::{self, Encoding};
 use crate::http::{BindError, HttpServer};
 use crate::live::{Live, LiveParts};
 use crate::readiness::{Dependency, Readiness};
 use crate::roles::Roles;
 use crate::sole::{DirectoryLock, Sole};
-use crate::vod::{Vod, VodParts};
+use crate::vod::{self, Vod, VodParts};
 use crate::welcome::{self, Addresses};
 use crate::{admin, telemetry, web};
 
@@ -299,6 +300,24 @@ impl Foundation {
     }
 }
 
+/// What the ladder is encoded with. A machine that cannot do what is configured serves
+/// the source all the same.
+async fn with_encoding(
+    config: &config::Transcode,
+    worker: Option<WorkerCommand>,
+) -> (Option<WorkerCommand>, Encoding) {
+    let Some(command) = worker else {
+        return (None, Encoding::default());
+    };
+    match encoding::choose(config, &command).await {
+        Ok(encoding) => (Some(command), encoding),
+        Err(error) => {
+            tracing::error!("no ladder: {error}");
+            (None, Encoding::default())
+        }
+    }
+}
+
 /// RTMP in, the live pipeline behind it.
 struct MediaPath {
     rtmp: SocketAddr,
@@ -357,7 +376,7 @@ impl MediaPath {
             false => None,
         };
         let vod = match &worker {
-            Some(worker) => Some(Vod::start(VodParts {
+            Some(worker) if all_engines().contains(&vod::ENGINE) => Some(Vod::start(VodParts {
                 database: database.clone(),
                 objects: objects.clone(),
                 clock: clock.clone(),
@@ -366,8 +385,9 @@ impl MediaPath {
                 scratch: config.data_dir.join("vod-scratch"),
                 settings: config.vod.clone(),
             })),
-            None => None,
+            _ => None,
         };
+        let (worker, encoding) = with_encoding(&config.transcode, worker).await;
         let live = Live::start(LiveParts {
             database: database.clone(),
             lease,
@@ -375,6 +395,7 @@ impl MediaPath {
             clock: clock.clone(),
             streams,
             worker,
+            encoding,
             ladder: config.transcode.ladder.clone(),
             settings: config.live.clone(),
         })
