@@ -84,7 +84,7 @@ pub(crate) fn decoder_configuration(stream: &[u8]) -> Option<Bytes> {
     };
     let sps = sets(SEQUENCE_PARAMETER_SET);
     let pps = sets(PICTURE_PARAMETER_SET);
-    if pps.is_empty() || sps.len() > 31 || pps.len() > 255 {
+    if sps.is_empty() || pps.is_empty() || sps.len() > 31 || pps.len() > 255 {
         return None;
     }
     // What holds for all of them: 5.3.3.1.2.

@@ -42,8 +42,10 @@ const MAX_UNDECODED: usize = 256;
 /// The largest picture that is decoded, in pixels: 8K. A few of them are held at once.
 const MAX_PIXELS: u64 = 7_680 * 4_320;
 /// GStreamer has no negative times, and a frame may be decoded before the epoch starts:
-/// the epoch's start stands here on its clocks.
-const ORIGIN: gst::ClockTime = gst::ClockTime::from_seconds(3_600);
+/// the epoch's start stands here on its clocks. x264enc and x265enc move what is before
+/// 1,000 hours behind them, and then refuse requests for key frames as too early
+/// (`gst_video_encoder_set_min_pts`, GStreamer 1.22).
+const ORIGIN: gst::ClockTime = gst::ClockTime::from_seconds(2_000 * 3_600);
 
 /// Starts GStreamer, once per process: workers only, because it scans plugins, and reads
 /// their code in.

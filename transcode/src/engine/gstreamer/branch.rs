@@ -159,6 +159,7 @@ impl Branch {
         self.pipe = Some(RungPipe::start(
             &self.rung,
             self.source,
+            self.rate,
             prepared,
             Arc::new(giving),
             entry,

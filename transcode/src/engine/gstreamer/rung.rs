@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_video as gst_video;
-use media::{Frame, SegmentNumber, Timestamp, TrackKind};
+use media::{Frame, FrameRate, SegmentNumber, Timestamp, TrackKind};
 
 use super::encoder::{self, Prepared};
 use super::pipe::{Entry, Pipe, Plan};
@@ -36,6 +36,7 @@ pub(super) struct Picture<'a> {
 pub(super) struct RungPipe {
     encoder: gst::Element,
     signal: Signal,
+    rate: FrameRate,
     giving: Arc<Giving>,
     pipe: Pipe,
     caps: Option<(gst::Caps, gst::Caps)>,
@@ -45,6 +46,7 @@ impl RungPipe {
     pub(super) fn start(
         rung: &Rung,
         signal: Signal,
+        rate: FrameRate,
         encoder: Prepared,
         giving: Arc<Giving>,
         entry: Arc<Entry>,
@@ -74,6 +76,7 @@ impl RungPipe {
         Ok(Self {
             encoder: encoder.element,
             signal,
+            rate,
             giving,
             pipe,
             caps: None,
@@ -91,7 +94,7 @@ impl RungPipe {
                 return Err(self.giving.unexpected("takes no request for a key frame"));
             }
         }
-        let caps = self.in_the_sources_colours(picture.caps)?;
+        let caps = self.caps_of(picture.caps)?;
         let mut buffer = picture.buffer.clone();
         captions::put_on(&mut buffer, picture.captions);
         let sample = gst::Sample::builder().buffer(&buffer).caps(&caps).build();
@@ -103,9 +106,10 @@ impl RungPipe {
         self.pipe.finish()
     }
 
-    /// Caps with the colours that the job says the picture has. What a decoder guesses
-    /// where the bitstream is silent could be another guess than the rung's.
-    fn in_the_sources_colours(&mut self, given: &gst::Caps) -> Result<gst::Caps, EngineError> {
+    /// A picture's caps with the colours that the job says it has, and the rung's frame
+    /// rate. What a decoder guesses where the bitstream is silent could be another guess
+    /// than the rung's.
+    fn caps_of(&mut self, given: &gst::Caps) -> Result<gst::Caps, EngineError> {
         let failed = |why: String| EngineError::Step {
             what: "decoded picture".to_owned(),
             why,
@@ -121,6 +125,7 @@ impl RungPipe {
             return Err(failed(super::too_large(info.width(), info.height())));
         }
         let mut caps = given.clone();
+        caps.make_mut().set("framerate", super::fraction(self.rate));
         // Red, green and blue are what they are: they have to be converted.
         let flags = info.format_info().flags();
         if !flags.contains(gst_video::VideoFormatFlags::RGB) {
