@@ -183,7 +183,7 @@ impl Gstreamer {
     }
 
     fn decode(&mut self, frame: &Frame) -> Result<(), EngineError> {
-        if !self.hub.expect(frame) {
+        if !self.hub.expect(frame, self.decoder.is_some() || frame.key) {
             return Ok(());
         }
         let mut buffer = gst::Buffer::from_slice(frame.data.clone());
@@ -198,7 +198,21 @@ impl Gstreamer {
             Some(decoder) => decoder,
             None => self.start_decoder()?,
         };
-        self.decoder.insert(decoder).push(&sample)
+        let pushed = self.decoder.insert(decoder).push(&sample);
+        pushed.or_else(|error| self.survive(error))
+    }
+
+    /// A decoder that gives up over what it was given costs its pictures: another begins at
+    /// the next key frame.
+    fn survive(&mut self, error: EngineError) -> Result<(), EngineError> {
+        if !self.entry.is_broken() {
+            return Err(error);
+        }
+        eprintln!("{error}");
+        self.decoder = None;
+        self.entry.reset();
+        self.hub.state().lose_undecoded();
+        Ok(())
     }
 }
 
@@ -226,10 +240,9 @@ impl Engine for Gstreamer {
         }
     }
 
-    fn finish(self: Box<Self>) -> Result<(), EngineError> {
-        if let Some(decoder) = &self.decoder {
-            decoder.finish()?;
-        }
+    fn finish(mut self: Box<Self>) -> Result<(), EngineError> {
+        let decoded = self.decoder.as_ref().map_or(Ok(()), Pipe::finish);
+        decoded.or_else(|error| self.survive(error))?;
         self.hub.rungs().iter_mut().try_for_each(Branch::finish)
     }
 }
@@ -253,13 +266,15 @@ impl Hub {
         self.rungs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes a frame that goes to the decoder. False for one that cannot be sent.
-    fn expect(&self, frame: &Frame) -> bool {
+    /// Notes a frame that goes to the decoder, if it can be decoded. False for one that is
+    /// not sent.
+    fn expect(&self, frame: &Frame, decodable: bool) -> bool {
         let mut state = self.state();
         if let Some(number) = frame.starts {
             state.marks.expect(frame.pts, number);
         }
-        let sent = !frame.data.is_empty() && running_time(frame.pts, self.start).is_some();
+        let sent =
+            decodable && !frame.data.is_empty() && running_time(frame.pts, self.start).is_some();
         if !sent || !state.undecoded.insert(frame.pts) {
             state.decode_errors += 1;
         }
@@ -309,6 +324,12 @@ struct Shown {
 }
 
 impl State {
+    /// Nothing comes of what the decoder has.
+    fn lose_undecoded(&mut self) {
+        self.decode_errors += self.undecoded.len() as u64;
+        self.undecoded.clear();
+    }
+
     /// The next picture, decoded at `time`; `None` if it is not to be encoded.
     fn shown(&mut self, time: Timestamp, captions: &[u8]) -> Option<Shown> {
         // Pictures come in the order they are shown: what is older does not come.

@@ -107,7 +107,7 @@ impl Pipe {
         bus.set_sync_handler(move |_, message| {
             match message.view() {
                 gst::MessageView::Error(error) => {
-                    entry.fail(told(message, &error.error(), error.debug()));
+                    entry.break_down(told(message, &error.error(), error.debug()));
                 }
                 gst::MessageView::Warning(warning) => {
                     let told = told(message, &warning.error(), warning.debug());
@@ -212,6 +212,8 @@ struct State {
     failure: Option<EngineError>,
     /// There was a failure, whoever took it.
     failed: bool,
+    /// It was an element's.
+    broken: bool,
     /// Nobody is to wait any more.
     closed: bool,
 }
@@ -253,11 +255,22 @@ impl Entry {
         self.changed.notify_all();
     }
 
-    /// The first failure counts: others follow from it.
+    /// What comes out cannot be taken.
     pub(super) fn fail(&self, error: EngineError) {
+        self.end(error, false);
+    }
+
+    /// An element cannot go on.
+    fn break_down(&self, error: EngineError) {
+        self.end(error, true);
+    }
+
+    /// The first failure counts: others follow from it.
+    fn end(&self, error: EngineError, broken: bool) {
         let mut state = self.state();
         if !state.failed {
             state.failed = true;
+            state.broken = broken;
             state.failure = Some(error);
         }
         self.changed.notify_all();
@@ -270,6 +283,11 @@ impl Entry {
     /// Whether there was a failure.
     pub(super) fn has_failed(&self) -> bool {
         self.state().failed
+    }
+
+    /// Whether it was an element's.
+    pub(super) fn is_broken(&self) -> bool {
+        self.state().broken
     }
 
     /// Lets go of whoever waits, for good.
