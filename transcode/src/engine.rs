@@ -113,6 +113,10 @@ pub(crate) enum EngineError {
     Step { what: String, why: String },
     /// A rung's thread ended without a word.
     #[error("a thread of the engine panicked")]
+    #[cfg_attr(
+        all(feature = "gstreamer", not(feature = "ffmpeg")),
+        expect(dead_code, reason = "the other engine's")
+    )]
     Panicked,
     /// This build has none.
     #[error("{NO_ENGINE}")]
