@@ -157,7 +157,7 @@ impl Clip {
         let Some(Demuxed::Info(info)) = scan.next().await? else {
             return Err("the demuxer did not describe the file".into());
         };
-        drop(scan);
+        scan.stop().await?;
         let source = info.video.ok_or("there is no video in it")?.source;
         let task = Task::Read {
             file: name,
@@ -188,9 +188,12 @@ impl Clip {
                 dts: frame.dts - zero,
                 pts: frame.pts - zero,
                 key: frame.key,
+                hidden: false,
             })?;
             frames.push(frame);
         }
+        // What it took is not to be counted.
+        reader.stop().await?;
         let cuts = cutter.finish()?;
         let origin = frames.iter().map(|frame| frame.pts).min();
         let origin = origin.ok_or("there are no frames in it")?;
@@ -350,9 +353,9 @@ fn children_time() -> Result<Duration, Box<dyn Error>> {
 async fn quality(made: &Made, source: &Path, clip: &Clip) -> Result<(f64, f64), String> {
     let Rung { width, height, .. } = made.rung;
     let graph = format!(
-        "[0:v]settb=AVTB,setpts=PTS-STARTPTS,split[a][b];\
+        "[0:v]settb=AVTB,setpts=PTS-STARTPTS+0.002/TB,split[a][b];\
          [1:v]scale={width}:{height}:flags=bicubic,format=yuv420p,settb=AVTB,setpts=PTS-STARTPTS,split[c][d];\
-         [a][c]psnr=shortest=1:ts_sync_mode=nearest;[b][d]ssim=shortest=1:ts_sync_mode=nearest"
+         [a][c]psnr=shortest=1;[b][d]ssim=shortest=1"
     );
     let mut command = Command::new("ffmpeg");
     command

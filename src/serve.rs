@@ -20,7 +20,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use transcode::vod::DemuxCommand;
-use transcode::{WorkerCommand, all_engines};
+use transcode::{BACKGROUND_NICE, WorkerCommand, all_engines};
 
 use crate::background::Background;
 use crate::cli::Serve;
@@ -44,6 +44,8 @@ const RELEASE: Duration = Duration::from_millis(500);
 const DRAIN: Duration = Duration::from_millis(2_500);
 /// How long the database has to end what it does.
 const CLOSE: Duration = Duration::from_millis(500);
+/// How long the worker of a video may be silent.
+const VIDEO_STALL_LIMIT: Duration = Duration::from_secs(30);
 /// Connections at once to the operator's listener.
 const ADMIN_CONNECTIONS: usize = 64;
 
@@ -376,15 +378,23 @@ impl MediaPath {
             false => None,
         };
         let vod = match &worker {
-            Some(worker) if all_engines().contains(&vod::ENGINE) => Some(Vod::start(VodParts {
-                database: database.clone(),
-                objects: objects.clone(),
-                clock: clock.clone(),
-                worker: worker.clone(),
-                demuxer: DemuxCommand::this_program()?,
-                scratch: config.data_dir.join("vod-scratch"),
-                settings: config.vod.clone(),
-            })),
+            Some(worker) if all_engines().contains(&vod::ENGINE) => Some(
+                Vod::start(VodParts {
+                    database: database.clone(),
+                    objects: objects.clone(),
+                    clock: clock.clone(),
+                    worker: WorkerCommand {
+                        nice: BACKGROUND_NICE,
+                        // It may have to wait for live for longer than live can wait for it.
+                        stall_limit: VIDEO_STALL_LIMIT,
+                        ..worker.clone()
+                    },
+                    demuxer: DemuxCommand::this_program()?,
+                    scratch: config.data_dir.join("vod-scratch"),
+                    settings: config.vod.clone(),
+                })
+                .await,
+            ),
             _ => None,
         };
         let (worker, encoding) = with_encoding(&config.transcode, worker).await;

@@ -14,6 +14,9 @@ pub(crate) const RUNGS: [(&str, u32, u32, u32); 4] = [
     ("360p", 640, 360, 800_000),
 ];
 
+/// Bits per second of the sound: AAC, from a tone.
+pub(crate) const SOUND_BIT_RATE: u32 = 128_000;
+
 /// Frames from one key frame to the next: 2 s.
 pub(crate) const GOP: u32 = 60;
 
@@ -37,14 +40,32 @@ impl Clip {
             .args(["-v", "error", "-select_streams", "v:0", "-count_packets"])
             .args(["-show_entries", "stream=nb_read_packets", "-of", "csv=p=0"])
             .arg(&path))?;
-        let frames = String::from_utf8_lossy(&counted).trim().parse()?;
+        let frames: usize = String::from_utf8_lossy(&counted).trim().parse()?;
         let clip = Self {
             path,
             folder: folder.to_owned(),
             frames,
         };
         clip.scale()?;
+        clip.sound_of(frames)?;
         Ok(clip)
+    }
+
+    /// As long as the pictures: 48 kHz, stereo, 16 bits, in a WAVE file.
+    pub(crate) fn sound(&self) -> PathBuf {
+        self.folder.join("sound.wav")
+    }
+
+    fn sound_of(&self, frames: usize) -> Result<(), Box<dyn Error>> {
+        let seconds = frames as f64 / 30.0;
+        run(Command::new("ffmpeg")
+            .args(["-nostdin", "-v", "error", "-y", "-f", "lavfi", "-i"])
+            .arg(format!(
+                "sine=frequency=440:sample_rate=48000:duration={seconds}"
+            ))
+            .args(["-ac", "2", "-c:a", "pcm_s16le", "-bitexact"])
+            .arg(self.sound()))?;
+        Ok(())
     }
 
     /// The clip's pictures, scaled with libswscale's bicubic filter: what encoders alone

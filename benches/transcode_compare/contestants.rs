@@ -6,7 +6,7 @@ use std::process::Command;
 
 use transcode::{Latency, all_engines};
 
-use crate::clip::{Clip, GOP, RUNGS};
+use crate::clip::{Clip, GOP, RUNGS, SOUND_BIT_RATE};
 use crate::measure::{Measured, measure};
 
 /// Something that takes processor time.
@@ -15,6 +15,8 @@ pub(crate) struct Contestant {
     pub(crate) kind: Kind,
     /// Where its rungs go, one file each; empty for a part.
     pub(crate) rungs: Vec<(&'static str, PathBuf)>,
+    /// Where it says what memory it took, if it is more than one process.
+    memory: Option<PathBuf>,
     program: PathBuf,
     arguments: Vec<String>,
 }
@@ -35,7 +37,14 @@ pub(crate) enum Kind {
 
 impl Contestant {
     pub(crate) fn run(&self) -> Result<Measured, Box<dyn Error>> {
-        measure(Command::new(&self.program).args(&self.arguments))
+        let measured = measure(Command::new(&self.program).args(&self.arguments))?;
+        Ok(match &self.memory {
+            Some(path) => Measured {
+                peak_memory: std::fs::read_to_string(path)?.trim().parse()?,
+                ..measured
+            },
+            None => measured,
+        })
     }
 
     fn new(name: impl Into<String>, kind: Kind, program: &str, arguments: Vec<String>) -> Self {
@@ -43,6 +52,7 @@ impl Contestant {
             name: name.into(),
             kind,
             rungs: Vec::new(),
+            memory: None,
             program: program.into(),
             arguments,
         }
@@ -65,6 +75,16 @@ impl Contestant {
             Kind::Decoding,
             "ffmpeg",
             decode.collect(),
+        ));
+        let sound = words("-nostdin -v error -i")
+            .chain([clip.sound().display().to_string()])
+            .chain(aac())
+            .chain(words("-f null -"));
+        all.push(Self::new(
+            "encoding sound",
+            Kind::Encoding,
+            "ffmpeg",
+            sound.collect(),
         ));
         for rung in RUNGS {
             let (name, width, height, _) = rung;
@@ -133,11 +153,19 @@ fn ours(
         .to_owned(),
         clip.path.display().to_string(),
     ];
+    // With the source's pictures, its sound passes through as well.
+    let sound = match kind {
+        Kind::Ladder => clip.sound().display().to_string(),
+        _ => "-".to_owned(),
+    };
+    let memory = clip.folder.join(format!("nova-{engine}-{what}.memory"));
+    arguments.extend([sound, memory.display().to_string()]);
     arguments.extend(outputs.iter().map(|(_, path)| path.display().to_string()));
     Ok(Contestant {
         name: format!("nova {engine}, {what}"),
         kind,
         rungs: outputs,
+        memory: Some(memory),
         program: std::env::current_exe()?,
         arguments,
     })
@@ -159,6 +187,11 @@ fn x264(
     words(&text).collect::<Vec<_>>().into_iter()
 }
 
+fn aac() -> impl Iterator<Item = String> {
+    let text = format!("-c:a aac -b:a {SOUND_BIT_RATE}");
+    words(&text).collect::<Vec<_>>().into_iter()
+}
+
 fn outputs(clip: &Clip, who: &str) -> Vec<(&'static str, PathBuf)> {
     RUNGS
         .iter()
@@ -171,6 +204,7 @@ fn command_line(clip: &Clip, latency: Latency) -> Contestant {
     let rungs = outputs(clip, "ffmpeg");
     let mut arguments: Vec<_> = words("-nostdin -v error -y -threads 1 -i").collect();
     arguments.push(clip.path.display().to_string());
+    arguments.extend(["-i".to_owned(), clip.sound().display().to_string()]);
     let mut graph = "[0:v]split=4[v0][s1][s2][s3]".to_owned();
     for (index, (_, width, height, _)) in RUNGS.iter().enumerate().skip(1) {
         graph.push_str(&format!(
@@ -187,6 +221,9 @@ fn command_line(clip: &Clip, latency: Latency) -> Contestant {
             path.display().to_string(),
         ]);
     }
+    arguments.extend(words("-map 1:a").chain(aac()));
+    let sound = clip.folder.join("ffmpeg.aac").display().to_string();
+    arguments.extend(["-f".to_owned(), "adts".to_owned(), sound]);
     Contestant {
         rungs,
         ..Contestant::new("ffmpeg", Kind::Ladder, "ffmpeg", arguments)
@@ -217,6 +254,12 @@ fn gst_launch(clip: &Clip, latency: Latency) -> Contestant {
             path.display()
         ));
     }
+    pipeline.push_str(&format!(
+        " filesrc location={} ! wavparse ! audioconvert ! avenc_aac bitrate={SOUND_BIT_RATE} \
+         ! filesink async=false location={}",
+        clip.sound().display(),
+        clip.folder.join("gstreamer.aac").display()
+    ));
     let arguments = words("--quiet").chain(words(&pipeline)).collect();
     Contestant {
         rungs,

@@ -16,13 +16,17 @@ use transcode::{
 };
 
 use crate::clip::{GOP, RUNGS};
+use crate::{measure, sound};
 
-/// `ladder ENGINE LATENCY INPUT OUTPUT...`: as many rungs as there are outputs, the
-/// smallest ones.
+/// `ladder ENGINE LATENCY INPUT SOUND MEMORY OUTPUT...`: as many rungs as there are outputs,
+/// the smallest ones. SOUND is a WAVE file, or `-` for none. What memory this process and
+/// its worker took goes to MEMORY.
 pub(crate) fn main(arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>> {
     let arguments: Vec<_> = arguments.collect();
-    let [engine, latency, input, outputs @ ..] = &arguments[..] else {
-        return Err("expected an engine, a latency, an input and outputs".into());
+    let [engine, latency, input, sound, memory, outputs @ ..] = &arguments[..] else {
+        return Err(
+            "expected an engine, a latency, an input, a sound, a memory and outputs".into(),
+        );
     };
     let (avc, frames) = read(Path::new(input))?;
     let latency = crate::latency(latency)?;
@@ -44,10 +48,24 @@ pub(crate) fn main(arguments: impl Iterator<Item = String>) -> Result<(), Box<dy
         let file = BufWriter::new(File::create(path)?);
         files.insert(rung.name.clone(), file);
     }
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?
-        .block_on(transcode(&job, &frames, &mut files))
+    // As in the server, sound has a thread of its own.
+    std::thread::scope(|scope| {
+        let sound = (sound != "-").then(|| {
+            let path = Path::new(sound);
+            scope.spawn(move || sound::encode(path).map_err(|error| error.to_string()))
+        });
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?
+            .block_on(transcode(&job, &frames, &mut files))?;
+        if let Some(sound) = sound {
+            sound.join().map_err(|_| "the sound's thread panicked")??;
+        }
+        Ok::<_, Box<dyn Error>>(())
+    })?;
+    let bytes = measure::peak_memory_with_children()?;
+    std::fs::write(memory, bytes.to_string())?;
+    Ok(())
 }
 
 fn rung_of(

@@ -12,6 +12,7 @@ mod ladder;
 mod measure;
 mod quality;
 mod report;
+mod sound;
 
 use std::error::Error;
 use std::path::{Path, PathBuf};

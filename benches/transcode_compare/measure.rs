@@ -12,7 +12,7 @@ pub(crate) struct Measured {
     pub(crate) cpu: Duration,
     /// Time on the wall.
     pub(crate) wall: Duration,
-    /// Bytes: the most that one process had in memory.
+    /// Bytes: the most that it had in memory; of several processes, the sum of each one's.
     pub(crate) peak_memory: u64,
 }
 
@@ -45,6 +45,23 @@ pub(crate) fn measure(command: &mut Command) -> Result<Measured, Box<dyn Error>>
         wall,
         peak_memory: usage.ru_maxrss as u64 * 1_024,
     })
+}
+
+/// The most that this process and the largest that it has waited for had in memory, added.
+pub(crate) fn peak_memory_with_children() -> Result<u64, Box<dyn Error>> {
+    let of = |whom| {
+        // SAFETY: all of these fields may be zero.
+        let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+        // SAFETY: the pointer is valid for the call.
+        match unsafe { libc::getrusage(whom, &mut usage) } {
+            0 => Ok(usage.ru_maxrss as u64 * 1_024),
+            _ => Err(io::Error::last_os_error()),
+        }
+    };
+    match of(libc::RUSAGE_CHILDREN)? {
+        0 => Err("no child was waited for".into()),
+        children => Ok(of(libc::RUSAGE_SELF)? + children),
+    }
 }
 
 /// Each figure's median.

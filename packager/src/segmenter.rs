@@ -134,6 +134,16 @@ impl Segmenter {
         }
     }
 
+    /// With a reorder delay that is known: several segmenters that make parts of one
+    /// rendition agree on decoding times.
+    #[must_use]
+    pub fn with_reorder_delay(self, delay: Micros) -> Self {
+        Self {
+            reorder: ReorderDelay::known(delay),
+            ..self
+        }
+    }
+
     /// The next frame in decoding order.
     pub fn push(&mut self, frame: Frame) -> Result<(), SegmenterError> {
         self.check(&frame)?;

@@ -13,7 +13,7 @@ mod tests;
 use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use media::{EpochNumber, Micros, StreamId};
+use media::{EpochNumber, Micros, StreamId, VideoId};
 use packager::object_key;
 use storage::objects::abort_stale_uploads;
 use storage::rows::leases::{self, Lease, Terms};
@@ -127,6 +127,7 @@ impl Sweeper {
         let consumed = outbox::forget_consumed(rows, now - CONSUMED_EVENT, ROWS_AT_ONCE);
         let recordings = videos::delete_gone_recordings(rows, ROWS_AT_ONCE);
         let cancelled = self.delete_cancelled_videos();
+        let abandoned = videos::imports::fail_abandoned(rows, ROWS_AT_ONCE);
         let limit = u64::from(ROWS_AT_ONCE);
         let steps = [
             housekeeping("stale_uploads", u64::MAX, uploads, stop).await,
@@ -135,6 +136,7 @@ impl Sweeper {
             housekeeping("consumed_events", limit, consumed, stop).await,
             housekeeping("gone_recordings", limit, recordings, stop).await,
             housekeeping("cancelled_videos", VIDEOS_AT_ONCE.into(), cancelled, stop).await,
+            housekeeping("abandoned_videos", limit, abandoned, stop).await,
         ];
         steps.into_iter().fold(Swept::default(), Swept::and)
     }
@@ -142,14 +144,22 @@ impl Sweeper {
     /// First their objects, then their rows; how many.
     async fn delete_cancelled_videos(&self) -> Result<u64, SweepError> {
         let cancelled = videos::imports::cancelled(self.database(), VIDEOS_AT_ONCE).await?;
+        let mut outcome = Ok(cancelled.len() as u64);
         for video in &cancelled {
-            let folder = object_key::video(*video);
-            self.shelves.objects.delete_prefix(&folder).await?;
-            let mut transaction = self.database().write().await?;
-            videos::imports::delete(&mut transaction, *video).await?;
-            transaction.commit().await?;
+            // One that cannot go must not keep the others.
+            if let Err(error) = self.delete_video(*video).await {
+                outcome = Err(error);
+            }
         }
-        Ok(cancelled.len() as u64)
+        outcome
+    }
+
+    async fn delete_video(&self, video: VideoId) -> Result<(), SweepError> {
+        let folder = object_key::video(video);
+        self.shelves.objects.delete_prefix(&folder).await?;
+        let mut transaction = self.database().write().await?;
+        videos::imports::delete(&mut transaction, video).await?;
+        Ok(transaction.commit().await?)
     }
 
     /// A transaction that writes, as long as the lease is held.

@@ -100,7 +100,39 @@ async fn show_import(database: &Database, video: &VideoRow) -> Result<(), Box<dy
         let percent = done.min(planned) * 100 / planned.max(1);
         println!("progress     {percent}% ({done} of {planned} segments)");
     }
+    if video.ready_at.is_none()
+        && let Some(job) = job_of(database, video.id).await?
+        && let Some(error) = &job.error
+    {
+        println!(
+            "attempts     {} of {} failed",
+            job.failures, job.max_attempts
+        );
+        println!("last error   {error}");
+    }
     Ok(())
+}
+
+/// The video's job, until it has ended.
+async fn job_of(database: &Database, id: VideoId) -> Result<Option<jobs::JobRow>, RowError> {
+    let key = id.to_string();
+    for state in [JobState::Ready, JobState::Running] {
+        let mut after = None;
+        loop {
+            let page = jobs::list(database, QUEUE, state, after, PAGE).await?;
+            let next = page.last().map(|last| last.id);
+            let is_last = (page.len() as u32) < PAGE;
+            let mut jobs = page.into_iter();
+            if let Some(job) = jobs.find(|job| job.unique_key.as_deref() == Some(&key)) {
+                return Ok(Some(job));
+            }
+            if is_last {
+                break;
+            }
+            after = next;
+        }
+    }
+    Ok(None)
 }
 
 /// First the video, to which nothing is added from then on, then its job.
@@ -112,20 +144,8 @@ async fn cancel(database: &Database, id: VideoId) -> Result<(), Box<dyn Error>> 
             return Err(format!("video {id} plays: it is too late to cancel it").into());
         }
     }
-    let key = id.to_string();
-    for state in [JobState::Ready, JobState::Running] {
-        let mut after = None;
-        loop {
-            let page = jobs::list(database, QUEUE, state, after, PAGE).await?;
-            let ours = |job: &&jobs::JobRow| job.unique_key.as_deref() == Some(key.as_str());
-            if let Some(job) = page.iter().find(ours) {
-                jobs::cancel(database, job.id, SystemClock.now()).await?;
-            }
-            match page.last() {
-                Some(last) if page.len() as u32 == PAGE => after = Some(last.id),
-                _ => break,
-            }
-        }
+    if let Some(job) = job_of(database, id).await? {
+        jobs::cancel(database, job.id, SystemClock.now()).await?;
     }
     println!("video {id} cancelled");
     Ok(())

@@ -21,7 +21,7 @@ pub(super) enum Fault {
     Demuxer(DemuxError),
     /// A worker.
     #[error(transparent)]
-    Worker(#[from] WorkerError),
+    Worker(WorkerError),
     /// Objects.
     #[error(transparent)]
     Object(#[from] ObjectError),
@@ -37,6 +37,16 @@ impl Fault {
     /// Whether another attempt may do better.
     pub(super) fn is_worth_a_retry(&self) -> bool {
         !matches!(self, Self::Refused(_) | Self::Unwanted)
+    }
+}
+
+impl From<WorkerError> for Fault {
+    fn from(error: WorkerError) -> Self {
+        match error {
+            // It would give up on the same frames again.
+            WorkerError::GaveUp { reason } => Self::Refused(reason),
+            error => Self::Worker(error),
+        }
     }
 }
 

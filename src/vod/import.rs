@@ -11,6 +11,7 @@ use media::{Clock, UserId, VideoId};
 use packager::object_key;
 use storage::objects::{Chunks, MAX_STREAM_BYTES, PutOptions};
 use storage::rows::jobs::{self, NewJob};
+use storage::rows::videos;
 use storage::rows::videos::imports::{self, NewImport, QUEUE};
 use storage::{Database, ObjectStore};
 use tokio::fs::File;
@@ -57,8 +58,12 @@ pub(super) async fn import(
         original_size: size,
     };
     if let Err(error) = enqueue(database, clock, new).await {
-        // Nobody knows of it.
-        objects.delete(&key).await?;
+        // It may have been committed all the same: then its object is wanted.
+        match videos::get(database, id).await {
+            Ok(Some(_)) => return Ok(id),
+            Ok(None) => objects.delete(&key).await?,
+            Err(_) => {}
+        }
         return Err(error);
     }
     Ok(id)

@@ -53,6 +53,8 @@ impl Work {
                 self.parts.objects.delete(key).await?;
                 Err(Fault::Unwanted)
             }
+            // This attempt was taken for dead, and another was faster.
+            Added::Ended => Err(Fault::Unwanted),
         }
     }
 }
@@ -96,7 +98,8 @@ async fn make(parts: Arc<VodParts>, video: VideoId, attempt: Arc<Attempt>) -> Re
     let row = videos::get(&parts.database, video).await?;
     let row = row.filter(|row| row.state == VideoState::Transcoding);
     let row = row.ok_or(Fault::Unwanted)?;
-    let scratch = Scratch::fetch(parts.objects.as_ref(), &parts.scratch, video).await?;
+    let (objects, attempt_number) = (parts.objects.as_ref(), attempt.job.attempt);
+    let scratch = Scratch::fetch(objects, &parts.scratch, video, attempt_number).await?;
     let file = scratch.name()?.to_owned();
     let plan = match imports::plan(&parts.database, video).await? {
         Some(document) => Plan::from_document(&document)?,
@@ -144,7 +147,7 @@ async fn keep(parts: &VodParts, video: VideoId, plan: &Plan) -> Result<(), Fault
     };
     match imports::set_plan(&parts.database, video, new).await? {
         Added::New => Ok(()),
-        Added::Unwanted => Err(Fault::Unwanted),
+        Added::Unwanted | Added::Ended => Err(Fault::Unwanted),
         // An attempt that was taken for dead has been faster: the next one goes by its plan.
         Added::Already => Err(Fault::Scratch(std::io::Error::other(
             "another worker has planned it meanwhile",

@@ -65,7 +65,11 @@ pub struct Vod {
 
 impl Vod {
     /// Takes jobs from now on.
-    pub fn start(parts: VodParts) -> Self {
+    pub async fn start(parts: VodParts) -> Self {
+        if let Err(error) = scratch::clear(&parts.scratch).await {
+            let folder = parts.scratch.display();
+            tracing::warn!(%folder, %error, "what a killed process left of videos stays");
+        }
         let shutdown = CancellationToken::new();
         let one = NonZeroUsize::MIN;
         let options = Options {

@@ -74,12 +74,19 @@ impl Plan {
         let Some(source) = &self.video else { return };
         let upright = source.rotation == transcode::Rotation::None;
         let is_h264 = source.codec.as_str() == "h264";
-        let passes = is_h264 && upright && self.cuts.are_key_frames();
+        let record = AvcConfig::parse(source.record.clone()).ok();
+        let record = record.filter(|_| is_h264);
+        // A player goes by the bitstream: a container that says otherwise is right.
+        let shaped = match (&record, source.sample_aspect) {
+            (Some(avc), Some(told)) => {
+                let coded = Codec::Avc(avc.clone()).sample_aspect();
+                is_same_ratio(coded, told)
+            }
+            _ => true,
+        };
+        let passes = is_h264 && upright && shaped && self.cuts.are_key_frames();
         let (width, height) = source.upright();
         // What is no H.264 is encoded anyway, and of it only the size counts.
-        let record = AvcConfig::parse(source.record.clone())
-            .ok()
-            .filter(|_| is_h264);
         let codec = Codec::Avc(AvcConfig {
             width,
             height,
@@ -236,10 +243,23 @@ impl Plan {
         self.cuts.marks.first().map_or(Micros::ZERO, |mark| mark.at)
     }
 
+    /// How long before its presentation the first key frame is decoded: the same for all
+    /// of the file, however it is cut into chunks.
+    pub(super) fn reorder_delay(&self) -> Micros {
+        let first = self.cuts.marks.first();
+        first.map_or(Micros::ZERO, |mark| {
+            (mark.from - mark.seek).max(Micros::ZERO)
+        })
+    }
+
     /// Media time of the first frame.
     pub(super) fn start(&self) -> Timestamp {
         START
     }
+}
+
+fn is_same_ratio((across, down): (u32, u32), other: (u32, u32)) -> bool {
+    u64::from(across) * u64::from(other.1) == u64::from(down) * u64::from(other.0)
 }
 
 fn refused(error: impl std::error::Error) -> Fault {
@@ -284,6 +304,7 @@ impl Scanned {
     fn take(&mut self, track: TrackKind, packet: Packet) -> Result<(), Fault> {
         match (track, &mut self.cutter) {
             (TrackKind::Video, Some(cutter)) => cutter.push(packet).map_err(refused),
+            (TrackKind::Audio, _) if packet.hidden => Ok(()),
             (TrackKind::Audio, _) => {
                 let (first, last) = self.sound.unwrap_or((packet.pts, packet.pts));
                 self.sound = Some((first.min(packet.pts), last.max(packet.pts)));

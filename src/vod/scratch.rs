@@ -11,10 +11,17 @@ use tokio::io::AsyncWriteExt;
 
 use super::fault::Fault;
 
-/// A copy of a video's original, which goes when this does. What a killed process leaves
-/// behind is overwritten by the next attempt.
+/// A copy of a video's original, which goes when this does.
 #[derive(Debug)]
 pub(super) struct Scratch(PathBuf);
+
+/// Removes what a killed process has left behind. The folder is this process's alone.
+pub(super) async fn clear(folder: &Path) -> std::io::Result<()> {
+    match tokio::fs::remove_dir_all(folder).await {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
 
 impl Scratch {
     /// Fetches the original.
@@ -22,10 +29,11 @@ impl Scratch {
         objects: &dyn ObjectStore,
         folder: &Path,
         video: VideoId,
+        attempt: u32,
     ) -> Result<Self, Fault> {
         tokio::fs::create_dir_all(folder).await?;
         let folder = tokio::fs::canonicalize(folder).await?;
-        let scratch = Self(folder.join(video.to_string()));
+        let scratch = Self(folder.join(format!("{video}-{attempt}")));
         let mut file = File::create(&scratch.0).await?;
         let mut body = objects
             .get_stream(&object_key::video_original(video))

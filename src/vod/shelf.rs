@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use bytes::{Bytes, BytesMut};
-use media::{Frame, Rendition, Segment, SegmentNumber, VideoId};
+use media::{Frame, Rendition, RenditionName, Segment, SegmentNumber, VideoId};
 use packager::segmenter::Output;
 use packager::{PartTarget, Segmenter, cmaf, object_key};
 use storage::objects::MAX_OBJECT_BYTES;
@@ -52,10 +52,17 @@ impl<'a> Shelf<'a> {
             let added = imports::insert_rendition(database, video, &rendition).await?;
             work.must_be_wanted(added, &key).await?;
         }
+        let segmenter = Segmenter::new(&rendition, PartTarget::of(&rendition));
+        let segmenter =
+            match rendition.name == RenditionName::SOURCE && work.plan.passthrough.is_some() {
+                true => segmenter.with_reorder_delay(work.plan.reorder_delay()),
+                // Pictures that are encoded here, and sound, are decoded when they are shown.
+                false => segmenter,
+            };
         Ok(Self {
             work,
             video,
-            segmenter: Segmenter::new(&rendition, PartTarget::of(&rendition)),
+            segmenter,
             rendition,
             open: BytesMut::new(),
             stored,

@@ -13,14 +13,39 @@ fn a_ladder_is_measured_rung_by_rung() {
     let file = site.data_dir().join("in.mkv");
     let mut command = Command::new("ffmpeg");
     command
-        .args(["-hide_banner", "-nostdin", "-loglevel", "error", "-f", "lavfi"])
+        .args([
+            "-hide_banner",
+            "-nostdin",
+            "-loglevel",
+            "error",
+            "-f",
+            "lavfi",
+        ])
         .args(["-i", "testsrc2=size=640x360:rate=30:duration=4"])
-        .args(["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p"])
+        .args([
+            "-c:v",
+            "libx264",
+            "-preset",
+            "ultrafast",
+            "-pix_fmt",
+            "yuv420p",
+        ])
         .arg(&file);
     let mut process = Process::start("ffmpeg", &mut command);
-    assert!(process.wait_exit(LIMIT).success(), "{}", process.stderr.tail(5));
+    assert!(
+        process.wait_exit(LIMIT).success(),
+        "{}",
+        process.stderr.tail(5)
+    );
     let input = file.to_str().expect("UTF-8");
-    let arguments = ["bench", "transcode", "--input", input, "--source", "--ladder"];
+    let arguments = [
+        "bench",
+        "transcode",
+        "--input",
+        input,
+        "--source",
+        "--ladder",
+    ];
     let printed = site
         .nova(&[&arguments[..], &["180p:400k,120p:200k"]].concat())
         .succeeded();
@@ -46,11 +71,21 @@ fn a_ladder_is_measured_rung_by_rung() {
     assert!(ladder[2] < sum, "{printed}");
 
     let sentence = site
-        .nova(&["bench", "transcode", "--input", input, "--ladder", "720p:1M"])
+        .nova(&[
+            "bench",
+            "transcode",
+            "--input",
+            input,
+            "--ladder",
+            "720p:1M",
+        ])
         .failed_with_one_sentence();
     assert!(sentence.contains("smaller than the pictures"), "{sentence}");
     let sentence = site
         .nova(&["bench", "transcode", "--input", "/nowhere.mp4"])
         .failed_with_one_sentence();
-    assert!(sentence.contains("/nowhere.mp4: No such file"), "{sentence}");
+    assert!(
+        sentence.contains("/nowhere.mp4: No such file"),
+        "{sentence}"
+    );
 }

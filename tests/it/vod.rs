@@ -12,6 +12,13 @@ const LIMIT: Duration = Duration::from_secs(90);
 
 /// A file of so many seconds of test picture and sound, 30 frames a second.
 fn media_file(folder: &Path, name: &str, size: &str, seconds: u32) -> PathBuf {
+    // FFmpeg's DASH demuxer ends with the first track that does, and may leave out the last
+    // of reordered frames: where manifests are read with it, there are none.
+    media_file_with(folder, name, size, seconds, "0")
+}
+
+/// The same with so many B-frames in a row.
+fn media_file_with(folder: &Path, name: &str, size: &str, seconds: u32, b_frames: &str) -> PathBuf {
     let file = folder.join(name);
     let mut command = Command::new("ffmpeg");
     command
@@ -40,7 +47,7 @@ fn media_file(folder: &Path, name: &str, size: &str, seconds: u32) -> PathBuf {
             "-sc_threshold",
             "0",
             "-bf",
-            "0",
+            b_frames,
         ])
         .args(["-c:a", "aac", "-b:a", "96k", "-ac", "2"])
         .arg(&file);
@@ -269,6 +276,26 @@ fn assert_decodes(nova: &Nova, path: &str) {
     assert_eq!(process.stderr.tail(5), "");
 }
 
+/// Of every frame: stream, decoding and presentation time, duration, size, hash of its
+/// bytes; as a player gets them.
+fn packets(nova: &Nova, id: &str, rendition: &str) -> Vec<String> {
+    let address = nova.address(Listener::Http);
+    let url = format!("http://{address}/vod/{id}/{rendition}.m3u8");
+    let mut command = Command::new("ffmpeg");
+    command
+        .args(["-hide_banner", "-nostdin", "-loglevel", "error", "-i", &url])
+        .args(["-map", "0:v", "-c", "copy", "-f", "framehash", "-"]);
+    let mut process = Process::start("ffmpeg", &mut command);
+    let (printed, said) = process.output();
+    assert_eq!(said, [""; 0], "{rendition}");
+    let packets: Vec<_> = printed
+        .into_iter()
+        .filter(|line| !line.starts_with('#'))
+        .collect();
+    assert!(!packets.is_empty(), "{rendition}");
+    packets
+}
+
 const SIZES: [(u64, u64); 2] = [(854, 480), (640, 360)];
 
 #[test]
@@ -358,14 +385,18 @@ fn files_of_other_codecs_play_too() {
 fn kill_and_go_on(seconds: u32, kills: u64, limit: Duration) {
     let site = Site::new();
     site.create_stream("garden");
-    let file = media_file(site.data_dir(), "in.mp4", "854x480", seconds);
+    let file = media_file_with(site.data_dir(), "in.mp4", "854x480", seconds, "2");
     let id = import(&site, &file);
     let mut nova = site.serve().start();
-    let mut before = 0;
+    let (mut before, mut killed) = (0, 0);
     for kill in 1..=kills {
         wait_for("more of the video", limit, || {
             let Some((done, planned)) = progress(&site, &id) else {
-                return Err(format!("{:?}", shown(&site, &id, "state")));
+                // A machine this fast is done before the last kills.
+                return match shown(&site, &id, "state").as_deref() {
+                    Some("ready") => Ok(()),
+                    state => Err(format!("{state:?}")),
+                };
             };
             assert!(done >= before, "progress went back from {before} to {done}");
             before = done;
@@ -379,6 +410,7 @@ fn kill_and_go_on(seconds: u32, kills: u64, limit: Duration) {
             for pid in nova.workers(&format!("video-{id}")) {
                 if is_running(pid) {
                     Signal::Kill.send(pid);
+                    killed += 1;
                 }
             }
         } else {
@@ -387,7 +419,25 @@ fn kill_and_go_on(seconds: u32, kills: u64, limit: Duration) {
             nova = site.serve().start();
         }
     }
+    assert!(killed > 0, "no worker was there to be killed");
     wait_until_ready(&site, &id, limit);
+    let undisturbed = import(&site, &file);
+    wait_until_ready(&site, &undisturbed, limit);
+    let (ours, theirs) = (
+        packets(&nova, &id, "source"),
+        packets(&nova, &undisturbed, "source"),
+    );
+    assert!(
+        ours == theirs,
+        "every byte of the source, at the same times"
+    );
+    // An encoder that begins anew in the middle spends its bits otherwise.
+    let times = |id: &str| -> Vec<String> {
+        let packets = packets(&nova, id, "360p");
+        let times = packets.iter().map(|packet| packet.split(',').take(4));
+        times.map(|columns| columns.collect()).collect()
+    };
+    assert_eq!(times(&id), times(&undisturbed));
     let frames = 30 * seconds as usize;
     assert_whole(&nova, &format!("/vod/{id}/index.m3u8"), &SIZES, frames);
     assert_decodes(&nova, &format!("/vod/{id}/360p.m3u8"));

@@ -104,7 +104,7 @@ fn a_killed_worker_leaves_gaps_in_its_renditions_and_nothing_else() {
     assert_eq!(live.nova.workers("garden").len(), 2);
 }
 
-/// Issue 4, "It must show" 4: the server and the other streams go on, the rung is back
+/// The server and the other streams go on, the rung is back
 /// within five seconds, and the log says why it was away.
 fn a_worker_comes_to_harm(signal: Signal, reason: &str) {
     let mut live = live();

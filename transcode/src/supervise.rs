@@ -62,7 +62,14 @@ pub struct WorkerCommand {
     pub stall_limit: Duration,
     /// Bytes of memory that a worker may have; `None`: sized to its job.
     pub memory_limit: Option<u64>,
+    /// Added to this process's nice value.
+    pub nice: u8,
 }
+
+/// Of a live stream's worker: the server goes first.
+pub const LIVE_NICE: u8 = 7;
+/// Of what nobody waits for: live goes first.
+pub const BACKGROUND_NICE: u8 = 19;
 
 impl WorkerCommand {
     /// This program itself, with the argument `worker`.
@@ -79,6 +86,7 @@ impl WorkerCommand {
             args: vec!["worker".into()],
             stall_limit: STALL_LIMIT,
             memory_limit: None,
+            nice: LIVE_NICE,
         })
     }
 }
@@ -108,6 +116,7 @@ impl WorkerCommand {
                     .filter_map(|name| std::env::var_os(name).map(|value| (*name, value))),
             )
             .env(limits::MEMORY, memory.to_string())
+            .env(limits::NICE, self.nice.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

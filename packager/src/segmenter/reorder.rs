@@ -8,6 +8,10 @@ use media::{Frame, Micros, Timestamp};
 pub(crate) struct ReorderDelay(Option<Micros>);
 
 impl ReorderDelay {
+    pub(crate) fn known(delay: Micros) -> Self {
+        Self(Some(delay))
+    }
+
     /// Where a segment that begins with `frame` starts: the frame's presentation. The
     /// first frame of a gap may be any picture; its shifted decoding time tells.
     pub(crate) fn start(&mut self, frame: &Frame) -> Timestamp {

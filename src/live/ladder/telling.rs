@@ -112,3 +112,54 @@ async fn append(telling: Telling, changes: Vec<(RungChange, Timestamp)>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use media::{Clock, Micros};
+    use storage::objects::MemoryStore;
+    use storage::rows::sql::query;
+    use transcode::ShedReason;
+
+    use super::*;
+    use crate::live::simulation::World;
+
+    #[tokio::test]
+    async fn the_outbox_is_told_of_every_change_in_order() {
+        let directory = tempfile::tempdir().unwrap();
+        let world = World::on_sqlite(directory.path(), Arc::new(MemoryStore::default())).await;
+        let stream = world.stream("garden").await;
+        let now = world.clock.now();
+        let opened = sessions::open_session(world.database(), stream, now).await;
+        let mut teller = Teller::new(Telling {
+            database: world.database().clone(),
+            session: opened.unwrap().session,
+            stream: "garden".parse().unwrap(),
+        });
+        let rung = "720p".parse().unwrap();
+        let decision = |change| Decision {
+            rung: 0,
+            change,
+            behind: Micros::from_secs(2),
+            idle: None,
+        };
+        for _ in 0..2 {
+            teller.tell(&decision(Change::Shed(ShedReason::Behind)), &rung, now);
+            teller.tell(&decision(Change::Restored), &rung, now);
+        }
+        teller.tell(&decision(Change::Shed(ShedReason::Machine)), &rung, now);
+        teller.ended(&rung, now);
+        teller.finish().await;
+        let told: Vec<(String,)> = query("SELECT subject FROM outbox_events ORDER BY sequence")
+            .all(world.database())
+            .await
+            .unwrap();
+        let told: Vec<_> = told
+            .iter()
+            .filter_map(|(subject,)| subject.rsplit('.').next())
+            .collect();
+        let pairs = ["shed", "restored"].repeat(3);
+        assert_eq!(told, [&["live"], &pairs[..]].concat());
+    }
+}

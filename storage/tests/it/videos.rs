@@ -24,6 +24,8 @@ on_both_engines! {
     a_recording_has_its_own_epochs_only,
     an_import_is_planned_once,
     an_import_plays_when_it_is_finished,
+    a_video_that_is_ready_says_so_to_a_late_attempt,
+    a_video_whose_job_died_has_failed,
     nothing_is_added_to_a_cancelled_import,
     a_cancelled_import_goes_when_its_worker_has_stopped,
     a_failed_import_says_why,
@@ -304,6 +306,72 @@ async fn cancel(test: &TestDatabase, id: VideoId) {
     let cancelled = imports::cancel(&mut transaction, id).await.unwrap();
     assert_eq!(cancelled, VideoCancellation::Cancelled);
     transaction.commit().await.unwrap();
+}
+
+/// Whoever adds to it was taken for dead, and must not delete what another has made.
+async fn a_video_that_is_ready_says_so_to_a_late_attempt(test: TestDatabase) {
+    let id = import(&test).await;
+    let db = &test.db;
+    plan(&test, id, b"{}").await;
+    imports::insert_rendition(db, id, &video()).await.unwrap();
+    let mut transaction = db.write().await.unwrap();
+    assert!(imports::finish(&mut transaction, id, LATER).await.unwrap());
+    transaction.commit().await.unwrap();
+    let added = imports::insert_segment(db, id, &RenditionName::SOURCE, &segment(0)).await;
+    assert_eq!(added.unwrap(), Added::Ended);
+    let added = imports::insert_rendition(db, id, &audio()).await;
+    assert_eq!(added.unwrap(), Added::Ended);
+    assert_eq!(imports::fail_abandoned(db, 10).await.unwrap(), 0);
+}
+
+async fn a_video_whose_job_died_has_failed(test: TestDatabase) {
+    let (abandoned, working) = (import(&test).await, import(&test).await);
+    let db = &test.db;
+    for (id, attempts) in [(abandoned, 1), (working, 20)] {
+        let key = id.to_string();
+        let mut transaction = db.write().await.unwrap();
+        let job = NewJob {
+            queue: QUEUE,
+            unique_key: Some(&key),
+            payload: Default::default(),
+            run_at: NOW,
+            max_attempts: attempts.try_into().unwrap(),
+        };
+        jobs::enqueue(db, &mut transaction, &job, NOW)
+            .await
+            .unwrap();
+        transaction.commit().await.unwrap();
+    }
+    let ttl = Micros::from_secs(10);
+    for _ in 0..2 {
+        assert!(
+            jobs::dequeue(db, QUEUE, "w", ttl, NOW)
+                .await
+                .unwrap()
+                .is_some()
+        );
+    }
+    assert_eq!(imports::fail_abandoned(db, 10).await.unwrap(), 0);
+    // Nobody has heard of their worker: one may be tried again.
+    let later = NOW + ttl + ttl;
+    assert!(
+        jobs::dequeue(db, QUEUE, "w", ttl, later)
+            .await
+            .unwrap()
+            .is_some()
+    );
+    assert!(
+        jobs::dequeue(db, QUEUE, "w", ttl, later)
+            .await
+            .unwrap()
+            .is_none()
+    );
+    assert_eq!(imports::fail_abandoned(db, 10).await.unwrap(), 1);
+    let row = videos::get(db, abandoned).await.unwrap().unwrap();
+    assert_eq!(row.state, VideoState::Failed);
+    assert!(row.error.unwrap().contains("silent"), "the job's reason");
+    let row = videos::get(db, working).await.unwrap().unwrap();
+    assert_eq!(row.state, VideoState::Transcoding);
 }
 
 async fn nothing_is_added_to_a_cancelled_import(test: TestDatabase) {

@@ -38,6 +38,9 @@ pub struct Packet {
     pub pts: Micros,
     /// Whether decoding can start here.
     pub key: bool,
+    /// Whether the container leaves it out (an edit list): it is decoded for the sake of
+    /// others and not shown.
+    pub hidden: bool,
 }
 
 /// Where a segment starts.
@@ -94,6 +97,12 @@ pub enum CutError {
     /// A limit with a name.
     #[error("it is longer than {} h", .0.as_micros() / 3_600_000_000)]
     TooLong(Micros),
+    /// Files that were put one behind the other, mostly.
+    #[error(
+        "its clock goes back to {:.1} s in the middle: make one timeline of it first, with `ffmpeg -fflags +genpts` or an editor",
+        .0.as_secs_f64()
+    )]
+    Back(Micros),
     /// A limit with a name.
     #[error("it would have more than {MAX_SEGMENTS} segments")]
     TooManySegments,
@@ -108,8 +117,13 @@ pub struct Cutter {
     key: Option<(Micros, Micros)>,
     /// The latest presentation time so far.
     latest: Micros,
+    /// The latest decoding time so far.
+    newest: Option<Micros>,
     frames: i64,
 }
+
+/// A clock that goes back by more was set anew.
+const JUMP: Micros = Micros::from_secs(1);
 
 impl Cutter {
     /// For a file of which nothing was read yet.
@@ -119,6 +133,7 @@ impl Cutter {
             marks: Vec::new(),
             key: None,
             latest: Micros::ZERO,
+            newest: None,
             frames: 0,
         }
     }
@@ -129,10 +144,21 @@ impl Cutter {
         if packet.key {
             self.key = Some((packet.pts, packet.dts));
         }
-        let Some((from, seek)) = self.key else {
+        let Some((from, seek)) = self.key.filter(|_| !packet.hidden) else {
             return Ok(());
         };
+        if self.newest.is_some_and(|newest| newest - packet.dts > JUMP) {
+            return Err(CutError::Back(packet.dts));
+        }
+        self.newest = self.newest.max(Some(packet.dts));
         self.frames += 1;
+        // Where what comes first is hidden, what is shown first need not be decoded first.
+        if let [first] = &mut self.marks[..]
+            && !first.is_key()
+            && packet.pts < first.at
+        {
+            first.at = packet.pts;
+        }
         // A segment's first frame is shown after all that is decoded before it: frames
         // are told apart by presentation time.
         let is_latest = self.marks.is_empty() || packet.pts > self.latest;

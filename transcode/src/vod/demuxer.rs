@@ -15,8 +15,9 @@ use super::message::{Demuxed, Message, Task};
 use crate::supervise::ENVIRONMENT;
 use crate::wire::{self, WireError};
 
-/// A process that says nothing for so long hangs.
-const SILENCE: Duration = Duration::from_secs(30);
+/// A process that says nothing for so long hangs: time enough to read some gigabytes to
+/// where a container cannot be sought in.
+const SILENCE: Duration = Duration::from_secs(120);
 /// A process that has said its last word is given this long to end.
 const EXIT_LIMIT: Duration = Duration::from_secs(2);
 /// Bytes asked of the pipe at once.
@@ -101,6 +102,11 @@ impl Demuxer {
             buffer: BytesMut::new(),
             ended: false,
         })
+    }
+
+    /// Ends the process and waits for it: what it took is then known.
+    pub async fn stop(mut self) -> Result<(), DemuxError> {
+        Ok(self.child.kill().await?)
     }
 
     /// What comes next of the file; `None` at its end.

@@ -99,6 +99,7 @@ mod kind {
 
 const KEY: u8 = 1;
 const AUDIO: u8 = 2;
+const HIDDEN: u8 = 4;
 const TIMES: usize = 8 + 8 + 1;
 
 impl Message {
@@ -113,7 +114,12 @@ impl Message {
                 head(kind::INFO, &[], document.into())
             }
             Self::Demuxed(Demuxed::Packet(track, packet)) => {
-                let fixed = times(*track, packet.dts, packet.pts, packet.key);
+                let mut fixed = times(*track, packet.dts, packet.pts, packet.key);
+                if packet.hidden
+                    && let Some(flags) = fixed.last_mut()
+                {
+                    *flags |= HIDDEN;
+                }
                 head(kind::PACKET, &fixed, empty)
             }
             Self::Demuxed(Demuxed::Frame(frame)) => {
@@ -138,8 +144,14 @@ impl Message {
                 Ok(Self::Demuxed(Demuxed::Info(info)))
             }
             kind::PACKET if body.len() == TIMES => {
+                let hidden = body.last().is_some_and(|flags| flags & HIDDEN != 0);
                 let (track, dts, pts, key) = read_times(&mut body)?;
-                let packet = Packet { dts, pts, key };
+                let packet = Packet {
+                    dts,
+                    pts,
+                    key,
+                    hidden,
+                };
                 Ok(Self::Demuxed(Demuxed::Packet(track, packet)))
             }
             kind::FRAME if body.len() >= TIMES => {
@@ -191,7 +203,7 @@ fn times(track: TrackKind, dts: Micros, pts: Micros, key: bool) -> Vec<u8> {
 fn read_times(body: &mut Bytes) -> Result<(TrackKind, Micros, Micros, bool), WireError> {
     let (dts, pts) = (Micros::new(body.get_i64()), Micros::new(body.get_i64()));
     let flags = body.get_u8();
-    if flags & !(KEY | AUDIO) != 0 {
+    if flags & !(KEY | AUDIO | HIDDEN) != 0 {
         return Err(WireError::Body("demuxer's"));
     }
     let track = match flags & AUDIO {
@@ -250,6 +262,7 @@ mod tests {
             dts: Micros::new(-80_000),
             pts: Micros::new(7),
             key: true,
+            hidden: true,
         };
         let frame = Frame {
             track: TrackKind::Video,

@@ -5,15 +5,18 @@ mod reader;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use ffmpeg_next as ffmpeg;
+use ffmpeg_next::codec::packet::Ref;
+use ffmpeg_next::ffi;
 use media::{Frame, Micros, Timestamp, TrackKind};
 
 use super::Packet;
 use super::message::{Demuxed, Message, Task};
 use crate::engine::ffmpeg::initialize;
 use crate::worker;
-use crate::{AudioError, AudioTranscoder};
+use crate::{AudioError, AudioTranscoder, BACKGROUND_NICE};
 use reader::{Reader, find};
 
 /// Address space of the process, in bytes.
@@ -22,13 +25,16 @@ const MEMORY: u64 = 2 << 30;
 /// The entry of the demuxing process: does the task that `request` says, as JSON, and ends
 /// when it is done or nobody reads.
 pub fn demux_main(request: &str) -> ExitCode {
-    worker::limits::lower_priority();
+    worker::limits::lower_priority(BACKGROUND_NICE);
     limit_memory();
     if let Err(error) = worker::exit_with_parent() {
         eprintln!("demuxer: cannot start: {error}");
         return ExitCode::FAILURE;
     }
-    let mut output = Output(io::BufWriter::with_capacity(256 << 10, io::stdout().lock()));
+    let mut output = Output {
+        pipe: io::BufWriter::with_capacity(256 << 10, io::stdout().lock()),
+        flushed: Instant::now(),
+    };
     let outcome = match serde_json::from_str(request) {
         Ok(task) => run(&task, &mut output),
         Err(error) => Err(Fault::Refused(format!("a task that is none: {error}"))),
@@ -62,7 +68,13 @@ fn refuse(reason: impl Into<String>) -> Fault {
     Fault::Refused(reason.into())
 }
 
-struct Output<W: Write>(W);
+struct Output<W: Write> {
+    pipe: W,
+    flushed: Instant,
+}
+
+/// Whoever reads must not take a file that is slow to read for a process that hangs.
+const SILENT_FOR: Duration = Duration::from_secs(1);
 
 impl<W: Write> Output<W> {
     /// A message over a limit is the file's fault.
@@ -70,12 +82,17 @@ impl<W: Write> Output<W> {
         let (head, data) = message
             .encode()
             .map_err(|error| refuse(error.to_string()))?;
-        self.0.write_all(&head)?;
-        Ok(self.0.write_all(&data)?)
+        self.pipe.write_all(&head)?;
+        self.pipe.write_all(&data)?;
+        if self.flushed.elapsed() >= SILENT_FOR {
+            self.flush()?;
+        }
+        Ok(())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
+        self.flushed = Instant::now();
+        self.pipe.flush()
     }
 }
 
@@ -114,10 +131,23 @@ fn scan<W: Write>(name: &str, output: &mut Output<W>) -> Result<(), Fault> {
         }
         let (dts, pts) = reader.times(&packet)?;
         let key = packet.is_key();
-        let packet = Packet { dts, pts, key };
+        let hidden = is_hidden(&packet);
+        let packet = Packet {
+            dts,
+            pts,
+            key,
+            hidden,
+        };
         output.send(&Message::Demuxed(Demuxed::Packet(*kind, packet)))?;
     }
     Ok(())
+}
+
+/// Whether an edit list leaves it out.
+fn is_hidden(packet: &ffmpeg::Packet) -> bool {
+    // SAFETY: a plain field of a packet that is borrowed.
+    let flags = unsafe { (*packet.as_ptr()).flags };
+    flags & ffi::AV_PKT_FLAG_DISCARD != 0
 }
 
 fn read<W: Write>(

@@ -6,8 +6,8 @@ use std::{fs, io};
 /// Where the supervisor says how many bytes of memory the worker may have.
 pub(crate) const MEMORY: &str = "NOVA_WORKER_MEMORY";
 
-/// Added to the process's nice value: the server's own threads go first.
-const NICE: libc::c_int = 7;
+/// Where the supervisor says what is added to the worker's nice value.
+pub(crate) const NICE: &str = "NOVA_WORKER_NICE";
 
 /// Added to the process's own: the kernel ends workers before the server when memory runs
 /// out (proc_pid_oom_score_adj(5)).
@@ -17,7 +17,8 @@ const LARGEST_OOM_SCORE_ADJ: i32 = 1_000;
 
 /// Puts the limits on this process. What cannot be had is said, and done without.
 pub(super) fn apply() {
-    lower_priority();
+    let nice = std::env::var(NICE).ok();
+    lower_priority(nice.and_then(|text| text.parse().ok()).unwrap_or_default());
     if let Err(error) = raise_oom_score() {
         eprintln!("worker: its place before the server when memory runs out: {error}");
     }
@@ -41,9 +42,9 @@ fn raise_oom_score() -> io::Result<()> {
     fs::write(FILE, raised.to_string())
 }
 
-pub(crate) fn lower_priority() {
+pub(crate) fn lower_priority(nice: u8) {
     // SAFETY: takes no pointer. It may fail, which leaves the priority as it was.
-    let _ = unsafe { libc::nice(NICE) };
+    let _ = unsafe { libc::nice(nice.into()) };
     let parameters = libc::sched_param { sched_priority: 0 };
     // A thread that wakes up in this class does not push the server's aside (sched(7)).
     // SAFETY: `parameters` is valid for the call, which keeps nothing of it.

@@ -155,6 +155,28 @@ async fn sound_of_any_codec_comes_as_aac() {
     }
 }
 
+/// Editors and telephones cut the beginning off so: with an edit list, not by encoding.
+#[tokio::test]
+async fn what_was_trimmed_off_is_not_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let (whole, trimmed) = (folder.path().join("a.mp4"), folder.path().join("b.mp4"));
+    ffmpeg(PICTURE, &whole);
+    ffmpeg(&format!("-ss 2.5 -i {} -c copy", whole.display()), &trimmed);
+    let (_, packets, _) = scan(&trimmed).await.unwrap();
+    assert!(packets.iter().any(|packet| packet.hidden));
+    let mut cutter = Cutter::new(CutConfig::default());
+    for packet in packets {
+        cutter.push(packet).unwrap();
+    }
+    let cuts = cutter.finish().unwrap();
+    let seconds = cuts.duration().as_secs_f64();
+    assert!(
+        (9.4..9.6).contains(&seconds),
+        "{seconds} s of 12 without 2.5"
+    );
+    assert!(!cuts.marks[0].is_key());
+}
+
 #[tokio::test]
 async fn what_is_no_media_file_is_refused_with_a_reason() {
     let folder = tempfile::tempdir().unwrap();

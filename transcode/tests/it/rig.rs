@@ -10,8 +10,8 @@ use media::{
 };
 use transcode::source::{Source, TestSettings, TestSource};
 use transcode::{
-    Job, LadderConfig, LadderStep, Output, RungCodec, STALL_LIMIT, Worker, WorkerCommand,
-    WorkerError, WorkerInput, WorkerOutput, plan,
+    Job, LIVE_NICE, LadderConfig, LadderStep, Output, RungCodec, STALL_LIMIT, Worker,
+    WorkerCommand, WorkerError, WorkerInput, WorkerOutput, plan,
 };
 
 /// Not a whole number of milliseconds, nor of 90 kHz ticks.
@@ -30,6 +30,7 @@ pub(crate) fn worker_command() -> WorkerCommand {
         args: Vec::new(),
         stall_limit: STALL_LIMIT,
         memory_limit: None,
+        nice: LIVE_NICE,
     }
 }
 
@@ -40,6 +41,7 @@ pub(crate) fn impostor(program: &str, args: &[&str], stall_limit: Duration) -> W
         args: args.iter().map(Into::into).collect(),
         stall_limit,
         memory_limit: None,
+        nice: LIVE_NICE,
     }
 }
 

@@ -70,8 +70,10 @@ pub enum Added {
     New,
     /// It was there.
     Already,
-    /// The video is not being transcoded any more: what was put for it has to go.
+    /// The video was cancelled, or is gone: what was put for it has to go.
     Unwanted,
+    /// Another attempt has brought the video to its end: what is there is its.
+    Ended,
 }
 
 /// What [`cancel`] has done.
@@ -116,8 +118,8 @@ pub async fn plan(db: &Database, video: VideoId) -> Result<Option<Bytes>, RowErr
 /// Keeps how the video is cut. The first plan stays.
 pub async fn set_plan(db: &Database, video: VideoId, plan: NewPlan<'_>) -> Result<Added, RowError> {
     let mut transaction = db.write().await?;
-    if !lock_transcoding(&mut transaction, video).await? {
-        return Ok(Added::Unwanted);
+    if let Some(refused) = lock_transcoding(&mut transaction, video).await? {
+        return Ok(refused);
     }
     let set = query(
         "UPDATE videos SET plan = $2, duration = $3, segments_planned = $4
@@ -180,7 +182,7 @@ pub async fn finish_chunk(
 }
 
 /// Adds a rendition whose init segment is stored. The first one of a name stays:
-/// [`rendition`] tells what it is.
+/// [`renditions`] tells what it is.
 pub async fn insert_rendition(
     db: &Database,
     video: VideoId,
@@ -196,8 +198,8 @@ pub async fn insert_rendition(
         Shape::Audio(shape) => (None, Some(shape)),
     };
     let mut transaction = db.write().await?;
-    if !lock_transcoding(&mut transaction, video).await? {
-        return Ok(Added::Unwanted);
+    if let Some(refused) = lock_transcoding(&mut transaction, video).await? {
+        return Ok(refused);
     }
     let inserted = query(
         "INSERT INTO video_renditions
@@ -256,8 +258,8 @@ pub async fn insert_segment(
     segment: &Segment,
 ) -> Result<Added, RowError> {
     let mut transaction = db.write().await?;
-    if !lock_transcoding(&mut transaction, video).await? {
-        return Ok(Added::Unwanted);
+    if let Some(refused) = lock_transcoding(&mut transaction, video).await? {
+        return Ok(refused);
     }
     let inserted = query(
         "INSERT INTO video_segments (video_id, number, rendition, start, duration, size)
@@ -405,11 +407,51 @@ pub async fn delete(transaction: &mut Transaction, video: VideoId) -> Result<(),
     Ok(())
 }
 
-/// Whether the video is being transcoded; if so it stays so until the transaction ends.
-async fn lock_transcoding(transaction: &mut Transaction, video: VideoId) -> Result<bool, RowError> {
+/// `None`: the video is being transcoded, and stays so until the transaction ends. Else
+/// what becomes of what was to be added.
+async fn lock_transcoding(
+    transaction: &mut Transaction,
+    video: VideoId,
+) -> Result<Option<Added>, RowError> {
     let locked = query("UPDATE videos SET title = title WHERE id = $1 AND state = 'transcoding'")
         .bind(video)
-        .execute(transaction)
+        .execute(&mut *transaction)
         .await?;
-    Ok(locked > 0)
+    if locked > 0 {
+        return Ok(None);
+    }
+    let has_ended = query("SELECT 1 FROM videos WHERE id = $1 AND state <> 'cancelled'")
+        .bind(video)
+        .exists(transaction)
+        .await?;
+    Ok(Some(match has_ended {
+        true => Added::Ended,
+        false => Added::Unwanted,
+    }))
+}
+
+/// Videos whose job has come to its end without them, because its last worker died: they
+/// have failed, for the job's reason. At most `limit`; how many.
+pub async fn fail_abandoned(db: &Database, limit: u32) -> Result<u64, RowError> {
+    let mut transaction = db.write().await?;
+    let failed = query(
+        "UPDATE videos SET state = 'failed', error = COALESCE(
+             (SELECT j.error FROM jobs j
+              WHERE j.queue = $1 AND j.unique_key = CAST(videos.id AS TEXT)
+              ORDER BY j.id DESC LIMIT 1),
+             'its job is gone')
+         WHERE id IN (
+             SELECT v.id FROM videos v
+             WHERE v.state = 'transcoding'
+                 AND NOT EXISTS (SELECT 1 FROM jobs j
+                                 WHERE j.queue = $1 AND j.unique_key = CAST(v.id AS TEXT)
+                                     AND j.state IN ('ready', 'running'))
+             ORDER BY v.id LIMIT $2)",
+    )
+    .bind(QUEUE)
+    .bind(limit)
+    .execute(&mut transaction)
+    .await?;
+    transaction.commit().await?;
+    Ok(failed)
 }

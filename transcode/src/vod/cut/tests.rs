@@ -35,6 +35,7 @@ fn packets(frames: usize, keys: &[usize], b_frames: usize) -> Vec<Packet> {
             dts: Micros::new((decoded as i64 - b_frames as i64) * FRAME),
             pts: Micros::new(place as i64 * FRAME),
             key,
+            hidden: false,
         })
         .collect()
 }
@@ -79,11 +80,42 @@ fn what_comes_before_the_first_key_frame_is_left_out() {
 }
 
 #[test]
+fn what_an_edit_list_leaves_out_is_decoded_and_not_shown() {
+    // Six seconds with a key frame in each other, of which two and a half are cut off.
+    let mut all = packets(150, &[0, 50, 100], 0);
+    for packet in &mut all[..62] {
+        packet.hidden = true;
+    }
+    let cuts = cut(&all).unwrap();
+    let first = cuts.marks[0];
+    assert_eq!(first.at, Micros::new(62 * FRAME));
+    assert_eq!(
+        first.from,
+        Micros::new(50 * FRAME),
+        "decoding starts before"
+    );
+    assert!(!cuts.are_key_frames(), "it cannot be passed through");
+    assert_eq!(cuts.duration(), Micros::new(88 * FRAME));
+}
+
+#[test]
+fn a_clock_that_is_set_back_is_refused() {
+    let mut all = packets(150, &[0, 50, 100], 0);
+    all.extend(packets(150, &[0, 50, 100], 0));
+    let error = cut(&all).unwrap_err();
+    assert!(
+        error.to_string().contains("its clock goes back to 0.0 s"),
+        "{error}"
+    );
+}
+
+#[test]
 fn there_are_limits() {
     let two_days = Packet {
         dts: Micros::from_secs(172_800),
         pts: Micros::from_secs(172_800),
         key: true,
+        hidden: false,
     };
     let mut long = packets(2, &[0], 0);
     long.push(two_days);

@@ -1,11 +1,14 @@
 //! What a file has, and whether it is taken.
 
+use std::ptr;
+
 use bytes::Bytes;
 use ffmpeg_next as ffmpeg;
 use ffmpeg_next::codec;
 use ffmpeg_next::codec::packet::side_data;
+use ffmpeg_next::ffi;
 use ffmpeg_next::format::context::Input;
-use media::{AvcConfig, Timestamp, TrackKind};
+use media::{AacConfig, AvcConfig, Timestamp, TrackKind};
 
 use super::reader::{MAX_STREAMS, PROBE_PACKETS, Reader, find};
 use super::{Fault, refuse, refuse_sound};
@@ -29,7 +32,7 @@ pub(super) fn describe(input: &Input, name: &str) -> Result<FileInfo, Fault> {
         )));
     }
     let video = find(input, TrackKind::Video)
-        .map(|stream| video_track(&stream))
+        .map(|stream| video_track(input, &stream))
         .transpose()?;
     let audio = match find(input, TrackKind::Audio) {
         Some(stream) => Some(audio_track(name, &stream)?),
@@ -45,13 +48,14 @@ pub(super) fn describe(input: &Input, name: &str) -> Result<FileInfo, Fault> {
     })
 }
 
-fn video_track(stream: &ffmpeg::Stream<'_>) -> Result<VideoTrack, Fault> {
+fn video_track(input: &Input, stream: &ffmpeg::Stream<'_>) -> Result<VideoTrack, Fault> {
     let parameters = stream.parameters();
     let name = parameters.id().name();
     let codec: SourceCodec = name
         .parse()
         .map_err(|_| refuse(format!("its video is {name}, which is not decoded")))?;
-    // SAFETY: plain fields of parameters that are borrowed from an open input.
+    // SAFETY: plain fields of parameters that are borrowed from an open input; the function
+    // reads the two contexts, which are borrowed too, and writes nothing.
     let (width, height, aspect, tag, delay, colour) = unsafe {
         let raw = &*parameters.as_ptr();
         let colour = ColourDescription {
@@ -60,7 +64,12 @@ fn video_track(stream: &ffmpeg::Stream<'_>) -> Result<VideoTrack, Fault> {
             matrix: u8::try_from(raw.color_space as i64).unwrap_or(2),
             full_range: None,
         };
-        let aspect = raw.sample_aspect_ratio;
+        // The container's word, where it has one.
+        let aspect = ffi::av_guess_sample_aspect_ratio(
+            input.as_ptr().cast_mut(),
+            stream.as_ptr().cast_mut(),
+            ptr::null_mut(),
+        );
         (
             raw.width,
             raw.height,
@@ -138,7 +147,7 @@ fn audio_track(name: &str, stream: &ffmpeg::Stream<'_>) -> Result<AudioTrack, Fa
     let extradata = file::extradata(&parameters);
     let aac = match parameters.id() {
         codec::Id::AAC if extradata.is_empty() => first_adts_config(name, stream.index())?,
-        codec::Id::AAC => extradata,
+        codec::Id::AAC if AacConfig::parse(extradata.clone()).is_ok() => extradata,
         _ => {
             let source = audio_source(stream)?;
             let opened = AudioTranscoder::open(&source, Timestamp::default());
@@ -152,7 +161,12 @@ fn audio_track(name: &str, stream: &ffmpeg::Stream<'_>) -> Result<AudioTrack, Fa
 /// The sound, if it is not AAC.
 pub(super) fn encoded_sound(input: &Input) -> Result<Option<AudioSource>, Fault> {
     find(input, TrackKind::Audio)
-        .filter(|stream| stream.parameters().id() != codec::Id::AAC)
+        .filter(|stream| {
+            let parameters = stream.parameters();
+            let extradata = file::extradata(&parameters);
+            let is_taken = extradata.is_empty() || AacConfig::parse(extradata).is_ok();
+            parameters.id() != codec::Id::AAC || !is_taken
+        })
         .map(|stream| audio_source(&stream))
         .transpose()
 }
