@@ -249,7 +249,7 @@ fn gst_launch(clip: &Clip, latency: Latency) -> Contestant {
              ! video/x-raw,format=I420,width={width},height={height},colorimetry=bt709 \
              ! x264enc speed-preset=veryfast {tune} bitrate={} vbv-buf-capacity={buffer} \
              key-int-max={GOP} threads=1 byte-stream=true option-string=scenecut=0:min-keyint={GOP} \
-             ! video/x-h264,profile=high ! filesink async=false location={}",
+             ! video/x-h264,profile=high,stream-format=byte-stream ! filesink async=false location={}",
             bit_rate / 1_000,
             path.display()
         ));

@@ -122,12 +122,17 @@ fn compare(settings: &Settings) -> Result<(), Box<dyn Error>> {
         }
     }
     let medians: Vec<_> = measured.into_iter().map(measure::median).collect();
-    let mut qualities = Vec::new();
+    // Minutes were spent on the figures: they are shown, whatever a comparison says.
+    let (mut qualities, mut outcome) = (Vec::new(), Ok(()));
     for contestant in &contestants {
-        qualities.push(quality::of(contestant, &clip)?);
+        let quality = quality::of(contestant, &clip);
+        qualities.push(quality.unwrap_or_else(|error| {
+            outcome = Err(error);
+            Vec::new()
+        }));
     }
     report::print(&clip, settings.latency, &contestants, &medians, &qualities);
-    Ok(())
+    outcome
 }
 
 /// Memory rather than a disk: scaled pictures of 30 s take 5 GB.
