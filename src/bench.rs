@@ -16,7 +16,8 @@ use packager::{PartTarget, Segmenter, cmaf};
 use tokio::process::Command as AsyncCommand;
 use transcode::vod::{CutConfig, Cutter, DemuxCommand, Demuxed, Demuxer, Packet, Task};
 use transcode::{
-    EngineName, Job, LadderConfig, Output, Rung, VideoSource, Worker, WorkerCommand, WorkerError,
+    Encoder, EngineName, Job, LadderConfig, Output, Rung, VideoSource, Worker, WorkerCommand,
+    WorkerError,
 };
 
 use crate::cli::BenchTranscode;
@@ -227,6 +228,7 @@ async fn run(
 ) -> Result<(Cost, Vec<Made>), Box<dyn Error>> {
     let job = Job {
         engine,
+        encoder: Encoder::Software,
         source: clip.source.clone(),
         rungs: rungs.to_vec(),
         start: START,

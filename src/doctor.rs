@@ -6,17 +6,14 @@ use std::time::Instant;
 use storage::rows::{Database, Fault, IfMissing};
 use storage::without_credentials;
 use tokio::net::TcpListener;
+use transcode::{EncoderChoice, EngineReport, WorkerCommand, WorkerError};
 
 use crate::config::Config;
 
 /// Checks, prints, and says whether all is well.
 pub async fn doctor(config: &Config) -> bool {
     let mut report = Report { faults: 0 };
-    codecs(&mut report);
-    report.line(
-        "hardware",
-        Ok("no hardware encoder is used in this version".to_owned()),
-    );
+    engines(config, &mut report).await;
     for (key, address) in [
         ("ingest.rtmp_bind", config.ingest.rtmp_bind),
         ("http.bind", config.http.bind),
@@ -45,36 +42,94 @@ impl Report {
         };
         println!("{mark} {what:<18} {text}");
     }
+
+    /// What is not there and not needed.
+    fn note(&mut self, what: &str, text: &str) {
+        println!("--    {what:<18} {text}");
+    }
 }
 
-fn codecs(report: &mut Report) {
-    let engines = transcode::engines();
-    if engines.is_empty() {
-        let why = "none in this build: only the source rendition can be served";
-        report.line("engine", Err(why.to_owned()));
-    }
-    for engine in engines {
-        let libraries: Vec<_> = engine
-            .libraries
-            .iter()
-            .map(|(name, version)| format!("{name} {version}"))
-            .collect();
-        report.line(
-            "engine",
-            Ok(format!("{} ({})", engine.name, libraries.join(", "))),
-        );
-        for codec in engine.codecs {
-            let text = format!("{} ({})", codec.name, codec.purpose);
-            let missing = format!("{text} is missing: install FFmpeg with it");
-            report.line(
-                "codec",
-                if codec.present {
-                    Ok(text)
-                } else {
-                    Err(missing)
-                },
-            );
+async fn engines(config: &Config, report: &mut Report) {
+    let command = match WorkerCommand::this_program() {
+        Ok(command) => command,
+        Err(WorkerError::NoEngine) => {
+            let why = "none in this build: only the source rendition can be served";
+            report.line("engine", Err(why.to_owned()));
+            return;
         }
+        Err(error) => {
+            report.line("engine", Err(error.to_string()));
+            return;
+        }
+    };
+    for &name in transcode::all_engines() {
+        let wanted = name == config.transcode.engine;
+        match transcode::survey(&command, name).await {
+            Ok(engine) => {
+                describe(&engine, wanted, report);
+                let choice = wanted.then_some(config.transcode.encoder);
+                hardware(&engine, choice, &command, report).await;
+            }
+            Err(error) => report.line("engine", Err(format!("{name}: {error}"))),
+        }
+    }
+}
+
+/// An engine, and what it needs. What one lacks that is not asked for is no fault.
+fn describe(engine: &EngineReport, wanted: bool, report: &mut Report) {
+    let libraries: Vec<_> = engine
+        .libraries
+        .iter()
+        .map(|(name, version)| format!("{name} {version}"))
+        .collect();
+    let libraries = libraries.join(", ");
+    let used = if wanted { ", used" } else { "" };
+    report.line("engine", Ok(format!("{} ({libraries}){used}", engine.name)));
+    for codec in &engine.codecs {
+        let text = format!("{}: {} ({})", engine.name, codec.name, codec.purpose);
+        let missing = format!("{text} is missing: install {}", codec.package);
+        match (codec.present, wanted) {
+            (true, _) => report.line("codec", Ok(text)),
+            (false, true) => report.line("codec", Err(missing)),
+            (false, false) => report.note("codec", &missing),
+        }
+    }
+}
+
+/// The devices that an engine has an encoder for, each tried with a picture. `choice` is
+/// what the operator asks of this engine.
+async fn hardware(
+    engine: &EngineReport,
+    choice: Option<EncoderChoice>,
+    command: &WorkerCommand,
+    report: &mut Report,
+) {
+    for &(device, ref name) in &engine.devices {
+        let asked_for = choice == Some(EncoderChoice::Device(device));
+        let text = format!("{}: {device} ({name})", engine.name);
+        match transcode::try_device(command, engine.name, device).await {
+            Ok(()) => report.line("hardware", Ok(format!("{text} is usable"))),
+            Err(error) if asked_for => {
+                report.line(
+                    "hardware",
+                    Err(format!("{text} is there but fails: {error}")),
+                );
+            }
+            Err(error) => report.note("hardware", &format!("{text} is there but fails: {error}")),
+        }
+    }
+    match choice {
+        Some(EncoderChoice::Device(device))
+            if !engine.devices.iter().any(|(found, _)| *found == device) =>
+        {
+            let why = format!("{}: no encoder for {device} is installed", engine.name);
+            report.line("hardware", Err(why));
+        }
+        _ if engine.devices.is_empty() => {
+            let text = format!("{}: no hardware encoder is installed", engine.name);
+            report.note("hardware", &text);
+        }
+        _ => {}
     }
 }
 

@@ -17,6 +17,7 @@ mod commands;
 mod config;
 mod demo;
 mod doctor;
+mod encoding;
 mod http;
 mod live;
 mod publish;

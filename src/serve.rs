@@ -20,18 +20,19 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use transcode::vod::DemuxCommand;
-use transcode::{BACKGROUND_NICE, WorkerCommand};
+use transcode::{BACKGROUND_NICE, WorkerCommand, all_engines};
 
 use crate::background::Background;
 use crate::cli::Serve;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::demo::{self, Demo};
+use crate::encoding::{self, Encoding};
 use crate::http::{BindError, HttpServer};
 use crate::live::{Live, LiveParts};
 use crate::readiness::{Dependency, Readiness};
 use crate::roles::Roles;
 use crate::sole::{DirectoryLock, Sole};
-use crate::vod::{Vod, VodParts};
+use crate::vod::{self, Vod, VodParts};
 use crate::welcome::{self, Addresses};
 use crate::{admin, telemetry, web};
 
@@ -301,6 +302,24 @@ impl Foundation {
     }
 }
 
+/// What the ladder is encoded with. A machine that cannot do what is configured serves
+/// the source all the same.
+async fn with_encoding(
+    config: &config::Transcode,
+    worker: Option<WorkerCommand>,
+) -> (Option<WorkerCommand>, Encoding) {
+    let Some(command) = worker else {
+        return (None, Encoding::default());
+    };
+    match encoding::choose(config, &command).await {
+        Ok(encoding) => (Some(command), encoding),
+        Err(error) => {
+            tracing::error!("no ladder: {error}");
+            (None, Encoding::default())
+        }
+    }
+}
+
 /// RTMP in, the live pipeline behind it.
 struct MediaPath {
     rtmp: SocketAddr,
@@ -359,7 +378,7 @@ impl MediaPath {
             false => None,
         };
         let vod = match &worker {
-            Some(worker) => Some(
+            Some(worker) if all_engines().contains(&vod::ENGINE) => Some(
                 Vod::start(VodParts {
                     database: database.clone(),
                     objects: objects.clone(),
@@ -376,8 +395,9 @@ impl MediaPath {
                 })
                 .await,
             ),
-            None => None,
+            _ => None,
         };
+        let (worker, encoding) = with_encoding(&config.transcode, worker).await;
         let live = Live::start(LiveParts {
             database: database.clone(),
             lease,
@@ -385,6 +405,7 @@ impl MediaPath {
             clock: clock.clone(),
             streams,
             worker,
+            encoding,
             ladder: config.transcode.ladder.clone(),
             settings: config.live.clone(),
         })

@@ -17,7 +17,8 @@ use tokio::runtime::Runtime;
 use transcode::bench::{Framing, Scaling};
 use transcode::source::{self, AtEnd};
 use transcode::{
-    EngineName, Job, LadderConfig, Rung, VideoSource, Worker, WorkerCommand, all_engines, plan,
+    Encoder, EngineName, Job, LadderConfig, Rung, VideoSource, Worker, WorkerCommand, all_engines,
+    plan,
 };
 
 /// Name, width, height, bits per second.
@@ -91,6 +92,7 @@ impl Clip {
         });
         Job {
             engine,
+            encoder: Encoder::Software,
             source: VideoSource::from(&self.avc),
             rungs: rungs.collect(),
             start: self.frames[0].pts,

@@ -11,7 +11,8 @@ use media::{
 };
 use transcode::source::{self, AtEnd};
 use transcode::{
-    EngineName, Job, Latency, Output, RateControl, Rung, VideoSource, Worker, WorkerCommand,
+    Encoder, EngineName, Job, Latency, Output, RateControl, Rung, VideoSource, Worker,
+    WorkerCommand,
 };
 
 use crate::clip::{GOP, RUNGS};
@@ -36,6 +37,7 @@ pub(crate) fn main(arguments: impl Iterator<Item = String>) -> Result<(), Box<dy
         .collect::<Result<Vec<_>, Box<dyn Error>>>()?;
     let job = Job {
         engine: engine.parse::<EngineName>()?,
+        encoder: Encoder::Software,
         source: VideoSource::from(&avc),
         start: frames.first().ok_or("an empty clip")?.pts,
         frame_duration: Micros::new(33_333),
@@ -151,6 +153,9 @@ async fn transcode(
                 Output::Frame { rung, frame } => {
                     let file = files.get_mut(&rung).ok_or("a rung of no job")?;
                     write_units(file, &frame.data)?;
+                }
+                Output::DeviceFailed { rung, reason } => {
+                    return Err(format!("{rung}: {reason}").into());
                 }
             }
         }

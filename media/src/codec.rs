@@ -4,6 +4,8 @@
 mod aspect;
 mod hevc;
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 use h264_reader::avcc::AvcDecoderConfigurationRecord;
 
@@ -157,6 +159,21 @@ impl AvcConfig {
         let usability = context.sps().next()?.vui_parameters.as_ref()?;
         let (across, down) = usability.aspect_ratio_info.as_ref()?.get()?;
         Some((across.into(), down.into())).filter(|_| across > 0 && down > 0)
+    }
+
+    /// Whether a decoder that has this configuration can decode what needs `other`: all
+    /// parameter sets of `other` are here, byte for byte.
+    pub fn includes(&self, other: &Self) -> bool {
+        let sets = |config: &Self| -> Option<HashSet<Vec<u8>>> {
+            let record = AvcDecoderConfigurationRecord::try_from(&config.record[..]).ok()?;
+            let sps = record.sequence_parameter_sets().map(|set| set.ok());
+            let pps = record.picture_parameter_sets().map(|set| set.ok());
+            sps.chain(pps).map(|set| set.map(<[u8]>::to_vec)).collect()
+        };
+        self.nal_length_size == other.nal_length_size
+            && sets(self)
+                .zip(sets(other))
+                .is_some_and(|(here, needed)| here.is_superset(&needed))
     }
 }
 

@@ -2,11 +2,12 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use serde::Deserialize;
 use storage::without_credentials;
 use toml::{Table, Value};
-use transcode::{InvalidProfile, Profile};
+use transcode::{EncoderChoice, EngineName, InvalidProfile, Profile};
 
 use super::Config;
 
@@ -203,16 +204,29 @@ fn set(known: &mut Value, value: Value, path: &str) -> Result<(), ConfigError> {
     if !known.same_type(&value) {
         return Err(wrong_type(path, known, &value.to_string()));
     }
-    // Addresses and ladders are the only texts with a shape of their own.
+    // Texts with a shape of their own.
+    let refused = |expected: String| ConfigError::Value {
+        key: path.to_owned(),
+        given: value.to_string(),
+        expected,
+    };
+    if let Some(text) = value.as_str() {
+        let path = path.to_lowercase().replace("__", ".");
+        if path.ends_with("transcode.engine") {
+            EngineName::from_str(text).map_err(|_| refused("ffmpeg or gstreamer".to_owned()))?;
+        }
+        if path.ends_with("transcode.encoder") {
+            EncoderChoice::from_str(text)
+                .map_err(|_| refused("software, auto, vaapi, nvenc, qsv or v4l2".to_owned()))?;
+        }
+    }
     if path.to_lowercase().ends_with("bind")
         && let Some(text) = value.as_str()
         && text.parse::<SocketAddr>().is_err()
     {
-        return Err(ConfigError::Value {
-            key: path.to_owned(),
-            given: value.to_string(),
-            expected: "ADDRESS:PORT, for example 127.0.0.1:8080".to_owned(),
-        });
+        return Err(refused(
+            "ADDRESS:PORT, for example 127.0.0.1:8080".to_owned(),
+        ));
     }
     if path.to_lowercase().ends_with("ladder")
         && let Some(Err(error)) = value.as_str().map(str::parse::<Profile>)
@@ -368,6 +382,8 @@ mod tests {
                 "[transcode]\nladder = \"480p:1M,720p:2M\"",
                 "largest step first",
             ),
+            ("[transcode]\nengine = \"libav\"", "ffmpeg or gstreamer"),
+            ("[transcode]\nencoder = \"cuda\"", "nvenc"),
         ] {
             let error = from_file(text).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");

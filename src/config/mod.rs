@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use storage::objects::ObjectsConfig;
 use storage::without_credentials;
-use transcode::Profile;
+use transcode::{EncoderChoice, EngineName, Profile, all_engines};
 
 /// Everything, after file and environment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,6 +100,11 @@ pub struct Live {
 pub struct Transcode {
     /// Whether there is a ladder; without it only the source is served.
     pub enabled: bool,
+    /// What decodes, scales and encodes: `ffmpeg` or `gstreamer`.
+    pub engine: EngineName,
+    /// What encodes H.264: `software`, a device (`vaapi`, `nvenc`, `qsv`, `v4l2`), or
+    /// `auto`, the first device that works.
+    pub encoder: EncoderChoice,
     /// What streams are encoded to that have no ladder of their own: `economy`, `standard`,
     /// `quality`, or steps as in `1080p:5000k,720p:2.8M`.
     pub ladder: Profile,
@@ -180,6 +185,8 @@ impl Default for Config {
             },
             transcode: Transcode {
                 enabled: true,
+                engine: all_engines().first().copied().unwrap_or_default(),
+                encoder: EncoderChoice::Software,
                 ladder: Profile::default(),
                 worker_memory_mib: 0,
             },
@@ -317,6 +324,15 @@ impl Config {
             range(key, given as u64, 1, 64)?;
         }
         range("edge.memory_mib", self.edge.memory_mib, 1, 1 << 20)?;
+        let engines = all_engines();
+        if !engines.is_empty() && !engines.contains(&self.transcode.engine) {
+            let names: Vec<_> = engines.iter().map(|engine| engine.as_str()).collect();
+            return Err(ConfigError::Value {
+                key: "transcode.engine".to_owned(),
+                given: self.transcode.engine.to_string(),
+                expected: format!("an engine of this build: {}", names.join(" or ")),
+            });
+        }
         for (key, given) in [
             ("http.max_connections", self.http.max_connections),
             ("ingest.max_connections", self.ingest.max_connections),

@@ -112,7 +112,7 @@ impl Broadcast<'_> {
                 tracing::info!(
                     stream = %name, epoch = %epoch.number, %profile, "ladder: {}", plan.reason
                 );
-                let job = Job::new(&epoch, &plan);
+                let job = Job::new(&epoch, &plan).map(|job| self.context.encoding.of(job));
                 let passthrough = plan.passthrough || job.is_none();
                 (job.map(|job| (worker.clone(), job)), passthrough)
             }

@@ -16,8 +16,8 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout, timeout_at};
 use transcode::{
-    Backoff, Change, Job, Output, Worker, WorkerCommand, WorkerControl, WorkerError, WorkerInput,
-    WorkerOutput,
+    Backoff, Change, Encoder, Job, Output, Worker, WorkerCommand, WorkerControl, WorkerError,
+    WorkerInput, WorkerOutput,
 };
 
 use super::machine::{Machine, Seat};
@@ -176,11 +176,19 @@ impl Ladder {
             teller: Teller::new(self.telling.clone()),
         };
         let mut backoff = Backoff::started(self.clock.now());
+        let mut job = self.job.clone();
         loop {
-            let failure = match self.work(&mut waiting, &mut made).await {
+            let failure = match self.work(&job, &mut waiting, &mut made).await {
                 Ok(()) => break,
                 Err(failure) => failure,
             };
+            if matches!(job.encoder, Encoder::Device(_))
+                && (made.rungs.has_lost_device() || failure.is_the_workers())
+            {
+                // Its driver may have been what took it down. The renditions have
+                // announced what software makes in its place.
+                job.encoder = Encoder::Substitute;
+            }
             tracing::error!(stream = %self.stream, error = %failure, "transcode worker failed");
             self.outlet.window.give_up_waiting();
             // How far it was behind no longer keeps others from their rungs.
@@ -206,8 +214,13 @@ impl Ladder {
     }
 
     /// One worker's life. `Ok` when the epoch has ended and all has been encoded.
-    async fn work(&self, waiting: &mut Waiting, made: &mut Made) -> Result<(), LadderFailure> {
-        let (input, output) = Worker::start(&self.command, &self.stream, &self.job)?;
+    async fn work(
+        &self,
+        job: &Job,
+        waiting: &mut Waiting,
+        made: &mut Made,
+    ) -> Result<(), LadderFailure> {
+        let (input, output) = Worker::start(&self.command, &self.stream, job)?;
         let control = input.control();
         control.select(made.seat.active());
         made.seat.look_anew();
@@ -248,6 +261,15 @@ impl Ladder {
                     Some(Output::Frame { rung, frame }) => {
                         patient = false;
                         made.rungs.push(&rung, frame);
+                    }
+                    Some(Output::DeviceFailed { rung, reason }) => {
+                        tracing::warn!(
+                            stream = %self.stream,
+                            rendition = %rung,
+                            "hardware encoder failed, software goes on with the next segment: \
+                             {reason}"
+                        );
+                        made.rungs.lose_device(&rung);
                     }
                     None => return Ok(()),
                 },
@@ -344,5 +366,20 @@ impl Waiting {
                 Err(_) => return true,
             }
         }
+    }
+}
+
+impl LadderFailure {
+    /// Whether the worker's process failed, and not a machine that is too slow.
+    fn is_the_workers(&self) -> bool {
+        matches!(
+            self,
+            Self::Worker(
+                WorkerError::Ended { .. }
+                    | WorkerError::GaveUp { .. }
+                    | WorkerError::Nonsense { .. }
+                    | WorkerError::Stalled { .. }
+            )
+        )
     }
 }

@@ -36,6 +36,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use transcode::{Profile, WorkerCommand};
 
+use crate::encoding::Encoding;
+
 use self::archive::{Archives, Shelves};
 use self::session::{Command, Session};
 use self::sweeper::Sweeper;
@@ -56,6 +58,8 @@ struct Context {
     streams: Arc<LiveStreams>,
     /// How transcode workers are started; without it only the source is served.
     worker: Option<WorkerCommand>,
+    /// What they encode with.
+    encoding: Encoding,
     /// What streams are encoded to that have no ladder of their own.
     ladder: Profile,
     /// What all ladders share.
@@ -82,6 +86,8 @@ pub struct LiveParts {
     pub streams: Arc<LiveStreams>,
     /// How transcode workers are started, if there is a ladder.
     pub worker: Option<WorkerCommand>,
+    /// What they encode with.
+    pub encoding: Encoding,
     /// What streams are encoded to that have no ladder of their own.
     pub ladder: Profile,
     /// From configuration.
@@ -123,6 +129,7 @@ impl Live {
             shelves,
             streams: parts.streams,
             worker: parts.worker,
+            encoding: parts.encoding,
             ladder: parts.ladder,
             machine: Arc::default(),
             grace: Duration::from_secs(settings.grace_seconds.into()),

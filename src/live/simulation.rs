@@ -80,6 +80,7 @@ impl World {
             shelves,
             streams: Arc::new(LiveStreams::new()),
             worker: None,
+            encoding: crate::encoding::Encoding::default(),
             ladder: Profile::default(),
             machine: Arc::default(),
             grace: Duration::from_secs(30),

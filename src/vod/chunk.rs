@@ -6,7 +6,7 @@ use std::time::Duration;
 use media::{Frame, Micros, RenditionName, SegmentNumber, StreamName, Timestamp, TrackKind};
 use storage::rows::videos::imports::{self, ChunkRow};
 use transcode::vod::{Demuxed, Demuxer, Task};
-use transcode::{EngineName, Job, Output, Worker, WorkerError, WorkerInput, WorkerOutput};
+use transcode::{Encoder, Job, Output, Worker, WorkerError, WorkerInput, WorkerOutput};
 
 use super::fault::Fault;
 use super::job::Work;
@@ -115,7 +115,9 @@ async fn pictures(work: &Work, chunk: &ChunkRow) -> Result<(), Fault> {
         return feed(marks, last, demuxer, passthrough, None).await;
     }
     let job = Job {
-        engine: EngineName::default(),
+        engine: super::ENGINE,
+        // What is kept is made for its quality, which software's is better.
+        encoder: Encoder::Software,
         source: source.clone(),
         rungs: work.plan.rungs.clone(),
         start: work.plan.start(),
@@ -217,6 +219,8 @@ async fn collect(
                     *slot = None;
                 }
             }
+            // Software alone encodes videos.
+            Output::DeviceFailed { .. } => {}
         }
     }
     for shelf in shelves.values_mut().flatten() {

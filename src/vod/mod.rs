@@ -26,10 +26,13 @@ use storage::rows::videos::imports::QUEUE;
 use storage::{Database, ObjectStore};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use transcode::WorkerCommand;
 use transcode::vod::DemuxCommand;
+use transcode::{EngineName, WorkerCommand};
 
 use crate::config;
+
+/// What makes videos: files come in codecs that other engines do not decode.
+pub const ENGINE: EngineName = EngineName::Ffmpeg;
 
 /// How long a process that was killed keeps its jobs.
 const SILENCE: Micros = Micros::from_secs(10);

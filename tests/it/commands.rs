@@ -104,8 +104,13 @@ fn the_doctor_says_one_line_each_and_fails_on_a_fault() {
             "{subject}: {report}"
         );
     }
+    // What is marked so is missing and not asked for.
+    let needed = |line: &&str| !line.starts_with("-- ");
     assert!(
-        report.lines().all(|line| line.starts_with("ok ")),
+        report
+            .lines()
+            .filter(needed)
+            .all(|line| line.starts_with("ok ")),
         "{report}"
     );
 
@@ -118,6 +123,7 @@ fn the_doctor_says_one_line_each_and_fails_on_a_fault() {
     let faults: Vec<_> = report
         .stdout
         .lines()
+        .filter(needed)
         .filter(|line| !line.starts_with("ok "))
         .collect();
     assert_eq!(faults.len(), 1, "{}", report.stdout);

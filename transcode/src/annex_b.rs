@@ -35,6 +35,7 @@ fn without_trailing_zeros(unit: &[u8]) -> &[u8] {
 }
 
 /// Whether `bytes` begin with a start code.
+#[cfg(feature = "ffmpeg")]
 pub(crate) fn is_byte_stream(bytes: &[u8]) -> bool {
     bytes.starts_with(&[0, 0, 1]) || bytes.starts_with(&[0, 0, 0, 1])
 }
@@ -70,22 +71,31 @@ fn prefixed(stream: &[u8], stays: impl Fn(&[u8]) -> bool) -> Bytes {
 
 /// The `AVCDecoderConfigurationRecord` (ISO/IEC 14496-15 5.3.3.1) for the parameter
 /// sets in a byte stream. `None` if there is no sequence or no picture parameter set,
-/// or too many or too long ones.
+/// if there are too many or too long ones, or if they do not go together.
 pub(crate) fn decoder_configuration(stream: &[u8]) -> Option<Bytes> {
     let sets = |wanted| -> Vec<&[u8]> {
-        let mut sets: Vec<_> = nal_units(stream)
-            .filter(|unit| kind(unit) == wanted)
-            .collect();
-        sets.dedup();
+        let mut sets = Vec::new();
+        for unit in nal_units(stream).filter(|unit| kind(unit) == wanted) {
+            if !sets.contains(&unit) {
+                sets.push(unit);
+            }
+        }
         sets
     };
     let sps = sets(SEQUENCE_PARAMETER_SET);
     let pps = sets(PICTURE_PARAMETER_SET);
-    let &[_, profile, constraints, level, ..] = *sps.first()? else {
+    if sps.is_empty() || pps.is_empty() || sps.len() > 31 || pps.len() > 255 {
         return None;
-    };
-    if pps.is_empty() || sps.len() > 31 || pps.len() > 255 {
-        return None;
+    }
+    // What holds for all of them: 5.3.3.1.2.
+    let (mut profile, mut constraints, mut level) = (0, 0xff, 0);
+    for set in &sps {
+        let &[_, its_profile, its_constraints, its_level, ..] = *set else {
+            return None;
+        };
+        profile = profile.max(its_profile);
+        constraints &= its_constraints;
+        level = level.max(its_level);
     }
     let mut record = BytesMut::new();
     // configurationVersion, then lengthSizeMinusOne under six set bits.
@@ -95,7 +105,12 @@ pub(crate) fn decoder_configuration(stream: &[u8]) -> Option<Bytes> {
     record.put_u8(u8::try_from(pps.len()).ok()?);
     put_sets(&mut record, &pps)?;
     if matches!(profile, 100 | 110 | 122 | 144) {
-        let (chroma, luma_depth, chroma_depth) = sample_format(sps.first()?)?;
+        let mut formats = sps.iter().map(|set| sample_format(set));
+        let format = formats.next()?;
+        if formats.any(|other| other != format) {
+            return None;
+        }
+        let (chroma, luma_depth, chroma_depth) = format?;
         record.put_slice(&[0xfc | chroma, 0xf8 | luma_depth, 0xf8 | chroma_depth, 0]);
     }
     Some(record.freeze())
@@ -109,9 +124,22 @@ fn put_sets(record: &mut BytesMut, sets: &[&[u8]]) -> Option<()> {
     Some(())
 }
 
+/// The numbers of the sequence parameter sets in a byte stream.
+pub(crate) fn parameter_set_numbers(stream: &[u8]) -> impl Iterator<Item = u32> {
+    nal_units(stream)
+        .filter(|unit| kind(unit) == SEQUENCE_PARAMETER_SET)
+        .filter_map(|unit| {
+            let bytes = unit.get(4..)?;
+            ExpGolomb { bytes, at: 0 }.read()
+        })
+}
+
 /// `chroma_format_idc`, `bit_depth_luma_minus8` and `bit_depth_chroma_minus8` of a
 /// sequence parameter set of the High profiles (H.264 7.3.2.1.1).
 fn sample_format(sps: &[u8]) -> Option<(u8, u8, u8)> {
+    if !matches!(sps.get(1)?, 100 | 110 | 122 | 144) {
+        return Some((1, 0, 0)); // 7.4.2.1.1: inferred
+    }
     // The fields lie within the first bytes, where an emulation prevention byte could
     // only follow two zero bytes: level_idc is never zero, so the first candidate is
     // after the fields.
@@ -208,6 +236,35 @@ mod tests {
         assert_eq!(decoder_configuration(&stream(&[SPS])), None);
         assert_eq!(decoder_configuration(&stream(&[PPS])), None);
         assert_eq!(decoder_configuration(&[]), None);
+    }
+
+    /// The parameter sets above, with `seq_parameter_set_id` and
+    /// `pic_parameter_set_id` 1 and another level.
+    const OTHER_SPS: &[u8] = &[0x67, 0x64, 0x00, 0x28, 0x4b, 0x65, 0x80];
+    const OTHER_PPS: &[u8] = &[0x68, 0x5a, 0xf8];
+
+    #[test]
+    fn two_encoders_make_one_record() {
+        let both = stream(&[SPS, PPS, OTHER_SPS, OTHER_PPS, SPS, PPS]);
+        assert_eq!(parameter_set_numbers(&both).collect::<Vec<_>>(), [0, 1, 0]);
+        let record = decoder_configuration(&both).unwrap();
+        assert_eq!(record[..6], [1, 0x64, 0, 0x28, 0xff, 0xe2]);
+        let mut expected = vec![0, 26];
+        expected.extend_from_slice(SPS);
+        expected.extend_from_slice(&[0, 7]);
+        expected.extend_from_slice(OTHER_SPS);
+        expected.extend_from_slice(&[2, 0, 6]);
+        expected.extend_from_slice(PPS);
+        expected.extend_from_slice(&[0, 3]);
+        expected.extend_from_slice(OTHER_PPS);
+        assert_eq!(record[6..record.len() - 4], expected);
+    }
+
+    #[test]
+    fn sets_of_other_samples_do_not_go_together() {
+        // High 4:2:2 with chroma_format_idc 2.
+        let other: &[u8] = &[0x67, 0x7a, 0x00, 0x28, 0xbc, 0x9f];
+        assert_eq!(decoder_configuration(&stream(&[SPS, other, PPS])), None);
     }
 
     proptest! {

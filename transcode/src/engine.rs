@@ -2,6 +2,19 @@
 
 #[cfg(feature = "ffmpeg")]
 pub(crate) mod ffmpeg;
+#[cfg(feature = "gstreamer")]
+mod gstreamer;
+
+#[cfg(any(feature = "ffmpeg", feature = "gstreamer"))]
+mod captions;
+#[cfg(any(feature = "ffmpeg", feature = "gstreamer"))]
+mod idle;
+#[cfg(any(feature = "ffmpeg", feature = "gstreamer"))]
+pub(crate) mod signal;
+#[cfg(any(feature = "ffmpeg", feature = "gstreamer"))]
+mod takers;
+#[cfg(any(feature = "ffmpeg", feature = "gstreamer"))]
+mod threads;
 
 use std::fmt;
 use std::io;
@@ -12,11 +25,10 @@ use media::Frame;
 use serde::{Deserialize, Serialize};
 
 use crate::wire::{Progress, Reply};
-use crate::{Job, RungSet};
+use crate::{Device, FakeDevice, Job, RungSet};
 
 /// Said wherever an engine is needed and this build has none.
-pub(crate) const NO_ENGINE: &str =
-    "this build has no transcoding engine: it was built without the cargo feature `ffmpeg`";
+pub(crate) const NO_ENGINE: &str = "this build has no transcoding engine: it was built without the cargo features `ffmpeg` and `gstreamer`";
 
 /// Takes a job's frames in and gives its rungs' frames to the [`Sink`] it was started
 /// with. Every rung's frames come out in decoding order; rungs may overtake each other.
@@ -92,7 +104,7 @@ impl FromStr for EngineName {
 /// Why an engine cannot go on.
 #[derive(Debug, thiserror::Error)]
 #[cfg_attr(
-    not(feature = "ffmpeg"),
+    not(any(feature = "ffmpeg", feature = "gstreamer")),
     expect(dead_code, reason = "without an engine there is one error")
 )]
 pub(crate) enum EngineError {
@@ -101,13 +113,24 @@ pub(crate) enum EngineError {
     Step { what: String, why: String },
     /// A rung's thread ended without a word.
     #[error("a thread of the engine panicked")]
+    #[cfg_attr(
+        all(feature = "gstreamer", not(feature = "ffmpeg")),
+        expect(dead_code, reason = "the other engine's")
+    )]
     Panicked,
     /// This build has none.
     #[error("{NO_ENGINE}")]
-    #[cfg_attr(feature = "ffmpeg", expect(dead_code, reason = "the other build's"))]
+    #[cfg_attr(
+        any(feature = "ffmpeg", feature = "gstreamer"),
+        expect(dead_code, reason = "the other build's")
+    )]
     NoEngine,
     /// This build has others.
     #[error("this build has no engine `{0}`: it was built without the cargo feature `{0}`")]
+    #[cfg_attr(
+        all(feature = "ffmpeg", feature = "gstreamer"),
+        expect(dead_code, reason = "the other builds'")
+    )]
     NotBuilt(EngineName),
     /// Nobody reads what comes out.
     #[error("output: {0}")]
@@ -116,16 +139,23 @@ pub(crate) enum EngineError {
 
 /// Starts the job's engine. Decoder configurations go to `sink` before it returns. They
 /// follow from the job alone: a worker that replaces another announces the same.
-pub(crate) fn start(job: &Job, sink: Arc<dyn Sink>) -> Result<Box<dyn Engine>, EngineError> {
-    #[cfg(not(feature = "ffmpeg"))]
+pub(crate) fn start(
+    job: &Job,
+    sink: Arc<dyn Sink>,
+    fake: Option<FakeDevice>,
+) -> Result<Box<dyn Engine>, EngineError> {
+    #[cfg(not(any(feature = "ffmpeg", feature = "gstreamer")))]
     if all_engines().is_empty() {
         return Err(EngineError::NoEngine);
     }
     match job.engine {
         #[cfg(feature = "ffmpeg")]
-        EngineName::Ffmpeg => Ok(Box::new(ffmpeg::Ffmpeg::start(job, sink)?)),
+        EngineName::Ffmpeg => Ok(Box::new(ffmpeg::Ffmpeg::start(job, sink, fake)?)),
+        #[cfg(feature = "gstreamer")]
+        EngineName::Gstreamer => Ok(Box::new(gstreamer::Gstreamer::start(job, sink, fake)?)),
+        #[cfg(not(all(feature = "ffmpeg", feature = "gstreamer")))]
         name => {
-            drop(sink);
+            let _ = (sink, fake);
             Err(EngineError::NotBuilt(name))
         }
     }
@@ -136,47 +166,54 @@ pub const fn all_engines() -> &'static [EngineName] {
     &[
         #[cfg(feature = "ffmpeg")]
         EngineName::Ffmpeg,
+        #[cfg(feature = "gstreamer")]
+        EngineName::Gstreamer,
     ]
 }
 
-/// What this build can encode with; empty if it has no engine.
-pub fn engines() -> Vec<EngineReport> {
-    all_engines().iter().copied().filter_map(report).collect()
-}
-
-fn report(engine: EngineName) -> Option<EngineReport> {
+/// What an engine of this build finds on this machine. For workers: it reads in what it
+/// finds.
+pub(crate) fn report(engine: EngineName) -> Result<EngineReport, EngineError> {
     match engine {
         #[cfg(feature = "ffmpeg")]
-        EngineName::Ffmpeg => Some(ffmpeg::report()),
-        _ => None,
+        EngineName::Ffmpeg => Ok(ffmpeg::report()),
+        #[cfg(feature = "gstreamer")]
+        EngineName::Gstreamer => Ok(gstreamer::report()),
+        #[cfg(not(all(feature = "ffmpeg", feature = "gstreamer")))]
+        name => Err(EngineError::NotBuilt(name)),
     }
 }
 
 /// An engine and what it found on this machine.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct EngineReport {
-    /// `ffmpeg`.
-    pub name: &'static str,
+    /// Which.
+    pub name: EngineName,
     /// Libraries it is linked with, and their versions as they run.
-    pub libraries: Vec<(&'static str, String)>,
-    /// The codecs it needs.
+    pub libraries: Vec<(String, String)>,
+    /// The codecs, and whatever else, that it needs.
     pub codecs: Vec<CodecReport>,
+    /// Devices that it has an encoder for, and the engine's name for the encoder. Whether
+    /// one works, only [`crate::try_device`] tells.
+    pub devices: Vec<(Device, String)>,
 }
 
 /// A codec that an engine needs.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct CodecReport {
     /// `H.264 encoder`.
-    pub purpose: &'static str,
+    pub purpose: String,
     /// The engine's name for it: `libx264`.
-    pub name: &'static str,
+    pub name: String,
     /// Whether it is there.
     pub present: bool,
+    /// What brings it, in Debian's words.
+    pub package: String,
 }
 
 impl EngineReport {
-    /// Whether all it needs is there.
-    pub fn usable(&self) -> bool {
-        self.codecs.iter().all(|codec| codec.present)
+    /// What it needs and has not.
+    pub fn missing(&self) -> impl Iterator<Item = &CodecReport> {
+        self.codecs.iter().filter(|codec| !codec.present)
     }
 }

@@ -2,7 +2,7 @@
 
 use media::{Epoch, Micros, Timestamp};
 
-use crate::{EngineName, Plan, Rung, VideoSource};
+use crate::{Encoder, EngineName, Plan, Rung, VideoSource};
 
 /// One epoch's video and the rungs it is encoded to. The same job gives the same
 /// decoder configurations, whichever worker does it: a worker that replaces another
@@ -11,6 +11,8 @@ use crate::{EngineName, Plan, Rung, VideoSource};
 pub struct Job {
     /// What decodes, scales and encodes.
     pub engine: EngineName,
+    /// What encodes its H.264 rungs.
+    pub encoder: Encoder,
     /// The source's video.
     pub source: VideoSource,
     /// What to make of it; at most [`crate::MAX_RUNGS`].
@@ -31,6 +33,7 @@ impl Job {
         }
         Some(Self {
             engine: EngineName::default(),
+            encoder: Encoder::default(),
             source,
             rungs: plan.rungs.clone(),
             start: epoch.start,

@@ -13,15 +13,16 @@
 //! AAC is never encoded again: it passes through. Sound of a file in another codec
 //! becomes AAC with `AudioTranscoder`.
 
-#[cfg(feature = "ffmpeg")]
+#[cfg(any(feature = "ffmpeg", feature = "gstreamer"))]
 mod annex_b;
 #[cfg(feature = "bench")]
 pub mod bench;
 mod engine;
-#[cfg(feature = "ffmpeg")]
+#[cfg(any(feature = "ffmpeg", feature = "gstreamer"))]
 mod gate;
+mod hardware;
 mod job;
-#[cfg(feature = "ffmpeg")]
+#[cfg(any(feature = "ffmpeg", feature = "gstreamer"))]
 mod marks;
 mod plan;
 mod restart;
@@ -36,7 +37,8 @@ pub mod worker;
 
 #[cfg(feature = "ffmpeg")]
 pub use engine::ffmpeg::audio::{AudioError, AudioSource, AudioTranscoder, FrameSink};
-pub use engine::{CodecReport, EngineName, EngineReport, UnknownEngine, all_engines, engines};
+pub use engine::{CodecReport, EngineName, EngineReport, UnknownEngine, all_engines};
+pub use hardware::{Device, Encoder, EncoderChoice, FakeDevice, UnknownEncoder};
 pub use job::Job;
 pub use plan::{InvalidProfile, LadderConfig, LadderStep, Plan, Preset, Profile, Steps, plan};
 pub use restart::Backoff;
@@ -44,7 +46,7 @@ pub use rung::{Latency, MAX_RUNGS, RateControl, Rung, RungCodec, RungSet, Speed}
 pub use shed::{Change, Decision, Governor, LadderId, ShedReason};
 pub use supervise::{
     BACKGROUND_NICE, Backlog, LIVE_NICE, Offered, Output, STALL_LIMIT, Worker, WorkerCommand,
-    WorkerControl, WorkerError, WorkerInput, WorkerOutput,
+    WorkerControl, WorkerError, WorkerInput, WorkerOutput, survey, try_device,
 };
 pub use video::{ColourDescription, InvalidCodecName, Rotation, SourceCodec, VideoSource};
 pub use wire::{MAX_FRAME, WireError};

@@ -6,6 +6,7 @@ mod input;
 mod memory;
 mod output;
 mod stderr;
+mod survey;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -14,12 +15,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use media::StreamName;
-use tokio::process::Command;
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 
 pub use backlog::Backlog;
 pub use error::WorkerError;
 pub use input::{Offered, WorkerControl, WorkerInput};
 pub use output::{Output, WorkerOutput};
+pub use survey::{survey, try_device};
 
 use crate::Job;
 use crate::wire::Request;
@@ -31,7 +33,22 @@ pub const STALL_LIMIT: Duration = Duration::from_secs(2);
 
 /// Environment that a worker keeps. It decodes what strangers send, and needs none of
 /// the server's secrets.
-pub(crate) const ENVIRONMENT: [&str; 4] = ["PATH", "LD_LIBRARY_PATH", "RUST_BACKTRACE", "TZ"];
+pub(crate) const ENVIRONMENT: [&str; 12] = [
+    "PATH",
+    "LD_LIBRARY_PATH",
+    "RUST_BACKTRACE",
+    "TZ",
+    // Where GStreamer finds its plugins, and keeps the list of them.
+    "GST_PLUGIN_PATH",
+    "GST_PLUGIN_SYSTEM_PATH",
+    "GST_PLUGIN_SCANNER",
+    "GST_REGISTRY",
+    "XDG_CACHE_HOME",
+    // Which of several devices, and which driver.
+    "LIBVA_DRIVER_NAME",
+    "LIBVA_DRIVERS_PATH",
+    "CUDA_VISIBLE_DEVICES",
+];
 
 /// How a worker process is started.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -57,7 +74,7 @@ pub const BACKGROUND_NICE: u8 = 19;
 impl WorkerCommand {
     /// This program itself, with the argument `worker`.
     pub fn this_program() -> Result<Self, WorkerError> {
-        if crate::engines().is_empty() {
+        if crate::all_engines().is_empty() {
             return Err(WorkerError::NoEngine);
         }
         let program = std::env::current_exe().map_err(|source| WorkerError::Start {
@@ -70,6 +87,52 @@ impl WorkerCommand {
             stall_limit: STALL_LIMIT,
             memory_limit: None,
             nice: LIVE_NICE,
+        })
+    }
+}
+
+/// A worker process and the pipes to it.
+struct Process {
+    child: Child,
+    stdin: ChildStdin,
+    stdout: ChildStdout,
+    stderr: ChildStderr,
+}
+
+impl WorkerCommand {
+    /// With this many bytes of memory.
+    fn spawn(&self, memory: u64) -> Result<Process, WorkerError> {
+        let start_error = |source| WorkerError::Start {
+            program: self.program.clone(),
+            source,
+        };
+        let mut process = Command::new(&self.program);
+        process
+            .args(&self.args)
+            .env_clear()
+            .envs(
+                ENVIRONMENT
+                    .iter()
+                    .filter_map(|name| std::env::var_os(name).map(|value| (*name, value))),
+            )
+            .env(limits::MEMORY, memory.to_string())
+            .env(limits::NICE, self.nice.to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            // A Ctrl-C in the server's terminal is the server's to handle.
+            .process_group(0)
+            .kill_on_drop(true);
+        let mut child = process.spawn().map_err(start_error)?;
+        let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (Some(stdin), Some(stdout), Some(stderr)) = pipes else {
+            return Err(start_error(std::io::Error::other("no pipes to it")));
+        };
+        Ok(Process {
+            child,
+            stdin,
+            stdout,
+            stderr,
         })
     }
 }
@@ -90,33 +153,13 @@ impl Worker {
         job: &Job,
     ) -> Result<(WorkerInput, WorkerOutput), WorkerError> {
         let request = Request::Job(job.clone()).encode()?;
-        let start_error = |source| WorkerError::Start {
-            program: command.program.clone(),
-            source,
-        };
         let memory = command.memory_limit.unwrap_or_else(|| memory::for_job(job));
-        let mut process = Command::new(&command.program);
-        process
-            .args(&command.args)
-            .env_clear()
-            .envs(
-                ENVIRONMENT
-                    .iter()
-                    .filter_map(|name| std::env::var_os(name).map(|value| (*name, value))),
-            )
-            .env(limits::MEMORY, memory.to_string())
-            .env(limits::NICE, command.nice.to_string())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            // A Ctrl-C in the server's terminal is the server's to handle.
-            .process_group(0)
-            .kill_on_drop(true);
-        let mut child = process.spawn().map_err(start_error)?;
-        let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        let (Some(stdin), Some(stdout), Some(stderr)) = pipes else {
-            return Err(start_error(std::io::Error::other("no pipes to it")));
-        };
+        let Process {
+            child,
+            stdin,
+            stdout,
+            stderr,
+        } = command.spawn(memory)?;
         let pid = child.id();
         tracing::info!(
             %stream,

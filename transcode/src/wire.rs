@@ -11,10 +11,10 @@ use media::{CodecError, Frame, Micros, SegmentNumber, Timestamp, TrackKind};
 use serde::{Deserialize, Serialize};
 
 use crate::rung::{MAX_RUNGS, Rung, RungSet};
-use crate::{EngineName, Job, VideoSource};
+use crate::{Encoder, EngineName, Job, VideoSource};
 
 /// Grows with every change of a message.
-pub(crate) const VERSION: u16 = 4;
+pub(crate) const VERSION: u16 = 5;
 
 /// The largest access unit, in bytes.
 pub const MAX_FRAME: usize = 16 << 20;
@@ -24,6 +24,9 @@ const MAX_JOB: usize = 128 << 10;
 
 /// The largest decoder configuration, in bytes.
 const MAX_RECORD: usize = 16 << 10;
+
+/// The largest survey, in bytes.
+const MAX_SURVEY: usize = 64 << 10;
 
 /// A worker's reason for giving up is cut after this many bytes.
 const MAX_REASON: usize = 2_000;
@@ -71,6 +74,9 @@ pub enum WireError {
     /// The job document.
     #[error("the job cannot be read: {0}")]
     Job(#[from] serde_json::Error),
+    /// A survey.
+    #[error("a survey that cannot be read: {0}")]
+    Survey(#[source] serde_json::Error),
     /// A decoder configuration.
     #[error(transparent)]
     Codec(#[from] CodecError),
@@ -148,6 +154,8 @@ pub(crate) enum Request {
     Rungs(RungSet),
     /// No more frames.
     End,
+    /// Instead of a job: what is there to encode with?
+    Survey(EngineName),
 }
 
 /// From the worker to the supervisor.
@@ -159,6 +167,11 @@ pub(crate) enum Reply {
     Track { rung: u8, record: Bytes },
     /// A rung's next frame.
     Frame { rung: u8, frame: Frame },
+    /// A rung's device has failed: its frames are lost from here to its next segment
+    /// start, where software begins.
+    DeviceFailed { rung: u8, reason: String },
+    /// What is there to encode with: a [`crate::EngineReport`] as JSON.
+    Survey { report: Bytes },
     /// How far the worker is with what it was sent.
     Progress(Progress),
     /// All is said.
@@ -181,18 +194,22 @@ mod kind {
     pub(super) const SOURCE_FRAME: u8 = 2;
     pub(super) const SOURCE_END: u8 = 3;
     pub(super) const RUNGS: u8 = 4;
+    pub(super) const ASK_SURVEY: u8 = 5;
     pub(super) const HELLO: u8 = 16;
     pub(super) const TRACK: u8 = 17;
     pub(super) const FRAME: u8 = 18;
     pub(super) const PROGRESS: u8 = 19;
     pub(super) const END: u8 = 20;
     pub(super) const FAILED: u8 = 21;
+    pub(super) const DEVICE_FAILED: u8 = 22;
+    pub(super) const SURVEY: u8 = 23;
 }
 
 #[derive(Serialize, Deserialize)]
 struct JobDocument {
     version: u16,
     engine: EngineName,
+    encoder: Encoder,
     source: VideoSource,
     rungs: Vec<Rung>,
     start_us: i64,
@@ -215,6 +232,7 @@ fn encode_job(job: &Job) -> Result<Encoded, WireError> {
     let document = serde_json::to_vec(&JobDocument {
         version: VERSION,
         engine: job.engine,
+        encoder: job.encoder,
         source: job.source.clone(),
         rungs: job.rungs.clone(),
         start_us: job.start.as_micros(),
@@ -237,6 +255,7 @@ fn decode_job(body: &[u8]) -> Result<Job, WireError> {
     )?;
     Ok(Job {
         engine: document.engine,
+        encoder: document.encoder,
         source: document.source,
         rungs: document.rungs,
         start: Timestamp::from_micros(document.start_us),
@@ -306,6 +325,16 @@ fn get_frame(mut body: Bytes) -> Result<Frame, WireError> {
     })
 }
 
+fn cut_reason(reason: &str) -> Bytes {
+    let end = reason.floor_char_boundary(MAX_REASON);
+    Bytes::copy_from_slice(&reason.as_bytes()[..end])
+}
+
+fn get_reason(body: &[u8]) -> Result<String, WireError> {
+    check_size("a reason", body.len(), MAX_REASON)?;
+    Ok(String::from_utf8_lossy(body).into_owned())
+}
+
 impl Request {
     /// Fails on what is over a limit.
     pub(crate) fn encode(&self) -> Result<Encoded, WireError> {
@@ -319,6 +348,10 @@ impl Request {
             }
             Self::Rungs(rungs) => Ok(Encoded::new(kind::RUNGS, &[rungs.bits()], Bytes::new())),
             Self::End => Ok(Encoded::new(kind::SOURCE_END, &[], Bytes::new())),
+            Self::Survey(engine) => {
+                let name = Bytes::from_static(engine.as_str().as_bytes());
+                Ok(Encoded::new(kind::ASK_SURVEY, &[], name))
+            }
         }
     }
 
@@ -332,6 +365,11 @@ impl Request {
             },
             kind::SOURCE_END if body.is_empty() => Ok(Self::End),
             kind::SOURCE_END => Err(WireError::Body("end")),
+            kind::ASK_SURVEY => std::str::from_utf8(&body)
+                .ok()
+                .and_then(|name| name.parse().ok())
+                .map(Self::Survey)
+                .ok_or(WireError::Body("survey")),
             kind => Err(WireError::Kind(kind)),
         }
     }
@@ -361,12 +399,15 @@ impl Reply {
                 fixed.put_u64(progress.decode_errors);
                 Encoded::new(kind::PROGRESS, &fixed, Bytes::new())
             }
-            Self::End => Encoded::new(kind::END, &[], Bytes::new()),
-            Self::Failed { reason } => {
-                let end = reason.floor_char_boundary(MAX_REASON);
-                let reason = Bytes::copy_from_slice(&reason.as_bytes()[..end]);
-                Encoded::new(kind::FAILED, &[], reason)
+            Self::Survey { report } => {
+                check_size("a survey", report.len(), MAX_SURVEY)?;
+                Encoded::new(kind::SURVEY, &[], report.clone())
             }
+            Self::End => Encoded::new(kind::END, &[], Bytes::new()),
+            Self::DeviceFailed { rung, reason } => {
+                Encoded::new(kind::DEVICE_FAILED, &[*rung], cut_reason(reason))
+            }
+            Self::Failed { reason } => Encoded::new(kind::FAILED, &[], cut_reason(reason)),
         })
     }
 
@@ -404,13 +445,23 @@ impl Reply {
                     decode_errors: body.get_u64(),
                 }))
             }
+            kind::SURVEY => {
+                check_size("a survey", body.len(), MAX_SURVEY)?;
+                Ok(Self::Survey { report: body })
+            }
             kind::END => sized("end", 0).map(|()| Self::End),
-            kind::FAILED => {
-                check_size("a reason", body.len(), MAX_REASON)?;
-                Ok(Self::Failed {
-                    reason: String::from_utf8_lossy(&body).into_owned(),
+            kind::DEVICE_FAILED => {
+                let rung = body
+                    .try_get_u8()
+                    .map_err(|_| WireError::Body("device failed"))?;
+                Ok(Self::DeviceFailed {
+                    rung,
+                    reason: get_reason(&body)?,
                 })
             }
+            kind::FAILED => Ok(Self::Failed {
+                reason: get_reason(&body)?,
+            }),
             kind => Err(WireError::Kind(kind)),
         }
     }

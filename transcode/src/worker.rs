@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::FakeDevice;
 use crate::engine::{self, Engine, EngineError, Sink};
 use crate::wire::{self, Reply, Request, VERSION, WireError};
 
@@ -23,6 +24,16 @@ const ORPHAN_CHECK: Duration = Duration::from_secs(1);
 /// The entry of the worker process. Ends when the supervisor says so, when standard
 /// input ends, or when the parent process is gone.
 pub fn main() -> ExitCode {
+    run(None)
+}
+
+/// [`main`] with a device that is none: for the program that tests start.
+#[doc(hidden)]
+pub fn main_with_fake_device(fake: FakeDevice) -> ExitCode {
+    run(Some(fake))
+}
+
+fn run(fake: Option<FakeDevice>) -> ExitCode {
     limits::apply();
     let outcome = exit_with_parent().and_then(|()| {
         let input = File::from(io::stdin().as_fd().try_clone_to_owned()?);
@@ -37,7 +48,7 @@ pub fn main() -> ExitCode {
         }
     };
     let output = Arc::new(Output(Mutex::new(output)));
-    match serve(input, &output) {
+    match serve(input, &output, fake) {
         Ok(()) => ExitCode::SUCCESS,
         Err(fault) => {
             eprintln!("worker: {fault}");
@@ -65,18 +76,27 @@ enum Fault {
 fn serve<R: Read, W: Write + Send + 'static>(
     input: R,
     output: &Arc<Output<W>>,
+    fake: Option<FakeDevice>,
 ) -> Result<(), Fault> {
     let mut requests = Requests { input };
     let emit = |reply| output.emit(reply).map_err(Fault::Output);
     emit(Reply::Hello { version: VERSION })?;
     let job = match requests.next()? {
         Some(Request::Job(job)) => job,
+        Some(Request::Survey(name)) => {
+            let report = engine::report(name)?;
+            let report = serde_json::to_vec(&report).map_err(WireError::Survey)?;
+            emit(Reply::Survey {
+                report: report.into(),
+            })?;
+            return emit(Reply::End);
+        }
         Some(Request::Frame(_)) => return Err(WireError::Order("frame").into()),
         Some(Request::Rungs(_)) => return Err(WireError::Order("rungs").into()),
         Some(Request::End) | None => return Ok(()),
     };
     let sink: Arc<dyn Sink> = output.clone();
-    let mut engine: Box<dyn Engine> = engine::start(&job, sink)?;
+    let mut engine: Box<dyn Engine> = engine::start(&job, sink, fake)?;
     loop {
         match requests.next()? {
             Some(Request::Frame(frame)) => {
@@ -89,6 +109,7 @@ fn serve<R: Read, W: Write + Send + 'static>(
                 return emit(Reply::End);
             }
             Some(Request::Job(_)) => return Err(WireError::Order("job").into()),
+            Some(Request::Survey(_)) => return Err(WireError::Order("survey").into()),
             // The supervisor is gone or has lost interest: there is nobody to finish for.
             None => return Ok(()),
         }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use media::{Frame, Rendition, RenditionName};
+use media::{Codec, Frame, Rendition, RenditionName};
 
 use crate::live::packaged::{Outlet, Packaged};
 
@@ -16,6 +16,18 @@ pub(super) struct Rungs {
     shed: HashSet<RenditionName>,
     /// To be taken again from the next segment start on.
     returning: HashSet<RenditionName>,
+    /// A hardware encoder has failed in this epoch.
+    device_failed: bool,
+}
+
+/// Whether a player that has `announced` can decode what needs `made`. A worker that was
+/// to use a device announces its software's parameter sets as well, one that replaces it
+/// announces only those.
+fn can_decode(announced: &Codec, made: &Codec) -> bool {
+    match (announced, made) {
+        (Codec::Avc(announced), Codec::Avc(made)) => announced.includes(made),
+        _ => announced == made,
+    }
 }
 
 impl Rungs {
@@ -26,12 +38,13 @@ impl Rungs {
             refused: HashSet::new(),
             shed: HashSet::new(),
             returning: HashSet::new(),
+            device_failed: false,
         }
     }
 
     pub(super) fn announce(&mut self, rendition: Rendition) {
         if let Some(known) = self.packaged.get(&rendition.name) {
-            if known.rendition().codec != rendition.codec {
+            if !can_decode(&known.rendition().codec, &rendition.codec) {
                 // Its frames would not play with the epoch's init segment.
                 tracing::error!(rendition = %rendition.name, "worker changed its configuration");
                 self.lose(&rendition.name);
@@ -67,6 +80,17 @@ impl Rungs {
             packaged.abandon();
         }
         self.outlet.window.lose(rung);
+    }
+
+    /// Its hardware encoder has failed: software begins with its next segment.
+    pub(super) fn lose_device(&mut self, rung: &RenditionName) {
+        self.device_failed = true;
+        self.lose(rung);
+    }
+
+    /// Whether a hardware encoder has failed.
+    pub(super) fn has_lost_device(&self) -> bool {
+        self.device_failed
     }
 
     /// It is not made for a while.

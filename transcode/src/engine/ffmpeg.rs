@@ -10,13 +10,14 @@ mod captions;
 mod cascade;
 mod decoder;
 pub(crate) mod encoder;
-mod idle;
+mod hardware;
 pub(crate) mod picture;
 mod rung;
 mod scaler;
-pub(crate) mod signal;
-mod threads;
+mod seat;
 mod upright;
+
+pub(crate) use super::signal;
 
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Once};
@@ -26,18 +27,18 @@ use ffmpeg_next as ffmpeg;
 use ffmpeg_next::frame;
 use media::{Frame, FrameRate, Micros, Timestamp};
 
-use super::{CodecReport, Engine, EngineError, EngineReport, Sink};
-use crate::gate::Gate;
+use super::idle::Idle;
+use super::takers::Takers;
+use super::{CodecReport, Engine, EngineError, EngineName, EngineReport, Sink, threads};
 use crate::marks::Marks;
-use crate::wire::{Progress, Reply};
-use crate::{Job, Latency, Rung, RungCodec, RungSet, VideoSource};
-use captions::Captions;
+use crate::wire::Progress;
+use crate::{Device, FakeDevice, Job, Latency, Rung, RungCodec, RungSet, VideoSource};
 use cascade::Parent;
 use decoder::Decoder;
-use encoder::{KeyFrames, VideoEncoder, VideoSettings};
-use idle::Idle;
+use encoder::{KeyFrames, VideoSettings};
 use rung::{Branch, Encoding, InFlight, MAX_QUEUED_PICTURES, Work};
 use scaler::Scaler;
+use seat::Seat;
 use signal::Signal;
 use upright::Upright;
 
@@ -72,19 +73,23 @@ pub(super) fn report() -> EngineReport {
     initialize();
     let version =
         |number: u32| format!("{}.{}.{}", number >> 16, number >> 8 & 0xff, number & 0xff);
-    let codec = |purpose, name, present| CodecReport {
-        purpose,
-        name,
+    let codec = |purpose: &str, name: &str, present| CodecReport {
+        purpose: purpose.to_owned(),
+        name: name.to_owned(),
         present,
+        package: "an FFmpeg that was built with it".to_owned(),
     };
     EngineReport {
-        name: "ffmpeg",
+        name: EngineName::Ffmpeg,
         libraries: vec![
             ("libavcodec", version(ffmpeg::codec::version())),
             ("libavformat", version(ffmpeg::format::version())),
             ("libavfilter", version(ffmpeg::filter::version())),
             ("libswscale", version(ffmpeg::software::scaling::version())),
-        ],
+        ]
+        .into_iter()
+        .map(|(name, version)| (name.to_owned(), version))
+        .collect(),
         codecs: vec![
             codec(
                 "H.264 decoder",
@@ -107,6 +112,10 @@ pub(super) fn report() -> EngineReport {
                 ffmpeg::encoder::find_by_name(aac::NAME).is_some(),
             ),
         ],
+        devices: Device::ALL
+            .into_iter()
+            .filter_map(|device| Some((device, hardware::name(device)?.to_owned())))
+            .collect(),
     }
 }
 
@@ -118,10 +127,7 @@ pub(super) struct Ffmpeg {
     decoder: Decoder,
     upright: Upright,
     marks: Marks,
-    /// Before each rung.
-    gates: Vec<Gate>,
-    /// What each rung's next picture takes along.
-    captions: Vec<Captions>,
+    takers: Takers,
     /// The rungs that are scaled from the source's pictures.
     first: Vec<Branch>,
     threads: Vec<RungThread>,
@@ -133,7 +139,11 @@ pub(super) struct Ffmpeg {
 }
 
 impl Ffmpeg {
-    pub(super) fn start(job: &Job, sink: Arc<dyn Sink>) -> Result<Self, EngineError> {
+    pub(super) fn start(
+        job: &Job,
+        sink: Arc<dyn Sink>,
+        fake: Option<FakeDevice>,
+    ) -> Result<Self, EngineError> {
         initialize();
         let decoder = Decoder::open(&job.source, latency(&job.rungs))?;
         let signal = signal::read(&job.source, decoder.told());
@@ -142,16 +152,13 @@ impl Ffmpeg {
         let mut encodings = Vec::new();
         for (index, rung) in (0_u8..).zip(&job.rungs) {
             let signal = signal.scaled(&job.source, rung);
-            let encoder = VideoEncoder::open(&settings(rung, rung.frame_rate(rate), signal))?;
-            sink.emit(Reply::Track {
-                rung: index,
-                record: encoder.decoder_configuration().clone(),
-            })?;
+            let settings = settings(rung, rung.frame_rate(rate), signal);
+            let (width, height) = (settings.width, settings.height);
             encodings.push(Encoding {
                 index,
                 start: job.start,
-                scaler: Scaler::new(encoder.width(), encoder.height(), &signal),
-                encoder,
+                scaler: Scaler::new(width, height, &signal),
+                seat: Seat::open(index, settings, job.encoder, fake, Arc::clone(&sink))?,
                 sink: Arc::clone(&sink),
                 children: Vec::new(),
                 sent: InFlight::default(),
@@ -162,8 +169,7 @@ impl Ffmpeg {
             decoder,
             upright: Upright::new(job.source.rotation),
             marks: Marks::default(),
-            gates: job.rungs.iter().map(Gate::new).collect(),
-            captions: job.rungs.iter().map(|_| Captions::default()).collect(),
+            takers: Takers::new(&job.rungs),
             first,
             threads,
             idle: Idle::default(),
@@ -212,7 +218,7 @@ impl Ffmpeg {
         self.last = Some(shown);
         let captions = captions::take_off(&mut picture);
         let picture = Arc::new(picture);
-        let (takers, captions) = self.takers(starts.is_some(), &captions);
+        let (takers, captions) = self.takers.next(starts.is_some(), &captions);
         for branch in &self.first {
             let taken = branch.send(Work {
                 picture: Arc::clone(&picture),
@@ -227,29 +233,6 @@ impl Ffmpeg {
             }
         }
         Ok(())
-    }
-
-    /// The rungs that encode the next picture, and for every rung the captions it does
-    /// that with.
-    fn takers(&mut self, starts: bool, captions: &[u8]) -> (RungSet, captions::ForRungs) {
-        let mut takers = RungSet::NONE;
-        let mut taken = Vec::new();
-        let gates = self.gates.iter_mut().zip(&mut self.captions);
-        for (index, (gate, waiting)) in gates.enumerate() {
-            let admits = gate.admits(starts);
-            if gate.is_open() {
-                waiting.add(captions);
-            } else {
-                waiting.clear();
-            }
-            if admits {
-                takers = takers.with(index);
-                taken.push(waiting.take());
-            } else {
-                taken.push(Vec::new());
-            }
-        }
-        (takers, taken.into())
     }
 
     /// Waits until the rungs have done what they were given.
@@ -282,10 +265,7 @@ impl Engine for Ffmpeg {
     }
 
     fn select(&mut self, rungs: RungSet) {
-        for (index, gate) in self.gates.iter_mut().enumerate() {
-            gate.want(rungs.contains(index));
-        }
-        let wanted = (0..self.gates.len()).any(|index| rungs.contains(index));
+        let wanted = self.takers.select(rungs);
         if self.idle.want(wanted) {
             self.decoder.flush();
             self.upright.clear();
@@ -324,6 +304,7 @@ fn settings(rung: &Rung, rate: FrameRate, signal: Signal) -> VideoSettings {
         key_frames: KeyFrames::OnDemand,
         signal,
         threads: threads::for_rung(rung, rate, threads::cores()),
+        parameter_set: 0,
     }
 }
 

@@ -65,12 +65,13 @@ impl TestSource {
             key_frames: KeyFrames::Every(settings.key_interval),
             signal: Signal::BT709,
             threads: 1,
+            parameter_set: 0,
         })?;
         let audio = AacEncoder::open(beep::SAMPLE_RATE, Channels::Stereo, AUDIO_BIT_RATE)?;
         Ok(Self {
             frames_per_second: settings.frames_per_second,
             codecs: [
-                Codec::Avc(AvcConfig::parse(video.decoder_configuration().clone())?),
+                Codec::Avc(AvcConfig::parse(video.decoder_configuration()?)?),
                 Codec::Aac(AacConfig::parse(audio.config().clone())?),
             ],
             picture: TestPicture::new(width as usize, height as usize),

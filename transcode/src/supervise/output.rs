@@ -37,6 +37,14 @@ pub enum Output {
         /// it grows and is never above `pts`.
         frame: Frame,
     },
+    /// A rung's hardware encoder has failed. Of the segment under way nothing more comes;
+    /// software begins with the next one. The track stays as it was announced.
+    DeviceFailed {
+        /// The rung.
+        rung: RenditionName,
+        /// In the worker's words.
+        reason: String,
+    },
 }
 
 /// The way from a worker. Dropped, it kills the worker.
@@ -196,6 +204,18 @@ impl WorkerOutput {
                     frame,
                 })),
             },
+            Reply::Survey { .. } => Err(WireError::Order("survey")),
+            Reply::DeviceFailed { rung, reason } => {
+                let (Rung { name, .. }, _) = self
+                    .rungs
+                    .get(usize::from(rung))
+                    .ok_or(WireError::Rung(rung))?;
+                metrics::counter!("nova_transcode_device_failures_total").increment(1);
+                Ok(Some(Output::DeviceFailed {
+                    rung: name.clone(),
+                    reason,
+                }))
+            }
             Reply::Progress(progress) => {
                 let errors = progress.decode_errors;
                 let news = errors.saturating_sub(self.progress.decode_errors);

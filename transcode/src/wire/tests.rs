@@ -54,6 +54,7 @@ fn any_job() -> impl Strategy<Value = Job> {
     (vec(rung, 1..=MAX_RUNGS), any::<i64>(), any::<i64>()).prop_map(
         |(rungs, start, frame_duration)| Job {
             engine: EngineName::default(),
+            encoder: crate::Encoder::Device(crate::Device::Vaapi),
             source: source(),
             rungs,
             start: Timestamp::from_micros(start),
@@ -68,6 +69,7 @@ fn any_request() -> impl Strategy<Value = Request> {
         any_frame().prop_map(Request::Frame),
         any::<u8>().prop_map(|bits| Request::Rungs(RungSet::from_bits(bits))),
         Just(Request::End),
+        Just(Request::Survey(EngineName::Gstreamer)),
     ]
 }
 
@@ -87,6 +89,10 @@ fn any_reply() -> impl Strategy<Value = Reply> {
         )),
         Just(Reply::End),
         ".{0,80}".prop_map(|reason| Reply::Failed { reason }),
+        (any::<u8>(), ".{0,80}").prop_map(|(rung, reason)| Reply::DeviceFailed { rung, reason }),
+        vec(any::<u8>(), 0..100).prop_map(|report| Reply::Survey {
+            report: report.into()
+        }),
     ]
 }
 
@@ -181,12 +187,13 @@ fn what_is_over_a_limit_is_not_sent() {
 #[test]
 fn a_job_of_another_version_is_refused_by_its_version() {
     let error = decode_job(br#"{"version": 999, "something": "else"}"#).unwrap_err();
-    assert_eq!(error.to_string(), "protocol version 999, expected 4");
+    assert_eq!(error.to_string(), "protocol version 999, expected 5");
 }
 
 #[test]
 fn a_job_has_rungs() {
     let job = Job {
+        encoder: crate::Encoder::default(),
         engine: EngineName::default(),
         source: source(),
         rungs: Vec::new(),

@@ -5,7 +5,7 @@ use super::*;
 /// What a worker answers to `input`, up to its end or its fault.
 fn answer(input: &[u8]) -> (Result<(), Fault>, Vec<Reply>) {
     let output = Arc::new(Output(Mutex::new(Vec::new())));
-    let outcome = serve(input, &output);
+    let outcome = serve(input, &output, None);
     let written = output.0.lock().unwrap();
     let mut buffer = BytesMut::from(&written[..]);
     let mut replies = Vec::new();
@@ -111,7 +111,7 @@ fn a_job_comes_first() {
     ));
 }
 
-#[cfg(not(feature = "ffmpeg"))]
+#[cfg(not(any(feature = "ffmpeg", feature = "gstreamer")))]
 #[test]
 fn a_build_without_an_engine_says_so() {
     use crate::{Rung, WorkerCommand, WorkerError};
@@ -124,6 +124,7 @@ fn a_build_without_an_engine_says_so() {
     ];
     let avc = media::AvcConfig::parse(bytes::Bytes::from_static(avcc)).unwrap();
     let job = crate::Job {
+        encoder: crate::Encoder::default(),
         engine: crate::EngineName::default(),
         source: (&avc).into(),
         rungs: vec![Rung::live(
@@ -144,5 +145,5 @@ fn a_build_without_an_engine_says_so() {
 
     let error = WorkerCommand::this_program().unwrap_err();
     assert!(matches!(error, WorkerError::NoEngine));
-    assert!(crate::engines().is_empty());
+    assert!(crate::all_engines().is_empty());
 }

@@ -160,7 +160,7 @@ async fn a_worker_of_another_version_is_refused() {
     let command = impostor("printf", &[r"\0\0\0\3\20\0\77"], DEADLINE);
     let (_input, mut output) = Worker::start(&command, &stream(), &job).unwrap();
     let error = error_of(&mut output).await.to_string();
-    assert!(error.contains("protocol version 63, expected 4"), "{error}");
+    assert!(error.contains("protocol version 63, expected 5"), "{error}");
 }
 
 #[tokio::test]

@@ -195,16 +195,3 @@ fn sound_alone_can_be_published() {
     assert!(frames.iter().all(|frame| frame.track == TrackKind::Audio));
     assert!(frames.len() > 40);
 }
-
-#[test]
-fn the_engine_is_usable_here() {
-    let engines = transcode::engines();
-    assert_eq!(engines.len(), 1);
-    assert!(engines[0].usable(), "{engines:?}");
-    assert!(
-        engines[0]
-            .libraries
-            .iter()
-            .all(|(_, version)| version.contains('.'))
-    );
-}

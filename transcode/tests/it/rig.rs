@@ -157,6 +157,7 @@ impl Made {
                 assert!(self.tracks.contains_key(rung.as_str()), "a track first");
                 self.frames.entry(rung.to_string()).or_default().push(frame);
             }
+            Output::DeviceFailed { rung, reason } => panic!("{rung}: {reason}"),
         }
     }
 }

@@ -2,12 +2,19 @@
 
 use media::{Frame, SourceFit};
 use tokio::time::timeout;
-use transcode::{Output, RungSet, WorkerOutput};
+use transcode::{EngineName, Job, Output, RungSet, WorkerOutput, all_engines};
 
 use crate::rig::{DEADLINE, Made, Recording, start, transcode};
 
 const LARGE: &str = "180p";
 const SMALL: &str = "120p";
+
+fn job(recording: &Recording, engine: EngineName) -> Job {
+    Job {
+        engine,
+        ..recording.job(SourceFit::Passthrough)
+    }
+}
 
 /// Reads until `rung` has a frame at the time of `last`.
 async fn read_to(output: &mut WorkerOutput, made: &mut Made, rung: &str, last: &Frame) {
@@ -27,9 +34,15 @@ async fn read_to(output: &mut WorkerOutput, made: &mut Made, rung: &str, last: &
 
 #[tokio::test]
 async fn a_shed_rung_stops_and_returns_at_a_mark_with_a_key_frame() {
+    for &engine in all_engines() {
+        shed_and_returns(engine).await;
+    }
+}
+
+async fn shed_and_returns(engine: EngineName) {
     let recording = Recording::of_test_picture(150, 30).marked_every(30);
     let frames = &recording.frames;
-    let (mut input, mut output) = start(&recording.job(SourceFit::Passthrough));
+    let (mut input, mut output) = start(&job(&recording, engine));
     let control = input.control();
     let mut made = Made::default();
     for frame in &frames[..45] {
@@ -43,7 +56,7 @@ async fn a_shed_rung_stops_and_returns_at_a_mark_with_a_key_frame() {
         input.send(frame).await.unwrap();
     }
     read_to(&mut output, &mut made, SMALL, &frames[99]).await;
-    assert_eq!(made.frames[LARGE].len(), 45, "it stops at once");
+    assert_eq!(made.frames[LARGE].len(), 45, "{engine}: it stops at once");
 
     control.select(RungSet::ALL);
     for frame in &frames[100..] {
@@ -66,9 +79,15 @@ async fn a_shed_rung_stops_and_returns_at_a_mark_with_a_key_frame() {
 
 #[tokio::test]
 async fn all_rungs_can_be_shed_before_the_first_frame() {
+    for &engine in all_engines() {
+        shed_before_the_first_frame(engine).await;
+    }
+}
+
+async fn shed_before_the_first_frame(engine: EngineName) {
     let recording = Recording::of_test_picture(60, 30).marked_every(30);
     let frames = &recording.frames;
-    let (mut input, mut output) = start(&recording.job(SourceFit::Passthrough));
+    let (mut input, mut output) = start(&job(&recording, engine));
     let control = input.control();
     control.select(RungSet::NONE);
     for frame in &frames[..20] {
@@ -106,9 +125,15 @@ async fn all_rungs_can_be_shed_before_the_first_frame() {
 
 #[tokio::test]
 async fn a_rung_of_every_second_picture_keeps_the_marks() {
+    for &engine in all_engines() {
+        every_second_picture(engine).await;
+    }
+}
+
+async fn every_second_picture(engine: EngineName) {
     // An odd number of pictures from mark to mark.
     let recording = Recording::of_test_picture(93, 31).marked_every(31);
-    let mut job = recording.job(SourceFit::Passthrough);
+    let mut job = job(&recording, engine);
     job.rungs[1].frame_step = 2;
     let made = transcode(&job, &recording.frames).await.unwrap();
     assert_eq!(made.frames[LARGE].len(), 93);

@@ -146,7 +146,7 @@ async fn p07_tracks_tell_the_truth() {
 }
 
 /// Sizes of the pictures in `frames`, decoded by libavcodec.
-fn decode(record: &[u8], frames: &[Frame]) -> Vec<(u32, u32)> {
+pub(crate) fn decode(record: &[u8], frames: &[Frame]) -> Vec<(u32, u32)> {
     let codec = ffmpeg::decoder::find(ffmpeg::codec::Id::H264).unwrap();
     let mut decoder = ffmpeg::codec::Context::new_with_codec(codec)
         .decoder()
@@ -179,15 +179,22 @@ fn receive(decoder: &mut ffmpeg::decoder::Video, sizes: &mut Vec<(u32, u32)>) {
     }
 }
 
-/// The one sequence and the one picture parameter set of a record, as a byte stream.
+/// The sequence and picture parameter sets of a record, as a byte stream.
 fn parameter_sets(record: &[u8]) -> Vec<u8> {
-    let set = |at: usize| {
-        let length = usize::from(u16::from_be_bytes([record[at], record[at + 1]]));
-        (&record[at + 2..at + 2 + length], at + 2 + length)
-    };
-    let (sps, end) = set(6);
-    let (pps, _) = set(end + 1);
-    [&[0, 0, 0, 1], sps, &[0, 0, 0, 1], pps].concat()
+    let mut stream = Vec::new();
+    let mut rest = &record[5..];
+    for mask in [0x1f, 0xff] {
+        let count = rest[0] & mask;
+        rest = &rest[1..];
+        for _ in 0..count {
+            let (length, after) = rest.split_first_chunk::<2>().unwrap();
+            let (set, after) = after.split_at(usize::from(u16::from_be_bytes(*length)));
+            stream.extend_from_slice(&[0, 0, 0, 1]);
+            stream.extend_from_slice(set);
+            rest = after;
+        }
+    }
+    stream
 }
 
 #[tokio::test]

@@ -17,7 +17,16 @@ const MAX_POOLED: usize = 12;
 
 /// A picture of 8 bits and 4:2:0 with memory behind it.
 pub(crate) fn allocate(width: u32, height: u32) -> Result<frame::Video, EngineError> {
-    let picture = frame::Video::new(format::Pixel::YUV420P, width, height);
+    allocate_as(format::Pixel::YUV420P, width, height)
+}
+
+/// A picture with memory behind it.
+pub(super) fn allocate_as(
+    format: format::Pixel,
+    width: u32,
+    height: u32,
+) -> Result<frame::Video, EngineError> {
+    let picture = frame::Video::new(format, width, height);
     // SAFETY: reads whether the frame that was just made has a buffer.
     if unsafe { picture.is_empty() } {
         return Err(step("picture memory")(ffmpeg::Error::Other {

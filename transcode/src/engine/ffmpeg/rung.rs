@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SendError, SyncSender};
 use std::thread::{self, JoinHandle};
 
+use ffmpeg_next::frame;
 use media::{Frame, Micros, SegmentNumber, Timestamp, TrackKind};
 
 use super::captions;
-use super::encoder::VideoEncoder;
 use super::picture::{Shared, handle};
 use super::scaler::Scaler;
+use super::seat::Seat;
 use crate::RungSet;
+use crate::engine::captions::ForRungs;
 use crate::engine::{EngineError, Sink};
 use crate::wire::Reply;
 
@@ -25,7 +27,7 @@ pub(super) struct Work {
     pub(super) starts: Option<SegmentNumber>,
     /// The rungs that encode it. Others on its way only scale it.
     pub(super) takers: RungSet,
-    pub(super) captions: captions::ForRungs,
+    pub(super) captions: ForRungs,
 }
 
 /// Where pictures go: a rung, and those that are scaled from it.
@@ -51,7 +53,7 @@ pub(super) struct Encoding {
     pub(super) index: u8,
     pub(super) start: Timestamp,
     pub(super) scaler: Scaler,
-    pub(super) encoder: VideoEncoder,
+    pub(super) seat: Seat,
     pub(super) sink: Arc<dyn Sink>,
     /// The rungs that are scaled from this one.
     pub(super) children: Vec<Branch>,
@@ -99,22 +101,52 @@ impl Encoding {
             if let Some(captions) = work.captions.get(usize::from(self.index)) {
                 captions::put_on(&mut picture, captions)?;
             }
-            self.sent.pictures.push_back((work.pts, work.starts));
-            self.encoder
-                .send(&mut picture, work.pts, work.starts.is_some())?;
-            self.drain()?;
+            self.encode(&mut picture, work.pts, work.starts)?;
         }
-        self.encoder.finish()?;
-        self.drain()
+        let ended = self.seat.finish().and_then(|()| self.drain());
+        ended.or_else(|error| self.unseat(error))
+    }
+
+    fn encode(
+        &mut self,
+        picture: &mut frame::Video,
+        pts: Micros,
+        starts: Option<SegmentNumber>,
+    ) -> Result<(), EngineError> {
+        if !self.seat.is_taken(starts.is_some())? {
+            return Ok(());
+        }
+        self.sent.pictures.push_back((pts, starts));
+        let sent = self.seat.send(picture, pts, starts.is_some());
+        match sent.and_then(|()| self.drain()) {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                self.unseat(error)?;
+                // The picture that starts a segment is software's first.
+                match starts {
+                    Some(_) => self.encode(picture, pts, starts),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+
+    /// A device that fails is let go; any other failure is one.
+    fn unseat(&mut self, error: EngineError) -> Result<(), EngineError> {
+        if !self.seat.is_the_devices(&error) {
+            return Err(error);
+        }
+        self.sent.pictures.clear();
+        self.seat.device_failed(error)
     }
 
     fn drain(&mut self) -> Result<(), EngineError> {
-        while let Some(encoded) = self.encoder.receive()? {
+        while let Some(encoded) = self.seat.receive()? {
             let starts = self
                 .sent
                 .take(encoded.dts, encoded.pts, encoded.key)
                 .map_err(|why| EngineError::Step {
-                    what: self.encoder.name().into(),
+                    what: self.seat.name().into(),
                     why: why.into(),
                 })?;
             self.sink.emit(Reply::Frame {

@@ -4,8 +4,9 @@ use std::sync::{Mutex, PoisonError};
 use media::{Codec, RenditionName, SegmentNumber, TrackKind, VideoShape};
 
 use super::*;
-use crate::EngineName;
 use crate::source::{Source, TestSettings, TestSource};
+use crate::wire::Reply;
+use crate::{Encoder, EngineName};
 
 const START: Timestamp = Timestamp::from_micros(1_790_000_000_000_000);
 
@@ -69,13 +70,14 @@ fn nothing_is_decoded_while_no_rung_is_wanted() {
     };
     let job = Job {
         engine: EngineName::default(),
+        encoder: Encoder::Software,
         source,
         rungs: vec![Rung::live(RenditionName::SOURCE, shape, 100_000)],
         start: START,
         frame_duration: Micros::from_millis(100),
     };
     let sink = Arc::new(Frames::default());
-    let mut engine = Ffmpeg::start(&job, sink.clone()).unwrap();
+    let mut engine = Ffmpeg::start(&job, sink.clone(), None).unwrap();
     for frame in &frames[..5] {
         engine.push(frame).unwrap();
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use bytes::Bytes;
 use ffmpeg_next as ffmpeg;
 use media::{Frame, Micros, RenditionName, SegmentNumber, Timestamp, TrackKind, VideoShape};
-use transcode::{ColourDescription, EngineName, Job, Rotation, Rung, VideoSource};
+use transcode::{ColourDescription, Encoder, EngineName, Job, Rotation, Rung, VideoSource};
 
 use crate::publishing::ffmpeg as run_ffmpeg;
 use crate::rig::START;
@@ -113,6 +113,7 @@ impl Clip {
         let spans = times.windows(2).map(|pair| pair[1].0 - pair[0].0);
         Job {
             engine: EngineName::default(),
+            encoder: Encoder::Software,
             source: self.source.clone(),
             rungs,
             start: self.frames[0].pts,

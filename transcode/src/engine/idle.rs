@@ -5,7 +5,7 @@ use media::Frame;
 /// Nothing is decoded while no rung is wanted, nor then until a segment starts with a key
 /// frame: rungs return there.
 #[derive(Debug)]
-pub(super) struct Idle {
+pub(crate) struct Idle {
     wanted: bool,
     idle: bool,
     /// Whether the last segment started with a key frame. A source whose segments do not
@@ -25,7 +25,7 @@ impl Default for Idle {
 
 impl Idle {
     /// Whether a rung is wanted from now on. True: what the decoder has is not needed.
-    pub(super) fn want(&mut self, wanted: bool) -> bool {
+    pub(crate) fn want(&mut self, wanted: bool) -> bool {
         self.wanted = wanted;
         let begins = !wanted && !self.idle && self.starts_with_key;
         self.idle |= begins;
@@ -33,7 +33,7 @@ impl Idle {
     }
 
     /// Whether the source's next frame is not decoded.
-    pub(super) fn skips(&mut self, frame: &Frame) -> bool {
+    pub(crate) fn skips(&mut self, frame: &Frame) -> bool {
         if frame.starts.is_some() {
             self.starts_with_key = frame.key;
             self.idle &= !(frame.key && self.wanted);

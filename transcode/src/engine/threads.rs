@@ -23,7 +23,7 @@ fn effort(codec: RungCodec, speed: Speed) -> f64 {
 /// Threads that encode a rung on a machine of so many cores. One core encodes 1080p at 30
 /// frames per second with x264's `veryfast`. With more, x264 cuts a live picture into
 /// slices, which costs quality; x265's threads take rows of blocks, which does not.
-pub(super) fn for_rung(rung: &Rung, rate: FrameRate, cores: usize) -> usize {
+pub(crate) fn for_rung(rung: &Rung, rate: FrameRate, cores: usize) -> usize {
     const ONE_CORE: f64 = 1_920.0 * 1_080.0 * 31.0;
     let load = f64::from(rung.width)
         * f64::from(rung.height)
@@ -36,7 +36,7 @@ pub(super) fn for_rung(rung: &Rung, rate: FrameRate, cores: usize) -> usize {
     ((load / ONE_CORE).ceil() as usize).clamp(1, cores.clamp(1, most))
 }
 
-pub(super) fn cores() -> usize {
+pub(crate) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 

@@ -1,8 +1,10 @@
 //! How a source's pictures are meant to be seen: colours and the shape of a pixel.
 //! Every rung says the same, or colours would change when a player switches.
 
+#[cfg(feature = "ffmpeg")]
 use std::ffi::c_int;
 
+#[cfg(feature = "ffmpeg")]
 use ffmpeg_next as ffmpeg;
 use h264_reader::avcc::AvcDecoderConfigurationRecord;
 use h264_reader::nal::sps::SeqParameterSet;
@@ -31,6 +33,7 @@ pub(crate) struct Signal {
 
 impl Signal {
     /// Square samples in the colours of high definition.
+    #[cfg(any(feature = "ffmpeg", test))]
     pub(crate) const BT709: Self = Self {
         aspect: (1, 1),
         colour: ColourDescription {
@@ -67,12 +70,26 @@ impl Signal {
     }
 
     /// `MatrixCoefficients`.
+    #[cfg(feature = "ffmpeg")]
     pub(super) fn matrix(&self) -> u8 {
         self.colour.matrix
     }
 
+    /// Width and height of a sample.
+    #[cfg(feature = "gstreamer")]
+    pub(super) fn aspect(self) -> (u32, u32) {
+        self.aspect
+    }
+
+    /// The colours, everything decided.
+    #[cfg(feature = "gstreamer")]
+    pub(super) fn colour(self) -> ColourDescription {
+        self.colour
+    }
+
     /// Tells an encoder that is about to be opened. The colours go by number, because
     /// a source may have any.
+    #[cfg(feature = "ffmpeg")]
     pub(super) fn apply(
         self,
         encoder: &mut ffmpeg::encoder::video::Video,
@@ -168,7 +185,17 @@ fn assigned(colour: ColourDescription) -> ColourDescription {
     }
 }
 
+impl Told {
+    /// Nothing: the source has to know.
+    #[cfg(any(feature = "gstreamer", test))]
+    pub(super) const NOTHING: Self = Self {
+        aspect: None,
+        colour: ColourDescription::UNSPECIFIED,
+    };
+}
+
 /// What an opened decoder says of the record it was given.
+#[cfg(feature = "ffmpeg")]
 pub(super) fn of_decoder(decoder: &ffmpeg::codec::Context) -> Told {
     // SAFETY: the pointers lead to fields of a context that is borrowed. The colours are
     // C enumerations, which are read as the numbers they are: a decoder may leave one in
@@ -257,11 +284,6 @@ mod tests {
     use super::*;
     use crate::{Rotation, SourceCodec};
 
-    const NOTHING: Told = Told {
-        aspect: None,
-        colour: ColourDescription::UNSPECIFIED,
-    };
-
     fn source(width: u32, height: u32) -> VideoSource {
         VideoSource {
             codec: SourceCodec::h264(),
@@ -301,8 +323,8 @@ mod tests {
 
     #[test]
     fn what_nobody_says_is_guessed_by_the_size() {
-        assert_eq!(read(&source(1920, 1080), NOTHING).colour.matrix, 1);
-        assert_eq!(read(&source(854, 480), NOTHING).colour.matrix, 6);
+        assert_eq!(read(&source(1920, 1080), Told::NOTHING).colour.matrix, 1);
+        assert_eq!(read(&source(854, 480), Told::NOTHING).colour.matrix, 6);
     }
 
     #[test]
@@ -315,7 +337,7 @@ mod tests {
             full_range: Some(true),
         };
         source.colour = hlg;
-        assert_eq!(read(&source, NOTHING).colour, hlg);
+        assert_eq!(read(&source, Told::NOTHING).colour, hlg);
         let bitstream = Told {
             aspect: Some((4, 3)),
             colour: ColourDescription {
@@ -355,7 +377,7 @@ mod tests {
             assert_eq!(assigned(told.colour), kept, "{number}");
             assert_eq!(read(&source, told).colour, guess, "{number}");
             source.colour = all(number);
-            assert_eq!(read(&source, NOTHING).colour, guess, "{number}");
+            assert_eq!(read(&source, Told::NOTHING).colour, guess, "{number}");
             source.colour = all(9);
             assert_eq!(
                 read(&source, told).colour.primaries,
@@ -390,7 +412,7 @@ mod tests {
             matrix: 0,
             full_range: Some(true),
         };
-        let colour = read(&source, NOTHING).colour;
+        let colour = read(&source, Told::NOTHING).colour;
         assert_eq!((colour.matrix, colour.full_range), (1, Some(false)));
         assert_eq!(colour.transfer, 13);
     }

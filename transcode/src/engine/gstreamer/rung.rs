@@ -1,0 +1,232 @@
+//! One rung: a pipeline that scales and encodes, and what it needs to be told apart from
+//! its neighbours.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use gstreamer_video as gst_video;
+use media::{Frame, FrameRate, SegmentNumber, Timestamp, TrackKind};
+
+use super::encoder::{self, Prepared};
+use super::pipe::{Entry, Pipe, Plan};
+use super::{MAX_PIXELS, captions, element, picture_time, running_time};
+use crate::engine::signal::Signal;
+use crate::engine::{EngineError, Sink};
+use crate::wire::Reply;
+use crate::{Latency, Rung, RungCodec, annex_b};
+
+/// Pictures that wait for a rung at most; a decoded 1080p picture is 3 MB.
+const MAX_QUEUED_PICTURES: usize = 2;
+
+/// Pictures that an encoder may hold back at most: x264's longest look-ahead is 250.
+const MAX_IN_FLIGHT: usize = 512;
+
+/// A decoded picture on its way to a rung.
+pub(super) struct Picture<'a> {
+    pub(super) buffer: &'a gst::Buffer,
+    pub(super) caps: &'a gst::Caps,
+    pub(super) pts: Timestamp,
+    pub(super) starts: Option<SegmentNumber>,
+    pub(super) captions: &'a [u8],
+}
+
+/// Scales pictures to one size and encodes them.
+pub(super) struct RungPipe {
+    encoder: gst::Element,
+    signal: Signal,
+    rate: FrameRate,
+    giving: Arc<Giving>,
+    pipe: Pipe,
+    caps: Option<(gst::Caps, gst::Caps)>,
+}
+
+impl RungPipe {
+    pub(super) fn start(
+        rung: &Rung,
+        signal: Signal,
+        rate: FrameRate,
+        encoder: Prepared,
+        giving: Arc<Giving>,
+        entry: Arc<Entry>,
+    ) -> Result<Self, EngineError> {
+        let scale = element::make("videoconvertscale", rung.name.as_str())?;
+        // Bicubic without blur (B = 0, C = 1/2), as many taps as the ratio needs.
+        element::set(&scale, "method", "catrom")?;
+        element::set(&scale, "add-borders", "false")?;
+        element::set(&scale, "dither", "none")?;
+        element::set(&scale, "qos", "false")?;
+        let scaled = element::make("capsfilter", rung.name.as_str())?;
+        scaled.set_property("caps", &encoder.input);
+        let mut elements = vec![scale, scaled, encoder.element.clone()];
+        elements.extend(encoder.after);
+        let given = Arc::clone(&giving);
+        let pipe = Pipe::start(
+            &Plan {
+                name: &format!("rung-{}", rung.name),
+                input: None,
+                elements: &elements,
+                output: &encoder.output,
+                limit: MAX_QUEUED_PICTURES,
+            },
+            entry,
+            move |sample| given.give(&sample),
+        )?;
+        Ok(Self {
+            encoder: encoder.element,
+            signal,
+            rate,
+            giving,
+            pipe,
+            caps: None,
+        })
+    }
+
+    pub(super) fn push(&mut self, picture: &Picture<'_>) -> Result<(), EngineError> {
+        self.giving.expect(picture)?;
+        if picture.starts.is_some() {
+            let event = gst_video::UpstreamForceKeyUnitEvent::builder()
+                .running_time(running_time(picture.pts, self.giving.start))
+                .all_headers(true)
+                .build();
+            if !self.encoder.send_event(event) {
+                return Err(self.giving.unexpected("takes no request for a key frame"));
+            }
+        }
+        let caps = self.caps_of(picture.caps)?;
+        let mut buffer = picture.buffer.clone();
+        captions::put_on(&mut buffer, picture.captions);
+        let sample = gst::Sample::builder().buffer(&buffer).caps(&caps).build();
+        self.pipe.push(&sample)
+    }
+
+    /// No more pictures: returns when all have been given.
+    pub(super) fn finish(&self) -> Result<(), EngineError> {
+        self.pipe.finish()
+    }
+
+    /// A picture's caps with the colours that the job says it has, and the rung's frame
+    /// rate. What a decoder guesses where the bitstream is silent could be another guess
+    /// than the rung's.
+    fn caps_of(&mut self, given: &gst::Caps) -> Result<gst::Caps, EngineError> {
+        let failed = |why: String| EngineError::Step {
+            what: "decoded picture".to_owned(),
+            why,
+        };
+        if let Some((known, caps)) = &self.caps
+            && known == given
+        {
+            return Ok(caps.clone());
+        }
+        let info =
+            gst_video::VideoInfo::from_caps(given).map_err(|error| failed(error.to_string()))?;
+        if u64::from(info.width()) * u64::from(info.height()) > MAX_PIXELS {
+            return Err(failed(super::too_large(info.width(), info.height())));
+        }
+        let mut caps = given.clone();
+        caps.make_mut().set("framerate", super::fraction(self.rate));
+        // Red, green and blue are what they are: they have to be converted.
+        let flags = info.format_info().flags();
+        if !flags.contains(gst_video::VideoFormatFlags::RGB) {
+            let colours = encoder::colorimetry(self.signal);
+            caps.make_mut().set("colorimetry", colours.to_string());
+        }
+        self.caps = Some((given.clone(), caps.clone()));
+        Ok(caps)
+    }
+}
+
+/// Gives a rung's access units to the sink, with the times and marks of the pictures
+/// that they were made of.
+pub(super) struct Giving {
+    index: u8,
+    what: String,
+    start: Timestamp,
+    latency: Latency,
+    codec: RungCodec,
+    sink: Arc<dyn Sink>,
+    /// Pictures in the pipeline by when they are shown: what they start.
+    in_flight: Mutex<BTreeMap<Timestamp, Option<SegmentNumber>>>,
+}
+
+impl Giving {
+    pub(super) fn new(index: u8, rung: &Rung, start: Timestamp, sink: Arc<dyn Sink>) -> Self {
+        Self {
+            index,
+            what: format!("rung-{}", rung.name),
+            start,
+            latency: rung.latency,
+            codec: rung.codec,
+            sink,
+            in_flight: Mutex::default(),
+        }
+    }
+
+    fn in_flight(&self) -> MutexGuard<'_, BTreeMap<Timestamp, Option<SegmentNumber>>> {
+        self.in_flight
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn expect(&self, picture: &Picture<'_>) -> Result<(), EngineError> {
+        let mut in_flight = self.in_flight();
+        if in_flight.len() >= MAX_IN_FLIGHT {
+            return Err(self.unexpected("holds too many pictures back"));
+        }
+        in_flight.insert(picture.pts, picture.starts);
+        Ok(())
+    }
+
+    fn give(&self, sample: &gst::Sample) -> Result<(), EngineError> {
+        let buffer = sample
+            .buffer()
+            .ok_or_else(|| self.unexpected("gave nothing"))?;
+        let time = |time: Option<gst::ClockTime>| picture_time(sample, time, self.start);
+        let pts = time(buffer.pts()).ok_or_else(|| self.unexpected("gave a frame without time"))?;
+        let dts = match self.latency {
+            Latency::None => pts,
+            Latency::LookAhead => time(buffer.dts())
+                .map(|dts| dts.min(pts))
+                .ok_or_else(|| self.unexpected("gave a frame without decoding time"))?,
+        };
+        let key = !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT);
+        let starts = {
+            let mut in_flight = self.in_flight();
+            // Without B-frames the next frame is the oldest picture's.
+            let oldest = in_flight.keys().next() == Some(&pts);
+            match in_flight.remove(&pts) {
+                Some(starts) if oldest || self.latency != Latency::None => starts,
+                _ => return Err(self.unexpected("gave a frame that was not sent to it")),
+            }
+        };
+        if starts.is_some() && !key {
+            return Err(self.unexpected("gave no key frame where a segment starts"));
+        }
+        let stream = encoder::bytes_of(sample)?;
+        let data = match self.codec {
+            RungCodec::H264 => annex_b::to_length_prefixed(&stream),
+            RungCodec::Hevc => annex_b::hevc::to_length_prefixed(&stream),
+        };
+        self.sink.emit(Reply::Frame {
+            rung: self.index,
+            frame: Frame {
+                track: TrackKind::Video,
+                dts,
+                pts,
+                duration: None,
+                key,
+                starts,
+                data,
+            },
+        })?;
+        Ok(())
+    }
+
+    fn unexpected(&self, why: &str) -> EngineError {
+        EngineError::Step {
+            what: self.what.clone(),
+            why: why.to_owned(),
+        }
+    }
+}
