@@ -20,6 +20,7 @@ mod doctor;
 mod encoding;
 mod http;
 mod live;
+mod media_path;
 mod publish;
 mod quantities;
 mod readiness;

@@ -24,7 +24,7 @@ use storage::rows::jobs::{self, Options};
 use storage::rows::leases;
 use storage::rows::videos::imports::QUEUE;
 use storage::{Database, ObjectStore};
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use transcode::vod::DemuxCommand;
 use transcode::{EngineName, WorkerCommand};
@@ -60,7 +60,8 @@ pub struct VodParts {
 #[derive(Debug)]
 pub struct Vod {
     shutdown: CancellationToken,
-    task: JoinHandle<()>,
+    /// One task; a set, because a handle cannot be waited for again once it has told its end.
+    task: JoinSet<()>,
 }
 
 impl Vod {
@@ -81,32 +82,32 @@ impl Vod {
         let parts = Arc::new(parts);
         let (database, clock) = (parts.database.clone(), parts.clock.clone());
         let handler = move |attempt| job::run(parts.clone(), attempt);
-        let task = jobs::run(database, clock, options, handler, shutdown.clone());
-        Self {
-            shutdown,
-            task: tokio::spawn(task),
-        }
+        let mut task = JoinSet::new();
+        task.spawn(jobs::run(
+            database,
+            clock,
+            options,
+            handler,
+            shutdown.clone(),
+        ));
+        Self { shutdown, task }
     }
 
-    /// Returns when the task has ended that should not.
-    pub async fn ended(&mut self) {
-        if let Err(error) = (&mut self.task).await {
-            tracing::error!(%error, "jobs of videos are not taken any more");
-        }
-    }
-
-    /// As [`Vod::ended`]; never, where nothing is transcoded.
-    pub async fn any_ended(vod: &mut Option<Self>) {
+    /// Returns when the task has ended that should not; never, where nothing is transcoded.
+    pub async fn ended(vod: &mut Option<Self>) {
         match vod {
-            Some(vod) => vod.ended().await,
+            Some(vod) => {
+                vod.task.join_next().await;
+                tracing::error!("jobs of videos are not taken any more");
+            }
             None => std::future::pending().await,
         }
     }
 
     /// Gives running jobs back.
-    pub async fn stop(self) {
+    pub async fn stop(mut self) {
         self.shutdown.cancel();
-        if let Err(error) = self.task.await {
+        if let Some(Err(error)) = self.task.join_next().await {
             tracing::error!(%error, "jobs of videos failed");
         }
     }

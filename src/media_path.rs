@@ -1,0 +1,227 @@
+//! The roles that handle media: RTMP in, the live pipeline, videos on demand, the origin.
+
+use std::error::Error;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ingest::{Registry, RegistryLimits, Server, ServerConfig};
+use media::Micros;
+use packager::live::LiveStreams;
+use packager::origin::{Origin, OriginLimits};
+use storage::ObjectStore;
+use storage::rows::stream_keys;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use transcode::vod::DemuxCommand;
+use transcode::{BACKGROUND_NICE, WorkerCommand, all_engines};
+
+use crate::config::{self, Config};
+use crate::demo;
+use crate::encoding::{self, Encoding};
+use crate::http::BindError;
+use crate::live::{Live, LiveParts};
+use crate::serve::Foundation;
+use crate::sole::{DirectoryLock, Sole};
+use crate::vod::{self, Vod, VodParts};
+
+/// How long publishers and sessions have to finish their open segments.
+const FINISH: Duration = Duration::from_millis(4_500);
+/// How long giving the live streams free may take.
+const RELEASE: Duration = Duration::from_millis(500);
+/// How long the worker of a video may be silent.
+const VIDEO_STALL_LIMIT: Duration = Duration::from_secs(30);
+
+/// What the ladder is encoded with. A machine that cannot do what is configured serves
+/// the source all the same.
+async fn with_encoding(
+    config: &config::Transcode,
+    worker: Option<WorkerCommand>,
+) -> (Option<WorkerCommand>, Encoding) {
+    let Some(command) = worker else {
+        return (None, Encoding::default());
+    };
+    match encoding::choose(config, &command).await {
+        Ok(encoding) => (Some(command), encoding),
+        Err(error) => {
+            tracing::error!("no ladder: {error}");
+            (None, Encoding::default())
+        }
+    }
+}
+
+/// RTMP in, the live pipeline behind it, and videos.
+pub struct MediaPath {
+    /// Where it listens.
+    pub rtmp: SocketAddr,
+    /// Where media is stored.
+    pub objects: Arc<dyn ObjectStore>,
+    /// What serves it.
+    pub origin: Origin,
+    /// Who publishes.
+    pub registry: Registry,
+    /// The live pipeline.
+    pub live: Arc<Live>,
+    /// `None`: nothing is transcoded here.
+    vod: Option<Vod>,
+    shutdown: CancellationToken,
+    tasks: JoinSet<()>,
+    /// Ends `keeping`.
+    kept: CancellationToken,
+    /// Keeps others from having the streams too. One task; a set, because a handle cannot
+    /// be waited for again once it has told its end.
+    keeping: JoinSet<()>,
+}
+
+impl MediaPath {
+    /// Unless it `is_demo`, the demo's stream key, which is known to all, is no key any more.
+    pub async fn start(
+        config: &Config,
+        foundation: &Foundation,
+        lock: DirectoryLock,
+        is_demo: bool,
+    ) -> Result<Self, Box<dyn Error>> {
+        let Foundation { database, clock } = foundation;
+        let sole = Sole::acquire(lock, database, &**clock).await?;
+        let lease = sole.lease().clone();
+        let kept = CancellationToken::new();
+        let mut keeping = JoinSet::new();
+        keeping.spawn({
+            let (database, clock, kept) = (database.clone(), clock.clone(), kept.clone());
+            async move { sole.keep(database, &*clock, kept).await }
+        });
+        if !is_demo && stream_keys::remove_key(database, &demo::NAME.parse()?).await? {
+            tracing::warn!("the demo's stream key was removed; --demo brings it back");
+        }
+        let objects = storage::objects::open(&config.objects()).await?;
+        let streams = Arc::new(LiveStreams::new());
+        let limits = OriginLimits::default();
+        let origin = Origin::with_videos(
+            streams.clone(),
+            database.clone(),
+            objects.clone(),
+            clock.clone(),
+            limits,
+        );
+        let worker = match config.transcode.enabled {
+            true => WorkerCommand::this_program()
+                .map(|command| WorkerCommand {
+                    memory_limit: Some(config.transcode.worker_memory_mib << 20)
+                        .filter(|limit| *limit > 0),
+                    ..command
+                })
+                .inspect_err(|error| tracing::warn!("no ladder: {error}"))
+                .ok(),
+            false => None,
+        };
+        let vod = match &worker {
+            Some(worker) if all_engines().contains(&vod::ENGINE) => Some(
+                Vod::start(VodParts {
+                    database: database.clone(),
+                    objects: objects.clone(),
+                    clock: clock.clone(),
+                    worker: WorkerCommand {
+                        nice: BACKGROUND_NICE,
+                        // It may have to wait for live for longer than live can wait for it.
+                        stall_limit: VIDEO_STALL_LIMIT,
+                        ..worker.clone()
+                    },
+                    demuxer: DemuxCommand::this_program()?,
+                    scratch: config.data_dir.join("vod-scratch"),
+                    settings: config.vod.clone(),
+                })
+                .await,
+            ),
+            _ => None,
+        };
+        let (worker, encoding) = with_encoding(&config.transcode, worker).await;
+        let live = Live::start(LiveParts {
+            database: database.clone(),
+            lease,
+            objects: objects.clone(),
+            clock: clock.clone(),
+            streams,
+            worker,
+            encoding,
+            ladder: config.transcode.ladder.clone(),
+            settings: config.live.clone(),
+        })
+        .await?;
+        let (registry, publications) = Registry::new(RegistryLimits::default());
+        let mut settings = ServerConfig {
+            connections: config.ingest.max_connections,
+            connections_per_address: config.ingest.max_connections_per_address,
+            clock: clock.clone(),
+            ..ServerConfig::default()
+        };
+        settings.timeline.target = Micros::from_secs(config.live.segment_seconds.into());
+        let address = config.ingest.rtmp_bind;
+        let server = Server::bind(address, live.clone(), registry.clone(), settings)
+            .await
+            .map_err(|source| BindError::new("rtmp", address, source))?;
+        let rtmp = server.local_addr();
+        tracing::info!(listener = "rtmp", address = %rtmp, "listening");
+        let shutdown = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(server.run(shutdown.clone()));
+        tasks.spawn(live.clone().run(publications));
+        Ok(Self {
+            rtmp,
+            objects,
+            origin,
+            registry,
+            live,
+            vod,
+            shutdown,
+            tasks,
+            kept,
+            keeping,
+        })
+    }
+
+    /// Returns when a task has ended that should not.
+    pub async fn ended(path: &mut Option<Self>) {
+        match path {
+            Some(Self {
+                tasks,
+                keeping,
+                vod,
+                ..
+            }) => tokio::select! {
+                _ = tasks.join_next() => {}
+                _ = keeping.join_next() => {}
+                () = Vod::ended(vod) => {}
+            },
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Publishers first, so that their last frames are cut; then the sessions; then others
+    /// may have the streams.
+    pub async fn stop(mut self) {
+        self.shutdown.cancel();
+        drop(self.registry);
+        let vod = self.vod.take();
+        let live = async {
+            // The server's task ends with its publishers, and the one that hands them to
+            // their sessions ends with the server.
+            while self.tasks.join_next().await.is_some() {}
+            self.live.stop().await;
+        };
+        let videos = async {
+            if let Some(vod) = vod {
+                vod.stop().await;
+            }
+        };
+        let finish = async { tokio::join!(live, videos) };
+        if timeout(FINISH, finish).await.is_err() {
+            tracing::warn!("live streams were not finished in time");
+        }
+        self.tasks.shutdown().await;
+        self.kept.cancel();
+        if let Ok(Some(Err(error))) = timeout(RELEASE, self.keeping.join_next()).await {
+            tracing::error!(%error, "the lease of the live streams failed");
+        }
+    }
+}
