@@ -8,16 +8,15 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use media::{
-    AvcConfig, Codec, Epoch, EpochNumber, Frame, Micros, RenditionName, SegmentNumber, SourceFit,
-    StreamName, Timestamp, Track, TrackKind,
+    Frame, Micros, RenditionName, SegmentNumber, StreamName, Timestamp, TrackKind, VideoShape,
 };
 use packager::segmenter::Output as Packaged;
 use packager::{PartTarget, Segmenter, cmaf};
 use tokio::process::Command as AsyncCommand;
 use transcode::vod::{CutConfig, Cutter, DemuxCommand, Demuxed, Demuxer, Packet, Task};
 use transcode::{
-    Encoder, EngineName, Job, LadderConfig, Output, Rung, VideoSource, Worker, WorkerCommand,
-    WorkerError,
+    Encoder, EngineName, Job, LadderConfig, LadderSource, Output, Rung, Unfit, VideoSource, Worker,
+    WorkerCommand, WorkerError,
 };
 
 use crate::cli::BenchTranscode;
@@ -117,32 +116,15 @@ fn print_cost(name: &str, clip: &Clip, cost: &Cost) {
 
 /// The ladder's rungs, and with `source` the source at its own size.
 fn rungs(clip: &Clip, ladder: &LadderConfig, source: bool) -> Vec<Rung> {
-    let codec = Codec::Avc(AvcConfig {
-        record: clip.source.record.clone(),
-        width: clip.source.upright().0,
-        height: clip.source.upright().1,
-        profile: 100,
-        constraints: 0,
-        level: 0,
-        nal_length_size: 4,
-    });
-    let epoch = Epoch {
-        number: EpochNumber(0),
-        first_segment: SegmentNumber(0),
-        start: START,
-        target_duration: 2,
-        video: Some(Track {
-            codec,
-            bit_rate: clip.bit_rate,
-            frame_duration: clip.frame_duration,
-        }),
-        audio: None,
-        source_fit: match source {
-            true => SourceFit::GopTooLong,
-            false => SourceFit::Passthrough,
-        },
+    let (width, height) = clip.source.upright();
+    let planned = LadderSource {
+        shape: VideoShape { width, height },
+        bit_rate: clip.bit_rate,
+        frame_duration: clip.frame_duration,
+        // As if its key frames were too far apart.
+        unfit: source.then_some(Unfit::Gop),
     };
-    transcode::plan(&epoch, ladder).rungs
+    transcode::plan_source(planned, ladder).rungs
 }
 
 impl Clip {

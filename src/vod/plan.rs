@@ -2,13 +2,13 @@
 
 use bytes::Bytes;
 use media::{
-    AacConfig, AvcConfig, Codec, Epoch, EpochNumber, Micros, Rendition, RenditionName,
-    SegmentNumber, SourceFit, Timestamp, Track, TrackKind, VideoShape,
+    AacConfig, AvcConfig, Codec, Micros, Rendition, RenditionName, SegmentNumber, Timestamp,
+    TrackKind, VideoShape,
 };
 use serde::{Deserialize, Serialize};
 use storage::rows::videos::imports::ChunkRow;
 use transcode::vod::{CutConfig, Cuts, Cutter, Demuxed, Demuxer, FileInfo, Packet};
-use transcode::{LadderConfig, Latency, Rung, VideoSource};
+use transcode::{LadderConfig, LadderSource, Latency, Rotation, Rung, Unfit, VideoSource};
 
 use super::fault::Fault;
 
@@ -72,51 +72,16 @@ impl Plan {
 
     fn choose_renditions(&mut self) {
         let Some(source) = &self.video else { return };
-        let upright = source.rotation == transcode::Rotation::None;
-        let is_h264 = source.codec.as_str() == "h264";
-        let record = AvcConfig::parse(source.record.clone()).ok();
-        let record = record.filter(|_| is_h264);
-        // A player goes by the bitstream: a container that says otherwise is right.
-        let shaped = match (&record, source.sample_aspect) {
-            (Some(avc), Some(told)) => {
-                let coded = Codec::Avc(avc.clone()).sample_aspect();
-                is_same_ratio(coded, told)
-            }
-            _ => true,
-        };
-        let passes = is_h264 && upright && shaped && self.cuts.are_key_frames();
         let (width, height) = source.upright();
-        // What is no H.264 is encoded anyway, and of it only the size counts.
-        let codec = Codec::Avc(AvcConfig {
-            width,
-            height,
-            ..record.unwrap_or(AvcConfig {
-                record: source.record.clone(),
-                width,
-                height,
-                profile: 100,
-                constraints: 0,
-                level: 0,
-                nal_length_size: 4,
-            })
-        });
-        let epoch = Epoch {
-            number: EpochNumber(0),
-            first_segment: SegmentNumber(0),
-            start: START,
-            target_duration: 4,
-            video: Some(Track {
-                codec,
+        let ladder = transcode::plan_source(
+            LadderSource {
+                shape: VideoShape { width, height },
                 bit_rate: self.bit_rate,
                 frame_duration: self.cuts.frame_duration,
-            }),
-            audio: None,
-            source_fit: match passes {
-                true => SourceFit::Passthrough,
-                false => SourceFit::GopTooLong,
+                unfit: unfit(source, &self.cuts),
             },
-        };
-        let ladder = transcode::plan(&epoch, &LadderConfig::default());
+            &LadderConfig::default(),
+        );
         self.passthrough = ladder.passthrough.then(|| source.record.clone());
         self.rungs = ladder
             .rungs
@@ -255,6 +220,26 @@ impl Plan {
     /// Media time of the first frame.
     pub(super) fn start(&self) -> Timestamp {
         START
+    }
+}
+
+/// What speaks against taking the file's pictures as they are.
+fn unfit(source: &VideoSource, cuts: &Cuts) -> Option<Unfit> {
+    if source.codec.as_str() != "h264" || source.rotation != Rotation::None {
+        return Some(Unfit::Form);
+    }
+    let Ok(avc) = AvcConfig::parse(source.record.clone()) else {
+        return Some(Unfit::Form);
+    };
+    if !cuts.are_key_frames() {
+        return Some(Unfit::Gop);
+    }
+    let profile = Unfit::of_profile(&avc);
+    // A player goes by the bitstream: a container that says otherwise is right.
+    let coded = Codec::Avc(avc).sample_aspect();
+    match source.sample_aspect {
+        Some(told) if !is_same_ratio(coded, told) => Some(Unfit::Form),
+        _ => profile,
     }
 }
 

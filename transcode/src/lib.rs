@@ -40,7 +40,10 @@ pub use engine::ffmpeg::audio::{AudioError, AudioSource, AudioTranscoder, FrameS
 pub use engine::{CodecReport, EngineName, EngineReport, UnknownEngine, all_engines};
 pub use hardware::{Device, Encoder, EncoderChoice, FakeDevice, UnknownEncoder};
 pub use job::Job;
-pub use plan::{InvalidProfile, LadderConfig, LadderStep, Plan, Preset, Profile, Steps, plan};
+pub use plan::{
+    InvalidProfile, LadderConfig, LadderSource, LadderStep, Plan, Preset, Profile, Steps, Unfit,
+    plan, plan_source,
+};
 pub use restart::Backoff;
 pub use rung::{Latency, MAX_RUNGS, RateControl, Rung, RungCodec, RungSet, Speed};
 pub use shed::{Change, Decision, Governor, LadderId, ShedReason};

@@ -4,7 +4,7 @@ mod profile;
 mod rates;
 mod reason;
 
-use media::{AvcConfig, Codec, Epoch, FrameRate, RenditionName, SourceFit, Track, VideoShape};
+use media::{AvcConfig, Codec, Epoch, FrameRate, Micros, RenditionName, SourceFit, VideoShape};
 use serde::Serialize;
 
 pub use profile::{InvalidProfile, LadderConfig, LadderStep, Preset, Profile, Steps};
@@ -23,11 +23,27 @@ pub struct Plan {
     pub reason: String,
 }
 
+/// What a ladder is planned for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LadderSource {
+    /// The picture as it is shown, upright.
+    pub shape: VideoShape,
+    /// Bits per second that it spends; 0 if nobody knows.
+    pub bit_rate: u32,
+    /// From one picture to the next.
+    pub frame_duration: Micros,
+    /// What speaks against serving it as it came.
+    pub unfit: Option<Unfit>,
+}
+
 /// What speaks against serving the source as it came.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Unfit {
-    /// [`SourceFit::GopTooLong`].
+pub enum Unfit {
+    /// Its key frames are not where segments have to start.
     Gop,
+    /// It is of another codec than H.264, turned, or shaped otherwise than its bitstream
+    /// says.
+    Form,
     /// H.264 with more than 8 bits, other than 4:2:0, or data partitions (`profile_idc`,
     /// H.264 A.2): browsers decode Baseline, Main and High.
     Profile(u8),
@@ -55,10 +71,8 @@ struct Decided {
 }
 
 /// All decisions about a source.
-struct Decisions<'a> {
-    source: VideoShape,
-    track: &'a Track,
-    unfit: Option<Unfit>,
+struct Decisions {
+    source: LadderSource,
     rungs: Vec<Decided>,
     left_out: Vec<(LadderStep, LeftOut)>,
 }
@@ -85,36 +99,47 @@ pub fn plan(epoch: &Epoch, config: &LadderConfig) -> Plan {
             "source passes through; no rungs: {codec} is not decoded here"
         ));
     };
-    let mut decisions = Decisions {
-        source: VideoShape {
+    let source = LadderSource {
+        shape: VideoShape {
             width: avc.width,
             height: avc.height,
         },
-        track,
-        unfit: unfit(epoch.source_fit, avc),
+        bit_rate: track.bit_rate,
+        frame_duration: track.frame_duration,
+        unfit: match epoch.source_fit {
+            SourceFit::GopTooLong => Some(Unfit::Gop),
+            SourceFit::Passthrough => Unfit::of_profile(avc),
+        },
+    };
+    plan_source(source, config)
+}
+
+/// As [`plan`], for a source that is no epoch: a file.
+pub fn plan_source(source: LadderSource, config: &LadderConfig) -> Plan {
+    let mut decisions = Decisions {
+        source,
         rungs: Vec::new(),
         left_out: Vec::new(),
     };
-    if decisions.unfit.is_some() {
+    if source.unfit.is_some() {
         decisions.encode_source(config);
     }
     for step in sorted(&config.steps) {
         decisions.consider(step, config);
     }
     Plan {
-        passthrough: decisions.unfit.is_none(),
+        passthrough: source.unfit.is_none(),
         reason: reason::sentence(&decisions),
         rungs: decisions.rungs.into_iter().map(|d| d.rung).collect(),
     }
 }
 
-fn unfit(fit: SourceFit, avc: &AvcConfig) -> Option<Unfit> {
-    /// Baseline, Main and High.
-    const PLAYED: [u8; 3] = [66, 77, 100];
-    match fit {
-        SourceFit::GopTooLong => Some(Unfit::Gop),
-        SourceFit::Passthrough if PLAYED.contains(&avc.profile) => None,
-        SourceFit::Passthrough => Some(Unfit::Profile(avc.profile)),
+impl Unfit {
+    /// [`Unfit::Profile`], if it is one.
+    pub fn of_profile(avc: &AvcConfig) -> Option<Self> {
+        /// Baseline, Main and High.
+        const PLAYED: [u8; 3] = [66, 77, 100];
+        (!PLAYED.contains(&avc.profile)).then_some(Self::Profile(avc.profile))
     }
 }
 
@@ -125,19 +150,19 @@ fn sorted(steps: &[LadderStep]) -> Vec<LadderStep> {
     steps
 }
 
-impl Decisions<'_> {
+impl Decisions {
     fn source_rate(&self) -> f64 {
-        FrameRate::nearest(self.track.frame_duration).as_f64()
+        FrameRate::nearest(self.source.frame_duration).as_f64()
     }
 
     fn encode_source(&mut self, config: &LadderConfig) {
         let shape = VideoShape {
-            width: even(u64::from(self.source.width)),
-            height: even(u64::from(self.source.height)),
+            width: even(u64::from(self.source.shape.width)),
+            height: even(u64::from(self.source.shape.height)),
         };
         let frame_step = rates::frame_step(self.source_rate(), shape);
         let frame_rate = self.source_rate() / f64::from(frame_step);
-        let rate = rates::of_source(shape, frame_rate, self.track);
+        let rate = rates::of_source(shape, frame_rate, self.source.bit_rate);
         self.add(RenditionName::SOURCE, shape, rate, frame_step, config);
     }
 
@@ -148,25 +173,25 @@ impl Decisions<'_> {
     }
 
     fn try_step(&mut self, step: LadderStep, config: &LadderConfig) -> Result<(), LeftOut> {
-        let short_side = self.source.width.min(self.source.height);
+        let short_side = self.source.shape.width.min(self.source.shape.height);
         let above = self.rungs.last().map(|above| &above.rung);
         if step.height < 2 || step.height >= short_side {
             return Err(LeftOut::NotSmaller);
         }
-        let shape = fit(self.source, step.height);
+        let shape = fit(self.source.shape, step.height);
         if above.is_some_and(|above| shape.height >= above.height || shape.width >= above.width) {
             // The same height, or one that comes to the same even number.
             return Err(LeftOut::Repeated);
         }
         // One is left for the source: it may have to be encoded again in a later epoch.
-        let steps = self.rungs.len() - usize::from(self.unfit.is_some());
+        let steps = self.rungs.len() - usize::from(self.source.unfit.is_some());
         if steps >= MAX_RUNGS - 1 {
             return Err(LeftOut::TooMany);
         }
         let frame_step = rates::frame_step(self.source_rate(), shape);
         let frame_rate = self.source_rate() / f64::from(frame_step);
         let pace = (frame_rate, frame_step);
-        let rate = rates::of_step(step, shape, pace, self.source, self.track);
+        let rate = rates::of_step(step, shape, pace, &self.source);
         let rate = match above {
             Some(above) => rate.below(above.bit_rate).ok_or(LeftOut::NoRate)?,
             None => rate,

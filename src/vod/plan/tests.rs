@@ -72,10 +72,15 @@ fn what_cannot_be_served_as_it_is_is_encoded_again() {
     let video = turned.video.as_mut().unwrap();
     video.rotation = Rotation::Right;
     turned.choose_renditions();
+    // The bitstream says nothing, so its pixels are square.
+    let mut shaped = plan("h264", 20, true);
+    shaped.video.as_mut().unwrap().sample_aspect = Some((64, 45));
+    shaped.choose_renditions();
     for (plan, size) in [
         (plan("h264", 20, false), (1280, 720)),
         (plan("hevc", 20, true), (1280, 720)),
         (turned, (720, 1280)),
+        (shaped, (1280, 720)),
     ] {
         assert!(plan.source_rendition().unwrap().is_none());
         assert_eq!(names(&plan), ["source", "480p", "360p"]);

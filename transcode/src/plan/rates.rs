@@ -1,8 +1,8 @@
 //! How many bits and pictures a second a rung has.
 
-use media::{Track, VideoShape};
+use media::VideoShape;
 
-use super::LadderStep;
+use super::{LadderSource, LadderStep};
 
 /// A rung's rate, and what held it down.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -55,19 +55,18 @@ pub(super) fn of_step(
     step: LadderStep,
     shape: VideoShape,
     (frame_rate, frame_step): (f64, u32),
-    source: VideoShape,
-    track: &Track,
+    source: &LadderSource,
 ) -> Rate {
     let wanted = f64::from(step.bit_rate) * frame_rate_factor(frame_rate);
-    let share = (pixels(shape) / pixels(source) / f64::from(frame_step.max(1))).powf(0.75);
-    capped(wanted, f64::from(track.bit_rate) * share)
+    let share = (pixels(shape) / pixels(source.shape) / f64::from(frame_step.max(1))).powf(0.75);
+    capped(wanted, f64::from(source.bit_rate) * share)
 }
 
 /// A tenth of a bit for every pixel at 30 pictures per second, but no more than the
 /// source itself spends.
-pub(super) fn of_source(shape: VideoShape, frame_rate: f64, track: &Track) -> Rate {
+pub(super) fn of_source(shape: VideoShape, frame_rate: f64, spent: u32) -> Rate {
     let wanted = (pixels(shape) * 3.0).clamp(300e3, 20e6) * frame_rate_factor(frame_rate);
-    capped(wanted, f64::from(track.bit_rate))
+    capped(wanted, f64::from(spent))
 }
 
 /// `wanted`, at most `spent`. What the source spends is known from one group of pictures,

@@ -5,19 +5,22 @@ use super::{Decided, Decisions, LeftOut, Unfit};
 use crate::RungCodec;
 
 /// Every decision, and why it was made.
-pub(super) fn sentence(decisions: &Decisions<'_>) -> String {
-    let Decisions { source, track, .. } = decisions;
+pub(super) fn sentence(decisions: &Decisions) -> String {
+    let source = &decisions.source;
     let mut text = format!(
         "{}x{} at {} fps, {} kb/s: ",
-        source.width,
-        source.height,
+        source.shape.width,
+        source.shape.height,
         rate(decisions.source_rate()),
-        track.bit_rate / 1_000
+        source.bit_rate / 1_000
     );
-    match decisions.unfit {
+    match source.unfit {
         None => text.push_str("source passes through"),
         Some(Unfit::Gop) => {
             text.push_str("source encoded again: its key frames are too far apart");
+        }
+        Some(Unfit::Form) => {
+            text.push_str("source encoded again: players cannot show it as it is");
         }
         Some(Unfit::Profile(profile)) => text.push_str(&format!(
             "source encoded again: browsers cannot play its H.264 profile {profile}"

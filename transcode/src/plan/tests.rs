@@ -1,5 +1,5 @@
 use bytes::Bytes;
-use media::{AvcConfig, Codec, EpochNumber, Micros, SegmentNumber, Timestamp};
+use media::{AvcConfig, Codec, EpochNumber, Micros, SegmentNumber, Timestamp, Track};
 use proptest::prelude::*;
 
 use super::*;
