@@ -1,41 +1,15 @@
 //! `nova bench transcode`.
 
-use std::process::Command;
-use std::time::Duration;
-
-use crate::harness::{Process, Site};
-
-const LIMIT: Duration = Duration::from_secs(60);
+use crate::harness::{Site, make_file};
 
 #[test]
 fn a_ladder_is_measured_rung_by_rung() {
     let site = Site::new();
     let file = site.data_dir().join("in.mkv");
-    let mut command = Command::new("ffmpeg");
-    command
-        .args([
-            "-hide_banner",
-            "-nostdin",
-            "-loglevel",
-            "error",
-            "-f",
-            "lavfi",
-        ])
-        .args(["-i", "testsrc2=size=640x360:rate=30:duration=4"])
-        .args([
-            "-c:v",
-            "libx264",
-            "-preset",
-            "ultrafast",
-            "-pix_fmt",
-            "yuv420p",
-        ])
-        .arg(&file);
-    let mut process = Process::start("ffmpeg", &mut command);
-    assert!(
-        process.wait_exit(LIMIT).success(),
-        "{}",
-        process.stderr.tail(5)
+    make_file(
+        &file,
+        "-f lavfi -i testsrc2=size=640x360:rate=30:duration=4 \
+         -c:v libx264 -preset ultrafast -pix_fmt yuv420p",
     );
     let input = file.to_str().expect("UTF-8");
     let arguments = [

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::harness::{
-    Http, Listener, Medium, Nova, Probed, Process, Signal, Site, is_running, wait_for,
+    Http, Listener, Medium, Nova, Probed, Process, Signal, Site, is_running, make_file, wait_for,
 };
 
 const LIMIT: Duration = Duration::from_secs(90);
@@ -14,46 +14,28 @@ const LIMIT: Duration = Duration::from_secs(90);
 fn media_file(folder: &Path, name: &str, size: &str, seconds: u32) -> PathBuf {
     // FFmpeg's DASH demuxer ends with the first track that does, and may leave out the last
     // of reordered frames: where manifests are read with it, there are none.
-    media_file_with(folder, name, size, seconds, "0")
+    media_file_with(folder, name, size, seconds, 0)
 }
 
 /// The same with so many B-frames in a row.
-fn media_file_with(folder: &Path, name: &str, size: &str, seconds: u32, b_frames: &str) -> PathBuf {
+fn media_file_with(folder: &Path, name: &str, size: &str, seconds: u32, b_frames: u32) -> PathBuf {
+    made(
+        folder,
+        name,
+        &format!(
+            "-f lavfi -i testsrc2=size={size}:rate=30 \
+             -f lavfi -i sine=frequency=440:sample_rate=48000 -t {seconds} \
+             -c:v libx264 -preset ultrafast -pix_fmt yuv420p \
+             -g 60 -keyint_min 60 -sc_threshold 0 -bf {b_frames} -c:a aac -b:a 96k -ac 2"
+        ),
+    )
+}
+
+/// A file in `folder` that FFmpeg makes.
+#[track_caller]
+fn made(folder: &Path, name: &str, arguments: &str) -> PathBuf {
     let file = folder.join(name);
-    let mut command = Command::new("ffmpeg");
-    command
-        .args(["-hide_banner", "-nostdin", "-loglevel", "error", "-y"])
-        .args([
-            "-f",
-            "lavfi",
-            "-i",
-            &format!("testsrc2=size={size}:rate=30"),
-        ])
-        .args(["-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000"])
-        .args(["-t", &seconds.to_string()])
-        .args([
-            "-c:v",
-            "libx264",
-            "-preset",
-            "ultrafast",
-            "-pix_fmt",
-            "yuv420p",
-        ])
-        .args([
-            "-g",
-            "60",
-            "-keyint_min",
-            "60",
-            "-sc_threshold",
-            "0",
-            "-bf",
-            b_frames,
-        ])
-        .args(["-c:a", "aac", "-b:a", "96k", "-ac", "2"])
-        .arg(&file);
-    let mut process = Process::start("ffmpeg", &mut command);
-    let status = process.wait_exit(LIMIT);
-    assert!(status.success(), "{}", process.stderr.tail(5));
+    make_file(&file, arguments);
     file
 }
 
@@ -333,23 +315,6 @@ fn an_imported_file_plays_without_a_seam() {
     assert!(late.contains("too late"), "{late}");
 }
 
-/// Makes a file with FFmpeg.
-fn made(folder: &Path, name: &str, arguments: &str) -> PathBuf {
-    let file = folder.join(name);
-    let mut command = Command::new("ffmpeg");
-    command
-        .args(["-hide_banner", "-nostdin", "-loglevel", "error", "-y"])
-        .args(arguments.split_whitespace())
-        .arg(&file);
-    let mut process = Process::start("ffmpeg", &mut command);
-    assert!(
-        process.wait_exit(LIMIT).success(),
-        "{}",
-        process.stderr.tail(5)
-    );
-    file
-}
-
 #[test]
 fn files_of_other_codecs_play_too() {
     let site = Site::new();
@@ -385,7 +350,7 @@ fn files_of_other_codecs_play_too() {
 fn kill_and_go_on(seconds: u32, kills: u64, limit: Duration) {
     let site = Site::new();
     site.create_stream("garden");
-    let file = media_file_with(site.data_dir(), "in.mp4", "854x480", seconds, "2");
+    let file = media_file_with(site.data_dir(), "in.mp4", "854x480", seconds, 2);
     let id = import(&site, &file);
     let mut nova = site.serve().start();
     let (mut before, mut killed) = (0, 0);

@@ -1,5 +1,6 @@
 //! Encoders: FFmpeg publishing a test picture with sound.
 
+use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,6 +13,8 @@ use super::Process;
 
 /// How long an encoder waits before it connects again, as OBS does at the least.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(500);
+/// How long a file of a test may take to be made.
+const FILE_LIMIT: Duration = Duration::from_secs(90);
 /// How often a looping encoder looks whether its FFmpeg has ended.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -118,6 +121,19 @@ impl Encoder {
     pub(crate) fn publish_for_ever(&self, url: &str) -> LoopingEncoder {
         LoopingEncoder::start(self.clone(), url.to_owned())
     }
+}
+
+/// Makes a file with FFmpeg, whose arguments have no spaces in them.
+#[track_caller]
+pub(crate) fn make_file(file: &Path, arguments: &str) {
+    let mut command = Command::new("ffmpeg");
+    command
+        .args(["-hide_banner", "-nostdin", "-loglevel", "error", "-y"])
+        .args(arguments.split_whitespace())
+        .arg(file);
+    let mut process = Process::start("ffmpeg", &mut command);
+    let status = process.wait_exit(FILE_LIMIT);
+    assert!(status.success(), "{}", process.stderr.tail(5));
 }
 
 /// Media that is encoded already; publishing it costs next to nothing.

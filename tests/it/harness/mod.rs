@@ -19,7 +19,7 @@ mod wait;
 mod watcher;
 
 pub(crate) use browser::Browser;
-pub(crate) use encoder::{Encoder, Publisher};
+pub(crate) use encoder::{Encoder, Publisher, make_file};
 pub(crate) use gate::Gate;
 pub(crate) use history::{History, Seen, now};
 pub(crate) use http::Http;
