@@ -6,9 +6,15 @@ pub(crate) mod ffmpeg;
 mod gstreamer;
 
 #[cfg(any(feature = "ffmpeg", feature = "gstreamer"))]
+mod byte_stream;
+#[cfg(any(feature = "ffmpeg", feature = "gstreamer"))]
 mod captions;
 #[cfg(any(feature = "ffmpeg", feature = "gstreamer"))]
 mod idle;
+#[cfg(any(feature = "ffmpeg", feature = "gstreamer"))]
+mod in_flight;
+#[cfg(any(feature = "ffmpeg", feature = "gstreamer"))]
+mod limits;
 #[cfg(any(feature = "ffmpeg", feature = "gstreamer"))]
 pub(crate) mod signal;
 #[cfg(any(feature = "ffmpeg", feature = "gstreamer"))]

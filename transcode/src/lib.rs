@@ -48,8 +48,8 @@ pub use restart::Backoff;
 pub use rung::{Latency, MAX_RUNGS, RateControl, Rung, RungCodec, RungSet, Speed};
 pub use shed::{Change, Decision, Governor, LadderId, ShedReason};
 pub use supervise::{
-    BACKGROUND_NICE, Backlog, LIVE_NICE, Offered, Output, STALL_LIMIT, Worker, WorkerCommand,
-    WorkerControl, WorkerError, WorkerInput, WorkerOutput, survey, try_device,
+    BACKGROUND_NICE, Backlog, LIVE_NICE, Output, STALL_LIMIT, Worker, WorkerCommand, WorkerControl,
+    WorkerError, WorkerInput, WorkerOutput, survey, try_device,
 };
 pub use video::{ColourDescription, InvalidCodecName, Rotation, SourceCodec, VideoSource};
 pub use wire::{MAX_FRAME, WireError};

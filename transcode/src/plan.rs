@@ -81,8 +81,8 @@ struct Decisions {
 /// the source, and the source itself where it cannot be passed through. Pictures are
 /// never enlarged; sizes and rates strictly descend.
 ///
-/// Rungs below 540 lines of a source above 40 frames per second take every second
-/// picture, as Apple's authoring specification has it (HLS Authoring Specification,
+/// Rungs below 540 lines of a source above 40 frames per second leave out so many pictures
+/// that 30 a second are left at most, as Apple's authoring specification has it (HLS Authoring Specification,
 /// table of recommended variants) and Twitch does it; none has more than 60.
 pub fn plan(epoch: &Epoch, config: &LadderConfig) -> Plan {
     let nothing = |reason| Plan {

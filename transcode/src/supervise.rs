@@ -18,9 +18,11 @@ use media::StreamName;
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 
 pub use backlog::Backlog;
+pub(crate) use error::LastWords;
 pub use error::WorkerError;
-pub use input::{Offered, WorkerControl, WorkerInput};
+pub use input::{WorkerControl, WorkerInput};
 pub use output::{Output, WorkerOutput};
+pub(crate) use stderr::Stderr;
 pub use survey::{survey, try_device};
 
 use crate::Job;
@@ -164,6 +166,7 @@ impl Worker {
         tracing::info!(
             %stream,
             pid,
+            engine = %job.engine,
             rungs = job.rungs.len(),
             memory_mib = memory >> 20,
             "transcode worker started"
@@ -171,7 +174,10 @@ impl Worker {
         metrics::counter!("nova_transcode_workers_started_total").increment(1);
         let backlog = Arc::new(Backlog::default());
         let input = WorkerInput::start(stdin, request, Arc::clone(&backlog));
-        let stderr = stderr::Stderr::read(stderr, stream.clone());
+        let name = stream.clone();
+        let stderr = Stderr::read(stderr, move |line| {
+            tracing::warn!(stream = %name, "transcode worker: {line}");
+        });
         let output = WorkerOutput::new(child, stdout, stderr, backlog, command.stall_limit, job);
         Ok((input, output))
     }

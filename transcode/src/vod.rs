@@ -12,9 +12,9 @@ mod message;
 #[cfg(feature = "ffmpeg")]
 mod process;
 
-pub use cut::{Chunk, CutConfig, CutError, Cuts, Cutter, MAX_SEGMENTS, Mark, Packet};
+pub use cut::{Chunk, CutConfig, CutError, Cuts, Cutter, Mark, Packet};
 pub use demuxer::{DemuxCommand, DemuxError, Demuxer};
-pub use message::{AudioTrack, Demuxed, FileInfo, Task, VideoTrack};
+pub use message::{Demuxed, FileInfo, Task};
 #[cfg(feature = "ffmpeg")]
 pub use process::demux_main;
 

@@ -28,7 +28,7 @@ const MAX_RECORD: usize = 16 << 10;
 /// The largest survey, in bytes.
 const MAX_SURVEY: usize = 64 << 10;
 
-/// A worker's reason for giving up is cut after this many bytes.
+/// A reason for giving up is cut after this many bytes.
 const MAX_REASON: usize = 2_000;
 
 /// Kind and fixed fields of the largest message.
@@ -90,7 +90,7 @@ pub(crate) struct Encoded {
 }
 
 impl Encoded {
-    fn new(kind: u8, fixed: &[u8], data: Bytes) -> Self {
+    pub(crate) fn new(kind: u8, fixed: &[u8], data: Bytes) -> Self {
         let length = 1 + fixed.len() + data.len();
         let mut head = BytesMut::with_capacity(5 + fixed.len());
         // Every caller has checked its parts: MAX_FRAME is far below 4 GiB.
@@ -279,7 +279,7 @@ fn check_rungs(count: usize) -> Result<(), WireError> {
     }
 }
 
-fn check_size(what: &'static str, size: usize, limit: usize) -> Result<(), WireError> {
+pub(crate) fn check_size(what: &'static str, size: usize, limit: usize) -> Result<(), WireError> {
     if size <= limit {
         Ok(())
     } else {
@@ -325,12 +325,12 @@ fn get_frame(mut body: Bytes) -> Result<Frame, WireError> {
     })
 }
 
-fn cut_reason(reason: &str) -> Bytes {
+pub(crate) fn cut_reason(reason: &str) -> Bytes {
     let end = reason.floor_char_boundary(MAX_REASON);
     Bytes::copy_from_slice(&reason.as_bytes()[..end])
 }
 
-fn get_reason(body: &[u8]) -> Result<String, WireError> {
+pub(crate) fn get_reason(body: &[u8]) -> Result<String, WireError> {
     check_size("a reason", body.len(), MAX_REASON)?;
     Ok(String::from_utf8_lossy(body).into_owned())
 }

@@ -28,24 +28,21 @@ use ffmpeg_next::frame;
 use media::{Frame, FrameRate, Micros, Timestamp};
 
 use super::idle::Idle;
+use super::in_flight::InFlight;
+use super::limits;
 use super::takers::Takers;
 use super::{CodecReport, Engine, EngineError, EngineName, EngineReport, Sink, threads};
 use crate::marks::Marks;
 use crate::wire::Progress;
-use crate::{Device, FakeDevice, Job, Latency, Rung, RungCodec, RungSet, VideoSource};
+use crate::{Device, FakeDevice, Job, Rung, RungCodec, RungSet, VideoSource};
 use cascade::Parent;
 use decoder::Decoder;
 use encoder::{KeyFrames, VideoSettings};
-use rung::{Branch, Encoding, InFlight, MAX_QUEUED_PICTURES, Work};
+use rung::{Branch, Encoding, MAX_QUEUED_PICTURES, Work};
 use scaler::Scaler;
 use seat::Seat;
 use signal::Signal;
 use upright::Upright;
-
-/// The shortest frame that encoders are told of.
-const SHORTEST_FRAME: Micros = Micros::from_millis(4);
-/// The longest frame that encoders are told of.
-const LONGEST_FRAME: Micros = Micros::from_secs(1);
 
 /// Silences libav* below warnings, once per process.
 pub(crate) fn initialize() {
@@ -107,7 +104,7 @@ pub(super) fn report() -> EngineReport {
                 ffmpeg::encoder::find_by_name(encoder::name(RungCodec::Hevc)).is_some(),
             ),
             codec(
-                "AAC encoder (test picture)",
+                "AAC encoder (test picture, sound of videos)",
                 aac::NAME,
                 ffmpeg::encoder::find_by_name(aac::NAME).is_some(),
             ),
@@ -145,10 +142,9 @@ impl Ffmpeg {
         fake: Option<FakeDevice>,
     ) -> Result<Self, EngineError> {
         initialize();
-        let decoder = Decoder::open(&job.source, latency(&job.rungs))?;
+        let decoder = Decoder::open(&job.source, limits::latency(&job.rungs))?;
         let signal = signal::read(&job.source, decoder.told());
-        let usual = job.frame_duration.clamp(SHORTEST_FRAME, LONGEST_FRAME);
-        let rate = FrameRate::nearest(usual);
+        let rate = limits::frame_rate(job);
         let mut encodings = Vec::new();
         for (index, rung) in (0_u8..).zip(&job.rungs) {
             let signal = signal.scaled(&job.source, rung);
@@ -278,15 +274,6 @@ impl Engine for Ffmpeg {
         self.upright.finish()?;
         self.hand_out_ready()?;
         self.join()
-    }
-}
-
-/// Whether the decoder may hold pictures back: if every rung does.
-fn latency(rungs: &[Rung]) -> Latency {
-    if rungs.iter().all(|rung| rung.latency == Latency::LookAhead) {
-        Latency::LookAhead
-    } else {
-        Latency::None
     }
 }
 

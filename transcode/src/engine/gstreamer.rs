@@ -21,26 +21,19 @@ use media::{Frame, FrameRate, Micros, SegmentNumber, Timestamp};
 
 use super::captions::ForRungs;
 use super::idle::Idle;
-use super::signal;
 use super::takers::Takers;
-use super::{CodecReport, Engine, EngineError, EngineName, EngineReport, Sink};
+use super::{CodecReport, Engine, EngineError, EngineName, EngineReport, Sink, limits, signal};
 use crate::marks::Marks;
 use crate::wire::Progress;
-use crate::{Device, FakeDevice, Job, Latency, Rung, RungSet, VideoSource};
+use crate::{Device, FakeDevice, Job, Latency, RungSet, VideoSource};
 use branch::{Branch, Setting};
 use pipe::{Entry, Pipe, Plan};
 use rung::Picture;
 
-/// The shortest frame that encoders are told of.
-const SHORTEST_FRAME: Micros = Micros::from_millis(4);
-/// The longest frame that encoders are told of.
-const LONGEST_FRAME: Micros = Micros::from_secs(1);
 /// Access units that wait for the decoder at most.
 const MAX_QUEUED_UNITS: usize = 4;
 /// Frames whose pictures have not come: beyond it the oldest are counted as lost.
 const MAX_UNDECODED: usize = 256;
-/// The largest picture that is decoded, in pixels: 8K. A few of them are held at once.
-const MAX_PIXELS: u64 = 7_680 * 4_320;
 /// GStreamer has no negative times, and a frame may be decoded before the epoch starts:
 /// the epoch's start stands here on its clocks. x264enc and x265enc move what is before
 /// 1,000 hours behind them, and then refuse requests for key frames as too early
@@ -127,7 +120,7 @@ impl Gstreamer {
         fake: Option<FakeDevice>,
     ) -> Result<Self, EngineError> {
         initialize()?;
-        let rate = FrameRate::nearest(job.frame_duration.clamp(SHORTEST_FRAME, LONGEST_FRAME));
+        let rate = limits::frame_rate(job);
         let setting = Setting {
             job,
             signal: signal::read(&job.source, signal::Told::NOTHING),
@@ -155,7 +148,7 @@ impl Gstreamer {
         let mut engine = Self {
             source: job.source.clone(),
             rate,
-            latency: latency(&job.rungs),
+            latency: limits::latency(&job.rungs),
             decoder: None,
             entry: Arc::default(),
             hub,
@@ -388,21 +381,6 @@ fn picture_time(
     Some(start + Micros::new((nanos + 500).div_euclid(1_000) - origin))
 }
 
-fn too_large(width: u32, height: u32) -> String {
-    format!("a picture of {width}x{height}; at most {MAX_PIXELS} pixels are decoded")
-}
-
 fn fraction(rate: FrameRate) -> gst::Fraction {
-    // FrameRate has neither part above 1_000_000_000.
-    let part = |number| i32::try_from(number).unwrap_or(i32::MAX);
-    gst::Fraction::new(part(rate.numerator), part(rate.denominator))
-}
-
-/// Whether the decoder may hold pictures back: if every rung does.
-fn latency(rungs: &[Rung]) -> Latency {
-    if rungs.iter().all(|rung| rung.latency == Latency::LookAhead) {
-        Latency::LookAhead
-    } else {
-        Latency::None
-    }
+    limits::rational(rate).into()
 }

@@ -4,10 +4,12 @@ use media::FrameRate;
 
 use crate::{Rung, RungCodec, Speed};
 
-/// How much more time than x264's `veryfast` an encoder takes for a picture. Measured with
-/// 60 noisy pictures of 1080p and no look-ahead, in seconds of processor time: x264
-/// `veryfast` 3.1, `fast` 5.4, `medium` 7.0; x265 `veryfast` 8.1. Presets in between are
-/// counted as the next slower one, presets beyond as the last.
+/// How much more time than x264's `veryfast` an encoder takes for a picture: a rough
+/// measure, which depends on the pictures. It was 60 noisy ones of 1080p without look-ahead
+/// through `ffmpeg`, in seconds of processor time: x264 `veryfast` 3.1, `fast` 5.4, `medium`
+/// 7.0; x265 `veryfast` 8.1, and on other noise twice that. `nova bench transcode` tells
+/// what it is here. Presets in between are counted as the next slower one, presets beyond
+/// as the last.
 fn effort(codec: RungCodec, speed: Speed) -> f64 {
     let preset = match speed {
         Speed::Ultrafast | Speed::Superfast | Speed::Veryfast => 1.0,
@@ -20,8 +22,8 @@ fn effort(codec: RungCodec, speed: Speed) -> f64 {
     }
 }
 
-/// Threads that encode a rung on a machine of so many cores. One core encodes 1080p at 30
-/// frames per second with x264's `veryfast`. With more, x264 cuts a live picture into
+/// Threads that encode a rung on a machine of so many cores. Of ordinary pictures one core
+/// encodes 1080p at 30 frames per second with x264's `veryfast`: `transcode_compare` has it. With more, x264 cuts a live picture into
 /// slices, which costs quality; x265's threads take rows of blocks, which does not.
 pub(crate) fn for_rung(rung: &Rung, rate: FrameRate, cores: usize) -> usize {
     const ONE_CORE: f64 = 1_920.0 * 1_080.0 * 31.0;
@@ -34,6 +36,11 @@ pub(crate) fn for_rung(rung: &Rung, rate: FrameRate, cores: usize) -> usize {
         RungCodec::Hevc => 8,
     };
     ((load / ONE_CORE).ceil() as usize).clamp(1, cores.clamp(1, most))
+}
+
+/// Threads of a decoder, or of a filter: each takes its own memory.
+pub(crate) fn for_decoding() -> usize {
+    cores().min(4)
 }
 
 pub(crate) fn cores() -> usize {

@@ -58,7 +58,7 @@ pub enum Preset {
     /// What most streams want.
     #[default]
     Standard,
-    /// More and better rungs, at about twice the cost.
+    /// More and better rungs, which cost more.
     Quality,
 }
 

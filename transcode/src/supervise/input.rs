@@ -6,7 +6,6 @@ use bytes::Buf;
 use media::Frame;
 use tokio::io::AsyncWriteExt;
 use tokio::process::ChildStdin;
-use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use super::WorkerError;
@@ -28,8 +27,6 @@ pub struct WorkerInput {
     room: Arc<Semaphore>,
     backlog: Arc<Backlog>,
     rungs: watch::Sender<RungSet>,
-    /// Frames were dropped, and the decoder cannot go on before the next key frame.
-    wants_key: bool,
 }
 
 #[derive(Debug)]
@@ -70,15 +67,6 @@ impl WorkerControl {
     }
 }
 
-/// What became of an offered frame.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Offered {
-    /// It is on its way.
-    Taken,
-    /// The worker is behind; this frame and all before the next key frame are dropped.
-    Dropped,
-}
-
 impl WorkerInput {
     pub(super) fn start(stdin: ChildStdin, job: Encoded, backlog: Arc<Backlog>) -> Self {
         let (queue, queued) = mpsc::channel(MAX_QUEUED_FRAMES);
@@ -96,7 +84,6 @@ impl WorkerInput {
             room: Arc::new(Semaphore::new(MAX_QUEUED_BYTES)),
             backlog,
             rungs,
-            wants_key: false,
         }
     }
 
@@ -127,43 +114,6 @@ impl WorkerInput {
             kind: Kind::Frame(room),
         });
         Ok(())
-    }
-
-    /// Sends the source's next video frame unless the worker is behind. For live
-    /// streams: the source's own rendition must not wait for an encoder.
-    pub fn offer(&mut self, frame: &Frame) -> Result<Offered, WorkerError> {
-        let message = Request::Frame(frame.clone()).encode()?;
-        if self.wants_key && !frame.key {
-            return self.drop_frame();
-        }
-        let Ok(room) = Arc::clone(&self.room).try_acquire_many_owned(weight(&message)) else {
-            return self.drop_frame();
-        };
-        let refused = match self.queue.try_reserve() {
-            Ok(slot) => {
-                self.backlog.queued(frame.dts);
-                slot.send(Queued {
-                    message,
-                    kind: Kind::Frame(room),
-                });
-                self.wants_key = false;
-                return Ok(Offered::Taken);
-            }
-            Err(refused) => refused,
-        };
-        match refused {
-            TrySendError::Full(()) => self.drop_frame(),
-            TrySendError::Closed(()) => Err(WorkerError::Closed),
-        }
-    }
-
-    fn drop_frame(&mut self) -> Result<Offered, WorkerError> {
-        if self.queue.is_closed() {
-            return Err(WorkerError::Closed);
-        }
-        self.wants_key = true;
-        metrics::counter!("nova_transcode_frames_dropped_total").increment(1);
-        Ok(Offered::Dropped)
     }
 
     /// No more frames: the worker encodes what it has, and [`super::WorkerOutput`] ends.

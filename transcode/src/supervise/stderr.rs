@@ -1,9 +1,8 @@
-//! What a worker writes on standard error goes to the log, within limits.
+//! What a child process writes on standard error goes to the log, within limits.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use media::StreamName;
 use tokio::io::AsyncReadExt;
 use tokio::process::ChildStderr;
 use tokio::task::JoinHandle;
@@ -23,25 +22,26 @@ const LAST_LINES: usize = 4;
 /// How long to wait for the pipe's end after the worker's: a grandchild could hold it.
 const DRAIN: Duration = Duration::from_millis(500);
 
-/// The reader of a worker's standard error.
+/// The reader of a child's standard error.
 #[derive(Debug)]
-pub(super) struct Stderr {
+pub(crate) struct Stderr {
     reader: Option<JoinHandle<LastWords>>,
     /// Set when its last words are first asked for.
     until: Option<Instant>,
 }
 
 impl Stderr {
-    pub(super) fn read(stderr: ChildStderr, stream: StreamName) -> Self {
+    /// Each line that is worth it goes to `log`.
+    pub(crate) fn read(stderr: ChildStderr, log: impl Fn(&str) + Send + 'static) -> Self {
         Self {
-            reader: Some(tokio::spawn(read(stderr, stream))),
+            reader: Some(tokio::spawn(read(stderr, log))),
             until: None,
         }
     }
 
     /// The last lines. Call it after the worker's end; nothing once they were given.
     /// May be cancelled without losing anything.
-    pub(super) async fn last_words(&mut self) -> LastWords {
+    pub(crate) async fn last_words(&mut self) -> LastWords {
         let Some(reader) = &mut self.reader else {
             return LastWords::default();
         };
@@ -64,7 +64,7 @@ impl Drop for Stderr {
     }
 }
 
-async fn read(mut stderr: ChildStderr, stream: StreamName) -> LastWords {
+async fn read(mut stderr: ChildStderr, log: impl Fn(&str)) -> LastWords {
     let mut lines = Lines::default();
     let mut allowance = Allowance::new(Instant::now());
     let mut last = VecDeque::with_capacity(LAST_LINES);
@@ -73,7 +73,7 @@ async fn read(mut stderr: ChildStderr, stream: StreamName) -> LastWords {
     while let Ok(read @ 1..) = stderr.read(&mut buffer).await {
         for line in lines.push(&buffer[..read]) {
             if allowance.take(Instant::now()) {
-                tracing::warn!(%stream, "transcode worker: {line}");
+                log(&line);
             }
             if last.len() == LAST_LINES {
                 last.pop_front();
@@ -83,11 +83,10 @@ async fn read(mut stderr: ChildStderr, stream: StreamName) -> LastWords {
     }
     last.extend(lines.finish());
     if allowance.refused > 0 {
-        tracing::warn!(
-            %stream,
-            lines = allowance.refused,
-            "transcode worker wrote more than was logged"
-        );
+        log(&format!(
+            "{} lines more, which are not logged",
+            allowance.refused
+        ));
     }
     LastWords(last.into())
 }

@@ -53,7 +53,7 @@ pub async fn survey(
         mut stdout,
         stderr,
     } = command.spawn(SURVEY_MEMORY)?;
-    let mut stderr = Stderr::read(stderr, nobodys_stream());
+    let mut stderr = Stderr::read(stderr, |line| tracing::warn!("transcode worker: {line}"));
     let asked = timeout(SURVEY_LIMIT, ask(engine, &mut stdin, &mut stdout)).await;
     // It ends when nobody speaks to it.
     drop(stdin);

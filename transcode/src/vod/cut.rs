@@ -4,9 +4,6 @@
 use media::Micros;
 use serde::{Deserialize, Serialize};
 
-/// Segments of a file at most: 55 h of 4 s.
-pub const MAX_SEGMENTS: usize = 50_000;
-
 /// How a file is cut.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct CutConfig {
@@ -15,7 +12,7 @@ pub struct CutConfig {
     /// Where no key frame comes for so long, a segment starts without one: the source
     /// cannot be passed through then.
     pub longest: Micros,
-    /// The longest file.
+    /// The longest file: with [`CutConfig::target`], also how many segments it has at most.
     pub duration: Micros,
 }
 
@@ -103,9 +100,6 @@ pub enum CutError {
         .0.as_secs_f64()
     )]
     Back(Micros),
-    /// A limit with a name.
-    #[error("it would have more than {MAX_SEGMENTS} segments")]
-    TooManySegments,
 }
 
 /// Takes a file's packets and places marks.
@@ -167,9 +161,6 @@ impl Cutter {
             since >= self.config.longest || packet.key && since >= self.config.target
         });
         if is_latest && wanted {
-            if self.marks.len() >= MAX_SEGMENTS {
-                return Err(CutError::TooManySegments);
-            }
             self.marks.push(Mark {
                 at: packet.pts,
                 from,
@@ -218,9 +209,6 @@ impl Cuts {
         let step = config.target.as_micros().max(1);
         let count = ((end - start).as_micros() + step - 1) / step;
         let count = usize::try_from(count.max(1)).unwrap_or(usize::MAX);
-        if count > MAX_SEGMENTS {
-            return Err(CutError::TooManySegments);
-        }
         let times = (0..).map(|index| start + Micros::new(index * step));
         let marks = times.take(count).map(|at| Mark {
             at,

@@ -12,12 +12,15 @@ use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
 use super::message::{Demuxed, Message, Task};
-use crate::supervise::ENVIRONMENT;
+use crate::supervise::{BACKGROUND_NICE, ENVIRONMENT, LastWords, Stderr};
 use crate::wire::{self, WireError};
+use crate::worker::limits;
 
 /// A process that says nothing for so long hangs: time enough to read some gigabytes to
 /// where a container cannot be sought in.
 const SILENCE: Duration = Duration::from_secs(120);
+/// Bytes of memory that a process may have.
+const MEMORY: u64 = 1 << 30;
 /// A process that has said its last word is given this long to end.
 const EXIT_LIMIT: Duration = Duration::from_secs(2);
 /// Bytes asked of the pipe at once.
@@ -52,8 +55,13 @@ pub enum DemuxError {
     #[error("the demuxer cannot be started: {0}")]
     Start(#[source] io::Error),
     /// It ended before its work did.
-    #[error("the demuxer ended early ({0})")]
-    Ended(ExitStatus),
+    #[error("the demuxer ended early ({status}){last_words}")]
+    Ended {
+        /// Exit code or signal.
+        status: ExitStatus,
+        /// Its last lines on standard error.
+        last_words: LastWords,
+    },
     /// It was killed.
     #[error("the demuxer said nothing for {} s", SILENCE.as_secs())]
     Stalled,
@@ -70,6 +78,7 @@ pub enum DemuxError {
 pub struct Demuxer {
     child: Child,
     stdout: ChildStdout,
+    stderr: Stderr,
     buffer: BytesMut,
     ended: bool,
 }
@@ -86,22 +95,30 @@ impl Demuxer {
             .arg(document)
             .env_clear()
             .envs(kept)
+            .env(limits::MEMORY, MEMORY.to_string())
+            .env(limits::NICE, BACKGROUND_NICE.to_string())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            // What libavformat says of a broken file is noise; reasons come as messages.
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .process_group(0)
             .kill_on_drop(true)
             .spawn()
             .map_err(DemuxError::Start)?;
-        let stdout = child.stdout.take();
-        let stdout = stdout.ok_or_else(|| DemuxError::Start(io::Error::other("no pipe")))?;
+        let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
+            return Err(DemuxError::Start(io::Error::other("no pipes from it")));
+        };
         Ok(Self {
             child,
             stdout,
+            stderr: Stderr::read(stderr, |line| tracing::warn!("demuxer: {line}")),
             buffer: BytesMut::new(),
             ended: false,
         })
+    }
+
+    /// The process, while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.id()
     }
 
     /// Ends the process and waits for it: what it took is then known.
@@ -124,7 +141,10 @@ impl Demuxer {
             let read = timeout(SILENCE, self.stdout.read_buf(&mut self.buffer)).await;
             if read.map_err(|_| DemuxError::Stalled)?? == 0 {
                 let status = timeout(EXIT_LIMIT, self.child.wait()).await;
-                return Err(DemuxError::Ended(status.map_err(|_| DemuxError::Stalled)??));
+                return Err(DemuxError::Ended {
+                    status: status.map_err(|_| DemuxError::Stalled)??,
+                    last_words: self.stderr.last_words().await,
+                });
             }
         }
         Ok(None)

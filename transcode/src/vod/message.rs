@@ -1,18 +1,16 @@
 //! What the demuxing process says on its standard output: messages as of a worker, a length,
 //! a kind and a body, integers big-endian.
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes};
 use media::{Frame, Micros, Timestamp, TrackKind};
 use serde::{Deserialize, Serialize};
 
 use super::Packet;
-use crate::wire::WireError;
+use crate::wire::{Encoded, WireError, check_size, cut_reason, get_reason};
 use crate::{MAX_FRAME, VideoSource};
 
 /// The largest description of a file, in bytes.
 const MAX_INFO: usize = 1 << 20;
-/// A reason is cut after this many bytes.
-const MAX_REASON: usize = 500;
 
 /// What the process is asked to do.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -45,28 +43,10 @@ pub enum Task {
 /// What a file has.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct FileInfo {
-    /// The container, as libavformat calls it.
-    pub container: String,
-    /// Its pictures.
-    pub video: Option<VideoTrack>,
-    /// Its sound.
-    pub audio: Option<AudioTrack>,
-}
-
-/// A file's pictures.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct VideoTrack {
-    /// What decodes them.
-    pub source: VideoSource,
-}
-
-/// A file's sound.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct AudioTrack {
-    /// libavcodec's name of its codec.
-    pub codec: String,
-    /// `AudioSpecificConfig` of [`Task::Sound`]'s frames.
-    pub aac: Bytes,
+    /// Its pictures: what decodes them.
+    pub video: Option<VideoSource>,
+    /// Its sound: `AudioSpecificConfig` of [`Task::Sound`]'s frames.
+    pub aac: Option<Bytes>,
 }
 
 /// What comes of a file.
@@ -103,15 +83,15 @@ const HIDDEN: u8 = 4;
 const TIMES: usize = 8 + 8 + 1;
 
 impl Message {
-    /// Head and data. Fails on what is over a limit.
+    /// Fails on what is over a limit.
     #[cfg_attr(not(feature = "ffmpeg"), expect(dead_code, reason = "the process's"))]
-    pub(super) fn encode(&self) -> Result<(Bytes, Bytes), WireError> {
+    pub(super) fn encode(&self) -> Result<Encoded, WireError> {
         let empty = Bytes::new();
         Ok(match self {
             Self::Demuxed(Demuxed::Info(info)) => {
                 let document = serde_json::to_vec(info)?;
-                check("a description", document.len(), MAX_INFO)?;
-                head(kind::INFO, &[], document.into())
+                check_size("a description", document.len(), MAX_INFO)?;
+                Encoded::new(kind::INFO, &[], document.into())
             }
             Self::Demuxed(Demuxed::Packet(track, packet)) => {
                 let mut fixed = times(*track, packet.dts, packet.pts, packet.key);
@@ -120,26 +100,23 @@ impl Message {
                 {
                     *flags |= HIDDEN;
                 }
-                head(kind::PACKET, &fixed, empty)
+                Encoded::new(kind::PACKET, &fixed, empty)
             }
             Self::Demuxed(Demuxed::Frame(frame)) => {
-                check("a frame", frame.data.len(), MAX_FRAME)?;
+                check_size("a frame", frame.data.len(), MAX_FRAME)?;
                 let zero = Timestamp::default();
                 let fixed = times(frame.track, frame.dts - zero, frame.pts - zero, frame.key);
-                head(kind::FRAME, &fixed, frame.data.clone())
+                Encoded::new(kind::FRAME, &fixed, frame.data.clone())
             }
-            Self::End => head(kind::END, &[], empty),
-            Self::Failed(reason) => {
-                let end = reason.floor_char_boundary(MAX_REASON);
-                head(kind::FAILED, &[], reason.as_bytes()[..end].to_vec().into())
-            }
+            Self::End => Encoded::new(kind::END, &[], empty),
+            Self::Failed(reason) => Encoded::new(kind::FAILED, &[], cut_reason(reason)),
         })
     }
 
     pub(super) fn decode(kind: u8, mut body: Bytes) -> Result<Self, WireError> {
         match kind {
             kind::INFO => {
-                check("a description", body.len(), MAX_INFO)?;
+                check_size("a description", body.len(), MAX_INFO)?;
                 let info = serde_json::from_slice(&body)?;
                 Ok(Self::Demuxed(Demuxed::Info(info)))
             }
@@ -156,7 +133,7 @@ impl Message {
             }
             kind::FRAME if body.len() >= TIMES => {
                 let (track, dts, pts, key) = read_times(&mut body)?;
-                check("a frame", body.len(), MAX_FRAME)?;
+                check_size("a frame", body.len(), MAX_FRAME)?;
                 Ok(Self::Demuxed(Demuxed::Frame(Frame {
                     track,
                     dts: Timestamp::default() + dts,
@@ -168,25 +145,11 @@ impl Message {
                 })))
             }
             kind::END if body.is_empty() => Ok(Self::End),
-            kind::FAILED => {
-                check("a reason", body.len(), MAX_REASON)?;
-                Ok(Self::Failed(String::from_utf8_lossy(&body).into_owned()))
-            }
+            kind::FAILED => Ok(Self::Failed(get_reason(&body)?)),
             kind::PACKET | kind::FRAME | kind::END => Err(WireError::Body("demuxer's")),
             kind => Err(WireError::Kind(kind)),
         }
     }
-}
-
-#[cfg_attr(not(feature = "ffmpeg"), expect(dead_code, reason = "the process's"))]
-fn head(kind: u8, fixed: &[u8], data: Bytes) -> (Bytes, Bytes) {
-    let length = 1 + fixed.len() + data.len();
-    let mut head = BytesMut::with_capacity(5 + fixed.len());
-    // Every part is checked: far below 4 GiB.
-    head.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
-    head.put_u8(kind);
-    head.put_slice(fixed);
-    (head.freeze(), data)
 }
 
 #[cfg_attr(not(feature = "ffmpeg"), expect(dead_code, reason = "the process's"))]
@@ -213,23 +176,16 @@ fn read_times(body: &mut Bytes) -> Result<(TrackKind, Micros, Micros, bool), Wir
     Ok((track, dts, pts, flags & KEY != 0))
 }
 
-fn check(what: &'static str, size: usize, limit: usize) -> Result<(), WireError> {
-    if size <= limit {
-        Ok(())
-    } else {
-        Err(WireError::TooLarge { what, size, limit })
-    }
-}
-
 #[cfg(all(test, feature = "ffmpeg"))]
 mod tests {
+    use bytes::BytesMut;
     use proptest::prelude::*;
 
     use super::*;
     use crate::{ColourDescription, Rotation, SourceCodec, wire};
 
     fn round_trip(message: &Message) -> Message {
-        let (head, data) = message.encode().unwrap();
+        let Encoded { head, data } = message.encode().unwrap();
         let mut bytes = BytesMut::from(&head[..]);
         bytes.extend_from_slice(&data);
         let (kind, body) = wire::split(&mut bytes).unwrap().unwrap();
@@ -251,12 +207,8 @@ mod tests {
             tag: 7,
         };
         let info = FileInfo {
-            container: "matroska,webm".into(),
-            video: Some(VideoTrack { source }),
-            audio: Some(AudioTrack {
-                codec: "aac".into(),
-                aac: Bytes::from_static(&[0x11, 0x90]),
-            }),
+            video: Some(source),
+            aac: Some(Bytes::from_static(&[0x11, 0x90])),
         };
         let packet = Packet {
             dts: Micros::new(-80_000),

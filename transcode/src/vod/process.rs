@@ -15,18 +15,15 @@ use media::{Frame, Micros, Timestamp, TrackKind};
 use super::Packet;
 use super::message::{Demuxed, Message, Task};
 use crate::engine::ffmpeg::initialize;
+use crate::wire::Encoded;
 use crate::worker;
-use crate::{AudioError, AudioTranscoder, BACKGROUND_NICE};
+use crate::{AudioError, AudioTranscoder};
 use reader::{Reader, find};
-
-/// Address space of the process, in bytes.
-const MEMORY: u64 = 2 << 30;
 
 /// The entry of the demuxing process: does the task that `request` says, as JSON, and ends
 /// when it is done or nobody reads.
 pub fn demux_main(request: &str) -> ExitCode {
-    worker::limits::lower_priority(BACKGROUND_NICE);
-    limit_memory();
+    worker::limits::apply();
     if let Err(error) = worker::exit_with_parent() {
         eprintln!("demuxer: cannot start: {error}");
         return ExitCode::FAILURE;
@@ -79,7 +76,7 @@ const SILENT_FOR: Duration = Duration::from_secs(1);
 impl<W: Write> Output<W> {
     /// A message over a limit is the file's fault.
     fn send(&mut self, message: &Message) -> Result<(), Fault> {
-        let (head, data) = message
+        let Encoded { head, data } = message
             .encode()
             .map_err(|error| refuse(error.to_string()))?;
         self.pipe.write_all(&head)?;
@@ -246,14 +243,4 @@ fn send_next<W: Write>(output: &mut Output<W>, outcome: &mut Result<(), Fault>, 
 
 fn refuse_sound(error: AudioError) -> Fault {
     refuse(format!("its {error}"))
-}
-
-/// A file that makes libavformat take all memory ends this process, not the machine.
-fn limit_memory() {
-    let limit = libc::rlimit {
-        rlim_cur: MEMORY,
-        rlim_max: MEMORY,
-    };
-    // SAFETY: reads one struct. It may fail, which leaves the limit as it was.
-    let _ = unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const limit) };
 }

@@ -1,5 +1,5 @@
-//! What a worker may take of the machine. It decodes what strangers send, and whatever it
-//! does must not take the server along.
+//! What a worker, or a demuxing process, may take of the machine. It reads what strangers
+//! send, and whatever it does must not take the server along.
 
 use std::{fs, io};
 
@@ -16,7 +16,7 @@ const OOM_SCORE_ADJ: i32 = 500;
 const LARGEST_OOM_SCORE_ADJ: i32 = 1_000;
 
 /// Puts the limits on this process. What cannot be had is said, and done without.
-pub(super) fn apply() {
+pub(crate) fn apply() {
     let nice = std::env::var(NICE).ok();
     lower_priority(nice.and_then(|text| text.parse().ok()).unwrap_or_default());
     if let Err(error) = raise_oom_score() {
@@ -42,7 +42,7 @@ fn raise_oom_score() -> io::Result<()> {
     fs::write(FILE, raised.to_string())
 }
 
-pub(crate) fn lower_priority(nice: u8) {
+fn lower_priority(nice: u8) {
     // SAFETY: takes no pointer. It may fail, which leaves the priority as it was.
     let _ = unsafe { libc::nice(nice.into()) };
     let parameters = libc::sched_param { sched_priority: 0 };

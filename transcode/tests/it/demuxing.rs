@@ -79,10 +79,10 @@ async fn every_container_gives_the_same_pictures() {
         };
         ffmpeg(&format!("{PICTURE}{flags}"), &file);
         let (info, packets, sounds) = scan(&file).await.unwrap();
-        let video = info.video.unwrap().source;
+        let video = info.video.unwrap();
         assert_eq!((video.width, video.height), (320, 180), "{name}");
         assert_eq!(video.codec.as_str(), "h264", "{name}");
-        assert!(!info.audio.unwrap().aac.is_empty(), "{name}");
+        assert!(!info.aac.unwrap().is_empty(), "{name}");
         assert_eq!(packets.len(), 300, "{name}");
         assert!((560..570).contains(&sounds), "{name}: {sounds}");
         assert!(
@@ -131,7 +131,7 @@ async fn sound_of_any_codec_comes_as_aac() {
         let file = folder.path().join(name);
         ffmpeg(&format!("{SOUND} -c:a {codec}"), &file);
         let (info, video, _) = scan(&file).await.unwrap();
-        let aac = AacConfig::parse(info.audio.unwrap().aac).unwrap();
+        let aac = AacConfig::parse(info.aac.unwrap()).unwrap();
         assert_eq!(aac.sample_rate, rate, "{codec}");
         let from = video[0].pts;
         let task = Task::Sound {
@@ -258,10 +258,33 @@ async fn flipped_bits_end_in_a_reason_or_in_frames() {
         std::fs::write(&file, &bytes).unwrap();
         match scan(&file).await {
             // The last is what the process is there for.
-            Ok(_) | Err(DemuxError::Refused(_) | DemuxError::Ended(_)) => {}
+            Ok(_) | Err(DemuxError::Refused(_) | DemuxError::Ended { .. }) => {}
             Err(other) => panic!("{other}"),
         }
     }
+}
+
+#[tokio::test]
+async fn a_demuxer_has_the_limits_of_a_worker() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.mp4");
+    // More than fits the pipe: it waits for somebody to read on.
+    ffmpeg(&format!("{PICTURE} -b:v 4M -minrate 4M"), &file);
+    let task = Task::Read {
+        file: file.to_str().unwrap().to_owned(),
+        track: TrackKind::Video,
+        from_us: None,
+    };
+    let mut demuxer = Demuxer::start(&command(), &task).unwrap();
+    demuxer.next().await.unwrap();
+    let limits = format!("/proc/{}/limits", demuxer.pid().unwrap());
+    let limits = std::fs::read_to_string(limits).unwrap();
+    let limit = |name: &str| {
+        let line = limits.lines().find_map(|line| line.strip_prefix(name));
+        line.unwrap().split_whitespace().next().unwrap().to_owned()
+    };
+    assert_eq!(limit("Max core file size"), "0");
+    assert_eq!(limit("Max data size"), (1_u64 << 30).to_string());
 }
 
 #[tokio::test]
@@ -273,7 +296,11 @@ async fn a_process_that_is_none_of_ours_is_an_error() {
     let task = Task::Scan { file: "x".into() };
     let mut silent = Demuxer::start(&program("true", &[]), &task).unwrap();
     let error = silent.next().await.unwrap_err();
-    assert!(matches!(error, DemuxError::Ended(_)), "{error}");
+    assert!(matches!(error, DemuxError::Ended { .. }), "{error}");
+    let failing = program("sh", &["-c", "echo my stack is smashed >&2; exit 3"]);
+    let mut failing = Demuxer::start(&failing, &task).unwrap();
+    let error = failing.next().await.unwrap_err().to_string();
+    assert!(error.contains("my stack is smashed"), "{error}");
     let mut babbling = Demuxer::start(&program("sh", &["-c", "yes"]), &task).unwrap();
     let error = babbling.next().await.unwrap_err();
     assert!(matches!(error, DemuxError::Nonsense(_)), "{error}");

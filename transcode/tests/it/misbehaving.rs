@@ -7,7 +7,7 @@ use std::time::Duration;
 use media::SourceFit;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::time::timeout;
-use transcode::{Offered, Output, Worker, WorkerError, WorkerOutput};
+use transcode::{Output, Worker, WorkerError, WorkerOutput};
 
 use crate::rig::{DEADLINE, Recording, impostor, is_running, kill, start, stream, until_gone};
 
@@ -250,19 +250,11 @@ async fn a_worker_does_not_outlive_its_parent() {
 }
 
 #[tokio::test]
-async fn a_worker_that_is_behind_loses_frames_to_the_next_key_frame() {
-    let recording = Recording::of_test_picture(61, 30).marked_every(30);
+async fn sending_waits_for_a_worker_that_is_behind() {
+    let recording = Recording::of_test_picture(1, 30).marked_every(1);
     let command = impostor("sleep", &["1000"], DEADLINE);
     let job = recording.job(SourceFit::Passthrough);
     let (mut input, _output) = Worker::start(&command, &stream(), &job).unwrap();
-    let offered: Vec<_> = (0..20)
-        .flat_map(|_| &recording.frames)
-        .map(|frame| input.offer(frame).unwrap())
-        .collect();
-    let taken = offered.iter().filter(|o| **o == Offered::Taken).count();
-    assert!((60..1_200).contains(&taken), "{taken} were taken");
-    assert_eq!(offered.last(), Some(&Offered::Dropped));
-    // Sending waits in the end, however much fits the pipe.
     let mut sent = 0;
     while timeout(Duration::from_millis(100), input.send(&recording.frames[0]))
         .await
@@ -271,4 +263,5 @@ async fn a_worker_that_is_behind_loses_frames_to_the_next_key_frame() {
         sent += 1;
         assert!(sent < 10_000, "an unbounded queue");
     }
+    assert!(sent >= 60, "it waits after {sent} frames");
 }

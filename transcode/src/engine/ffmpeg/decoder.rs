@@ -9,32 +9,18 @@ use media::Micros;
 
 use super::signal::{self, Told};
 use super::step;
-use crate::engine::EngineError;
+use crate::engine::{EngineError, limits, threads};
 use crate::{Latency, VideoSource};
 
 /// One of libavcodec's decoders. Times are microseconds.
 pub(super) struct Decoder(ffmpeg::decoder::Video);
 
-/// Most threads of the decoder.
-const MAX_THREADS: usize = 4;
-
-/// The largest picture that is decoded, in pixels: 8K. A few of them are held at once.
-const MAX_PIXELS: u32 = 7_680 * 4_320;
-
 impl Decoder {
     /// With `latency`, pictures are decoded on several threads, which holds some back.
     pub(super) fn open(source: &VideoSource, latency: Latency) -> Result<Self, EngineError> {
         let what = || format!("{} decoder", source.codec);
-        let pixels = u64::from(source.width) * u64::from(source.height);
-        if pixels > u64::from(MAX_PIXELS) {
-            return Err(EngineError::Step {
-                what: what(),
-                why: format!(
-                    "a picture of {}x{}; at most {MAX_PIXELS} pixels are decoded",
-                    source.width, source.height
-                ),
-            });
-        }
+        limits::check_size(source.width, source.height)
+            .map_err(|why| EngineError::Step { what: what(), why })?;
         let codec = find(source)
             .ok_or(ffmpeg::Error::DecoderNotFound)
             .map_err(step(what()))?;
@@ -42,14 +28,13 @@ impl Decoder {
         if !source.record.is_empty() {
             set_extradata(&mut context, &source.record).map_err(step(what()))?;
         }
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         context.set_threading(threading::Config {
             kind: match latency {
                 // Threads by frames hold back as many frames as there are threads.
                 Latency::None => threading::Type::Slice,
                 Latency::LookAhead => threading::Type::Frame,
             },
-            count: cores.min(MAX_THREADS),
+            count: threads::for_decoding(),
             ..Default::default()
         });
         describe(&mut context, source);
@@ -123,7 +108,7 @@ fn describe(context: &mut ffmpeg::codec::Context, source: &VideoSource) {
         context.height = side(source.height);
         context.codec_tag = source.tag;
         context.has_b_frames = source.reorder.into();
-        context.max_pixels = i64::from(MAX_PIXELS);
+        context.max_pixels = i64::from(limits::MAX_PIXELS);
     }
 }
 

@@ -9,8 +9,8 @@ use media::{FrameRate, Micros};
 use super::hardware::Upload;
 use super::signal::Signal;
 use super::step;
-use crate::engine::EngineError;
-use crate::{Latency, RateControl, RungCodec, Speed, annex_b};
+use crate::engine::{EngineError, byte_stream, limits};
+use crate::{Latency, RateControl, RungCodec, Speed};
 
 /// libavcodec's name of the encoder.
 pub(crate) const fn name(codec: RungCodec) -> &'static str {
@@ -171,7 +171,7 @@ impl VideoEncoder {
 
     /// The decoder configuration record of software.
     pub(crate) fn decoder_configuration(&self) -> Result<Bytes, EngineError> {
-        configuration(self.codec, self.parameter_sets())
+        byte_stream::configuration(self.codec, self.parameter_sets())
     }
 
     /// Picture width in pixels.
@@ -235,10 +235,7 @@ impl VideoEncoder {
             dts: Micros::new(dts),
             pts: Micros::new(pts),
             key: packet.is_key(),
-            data: match self.codec {
-                RungCodec::H264 => annex_b::to_length_prefixed(data),
-                RungCodec::Hevc => annex_b::hevc::to_length_prefixed(data),
-            },
+            data: byte_stream::to_length_prefixed(self.codec, data),
         }))
     }
 }
@@ -280,18 +277,6 @@ impl VideoEncoder {
     }
 }
 
-/// The decoder configuration record for the parameter sets in a byte stream.
-pub(super) fn configuration(codec: RungCodec, stream: &[u8]) -> Result<Bytes, EngineError> {
-    let record = match codec {
-        RungCodec::H264 => annex_b::decoder_configuration(stream),
-        RungCodec::Hevc => annex_b::hevc::decoder_configuration(stream),
-    };
-    record.ok_or_else(|| EngineError::Step {
-        what: "parameter sets".to_owned(),
-        why: "are missing, or do not go together".to_owned(),
-    })
-}
-
 /// What every encoder is told alike.
 pub(super) fn apply(
     settings: &VideoSettings,
@@ -301,7 +286,7 @@ pub(super) fn apply(
     encoder.set_width(settings.width);
     encoder.set_height(settings.height);
     encoder.set_time_base((1, 1_000_000));
-    encoder.set_frame_rate(Some(rational(settings.rate)));
+    encoder.set_frame_rate(Some(limits::rational(settings.rate)));
     encoder.set_max_bit_rate(settings.bit_rate as usize);
     encoder.set_gop(match settings.key_frames {
         KeyFrames::OnDemand => NEVER,
@@ -309,12 +294,6 @@ pub(super) fn apply(
     });
     settings.signal.apply(encoder, options);
     options.set("bufsize", &settings.buffer_bits.to_string());
-}
-
-fn rational(rate: FrameRate) -> (i32, i32) {
-    // FrameRate has neither part above 1_000_000.
-    let part = |number| i32::try_from(number).unwrap_or(i32::MAX);
-    (part(rate.numerator), part(rate.denominator))
 }
 
 /// What an opened encoder tells decoders beforehand.

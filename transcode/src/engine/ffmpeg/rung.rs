@@ -1,6 +1,5 @@
 //! The thread of a rung: scales, passes on, encodes.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SendError, SyncSender};
 use std::thread::{self, JoinHandle};
@@ -14,6 +13,7 @@ use super::scaler::Scaler;
 use super::seat::Seat;
 use crate::RungSet;
 use crate::engine::captions::ForRungs;
+use crate::engine::in_flight::InFlight;
 use crate::engine::{EngineError, Sink};
 use crate::wire::Reply;
 
@@ -58,13 +58,6 @@ pub(super) struct Encoding {
     /// The rungs that are scaled from this one.
     pub(super) children: Vec<Branch>,
     pub(super) sent: InFlight,
-}
-
-/// Pictures in the encoder, as they were sent: when they are shown, what they start.
-#[derive(Default)]
-pub(super) struct InFlight {
-    pictures: VecDeque<(Micros, Option<SegmentNumber>)>,
-    last_dts: Option<Micros>,
 }
 
 impl Encoding {
@@ -116,7 +109,8 @@ impl Encoding {
         if !self.seat.is_taken(starts.is_some())? {
             return Ok(());
         }
-        self.sent.pictures.push_back((pts, starts));
+        let expected = self.sent.expect(self.start + pts, starts);
+        expected.map_err(|why| self.broke_its_word(why))?;
         let sent = self.seat.send(picture, pts, starts.is_some());
         match sent.and_then(|()| self.drain()) {
             Ok(()) => Ok(()),
@@ -136,25 +130,21 @@ impl Encoding {
         if !self.seat.is_the_devices(&error) {
             return Err(error);
         }
-        self.sent.pictures.clear();
+        self.sent.clear();
         self.seat.device_failed(error)
     }
 
     fn drain(&mut self) -> Result<(), EngineError> {
         while let Some(encoded) = self.seat.receive()? {
-            let starts = self
-                .sent
-                .take(encoded.dts, encoded.pts, encoded.key)
-                .map_err(|why| EngineError::Step {
-                    what: self.seat.name().into(),
-                    why: why.into(),
-                })?;
+            let (dts, pts) = (self.start + encoded.dts, self.start + encoded.pts);
+            let taken = self.sent.take(dts, pts, encoded.key);
+            let starts = taken.map_err(|why| self.broke_its_word(why))?;
             self.sink.emit(Reply::Frame {
                 rung: self.index,
                 frame: Frame {
                     track: TrackKind::Video,
-                    dts: self.start + encoded.dts,
-                    pts: self.start + encoded.pts,
+                    dts,
+                    pts,
                     duration: None,
                     key: encoded.key,
                     starts,
@@ -164,75 +154,11 @@ impl Encoding {
         }
         Ok(())
     }
-}
 
-impl InFlight {
-    /// What the access unit shown at `pts` starts. An encoder that breaks its word is
-    /// caught here, before a packager believes it.
-    fn take(
-        &mut self,
-        dts: Micros,
-        pts: Micros,
-        key: bool,
-    ) -> Result<Option<SegmentNumber>, &'static str> {
-        let place = self.pictures.iter().position(|&(sent, _)| sent == pts);
-        let Some((_, starts)) = place.and_then(|place| self.pictures.remove(place)) else {
-            return Err("gave a frame that was not sent to it");
-        };
-        if key != starts.is_some() {
-            return Err(if key {
-                "gave a key frame where no segment starts"
-            } else {
-                "gave no key frame where a segment starts"
-            });
+    fn broke_its_word(&self, why: &str) -> EngineError {
+        EngineError::Step {
+            what: self.seat.name().into(),
+            why: why.into(),
         }
-        if dts > pts || self.last_dts.is_some_and(|last| dts <= last) {
-            return Err("gave frames out of decoding order");
-        }
-        self.last_dts = Some(dts);
-        Ok(starts)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn sent(pictures: &[(i64, Option<u64>)]) -> InFlight {
-        InFlight {
-            pictures: pictures
-                .iter()
-                .map(|&(pts, starts)| (Micros::new(pts), starts.map(SegmentNumber)))
-                .collect(),
-            last_dts: None,
-        }
-    }
-
-    #[test]
-    fn t01_reordered_frames_find_their_marks() {
-        let mut sent = sent(&[(0, Some(7)), (1, None), (2, None), (3, Some(8))]);
-        let mut take = |dts, pts, key| {
-            sent.take(Micros::new(dts), Micros::new(pts), key)
-                .map(|n| n.map(|n| n.0))
-        };
-        assert_eq!(take(-1, 0, true), Ok(Some(7)));
-        assert_eq!(take(0, 2, false), Ok(None));
-        assert_eq!(take(1, 1, false), Ok(None));
-        assert_eq!(take(2, 3, true), Ok(Some(8)));
-        assert!(take(3, 3, false).is_err(), "twice");
-    }
-
-    #[test]
-    fn an_encoder_that_breaks_its_word_is_caught() {
-        let take = |dts, pts, key| {
-            let mut sent = sent(&[(0, Some(1)), (1, None)]);
-            sent.last_dts = Some(Micros::new(-5));
-            sent.take(Micros::new(dts), Micros::new(pts), key)
-        };
-        assert!(take(0, 0, false).unwrap_err().contains("no key frame"));
-        assert!(take(0, 1, true).unwrap_err().contains("no segment"));
-        assert!(take(2, 1, false).unwrap_err().contains("order"));
-        assert!(take(-5, 1, false).unwrap_err().contains("order"));
-        assert!(take(-4, 1, false).is_ok());
     }
 }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use ffmpeg_next::frame;
 use media::Micros;
 
-use super::encoder::{Encoded, VideoEncoder, VideoSettings, configuration};
+use super::encoder::{Encoded, VideoEncoder, VideoSettings};
 use super::{hardware, picture};
-use crate::engine::{EngineError, Sink};
+use crate::engine::{EngineError, Sink, byte_stream};
 use crate::wire::Reply;
-use crate::{Device, Encoder, FakeDevice, annex_b};
+use crate::{Device, Encoder, FakeDevice};
 
 /// One rung's encoder.
 pub(super) struct Seat {
@@ -61,7 +61,7 @@ impl Seat {
         }
         seat.sink.emit(Reply::Track {
             rung: index,
-            record: configuration(seat.settings.codec, &stream)?,
+            record: byte_stream::configuration(seat.settings.codec, &stream)?,
         })?;
         Ok(seat)
     }
@@ -83,14 +83,12 @@ impl Seat {
         let sets = trial.receive_raw()?.unwrap_or_default();
         // One at a time: some devices have room for one encoder.
         drop(trial);
-        let reserved = u32::from(self.settings.parameter_set);
-        if annex_b::parameter_set_numbers(&sets).any(|number| number == reserved) {
-            return Err(EngineError::Step {
-                what: device.to_string(),
-                why: format!("uses parameter set {reserved}, which is kept for software"),
-            });
-        }
-        configuration(self.settings.codec, &sets)?;
+        let VideoSettings {
+            codec,
+            parameter_set,
+            ..
+        } = self.settings;
+        byte_stream::check_of_device(device, codec, &sets, parameter_set)?;
         Ok((sets, hardware::open(device, fake, &self.settings)?))
     }
 

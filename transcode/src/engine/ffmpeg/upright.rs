@@ -9,13 +9,10 @@ use ffmpeg_next::{Rescale, filter, frame};
 
 use super::step;
 use crate::Rotation;
-use crate::engine::EngineError;
+use crate::engine::{EngineError, threads};
 
 /// Times of decoded pictures are microseconds.
 const TIME_BASE: ffmpeg::Rational = ffmpeg::Rational(1, 1_000_000);
-
-/// Most threads of a filter.
-const MAX_THREADS: usize = 4;
 
 /// Passes progressive, upright pictures through as they are. Others go through
 /// libavfilter, which holds one picture back while it looks at its neighbours.
@@ -130,8 +127,10 @@ impl Graph {
             form.width, form.height
         );
         let mut graph = filter::Graph::new();
+        // Otherwise each filter has one for every core, and a stack for each of them.
+        let threads = threads::for_decoding() as c_int;
         // SAFETY: writes a field of a graph that is owned and has no filters yet.
-        unsafe { (*graph.as_mut_ptr()).nb_threads = threads() };
+        unsafe { (*graph.as_mut_ptr()).nb_threads = threads };
         graph
             .add(&named("buffer")?, SOURCE, &input)
             .map_err(step(what()))?;
@@ -190,12 +189,6 @@ impl Graph {
             }
         }
     }
-}
-
-/// Otherwise each filter has one for every core, and a stack for each of them.
-fn threads() -> c_int {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    cores.min(MAX_THREADS) as c_int
 }
 
 /// One picture for every picture, also of two fields: a rung has the source's frames.

@@ -3,16 +3,15 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use media::{FrameRate, Timestamp};
 
 use super::pipe::Entry;
 use super::rung::{Giving, Picture, RungPipe};
 use super::{device, encoder};
 use crate::engine::signal::Signal;
-use crate::engine::{EngineError, Sink};
+use crate::engine::{EngineError, Sink, byte_stream};
 use crate::wire::Reply;
-use crate::{Device, Encoder, FakeDevice, Job, Rung, RungCodec, annex_b};
+use crate::{Device, Encoder, FakeDevice, Job, Rung};
 
 /// What every branch of a job is made with.
 pub(super) struct Setting<'a> {
@@ -74,7 +73,7 @@ impl Branch {
         }
         branch.sink.emit(Reply::Track {
             rung: index,
-            record: configuration(rung.codec, &stream)?,
+            record: byte_stream::configuration(rung.codec, &stream)?,
         })?;
         if let Some(device) = device.filter(|_| branch.on_device) {
             let prepared = branch.device(device, setting.fake);
@@ -142,14 +141,8 @@ impl Branch {
     /// The device's parameter sets, if it works and they can stand beside software's.
     fn try_device(&self, device: Device, fake: Option<FakeDevice>) -> Result<Vec<u8>, EngineError> {
         let sets = self.device(device, fake)?.tried()?;
-        let reserved = u32::from(self.encoder.software_parameter_set());
-        if annex_b::parameter_set_numbers(&sets).any(|number| number == reserved) {
-            return Err(EngineError::Step {
-                what: device.to_string(),
-                why: format!("uses parameter set {reserved}, which is kept for software"),
-            });
-        }
-        configuration(self.rung.codec, &sets)?;
+        let reserved = self.encoder.software_parameter_set();
+        byte_stream::check_of_device(device, self.rung.codec, &sets, reserved)?;
         Ok(sets)
     }
 
@@ -181,15 +174,4 @@ impl Branch {
         })?;
         Ok(())
     }
-}
-
-fn configuration(codec: RungCodec, stream: &[u8]) -> Result<Bytes, EngineError> {
-    let record = match codec {
-        RungCodec::H264 => annex_b::decoder_configuration(stream),
-        RungCodec::Hevc => annex_b::hevc::decoder_configuration(stream),
-    };
-    record.ok_or_else(|| EngineError::Step {
-        what: "parameter sets".to_owned(),
-        why: "are missing, or do not go together".to_owned(),
-    })
 }

@@ -4,11 +4,8 @@ use gstreamer as gst;
 use media::FrameRate;
 
 use super::element;
-use crate::engine::EngineError;
+use crate::engine::{EngineError, limits, threads};
 use crate::{Latency, Rotation, VideoSource};
-
-/// Most threads of a decoder.
-const MAX_THREADS: usize = 4;
 
 /// A codec, what GStreamer calls it, and the elements that decode it, the best first.
 struct Known {
@@ -97,9 +94,7 @@ pub(super) fn elements(
         what: format!("{} decoder", source.codec),
         why,
     };
-    if u64::from(source.width) * u64::from(source.height) > super::MAX_PIXELS {
-        return Err(failed(super::too_large(source.width, source.height)));
-    }
+    limits::check_size(source.width, source.height).map_err(failed)?;
     let known = KNOWN
         .iter()
         .find(|known| known.codec == source.codec.as_str())
@@ -109,14 +104,17 @@ pub(super) fn elements(
         failed(format!("none of the elements {names} is installed"))
     })?;
     let decoder = element::make(name, "decoder")?;
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = match latency {
+    let by = match latency {
         // Threads by frames hold back as many frames as there are threads.
         Latency::None => "slice",
         Latency::LookAhead => "frame",
     };
-    element::set_if_there(&decoder, "thread-type", threads)?;
-    element::set_if_there(&decoder, "max-threads", &cores.min(MAX_THREADS).to_string())?;
+    element::set_if_there(&decoder, "thread-type", by)?;
+    element::set_if_there(
+        &decoder,
+        "max-threads",
+        &threads::for_decoding().to_string(),
+    )?;
     // What cannot be decoded is counted by what does not come out.
     element::set_if_there(&decoder, "max-errors", "-1")?;
     // There is no way to say how far pictures are reordered. Strict, libav's H.264 decoder

@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_video as gst_video;
@@ -215,7 +214,7 @@ impl Prepared {
             limit: 1,
         };
         let pipe = Pipe::start(&plan, Arc::new(Entry::default()), move |sample| {
-            let data = bytes_of(&sample)?;
+            let data = mapped(&sample)?;
             let mut first = kept.lock().unwrap_or_else(PoisonError::into_inner);
             first.get_or_insert_with(|| data.to_vec());
             Ok(())
@@ -231,16 +230,17 @@ impl Prepared {
     }
 }
 
-/// The bytes of a sample, copied out of GStreamer's memory.
-pub(super) fn bytes_of(sample: &gst::Sample) -> Result<Bytes, EngineError> {
+/// The bytes of a sample, where GStreamer has them.
+pub(super) fn mapped(
+    sample: &gst::Sample,
+) -> Result<gst::BufferMap<'_, gst::buffer::Readable>, EngineError> {
     let map = sample
         .buffer()
         .and_then(|buffer| buffer.map_readable().ok());
-    let map = map.ok_or_else(|| EngineError::Step {
+    map.ok_or_else(|| EngineError::Step {
         what: "gstreamer".to_owned(),
         why: "memory that cannot be read".to_owned(),
-    })?;
-    Ok(Bytes::copy_from_slice(&map))
+    })
 }
 
 /// Pictures as an encoder of `rung` takes them. Every field is said: what is left open

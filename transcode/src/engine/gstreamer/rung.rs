@@ -1,7 +1,6 @@
 //! One rung: a pipeline that scales and encodes, and what it needs to be told apart from
 //! its neighbours.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gstreamer as gst;
@@ -11,17 +10,15 @@ use media::{Frame, FrameRate, SegmentNumber, Timestamp, TrackKind};
 
 use super::encoder::{self, Prepared};
 use super::pipe::{Entry, Pipe, Plan};
-use super::{MAX_PIXELS, captions, element, picture_time, running_time};
+use super::{captions, element, picture_time, running_time};
+use crate::engine::in_flight::InFlight;
 use crate::engine::signal::Signal;
-use crate::engine::{EngineError, Sink};
+use crate::engine::{EngineError, Sink, byte_stream, limits};
 use crate::wire::Reply;
-use crate::{Latency, Rung, RungCodec, annex_b};
+use crate::{Latency, Rung, RungCodec};
 
 /// Pictures that wait for a rung at most; a decoded 1080p picture is 3 MB.
 const MAX_QUEUED_PICTURES: usize = 2;
-
-/// Pictures that an encoder may hold back at most: x264's longest look-ahead is 250.
-const MAX_IN_FLIGHT: usize = 512;
 
 /// A decoded picture on its way to a rung.
 pub(super) struct Picture<'a> {
@@ -121,9 +118,7 @@ impl RungPipe {
         }
         let info =
             gst_video::VideoInfo::from_caps(given).map_err(|error| failed(error.to_string()))?;
-        if u64::from(info.width()) * u64::from(info.height()) > MAX_PIXELS {
-            return Err(failed(super::too_large(info.width(), info.height())));
-        }
+        limits::check_size(info.width(), info.height()).map_err(failed)?;
         let mut caps = given.clone();
         caps.make_mut().set("framerate", super::fraction(self.rate));
         // Red, green and blue are what they are: they have to be converted.
@@ -146,8 +141,7 @@ pub(super) struct Giving {
     latency: Latency,
     codec: RungCodec,
     sink: Arc<dyn Sink>,
-    /// Pictures in the pipeline by when they are shown: what they start.
-    in_flight: Mutex<BTreeMap<Timestamp, Option<SegmentNumber>>>,
+    in_flight: Mutex<InFlight>,
 }
 
 impl Giving {
@@ -163,19 +157,15 @@ impl Giving {
         }
     }
 
-    fn in_flight(&self) -> MutexGuard<'_, BTreeMap<Timestamp, Option<SegmentNumber>>> {
+    fn in_flight(&self) -> MutexGuard<'_, InFlight> {
         self.in_flight
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn expect(&self, picture: &Picture<'_>) -> Result<(), EngineError> {
-        let mut in_flight = self.in_flight();
-        if in_flight.len() >= MAX_IN_FLIGHT {
-            return Err(self.unexpected("holds too many pictures back"));
-        }
-        in_flight.insert(picture.pts, picture.starts);
-        Ok(())
+        let expected = self.in_flight().expect(picture.pts, picture.starts);
+        expected.map_err(|why| self.unexpected(why))
     }
 
     fn give(&self, sample: &gst::Sample) -> Result<(), EngineError> {
@@ -187,27 +177,12 @@ impl Giving {
         let dts = match self.latency {
             Latency::None => pts,
             Latency::LookAhead => time(buffer.dts())
-                .map(|dts| dts.min(pts))
                 .ok_or_else(|| self.unexpected("gave a frame without decoding time"))?,
         };
         let key = !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT);
-        let starts = {
-            let mut in_flight = self.in_flight();
-            // Without B-frames the next frame is the oldest picture's.
-            let oldest = in_flight.keys().next() == Some(&pts);
-            match in_flight.remove(&pts) {
-                Some(starts) if oldest || self.latency != Latency::None => starts,
-                _ => return Err(self.unexpected("gave a frame that was not sent to it")),
-            }
-        };
-        if starts.is_some() && !key {
-            return Err(self.unexpected("gave no key frame where a segment starts"));
-        }
-        let stream = encoder::bytes_of(sample)?;
-        let data = match self.codec {
-            RungCodec::H264 => annex_b::to_length_prefixed(&stream),
-            RungCodec::Hevc => annex_b::hevc::to_length_prefixed(&stream),
-        };
+        let taken = self.in_flight().take(dts, pts, key);
+        let starts = taken.map_err(|why| self.unexpected(why))?;
+        let data = byte_stream::to_length_prefixed(self.codec, &encoder::mapped(sample)?);
         self.sink.emit(Reply::Frame {
             rung: self.index,
             frame: Frame {

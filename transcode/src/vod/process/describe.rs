@@ -15,7 +15,7 @@ use super::{Fault, refuse, refuse_sound};
 use crate::annex_b;
 use crate::source::{adts, file};
 use crate::video::{ColourDescription, Rotation, SourceCodec, VideoSource};
-use crate::vod::message::{AudioTrack, FileInfo, VideoTrack};
+use crate::vod::message::FileInfo;
 use crate::{AudioSource, AudioTranscoder};
 
 /// The longest side of a picture.
@@ -34,21 +34,16 @@ pub(super) fn describe(input: &Input, name: &str) -> Result<FileInfo, Fault> {
     let video = find(input, TrackKind::Video)
         .map(|stream| video_track(input, &stream))
         .transpose()?;
-    let audio = match find(input, TrackKind::Audio) {
-        Some(stream) => Some(audio_track(name, &stream)?),
-        None => None,
-    };
-    if video.is_none() && audio.is_none() {
+    let aac = find(input, TrackKind::Audio)
+        .map(|stream| aac_of(name, &stream))
+        .transpose()?;
+    if video.is_none() && aac.is_none() {
         return Err(refuse("there is no video and no audio in it"));
     }
-    Ok(FileInfo {
-        container: input.format().name().to_owned(),
-        video,
-        audio,
-    })
+    Ok(FileInfo { video, aac })
 }
 
-fn video_track(input: &Input, stream: &ffmpeg::Stream<'_>) -> Result<VideoTrack, Fault> {
+fn video_track(input: &Input, stream: &ffmpeg::Stream<'_>) -> Result<VideoSource, Fault> {
     let parameters = stream.parameters();
     let name = parameters.id().name();
     let codec: SourceCodec = name
@@ -102,21 +97,19 @@ fn video_track(input: &Input, stream: &ffmpeg::Stream<'_>) -> Result<VideoTrack,
     if parameters.id() == codec::Id::H264 {
         AvcConfig::parse(record.clone()).map_err(|error| refuse(error.to_string()))?;
     }
-    Ok(VideoTrack {
-        source: VideoSource {
-            codec,
-            record,
-            width,
-            height,
-            sample_aspect: match aspect {
-                (num @ 1.., den @ 1..) => Some((num.unsigned_abs(), den.unsigned_abs())),
-                _ => None,
-            },
-            rotation: rotation(stream),
-            reorder: u8::try_from(delay).unwrap_or_default(),
-            colour,
-            tag,
+    Ok(VideoSource {
+        codec,
+        record,
+        width,
+        height,
+        sample_aspect: match aspect {
+            (num @ 1.., den @ 1..) => Some((num.unsigned_abs(), den.unsigned_abs())),
+            _ => None,
         },
+        rotation: rotation(stream),
+        reorder: u8::try_from(delay).unwrap_or_default(),
+        colour,
+        tag,
     })
 }
 
@@ -141,32 +134,31 @@ fn rotation(stream: &ffmpeg::Stream<'_>) -> Rotation {
     Rotation::from_matrix(numbers)
 }
 
-fn audio_track(name: &str, stream: &ffmpeg::Stream<'_>) -> Result<AudioTrack, Fault> {
-    let parameters = stream.parameters();
-    let codec = parameters.id().name().to_owned();
-    let extradata = file::extradata(&parameters);
-    let aac = match parameters.id() {
-        codec::Id::AAC if extradata.is_empty() => first_adts_config(name, stream.index())?,
-        codec::Id::AAC if AacConfig::parse(extradata.clone()).is_ok() => extradata,
-        _ => {
-            let source = audio_source(stream)?;
-            let opened = AudioTranscoder::open(&source, Timestamp::default());
-            let transcoder = opened.map_err(refuse_sound)?;
-            transcoder.config().config.clone()
-        }
-    };
-    Ok(AudioTrack { codec, aac })
+/// `AudioSpecificConfig` of what becomes of the sound.
+fn aac_of(name: &str, stream: &ffmpeg::Stream<'_>) -> Result<Bytes, Fault> {
+    if !passes(stream) {
+        let source = audio_source(stream)?;
+        let opened = AudioTranscoder::open(&source, Timestamp::default());
+        return Ok(opened.map_err(refuse_sound)?.config().config.clone());
+    }
+    match file::extradata(&stream.parameters()) {
+        extradata if extradata.is_empty() => first_adts_config(name, stream.index()),
+        extradata => Ok(extradata),
+    }
 }
 
-/// The sound, if it is not AAC.
+/// Whether the sound is AAC that players take as it is.
+fn passes(stream: &ffmpeg::Stream<'_>) -> bool {
+    let parameters = stream.parameters();
+    let extradata = file::extradata(&parameters);
+    parameters.id() == codec::Id::AAC
+        && (extradata.is_empty() || AacConfig::parse(extradata).is_ok())
+}
+
+/// The sound, if it does not pass as it is.
 pub(super) fn encoded_sound(input: &Input) -> Result<Option<AudioSource>, Fault> {
     find(input, TrackKind::Audio)
-        .filter(|stream| {
-            let parameters = stream.parameters();
-            let extradata = file::extradata(&parameters);
-            let is_taken = extradata.is_empty() || AacConfig::parse(extradata).is_ok();
-            parameters.id() != codec::Id::AAC || !is_taken
-        })
+        .filter(|stream| !passes(stream))
         .map(|stream| audio_source(&stream))
         .transpose()
 }
