@@ -140,7 +140,7 @@ impl Clip {
             return Err("the demuxer did not describe the file".into());
         };
         scan.stop().await?;
-        let source = info.video.ok_or("there is no video in it")?.source;
+        let source = info.video.ok_or("there is no video in it")?;
         let task = Task::Read {
             file: name,
             track: TrackKind::Video,

@@ -109,7 +109,7 @@ impl Sole {
     /// is there.
     pub async fn keep(self, database: Database, clock: &dyn Clock, shutdown: CancellationToken) {
         let Self { lock, terms, lease } = self;
-        let pause = Duration::from_micros(LEASE.as_micros() as u64 / 3);
+        let pause = terms.pause().to_duration();
         while shutdown.run_until_cancelled(sleep(pause)).await.is_some() {
             let extending = timeout(pause, lease.extend(&database, terms.ttl, clock.now()));
             let failed = match shutdown.run_until_cancelled(extending).await {

@@ -6,6 +6,7 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
+use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use media::StreamId;
 use packager::object_key::ObjectName;
@@ -61,7 +62,7 @@ pub struct Compared {
     /// What was wrong.
     pub faults: u64,
     /// Objects without a row, of broadcasts that are going on or were not settled after
-    /// their end: there an object may come before its row.
+    /// their end, and of videos that are not finished: there an object comes before its row.
     pub unsettled: u64,
 }
 
@@ -84,6 +85,24 @@ pub async fn compare(
     let mut compared = comparison.compared;
     video_objects::compare(database, objects, &mut compared, tell).await?;
     Ok(compared)
+}
+
+/// A key, the row that tells of it, and how many bytes its object has; `None`: there is none.
+type Asked<T> = (String, T, Option<u64>);
+
+/// Asks for the objects that rows tell of, several at once.
+pub(super) fn sizes<'a, T: Send + 'a>(
+    objects: &'a dyn ObjectStore,
+    rows: impl Iterator<Item = (String, T)> + Send + 'a,
+) -> BoxStream<'a, Result<Asked<T>, ObjectError>> {
+    let asked = stream::iter(rows).map(move |(key, row)| async move {
+        match objects.head(&key).await {
+            Ok(head) => Ok((key, row, Some(head.size))),
+            Err(ObjectError::NotFound(_)) => Ok((key, row, None)),
+            Err(error) => Err(error),
+        }
+    });
+    asked.buffered(REQUESTS).boxed()
 }
 
 struct Comparison<'a, T> {
@@ -144,18 +163,9 @@ impl<T: FnMut(ObjectFault) -> io::Result<()>> Comparison<'_, T> {
         expected: Vec<(ObjectName, Option<u64>)>,
     ) -> Result<(), Box<dyn Error>> {
         self.compared.rows += expected.len() as u64;
-        let objects = self.objects;
-        let asked = stream::iter(expected).map(|(name, size)| async move {
-            let key = name.key();
-            match objects.head(&key).await {
-                Ok(head) => Ok((name, size, Some(head.size))),
-                Err(ObjectError::NotFound(_)) => Ok((name, size, None)),
-                Err(error) => Err(error),
-            }
-        });
-        let mut answers = asked.buffered(REQUESTS);
-        while let Some((name, row, object)) = answers.try_next().await? {
-            let key = name.key();
+        let asked = expected.into_iter().map(|row| (row.0.key(), row));
+        let mut answers = sizes(self.objects, asked);
+        while let Some((key, (name, row), object)) = answers.try_next().await? {
             match (row, object) {
                 (Some(row), Some(object)) if row != object => {
                     self.fault(ObjectFault::Size { key, row, object })?;

@@ -4,15 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::io;
 
+use futures_util::TryStreamExt;
 use media::{RenditionName, SegmentNumber, VideoId};
 use packager::object_key;
 use storage::rows::Database;
-use storage::rows::videos::VideoState;
 use storage::rows::videos::inventory::{self, VideoObject};
 use storage::rows::videos::playback::IMPORT_EPOCH;
-use storage::{ObjectError, ObjectStore};
+use storage::rows::videos::{self, VideoState};
+use storage::{ObjectStore, RowError};
 
-use super::objects::{Compared, ObjectFault};
+use super::objects::{Compared, ObjectFault, sizes};
 
 /// Rows that are read at a time.
 const ROWS: u32 = 500;
@@ -38,13 +39,25 @@ pub(super) async fn compare(
                 false => inventory::segments(database, after.as_ref(), ROWS).await?,
                 true => inventory::renditions(database, after.as_ref(), ROWS).await?,
             };
-            for row in &page {
-                compared.rows += 1;
-                if let Some(found) = check_row(database, objects, row).await? {
-                    fault(compared, found)?;
+            compared.rows += page.len() as u64;
+            after = page.last().cloned();
+            let asked = page.into_iter().map(|row| (key_of(&row), row));
+            let mut answers = sizes(objects, asked);
+            while let Some((key, row, object)) = answers.try_next().await? {
+                match (row.size, object) {
+                    (Some(row), Some(object)) if row != object => {
+                        fault(compared, ObjectFault::Size { key, row, object })?;
+                    }
+                    (_, Some(_)) => {}
+                    (_, None) => {
+                        // It may have been cancelled, and have gone, meanwhile.
+                        let state = import_state(database, row.video).await?;
+                        if !matches!(state, None | Some(VideoState::Cancelled)) {
+                            fault(compared, ObjectFault::Missing(key))?;
+                        }
+                    }
                 }
             }
-            after = page.last().cloned();
             if after.is_none() {
                 break;
             }
@@ -66,7 +79,7 @@ pub(super) async fn compare(
             let numbers = numbers.collect();
             // Read after the listing, and the state before the rows: when a video is ready,
             // all its rows are there.
-            let state = inventory::import_state(database, video).await?;
+            let state = import_state(database, video).await?;
             let rows = inventory::objects_of(database, video, numbers).await?;
             let rows: BTreeSet<_> = rows
                 .into_iter()
@@ -77,7 +90,11 @@ pub(super) async fn compare(
                     _ if rows.contains(&name) => {}
                     Some(_) if name == Name::Original => {}
                     Some(VideoState::Cancelled) => {}
-                    Some(VideoState::Transcoding) => compared.unsettled += 1,
+                    // An attempt that ended put it and did not come to its row. What is
+                    // left of a failed video goes with it.
+                    Some(VideoState::Transcoding | VideoState::Failed) => {
+                        compared.unsettled += 1;
+                    }
                     _ => fault(compared, ObjectFault::Orphan(key))?,
                 }
             }
@@ -89,30 +106,21 @@ pub(super) async fn compare(
     }
 }
 
-async fn check_row(
-    database: &Database,
-    objects: &dyn ObjectStore,
-    row: &VideoObject,
-) -> Result<Option<ObjectFault>, Box<dyn Error>> {
+/// The key that a row says there is an object under.
+fn key_of(row: &VideoObject) -> String {
     let (video, rendition) = (row.video, &row.rendition);
-    let key = match row.number {
+    match row.number {
         Some(number) => object_key::video_segment(video, IMPORT_EPOCH, rendition, number),
         None => object_key::video_init(video, IMPORT_EPOCH, rendition),
-    };
-    let object = match objects.head(&key).await {
-        Ok(head) => head.size,
-        Err(ObjectError::NotFound(_)) => {
-            // It may have been cancelled, and have gone, meanwhile.
-            let state = inventory::import_state(database, video).await?;
-            let gone = matches!(state, None | Some(VideoState::Cancelled));
-            return Ok((!gone).then_some(ObjectFault::Missing(key)));
-        }
-        Err(error) => return Err(error.into()),
-    };
-    Ok(match row.size {
-        Some(row) if row != object => Some(ObjectFault::Size { key, row, object }),
-        _ => None,
-    })
+    }
+}
+
+/// Where an imported video is; `None`: there is no such video, or it is a recording.
+async fn import_state(database: &Database, video: VideoId) -> Result<Option<VideoState>, RowError> {
+    let found = videos::get(database, video).await?;
+    Ok(found
+        .filter(|video| video.session.is_none())
+        .map(|video| video.state))
 }
 
 /// What a key names within its video.

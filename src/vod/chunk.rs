@@ -10,6 +10,7 @@ use transcode::{Encoder, Job, Output, Worker, WorkerError, WorkerInput, WorkerOu
 
 use super::fault::Fault;
 use super::job::Work;
+use super::plan::START;
 use super::shelf::Shelf;
 
 /// How often a chunk is tried in one attempt of its job.
@@ -120,7 +121,7 @@ async fn pictures(work: &Work, chunk: &ChunkRow) -> Result<(), Fault> {
         encoder: Encoder::Software,
         source: source.clone(),
         rungs: work.plan.rungs.clone(),
-        start: work.plan.start(),
+        start: START,
         frame_duration: work.plan.cuts.frame_duration,
     };
     let name: StreamName = format!("video-{}", work.video)

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::path::Path;
 
 use media::{Clock, Micros, SystemClock, VideoId};
-use storage::rows::jobs::{self, JobState};
+use storage::rows::jobs;
 use storage::rows::users;
 use storage::rows::videos::imports::{QUEUE, VideoCancellation};
 use storage::rows::videos::playback::{self, Playback};
@@ -101,7 +101,7 @@ async fn show_import(database: &Database, video: &VideoRow) -> Result<(), Box<dy
         println!("progress     {percent}% ({done} of {planned} segments)");
     }
     if video.ready_at.is_none()
-        && let Some(job) = job_of(database, video.id).await?
+        && let Some(job) = jobs::unfinished(database, QUEUE, &video.id.to_string()).await?
         && let Some(error) = &job.error
     {
         println!(
@@ -113,28 +113,6 @@ async fn show_import(database: &Database, video: &VideoRow) -> Result<(), Box<dy
     Ok(())
 }
 
-/// The video's job, until it has ended.
-async fn job_of(database: &Database, id: VideoId) -> Result<Option<jobs::JobRow>, RowError> {
-    let key = id.to_string();
-    for state in [JobState::Ready, JobState::Running] {
-        let mut after = None;
-        loop {
-            let page = jobs::list(database, QUEUE, state, after, PAGE).await?;
-            let next = page.last().map(|last| last.id);
-            let is_last = (page.len() as u32) < PAGE;
-            let mut jobs = page.into_iter();
-            if let Some(job) = jobs.find(|job| job.unique_key.as_deref() == Some(&key)) {
-                return Ok(Some(job));
-            }
-            if is_last {
-                break;
-            }
-            after = next;
-        }
-    }
-    Ok(None)
-}
-
 /// First the video, to which nothing is added from then on, then its job.
 async fn cancel(database: &Database, id: VideoId) -> Result<(), Box<dyn Error>> {
     let mut transaction = database.write().await?;
@@ -144,7 +122,7 @@ async fn cancel(database: &Database, id: VideoId) -> Result<(), Box<dyn Error>> 
             return Err(format!("video {id} plays: it is too late to cancel it").into());
         }
     }
-    if let Some(job) = job_of(database, id).await? {
+    if let Some(job) = jobs::unfinished(database, QUEUE, &id.to_string()).await? {
         jobs::cancel(database, job.id, SystemClock.now()).await?;
     }
     println!("video {id} cancelled");

@@ -19,7 +19,7 @@ const CHUNK_SEGMENTS: u32 = 8;
 /// x264's constant rate factor.
 const CRF: u8 = 23;
 /// Media time of the first picture: sound may begin before it.
-const START: Timestamp = Timestamp::from_micros(10_000_000);
+pub(super) const START: Timestamp = Timestamp::from_micros(10_000_000);
 
 /// What is made of a file. Kept as JSON.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -29,8 +29,8 @@ pub(super) struct Plan {
     pub(super) video: Option<VideoSource>,
     /// What a worker encodes.
     pub(super) rungs: Vec<Rung>,
-    /// `avcC` of the pictures that are taken as they are.
-    pub(super) passthrough: Option<Bytes>,
+    /// Whether the pictures are taken as they are, too.
+    pub(super) passthrough: bool,
     /// Bits per second of the file.
     pub(super) bit_rate: u32,
     /// `AudioSpecificConfig` of the sound.
@@ -59,9 +59,9 @@ impl Plan {
         let bit_rate = (file_bytes as f64 * 8.0 / seconds).min(f64::from(u32::MAX)) as u32;
         let mut plan = Self {
             version: VERSION,
-            video: scanned.info.video.map(|track| track.source),
+            video: scanned.info.video,
             rungs: Vec::new(),
-            passthrough: None,
+            passthrough: false,
             bit_rate,
             aac: aac.map(|aac| aac.config),
             cuts,
@@ -82,7 +82,7 @@ impl Plan {
             },
             &LadderConfig::default(),
         );
-        self.passthrough = ladder.passthrough.then(|| source.record.clone());
+        self.passthrough = ladder.passthrough;
         self.rungs = ladder
             .rungs
             .into_iter()
@@ -122,17 +122,17 @@ impl Plan {
 
     /// The names of the renditions of its pictures.
     pub(super) fn video_renditions(&self) -> Vec<RenditionName> {
-        let source = self.passthrough.as_ref().map(|_| RenditionName::SOURCE);
+        let source = self.passthrough.then_some(RenditionName::SOURCE);
         let rungs = self.rungs.iter().map(|rung| rung.name.clone());
         source.into_iter().chain(rungs).collect()
     }
 
     /// The pictures that are taken as they are.
     pub(super) fn source_rendition(&self) -> Result<Option<Rendition>, Fault> {
-        let Some(record) = &self.passthrough else {
+        let Some(source) = self.video.as_ref().filter(|_| self.passthrough) else {
             return Ok(None);
         };
-        let avc = AvcConfig::parse(record.clone()).map_err(refused)?;
+        let avc = AvcConfig::parse(source.record.clone()).map_err(refused)?;
         let frame = self.cuts.frame_duration;
         let codec = Codec::Avc(avc);
         Ok(Some(Rendition::new(
@@ -182,10 +182,11 @@ impl Plan {
         rows
     }
 
-    /// Whether the chunk is the sound's.
+    /// What a chunk is of: the sound's comes behind those of the pictures.
     pub(super) fn kind_of(&self, chunk: &ChunkRow) -> TrackKind {
-        let last = self.chunks().last().map(|chunk| chunk.number);
-        match self.aac.is_some() && last == Some(chunk.number) {
+        let segments = self.video.as_ref().map_or(0, |_| self.cuts.marks.len());
+        let pictures = segments.div_ceil(CHUNK_SEGMENTS as usize);
+        match chunk.number as usize >= pictures {
             true => TrackKind::Audio,
             false => TrackKind::Video,
         }
@@ -215,11 +216,6 @@ impl Plan {
         first.map_or(Micros::ZERO, |mark| {
             (mark.from - mark.seek).max(Micros::ZERO)
         })
-    }
-
-    /// Media time of the first frame.
-    pub(super) fn start(&self) -> Timestamp {
-        START
     }
 }
 
@@ -300,11 +296,8 @@ impl Scanned {
     }
 
     fn aac(&self) -> Result<Option<AacConfig>, Fault> {
-        let Some(track) = self.info.audio.as_ref().filter(|_| self.sound.is_some()) else {
-            return Ok(None);
-        };
-        let parsed = AacConfig::parse(track.aac.clone());
-        parsed.map(Some).map_err(refused)
+        let heard = self.info.aac.clone().filter(|_| self.sound.is_some());
+        heard.map(AacConfig::parse).transpose().map_err(refused)
     }
 }
 

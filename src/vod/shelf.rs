@@ -53,12 +53,11 @@ impl<'a> Shelf<'a> {
             work.must_be_wanted(added, &key).await?;
         }
         let segmenter = Segmenter::new(&rendition, PartTarget::of(&rendition));
-        let segmenter =
-            match rendition.name == RenditionName::SOURCE && work.plan.passthrough.is_some() {
-                true => segmenter.with_reorder_delay(work.plan.reorder_delay()),
-                // Pictures that are encoded here, and sound, are decoded when they are shown.
-                false => segmenter,
-            };
+        let segmenter = match rendition.name == RenditionName::SOURCE && work.plan.passthrough {
+            true => segmenter.with_reorder_delay(work.plan.reorder_delay()),
+            // Pictures that are encoded here, and sound, are decoded when they are shown.
+            false => segmenter,
+        };
         Ok(Self {
             work,
             video,

@@ -480,6 +480,40 @@ fn a_file_that_cannot_be_used_says_why() {
     });
 }
 
+#[test]
+fn what_is_wrong_with_the_objects_of_videos_is_found() {
+    let site = Site::new();
+    site.create_stream("garden");
+    let file = media_file(site.data_dir(), "in.mp4", "320x180", 12);
+    let id = import(&site, &file);
+    let nova = site.serve().start();
+    wait_until_ready(&site, &id, LIMIT);
+    drop(nova);
+    let printed = site.nova(&["db", "check"]).succeeded();
+    assert!(printed.starts_with("sound: "), "{printed}");
+
+    let folder = site.data_dir().join(format!("objects/vod/{id}/0/source"));
+    std::fs::remove_file(folder.join("1.m4s")).unwrap();
+    std::fs::write(folder.join("2.m4s"), b"short").unwrap();
+    std::fs::write(folder.join("999.m4s"), b"more").unwrap();
+    std::fs::write(site.data_dir().join("objects/vod/stray"), b"?").unwrap();
+    let report = site.nova(&["db", "check"]);
+    assert!(!report.status.success(), "{}", report.stdout);
+    for fault in [
+        format!("object vod/{id}/0/source/1.m4s is missing"),
+        format!("object vod/{id}/0/source/2.m4s has 5 bytes"),
+        format!("object vod/{id}/0/source/999.m4s is an orphan"),
+        "object vod/stray is an orphan".to_owned(),
+    ] {
+        assert_eq!(
+            report.stdout.matches(&fault).count(),
+            1,
+            "{fault}: {}",
+            report.stdout
+        );
+    }
+}
+
 /// How many there are in a folder and those in it.
 fn files(folder: &Path) -> usize {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();

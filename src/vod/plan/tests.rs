@@ -36,7 +36,7 @@ fn plan(codec: &str, segments: i64, are_keys: bool) -> Plan {
             tag: 0,
         }),
         rungs: Vec::new(),
-        passthrough: None,
+        passthrough: false,
         bit_rate: 4_000_000,
         aac: Some(Bytes::from_static(&[0x11, 0x90])),
         cuts: Cuts {
@@ -106,7 +106,7 @@ fn sound_is_the_last_chunk() {
 #[test]
 fn media_time_begins_where_sound_may_be_earlier() {
     let plan = plan("h264", 2, true);
-    assert_eq!(plan.media_time(Micros::from_secs(7)), plan.start());
+    assert_eq!(plan.media_time(Micros::from_secs(7)), START);
     let earlier = plan.media_time(Micros::from_millis(6_950));
     assert!(earlier > Timestamp::default());
 }

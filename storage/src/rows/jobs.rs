@@ -37,6 +37,7 @@ use super::{Database, RowError, Transaction};
 
 pub use administration::{
     Cancellation, Counts, JobRow, Revival, cancel, counts, delete_finished, get, list, retry_dead,
+    unfinished,
 };
 pub use attempts::{
     AfterFailure, ERROR_BYTES_AT_MOST, FELL_SILENT, Heartbeat, TakenJob, cancelled, complete,

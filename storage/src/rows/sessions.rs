@@ -125,31 +125,41 @@ pub async fn end_session(
 
 /// What the outbox is told of a session.
 #[derive(Clone, Copy)]
-enum Turn {
+enum Turn<'a> {
     Live,
     Ended,
+    Rung(&'a RungChange),
 }
 
-/// Adds `stream.{id}.live` or `stream.{id}.ended` to the outbox, under the stream's id.
-/// The payload is JSON: `session`, `stream`, and `at` in microseconds since 1970.
+/// Adds `stream.{id}.live`, `.ended`, `.shed` or `.restored` to the outbox, under the
+/// stream's id. The payload is JSON: `session`, `stream`, and `at` in microseconds since
+/// 1970; of a rung also `rung` and `reason`.
 async fn tell(
     db: &Database,
     transaction: &mut Transaction,
     session: &SessionRow,
-    turn: Turn,
+    turn: Turn<'_>,
     now: Timestamp,
 ) -> Result<(), RowError> {
     let stream = session.stream.to_string();
-    let turn = match turn {
+    let name = match turn {
         Turn::Live => "live",
         Turn::Ended => "ended",
+        Turn::Rung(change) => match change.to {
+            RungState::Shed => "shed",
+            RungState::Restored => "restored",
+        },
     };
-    let subject = Subject::new(&format!("stream.{stream}.{turn}"))?;
-    let payload = serde_json::json!({
+    let subject = Subject::new(&format!("stream.{stream}.{name}"))?;
+    let mut payload = serde_json::json!({
         "session": session.id.to_string(),
         "stream": stream,
         "at": now.as_micros(),
     });
+    if let Turn::Rung(change) = turn {
+        payload["rung"] = change.rung.as_str().into();
+        payload["reason"] = change.reason.as_str().into();
+    }
     let event = NewEvent {
         subject: &subject,
         key: &stream,
@@ -164,39 +174,32 @@ async fn tell(
 pub struct RungChange {
     /// The rendition.
     pub rung: RenditionName,
-    /// Whether it is shed; else it is restored.
-    pub shed: bool,
+    /// What has become of it.
+    pub to: RungState,
     /// Why, in a sentence.
     pub reason: String,
 }
 
-/// Adds `stream.{id}.shed` or `stream.{id}.restored` to the outbox, under the stream's id.
-/// The payload is as of `stream.{id}.live`, with `rung` and `reason`.
+/// Whether a rung is made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RungState {
+    /// Not for now.
+    Shed,
+    /// Again.
+    Restored,
+}
+
+/// Adds `stream.{id}.shed` or `stream.{id}.restored` to the outbox.
 pub async fn rung_changed(
     db: &Database,
     session: &SessionRow,
     change: &RungChange,
     now: Timestamp,
 ) -> Result<(), RowError> {
-    let stream = session.stream.to_string();
-    let turn = if change.shed { "shed" } else { "restored" };
-    let subject = Subject::new(&format!("stream.{stream}.{turn}"))?;
-    let payload = serde_json::json!({
-        "session": session.id.to_string(),
-        "stream": stream,
-        "rung": change.rung.as_str(),
-        "reason": change.reason,
-        "at": now.as_micros(),
-    });
-    let event = NewEvent {
-        subject: &subject,
-        key: &stream,
-        payload: payload.to_string().into(),
-    };
     let mut transaction = db.write().await?;
     // Whoever tells of the stream takes turns, so that its events keep their order.
     lock_stream(&mut transaction, session.stream).await?;
-    outbox::append(db, &mut transaction, &event, now).await?;
+    tell(db, &mut transaction, session, Turn::Rung(change), now).await?;
     transaction.commit().await
 }
 

@@ -2,7 +2,7 @@
 
 use media::{Micros, SessionId, Timestamp};
 use storage::RowError;
-use storage::rows::sessions::{RungChange, SessionRow};
+use storage::rows::sessions::{RungChange, RungState, SessionRow};
 use storage::rows::sql::query;
 use storage::rows::{sessions, streams};
 
@@ -143,12 +143,15 @@ async fn going_live_and_ending_are_told_once(test: TestDatabase) {
 async fn what_becomes_of_a_rung_is_told_in_order(test: TestDatabase) {
     let stream = test.stream("demo").await;
     let opened = sessions::open_session(&test.db, stream, NOW).await.unwrap();
-    let change = |rung: &str, shed| RungChange {
+    let change = |rung: &str, to| RungChange {
         rung: rung.parse().unwrap(),
-        shed,
+        to,
         reason: "too slow".to_owned(),
     };
-    for change in [change("720p", true), change("720p", false)] {
+    for change in [
+        change("720p", RungState::Shed),
+        change("720p", RungState::Restored),
+    ] {
         sessions::rung_changed(&test.db, &opened.session, &change, NOW)
             .await
             .unwrap();
@@ -183,7 +186,7 @@ async fn what_becomes_of_a_rung_is_told_in_order(test: TestDatabase) {
         stream: media::StreamId::new(),
         ..opened.session
     };
-    let error = sessions::rung_changed(&test.db, &nobody, &change("720p", true), NOW)
+    let error = sessions::rung_changed(&test.db, &nobody, &change("720p", RungState::Shed), NOW)
         .await
         .unwrap_err();
     assert!(matches!(error, RowError::NotFound(_)), "{error}");

@@ -115,6 +115,21 @@ pub async fn get(db: &Database, id: JobId) -> Result<Option<JobRow>, RowError> {
     query(select!("WHERE id = $1")).bind(id).optional(db).await
 }
 
+/// The queue's job with this unique key that is not done yet: there is one at most.
+pub async fn unfinished(
+    db: &Database,
+    queue: &str,
+    unique_key: &str,
+) -> Result<Option<JobRow>, RowError> {
+    query(select!(
+        "WHERE queue = $1 AND unique_key = $2 AND state IN ('ready', 'running')"
+    ))
+    .bind(queue)
+    .bind(unique_key)
+    .optional(db)
+    .await
+}
+
 /// Jobs of a queue in one state, oldest first, those made after `after`, at most `limit`.
 pub async fn list(
     db: &Database,

@@ -33,7 +33,7 @@ pub struct Terms {
 
 impl Terms {
     /// From one renewal to the next, and from one try to acquire to the next.
-    fn pause(&self) -> Micros {
+    pub fn pause(&self) -> Micros {
         Micros::new(self.ttl.as_micros() / RENEWALS_PER_TTL)
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! What is added while a video is transcoded goes through here, and is refused once it is
 //! not being transcoded any more: whoever cancels a video needs to wait for nobody. An
-//! object is stored before its row; what was refused has to be deleted by whoever put it.
+//! object is stored before its row; what was refused as [`Added::Unwanted`] has to be deleted
+//! by whoever put it.
 
 use bytes::Bytes;
 use media::{Codec, Micros, Rendition, RenditionName, Segment, SegmentNumber, Shape};

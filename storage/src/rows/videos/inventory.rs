@@ -4,7 +4,6 @@
 use media::{RenditionName, SegmentNumber, VideoId};
 use uuid::Uuid;
 
-use super::VideoState;
 use crate::rows::sql::{AssertSqlSafe, FromRow, Row, query};
 use crate::rows::{Database, RowError};
 
@@ -94,22 +93,4 @@ pub async fn objects_of(
     .bind(numbers)
     .all(db)
     .await
-}
-
-/// Where an imported video is; `None`: there is no such video, or it is a recording.
-pub async fn import_state(db: &Database, video: VideoId) -> Result<Option<VideoState>, RowError> {
-    let found: Option<State> =
-        query("SELECT state FROM videos WHERE id = $1 AND live_session_id IS NULL")
-            .bind(video)
-            .optional(db)
-            .await?;
-    Ok(found.map(|State(state)| state))
-}
-
-struct State(VideoState);
-
-impl FromRow for State {
-    fn from_row(row: &Row) -> Result<Self, RowError> {
-        row.parsed("state").map(Self)
-    }
 }
