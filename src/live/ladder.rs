@@ -182,13 +182,7 @@ impl Ladder {
                 Ok(()) => break,
                 Err(failure) => failure,
             };
-            if matches!(job.encoder, Encoder::Device(_))
-                && (made.rungs.has_lost_device() || failure.is_the_workers())
-            {
-                // Its driver may have been what took it down. The renditions have
-                // announced what software makes in its place.
-                job.encoder = Encoder::Substitute;
-            }
+            job.encoder = after(&failure, made.rungs.has_lost_device(), job.encoder);
             tracing::error!(stream = %self.stream, error = %failure, "transcode worker failed");
             self.outlet.window.give_up_waiting();
             // How far it was behind no longer keeps others from their rungs.
@@ -369,6 +363,15 @@ impl Waiting {
     }
 }
 
+/// What the next worker encodes with. A device's driver may have been what took the last
+/// one down; the renditions have announced what software makes in its place.
+fn after(failure: &LadderFailure, has_lost_device: bool, encoder: Encoder) -> Encoder {
+    match encoder {
+        Encoder::Device(_) if has_lost_device || failure.is_the_workers() => Encoder::Substitute,
+        encoder => encoder,
+    }
+}
+
 impl LadderFailure {
     /// Whether the worker's process failed, and not a machine that is too slow.
     fn is_the_workers(&self) -> bool {
@@ -381,5 +384,32 @@ impl LadderFailure {
                     | WorkerError::Stalled { .. }
             )
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use transcode::Device;
+
+    use super::*;
+
+    #[test]
+    fn a_device_is_not_tried_again_once_it_or_its_worker_has_failed() {
+        let device = Encoder::Device(Device::Vaapi);
+        let gave_up = || {
+            LadderFailure::Worker(WorkerError::GaveUp {
+                reason: "the driver".to_owned(),
+            })
+        };
+        for (failure, has_lost_device, before, expected) in [
+            (gave_up(), false, device, Encoder::Substitute),
+            (LadderFailure::Behind, true, device, Encoder::Substitute),
+            // A machine that is too slow is no reason.
+            (LadderFailure::Behind, false, device, device),
+            (gave_up(), false, Encoder::Software, Encoder::Software),
+            (gave_up(), true, Encoder::Substitute, Encoder::Substitute),
+        ] {
+            assert_eq!(after(&failure, has_lost_device, before), expected);
+        }
     }
 }

@@ -6,6 +6,7 @@ mod commands;
 mod configuration;
 mod database;
 mod demo;
+mod engines;
 mod events;
 mod harness;
 mod hostile;

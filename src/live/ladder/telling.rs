@@ -2,7 +2,7 @@
 
 use media::{RenditionName, StreamName, Timestamp};
 use storage::rows::Database;
-use storage::rows::sessions::{self, RungChange, SessionRow};
+use storage::rows::sessions::{self, RungChange, RungState, SessionRow};
 use tokio::task::JoinSet;
 use transcode::{Change, Decision};
 
@@ -54,7 +54,10 @@ impl Teller {
         }
         let change = RungChange {
             rung: rung.clone(),
-            shed: decision.change != Change::Restored,
+            to: match decision.change {
+                Change::Shed(_) => RungState::Shed,
+                Change::Restored => RungState::Restored,
+            },
             reason,
         };
         self.waiting.push((change, now));
@@ -65,7 +68,7 @@ impl Teller {
     pub(super) fn ended(&mut self, rung: &RenditionName, now: Timestamp) {
         let change = RungChange {
             rung: rung.clone(),
-            shed: false,
+            to: RungState::Restored,
             reason: "the ladder ended while the rung was shed".to_owned(),
         };
         self.waiting.push((change, now));
