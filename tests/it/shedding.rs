@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::harness::{
-    Encoder, Nova, Signal, Site, Stream, Watcher, is_running, wait_for, wait_until,
+    Encoder, Nova, Signal, Site, Stream, Watcher, is_running, processor_time, wait_for, wait_until,
 };
 
 const LIMIT: Duration = Duration::from_secs(120);
@@ -50,6 +50,21 @@ impl Drop for Brake {
     }
 }
 
+/// How long a worker that is braked stands at a time: shorter than what passes for a worker
+/// that hangs.
+const STAND: Duration = Duration::from_millis(270);
+
+/// How long it may run in between to get `part` of what it takes when nothing stops it, on
+/// all the processors that it may have at once.
+fn run_for(worker: u32, watcher: &Watcher, part: f64) -> Duration {
+    let (began, before) = (Instant::now(), processor_time(worker));
+    watcher.wait_media_after(watcher.head(LIMIT) + 2, LIMIT);
+    let taken = (processor_time(worker) - before).as_secs_f64() / began.elapsed().as_secs_f64();
+    let processors = thread::available_parallelism().map_or(1, usize::from) as f64;
+    let share = taken * part / processors;
+    STAND.mul_f64(share / (1.0 - share))
+}
+
 /// What the log says of rungs: shed or restored, and which.
 fn told(nova: &Nova, message: &str) -> Vec<String> {
     let rung = |event: &serde_json::Value| event["rung"].as_str().unwrap_or_default().to_owned();
@@ -82,11 +97,7 @@ fn a_slow_worker_sheds_from_the_top_and_restores() {
         panic!("one worker was expected");
     };
 
-    let brake = Brake::on(
-        worker,
-        Duration::from_millis(30),
-        Duration::from_millis(270),
-    );
+    let brake = Brake::on(worker, run_for(worker, &watcher, 0.4), STAND);
     wait_until("a rung that is shed", LIMIT, || {
         !told(&nova, "rung shed").is_empty()
     });

@@ -217,6 +217,20 @@ pub(crate) fn is_running(pid: u32) -> bool {
     !matches!(state, Some('Z' | 'X'))
 }
 
+/// What the process `pid` has taken of the processor, user's and kernel's.
+pub(crate) fn processor_time(pid: u32) -> Duration {
+    /// `USER_HZ`: the same on every architecture that we build for.
+    const TICK: Duration = Duration::from_millis(10);
+    let status = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
+    // proc_pid_stat(5): the name, which may have spaces, is the second field; `utime` and
+    // `stime` are the 14th and the 15th.
+    let (_, fields) = status.rsplit_once(") ").expect("a name in brackets");
+    let ticks = fields.split(' ').skip(11).take(2);
+    TICK * ticks
+        .map(|field| field.parse::<u32>().expect("ticks"))
+        .sum()
+}
+
 /// The most memory that the process `pid` ever held, in KiB.
 pub(crate) fn resident_peak_kib(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
