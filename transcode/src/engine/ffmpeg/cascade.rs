@@ -15,8 +15,8 @@ pub(super) enum Parent {
 pub(super) type Size = (u32, u32);
 
 /// The parent of every rung. A scaler's work grows with the picture it reads, so a rung
-/// is scaled from the smallest rung that is larger than it, and from the source if there
-/// is none. Rungs of one size share one scaled picture.
+/// is scaled from the smallest rung that is well larger than it, and from the source if
+/// there is none. Rungs of one size share one scaled picture.
 pub(super) fn parents(source: Size, rungs: &[Size]) -> Vec<Parent> {
     let area = |(width, height): Size| u64::from(width) * u64::from(height);
     rungs
@@ -28,7 +28,7 @@ pub(super) fn parents(source: Size, rungs: &[Size]) -> Vec<Parent> {
                 rungs
                     .iter()
                     .enumerate()
-                    .filter(|&(_, &other)| other != size && is_within(size, other))
+                    .filter(|&(_, &other)| is_well_within(size, other))
                     .filter(|&(_, &other)| area(other) < area(source))
                     .min_by_key(|&(_, &other)| area(other))
                     .map(|(index, _)| index)
@@ -52,8 +52,12 @@ pub(super) fn branches(parents: &[Parent]) -> Vec<RungSet> {
     branches
 }
 
-fn is_within((width, height): Size, other: Size) -> bool {
-    width <= other.0 && height <= other.1
+/// Whether a picture of `size` may be scaled from one of `other`: a third smaller, or about
+/// that. Each step takes detail: 360 lines made of 480, which were made of 720, are 0.12 dB
+/// worse than those of the source; made of 720, 0.02 dB (`transcode_compare`).
+fn is_well_within((width, height): Size, (other_width, other_height): Size) -> bool {
+    let is_well = |side: u32, other: u32| u64::from(side) * 7 <= u64::from(other) * 5;
+    is_well(width, other_width) && is_well(height, other_height)
 }
 
 #[cfg(test)]
@@ -64,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_rung_is_scaled_from_the_next_larger_one() {
+    fn each_rung_is_scaled_from_the_next_that_is_well_larger() {
         let rungs = [(1920, 1080), (1280, 720), (854, 480), (640, 360)];
         assert_eq!(
             parents((1920, 1080), &rungs),
@@ -72,7 +76,7 @@ mod tests {
                 Parent::Source,
                 Parent::Source,
                 Parent::Rung(1),
-                Parent::Rung(2)
+                Parent::Rung(1)
             ]
         );
     }
@@ -137,7 +141,7 @@ mod tests {
                 let mut at = start;
                 let mut steps = 0;
                 while let Parent::Rung(parent) = parents[at] {
-                    prop_assert!(is_within(rungs[at], rungs[parent]));
+                    prop_assert!(rungs[at] == rungs[parent] || is_well_within(rungs[at], rungs[parent]));
                     at = parent;
                     steps += 1;
                     prop_assert!(steps <= rungs.len(), "a circle");
