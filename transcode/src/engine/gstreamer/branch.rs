@@ -28,7 +28,8 @@ pub(super) struct Branch {
     rung: Rung,
     encoder: Encoder,
     rate: FrameRate,
-    /// The source's colours.
+    /// The source's size, and its colours.
+    size: (u32, u32),
     source: Signal,
     /// The rung's.
     signal: Signal,
@@ -49,6 +50,7 @@ impl Branch {
             rung: rung.clone(),
             encoder: job.encoder,
             rate: rung.frame_rate(setting.rate),
+            size: job.source.upright(),
             source: setting.signal,
             signal: setting.signal.scaled(&job.source, rung),
             sink: Arc::clone(setting.sink),
@@ -151,7 +153,7 @@ impl Branch {
         let entry = Arc::clone(&self.entry);
         self.pipe = Some(RungPipe::start(
             &self.rung,
-            self.source,
+            (self.size, self.source),
             self.rate,
             prepared,
             Arc::new(giving),

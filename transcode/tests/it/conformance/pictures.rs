@@ -85,6 +85,65 @@ async fn portrait() {
     conforms(Clip::h264("180x320", "25", 2, "-bf 2")).await;
 }
 
+/// Each rung's luma against what `ffmpeg` scales with the same kind of filter. A shift by
+/// a part of a sample costs more than 10 dB.
+#[tokio::test]
+async fn pictures_stay_where_they_are_at_every_ratio() {
+    const SOURCE: &str = "1152x648";
+    /// Decibels: all are above 49, and 34 is what the shift leaves.
+    const NEAR: f64 = 45.0;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("clip.mp4");
+    crate::publishing::ffmpeg(
+        &format!(
+            "-f lavfi -i mandelbrot=size={SOURCE}:rate=10:end_scale=0.1,trim=duration=1 \
+             -pix_fmt yuv420p -c:v libx264 -preset veryfast -crf 8"
+        ),
+        &path,
+    );
+    let clip = Clip::read(&path);
+    // Two thirds, a half, a third, a quarter, a sixth, a ninth.
+    let sizes = [
+        (768, 432),
+        (576, 324),
+        (384, 216),
+        (288, 162),
+        (192, 108),
+        (128, 72),
+    ];
+    let rungs = sizes.map(|(width, height)| Rung {
+        bit_rate: 8_000_000,
+        buffer_bits: 8_000_000,
+        ..rung(&format!("{height}p"), width, height)
+    });
+    on_every_engine(&clip, clip.job_of(rungs.to_vec()), |engine, made| {
+        for (width, height) in sizes {
+            let name = format!("{height}p");
+            let wanted = folder.path().join("wanted.gray");
+            crate::publishing::ffmpeg(
+                &format!(
+                    "-i {} -vf scale={width}:{height}:flags=bicubic -f rawvideo -pix_fmt gray",
+                    path.display()
+                ),
+                &wanted,
+            );
+            let wanted = std::fs::read(wanted).unwrap();
+            let given = grey(&made.tracks[name.as_str()], &made.frames[name.as_str()]);
+            let near = psnr(&wanted, &given);
+            assert!(near > NEAR, "{engine}, {name}: {near:.1} dB");
+        }
+    })
+    .await;
+}
+
+/// In decibels, of samples of 8 bits.
+fn psnr(wanted: &[u8], given: &[u8]) -> f64 {
+    assert_eq!(wanted.len(), given.len());
+    let square = |(a, b): (&u8, &u8)| f64::from(a.abs_diff(*b)).powi(2);
+    let error: f64 = wanted.iter().zip(given).map(square).sum();
+    10.0 * (255.0 * 255.0 * wanted.len() as f64 / error.max(1.0)).log10()
+}
+
 /// Colours by ffprobe's names, and how to encode them.
 const COLOURS: [([&str; 4], &str); 4] = [
     (
