@@ -4,12 +4,14 @@ use std::collections::HashMap;
 use std::error::Error;
 use std::fs::File;
 use std::io::{BufWriter, Write};
+use std::iter;
 use std::path::Path;
 
+use media::timeline::WireFrame;
 use media::{
     AvcConfig, Codec, Frame, Micros, RenditionName, SegmentNumber, Timestamp, TrackKind, VideoShape,
 };
-use transcode::source::{self, AtEnd};
+use transcode::source::{self, AtEnd, SourceError};
 use transcode::{
     Encoder, EngineName, Job, Latency, Output, RateControl, Rung, VideoSource, Worker,
     WorkerCommand,
@@ -28,7 +30,8 @@ pub(crate) fn main(arguments: impl Iterator<Item = String>) -> Result<(), Box<dy
             "expected an engine, a latency, an input, a sound, a memory and outputs".into(),
         );
     };
-    let (avc, frames) = read(Path::new(input))?;
+    let (avc, mut frames) = open(Path::new(input))?;
+    let first = frames.next().ok_or("an empty clip")??;
     let latency = crate::latency(latency)?;
     let skipped = RUNGS.len().saturating_sub(outputs.len());
     let rungs = RUNGS[skipped..]
@@ -39,7 +42,7 @@ pub(crate) fn main(arguments: impl Iterator<Item = String>) -> Result<(), Box<dy
         engine: engine.parse::<EngineName>()?,
         encoder: Encoder::Software,
         source: VideoSource::from(&avc),
-        start: frames.first().ok_or("an empty clip")?.pts,
+        start: first.pts,
         frame_duration: Micros::new(33_333),
         rungs,
     };
@@ -57,7 +60,11 @@ pub(crate) fn main(arguments: impl Iterator<Item = String>) -> Result<(), Box<dy
         tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?
-            .block_on(transcode(&job, &frames, &mut files))?;
+            .block_on(transcode(
+                &job,
+                iter::once(Ok(first)).chain(frames),
+                &mut files,
+            ))?;
         if let Some(sound) = sound {
             sound.join().map_err(|_| "the sound's thread panicked")??;
         }
@@ -88,8 +95,10 @@ fn rung_of(
     })
 }
 
-/// The clip's video, marked every [`GOP`] frames.
-fn read(path: &Path) -> Result<(AvcConfig, Vec<Frame>), Box<dyn Error>> {
+/// The clip's video, read when it is needed and marked every [`GOP`] frames.
+fn open(
+    path: &Path,
+) -> Result<(AvcConfig, impl Iterator<Item = Result<Frame, SourceError>>), Box<dyn Error>> {
     let mut source = source::file(path, AtEnd::Stop)?;
     let avc = source
         .codecs()
@@ -100,46 +109,51 @@ fn read(path: &Path) -> Result<(AvcConfig, Vec<Frame>), Box<dyn Error>> {
         })
         .ok_or("no H.264 in the clip")?;
     let begin = Timestamp::from_micros(0);
-    let mut frames = Vec::new();
-    while source.due().is_some() {
-        let next = source.next(begin)?;
-        let video = next
-            .into_iter()
-            .filter(|frame| frame.track == TrackKind::Video);
-        frames.extend(video.map(|frame| {
-            let dts = Micros::from_millis(frame.timestamp.into());
-            Frame {
-                track: TrackKind::Video,
-                dts: begin + dts,
-                pts: begin + dts + Micros::from_millis(frame.composition_offset.into()),
-                duration: None,
-                key: frame.key,
-                starts: None,
-                data: frame.data,
-            }
-        }));
-    }
-    for (number, frame) in (0..).zip(frames.iter_mut().step_by(GOP as usize)) {
-        frame.starts = Some(SegmentNumber(number));
-    }
+    let read = iter::from_fn(move || {
+        source.due()?;
+        Some(source.next(begin))
+    });
+    let video = read.flat_map(|next| match next {
+        Ok(frames) => frames.into_iter().map(Ok).collect(),
+        Err(error) => vec![Err(error)],
+    });
+    let video = video.filter(|frame| {
+        let is_video = |frame: &WireFrame| frame.track == TrackKind::Video;
+        frame.as_ref().map_or(true, is_video)
+    });
+    let frames = (0..).zip(video).map(move |(count, frame)| {
+        let frame = frame?;
+        let dts = begin + Micros::from_millis(frame.timestamp.into());
+        Ok(Frame {
+            track: TrackKind::Video,
+            dts,
+            pts: dts + Micros::from_millis(frame.composition_offset.into()),
+            duration: None,
+            key: frame.key,
+            starts: (count % GOP == 0).then(|| SegmentNumber((count / GOP).into())),
+            data: frame.data,
+        })
+    });
     Ok((avc, frames))
 }
 
 async fn transcode(
     job: &Job,
-    frames: &[Frame],
+    frames: impl Iterator<Item = Result<Frame, SourceError>>,
     files: &mut HashMap<RenditionName, BufWriter<File>>,
 ) -> Result<(), Box<dyn Error>> {
     let command = WorkerCommand::this_program()?;
     let (mut input, mut output) = Worker::start(&command, &"bench".parse()?, job)?;
     let feed = async {
         for frame in frames {
-            if input.send(frame).await.is_err() {
+            if input.send(&frame?).await.is_err() {
                 // The output tells why.
-                return;
+                return Ok(());
             }
         }
+        // If it fails, the output tells why.
         let _ = input.finish().await;
+        Ok(())
     };
     let write = async {
         while let Some(next) = output.next().await? {
@@ -161,7 +175,9 @@ async fn transcode(
         }
         Ok::<_, Box<dyn Error>>(())
     };
-    tokio::join!(feed, write).1
+    let (fed, written): (Result<(), SourceError>, _) = tokio::join!(feed, write);
+    written?;
+    Ok(fed?)
 }
 
 fn write_units(file: &mut impl Write, mut rest: &[u8]) -> std::io::Result<()> {

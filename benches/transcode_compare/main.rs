@@ -30,8 +30,8 @@ usage: transcode_compare [--input FILE] [--seconds N] [--rounds N] [--latency no
                    1920x1080 at 30 frames per second
   --seconds N      length of the clip that is made; default 30
   --rounds N       default 3
-  --latency L      none: as live streams are encoded (x264's zerolatency), the default;
-                   look-ahead: as videos on demand are
+  --latency L      look-ahead: x264 as it is by itself, the default;
+                   none: as live streams are encoded (x264's zerolatency)
   --only NAMES     contestants whose name begins with one of these";
 
 /// What is asked for.
@@ -49,7 +49,7 @@ impl Settings {
             input: None,
             seconds: 30,
             rounds: 3,
-            latency: Latency::None,
+            latency: Latency::LookAhead,
             only: Vec::new(),
         };
         while let Some(name) = arguments.next() {
