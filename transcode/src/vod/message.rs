@@ -67,6 +67,8 @@ pub(super) enum Message {
     End,
     /// The file cannot be used, and why.
     Failed(String),
+    /// The machine kept the process from reading it, and how.
+    Hindered(String),
 }
 
 mod kind {
@@ -75,6 +77,7 @@ mod kind {
     pub(super) const FRAME: u8 = 66;
     pub(super) const END: u8 = 67;
     pub(super) const FAILED: u8 = 68;
+    pub(super) const HINDERED: u8 = 69;
 }
 
 const KEY: u8 = 1;
@@ -110,6 +113,7 @@ impl Message {
             }
             Self::End => Encoded::new(kind::END, &[], empty),
             Self::Failed(reason) => Encoded::new(kind::FAILED, &[], cut_reason(reason)),
+            Self::Hindered(how) => Encoded::new(kind::HINDERED, &[], cut_reason(how)),
         })
     }
 
@@ -146,6 +150,7 @@ impl Message {
             }
             kind::END if body.is_empty() => Ok(Self::End),
             kind::FAILED => Ok(Self::Failed(get_reason(&body)?)),
+            kind::HINDERED => Ok(Self::Hindered(get_reason(&body)?)),
             kind::PACKET | kind::FRAME | kind::END => Err(WireError::Body("demuxer's")),
             kind => Err(WireError::Kind(kind)),
         }
@@ -231,6 +236,7 @@ mod tests {
             Message::Demuxed(Demuxed::Frame(frame)),
             Message::End,
             Message::Failed("no".into()),
+            Message::Hindered("not now".into()),
         ] {
             assert_eq!(round_trip(&message), message);
         }

@@ -198,8 +198,7 @@ async fn what_is_no_media_file_is_refused_with_a_reason() {
     let playlist = write("playlist.m3u8", playlist.as_bytes());
     let script = format!("ffconcat version 1.0\nfile {}\n", secret.display());
     let script = write("script.mp4", script.as_bytes());
-    let missing = folder.path().join("missing.mp4");
-    for file in [text, empty, playlist, script, missing] {
+    for file in [text, empty, playlist, script] {
         let error = scan(&file).await.unwrap_err();
         assert!(matches!(error, DemuxError::Refused(_)), "{file:?}: {error}");
         let said = error.to_string();
@@ -212,6 +211,78 @@ async fn what_is_no_media_file_is_refused_with_a_reason() {
     );
     let error = scan(&picture).await.unwrap_err().to_string();
     assert!(error.contains("10000x64"), "{error}");
+}
+
+/// What another attempt may do better is told apart.
+#[tokio::test]
+async fn a_machine_that_cannot_read_a_file_is_not_the_files_fault() {
+    let folder = tempfile::tempdir().unwrap();
+    // Its ADTS headers are looked for in a second reading, for which no descriptor is left.
+    let file = folder.path().join("a.ts");
+    ffmpeg(PICTURE, &file);
+    let script = "ulimit -n 4; exec \"$0\" \"$@\"";
+    let worker = env!("CARGO_BIN_EXE_transcode-test-worker");
+    let crowded = DemuxCommand {
+        program: "sh".into(),
+        args: ["-c", script, worker, "demux"].map(Into::into).into(),
+    };
+    let missing = folder.path().join("missing.mp4");
+    // Reading its first page is an input/output error.
+    let unreadable = folder.path().join("unreadable.mp4");
+    std::os::unix::fs::symlink("/proc/self/mem", &unreadable).unwrap();
+    for (command, file, reason) in [
+        (&crowded, file, "Too many open files"),
+        (&command(), missing, "No such file"),
+        (&command(), unreadable, "Input/output error"),
+    ] {
+        let file = file.to_str().unwrap().to_owned();
+        let mut demuxer = Demuxer::start(command, &Task::Scan { file }).unwrap();
+        let error = demuxer.next().await.unwrap_err();
+        assert!(matches!(error, DemuxError::Hindered(_)), "{error}");
+        assert!(error.to_string().contains(reason), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn of_several_sound_tracks_the_first_that_can_be_decoded_is_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.mkv");
+    ffmpeg(
+        "-f lavfi -i testsrc2=size=160x90:rate=25:duration=2 -f lavfi -i sine=duration=2 \
+         -f lavfi -i sine=sample_rate=44100:duration=2 -map 0 -map 1 -map 2 -c:v libx264 \
+         -preset ultrafast -pix_fmt yuv420p -c:a:0 libopus -c:a:1 libmp3lame -write_crc32 0",
+        &file,
+    );
+    let rate = async || {
+        let (info, _, sounds) = scan(&file).await.unwrap();
+        let aac = AacConfig::parse(info.aac.unwrap()).unwrap();
+        (aac.sample_rate, sounds)
+    };
+    assert_eq!(rate().await.0, 48_000);
+    let mut bytes = std::fs::read(&file).unwrap();
+    let at = bytes.windows(6).position(|name| name == b"A_OPUS").unwrap();
+    bytes[at..at + 6].copy_from_slice(b"A_NONE");
+    std::fs::write(&file, &bytes).unwrap();
+    let (rate, sounds) = rate().await;
+    assert_eq!(rate, 44_100);
+    // Its packets, and not the other's: 1,152 samples each.
+    assert!((74..80).contains(&sounds), "{sounds}");
+    let task = Task::Sound {
+        file: file.to_str().unwrap().to_owned(),
+        from_us: 0,
+    };
+    let frames = all(&task).await.unwrap().len();
+    assert!((84..92).contains(&frames), "{frames}");
+    // Without another one it is named.
+    let at = bytes
+        .windows(9)
+        .position(|name| name == b"A_MPEG/L3")
+        .unwrap();
+    bytes[at..at + 9].copy_from_slice(b"A_NONE/L3");
+    std::fs::write(&file, &bytes).unwrap();
+    let error = scan(&file).await.unwrap_err();
+    assert!(matches!(error, DemuxError::Refused(_)), "{error}");
+    assert!(error.to_string().contains("its sound"), "{error}");
 }
 
 #[tokio::test]
