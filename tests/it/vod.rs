@@ -5,7 +5,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::harness::{
-    Http, Listener, Medium, Nova, Probed, Process, Signal, Site, is_running, make_file, wait_for,
+    Http, Listener, Medium, Nova, Probed, Process, Signal, Site, Stream, is_running, make_file,
+    peak_of_the_ended_kib, wait_for,
 };
 
 const LIMIT: Duration = Duration::from_secs(90);
@@ -344,6 +345,55 @@ fn files_of_other_codecs_play_too() {
         .sum();
     assert!((8.9..9.2).contains(&seconds), "{playlist}");
     assert_decodes(&nova, &format!("/vod/{song}/index.m3u8"));
+}
+
+#[test]
+fn sound_that_goes_on_after_the_pictures_is_cut_too() {
+    let site = Site::new();
+    site.create_stream("garden");
+    let file = made(
+        site.data_dir(),
+        "in.mkv",
+        "-f lavfi -i testsrc2=size=320x180:rate=30:duration=6 \
+         -f lavfi -i sine=frequency=440:sample_rate=48000:duration=25 \
+         -c:v libx264 -preset ultrafast -pix_fmt yuv420p -g 60 -keyint_min 60 \
+         -sc_threshold 0 -bf 0 -c:a aac -b:a 96k -ac 2",
+    );
+    let id = import(&site, &file);
+    let nova = site.serve().start();
+    wait_until_ready(&site, &id, LIMIT);
+    let videos = Stream::new(nova.http(), "garden");
+    let lengths = |rendition: &str| -> Vec<f64> {
+        let path = format!("/vod/{id}/{rendition}.m3u8");
+        let playlist = videos.media_at(&path).unwrap();
+        assert!(playlist.ended);
+        assert_eq!(playlist.target_duration, 4, "{playlist:?}");
+        for segment in &playlist.segments {
+            assert!(!segment.gap, "{playlist:?}");
+            assert!(segment.duration.round() <= 4.0, "{playlist:?}");
+        }
+        let segments = playlist.segments.iter();
+        segments.map(|segment| segment.duration.round()).collect()
+    };
+    assert_eq!(lengths("source"), [4.0, 2.0], "the pictures end");
+    assert_eq!(lengths("audio"), [4.0, 2.0, 4.0, 4.0, 4.0, 4.0, 3.0]);
+    let index = format!("/vod/{id}/index.m3u8");
+    let url = format!("http://{}{index}", nova.address(Listener::Http));
+    for stream in Probed::read(&url, 1_000) {
+        let seconds = stream.pts.last().unwrap() - stream.pts[0];
+        match stream.medium {
+            Medium::Video(..) => assert_eq!(stream.pts.len(), 180),
+            Medium::Audio(_) => assert!((24.9..25.1).contains(&seconds), "{seconds}"),
+        }
+        let steps = stream.pts.windows(2).map(|pair| pair[1] - pair[0]);
+        assert!(steps.into_iter().all(|step| step < 0.05), "no hole");
+    }
+    assert_decodes(&nova, &index);
+    let mpd = text(&nova.http(), &format!("/vod/{id}/manifest.mpd"));
+    assert_eq!(mpd.matches("<Period ").count(), 2, "{mpd}");
+    let (_, last) = mpd.rsplit_once("<Period ").unwrap();
+    assert!(last.contains("start=\"PT6.00"), "{mpd}");
+    assert!(!last.contains("video/mp4"), "{mpd}");
 }
 
 /// Kills what makes a video `kills` times, and looks at its progress all the while.

@@ -103,6 +103,7 @@ impl Message {
                 {
                     *flags |= HIDDEN;
                 }
+                fixed.put_u32(packet.size);
                 Encoded::new(kind::PACKET, &fixed, empty)
             }
             Self::Demuxed(Demuxed::Frame(frame)) => {
@@ -124,14 +125,15 @@ impl Message {
                 let info = serde_json::from_slice(&body)?;
                 Ok(Self::Demuxed(Demuxed::Info(info)))
             }
-            kind::PACKET if body.len() == TIMES => {
-                let hidden = body.last().is_some_and(|flags| flags & HIDDEN != 0);
+            kind::PACKET if body.len() == TIMES + 4 => {
+                let hidden = body[TIMES - 1] & HIDDEN != 0;
                 let (track, dts, pts, key) = read_times(&mut body)?;
                 let packet = Packet {
                     dts,
                     pts,
                     key,
                     hidden,
+                    size: body.get_u32(),
                 };
                 Ok(Self::Demuxed(Demuxed::Packet(track, packet)))
             }
@@ -220,6 +222,7 @@ mod tests {
             pts: Micros::new(7),
             key: true,
             hidden: true,
+            size: 70_000,
         };
         let frame = Frame {
             track: TrackKind::Video,

@@ -140,6 +140,7 @@ fn scan<W: Write>(name: &str, output: &mut Output<W>) -> Result<(), Fault> {
             pts,
             key,
             hidden,
+            size: u32::try_from(packet.size()).unwrap_or(u32::MAX),
         };
         output.send(&Message::Demuxed(Demuxed::Packet(*kind, packet)))?;
     }
