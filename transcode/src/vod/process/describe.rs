@@ -80,7 +80,9 @@ fn video_track(input: &Input, stream: &ffmpeg::Stream<'_>) -> Result<VideoSource
     let (width, height) = (side(width), side(height));
     let pixels = u64::from(width) * u64::from(height);
     if pixels == 0 {
-        return Err(refuse("the size of its picture is not known"));
+        return Err(refuse(
+            "its picture has no size, or one that nobody decodes",
+        ));
     }
     if width > MAX_SIDE || height > MAX_SIDE || pixels > MAX_PIXELS {
         return Err(refuse(format!(
