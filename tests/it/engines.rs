@@ -84,3 +84,34 @@ fn each_stream_has_the_engine_that_is_asked_for() {
         "{told:?}"
     );
 }
+
+#[test]
+fn an_engine_that_lacks_something_is_told_and_the_configured_one_does_its_work() {
+    let site = Site::new();
+    let key = site.create_stream("garden");
+    site.nova(&["stream", "set", "garden", "--engine", "gstreamer"])
+        .succeeded();
+    // GStreamer finds no plugin here.
+    let folder = site.data_dir().join("plugins");
+    std::fs::create_dir(&folder).unwrap();
+    let (folder, registry) = (folder.to_str().unwrap(), site.data_dir().join("registry"));
+    let nova = site
+        .serve()
+        .variable("GST_PLUGIN_PATH", folder)
+        .variable("GST_PLUGIN_SYSTEM_PATH", folder)
+        .variable("GST_REGISTRY", registry.to_str().unwrap())
+        .start();
+    let _publisher = Encoder::default().publish(&nova.rtmp_url(&key));
+    Stream::new(nova.http(), "garden").wait_live(&["source", "360p", "audio"], 2);
+    assert_eq!(engines(&nova, "garden"), ["ffmpeg"]);
+    let lines = nova.log().all();
+    let sentence = "gstreamer cannot be used, and ffmpeg does its work";
+    let told: Vec<_> = lines
+        .iter()
+        .filter(|line| line.contains(sentence))
+        .collect();
+    let [told] = told[..] else { panic!("{told:?}") };
+    for word in ["garden", "x264enc", "install"] {
+        assert!(told.contains(word), "{told}");
+    }
+}
