@@ -171,6 +171,7 @@ impl Clip {
                 pts: frame.pts - zero,
                 key: frame.key,
                 hidden: false,
+                size: u32::try_from(frame.data.len()).unwrap_or(u32::MAX),
             })?;
             frames.push(frame);
         }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use media::VideoId;
 use storage::rows::streams::TakeoverPolicy;
-use transcode::{EngineName, Profile};
+use transcode::{EncoderChoice, EngineName, Profile};
 
 use crate::quantities::{Amount, Span, or_none};
 
@@ -262,13 +262,15 @@ pub enum StreamCommand {
 }
 
 /// What `nova stream set` can change; one of them at least.
-const CHANGES: [&str; 6] = [
+const CHANGES: [&str; 8] = [
     "recording",
     "keep_for",
     "byte_quota",
     "live_window",
     "takeover",
     "ladder",
+    "engine",
+    "encoder",
 ];
 
 /// `nova stream set`
@@ -297,6 +299,14 @@ pub struct SetStream {
     /// steps such as 1080p:5000k,720p:2.8M (the largest first), or default
     #[arg(long, value_name = "PRESET|STEPS|default")]
     pub ladder: Option<StreamLadder>,
+    /// What decodes and encodes it, from the next broadcast on
+    #[arg(long, value_name = "ffmpeg|gstreamer|default")]
+    pub engine: Option<StreamEngine>,
+    /// What encodes its H.264, from the next broadcast on: software, a device (vaapi, nvenc,
+    /// qsv, v4l2), auto for the first device that works, or default. Software does the work
+    /// of a device that does not work; `nova doctor` tells which do
+    #[arg(long, value_name = "software|DEVICE|auto|default")]
+    pub encoder: Option<StreamEncoder>,
     /// With `--recording off`: yes, delete what was recorded
     #[arg(long, requires = "recording")]
     pub delete_recording: bool,
@@ -359,23 +369,40 @@ quantity!(
     LiveWindow(Span), "default"
 );
 
-/// What a stream is encoded to; none: as `transcode.ladder` says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StreamLadder(pub Option<Profile>);
+/// What the transcoder reads, or the word for what is configured.
+macro_rules! or_default {
+    ($(#[$doc:meta])* $name:ident($inner:ty)) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct $name(pub Option<$inner>);
 
-impl FromStr for StreamLadder {
-    type Err = String;
+        impl FromStr for $name {
+            type Err = String;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        if text == "default" {
-            return Ok(Self(None));
+            fn from_str(text: &str) -> Result<Self, String> {
+                if text == "default" {
+                    return Ok(Self(None));
+                }
+                let read: Result<$inner, _> = text.parse();
+                read.map(|read| Self(Some(read)))
+                    .map_err(|error| format!("{error}, or default"))
+            }
         }
-        let profile = text.parse();
-        profile
-            .map(|profile| Self(Some(profile)))
-            .map_err(|error: transcode::InvalidProfile| format!("{error}, or default"))
-    }
+    };
 }
+
+or_default!(
+    /// What a stream is encoded to; none: as `transcode.ladder` says.
+    StreamLadder(Profile)
+);
+or_default!(
+    /// What decodes, scales and encodes a stream; none: as `transcode.engine` says.
+    StreamEngine(EngineName)
+);
+or_default!(
+    /// What encodes a stream's H.264; none: as `transcode.encoder` says.
+    StreamEncoder(EncoderChoice)
+);
 
 /// `nova vod`
 #[derive(Debug, Subcommand)]

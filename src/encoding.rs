@@ -1,15 +1,27 @@
-//! What the ladder is encoded with: the operator's choice, held against what this
-//! machine has.
+//! What ladders are encoded with: the operator's choices, held against what this machine has.
 
-use std::fmt;
+mod found;
 
-use transcode::{
-    Device, Encoder, EncoderChoice, EngineName, EngineReport, Job, WorkerCommand, WorkerError,
-};
+use std::fmt::Display;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
 
+use media::StreamName;
+use storage::rows::streams::StoredEncoding;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use transcode::{Encoder, EncoderChoice, EngineName, Job, WorkerCommand};
+
+use self::found::{Finding, Found};
 use crate::config::Transcode;
 
-/// The engine and the encoder of every ladder.
+/// How long an epoch waits for what is not known yet: its frames wait with it. The first
+/// scan of GStreamer's plugins takes longer, and so does a driver that hangs.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The engine and the encoder of a ladder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Encoding {
     /// Decodes, scales and encodes.
@@ -29,101 +41,207 @@ impl Encoding {
     }
 }
 
-/// Why there can be no ladder as it is configured.
-#[derive(Debug, thiserror::Error)]
-pub enum EncodingError {
-    /// No worker says what there is.
-    #[error("transcode.engine = {engine}: {source}")]
-    Survey {
-        /// The engine asked for.
-        engine: EngineName,
-        /// What the worker did instead.
-        source: WorkerError,
-    },
-    /// It lacks something.
-    #[error("transcode.engine = {engine}: {missing}")]
-    Missing {
-        /// The engine asked for.
-        engine: EngineName,
-        /// What it lacks, and what brings it.
-        missing: Missing,
-    },
+/// An engine and an encoder, as the operator asks for them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Choice {
+    engine: EngineName,
+    encoder: EncoderChoice,
 }
 
-/// What an engine lacks.
+impl Choice {
+    /// With what a stream has of its own.
+    fn but(self, engine: Option<EngineName>, encoder: Option<EncoderChoice>) -> Self {
+        Self {
+            engine: engine.unwrap_or(self.engine),
+            encoder: encoder.unwrap_or(self.encoder),
+        }
+    }
+}
+
+/// What a stream's row says, if that is known here: another version may have written it.
+fn own<T>(text: &Option<String>, unknown: impl FnOnce(&dyn Display)) -> Option<T>
+where
+    T: FromStr<Err: Display>,
+{
+    let read = text.as_deref()?.parse();
+    read.map_err(|error| unknown(&error)).ok()
+}
+
+/// What streams are encoded with. What an engine has, and whether a device works, is found
+/// out once in the life of a process.
 #[derive(Debug)]
-pub struct Missing(Vec<String>);
-
-impl Missing {
-    /// `None` if `engine` has all it needs.
-    pub fn of(engine: &EngineReport) -> Option<Self> {
-        let missing: Vec<_> = engine
-            .missing()
-            .map(|codec| {
-                let (name, purpose, package) = (&codec.name, &codec.purpose, &codec.package);
-                format!("{name} ({purpose}) is missing: install {package}")
-            })
-            .collect();
-        (!missing.is_empty()).then_some(Self(missing))
-    }
+pub struct Encodings {
+    command: WorkerCommand,
+    configured: Choice,
+    /// What that comes to; `None`: there is no ladder as it is configured.
+    usual: Option<Encoding>,
+    found: Arc<Found>,
+    shutdown: CancellationToken,
+    tasks: TaskTracker,
 }
 
-impl fmt::Display for Missing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.join("; "))
-    }
-}
-
-/// What `config` comes to on this machine. An engine that lacks something is an error; a
-/// device that does not work is a warning, and software does its work.
-pub async fn choose(
-    config: &Transcode,
-    command: &WorkerCommand,
-) -> Result<Encoding, EncodingError> {
-    let engine = config.engine;
-    let report = transcode::survey(command, engine)
-        .await
-        .map_err(|source| EncodingError::Survey { engine, source })?;
-    if let Some(missing) = Missing::of(&report) {
-        return Err(EncodingError::Missing { engine, missing });
-    }
-    let encoder = match config.encoder {
-        EncoderChoice::Software => Encoder::Software,
-        EncoderChoice::Auto => first_that_works(&report, command).await,
-        EncoderChoice::Device(device) => asked_for(device, &report, command).await,
-    };
-    Ok(Encoding { engine, encoder })
-}
-
-async fn first_that_works(report: &EngineReport, command: &WorkerCommand) -> Encoder {
-    for &(device, ref name) in &report.devices {
-        match transcode::try_device(command, report.name, device).await {
-            Ok(()) => {
-                tracing::info!("the ladder is encoded by {device} ({name})");
-                return Encoder::Device(device);
+impl Encodings {
+    /// Finds out what the configuration comes to. A machine that cannot do what is
+    /// configured serves the source all the same.
+    pub async fn start(config: &Transcode, command: WorkerCommand) -> Self {
+        let configured = Choice {
+            engine: config.engine,
+            encoder: config.encoder,
+        };
+        let found = Arc::new(Found::new(command.clone()));
+        let usual = match found.encoding(configured).await {
+            Ok(Finding { encoding, lacks }) => {
+                if let Some(lacks) = lacks {
+                    tracing::warn!("transcode.encoder = {lacks}");
+                }
+                if let Encoder::Device(device) = encoding.encoder {
+                    tracing::info!("the ladder is encoded by {device}");
+                }
+                Some(encoding)
             }
-            Err(error) => tracing::info!("{device} ({name}) does not work here: {error}"),
+            Err(reason) => {
+                tracing::error!("no ladder: transcode.engine = {}: {reason}", config.engine);
+                None
+            }
+        };
+        Self {
+            command,
+            configured,
+            usual,
+            found,
+            shutdown: CancellationToken::new(),
+            tasks: TaskTracker::new(),
         }
     }
-    tracing::info!("no hardware encoder works here: the ladder is encoded by software");
-    Encoder::Software
+
+    /// Finds out in the background what streams have asked for, so that their epochs need
+    /// not wait for it.
+    pub fn prepare(&self, asked_for: Vec<StoredEncoding>) {
+        let (found, shutdown) = (self.found.clone(), self.shutdown.clone());
+        let configured = self.configured;
+        self.tasks.spawn(async move {
+            let all = async {
+                for stored in asked_for {
+                    // What is wrong with it, the streams tell when they begin.
+                    let choice =
+                        configured.but(own(&stored.engine, |_| ()), own(&stored.encoder, |_| ()));
+                    found.nearest(choice, configured).await;
+                }
+            };
+            shutdown.run_until_cancelled(all).await;
+        });
+    }
+
+    /// How its workers are started.
+    pub fn command(&self) -> &WorkerCommand {
+        &self.command
+    }
+
+    /// What an epoch of `stream` is encoded with, within [`PATIENCE`]: what its row asks
+    /// for, as far as this machine has it, else what is configured. `None`: there is no
+    /// ladder. What is not as it was asked for is a warning.
+    pub async fn of(&self, stream: &StreamName, stored: &StoredEncoding) -> Option<Encoding> {
+        let unknown = |error: &dyn Display| {
+            tracing::warn!(%stream, "{error}: the epoch is encoded as configured in that");
+        };
+        let (engine, encoder) = (own(&stored.engine, unknown), own(&stored.encoder, unknown));
+        let choice = self.configured.but(engine, encoder);
+        if choice == self.configured {
+            return self.usual;
+        }
+        let (found, configured) = (self.found.clone(), self.configured);
+        let shutdown = self.shutdown.clone();
+        // A task: it goes on where an epoch does not wait for it.
+        let search = self.tasks.spawn(async move {
+            let search = found.nearest(choice, configured);
+            shutdown.run_until_cancelled(search).await
+        });
+        let Choice { engine, encoder } = choice;
+        match timeout(PATIENCE, search).await {
+            Ok(Ok(Some((encoding, lacks)))) => {
+                for lacks in lacks {
+                    tracing::warn!(%stream, "{lacks}");
+                }
+                encoding
+            }
+            // The server stops.
+            Ok(Ok(None)) => self.usual,
+            Ok(Err(error)) => {
+                tracing::error!(%stream, %error, "looking for {engine} and {encoder} failed");
+                self.usual
+            }
+            Err(_) => {
+                tracing::warn!(
+                    %stream,
+                    "whether {engine} and {encoder} work is not known after {} s: the epoch is \
+                     encoded as configured, the next one as it turns out",
+                    PATIENCE.as_secs()
+                );
+                self.usual
+            }
+        }
+    }
+
+    /// Ends what is still looked for, and waits for its end.
+    pub async fn stop(&self) {
+        self.shutdown.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
 }
 
-async fn asked_for(device: Device, report: &EngineReport, command: &WorkerCommand) -> Encoder {
-    let tried = if report.devices.iter().any(|(found, _)| *found == device) {
-        transcode::try_device(command, report.name, device)
-            .await
-            .map_err(|error| error.to_string())
-    } else {
-        Err(format!("the engine {} has no encoder for it", report.name))
-    };
-    match tried {
-        Ok(()) => Encoder::Device(device),
-        Err(why) => {
-            tracing::warn!(
-                "transcode.encoder = {device} does not work, and software does its work: {why}"
-            );
-            Encoder::Software
+#[cfg(test)]
+mod tests {
+    use transcode::STALL_LIMIT;
+
+    use super::*;
+
+    /// A server's start on a machine where `found` is all that is known.
+    fn encodings(found: Found, usual: Option<Encoding>) -> Encodings {
+        Encodings {
+            command: found.command().clone(),
+            configured: Choice {
+                engine: EngineName::Ffmpeg,
+                encoder: EncoderChoice::Software,
+            },
+            usual,
+            found: Arc::new(found),
+            shutdown: CancellationToken::new(),
+            tasks: TaskTracker::new(),
         }
+    }
+
+    fn stored(engine: Option<&str>, encoder: Option<&str>) -> StoredEncoding {
+        StoredEncoding {
+            engine: engine.map(str::to_owned),
+            encoder: encoder.map(str::to_owned),
+        }
+    }
+
+    #[tokio::test]
+    async fn an_epoch_begins_though_nobody_says_what_there_is() {
+        let found = Found::new(WorkerCommand {
+            program: "/bin/sleep".into(),
+            args: vec!["600".into()],
+            stall_limit: STALL_LIMIT,
+            memory_limit: None,
+            nice: 0,
+        });
+        let usual = Some(Encoding::default());
+        let encodings = encodings(found, usual);
+        let name: StreamName = "garden".parse().unwrap();
+        let (gstreamer, none) = (stored(Some("gstreamer"), None), stored(None, None));
+        encodings.prepare(vec![gstreamer.clone()]);
+        let began = std::time::Instant::now();
+        assert_eq!(encodings.of(&name, &none).await, usual);
+        // Another version's words are no reason to look.
+        let unknown = stored(Some("libav"), Some("cuda"));
+        assert_eq!(encodings.of(&name, &unknown).await, usual);
+        assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());
+        assert_eq!(encodings.of(&name, &gstreamer).await, usual);
+        // The program sleeps for ten minutes.
+        assert!(began.elapsed() < 10 * PATIENCE, "{:?}", began.elapsed());
+        encodings.stop().await;
+        assert!(began.elapsed() < 20 * PATIENCE, "{:?}", began.elapsed());
     }
 }

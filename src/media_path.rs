@@ -10,16 +10,16 @@ use media::Micros;
 use packager::live::LiveStreams;
 use packager::origin::{Origin, OriginLimits};
 use storage::ObjectStore;
-use storage::rows::stream_keys;
+use storage::rows::{stream_keys, streams};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use transcode::vod::DemuxCommand;
 use transcode::{BACKGROUND_NICE, WorkerCommand, all_engines};
 
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::demo;
-use crate::encoding::{self, Encoding};
+use crate::encoding::Encodings;
 use crate::http::BindError;
 use crate::live::{Live, LiveParts};
 use crate::serve::Foundation;
@@ -30,26 +30,10 @@ use crate::vod::{self, Vod, VodParts};
 const FINISH: Duration = Duration::from_millis(4_500);
 /// How long giving the live streams free may take.
 const RELEASE: Duration = Duration::from_millis(500);
+/// Engines with encoders that streams have asked for: more than there are.
+const ENCODINGS: u32 = 100;
 /// How long the worker of a video may be silent.
 const VIDEO_STALL_LIMIT: Duration = Duration::from_secs(30);
-
-/// What the ladder is encoded with. A machine that cannot do what is configured serves
-/// the source all the same.
-async fn with_encoding(
-    config: &config::Transcode,
-    worker: Option<WorkerCommand>,
-) -> (Option<WorkerCommand>, Encoding) {
-    let Some(command) = worker else {
-        return (None, Encoding::default());
-    };
-    match encoding::choose(config, &command).await {
-        Ok(encoding) => (Some(command), encoding),
-        Err(error) => {
-            tracing::error!("no ladder: {error}");
-            (None, Encoding::default())
-        }
-    }
-}
 
 /// RTMP in, the live pipeline behind it, and videos.
 pub struct MediaPath {
@@ -64,6 +48,8 @@ pub struct MediaPath {
     /// The live pipeline.
     pub live: Arc<Live>,
     /// `None`: nothing is transcoded here.
+    encodings: Option<Arc<Encodings>>,
+    /// `None`: no videos are made here.
     vod: Option<Vod>,
     shutdown: CancellationToken,
     tasks: JoinSet<()>,
@@ -95,10 +81,10 @@ impl MediaPath {
             tracing::warn!("the demo's stream key was removed; --demo brings it back");
         }
         let objects = storage::objects::open(&config.objects()).await?;
-        let streams = Arc::new(LiveStreams::new());
+        let windows = Arc::new(LiveStreams::new());
         let limits = OriginLimits::default();
         let origin = Origin::with_videos(
-            streams.clone(),
+            windows.clone(),
             database.clone(),
             objects.clone(),
             clock.clone(),
@@ -135,15 +121,21 @@ impl MediaPath {
             ),
             _ => None,
         };
-        let (worker, encoding) = with_encoding(&config.transcode, worker).await;
+        let encodings = match worker {
+            Some(command) => {
+                let encodings = Encodings::start(&config.transcode, command).await;
+                encodings.prepare(streams::encodings(database, ENCODINGS).await?);
+                Some(Arc::new(encodings))
+            }
+            None => None,
+        };
         let live = Live::start(LiveParts {
             database: database.clone(),
             lease,
             objects: objects.clone(),
             clock: clock.clone(),
-            streams,
-            worker,
-            encoding,
+            streams: windows,
+            encodings: encodings.clone(),
             ladder: config.transcode.ladder.clone(),
             settings: config.live.clone(),
         })
@@ -172,6 +164,7 @@ impl MediaPath {
             origin,
             registry,
             live,
+            encodings,
             vod,
             shutdown,
             tasks,
@@ -208,6 +201,9 @@ impl MediaPath {
             // their sessions ends with the server.
             while self.tasks.join_next().await.is_some() {}
             self.live.stop().await;
+            if let Some(encodings) = &self.encodings {
+                encodings.stop().await;
+            }
         };
         let videos = async {
             if let Some(vod) = vod {

@@ -1,16 +1,18 @@
-//! `nova stream set` and `nova stream show`: what a stream keeps, what it is encoded to,
-//! and what it has.
+//! `nova stream set` and `nova stream show`: what a stream keeps, what it is encoded to and
+//! with, and what it has.
 
 use std::error::Error;
+use std::fmt::Display;
 
 use media::{Clock, Micros, StreamId, SystemClock};
 use storage::Database;
 use storage::retention::Rules;
 use storage::rows::retention::{self, Stored};
 use storage::rows::sessions;
-use storage::rows::streams::{self, StreamRow};
+use storage::rows::streams::{self, StoredEncoding, StreamRow};
+use transcode::EngineName;
 
-use crate::cli::{SetStream, Switch};
+use crate::cli::{SetStream, StreamEngine, Switch};
 use crate::config::Config;
 use crate::quantities::{Amount, Span};
 
@@ -23,6 +25,9 @@ pub async fn set(
     if let (Some(Switch::On), true) = (change.recording, change.delete_recording) {
         return Err("--delete-recording goes with --recording off".into());
     }
+    if let Some(StreamEngine(Some(engine))) = change.engine {
+        must_be_in(engine, transcode::all_engines())?;
+    }
     let stream = find(database, &change.name).await?;
     if let (Some(Switch::Off), false) = (change.recording, change.delete_recording) {
         must_lose_nothing(database, config, &change, &stream).await?;
@@ -34,8 +39,31 @@ pub async fn set(
         let text = ladder.0.as_ref().map(ToString::to_string);
         streams::set_ladder(database, stream.id, text.as_deref()).await?;
     }
+    if let Some(engine) = &change.engine {
+        let text = engine.0.map(EngineName::as_str);
+        streams::set_engine(database, stream.id, text).await?;
+    }
+    if let Some(encoder) = &change.encoder {
+        let text = encoder.0.as_ref().map(ToString::to_string);
+        streams::set_encoder(database, stream.id, text.as_deref()).await?;
+    }
     retention::change_rules(database, stream.id, |rules| apply(rules, &change)).await?;
     show(database, config, &change.name).await
+}
+
+/// A build can only use what it was built with.
+fn must_be_in(engine: EngineName, built: &[EngineName]) -> Result<(), String> {
+    if built.contains(&engine) {
+        return Ok(());
+    }
+    let names: Vec<_> = built.iter().map(|engine| engine.as_str()).collect();
+    let names = match names.is_empty() {
+        true => "none".to_owned(),
+        false => names.join(" and "),
+    };
+    Err(format!(
+        "this build has no engine {engine}: it was built without the cargo feature {engine}, and has {names}"
+    ))
 }
 
 fn apply(rules: &mut Rules, change: &SetStream) {
@@ -90,10 +118,11 @@ pub async fn show(database: &Database, config: &Config, name: &str) -> Result<()
     println!("name         {}", stream.name);
     println!("state        {}", state(database, stream.id).await?);
     println!("takeover     {}", stream.takeover);
-    match &stream.ladder {
-        Some(ladder) => println!("ladder       {ladder}"),
-        None => println!("ladder       default ({})", config.transcode.ladder),
-    }
+    let StoredEncoding { engine, encoder } = &stream.encoding;
+    let transcode = &config.transcode;
+    print_choice("ladder", &stream.ladder, &transcode.ladder);
+    print_choice("engine", engine, &transcode.engine);
+    print_choice("encoder", encoder, &transcode.encoder);
     println!(
         "recording    {}",
         if rules.recording { "on" } else { "off" }
@@ -108,6 +137,13 @@ pub async fn show(database: &Database, config: &Config, name: &str) -> Result<()
     }
     print_stored(&stored);
     Ok(())
+}
+
+fn print_choice(name: &str, own: &Option<String>, configured: &impl Display) {
+    match own {
+        Some(own) => println!("{name:<12} {own}"),
+        None => println!("{name:<12} default ({configured})"),
+    }
 }
 
 fn print_stored(stored: &Stored) {
@@ -147,4 +183,20 @@ async fn find(database: &Database, name: &str) -> Result<StreamRow, Box<dyn Erro
 
 fn default_window(config: &Config) -> Micros {
     Micros::from_secs(config.live.keep_seconds.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_engine_that_is_not_in_the_build_is_refused_with_the_reason() {
+        let (ffmpeg, gstreamer) = (EngineName::Ffmpeg, EngineName::Gstreamer);
+        assert_eq!(must_be_in(gstreamer, &[ffmpeg, gstreamer]), Ok(()));
+        let refused = must_be_in(gstreamer, &[ffmpeg]).unwrap_err();
+        assert!(refused.contains("no engine gstreamer"), "{refused}");
+        assert!(refused.contains("has ffmpeg"), "{refused}");
+        let refused = must_be_in(ffmpeg, &[]).unwrap_err();
+        assert!(refused.contains("has none"), "{refused}");
+    }
 }

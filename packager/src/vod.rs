@@ -1,8 +1,10 @@
 //! Video on demand: what is stored of a video, as manifests.
 //!
-//! A gap is a segment that a rendition does not have. HLS lists it as one. DASH, whose
-//! `$Number$` counts on, gets a Period of its own for each stretch in which the same
-//! renditions have media; a stretch without any is left out.
+//! A gap is a segment that a rendition does not have. HLS lists it as one, but for those at
+//! the end that no rendition of its medium has: for a medium whose playlist has ended a
+//! player does not wait, and goes on with the other. DASH, whose `$Number$` counts on, gets
+//! a Period of its own for each stretch in which the same renditions have media; a stretch
+//! without any is left out.
 
 use std::collections::BTreeMap;
 
@@ -124,7 +126,9 @@ impl Presentation {
     /// A rendition's playlist; `None` if the video has nothing of it.
     pub fn media_playlist(&self, name: &RenditionName) -> Option<VodPlaylist> {
         let track = self.tracks.get(name)?;
-        let segments = self.cuts.iter().map(|cut| {
+        let end = self.end_like(name);
+        let listed = |cut: &&Cut| end.is_none_or(|end| cut.number <= end);
+        let segments = self.cuts.iter().filter(listed).map(|cut| {
             let segment = track.get(&cut.number);
             VodSegment {
                 epoch: cut.epoch,
@@ -141,6 +145,19 @@ impl Presentation {
             is_final: self.is_final,
             segments: segments.collect(),
         })
+    }
+
+    /// The last number that any rendition of its medium has. `None` if all of the last epoch
+    /// is without: a discontinuity is in all renditions.
+    fn end_like(&self, name: &RenditionName) -> Option<SegmentNumber> {
+        let is_sound = |name: &RenditionName| *name == RenditionName::AUDIO;
+        let same = |other: &RenditionName| is_sound(other) == is_sound(name);
+        let tracks = self.tracks.iter().filter(|(other, _)| same(other));
+        let lasts = tracks.filter_map(|(_, track)| track.keys().next_back());
+        let end = *lasts.max()?;
+        let epoch = self.cuts.last()?.epoch;
+        let cut = self.cuts.iter().rfind(|cut| cut.number == end)?;
+        (cut.epoch == epoch).then_some(end)
     }
 
     /// Every rendition that any epoch has, as it is for the longest time.

@@ -11,13 +11,14 @@ use storage::rows::segments::{self, EpochRow};
 use storage::rows::sessions::SessionRow;
 use storage::rows::streams;
 use tokio::task::JoinSet;
-use transcode::{Job, Profile, plan};
+use transcode::{Job, Profile, WorkerCommand, plan};
 
 use super::Context;
 use super::archive::Archive;
 use super::ladder::{Ladder, LadderFeed, Telling};
 use super::numbers::Numbers;
 use super::packaged::{Outlet, Packaged};
+use crate::encoding::Encoding;
 
 /// Why a publication's frames are no longer taken.
 #[derive(Debug, thiserror::Error)]
@@ -104,17 +105,20 @@ impl Broadcast<'_> {
             target_duration: epoch.target_duration,
         };
         segments::insert_epoch(&self.context.shelves.database, self.session.stream, &row).await?;
-        let (ladder, passthrough) = match &self.context.worker {
+        let (ladder, passthrough) = match self.choices(name).await {
             None => (None, true),
-            Some(worker) => {
-                let profile = self.profile(name).await;
+            Some(Choices {
+                profile,
+                command,
+                encoding,
+            }) => {
                 let plan = plan(&epoch, &profile.ladder());
                 tracing::info!(
                     stream = %name, epoch = %epoch.number, %profile, "ladder: {}", plan.reason
                 );
-                let job = Job::new(&epoch, &plan).map(|job| self.context.encoding.of(job));
+                let job = Job::new(&epoch, &plan).map(|job| encoding.of(job));
                 let passthrough = plan.passthrough || job.is_none();
-                (job.map(|job| (worker.clone(), job)), passthrough)
+                (job.map(|job| (command, job)), passthrough)
             }
         };
         let mut renditions = Vec::new();
@@ -185,23 +189,38 @@ impl Broadcast<'_> {
         Ok(pipeline)
     }
 
-    /// What the stream is encoded to, as its row says now; without an answer, as the
-    /// configuration does.
-    async fn profile(&self, name: &StreamName) -> Profile {
-        let default = || self.context.ladder.clone();
-        let row = match streams::by_id(&self.context.shelves.database, self.session.stream).await {
-            Ok(row) => row,
+    /// What the stream is encoded to, and with what, as its row says now; without an answer,
+    /// as the configuration does. `None`: there is no ladder.
+    async fn choices(&self, name: &StreamName) -> Option<Choices> {
+        let Context {
+            encodings,
+            ladder,
+            shelves,
+            ..
+        } = self.context;
+        let encodings = encodings.as_deref()?;
+        let (text, stored) = match streams::by_id(&shelves.database, self.session.stream).await {
+            Ok(row) => row
+                .map(|row| (row.ladder, row.encoding))
+                .unwrap_or_default(),
             Err(error) => {
-                tracing::warn!(stream = %name, %error, "its ladder is not known: the default");
-                return default();
+                tracing::warn!(
+                    stream = %name, %error, "what it is encoded to is not known: the default"
+                );
+                Default::default()
             }
         };
-        let Some(text) = row.and_then(|row| row.ladder) else {
-            return default();
-        };
-        text.parse().unwrap_or_else(|error| {
-            tracing::warn!(stream = %name, %error, "its ladder is the default's instead");
-            default()
+        let profile = text.and_then(|text| {
+            let read = text.parse();
+            let told = read.inspect_err(|error| {
+                tracing::warn!(stream = %name, %error, "its ladder is the default's instead");
+            });
+            told.ok()
+        });
+        Some(Choices {
+            profile: profile.unwrap_or_else(|| ladder.clone()),
+            command: encodings.command().clone(),
+            encoding: encodings.of(name, &stored).await?,
         })
     }
 
@@ -217,6 +236,13 @@ impl Broadcast<'_> {
         pipeline.push(frame, self.window);
         Ok(())
     }
+}
+
+/// What an epoch's ladder is made by.
+struct Choices {
+    profile: Profile,
+    command: WorkerCommand,
+    encoding: Encoding,
 }
 
 /// The renditions of the current epoch.

@@ -34,9 +34,9 @@ use storage::rows::{Database, RowError, sessions, stream_keys};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use transcode::{Profile, WorkerCommand};
+use transcode::Profile;
 
-use crate::encoding::Encoding;
+use crate::encoding::Encodings;
 
 use self::archive::{Archives, Shelves};
 use self::session::{Command, Session};
@@ -56,10 +56,8 @@ struct Context {
     session_rows: Database,
     archives: Archives,
     streams: Arc<LiveStreams>,
-    /// How transcode workers are started; without it only the source is served.
-    worker: Option<WorkerCommand>,
-    /// What they encode with.
-    encoding: Encoding,
+    /// What ladders are encoded with; without it only the source is served.
+    encodings: Option<Arc<Encodings>>,
     /// What streams are encoded to that have no ladder of their own.
     ladder: Profile,
     /// What all ladders share.
@@ -84,10 +82,8 @@ pub struct LiveParts {
     pub clock: Arc<dyn Clock>,
     /// The live windows that the origin serves from.
     pub streams: Arc<LiveStreams>,
-    /// How transcode workers are started, if there is a ladder.
-    pub worker: Option<WorkerCommand>,
-    /// What they encode with.
-    pub encoding: Encoding,
+    /// What ladders are encoded with, if there are any.
+    pub encodings: Option<Arc<Encodings>>,
     /// What streams are encoded to that have no ladder of their own.
     pub ladder: Profile,
     /// From configuration.
@@ -128,8 +124,7 @@ impl Live {
             session_rows: shelves.database.fenced(parts.lease),
             shelves,
             streams: parts.streams,
-            worker: parts.worker,
-            encoding: parts.encoding,
+            encodings: parts.encodings,
             ladder: parts.ladder,
             machine: Arc::default(),
             grace: Duration::from_secs(settings.grace_seconds.into()),

@@ -246,10 +246,10 @@ async fn sound(work: &Work, chunk: &ChunkRow) -> Result<(), Fault> {
             from_us: work.plan.first_time().as_micros(),
         },
     )?;
-    let mut marks = Marks {
-        work,
-        next: SegmentNumber(0),
-    };
+    let mut marks = (0..)
+        .map(SegmentNumber)
+        .zip(work.plan.cuts.of_its_sound())
+        .peekable();
     let mut shelf = Shelf::open(work, rendition, there, last).await?;
     while let Some(demuxed) = demuxer.next().await? {
         let Demuxed::Frame(mut frame) = demuxed else {
@@ -257,11 +257,8 @@ async fn sound(work: &Work, chunk: &ChunkRow) -> Result<(), Fault> {
         };
         let (_, pts) = file_times(&frame);
         // The frame nearest to where the pictures are cut.
-        while let Some(at) = marks.time(marks.next)
-            && pts + half >= at
-        {
-            frame.starts = Some(marks.next);
-            marks.next = marks.next.next();
+        while let Some((number, _)) = marks.next_if(|(_, at)| pts + half >= *at) {
+            frame.starts = Some(number);
         }
         frame.pts = work.plan.media_time(pts);
         frame.dts = frame.pts;

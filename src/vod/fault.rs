@@ -70,3 +70,20 @@ impl From<SegmenterError> for Fault {
         Self::Refused(error.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_machine_lacks_is_tried_again() {
+        for (error, expected) in [
+            (DemuxError::Hindered("out of memory".into()), true),
+            (DemuxError::Stalled, true),
+            (DemuxError::Refused("no media file".into()), false),
+        ] {
+            let said = error.to_string();
+            assert_eq!(Fault::from(error).is_worth_a_retry(), expected, "{said}");
+        }
+    }
+}

@@ -96,8 +96,9 @@ pub(super) async fn run(
 
 async fn make(parts: Arc<VodParts>, video: VideoId, attempt: Arc<Attempt>) -> Result<(), Fault> {
     let row = videos::get(&parts.database, video).await?;
-    let row = row.filter(|row| row.state == VideoState::Transcoding);
-    let row = row.ok_or(Fault::Unwanted)?;
+    if row.is_none_or(|row| row.state != VideoState::Transcoding) {
+        return Err(Fault::Unwanted);
+    }
     let (objects, attempt_number) = (parts.objects.as_ref(), attempt.job.attempt);
     let scratch = Scratch::fetch(objects, &parts.scratch, video, attempt_number).await?;
     let file = scratch.name()?.to_owned();
@@ -106,7 +107,7 @@ async fn make(parts: Arc<VodParts>, video: VideoId, attempt: Arc<Attempt>) -> Re
         None => {
             let task = Task::Scan { file: file.clone() };
             let scan = Demuxer::start(&parts.demuxer, &task)?;
-            let plan = Plan::of(scan, row.original_size.unwrap_or_default()).await?;
+            let plan = Plan::of(scan).await?;
             keep(&parts, video, &plan).await?;
             plan
         }

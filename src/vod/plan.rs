@@ -13,7 +13,7 @@ use transcode::{LadderConfig, LadderSource, Latency, Rotation, Rung, Unfit, Vide
 use super::fault::Fault;
 
 /// Grows with every change of the document.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Segments of a chunk: half a minute, as a rule.
 const CHUNK_SEGMENTS: u32 = 8;
 /// x264's constant rate factor.
@@ -31,7 +31,7 @@ pub(super) struct Plan {
     pub(super) rungs: Vec<Rung>,
     /// Whether the pictures are taken as they are, too.
     pub(super) passthrough: bool,
-    /// Bits per second of the file.
+    /// Bits per second of its pictures.
     pub(super) bit_rate: u32,
     /// `AudioSpecificConfig` of the sound.
     pub(super) aac: Option<Bytes>,
@@ -41,28 +41,32 @@ pub(super) struct Plan {
 
 impl Plan {
     /// Reads a whole file.
-    pub(super) async fn of(scan: Demuxer, file_bytes: u64) -> Result<Self, Fault> {
+    pub(super) async fn of(scan: Demuxer) -> Result<Self, Fault> {
         let scanned = Scanned::read(scan).await?;
         let config = CutConfig::default();
         let aac = scanned.aac()?;
-        let cuts = match scanned.cutter {
-            Some(cutter) => cutter.finish().map_err(refused)?,
-            None => {
-                let sound = aac.as_ref().zip(scanned.sound);
-                let (aac, (start, last)) =
-                    sound.ok_or_else(|| Fault::Refused("there is nothing in it".into()))?;
-                let frame = frame_duration(aac);
-                Cuts::of_sound(start, last + frame, frame, &config).map_err(refused)?
-            }
+        let sound = aac.as_ref().zip(scanned.sound).map(|(aac, (start, last))| {
+            let frame = frame_duration(aac);
+            (start, last + frame, frame)
+        });
+        let cuts = match (scanned.cutter, sound) {
+            (Some(cutter), None) => cutter.finish(),
+            (Some(cutter), Some((_, end, _))) => cutter
+                .finish()
+                .and_then(|cuts| cuts.with_sound_until(end, &config)),
+            (None, Some((start, end, frame))) => Cuts::of_sound(start, end, frame, &config),
+            (None, None) => return Err(Fault::Refused("there is nothing in it".into())),
         };
+        let cuts = cuts.map_err(refused)?;
         let seconds = cuts.duration().as_secs_f64().max(0.1);
-        let bit_rate = (file_bytes as f64 * 8.0 / seconds).min(f64::from(u32::MAX)) as u32;
+        let bit_rate = scanned.picture_bytes as f64 * 8.0 / seconds;
         let mut plan = Self {
             version: VERSION,
             video: scanned.info.video,
             rungs: Vec::new(),
             passthrough: false,
-            bit_rate,
+            // The cast keeps to what there may be.
+            bit_rate: bit_rate as u32,
             aac: aac.map(|aac| aac.config),
             cuts,
         };
@@ -176,7 +180,7 @@ impl Plan {
             rows.push(ChunkRow {
                 number: u32::try_from(rows.len()).unwrap_or(u32::MAX),
                 first_segment: SegmentNumber(0),
-                segments: u32::try_from(self.cuts.marks.len()).unwrap_or(u32::MAX),
+                segments: u32::try_from(self.sound_segments()).unwrap_or(u32::MAX),
             });
         }
         rows
@@ -194,8 +198,13 @@ impl Plan {
 
     /// Segments of all renditions.
     pub(super) fn segments(&self) -> u64 {
-        let renditions = self.video_renditions().len() + usize::from(self.aac.is_some());
-        (self.cuts.marks.len() * renditions) as u64
+        let pictures = self.cuts.marks.len() * self.video_renditions().len();
+        let sound = self.aac.as_ref().map_or(0, |_| self.sound_segments());
+        (pictures + sound) as u64
+    }
+
+    fn sound_segments(&self) -> usize {
+        self.cuts.marks.len() + self.cuts.tail.len()
     }
 
     /// Media time of what the file shows at `time`.
@@ -256,6 +265,8 @@ struct Scanned {
     info: FileInfo,
     /// `None`: there are no pictures.
     cutter: Option<Cutter>,
+    /// What they take.
+    picture_bytes: u64,
     /// Presentation times of the first and the last frame of the sound.
     sound: Option<(Micros, Micros)>,
 }
@@ -272,6 +283,7 @@ impl Scanned {
         let mut scanned = Self {
             info,
             cutter,
+            picture_bytes: 0,
             sound: None,
         };
         while let Some(demuxed) = scan.next().await? {
@@ -284,7 +296,10 @@ impl Scanned {
 
     fn take(&mut self, track: TrackKind, packet: Packet) -> Result<(), Fault> {
         match (track, &mut self.cutter) {
-            (TrackKind::Video, Some(cutter)) => cutter.push(packet).map_err(refused),
+            (TrackKind::Video, Some(cutter)) => {
+                self.picture_bytes += u64::from(packet.size);
+                cutter.push(packet).map_err(refused)
+            }
             (TrackKind::Audio, _) if packet.hidden => Ok(()),
             (TrackKind::Audio, _) => {
                 let (first, last) = self.sound.unwrap_or((packet.pts, packet.pts));

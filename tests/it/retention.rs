@@ -152,6 +152,8 @@ fn what_a_stream_keeps_is_set_and_shown() {
     assert_eq!(line(&shown, "live-window"), "default (1h)");
     assert_eq!(line(&shown, "takeover"), "takeover");
     assert_eq!(line(&shown, "ladder"), "default (standard)");
+    assert_eq!(line(&shown, "engine"), "default (ffmpeg)");
+    assert_eq!(line(&shown, "encoder"), "default (software)");
 
     let set = |arguments: &[&str]| site.nova(&[&["stream", "set"], arguments].concat());
     let shown = set(&[
@@ -168,6 +170,10 @@ fn what_a_stream_keeps_is_set_and_shown() {
         "reject",
         "--ladder",
         "1080p:5M,720p:2.8M",
+        "--engine",
+        "gstreamer",
+        "--encoder",
+        "auto",
     ])
     .succeeded();
     assert_eq!(line(&shown, "recording"), "on");
@@ -182,8 +188,12 @@ fn what_a_stream_keeps_is_set_and_shown() {
     assert_eq!(line(&shown, "keep-for"), "forever");
     assert_eq!(line(&shown, "byte-quota"), "10GB");
     assert_eq!(line(&shown, "ladder"), "1080p:5000k,720p:2800k");
-    let shown = set(&["garden", "--ladder", "default"]).succeeded();
+    assert_eq!(line(&shown, "engine"), "gstreamer");
+    assert_eq!(line(&shown, "encoder"), "auto");
+    let shown = set(&["garden", "--ladder", "default", "--engine", "default"]).succeeded();
     assert_eq!(line(&shown, "ladder"), "default (standard)");
+    assert_eq!(line(&shown, "engine"), "default (ffmpeg)");
+    assert_eq!(line(&shown, "encoder"), "auto");
     let shown = site
         .nova_with(
             &[("NOVA__TRANSCODE__LADDER", "economy")],
@@ -205,6 +215,8 @@ fn what_a_stream_keeps_is_set_and_shown() {
         ),
         (&["garden", "--ladder", "720p:2800"], "the rate in k or M"),
         (&["garden", "--ladder", "480p:1M,720p:2M"], "or default"),
+        (&["garden", "--engine", "libav"], "`gstreamer`, or default"),
+        (&["garden", "--encoder", "cuda"], "`v4l2`, or default"),
         (&["garden"], "required"),
     ] {
         let refused = set(wrong);

@@ -5,7 +5,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::harness::{
-    Http, Listener, Medium, Nova, Probed, Process, Signal, Site, is_running, make_file, wait_for,
+    Http, Listener, Medium, Nova, Probed, Process, Signal, Site, Stream, is_running, make_file,
+    peak_of_the_ended_kib, wait_for,
 };
 
 const LIMIT: Duration = Duration::from_secs(90);
@@ -346,6 +347,55 @@ fn files_of_other_codecs_play_too() {
     assert_decodes(&nova, &format!("/vod/{song}/index.m3u8"));
 }
 
+#[test]
+fn sound_that_goes_on_after_the_pictures_is_cut_too() {
+    let site = Site::new();
+    site.create_stream("garden");
+    let file = made(
+        site.data_dir(),
+        "in.mkv",
+        "-f lavfi -i testsrc2=size=320x180:rate=30:duration=6 \
+         -f lavfi -i sine=frequency=440:sample_rate=48000:duration=25 \
+         -c:v libx264 -preset ultrafast -pix_fmt yuv420p -g 60 -keyint_min 60 \
+         -sc_threshold 0 -bf 0 -c:a aac -b:a 96k -ac 2",
+    );
+    let id = import(&site, &file);
+    let nova = site.serve().start();
+    wait_until_ready(&site, &id, LIMIT);
+    let videos = Stream::new(nova.http(), "garden");
+    let lengths = |rendition: &str| -> Vec<f64> {
+        let path = format!("/vod/{id}/{rendition}.m3u8");
+        let playlist = videos.media_at(&path).unwrap();
+        assert!(playlist.ended);
+        assert_eq!(playlist.target_duration, 4, "{playlist:?}");
+        for segment in &playlist.segments {
+            assert!(!segment.gap, "{playlist:?}");
+            assert!(segment.duration.round() <= 4.0, "{playlist:?}");
+        }
+        let segments = playlist.segments.iter();
+        segments.map(|segment| segment.duration.round()).collect()
+    };
+    assert_eq!(lengths("source"), [4.0, 2.0], "the pictures end");
+    assert_eq!(lengths("audio"), [4.0, 2.0, 4.0, 4.0, 4.0, 4.0, 3.0]);
+    let index = format!("/vod/{id}/index.m3u8");
+    let url = format!("http://{}{index}", nova.address(Listener::Http));
+    for stream in Probed::read(&url, 1_000) {
+        let seconds = stream.pts.last().unwrap() - stream.pts[0];
+        match stream.medium {
+            Medium::Video(..) => assert_eq!(stream.pts.len(), 180),
+            Medium::Audio(_) => assert!((24.9..25.1).contains(&seconds), "{seconds}"),
+        }
+        let steps = stream.pts.windows(2).map(|pair| pair[1] - pair[0]);
+        assert!(steps.into_iter().all(|step| step < 0.05), "no hole");
+    }
+    assert_decodes(&nova, &index);
+    let mpd = text(&nova.http(), &format!("/vod/{id}/manifest.mpd"));
+    assert_eq!(mpd.matches("<Period ").count(), 2, "{mpd}");
+    let (_, last) = mpd.rsplit_once("<Period ").unwrap();
+    assert!(last.contains("start=\"PT6.00"), "{mpd}");
+    assert!(!last.contains("video/mp4"), "{mpd}");
+}
+
 /// Kills what makes a video `kills` times, and looks at its progress all the while.
 fn kill_and_go_on(seconds: u32, kills: u64, limit: Duration) {
     let site = Site::new();
@@ -478,6 +528,129 @@ fn a_file_that_cannot_be_used_says_why() {
         let gone = listed(&site).iter().all(|video| video[0] != *id);
         gone.then_some(()).ok_or("it is there".to_owned())
     });
+}
+
+fn wait_for_the_end(site: &Site, id: &str) -> String {
+    wait_for("the end of it", LIMIT, || {
+        let state = shown(site, id, "state");
+        match state.as_deref() {
+            Some("transcoding") | None => {
+                Err(format!("{state:?}: {:?}", shown(site, id, "last error")))
+            }
+            Some(state) => Ok(state.to_owned()),
+        }
+    })
+}
+
+/// Puts `change` in the place of what `mark` is followed by, after so many bytes.
+fn patch(bytes: &mut [u8], mark: &[u8], skip: usize, change: &[u8]) {
+    let places: Vec<_> = bytes
+        .windows(mark.len())
+        .enumerate()
+        .filter(|(_, window)| *window == mark)
+        .map(|(at, _)| at + mark.len() + skip)
+        .collect();
+    assert!(!places.is_empty());
+    for at in places {
+        bytes[at..at + change.len()].copy_from_slice(change);
+    }
+}
+
+#[test]
+fn a_picture_of_20000_by_20000_is_refused_in_bounded_memory() {
+    let site = Site::new();
+    site.create_stream("garden");
+    let folder = site.data_dir();
+    let side = 20_000_u16.to_be_bytes();
+    let both = [side, side].concat();
+    let wide = [20_000_u32.to_be_bytes(); 2].concat();
+    let frames = made(
+        folder,
+        "frames.avi",
+        "-f lavfi -i testsrc2=size=64x64:rate=25:duration=1 -pix_fmt yuvj420p -c:v mjpeg",
+    );
+    let header = made(
+        folder,
+        "header.mov",
+        "-f lavfi -i testsrc2=size=64x64:rate=25:duration=1 -c:v png",
+    );
+    let change = |file: PathBuf, patches: &[(&[u8], usize, &[u8])]| {
+        let mut bytes = std::fs::read(&file).unwrap();
+        for (mark, skip, change) in patches {
+            patch(&mut bytes, mark, *skip, change);
+        }
+        std::fs::write(&file, bytes).unwrap();
+        import(&site, &file)
+    };
+    let imported = [
+        // What each frame says, behind a length and a precision (T.81 B.2.2).
+        (
+            change(frames, &[(b"\xff\xc0", 3, &both)]),
+            "nothing of it could be decoded",
+        ),
+        // What each picture says (PNG 11.2.1), and the sample entry behind 24 bytes
+        // (ISO/IEC 14496-12 12.1.3).
+        (
+            change(header, &[(b"IHDR", 0, &wide), (b"png ", 24, &both)]),
+            "its picture has no size, or one that nobody decodes",
+        ),
+    ];
+    let mut nova = site.serve().start();
+    for (id, reason) in &imported {
+        assert_eq!(wait_for_the_end(&site, id), "failed");
+        let error = shown(&site, id, "error").unwrap();
+        assert!(error.contains(reason), "{error}");
+    }
+    nova.signal(Signal::Term);
+    nova.wait_exit();
+    // All that the server started, and whatever those started, has ended.
+    let peak = peak_of_the_ended_kib();
+    assert!(peak < 1 << 20, "{} MiB", peak >> 10);
+}
+
+#[test]
+fn flipped_bits_end_in_a_video_or_a_reason() {
+    let site = Site::new();
+    site.create_stream("garden");
+    const SOURCE: &str = "-f lavfi -i testsrc2=size=160x90:rate=25:duration=2 \
+                          -f lavfi -i sine=duration=2 -pix_fmt yuv420p -g 25";
+    let mut imported = Vec::new();
+    for (name, codecs) in [
+        ("a.mp4", "-c:v libx264 -preset ultrafast -c:a aac"),
+        ("a.mkv", "-c:v mpeg4 -c:a flac"),
+        (
+            "a.webm",
+            "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -c:a libopus",
+        ),
+        ("a.ts", "-c:v mpeg2video -c:a mp2"),
+        ("a.avi", "-c:v mjpeg -c:a libmp3lame"),
+    ] {
+        let file = made(site.data_dir(), name, &format!("{SOURCE} {codecs}"));
+        let good = std::fs::read(&file).unwrap();
+        for variant in 0..2_usize {
+            let mut bytes = good.clone();
+            for flip in 0..20 {
+                // Everywhere, and at other places in each variant.
+                let at = (flip * 2 + variant) * bytes.len() / 40 + 7 * flip;
+                bytes[at] ^= 1 << (flip % 8);
+            }
+            std::fs::write(&file, bytes).unwrap();
+            imported.push((name, variant, import(&site, &file)));
+        }
+    }
+    let nova = site.serve().start();
+    for (name, variant, id) in imported {
+        let state = wait_for_the_end(&site, &id);
+        let error = shown(&site, &id, "error");
+        println!("{name}, variant {variant}: {state} {error:?}");
+        match &state[..] {
+            "ready" => {
+                let answer = nova.http().fetch(&format!("/vod/{id}/index.m3u8"));
+                assert!(answer.unwrap().text().starts_with("#EXTM3U"), "{name}");
+            }
+            _ => assert!(error.unwrap().len() > 10, "{name}"),
+        }
+    }
 }
 
 #[test]

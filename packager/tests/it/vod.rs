@@ -166,6 +166,54 @@ fn dash_has_a_period_for_each_stretch_of_the_same_renditions() {
     }
 }
 
+/// The pictures of all end two segments before the sound does, the rung's one earlier; or
+/// the sound ends first.
+#[test]
+fn a_medium_that_goes_on_alone_is_listed_alone() {
+    let mut segments = Vec::new();
+    for number in 40..45 {
+        if number < 42 {
+            segments.push(row(3, rung(), number, 100_000));
+        }
+        segments.push(row(3, sound(), number, 30_000));
+        if number < 43 {
+            segments.push(row(3, source(), number, 700_000));
+        }
+    }
+    let listed = |presentation: &Presentation, name| {
+        let playlist = presentation.media_playlist(&name).unwrap();
+        assert!(playlist.render().ends_with("#EXT-X-ENDLIST\n"));
+        let listed = playlist.segments.iter().map(|one| (one.number.0, one.gap));
+        listed.collect::<Vec<_>>()
+    };
+    let stored = video_of(vec![epoch(3, all())], segments);
+    let presentation = Presentation::new(stored).unwrap();
+    let there = |numbers: std::ops::Range<u64>| numbers.map(|number| (number, false)).collect();
+    let expected: Vec<_> = there(40..43);
+    assert_eq!(listed(&presentation, source()), expected);
+    // Another rendition has what this one has not.
+    let expected = [(40, false), (41, false), (42, true)];
+    assert_eq!(listed(&presentation, rung()), expected);
+    let expected: Vec<_> = there(40..45);
+    assert_eq!(listed(&presentation, sound()), expected);
+    let mpd = presentation.mpd().render().unwrap();
+    let string = |path: &str| xpath(&mpd, &format!("string({path})"));
+    assert_eq!(string("/MPD/@mediaPresentationDuration"), "PT10.00000S");
+    let last = "/MPD/Period[last()]";
+    assert_eq!(string(&format!("{last}/@start")), "PT6.00000S");
+    assert_eq!(string(&format!("count({last}//Representation)")), "1");
+    assert_eq!(string(&format!("{last}//Representation/@id")), "audio");
+
+    let mut segments: Vec<_> = (40..43)
+        .map(|number| row(3, source(), number, 1_000))
+        .collect();
+    segments.insert(0, row(3, sound(), 40, 1_000));
+    let stored = video_of(vec![epoch(3, all())], segments);
+    let presentation = Presentation::new(stored).unwrap();
+    assert_eq!(listed(&presentation, sound()), [(40, false)]);
+    assert_eq!(listed(&presentation, source()).len(), 3);
+}
+
 #[test]
 fn a_video_without_media_is_none() {
     let gaps = (40..44).map(|number| row(3, source(), number, 0)).collect();
@@ -197,8 +245,8 @@ fn an_mpd_of_many_gaps_is_bounded() {
 }
 
 proptest! {
-    /// Whatever is there: all renditions list the same numbers, DASH lists what HLS does
-    /// not call a gap, and Periods follow one another without a hole.
+    /// Whatever is there: all renditions list the same numbers, up to the last that any of
+    /// their medium has; DASH lists what HLS does not call a gap, and Periods follow one another without a hole.
     #[test]
     fn hls_and_dash_list_the_same(there in proptest::collection::vec(any::<[bool; 3]>(), 1..30), second in 0_usize..30) {
         let mut segments = Vec::new();
@@ -220,7 +268,14 @@ proptest! {
                 .filter_map(|(number, has)| has[index].then_some(number))
                 .collect();
             let hls: Vec<_> = presentation.media_playlist(name).map_or(Vec::new(), |playlist| {
-                assert_eq!(playlist.segments.len(), there.len());
+                let of_its_medium: &[usize] = if index == 1 { &[1] } else { &[0, 2] };
+                let last = there
+                    .iter()
+                    .rposition(|has| of_its_medium.iter().any(|other| has[*other]))
+                    .unwrap();
+                let last_epoch = if second < there.len() { second } else { 0 };
+                let listed = if last < last_epoch { there.len() } else { last + 1 };
+                assert_eq!(playlist.segments.len(), listed);
                 let listed = playlist.segments.iter().filter(|segment| !segment.gap);
                 listed.map(|segment| segment.number.0).collect()
             });

@@ -41,6 +41,7 @@ fn plan(codec: &str, segments: i64, are_keys: bool) -> Plan {
         aac: Some(Bytes::from_static(&[0x11, 0x90])),
         cuts: Cuts {
             marks: marks.collect(),
+            tail: Vec::new(),
             end: Micros::from_secs(7 + 4 * segments),
             frame_duration: Micros::new(40_000),
         },
@@ -104,6 +105,20 @@ fn sound_is_the_last_chunk() {
 }
 
 #[test]
+fn sound_that_goes_on_has_segments_of_its_own() {
+    let mut plan = plan("h264", 20, true);
+    let end = plan.cuts.end + Micros::from_secs(11);
+    plan.cuts = plan
+        .cuts
+        .with_sound_until(end, &CutConfig::default())
+        .unwrap();
+    let sound = plan.chunks().into_iter().next_back().unwrap();
+    assert_eq!(plan.kind_of(&sound), TrackKind::Audio);
+    assert_eq!((sound.first_segment.0, sound.segments), (0, 23));
+    assert_eq!(plan.segments(), 20 * 3 + 23);
+}
+
+#[test]
 fn media_time_begins_where_sound_may_be_earlier() {
     let plan = plan("h264", 2, true);
     assert_eq!(plan.media_time(Micros::from_secs(7)), START);
@@ -119,7 +134,7 @@ fn a_plan_is_read_as_it_was_kept() {
     assert_eq!(read.to_document().unwrap(), document);
     assert_eq!((read.cuts, read.rungs), (plan.cuts, plan.rungs));
     let other = String::from_utf8(document.to_vec()).unwrap();
-    let other = other.replacen("\"version\":1", "\"version\":2", 1);
+    let other = other.replacen("\"version\":2", "\"version\":3", 1);
     let refused = Plan::from_document(other.as_bytes()).unwrap_err();
     assert!(refused.to_string().contains("another version"), "{refused}");
 }

@@ -20,6 +20,7 @@ macro_rules! migrations {
             migration!($engine, 3, "people_and_posts"),
             migration!($engine, 4, "videos"),
             migration!($engine, 5, "ladders"),
+            migration!($engine, 6, "encodings"),
         ]
     };
 }

@@ -128,7 +128,7 @@ pub async fn remove_key(db: &Database, key: &StreamKey) -> Result<bool, RowError
 /// hash and one lookup.
 pub async fn find_stream_by_key(db: &Database, key: &str) -> Result<Option<StreamRow>, RowError> {
     query(
-        "SELECT s.id, s.owner_id, s.name, s.takeover, s.ladder, s.created_at
+        "SELECT s.id, s.owner_id, s.name, s.takeover, s.ladder, s.engine, s.encoder, s.created_at
          FROM stream_keys k JOIN streams s ON s.id = k.stream_id
          WHERE k.key_hash = $1 AND k.revoked_at IS NULL",
     )

@@ -68,6 +68,8 @@ pub struct StreamRow {
     /// What it is encoded to, as the transcoder reads it; `None`: the installation's
     /// default.
     pub ladder: Option<String>,
+    /// What that is done with.
+    pub encoding: StoredEncoding,
     /// When it was made.
     pub created_at: Timestamp,
 }
@@ -80,7 +82,27 @@ impl FromRow for StreamRow {
             name: row.get("name")?,
             takeover: row.parsed("takeover")?,
             ladder: row.get("ladder")?,
+            encoding: StoredEncoding::from_row(row)?,
             created_at: row.get("created_at")?,
+        })
+    }
+}
+
+/// What a stream is decoded and encoded with, as the transcoder reads it; `None`: the
+/// installation's default.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct StoredEncoding {
+    /// What decodes, scales and encodes it.
+    pub engine: Option<String>,
+    /// What encodes its H.264.
+    pub encoder: Option<String>,
+}
+
+impl FromRow for StoredEncoding {
+    fn from_row(row: &Row) -> Result<Self, RowError> {
+        Ok(Self {
+            engine: row.get("engine")?,
+            encoder: row.get("encoder")?,
         })
     }
 }
@@ -154,7 +176,7 @@ pub async fn create(
         "INSERT INTO streams (id, owner_id, name, takeover, created_at)
          VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT (name) DO NOTHING
-         RETURNING id, owner_id, name, takeover, ladder, created_at",
+         RETURNING id, owner_id, name, takeover, ladder, engine, encoder, created_at",
     )
     .bind(StreamId::new())
     .bind(stream.owner)
@@ -176,17 +198,8 @@ pub async fn set_takeover(
     stream: StreamId,
     takeover: TakeoverPolicy,
 ) -> Result<(), RowError> {
-    let mut transaction = db.write().await?;
-    let updated = query("UPDATE streams SET takeover = $2 WHERE id = $1")
-        .bind(stream)
-        .bind(takeover.as_str())
-        .execute(&mut transaction)
-        .await?;
-    transaction.commit().await?;
-    match updated {
-        0 => Err(RowError::NotFound(Entity::Stream)),
-        _ => Ok(()),
-    }
+    let statement = "UPDATE streams SET takeover = $2 WHERE id = $1";
+    set(db, statement, stream, Some(takeover.as_str())).await
 }
 
 /// Changes what the stream is encoded to, from its next epoch on; `None`: the
@@ -196,10 +209,40 @@ pub async fn set_ladder(
     stream: StreamId,
     ladder: Option<&str>,
 ) -> Result<(), RowError> {
+    let statement = "UPDATE streams SET ladder = $2 WHERE id = $1";
+    set(db, statement, stream, ladder).await
+}
+
+/// Changes what decodes, scales and encodes the stream, like [`set_ladder`].
+pub async fn set_engine(
+    db: &Database,
+    stream: StreamId,
+    engine: Option<&str>,
+) -> Result<(), RowError> {
+    let statement = "UPDATE streams SET engine = $2 WHERE id = $1";
+    set(db, statement, stream, engine).await
+}
+
+/// Changes what encodes the stream's H.264, like [`set_ladder`].
+pub async fn set_encoder(
+    db: &Database,
+    stream: StreamId,
+    encoder: Option<&str>,
+) -> Result<(), RowError> {
+    let statement = "UPDATE streams SET encoder = $2 WHERE id = $1";
+    set(db, statement, stream, encoder).await
+}
+
+async fn set(
+    db: &Database,
+    statement: &'static str,
+    stream: StreamId,
+    value: Option<&str>,
+) -> Result<(), RowError> {
     let mut transaction = db.write().await?;
-    let updated = query("UPDATE streams SET ladder = $2 WHERE id = $1")
+    let updated = query(statement)
         .bind(stream)
-        .bind(ladder)
+        .bind(value)
         .execute(&mut transaction)
         .await?;
     transaction.commit().await?;
@@ -209,9 +252,21 @@ pub async fn set_ladder(
     }
 }
 
+/// The engines and encoders that streams have of their own, each pair once, at most `limit`.
+pub async fn encodings(db: &Database, limit: u32) -> Result<Vec<StoredEncoding>, RowError> {
+    query(
+        "SELECT DISTINCT engine, encoder FROM streams
+         WHERE engine IS NOT NULL OR encoder IS NOT NULL
+         LIMIT $1",
+    )
+    .bind(limit)
+    .all(db)
+    .await
+}
+
 /// The stream with that id.
 pub async fn by_id(db: &Database, id: StreamId) -> Result<Option<StreamRow>, RowError> {
-    query("SELECT id, owner_id, name, takeover, ladder, created_at FROM streams WHERE id = $1")
+    query("SELECT id, owner_id, name, takeover, ladder, engine, encoder, created_at FROM streams WHERE id = $1")
         .bind(id)
         .optional(db)
         .await
@@ -219,7 +274,7 @@ pub async fn by_id(db: &Database, id: StreamId) -> Result<Option<StreamRow>, Row
 
 /// The stream of that name.
 pub async fn by_name(db: &Database, name: &StreamName) -> Result<Option<StreamRow>, RowError> {
-    query("SELECT id, owner_id, name, takeover, ladder, created_at FROM streams WHERE name = $1")
+    query("SELECT id, owner_id, name, takeover, ladder, engine, encoder, created_at FROM streams WHERE name = $1")
         .bind(name.as_str())
         .optional(db)
         .await
@@ -232,7 +287,7 @@ pub async fn list(
     limit: u32,
 ) -> Result<Vec<ListedStream>, RowError> {
     query(
-        "SELECT s.id, s.owner_id, s.name, s.takeover, s.ladder, s.created_at,
+        "SELECT s.id, s.owner_id, s.name, s.takeover, s.ladder, s.engine, s.encoder, s.created_at,
                 u.name AS owner_name,
                 EXISTS (SELECT 1 FROM live_sessions l
                         WHERE l.stream_id = s.id AND l.ended_at IS NULL) AS live

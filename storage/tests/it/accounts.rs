@@ -3,7 +3,7 @@
 use media::StreamName;
 use storage::RowError;
 use storage::rows::stream_keys::{StreamKey, add_key, find_stream_by_key, remove_key};
-use storage::rows::streams::{NewStream, TakeoverPolicy};
+use storage::rows::streams::{NewStream, StoredEncoding, TakeoverPolicy};
 use storage::rows::users::NewUser;
 use storage::rows::{Entity, Unique, sessions, streams, users};
 
@@ -14,6 +14,7 @@ on_both_engines! {
     streams_are_listed_by_name_in_pages,
     a_stream_is_found_by_its_id,
     a_streams_ladder_is_kept_until_it_is_the_default_again,
+    a_streams_encoding_is_kept_and_found_among_others,
     a_key_finds_its_stream_and_no_other,
     a_revoked_key_opens_nothing,
 }
@@ -118,6 +119,38 @@ async fn a_streams_ladder_is_kept_until_it_is_the_default_again(test: TestDataba
     assert!(
         matches!(error, RowError::NotFound(Entity::Stream)),
         "{error}"
+    );
+}
+
+async fn a_streams_encoding_is_kept_and_found_among_others(test: TestDatabase) {
+    let kept = |engine: Option<&str>, encoder: Option<&str>| StoredEncoding {
+        engine: engine.map(str::to_owned),
+        encoder: encoder.map(str::to_owned),
+    };
+    let streams = [
+        ("garden", Some("gstreamer"), None),
+        ("harbour", Some("gstreamer"), None),
+        ("attic", None, Some("nvenc")),
+        ("cellar", None, None),
+    ];
+    for (name, engine, encoder) in streams {
+        let stream = test.stream(name).await;
+        streams::set_engine(&test.db, stream, engine).await.unwrap();
+        streams::set_encoder(&test.db, stream, encoder)
+            .await
+            .unwrap();
+        let found = streams::by_id(&test.db, stream).await.unwrap().unwrap();
+        assert_eq!(found.encoding, kept(engine, encoder));
+    }
+    let mut found = streams::encodings(&test.db, 10).await.unwrap();
+    found.sort_by(|one, other| one.engine.cmp(&other.engine));
+    let expected = [kept(None, Some("nvenc")), kept(Some("gstreamer"), None)];
+    assert_eq!(found, expected);
+    assert_eq!(streams::encodings(&test.db, 1).await.unwrap().len(), 1);
+    let nobody = streams::set_engine(&test.db, media::StreamId::new(), None).await;
+    assert!(
+        matches!(nobody, Err(RowError::NotFound(Entity::Stream))),
+        "{nobody:?}"
     );
 }
 

@@ -26,7 +26,9 @@ pub(crate) use http::Http;
 pub(crate) use obs::Obs;
 pub(crate) use playlist::{MediaPlaylist, Segment};
 pub(crate) use probe::{Medium, Probed};
-pub(crate) use process::{Lines, Process, Signal, is_running, processor_time, resident_peak_kib};
+pub(crate) use process::{
+    Lines, Process, Signal, is_running, peak_of_the_ended_kib, processor_time, resident_peak_kib,
+};
 pub(crate) use recording::{ALARM, ALL_CLEAR, newest_object};
 pub(crate) use server::{Listener, Nova, Serve};
 pub(crate) use site::{Finished, Site};

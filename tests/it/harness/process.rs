@@ -240,3 +240,18 @@ pub(crate) fn resident_peak_kib(pid: u32) -> u64 {
         .and_then(|figure| figure.parse().ok())
         .expect("proc_pid_status(5)")
 }
+
+/// The most memory that any one process held which this one started, itself or through
+/// others, and that has ended, in KiB.
+pub(crate) fn peak_of_the_ended_kib() -> u64 {
+    let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: the pointer is valid for the call, and all zeros are a `rusage`.
+    let usage = unsafe {
+        assert_eq!(
+            libc::getrusage(libc::RUSAGE_CHILDREN, usage.as_mut_ptr()),
+            0
+        );
+        usage.assume_init()
+    };
+    usage.ru_maxrss.unsigned_abs()
+}

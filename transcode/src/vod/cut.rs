@@ -12,6 +12,8 @@ pub struct CutConfig {
     /// Where no key frame comes for so long, a segment starts without one: the source
     /// cannot be passed through then.
     pub longest: Micros,
+    /// The longest time that a picture may be shown for.
+    pub still: Micros,
     /// The longest file: with [`CutConfig::target`], also how many segments it has at most.
     pub duration: Micros,
 }
@@ -21,6 +23,7 @@ impl Default for CutConfig {
         Self {
             target: Micros::from_secs(4),
             longest: Micros::from_secs(8),
+            still: Micros::from_secs(60),
             duration: Micros::from_secs(24 * 60 * 60),
         }
     }
@@ -38,6 +41,8 @@ pub struct Packet {
     /// Whether the container leaves it out (an edit list): it is decoded for the sake of
     /// others and not shown.
     pub hidden: bool,
+    /// Bytes.
+    pub size: u32,
 }
 
 /// Where a segment starts.
@@ -55,6 +60,15 @@ pub struct Mark {
 }
 
 impl Mark {
+    /// Of sound, each frame of which can be decoded.
+    fn by_time(at: Micros) -> Self {
+        Self {
+            at,
+            from: at,
+            seek: at,
+        }
+    }
+
     /// Whether its first frame is a key frame.
     pub fn is_key(&self) -> bool {
         self.at == self.from
@@ -66,7 +80,10 @@ impl Mark {
 pub struct Cuts {
     /// Where segments start, rising. At least one.
     pub marks: Vec<Mark>,
-    /// Where the last segment ends.
+    /// Where segments start that have sound alone, behind those.
+    #[serde(default)]
+    pub tail: Vec<Mark>,
+    /// Where the pictures end.
     #[serde(with = "as_micros")]
     pub end: Micros,
     /// The usual time from one frame to the next.
@@ -100,6 +117,12 @@ pub enum CutError {
         .0.as_secs_f64()
     )]
     Back(Micros),
+    /// Segments cannot be cut where nothing is, nor be that long.
+    #[error(
+        "there is no picture from {:.1} s to {:.1} s: close the hole first, with an editor",
+        .0.as_secs_f64(), .1.as_secs_f64()
+    )]
+    Hole(Micros, Micros),
 }
 
 /// Takes a file's packets and places marks.
@@ -156,6 +179,12 @@ impl Cutter {
         // A segment's first frame is shown after all that is decoded before it: frames
         // are told apart by presentation time.
         let is_latest = self.marks.is_empty() || packet.pts > self.latest;
+        if !self.marks.is_empty() && packet.pts - self.latest > self.config.still {
+            return Err(match packet.pts - self.latest > self.config.duration {
+                true => CutError::TooLong(self.config.duration),
+                false => CutError::Hole(self.latest, packet.pts),
+            });
+        }
         let since = self.marks.last().map(|last| packet.pts - last.at);
         let wanted = since.is_none_or(|since| {
             since >= self.config.longest || packet.key && since >= self.config.target
@@ -191,6 +220,7 @@ impl Cutter {
             end: self.latest + Micros::new(frame),
             frame_duration: Micros::new(frame),
             marks: self.marks,
+            tail: Vec::new(),
         })
     }
 }
@@ -210,16 +240,38 @@ impl Cuts {
         let count = ((end - start).as_micros() + step - 1) / step;
         let count = usize::try_from(count.max(1)).unwrap_or(usize::MAX);
         let times = (0..).map(|index| start + Micros::new(index * step));
-        let marks = times.take(count).map(|at| Mark {
-            at,
-            from: at,
-            seek: at,
-        });
         Ok(Self {
-            marks: marks.collect(),
+            marks: times.take(count).map(Mark::by_time).collect(),
+            tail: Vec::new(),
             end,
             frame_duration,
         })
+    }
+
+    /// With sound until `end`. What goes on after the pictures is cut at their end, and then
+    /// by time alone: a little more than they have, half of the target, needs no segment of
+    /// its own unless the last one is long already.
+    pub fn with_sound_until(mut self, end: Micros, config: &CutConfig) -> Result<Self, CutError> {
+        let (Some(first), Some(last)) = (self.marks.first(), self.marks.last()) else {
+            return Ok(self);
+        };
+        if end - first.at > config.duration {
+            return Err(CutError::TooLong(config.duration));
+        }
+        let step = config.target.max(Micros::new(1));
+        let little = Micros::new(step.as_micros() / 2);
+        let (mut open, mut next) = (last.at, self.end);
+        while end - next > little || end > next && end - open > config.longest {
+            self.tail.push(Mark::by_time(next));
+            open = next;
+            next += step;
+        }
+        Ok(self)
+    }
+
+    /// Where the segments of its sound start.
+    pub fn of_its_sound(&self) -> impl Iterator<Item = Micros> {
+        self.marks.iter().chain(&self.tail).map(|mark| mark.at)
     }
 
     /// Whether each segment starts with a key frame, so that the source can be passed
@@ -228,7 +280,7 @@ impl Cuts {
         self.marks.iter().all(Mark::is_key)
     }
 
-    /// From the first frame to the end of the last.
+    /// From the first picture to the end of the last.
     pub fn duration(&self) -> Micros {
         self.marks
             .first()

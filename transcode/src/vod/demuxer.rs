@@ -51,6 +51,9 @@ pub enum DemuxError {
     /// The file is at fault: another attempt would find the same.
     #[error("{0}")]
     Refused(String),
+    /// The machine is: it has no memory left, or cannot read its disk.
+    #[error("the file cannot be read now: {0}")]
+    Hindered(String),
     /// The process cannot be started.
     #[error("the demuxer cannot be started: {0}")]
     Start(#[source] io::Error),
@@ -134,6 +137,7 @@ impl Demuxer {
                     Message::Demuxed(demuxed) => return Ok(Some(demuxed)),
                     Message::End => self.ended = true,
                     Message::Failed(reason) => return Err(DemuxError::Refused(reason)),
+                    Message::Hindered(how) => return Err(DemuxError::Hindered(how)),
                 }
                 continue;
             }

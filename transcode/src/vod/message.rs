@@ -67,6 +67,8 @@ pub(super) enum Message {
     End,
     /// The file cannot be used, and why.
     Failed(String),
+    /// The machine kept the process from reading it, and how.
+    Hindered(String),
 }
 
 mod kind {
@@ -75,6 +77,7 @@ mod kind {
     pub(super) const FRAME: u8 = 66;
     pub(super) const END: u8 = 67;
     pub(super) const FAILED: u8 = 68;
+    pub(super) const HINDERED: u8 = 69;
 }
 
 const KEY: u8 = 1;
@@ -100,6 +103,7 @@ impl Message {
                 {
                     *flags |= HIDDEN;
                 }
+                fixed.put_u32(packet.size);
                 Encoded::new(kind::PACKET, &fixed, empty)
             }
             Self::Demuxed(Demuxed::Frame(frame)) => {
@@ -110,6 +114,7 @@ impl Message {
             }
             Self::End => Encoded::new(kind::END, &[], empty),
             Self::Failed(reason) => Encoded::new(kind::FAILED, &[], cut_reason(reason)),
+            Self::Hindered(how) => Encoded::new(kind::HINDERED, &[], cut_reason(how)),
         })
     }
 
@@ -120,14 +125,15 @@ impl Message {
                 let info = serde_json::from_slice(&body)?;
                 Ok(Self::Demuxed(Demuxed::Info(info)))
             }
-            kind::PACKET if body.len() == TIMES => {
-                let hidden = body.last().is_some_and(|flags| flags & HIDDEN != 0);
+            kind::PACKET if body.len() == TIMES + 4 => {
+                let hidden = body[TIMES - 1] & HIDDEN != 0;
                 let (track, dts, pts, key) = read_times(&mut body)?;
                 let packet = Packet {
                     dts,
                     pts,
                     key,
                     hidden,
+                    size: body.get_u32(),
                 };
                 Ok(Self::Demuxed(Demuxed::Packet(track, packet)))
             }
@@ -146,6 +152,7 @@ impl Message {
             }
             kind::END if body.is_empty() => Ok(Self::End),
             kind::FAILED => Ok(Self::Failed(get_reason(&body)?)),
+            kind::HINDERED => Ok(Self::Hindered(get_reason(&body)?)),
             kind::PACKET | kind::FRAME | kind::END => Err(WireError::Body("demuxer's")),
             kind => Err(WireError::Kind(kind)),
         }
@@ -215,6 +222,7 @@ mod tests {
             pts: Micros::new(7),
             key: true,
             hidden: true,
+            size: 70_000,
         };
         let frame = Frame {
             track: TrackKind::Video,
@@ -231,6 +239,7 @@ mod tests {
             Message::Demuxed(Demuxed::Frame(frame)),
             Message::End,
             Message::Failed("no".into()),
+            Message::Hindered("not now".into()),
         ] {
             assert_eq!(round_trip(&message), message);
         }

@@ -1,5 +1,6 @@
 //! The demuxing process: reads a stranger's file, and can be killed for it. One thread.
 
+mod blame;
 mod describe;
 mod reader;
 
@@ -18,7 +19,7 @@ use crate::engine::ffmpeg::initialize;
 use crate::wire::Encoded;
 use crate::worker;
 use crate::{AudioError, AudioTranscoder};
-use reader::{Reader, find};
+use reader::Reader;
 
 /// The entry of the demuxing process: does the task that `request` says, as JSON, and ends
 /// when it is done or nobody reads.
@@ -39,6 +40,7 @@ pub fn demux_main(request: &str) -> ExitCode {
     let last = match outcome {
         Ok(()) => Message::End,
         Err(Fault::Refused(reason)) => Message::Failed(reason),
+        Err(Fault::Hindered(how)) => Message::Hindered(how),
         Err(Fault::Output(error)) => {
             eprintln!("demuxer: nobody reads: {error}");
             return ExitCode::FAILURE;
@@ -51,7 +53,11 @@ pub fn demux_main(request: &str) -> ExitCode {
 }
 
 enum Fault {
+    /// The file's.
     Refused(String),
+    /// The machine's.
+    Hindered(String),
+    /// Nobody's: whoever reads has gone.
     Output(io::Error),
 }
 
@@ -112,10 +118,10 @@ fn run<W: Write>(task: &Task, output: &mut Output<W>) -> Result<(), Fault> {
 
 fn scan<W: Write>(name: &str, output: &mut Output<W>) -> Result<(), Fault> {
     let mut reader = Reader::open(name)?;
-    let info = describe::describe(&reader.input, name)?;
+    let info = describe::describe(&reader, name)?;
     output.send(&Message::Demuxed(Demuxed::Info(info)))?;
     let tracks = [TrackKind::Video, TrackKind::Audio];
-    let tracks = tracks.map(|kind| Some((kind, find(&reader.input, kind)?.index())));
+    let tracks = tracks.map(|kind| Some((kind, reader.stream(kind)?.index())));
     reader.count_back(tracks[0].map(|(_, index)| index))?;
     while let Some(packet) = reader.next()? {
         let found = tracks
@@ -134,6 +140,7 @@ fn scan<W: Write>(name: &str, output: &mut Output<W>) -> Result<(), Fault> {
             pts,
             key,
             hidden,
+            size: u32::try_from(packet.size()).unwrap_or(u32::MAX),
         };
         output.send(&Message::Demuxed(Demuxed::Packet(*kind, packet)))?;
     }
@@ -211,7 +218,7 @@ fn sound<W: Write>(name: &str, from: Micros, output: &mut Output<W>) -> Result<(
     let mut reader = Reader::open(name)?;
     let index = reader.index_of(TrackKind::Audio)?;
     let zero = Timestamp::default();
-    let Some(source) = describe::encoded_sound(&reader.input)? else {
+    let Some(source) = describe::encoded_sound(&reader)? else {
         return read(name, TrackKind::Audio, None, output);
     };
     let mut transcoder = AudioTranscoder::open(&source, zero + from).map_err(refuse_sound)?;

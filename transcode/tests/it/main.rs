@@ -3,6 +3,7 @@
 mod audio;
 mod conformance;
 mod demuxing;
+mod enormous;
 mod hardware;
 mod limits;
 mod misbehaving;

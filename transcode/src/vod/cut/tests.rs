@@ -36,6 +36,7 @@ fn packets(frames: usize, keys: &[usize], b_frames: usize) -> Vec<Packet> {
             pts: Micros::new(place as i64 * FRAME),
             key,
             hidden: false,
+            size: 100,
         })
         .collect()
 }
@@ -116,6 +117,7 @@ fn there_are_limits() {
         pts: Micros::from_secs(172_800),
         key: true,
         hidden: false,
+        size: 100,
     };
     let mut long = packets(2, &[0], 0);
     long.push(two_days);
@@ -136,8 +138,66 @@ fn sound_alone_is_cut_by_time() {
 }
 
 #[test]
+fn a_hole_in_the_pictures_is_refused() {
+    let still = |until: i64| {
+        let mut all = packets(50, &[0], 0);
+        let at = Micros::from_secs(until);
+        all.push(Packet {
+            dts: at,
+            pts: at,
+            key: true,
+            hidden: false,
+            size: 100,
+        });
+        cut(&all)
+    };
+    assert_eq!(seconds(&still(60).unwrap()), [0.0, 60.0]);
+    let error = still(300).unwrap_err().to_string();
+    assert!(
+        error.contains("no picture from 2.0 s to 300.0 s"),
+        "{error}"
+    );
+}
+
+#[test]
+fn sound_that_goes_on_is_cut_at_the_end_of_the_pictures_and_then_by_time() {
+    let config = config();
+    let tail = |frames: usize, keys: &[usize], end: i64| -> Vec<f64> {
+        let cuts = cut(&packets(frames, keys, 0)).unwrap();
+        let marks = cuts.marks.clone();
+        let cuts = cuts
+            .with_sound_until(Micros::from_millis(end), &config)
+            .unwrap();
+        assert_eq!(cuts.marks, marks);
+        cuts.tail.iter().map(|mark| mark.at.as_secs_f64()).collect()
+    };
+    // 6 s of pictures.
+    for (end, expected) in [
+        (4_000, &[][..]),
+        (6_000, &[]),
+        (8_000, &[]),
+        (8_001, &[6.0]),
+        (12_000, &[6.0]),
+        (21_500, &[6.0, 10.0, 14.0, 18.0]),
+    ] {
+        assert_eq!(tail(150, &[0, 100], end), expected, "{end} ms");
+    }
+    // What is long already is not made longer.
+    assert_eq!(tail(200, &[0], 8_020), [8.0]);
+    // A picture, and a song.
+    assert_eq!(tail(1, &[0], 9_000), [0.04, 4.04]);
+    let cuts = cut(&packets(150, &[0], 0)).unwrap();
+    let day = Micros::from_secs(25 * 3_600);
+    let refused = cuts.with_sound_until(day, &config).unwrap_err();
+    assert_eq!(refused, CutError::TooLong(config.duration));
+}
+
+#[test]
 fn a_plan_survives_a_document() {
     let cuts = cut(&packets(900, &[0, 120, 290, 500], 2)).unwrap();
+    let cuts = cuts
+        .with_sound_until(Micros::from_secs(60), &config())
+        .unwrap();
     let document = serde_json::to_vec(&cuts).unwrap();
     assert_eq!(serde_json::from_slice::<Cuts>(&document).unwrap(), cuts);
 }
@@ -153,6 +213,7 @@ proptest! {
         frames in 1_usize..1_500,
         b_frames in 0_usize..4,
         segments in 1_u32..9,
+        sound in 0_i64..100_000,
     ) {
         let keys: Vec<_> = keys.into_iter().filter(|key| *key < frames).collect();
         let packets = packets(frames, &keys, b_frames);
@@ -190,5 +251,15 @@ proptest! {
             next += chunk.count;
         }
         prop_assert_eq!(next as usize, cuts.marks.len());
+        // However long the sound is, none of its segments is longer than those of pictures.
+        let pictures = cuts.end;
+        let cuts = cuts.with_sound_until(pictures + Micros::from_millis(sound), &config).unwrap();
+        let end = pictures + Micros::from_millis(sound);
+        let starts: Vec<_> = cuts.of_its_sound().chain([end]).collect();
+        prop_assert_eq!(starts.len(), cuts.marks.len() + cuts.tail.len() + 1);
+        for pair in starts.windows(2) {
+            let longest = config.longest + Micros::new(4 * FRAME);
+            prop_assert!((Micros::ZERO..=longest).contains(&(pair[1] - pair[0])), "{:?}", pair);
+        }
     }
 }

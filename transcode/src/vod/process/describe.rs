@@ -10,7 +10,7 @@ use ffmpeg_next::ffi;
 use ffmpeg_next::format::context::Input;
 use media::{AacConfig, AvcConfig, Timestamp, TrackKind};
 
-use super::reader::{MAX_STREAMS, PROBE_PACKETS, Reader, find};
+use super::reader::{MAX_STREAMS, PROBE_PACKETS, Reader};
 use super::{Fault, refuse, refuse_sound};
 use crate::annex_b;
 use crate::source::{adts, file};
@@ -24,17 +24,19 @@ const MAX_SIDE: u32 = 8_192;
 const MAX_PIXELS: u64 = 7_680 * 4_320;
 
 /// What the file has.
-pub(super) fn describe(input: &Input, name: &str) -> Result<FileInfo, Fault> {
-    let streams = input.nb_streams();
+pub(super) fn describe(reader: &Reader, name: &str) -> Result<FileInfo, Fault> {
+    let streams = reader.input.nb_streams();
     if streams > MAX_STREAMS {
         return Err(refuse(format!(
             "it has {streams} streams, {MAX_STREAMS} at most are read"
         )));
     }
-    let video = find(input, TrackKind::Video)
-        .map(|stream| video_track(input, &stream))
+    let video = reader
+        .stream(TrackKind::Video)
+        .map(|stream| video_track(&reader.input, &stream))
         .transpose()?;
-    let aac = find(input, TrackKind::Audio)
+    let aac = reader
+        .stream(TrackKind::Audio)
         .map(|stream| aac_of(name, &stream))
         .transpose()?;
     if video.is_none() && aac.is_none() {
@@ -78,7 +80,9 @@ fn video_track(input: &Input, stream: &ffmpeg::Stream<'_>) -> Result<VideoSource
     let (width, height) = (side(width), side(height));
     let pixels = u64::from(width) * u64::from(height);
     if pixels == 0 {
-        return Err(refuse("the size of its picture is not known"));
+        return Err(refuse(
+            "its picture has no size, or one that nobody decodes",
+        ));
     }
     if width > MAX_SIDE || height > MAX_SIDE || pixels > MAX_PIXELS {
         return Err(refuse(format!(
@@ -147,6 +151,12 @@ fn aac_of(name: &str, stream: &ffmpeg::Stream<'_>) -> Result<Bytes, Fault> {
     }
 }
 
+/// Whether something can be made of the sound.
+pub(super) fn is_taken(stream: &ffmpeg::Stream<'_>) -> bool {
+    let opens = |source| AudioTranscoder::open(&source, Timestamp::default()).is_ok();
+    passes(stream) || audio_source(stream).is_ok_and(opens)
+}
+
 /// Whether the sound is AAC that players take as it is.
 fn passes(stream: &ffmpeg::Stream<'_>) -> bool {
     let parameters = stream.parameters();
@@ -156,8 +166,9 @@ fn passes(stream: &ffmpeg::Stream<'_>) -> bool {
 }
 
 /// The sound, if it does not pass as it is.
-pub(super) fn encoded_sound(input: &Input) -> Result<Option<AudioSource>, Fault> {
-    find(input, TrackKind::Audio)
+pub(super) fn encoded_sound(reader: &Reader) -> Result<Option<AudioSource>, Fault> {
+    reader
+        .stream(TrackKind::Audio)
         .filter(|stream| !passes(stream))
         .map(|stream| audio_source(&stream))
         .transpose()

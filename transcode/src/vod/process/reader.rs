@@ -1,6 +1,7 @@
 //! An open file: its packets, with times, as they are wanted.
 
 use std::collections::VecDeque;
+use std::fs::File;
 
 use bytes::Bytes;
 use ffmpeg_next as ffmpeg;
@@ -9,7 +10,8 @@ use ffmpeg_next::format::stream::Disposition;
 use ffmpeg_next::{codec, media as medium};
 use media::{Micros, TrackKind};
 
-use super::{Fault, refuse};
+use super::blame::blame;
+use super::{Fault, describe, refuse};
 use crate::annex_b;
 use crate::source::{adts, file};
 
@@ -24,6 +26,10 @@ pub(super) const PROBE_PACKETS: usize = 2_000;
 /// A file that is open.
 pub(super) struct Reader {
     pub(super) input: Input,
+    name: String,
+    /// Where its pictures and its sound are.
+    video: Option<usize>,
+    audio: Option<usize>,
     /// Packets that were read ahead.
     ahead: VecDeque<ffmpeg::Packet>,
 }
@@ -33,6 +39,10 @@ impl Reader {
         if name.contains('\0') {
             return Err(refuse("its name has a zero in it"));
         }
+        // Whatever keeps the system from opening it is not the file's fault.
+        if let Err(error) = File::open(name) {
+            return Err(Fault::Hindered(error.to_string()));
+        }
         let mut options = ffmpeg::Dictionary::new();
         options.set("protocol_whitelist", "file");
         options.set("format_whitelist", CONTAINERS);
@@ -40,8 +50,13 @@ impl Reader {
         options.set("max_streams", &MAX_STREAMS.to_string());
         // libavformat takes `http:x.mp4` for an address.
         let input = ffmpeg::format::input_with_dictionary(&format!("file:{name}"), options)
-            .map_err(|error| refuse(format!("it is no media file that can be read: {error}")))?;
+            .map_err(|error| blame(error, "it is no media file that can be read", name))?;
         Ok(Self {
+            video: first(&input, medium::Type::Video, |_| true),
+            // If none can be decoded, the first is refused by its name.
+            audio: first(&input, medium::Type::Audio, describe::is_taken)
+                .or_else(|| first(&input, medium::Type::Audio, |_| true)),
+            name: name.to_owned(),
             input,
             ahead: VecDeque::new(),
         })
@@ -62,7 +77,7 @@ impl Reader {
                 Ok(()) => return Ok(Some(packet)),
                 Err(ffmpeg::Error::InvalidData) => {}
                 Err(ffmpeg::Error::Eof) => return Ok(None),
-                Err(error) => return Err(refuse(format!("it cannot be read on: {error}"))),
+                Err(error) => return Err(blame(error, "it cannot be read on", &self.name)),
             }
         }
     }
@@ -125,13 +140,22 @@ impl Reader {
     }
 
     pub(super) fn index_of(&self, track: TrackKind) -> Result<usize, Fault> {
-        let stream = find(&self.input, track);
+        let stream = self.stream(track);
         let stream = stream.ok_or_else(|| refuse("a track that was there is gone"))?;
         Ok(stream.index())
     }
 
+    /// The first stream of pictures, but for covers, or of sound that can be decoded.
+    pub(super) fn stream(&self, track: TrackKind) -> Option<ffmpeg::Stream<'_>> {
+        let index = match track {
+            TrackKind::Video => self.video,
+            TrackKind::Audio => self.audio,
+        };
+        self.input.stream(index?)
+    }
+
     pub(super) fn wrapping(&self, track: TrackKind) -> Result<Wrapping, Fault> {
-        let stream = find(&self.input, track);
+        let stream = self.stream(track);
         let parameters = stream
             .ok_or_else(|| refuse("a track is gone"))?
             .parameters();
@@ -164,14 +188,15 @@ impl Wrapping {
     }
 }
 
-/// The first stream of a kind that is not a cover picture.
-pub(super) fn find(input: &Input, kind: TrackKind) -> Option<ffmpeg::Stream<'_>> {
-    let wanted = match kind {
-        TrackKind::Video => medium::Type::Video,
-        TrackKind::Audio => medium::Type::Audio,
-    };
-    input.streams().find(|stream| {
-        stream.parameters().medium() == wanted
+/// The first stream of a kind that is not a cover picture and `is_good`.
+fn first(
+    input: &Input,
+    kind: medium::Type,
+    is_good: impl Fn(&ffmpeg::Stream<'_>) -> bool,
+) -> Option<usize> {
+    let mut streams = input.streams().filter(|stream| {
+        stream.parameters().medium() == kind
             && !stream.disposition().contains(Disposition::ATTACHED_PIC)
-    })
+    });
+    streams.find(is_good).map(|stream| stream.index())
 }
