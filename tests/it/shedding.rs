@@ -186,7 +186,7 @@ fn long_more_streams_than_the_machine_carries_play_in_real_time_with_fewer_rungs
         .iter()
         .map(|name| {
             let stream = Stream::new(nova.http(), name);
-            let renditions = stream.wait_live(&["source", "audio"], 2);
+            let renditions = stream.wait_live_among(&["source", "audio"], 2);
             Watcher::start(&stream, &renditions)
         })
         .collect();

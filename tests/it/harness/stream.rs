@@ -97,15 +97,35 @@ impl Stream {
     /// Waits until exactly `names` are listed, each with at least `segments` segments.
     #[track_caller]
     pub(crate) fn wait_live(&self, names: &[&str], segments: usize) -> Vec<Rendition> {
+        self.wait_listed(names, segments, |renditions| {
+            let listed: Vec<_> = renditions.iter().map(|r| r.name.as_str()).collect();
+            (listed.len() == names.len())
+                .then_some(())
+                .ok_or(format!("{listed:?} are listed"))
+        })
+    }
+
+    /// Waits until `names` are listed, and maybe others, each of them with at least
+    /// `segments` segments.
+    #[track_caller]
+    pub(crate) fn wait_live_among(&self, names: &[&str], segments: usize) -> Vec<Rendition> {
+        self.wait_listed(names, segments, |_| Ok(()))
+    }
+
+    #[track_caller]
+    fn wait_listed(
+        &self,
+        names: &[&str],
+        segments: usize,
+        check: impl Fn(&[Rendition]) -> Result<(), String>,
+    ) -> Vec<Rendition> {
         let what = format!("{} segments of {names:?} of {}", segments, self.name);
         wait_for(&what, WARM_UP, || {
-            let renditions = self.renditions()?;
-            let mut listed: Vec<_> = renditions.iter().map(|r| r.name.as_str()).collect();
-            let mut wanted = names.to_vec();
-            listed.sort_unstable();
-            wanted.sort_unstable();
-            if listed != wanted {
-                return Err(format!("{listed:?} are listed"));
+            let mut renditions = self.renditions()?;
+            check(&renditions)?;
+            renditions.retain(|rendition| names.contains(&rendition.name.as_str()));
+            if renditions.len() != names.len() {
+                return Err(format!("{renditions:?} of them are listed"));
             }
             for rendition in &renditions {
                 let count = self.media_at(&rendition.playlist)?.segments.len();
