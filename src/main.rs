@@ -9,6 +9,9 @@
     reason = "a binary has no outside; `pub` marks a module's interface"
 )]
 
+#[macro_use]
+mod output;
+
 mod admin;
 mod background;
 mod bench;

@@ -26,6 +26,23 @@ fn accounts_and_streams_are_made_and_listed() {
 }
 
 #[test]
+fn a_command_whose_reader_has_read_enough_does_its_work() {
+    let site = Site::new();
+    site.create_stream("garden");
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let set = ["stream", "set", "garden", "--ladder", "360p:600k"];
+    let output = site.command().args(set).stdout(writer).output().unwrap();
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success() && complaint.is_empty(),
+        "{complaint}"
+    );
+    let shown = site.nova(&["stream", "show", "garden"]).succeeded();
+    assert!(shown.contains("360p:600k"), "{shown}");
+}
+
+#[test]
 fn an_account_without_a_password_gets_one() {
     let site = Site::new();
     let create = [
