@@ -6,6 +6,7 @@ mod demuxing;
 mod hardware;
 mod limits;
 mod misbehaving;
+mod pictures;
 mod publishing;
 mod rig;
 mod rungs;
