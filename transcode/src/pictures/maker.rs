@@ -174,15 +174,19 @@ async fn run(command: PicturesCommand, mut errands: mpsc::Receiver<Errand>) {
         if errand.reply.is_closed() {
             continue;
         }
-        let running = kept.take().and_then(Running::if_alive);
-        let outcome = match running.map_or_else(|| Running::start(&command), Ok) {
-            Ok(running) => {
-                let (left, outcome) = running.draw(&command, &errand).await;
-                kept = left;
-                outcome
-            }
-            Err(error) => Err(error),
+        let by_kept = match kept.take() {
+            Some(running) => Some(running.draw(&command, &errand).await),
+            None => None,
         };
+        let (left, outcome) = match by_kept {
+            // It may have been killed before: that shows when it is needed.
+            None | Some((_, Err(PicturesError::Ended { .. }))) => match Running::start(&command) {
+                Ok(running) => running.draw(&command, &errand).await,
+                Err(error) => (None, Err(error)),
+            },
+            Some(drawn) => drawn,
+        };
+        kept = left;
         // Whoever asked may have left.
         let _ = errand.reply.send(outcome);
     }
@@ -236,11 +240,6 @@ impl Running {
             buffer: BytesMut::new(),
             greeted: false,
         })
-    }
-
-    /// `None` if it was killed while nobody needed it.
-    fn if_alive(mut self) -> Option<Self> {
-        matches!(self.child.try_wait(), Ok(None)).then_some(self)
     }
 
     /// Draws a sheet, and comes back if another can be drawn.

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use transcode::pictures::{Pictures, PicturesCommand, PicturesError, QUEUE};
 
 use crate::conformance::clip::Clip;
-use crate::rig::{DEADLINE, is_running, kill, until_gone};
+use crate::rig::{DEADLINE, is_running, kill, send_signal, until_gone};
 
 fn command() -> PicturesCommand {
     PicturesCommand::new(
@@ -269,14 +269,18 @@ async fn a_damaged_key_frame_is_an_error_and_no_guess() {
         torn[middle..middle + 400].fill(0xff);
         let mut swapped = whole.data.to_vec();
         swapped[middle..].reverse();
-        for (what, data) in [
+        // HEVC's arithmetic decoder makes a picture of anything.
+        let noticed = match codec {
+            Codec::Avc(_) => vec![("torn", torn.into()), ("shuffled", swapped.into())],
+            _ => Vec::new(),
+        };
+        let damaged = [
             ("cut short", whole.data.slice(..middle)),
-            ("torn", torn.into()),
-            ("shuffled", swapped.into()),
             ("no picture", Bytes::from_static(&[0, 0, 0, 1, 9, 0x10])),
             ("noise", Bytes::from(vec![0xa5; 5_000])),
             ("nothing", Bytes::new()),
-        ] {
+        ];
+        for (what, data) in damaged.into_iter().chain(noticed) {
             let broken = KeyFrame {
                 codec: codec.clone(),
                 data,
@@ -368,30 +372,28 @@ async fn the_process_is_started_when_it_is_needed_and_ends_when_it_is_not() {
 }
 
 #[tokio::test]
-async fn a_killed_process_costs_nothing_or_one_sheet() {
+async fn a_killed_process_costs_nothing() {
     let pictures = Pictures::new(command());
     let sheet = single(test_picture(), 160, 90);
     make(&pictures, sheet.clone()).await.unwrap();
     let first = the_process();
     kill(first);
-    until_gone(first).await;
     make(&pictures, sheet.clone()).await.unwrap();
+    until_gone(first).await;
     let second = the_process();
     assert_ne!(first, second);
     // In the middle of its work: it stands still, and then it dies.
-    crate::rig::send_signal(second, "STOP");
+    send_signal(second, "STOP");
     let working = {
-        let (pictures, sheet) = (pictures.clone(), sheet.clone());
+        let pictures = pictures.clone();
         tokio::spawn(async move { pictures.make(sheet).await })
     };
-    tokio::task::yield_now().await;
-    kill(second);
-    // Whether it was in the middle or before, is up to the machine.
-    if let Err(error) = timeout(DEADLINE, working).await.unwrap().unwrap() {
-        assert!(error.to_string().contains("SIGKILL"), "{error}");
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
     }
-    until_gone(second).await;
-    make(&pictures, sheet).await.unwrap();
+    kill(second);
+    timeout(DEADLINE, working).await.unwrap().unwrap().unwrap();
+    assert_ne!(the_process(), second);
 }
 
 #[tokio::test]

@@ -26,16 +26,13 @@ impl Decoder {
         Self::open_with(source, kind, threads::for_decoding(), |_| {})
     }
 
-    /// For a picture that stands alone: on one thread, and what is damaged is an error and
-    /// no guess.
+    /// For a picture that stands alone: on one thread, and damage that is noticed at once is
+    /// an error.
     pub(super) fn open_for_one(source: &VideoSource) -> Result<Self, EngineError> {
         Self::open_with(source, threading::Type::None, 1, |context| {
-            // SAFETY: writes fields of a context that is borrowed and not opened yet.
-            unsafe {
-                let context = &mut *context.as_mut_ptr();
-                context.err_recognition = ffi::AV_EF_EXPLODE as i32;
-                context.error_concealment = 0;
-            }
+            // What it notices and conceals all the same is flagged in the picture.
+            // SAFETY: writes a field of a context that is borrowed and not opened yet.
+            unsafe { (*context.as_mut_ptr()).err_recognition = ffi::AV_EF_EXPLODE as i32 };
         })
     }
 
