@@ -6,6 +6,7 @@ mod directives;
 mod hold;
 mod pictures;
 mod route;
+mod shot;
 mod video;
 
 use std::convert::Infallible;

@@ -10,16 +10,14 @@ use media::{
     EpochNumber, KeyFrame, Rendition, SegmentNumber, Sheet, StreamId, VideoId, VideoShape,
 };
 use storage::rows::segments;
-use storage::rows::videos::playback::MediaPlace;
-use storage::{ObjectError, ObjectStore};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::answer::{Answer, Freshness, Refusal};
+use super::shot::{Media, Missed, Shot};
 use super::video::freshness;
 use super::{Inner, polled};
-use crate::cmaf::{Beginning, KeyFrameError, first_key_frame};
 use crate::live::{LiveStream, SegmentState};
 use crate::object_key;
 use crate::pictures::{PictureError, PictureMaker};
@@ -30,8 +28,6 @@ use crate::vod::Still;
 const SHEETS: usize = 2;
 /// How long a request waits for its turn.
 const WAIT: Duration = Duration::from_secs(10);
-/// Bytes of a segment that are fetched first. Most key frames are in them.
-const FIRST_BYTES: u64 = 128 << 10;
 
 /// How long a picture of what is live may be kept: a viewer who opens a page sees what
 /// somebody else saw a few seconds before.
@@ -70,65 +66,6 @@ impl Pictures {
             // Nobody closes it.
             _sheet: sheet.map_err(|_| Refusal::TooManyPictures)?,
         })
-    }
-}
-
-/// A segment whose first picture is wanted.
-struct Shot {
-    rendition: Rendition,
-    media: Media,
-}
-
-/// Where a segment's bytes are.
-enum Media {
-    Here(Bytes),
-    /// Under this key of the object store.
-    Stored(String),
-}
-
-/// Why a shot gives no key frame.
-enum Missed {
-    /// There is no such object.
-    Gone,
-    Damaged(KeyFrameError),
-    /// The store failed.
-    Store(ObjectError),
-}
-
-impl Shot {
-    async fn key_frame(self, objects: &dyn ObjectStore) -> Result<KeyFrame, Missed> {
-        let data = match self.media {
-            Media::Here(segment) => match first_key_frame(&segment).map_err(Missed::Damaged)? {
-                Beginning::Whole(data) => data,
-                Beginning::Needs(_) => return Err(Missed::Damaged(KeyFrameError::CutShort)),
-            },
-            Media::Stored(key) => stored_key_frame(objects, &key).await?,
-        };
-        Ok(KeyFrame {
-            codec: self.rendition.codec,
-            data,
-        })
-    }
-}
-
-async fn stored_key_frame(objects: &dyn ObjectStore, key: &str) -> Result<Bytes, Missed> {
-    let mut wanted = FIRST_BYTES;
-    loop {
-        let range = objects.get_range(key, 0..wanted).await;
-        let range = range.map_err(|error| match error {
-            ObjectError::NotFound(_) => Missed::Gone,
-            ObjectError::RangeNotSatisfiable { .. } => Missed::Damaged(KeyFrameError::CutShort),
-            error => Missed::Store(error),
-        })?;
-        let needs = match first_key_frame(&range.data).map_err(Missed::Damaged)? {
-            Beginning::Whole(data) => return Ok(data),
-            Beginning::Needs(needs) => needs as u64,
-        };
-        // What it needs is more than there was, and has a limit.
-        if needs > range.size || needs <= wanted {
-            return Err(Missed::Damaged(KeyFrameError::CutShort));
-        }
-        wanted = needs;
     }
 }
 
@@ -274,7 +211,7 @@ impl Inner {
             .ok_or(Refusal::NoSuchMedia)?;
         let place = self.place(video, epoch).await?;
         let shots = stills.into_iter();
-        let shots = shots.map(|still| Some(placed(video, place, still?)));
+        let shots = shots.map(|still| Some(Shot::of_video(video, place, still?)));
         let picture = self
             .draw(&video, (COLUMNS, ROWS), tile, shots.collect())
             .await?;
@@ -287,7 +224,7 @@ impl Inner {
 
     async fn shot(&self, video: VideoId, still: Still) -> Result<Shot, Refusal> {
         let place = self.place(video, still.epoch).await?;
-        Ok(placed(video, place, still))
+        Ok(Shot::of_video(video, place, still))
     }
 
     fn maker(&self) -> Result<&Pictures, Refusal> {
@@ -297,7 +234,7 @@ impl Inner {
     /// A picture that stands alone. `name` is told in the log.
     async fn single(
         &self,
-        name: &dyn SharedName,
+        name: &(dyn Display + Sync),
         shot: Shot,
         bounds: Bounds,
     ) -> Result<Picture, Refusal> {
@@ -309,7 +246,7 @@ impl Inner {
     /// A sheet of so many columns and rows.
     async fn draw(
         &self,
-        name: &dyn SharedName,
+        name: &(dyn Display + Sync),
         (columns, rows): (u16, u16),
         tile: VideoShape,
         shots: Vec<Option<Shot>>,
@@ -346,7 +283,7 @@ impl Inner {
     /// out.
     async fn key_frames(
         &self,
-        name: &dyn SharedName,
+        name: &(dyn Display + Sync),
         shots: Vec<Option<Shot>>,
     ) -> Result<Vec<Option<KeyFrame>>, Refusal> {
         let mut tiles = vec![None; shots.len()];
@@ -385,28 +322,6 @@ impl Inner {
             true => Ok(tiles),
             false => Err(refusal),
         }
-    }
-}
-
-/// A stream's or a video's name, for the log.
-trait SharedName: Display + Sync {}
-
-impl<T: Display + Sync> SharedName for T {}
-
-fn placed(video: VideoId, place: MediaPlace, still: Still) -> Shot {
-    let Still {
-        epoch,
-        number,
-        rendition,
-    } = still;
-    let name = &rendition.name;
-    let key = match place {
-        MediaPlace::Stream(stream) => object_key::segment(stream, epoch, name, number),
-        MediaPlace::Own => object_key::video_segment(video, epoch, name, number),
-    };
-    Shot {
-        rendition,
-        media: Media::Stored(key),
     }
 }
 

@@ -31,6 +31,9 @@ use packager::vod::Presentation;
 /// Far longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// What a maker fails with.
+type Fault = fn() -> Option<PictureError>;
+
 /// Makes no pictures, but keeps what it was asked for.
 #[derive(Debug)]
 struct Notebook {
@@ -38,11 +41,11 @@ struct Notebook {
     entered: AtomicUsize,
     /// A permit for each sheet that may be finished.
     gate: Semaphore,
-    fault: fn() -> Option<PictureError>,
+    fault: Fault,
 }
 
 impl Notebook {
-    fn new(fault: fn() -> Option<PictureError>) -> Arc<Self> {
+    fn new(fault: Fault) -> Arc<Self> {
         Arc::new(Self {
             sheets: Mutex::default(),
             entered: AtomicUsize::new(0),
@@ -360,7 +363,7 @@ async fn a_large_key_frame_is_fetched_whole() {
 
 #[tokio::test]
 async fn each_no_has_a_sentence() {
-    let faults: [(fn() -> Option<PictureError>, _, _); 3] = [
+    let faults: [(Fault, _, _); 3] = [
         (
             || Some(PictureError::Undecodable("torn".into())),
             StatusCode::INTERNAL_SERVER_ERROR,

@@ -398,11 +398,12 @@ async fn a_killed_process_costs_nothing() {
 
 #[tokio::test]
 async fn one_that_dies_hangs_or_goes_mad_is_an_error_and_another_is_started() {
+    type Expected = fn(&PicturesError) -> bool;
     let hello = r"printf '\0\0\0\3\140\0\5'";
     let ended = |error: &PicturesError| matches!(error, PicturesError::Ended { .. });
     let stalled = |error: &PicturesError| matches!(error, PicturesError::Stalled { .. });
     let nonsense = |error: &PicturesError| matches!(error, PicturesError::Nonsense { .. });
-    let cases: [(&str, fn(&PicturesError) -> bool); 8] = [
+    let cases: [(&str, Expected); 8] = [
         ("exit 3", ended),
         ("kill -SEGV $$", ended),
         ("exec sleep 1000", stalled),

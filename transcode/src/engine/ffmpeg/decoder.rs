@@ -32,7 +32,7 @@ impl Decoder {
         Self::open_with(source, threading::Type::None, 1, |context| {
             // What it notices and conceals all the same is flagged in the picture.
             // SAFETY: writes a field of a context that is borrowed and not opened yet.
-            unsafe { (*context.as_mut_ptr()).err_recognition = ffi::AV_EF_EXPLODE as i32 };
+            unsafe { (*context.as_mut_ptr()).err_recognition = ffi::AV_EF_EXPLODE };
         })
     }
 

@@ -132,7 +132,7 @@ fn is_damaged(picture: &frame::Video) -> bool {
         let picture = &*picture.as_ptr();
         (picture.flags, picture.decode_error_flags)
     };
-    errors != 0 || flags & ffi::AV_FRAME_FLAG_CORRUPT as i32 != 0
+    errors != 0 || flags & ffi::AV_FRAME_FLAG_CORRUPT != 0
 }
 
 /// A picture in red, green and blue, as large as it fits a tile.
@@ -180,7 +180,7 @@ fn fitted((width, height): (u32, u32), (across, down): (u32, u32), tile: VideoSh
 
 fn encode(picture: &mut frame::Video) -> Result<Bytes, EngineError> {
     const WHAT: &str = "mjpeg encoder";
-    let quality = QUANTIZER * ffi::FF_QP2LAMBDA as i32;
+    let quality = QUANTIZER * ffi::FF_QP2LAMBDA;
     let codec = ffmpeg::encoder::find(codec::Id::MJPEG)
         .ok_or(ffmpeg::Error::EncoderNotFound)
         .map_err(step(WHAT))?;
