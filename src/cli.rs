@@ -82,6 +82,9 @@ pub enum Command {
         /// What to do, as JSON
         task: String,
     },
+    /// The process that makes pictures; started by the server
+    #[command(hide = true)]
+    Pictures,
 }
 
 /// `nova bench`

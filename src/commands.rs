@@ -32,7 +32,7 @@ pub async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
     let settings = cli.settings;
     match cli.command {
         // Dispatched before the runtime started.
-        Command::Worker | Command::Demux { .. } => Ok(()),
+        Command::Worker | Command::Demux { .. } | Command::Pictures => Ok(()),
         Command::Serve(args) => {
             let config = load(&settings, args.demo)?;
             serve(config, args).await

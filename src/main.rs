@@ -24,6 +24,7 @@ mod encoding;
 mod http;
 mod live;
 mod media_path;
+mod pictures;
 mod publish;
 mod quantities;
 mod readiness;
@@ -51,6 +52,9 @@ fn main() -> ExitCode {
     }
     if let Command::Demux { task } = &cli.command {
         return transcode::vod::demux_main(task);
+    }
+    if matches!(cli.command, Command::Pictures) {
+        return transcode::pictures::pictures_main();
     }
     telemetry::start_logging(cli.log);
     match run(cli) {

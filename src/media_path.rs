@@ -8,7 +8,7 @@ use std::time::Duration;
 use ingest::{Registry, RegistryLimits, Server, ServerConfig};
 use media::Micros;
 use packager::live::LiveStreams;
-use packager::origin::{Origin, OriginLimits};
+use packager::origin::{Origin, OriginLimits, OriginParts};
 use storage::ObjectStore;
 use storage::rows::{stream_keys, streams};
 use tokio::task::JoinSet;
@@ -22,6 +22,7 @@ use crate::demo;
 use crate::encoding::Encodings;
 use crate::http::BindError;
 use crate::live::{Live, LiveParts};
+use crate::pictures;
 use crate::serve::Foundation;
 use crate::sole::{DirectoryLock, Sole};
 use crate::vod::{self, Vod, VodParts};
@@ -82,14 +83,14 @@ impl MediaPath {
         }
         let objects = storage::objects::open(&config.objects()).await?;
         let windows = Arc::new(LiveStreams::new());
-        let limits = OriginLimits::default();
-        let origin = Origin::with_videos(
-            windows.clone(),
-            database.clone(),
-            objects.clone(),
-            clock.clone(),
-            limits,
-        );
+        let origin = Origin::new(OriginParts {
+            streams: windows.clone(),
+            objects: objects.clone(),
+            clock: clock.clone(),
+            database: Some(database.clone()),
+            pictures: pictures::maker(&config.transcode)?,
+            limits: OriginLimits::default(),
+        });
         let worker = match config.transcode.enabled {
             true => WorkerCommand::this_program()
                 .map(|command| WorkerCommand {

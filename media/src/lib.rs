@@ -10,6 +10,7 @@ mod frame_rate;
 mod ids;
 mod rendition;
 mod segment;
+mod sheet;
 mod time;
 pub mod timeline;
 
@@ -22,4 +23,5 @@ pub use ids::{
 };
 pub use rendition::{AudioShape, Rendition, Shape, VideoShape};
 pub use segment::{Part, Segment};
+pub use sheet::{DrawnSheet, KeyFrame, Sheet};
 pub use time::{Clock, ManualClock, Micros, SystemClock, Timestamp};

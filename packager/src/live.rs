@@ -6,6 +6,7 @@ mod lead;
 mod listing;
 mod plan;
 mod reload;
+mod storyboard;
 mod stream;
 mod streams;
 mod track;

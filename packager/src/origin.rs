@@ -4,7 +4,9 @@
 mod answer;
 mod directives;
 mod hold;
+mod pictures;
 mod route;
+mod shot;
 mod video;
 
 use std::convert::Infallible;
@@ -21,10 +23,13 @@ use tower_service::Service;
 
 use crate::live::{LiveStream, LiveStreams, PartState, ReloadState, ReloadTarget, SegmentState};
 use crate::object_key;
+use crate::pictures::PictureMaker;
 use crate::playlist::MediaPlaylist;
+use crate::storyboard::Bounds;
 use answer::{Answer, Freshness, Refusal};
 use directives::Directives;
 use hold::Holds;
+use pictures::Pictures;
 use route::{LiveResource, Route};
 
 /// What bounds an origin.
@@ -33,14 +38,34 @@ pub struct OriginLimits {
     /// Requests held at one time, over all streams. An edge in front makes one of all that
     /// ask for the same.
     pub held_requests: usize,
+    /// Requests for pictures at one time.
+    pub pictures: usize,
 }
 
 impl Default for OriginLimits {
     fn default() -> Self {
         Self {
             held_requests: 4_096,
+            pictures: 64,
         }
     }
+}
+
+/// What an origin answers from.
+#[derive(Clone, Debug)]
+pub struct OriginParts {
+    /// What is live.
+    pub streams: Arc<LiveStreams>,
+    /// Where older segments are, and those of videos.
+    pub objects: Arc<dyn ObjectStore>,
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+    /// What knows of videos, and of what has left the live windows; `None`: there are none.
+    pub database: Option<Database>,
+    /// What makes pictures; `None`: none are made.
+    pub pictures: Option<Arc<dyn PictureMaker>>,
+    /// What bounds it.
+    pub limits: OriginLimits,
 }
 
 /// Answers `GET` and `HEAD` of `/live/{stream}/...` and `/vod/{video}/...`. Holds blocking playlist reloads,
@@ -57,44 +82,28 @@ struct Inner {
     objects: Arc<dyn ObjectStore>,
     clock: Arc<dyn Clock>,
     holds: Holds,
-    videos: Option<Database>,
+    database: Option<Database>,
+    pictures: Option<Pictures>,
 }
 
 impl Origin {
-    /// An origin of `streams`, whose older segments are in `objects`.
-    pub fn new(
-        streams: Arc<LiveStreams>,
-        objects: Arc<dyn ObjectStore>,
-        clock: Arc<dyn Clock>,
-        limits: OriginLimits,
-    ) -> Self {
-        Self::build(streams, None, objects, clock, limits)
-    }
-
-    /// As [`Origin::new`], and of the videos that `database` knows.
-    pub fn with_videos(
-        streams: Arc<LiveStreams>,
-        database: Database,
-        objects: Arc<dyn ObjectStore>,
-        clock: Arc<dyn Clock>,
-        limits: OriginLimits,
-    ) -> Self {
-        Self::build(streams, Some(database), objects, clock, limits)
-    }
-
-    fn build(
-        streams: Arc<LiveStreams>,
-        videos: Option<Database>,
-        objects: Arc<dyn ObjectStore>,
-        clock: Arc<dyn Clock>,
-        limits: OriginLimits,
-    ) -> Self {
+    /// An origin of these parts.
+    pub fn new(parts: OriginParts) -> Self {
+        let OriginParts {
+            streams,
+            objects,
+            clock,
+            database,
+            pictures,
+            limits,
+        } = parts;
         Self(Arc::new(Inner {
             streams,
             objects,
             clock,
             holds: Holds::new(limits.held_requests),
-            videos,
+            database,
+            pictures: pictures.map(|maker| Pictures::new(maker, limits.pictures)),
         }))
     }
 }
@@ -178,6 +187,12 @@ impl Inner {
                 };
                 let held = self.holds.until(&stream, part).await?;
                 held.unwrap_or(Err(Refusal::NotInTime))
+            }
+            LiveResource::Poster => self.live_poster(&stream, Bounds::POSTER).await,
+            LiveResource::Thumbnail => self.live_poster(&stream, Bounds::THUMBNAIL).await,
+            LiveResource::Storyboard => self.live_storyboard(&stream),
+            LiveResource::ThumbnailOf(epoch, number) => {
+                self.live_thumbnail(&stream, epoch, number).await
             }
         }
     }

@@ -8,6 +8,7 @@ mod mpd;
 mod multivariant;
 mod static_mpd;
 mod vod_playlist;
+mod webvtt;
 
 use media::{EpochNumber, PartIndex, RenditionName, SegmentNumber};
 
@@ -18,6 +19,7 @@ pub use mpd::{Mpd, Period, Representation};
 pub use multivariant::{Multivariant, Variant};
 pub use static_mpd::StaticMpd;
 pub use vod_playlist::{VodPlaylist, VodSegment};
+pub use webvtt::{Cue, WebVtt};
 
 fn init_uri(epoch: EpochNumber, rendition: &RenditionName) -> String {
     format!("{epoch}/{rendition}/init.mp4")
@@ -34,4 +36,12 @@ fn part_uri(
     index: PartIndex,
 ) -> String {
     format!("{epoch}/{rendition}/{number}.{index}.m4s")
+}
+
+pub(crate) fn thumbnail_uri(epoch: EpochNumber, number: SegmentNumber) -> String {
+    format!("{epoch}/thumbnails/{number}.jpg")
+}
+
+pub(crate) fn sprite_uri(epoch: EpochNumber, first: SegmentNumber, step: u64) -> String {
+    format!("{epoch}/storyboard/{first}-{step}.jpg")
 }

@@ -6,6 +6,8 @@
 //! a Period of its own for each stretch in which the same renditions have media; a stretch
 //! without any is left out.
 
+mod storyboard;
+
 use std::collections::BTreeMap;
 
 use media::{
@@ -19,6 +21,8 @@ use crate::live::measured;
 use crate::playlist::{
     Multivariant, Period, Representation, StaticMpd, Variant, VodPlaylist, VodSegment,
 };
+
+pub use storyboard::Still;
 
 /// Periods of an MPD at most. Each is about a kilobyte for every rendition.
 pub const MAX_PERIODS: usize = 1_000;

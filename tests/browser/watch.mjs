@@ -11,29 +11,15 @@
 //
 // With --until-stdin-closes it watches until its stdin ends, SECONDS at the longest.
 // It judges nothing: exit 0 says that there is a result, 1 that there is none.
-import { existsSync } from "node:fs";
 import { parseArgs } from "node:util";
 
 import { chromium } from "playwright-core";
 
+import { BROWSER, BROWSER_ARGS } from "./chromium.mjs";
+
 const SAMPLE_MS = 250;
 /** Messages kept of each kind: a broken page can write without end. */
 const MESSAGE_LIMIT = 50;
-
-/** The first that is there is used; without any, the one that Playwright installed. */
-const BROWSERS = ["/usr/bin/chromium", "/usr/bin/google-chrome"];
-
-const BROWSER_ARGS = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-  "--disable-dev-shm-usage",
-  "--autoplay-policy=no-user-gesture-required",
-];
 
 function readArguments() {
   const { values, positionals } = parseArgs({
@@ -42,7 +28,7 @@ function readArguments() {
       "until-stdin-closes": { type: "boolean", default: false },
       "start-limit": { type: "string", default: "30" },
       size: { type: "string", default: "1280x800" },
-      browser: { type: "string", default: BROWSERS.find((path) => existsSync(path)) },
+      browser: { type: "string", default: BROWSER },
     },
   });
   const [url, seconds, screenshot] = positionals;

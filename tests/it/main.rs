@@ -12,6 +12,7 @@ mod harness;
 mod hostile;
 mod low_latency;
 mod operations;
+mod pictures;
 mod playback;
 mod publishing;
 mod restart;

@@ -183,7 +183,7 @@ fn a_broadcast_that_was_interrupted_plays_in_one_piece() {
 }
 
 /// Imports the file; the video's id.
-fn import(site: &Site, file: &Path) -> String {
+pub(crate) fn import(site: &Site, file: &Path) -> String {
     let file = file.to_str().unwrap();
     let printed = site
         .nova(&["vod", "import", file, "--owner", "broadcaster"])
@@ -208,7 +208,7 @@ fn progress(site: &Site, id: &str) -> Option<(u64, u64)> {
     Some((done, words.nth(1)?.parse().ok()?))
 }
 
-fn wait_until_ready(site: &Site, id: &str, limit: Duration) {
+pub(crate) fn wait_until_ready(site: &Site, id: &str, limit: Duration) {
     wait_for("the video", limit, || {
         match shown(site, id, "state").as_deref() {
             Some("ready") => Ok(()),

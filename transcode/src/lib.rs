@@ -8,6 +8,7 @@
 //! - [`Governor`] decides which rungs are made when the machine cannot make them all.
 //! - [`worker`] is that child. It decodes, scales and encodes with an engine.
 //! - [`vod`] reads and cuts files of any container.
+//! - [`pictures`] makes JPEGs of key frames.
 //! - [`source`] makes frames to publish: the test picture, or a media file.
 //!
 //! AAC is never encoded again: it passes through. Sound of a file in another codec
@@ -24,6 +25,7 @@ mod hardware;
 mod job;
 #[cfg(any(feature = "ffmpeg", feature = "gstreamer"))]
 mod marks;
+pub mod pictures;
 mod plan;
 mod restart;
 mod rung;

@@ -5,52 +5,32 @@ mod error;
 mod input;
 mod memory;
 mod output;
+mod process;
 mod stderr;
 mod survey;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
 use media::StreamName;
-use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 
 pub use backlog::Backlog;
 pub(crate) use error::LastWords;
 pub use error::WorkerError;
 pub use input::{WorkerControl, WorkerInput};
 pub use output::{Output, WorkerOutput};
+pub(crate) use process::Process;
 pub(crate) use stderr::Stderr;
 pub use survey::{survey, try_device};
 
 use crate::Job;
 use crate::wire::Request;
-use crate::worker::limits;
 
 /// A worker that was sent frames and says nothing for this long hangs. One that is merely
 /// slow says something with each frame.
 pub const STALL_LIMIT: Duration = Duration::from_secs(2);
-
-/// Environment that a worker keeps. It decodes what strangers send, and needs none of
-/// the server's secrets.
-pub(crate) const ENVIRONMENT: [&str; 12] = [
-    "PATH",
-    "LD_LIBRARY_PATH",
-    "RUST_BACKTRACE",
-    "TZ",
-    // Where GStreamer finds its plugins, and keeps the list of them.
-    "GST_PLUGIN_PATH",
-    "GST_PLUGIN_SYSTEM_PATH",
-    "GST_PLUGIN_SCANNER",
-    "GST_REGISTRY",
-    "XDG_CACHE_HOME",
-    // Which of several devices, and which driver.
-    "LIBVA_DRIVER_NAME",
-    "LIBVA_DRIVERS_PATH",
-    "CUDA_VISIBLE_DEVICES",
-];
 
 /// How a worker process is started.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -93,48 +73,13 @@ impl WorkerCommand {
     }
 }
 
-/// A worker process and the pipes to it.
-struct Process {
-    child: Child,
-    stdin: ChildStdin,
-    stdout: ChildStdout,
-    stderr: ChildStderr,
-}
-
 impl WorkerCommand {
     /// With this many bytes of memory.
     fn spawn(&self, memory: u64) -> Result<Process, WorkerError> {
-        let start_error = |source| WorkerError::Start {
+        let spawned = Process::spawn(&self.program, &self.args, memory, self.nice);
+        spawned.map_err(|source| WorkerError::Start {
             program: self.program.clone(),
             source,
-        };
-        let mut process = Command::new(&self.program);
-        process
-            .args(&self.args)
-            .env_clear()
-            .envs(
-                ENVIRONMENT
-                    .iter()
-                    .filter_map(|name| std::env::var_os(name).map(|value| (*name, value))),
-            )
-            .env(limits::MEMORY, memory.to_string())
-            .env(limits::NICE, self.nice.to_string())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            // A Ctrl-C in the server's terminal is the server's to handle.
-            .process_group(0)
-            .kill_on_drop(true);
-        let mut child = process.spawn().map_err(start_error)?;
-        let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        let (Some(stdin), Some(stdout), Some(stderr)) = pipes else {
-            return Err(start_error(std::io::Error::other("no pipes to it")));
-        };
-        Ok(Process {
-            child,
-            stdin,
-            stdout,
-            stderr,
         })
     }
 }

@@ -2,9 +2,10 @@
 //! output. It starts no runtime: one thread reads, the engine's threads write.
 
 pub(crate) mod limits;
+pub(crate) mod pipe;
 
 use std::fs::File;
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::process::parent_id;
 use std::process::ExitCode;
@@ -12,11 +13,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use crate::FakeDevice;
 use crate::engine::{self, Engine, EngineError, Sink};
-use crate::wire::{self, Reply, Request, VERSION, WireError};
+use crate::wire::{Reply, Request, VERSION, WireError};
+use pipe::{Messages, ReadError};
 
 /// How often a worker looks whether its parent still lives.
 const ORPHAN_CHECK: Duration = Duration::from_secs(1);
@@ -65,12 +65,21 @@ fn run(fake: Option<FakeDevice>) -> ExitCode {
 enum Fault {
     #[error(transparent)]
     Wire(#[from] WireError),
-    #[error(transparent)]
-    Engine(#[from] EngineError),
     #[error("standard input: {0}")]
     Input(#[source] io::Error),
+    #[error(transparent)]
+    Engine(#[from] EngineError),
     #[error("standard output: {0}")]
     Output(#[source] io::Error),
+}
+
+impl From<ReadError> for Fault {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Wire(error) => Self::Wire(error),
+            ReadError::Input(error) => Self::Input(error),
+        }
+    }
 }
 
 fn serve<R: Read, W: Write + Send + 'static>(
@@ -78,7 +87,7 @@ fn serve<R: Read, W: Write + Send + 'static>(
     output: &Arc<Output<W>>,
     fake: Option<FakeDevice>,
 ) -> Result<(), Fault> {
-    let mut requests = Requests { input };
+    let mut requests = Requests(Messages::new(input));
     let emit = |reply| output.emit(reply).map_err(Fault::Output);
     emit(Reply::Hello { version: VERSION })?;
     let job = match requests.next()? {
@@ -116,30 +125,16 @@ fn serve<R: Read, W: Write + Send + 'static>(
     }
 }
 
-/// Messages from standard input.
-struct Requests<R> {
-    input: R,
-}
+/// Requests from standard input.
+struct Requests<R>(Messages<R>);
 
 impl<R: Read> Requests<R> {
     /// `None` at the end of input, also in the middle of a message.
     fn next(&mut self) -> Result<Option<Request>, Fault> {
-        let Some(length) = self.read(wire::LENGTH)? else {
+        let Some((kind, body)) = self.0.next()? else {
             return Ok(None);
         };
-        let Some(message) = self.read(wire::size(&length)?)? else {
-            return Ok(None);
-        };
-        let (kind, body) = wire::open(message);
         Ok(Some(Request::decode(kind, body)?))
-    }
-
-    /// So many bytes, in memory that is not filled with anything before.
-    fn read(&mut self, size: usize) -> Result<Option<Bytes>, Fault> {
-        let mut bytes = Vec::with_capacity(size);
-        let mut input = self.input.by_ref().take(size as u64);
-        let read = input.read_to_end(&mut bytes).map_err(Fault::Input)?;
-        Ok((read == size).then(|| bytes.into()))
     }
 }
 
@@ -151,25 +146,7 @@ impl<W: Write + Send> Sink for Output<W> {
     fn emit(&self, reply: Reply) -> io::Result<()> {
         let message = reply.encode().map_err(io::Error::other)?;
         let mut output = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        write_both(&mut *output, &message.head, &message.data)
-    }
-}
-
-/// Both parts with one system call, where the pipe has room for them.
-fn write_both(output: &mut impl Write, head: &[u8], data: &[u8]) -> io::Result<()> {
-    let parts = [IoSlice::new(head), IoSlice::new(data)];
-    let written = loop {
-        match output.write_vectored(&parts) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            written => break written?,
-        }
-    };
-    match head.get(written..) {
-        Some(rest) => {
-            output.write_all(rest)?;
-            output.write_all(data)
-        }
-        None => output.write_all(data.get(written - head.len()..).unwrap_or_default()),
+        pipe::write(&mut *output, &message)
     }
 }
 

@@ -31,6 +31,11 @@ export function parseLive(body: unknown): LiveStream[] {
   });
 }
 
+/** Where a stream's poster is: beside its playlist, asked for with the same query. */
+export function posterOf(playlist: string): string {
+  return playlist.replace(/[^/?]*(?=\?|$)/, "poster.jpg");
+}
+
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null;
 }

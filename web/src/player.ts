@@ -10,6 +10,7 @@ import Hls, {
 } from "hls.js";
 
 import { HoleSkipper } from "./holes";
+import { posterOf } from "./live";
 import type { PlayerStatus } from "./phase";
 import { Recovery, type FaultKind } from "./recovery";
 
@@ -103,6 +104,7 @@ export class Player {
   open(playlist: string): void {
     this.close();
     this.source = playlist;
+    this.video.poster = posterOf(playlist);
     this.become("starting");
     this.load(playlist);
   }

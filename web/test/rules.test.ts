@@ -3,7 +3,7 @@ import test from "node:test";
 
 import { HoleSkipper, type Playhead } from "../src/holes";
 import { bitrateLabel, renditionLabel, secondsLabel, sinceLabel } from "../src/labels";
-import { parseLive } from "../src/live";
+import { parseLive, posterOf } from "../src/live";
 import { phaseOf } from "../src/phase";
 import { Recovery } from "../src/recovery";
 
@@ -155,4 +155,12 @@ test("the list of live streams is read, and anything else refused", () => {
   for (const bad of [null, [], {}, { streams: [{ name: "demo" }] }, { streams: [3] }]) {
     assert.throws(() => parseLive(bad), /api\/v1\/live/);
   }
+});
+
+test("a poster is beside its playlist", () => {
+  assert.equal(posterOf("/live/demo/index.m3u8"), "/live/demo/poster.jpg");
+  assert.equal(
+    posterOf("https://edge.example:8443/live/demo/index.m3u8?token=a/b"),
+    "https://edge.example:8443/live/demo/poster.jpg?token=a/b",
+  );
 });

@@ -7,20 +7,20 @@ use media::{Codec, Rendition};
 use super::TRACK_ID;
 
 /// `sample_depends_on` = 2: an I picture, or an audio frame (ISO/IEC 14496-12 8.8.3.1).
-const SYNC: u32 = 0x0200_0000;
+pub(super) const SYNC: u32 = 0x0200_0000;
 /// `sample_depends_on` = 1 and `sample_is_non_sync_sample`.
 const NON_SYNC: u32 = 0x0101_0000;
 
 const DEFAULT_BASE_IS_MOOF: u32 = 0x02_0000;
-const DEFAULT_SAMPLE_DURATION: u32 = 0x08;
-const DEFAULT_SAMPLE_SIZE: u32 = 0x10;
+pub(super) const DEFAULT_SAMPLE_DURATION: u32 = 0x08;
+pub(super) const DEFAULT_SAMPLE_SIZE: u32 = 0x10;
 
-const DATA_OFFSET: u32 = 0x01;
-const FIRST_SAMPLE_FLAGS: u32 = 0x04;
-const SAMPLE_DURATION: u32 = 0x100;
-const SAMPLE_SIZE: u32 = 0x200;
-const SAMPLE_FLAGS: u32 = 0x400;
-const SAMPLE_COMPOSITION_OFFSET: u32 = 0x800;
+pub(super) const DATA_OFFSET: u32 = 0x01;
+pub(super) const FIRST_SAMPLE_FLAGS: u32 = 0x04;
+pub(super) const SAMPLE_DURATION: u32 = 0x100;
+pub(super) const SAMPLE_SIZE: u32 = 0x200;
+pub(super) const SAMPLE_FLAGS: u32 = 0x400;
+pub(super) const SAMPLE_COMPOSITION_OFFSET: u32 = 0x800;
 
 const MFHD_SIZE: u32 = 16;
 const TFDT_SIZE: u32 = 20;

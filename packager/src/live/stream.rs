@@ -15,7 +15,7 @@ use super::{
     Cut, EpochPlan, LiveConfig, LiveError, PartState, ReloadState, ReloadTarget, RestoredStream,
     SegmentState,
 };
-use crate::playlist::{MediaPlaylist, Mpd, Multivariant};
+use crate::playlist::{MediaPlaylist, Mpd, Multivariant, WebVtt};
 
 /// What players can ask for of one live stream.
 ///
@@ -181,6 +181,31 @@ impl LiveStream {
         index: PartIndex,
     ) -> PartState {
         self.window().part(epoch, rendition, number, index)
+    }
+
+    /// Which thumbnail is shown when; `None` if there is no picture in what is listed.
+    pub fn storyboard(&self) -> Option<WebVtt> {
+        self.window().storyboard()
+    }
+
+    /// The newest segment that has a picture.
+    pub fn newest_picture(&self) -> Option<(EpochNumber, SegmentNumber)> {
+        self.window().newest_picture()
+    }
+
+    /// The renditions with pictures that have this segment. None, where it is older than
+    /// the window: the rows know.
+    pub fn pictures(
+        &self,
+        epoch: EpochNumber,
+        number: SegmentNumber,
+    ) -> Vec<(Rendition, SegmentState)> {
+        self.window().pictures(epoch, number)
+    }
+
+    /// Whether its current epoch has no pictures.
+    pub fn is_sound(&self) -> bool {
+        self.window().is_sound()
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Window) -> T) -> T {

@@ -24,6 +24,8 @@ pub(crate) enum Freshness {
     Video,
     /// A moment, so that a crowd asks once.
     Moment,
+    /// So many seconds.
+    Seconds(u32),
     /// Not at all.
     NoStore,
 }
@@ -45,6 +47,7 @@ impl Freshness {
             }
             Self::Video => 60,
             Self::Moment => 1,
+            Self::Seconds(seconds) => seconds.into(),
         };
         HeaderValue::try_from(format!("public, max-age={seconds}"))
             .unwrap_or(HeaderValue::from_static("no-store"))
@@ -92,6 +95,23 @@ impl Answer {
             body,
             content_type: "video/iso.segment",
             freshness: Freshness::Immutable,
+        }
+    }
+
+    /// A JPEG.
+    pub(crate) fn picture(body: Bytes, freshness: Freshness) -> Self {
+        Self {
+            body,
+            content_type: "image/jpeg",
+            freshness,
+        }
+    }
+
+    pub(crate) fn web_vtt(text: String, freshness: Freshness) -> Self {
+        Self {
+            body: text.into(),
+            content_type: "text/vtt; charset=utf-8",
+            freshness,
         }
     }
 
@@ -157,6 +177,21 @@ pub(crate) enum Refusal {
     /// A manifest could not be written.
     #[error("the manifest cannot be written")]
     Unrenderable,
+    /// There is sound only.
+    #[error("there are no pictures in this")]
+    NoPictures,
+    /// This server does not transcode.
+    #[error("no pictures are made here")]
+    NoPictureMaker,
+    /// A limit with a name.
+    #[error("too many pictures are being made")]
+    TooManyPictures,
+    /// It died, or hung.
+    #[error("the picture could not be made")]
+    PictureMaker,
+    /// The key frame is damaged, or of a kind that nobody here decodes.
+    #[error("this picture cannot be decoded")]
+    Undecodable,
 }
 
 impl Refusal {
@@ -178,6 +213,11 @@ impl Refusal {
             Self::TooManyHeld => "too_many_held",
             Self::ObjectStore => "object_store",
             Self::Unrenderable => "unrenderable",
+            Self::NoPictures => "no_pictures",
+            Self::NoPictureMaker => "no_picture_maker",
+            Self::TooManyPictures => "too_many_pictures",
+            Self::PictureMaker => "picture_maker",
+            Self::Undecodable => "undecodable",
         }
     }
 
@@ -190,12 +230,17 @@ impl Refusal {
             | Self::VideoNotReady
             | Self::UnknownStream
             | Self::UnknownRendition
-            | Self::NoSuchMedia => StatusCode::NOT_FOUND,
+            | Self::NoSuchMedia
+            | Self::NoPictures
+            | Self::NoPictureMaker => StatusCode::NOT_FOUND,
             Self::Directive(_) | Self::TooFarAhead => StatusCode::BAD_REQUEST,
-            Self::NotInTime | Self::TooManyHeld | Self::ObjectStore | Self::Database => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
-            Self::Unrenderable => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::NotInTime
+            | Self::TooManyHeld
+            | Self::ObjectStore
+            | Self::Database
+            | Self::TooManyPictures
+            | Self::PictureMaker => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unrenderable | Self::Undecodable => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
@@ -203,7 +248,11 @@ impl Refusal {
         metrics::counter!("nova_origin_refused_total", "reason" => self.reason()).increment(1);
         // What is not there now may be there in a moment, under the same name.
         let freshness = match self {
-            Self::UnknownStream | Self::UnknownVideo | Self::VideoNotReady => Freshness::Moment,
+            Self::UnknownStream
+            | Self::UnknownVideo
+            | Self::VideoNotReady
+            | Self::NoPictures
+            | Self::NoPictureMaker => Freshness::Moment,
             _ => Freshness::NoStore,
         };
         let status = self.status();

@@ -16,7 +16,7 @@ pub(crate) enum Route {
     Vod(VideoId, VodResource),
 }
 
-/// What is below `/vod/{video}/`: as below `/live/{stream}/`, without parts.
+/// What is below `/vod/{video}/`: as below `/live/{stream}/`, without parts, and sprites.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum VodResource {
     /// `index.m3u8`
@@ -29,6 +29,14 @@ pub(crate) enum VodResource {
     Init(EpochNumber, RenditionName),
     /// `{epoch}/{rendition}/{n}.m4s`
     Segment(EpochNumber, RenditionName, SegmentNumber),
+    /// `poster.jpg`
+    Poster,
+    /// `storyboard.vtt`
+    Storyboard,
+    /// `{epoch}/thumbnails/{n}.jpg`
+    ThumbnailOf(EpochNumber, SegmentNumber),
+    /// `{epoch}/storyboard/{first}-{step}.jpg`
+    Sprite(EpochNumber, SegmentNumber, u64),
 }
 
 /// What is below `/live/{stream}/`.
@@ -46,6 +54,14 @@ pub(crate) enum LiveResource {
     Segment(EpochNumber, RenditionName, SegmentNumber),
     /// `{epoch}/{rendition}/{n}.{k}.m4s`
     Part(EpochNumber, RenditionName, SegmentNumber, PartIndex),
+    /// `poster.jpg`
+    Poster,
+    /// `thumbnail.jpg`
+    Thumbnail,
+    /// `storyboard.vtt`
+    Storyboard,
+    /// `{epoch}/thumbnails/{n}.jpg`
+    ThumbnailOf(EpochNumber, SegmentNumber),
 }
 
 impl Route {
@@ -68,6 +84,12 @@ impl Route {
 
 impl VodResource {
     fn parse(path: &str) -> Option<Self> {
+        if let Some((epoch, file)) = path.split_once("/storyboard/")
+            && let Some(name) = file.strip_suffix(".jpg")
+        {
+            let (first, step) = name.split_once('-')?;
+            return Some(Self::Sprite(number(epoch)?, number(first)?, number(step)?));
+        }
         Some(match LiveResource::parse(path)? {
             LiveResource::Multivariant => Self::Multivariant,
             LiveResource::Mpd => Self::Mpd,
@@ -76,7 +98,10 @@ impl VodResource {
             LiveResource::Segment(epoch, rendition, number) => {
                 Self::Segment(epoch, rendition, number)
             }
-            LiveResource::Part(..) => return None,
+            LiveResource::Poster => Self::Poster,
+            LiveResource::Storyboard => Self::Storyboard,
+            LiveResource::ThumbnailOf(epoch, number) => Self::ThumbnailOf(epoch, number),
+            LiveResource::Part(..) | LiveResource::Thumbnail => return None,
         })
     }
 }
@@ -86,6 +111,9 @@ impl LiveResource {
         match path {
             "index.m3u8" => return Some(Self::Multivariant),
             "manifest.mpd" => return Some(Self::Mpd),
+            "poster.jpg" => return Some(Self::Poster),
+            "thumbnail.jpg" => return Some(Self::Thumbnail),
+            "storyboard.vtt" => return Some(Self::Storyboard),
             _ => {}
         }
         let Some((epoch, rest)) = path.split_once('/') else {
@@ -93,6 +121,9 @@ impl LiveResource {
             return Some(Self::MediaPlaylist(rendition.parse().ok()?));
         };
         let (rendition, file) = rest.split_once('/')?;
+        if let ("thumbnails", Some(name)) = (rendition, file.strip_suffix(".jpg")) {
+            return Some(Self::ThumbnailOf(number(epoch)?, number(name)?));
+        }
         let (epoch, rendition) = (number(epoch)?, rendition.parse().ok()?);
         if file == "init.mp4" {
             return Some(Self::Init(epoch, rendition));
@@ -155,9 +186,40 @@ mod tests {
                     PartIndex(0),
                 )),
             ),
+            ("/live/demo/poster.jpg", live(LiveResource::Poster)),
+            ("/live/demo/thumbnail.jpg", live(LiveResource::Thumbnail)),
+            ("/live/demo/storyboard.vtt", live(LiveResource::Storyboard)),
+            (
+                "/live/demo/3/thumbnails/12.jpg",
+                live(LiveResource::ThumbnailOf(EpochNumber(3), SegmentNumber(12))),
+            ),
             (
                 "/vod/0193c0de-0000-7000-8000-00000000000a/index.m3u8",
                 vod(VodResource::Multivariant),
+            ),
+            (
+                "/vod/0193c0de-0000-7000-8000-00000000000a/poster.jpg",
+                vod(VodResource::Poster),
+            ),
+            (
+                "/vod/0193c0de-0000-7000-8000-00000000000a/storyboard.vtt",
+                vod(VodResource::Storyboard),
+            ),
+            (
+                "/vod/0193c0de-0000-7000-8000-00000000000a/0/thumbnails/7.jpg",
+                vod(VodResource::ThumbnailOf(EpochNumber(0), SegmentNumber(7))),
+            ),
+            (
+                "/vod/0193c0de-0000-7000-8000-00000000000a/0/storyboard/50-2.jpg",
+                vod(VodResource::Sprite(EpochNumber(0), SegmentNumber(50), 2)),
+            ),
+            (
+                "/vod/0193c0de-0000-7000-8000-00000000000a/0/storyboard/2.m4s",
+                vod(VodResource::Segment(
+                    EpochNumber(0),
+                    "storyboard".parse().unwrap(),
+                    SegmentNumber(2),
+                )),
             ),
             (
                 "/vod/0193c0de-0000-7000-8000-00000000000a/3/source/12.m4s",
@@ -194,7 +256,23 @@ mod tests {
             "/live/demo/3/source/.m4s",
             "/live/demo/3/source/1/2.m4s",
             "/live/demo//source/1.m4s",
+            "/live/demo/Poster.jpg",
+            "/live/demo/poster.jpeg",
+            "/live/demo/thumbnails/12.jpg",
+            "/live/demo/3/thumbnails/012.jpg",
+            "/live/demo/03/thumbnails/12.jpg",
+            "/live/demo/3/thumbnails/12.png",
+            "/live/demo/3/thumbnail/12.jpg",
+            "/live/demo/3/thumbnails/",
+            "/live/demo/3/storyboard/0-2.jpg",
             "/vod/abc/index.m3u8",
+            "/vod/0193c0de-0000-7000-8000-00000000000a/thumbnail.jpg",
+            "/vod/0193c0de-0000-7000-8000-00000000000a/0/storyboard/0.jpg",
+            "/vod/0193c0de-0000-7000-8000-00000000000a/0/storyboard/0-02.jpg",
+            "/vod/0193c0de-0000-7000-8000-00000000000a/0/storyboard/00-2.jpg",
+            "/vod/0193c0de-0000-7000-8000-00000000000a/0/storyboard/0-2-2.jpg",
+            "/vod/0193c0de-0000-7000-8000-00000000000a/0/0/storyboard/0-2.jpg",
+            "/vod/0193c0de-0000-7000-8000-00000000000a/storyboard/0-2.jpg",
             "/vod/0193C0DE-0000-7000-8000-00000000000A/index.m3u8",
             "/vod/0193c0de00007000800000000000000a/index.m3u8",
             "/vod/0193c0de-0000-7000-8000-00000000000a/3/source/12.0.m4s",

@@ -53,11 +53,19 @@ impl Inner {
                 };
                 self.stored(&key).await.map(Answer::segment)
             }
+            VodResource::Poster => self.video_poster(video).await,
+            VodResource::Storyboard => self.video_storyboard(video).await,
+            VodResource::ThumbnailOf(epoch, number) => {
+                self.video_thumbnail(video, epoch, number).await
+            }
+            VodResource::Sprite(epoch, first, step) => {
+                self.video_sprite(video, epoch, first, step).await
+            }
         }
     }
 
-    async fn presentation(&self, video: VideoId) -> Result<Presentation, Refusal> {
-        let database = self.videos.as_ref().ok_or(Refusal::NoVideos)?;
+    pub(super) async fn presentation(&self, video: VideoId) -> Result<Presentation, Refusal> {
+        let database = self.database.as_ref().ok_or(Refusal::NoVideos)?;
         let loaded = playback::load(database, video, MAX_SEGMENTS).await;
         let stored = match loaded.map_err(|error| unreadable(video, &error))? {
             Playback::Unknown => return Err(Refusal::UnknownVideo),
@@ -70,8 +78,12 @@ impl Inner {
         Presentation::new(stored).ok_or(Refusal::NoSuchMedia)
     }
 
-    async fn place(&self, video: VideoId, epoch: EpochNumber) -> Result<MediaPlace, Refusal> {
-        let database = self.videos.as_ref().ok_or(Refusal::NoVideos)?;
+    pub(super) async fn place(
+        &self,
+        video: VideoId,
+        epoch: EpochNumber,
+    ) -> Result<MediaPlace, Refusal> {
+        let database = self.database.as_ref().ok_or(Refusal::NoVideos)?;
         let place = playback::media_place(database, video, epoch).await;
         place
             .map_err(|error| unreadable(video, &error))?
@@ -84,7 +96,7 @@ fn unreadable(video: VideoId, error: &RowError) -> Refusal {
     Refusal::Database
 }
 
-fn freshness(presentation: &Presentation) -> Freshness {
+pub(super) fn freshness(presentation: &Presentation) -> Freshness {
     match presentation.is_final() {
         true => Freshness::Video,
         false => Freshness::Moment,

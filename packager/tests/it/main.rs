@@ -6,4 +6,5 @@ mod history;
 mod live_window;
 mod manifests;
 mod origin;
+mod pictures;
 mod vod;

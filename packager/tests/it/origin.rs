@@ -9,7 +9,7 @@ use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use media::{EpochNumber, ManualClock, SegmentNumber};
 use packager::live::LiveConfig;
-use packager::origin::OriginLimits;
+use packager::origin::{OriginLimits, OriginParts};
 use packager::{LiveStream, LiveStreams, Origin, object_key};
 use storage::ObjectStore;
 use storage::objects::FileStore;
@@ -63,7 +63,14 @@ impl World {
         let objects: Arc<dyn ObjectStore> = Arc::new(FileStore::open(directory.path()).unwrap());
         let clock = Arc::new(ManualClock::new(START));
         Self {
-            origin: Origin::new(Arc::clone(&streams), Arc::clone(&objects), clock, limits),
+            origin: Origin::new(OriginParts {
+                streams: Arc::clone(&streams),
+                objects: Arc::clone(&objects),
+                clock,
+                database: None,
+                pictures: None,
+                limits,
+            }),
             streams,
             live,
             objects,
@@ -485,7 +492,10 @@ async fn older_segments_come_from_the_object_store() {
 
 #[tokio::test]
 async fn held_requests_are_limited() {
-    let world = World::with_limits(OriginLimits { held_requests: 2 });
+    let world = World::with_limits(OriginLimits {
+        held_requests: 2,
+        ..OriginLimits::default()
+    });
     push_parts(&world.live, &source(), 40, 1);
     let path = "/live/demo/source.m3u8?_HLS_msn=40&_HLS_part=1";
     let first = world.held(path).await;

@@ -10,7 +10,7 @@ use storage::rows::videos::playback::{PlayedEpoch, StoredVideo};
 use crate::fixture::*;
 use crate::manifests::{check_golden, xpath};
 
-fn row(epoch: u32, rendition: RenditionName, number: u64, size: u64) -> SegmentRow {
+pub(crate) fn row(epoch: u32, rendition: RenditionName, number: u64, size: u64) -> SegmentRow {
     SegmentRow {
         epoch: EpochNumber(epoch),
         rendition,
@@ -23,7 +23,7 @@ fn row(epoch: u32, rendition: RenditionName, number: u64, size: u64) -> SegmentR
     }
 }
 
-fn epoch(number: u32, renditions: Vec<media::Rendition>) -> PlayedEpoch {
+pub(crate) fn epoch(number: u32, renditions: Vec<media::Rendition>) -> PlayedEpoch {
     PlayedEpoch {
         number: EpochNumber(number),
         target_duration: Some(2),
@@ -31,7 +31,7 @@ fn epoch(number: u32, renditions: Vec<media::Rendition>) -> PlayedEpoch {
     }
 }
 
-fn video_of(epochs: Vec<PlayedEpoch>, segments: Vec<SegmentRow>) -> StoredVideo {
+pub(crate) fn video_of(epochs: Vec<PlayedEpoch>, segments: Vec<SegmentRow>) -> StoredVideo {
     StoredVideo {
         is_dated: true,
         is_final: true,
@@ -43,7 +43,7 @@ fn video_of(epochs: Vec<PlayedEpoch>, segments: Vec<SegmentRow>) -> StoredVideo 
 
 /// Epoch 3 with segments 40 to 44, of which 42 is a gap of the rung's and no row tells of
 /// 43; epoch 4 with 45 and 46, without sound.
-fn eventful() -> StoredVideo {
+pub(crate) fn eventful() -> StoredVideo {
     let mut segments = Vec::new();
     for number in [40, 41, 42, 44] {
         let rung_size = if number == 42 { 0 } else { 100_000 };

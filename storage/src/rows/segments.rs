@@ -365,6 +365,32 @@ pub async fn latest_segments(
     })
 }
 
+/// The renditions of an epoch that have media for the segment of this number, by name. None
+/// below the stream's floor.
+pub async fn renditions_of(
+    db: &Database,
+    stream: StreamId,
+    epoch: EpochNumber,
+    number: SegmentNumber,
+) -> Result<Vec<Rendition>, RowError> {
+    let rows: Vec<RenditionRow> = query(
+        "SELECT r.epoch, r.name, r.kind, r.codecs, r.codec_config, r.bit_rate,
+             r.frame_duration_us
+         FROM segments s
+         JOIN renditions r
+             ON r.stream_id = s.stream_id AND r.epoch = s.epoch AND r.name = s.rendition
+         WHERE s.stream_id = $1 AND s.epoch = $2 AND s.number = $3 AND s.size > 0
+             AND s.number >= (SELECT kept_from FROM streams WHERE id = $1)
+         ORDER BY r.name",
+    )
+    .bind(stream)
+    .bind(epoch)
+    .bind(number)
+    .all(db)
+    .await?;
+    Ok(rows.into_iter().map(|row| row.rendition).collect())
+}
+
 fn with_renditions(epochs: Vec<EpochRow>, renditions: Vec<RenditionRow>) -> Vec<StoredEpoch> {
     let mut by_epoch: BTreeMap<EpochNumber, Vec<Rendition>> = BTreeMap::new();
     for row in renditions {

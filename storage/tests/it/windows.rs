@@ -8,7 +8,7 @@ use media::{
 use storage::RowError;
 use storage::rows::segments::{
     EpochRow, SegmentRow, StoredWindow, insert_epoch, insert_rendition, insert_segment,
-    latest_segments,
+    latest_segments, renditions_of,
 };
 use storage::rows::{numbering, retention, sessions, settling};
 
@@ -25,6 +25,7 @@ on_both_engines! {
     an_epoch_without_a_segment_is_restored_too,
     nothing_below_the_floor_is_restored,
     what_was_stored_before_its_session_settled_is_known_again,
+    a_segment_knows_the_renditions_that_have_it,
 }
 
 /// 1280x720 High 3.1 from x264.
@@ -298,4 +299,31 @@ async fn what_was_stored_before_its_session_settled_is_known_again(test: TestDat
     };
     let error = insert_rendition(db, stream, EpochNumber(0), &other).await;
     assert!(matches!(error, Err(RowError::SessionSettled)), "{error:?}");
+}
+
+async fn a_segment_knows_the_renditions_that_have_it(test: TestDatabase) {
+    let live = Live::new(test).await;
+    live.epoch(0, 0..3).await;
+    let (db, stream) = (&live.test.db, live.stream);
+    let gap = row(0, RenditionName::SOURCE, 3, 0);
+    insert_segment(db, stream, &gap).await.unwrap();
+    let sound = row(0, RenditionName::AUDIO, 3, 1_000);
+    insert_segment(db, stream, &sound).await.unwrap();
+    let of = async |epoch, number| {
+        let number = SegmentNumber(number);
+        renditions_of(db, stream, EpochNumber(epoch), number)
+            .await
+            .unwrap()
+    };
+    assert_eq!(of(0, 2).await, [audio(), video()]);
+    assert_eq!(of(0, 3).await, [audio()], "a gap is none");
+    assert_eq!(of(0, 4).await, []);
+    assert_eq!(of(1, 2).await, []);
+    let mut transaction = db.write().await.unwrap();
+    retention::raise_floor(&mut transaction, stream, SegmentNumber(2))
+        .await
+        .unwrap();
+    transaction.commit().await.unwrap();
+    assert_eq!(of(0, 1).await, []);
+    assert_eq!(of(0, 2).await, [audio(), video()]);
 }

@@ -21,15 +21,10 @@ impl Browser {
     /// Opens `url` in a window of `size`, and watches until [`Browser::finish`],
     /// `seconds` at the longest. The screenshot is kept as `target/tmp/{name}.png`.
     pub(crate) fn open(url: &str, size: &str, seconds: u32, name: &str) -> Self {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser");
-        assert!(
-            folder.join("node_modules/playwright-core").is_dir(),
-            "the browser tests need `npm ci` in tests/browser"
-        );
         let screenshot = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.png"));
         let mut command = Command::new("node");
         command
-            .current_dir(folder)
+            .current_dir(folder())
             .args(["watch.mjs", url, &seconds.to_string()])
             .arg(&screenshot)
             .args([
@@ -82,4 +77,38 @@ impl Browser {
         self.process.close_stdin();
         self.result(Duration::from_secs(60))
     }
+}
+
+#[track_caller]
+fn folder() -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser");
+    assert!(
+        folder.join("node_modules/playwright-core").is_dir(),
+        "the browser tests need `npm ci` in tests/browser"
+    );
+    folder
+}
+
+/// A cue of a WebVTT track: start and end in seconds, and its text.
+pub(crate) type Cue = (f64, f64, String);
+
+/// What a browser on `page` reads in the WebVTT file at `track`, both URLs of one origin.
+#[track_caller]
+pub(crate) fn browser_cues(page: &str, track: &str) -> Vec<Cue> {
+    let mut command = Command::new("node");
+    command
+        .current_dir(folder())
+        .args(["cues.mjs", page, track]);
+    let mut process = Process::start("cues.mjs", &mut command);
+    let status = process.wait_exit(START_LIMIT);
+    let (stdout, stderr) = process.output();
+    assert!(status.success(), "{}", stderr.join("\n"));
+    let cues: Value = serde_json::from_str(&stdout.join("\n")).expect("JSON");
+    let cues = cues.as_array().expect("an array");
+    let cue = |cue: &Value| {
+        let time = |name: &str| cue[name].as_f64().expect("a time");
+        let text = cue["text"].as_str().expect("a text");
+        (time("start"), time("end"), text.to_owned())
+    };
+    cues.iter().map(cue).collect()
 }

@@ -18,11 +18,11 @@ mod stream;
 mod wait;
 mod watcher;
 
-pub(crate) use browser::Browser;
+pub(crate) use browser::{Browser, Cue, browser_cues};
 pub(crate) use encoder::{Encoder, Publisher, make_file};
 pub(crate) use gate::Gate;
 pub(crate) use history::{History, Seen, now};
-pub(crate) use http::Http;
+pub(crate) use http::{Http, Response};
 pub(crate) use obs::Obs;
 pub(crate) use playlist::{MediaPlaylist, Segment};
 pub(crate) use probe::{Medium, Probed};

@@ -15,6 +15,7 @@ pub(crate) mod picture;
 mod rung;
 mod scaler;
 mod seat;
+pub(crate) mod still;
 mod upright;
 
 pub(crate) use super::signal;

@@ -76,7 +76,6 @@ impl Signal {
     }
 
     /// Width and height of a sample.
-    #[cfg(feature = "gstreamer")]
     pub(super) fn aspect(self) -> (u32, u32) {
         self.aspect
     }

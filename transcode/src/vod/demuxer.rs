@@ -3,18 +3,17 @@
 use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
-use std::process::{ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::io::AsyncReadExt;
-use tokio::process::{Child, ChildStdout, Command};
+use tokio::process::{Child, ChildStdout};
 use tokio::time::timeout;
 
 use super::message::{Demuxed, Message, Task};
-use crate::supervise::{BACKGROUND_NICE, ENVIRONMENT, LastWords, Stderr};
+use crate::supervise::{BACKGROUND_NICE, LastWords, Process, Stderr};
 use crate::wire::{self, WireError};
-use crate::worker::limits;
 
 /// A process that says nothing for so long hangs: time enough to read some gigabytes to
 /// where a container cannot be sought in.
@@ -90,26 +89,16 @@ impl Demuxer {
     /// Starts a process on `task`. Needs a tokio runtime.
     pub fn start(command: &DemuxCommand, task: &Task) -> Result<Self, DemuxError> {
         let document = serde_json::to_string(task).map_err(WireError::from)?;
-        let kept = ENVIRONMENT
-            .iter()
-            .filter_map(|name| std::env::var_os(name).map(|value| (*name, value)));
-        let mut child = Command::new(&command.program)
-            .args(&command.args)
-            .arg(document)
-            .env_clear()
-            .envs(kept)
-            .env(limits::MEMORY, MEMORY.to_string())
-            .env(limits::NICE, BACKGROUND_NICE.to_string())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .kill_on_drop(true)
-            .spawn()
+        let mut args = command.args.clone();
+        args.push(document.into());
+        // What it reads is a file: its standard input ends at once.
+        let Process {
+            child,
+            stdin: _,
+            stdout,
+            stderr,
+        } = Process::spawn(&command.program, &args, MEMORY, BACKGROUND_NICE)
             .map_err(DemuxError::Start)?;
-        let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
-            return Err(DemuxError::Start(io::Error::other("no pipes from it")));
-        };
         Ok(Self {
             child,
             stdout,

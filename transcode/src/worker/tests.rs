@@ -1,6 +1,7 @@
 use bytes::BytesMut;
 
 use super::*;
+use crate::wire;
 
 /// What a worker answers to `input`, up to its end or its fault.
 fn answer(input: &[u8]) -> (Result<(), Fault>, Vec<Reply>) {
@@ -32,66 +33,14 @@ fn garbage_is_a_fault() {
     assert_eq!(replies, [HELLO]);
 }
 
-/// Takes so many bytes a call, and counts the calls.
-struct Slow {
-    written: Vec<u8>,
-    at_once: usize,
-    calls: usize,
-}
-
-impl Write for Slow {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.write_vectored(&[IoSlice::new(bytes)])
-    }
-
-    fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.calls += 1;
-        let before = self.written.len();
-        let bytes = parts.iter().flat_map(|part| part.iter());
-        self.written.extend(bytes.take(self.at_once));
-        Ok(self.written.len() - before)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-#[test]
-fn a_message_is_written_at_once_or_in_parts_but_whole() {
-    for at_once in 1..=10 {
-        for (head, data) in [(&b"head"[..], &b"data"[..]), (b"head", b"")] {
-            let mut output = Slow {
-                written: Vec::new(),
-                at_once,
-                calls: 0,
-            };
-            write_both(&mut output, head, data).unwrap();
-            assert_eq!(output.written, [head, data].concat());
-            if at_once >= 8 {
-                assert_eq!(output.calls, 1);
-            }
-        }
-    }
-    let mut full = Slow {
-        written: Vec::new(),
-        at_once: 0,
-        calls: 0,
-    };
-    let error = write_both(&mut full, b"head", b"data").unwrap_err();
-    assert_eq!(error.kind(), io::ErrorKind::WriteZero);
-}
-
 #[test]
 fn half_a_message_is_the_end_of_input() {
     let frame = [&[0, 0, 0, 26, 2][..], &[0; 25]].concat();
     for length in 0..frame.len() {
-        let mut requests = Requests {
-            input: &frame[..length],
-        };
+        let mut requests = Requests(Messages::new(&frame[..length]));
         assert!(requests.next().unwrap().is_none(), "{length}");
     }
-    let mut requests = Requests { input: &frame[..] };
+    let mut requests = Requests(Messages::new(&frame[..]));
     assert!(matches!(requests.next(), Ok(Some(Request::Frame(_)))));
     assert!(requests.next().unwrap().is_none());
 }

@@ -1,5 +1,5 @@
-//! A worker process for the tests: what `nova worker` and `nova demux` do, and worse when it
-//! is told to; on request one whose hardware encoder is a fake that fails.
+//! A worker process for the tests: what `nova worker`, `nova demux` and `nova pictures` do,
+//! and worse when it is told to; on request one whose hardware encoder is a fake that fails.
 
 use std::process::ExitCode;
 use std::thread;
@@ -12,6 +12,7 @@ fn main() -> ExitCode {
     let (what, how) = (arguments.next(), arguments.next());
     match (what.as_deref(), how) {
         (None, _) => {}
+        (Some("pictures"), _) => return transcode::pictures::pictures_main(),
         (Some("demux"), Some(task)) => return transcode::vod::demux_main(&task),
         (Some("leak"), _) => drop(thread::spawn(leak)),
         (Some("abort"), _) => drop(thread::spawn(abort)),

@@ -3,7 +3,7 @@
 //! its times, its marks, and Debian's `ffprobe`.
 
 mod captions;
-mod clip;
+pub(crate) mod clip;
 mod corrupt;
 mod outputs;
 mod pictures;

@@ -7,6 +7,7 @@ mod enormous;
 mod hardware;
 mod limits;
 mod misbehaving;
+mod pictures;
 mod publishing;
 mod rig;
 mod rungs;

@@ -18,6 +18,30 @@ pub(super) struct Decoder(ffmpeg::decoder::Video);
 impl Decoder {
     /// With `latency`, pictures are decoded on several threads, which holds some back.
     pub(super) fn open(source: &VideoSource, latency: Latency) -> Result<Self, EngineError> {
+        let kind = match latency {
+            // Threads by frames hold back as many frames as there are threads.
+            Latency::None => threading::Type::Slice,
+            Latency::LookAhead => threading::Type::Frame,
+        };
+        Self::open_with(source, kind, threads::for_decoding(), |_| {})
+    }
+
+    /// For a picture that stands alone: on one thread, and damage that is noticed at once is
+    /// an error.
+    pub(super) fn open_for_one(source: &VideoSource) -> Result<Self, EngineError> {
+        Self::open_with(source, threading::Type::None, 1, |context| {
+            // What it notices and conceals all the same is flagged in the picture.
+            // SAFETY: writes a field of a context that is borrowed and not opened yet.
+            unsafe { (*context.as_mut_ptr()).err_recognition = ffi::AV_EF_EXPLODE };
+        })
+    }
+
+    fn open_with(
+        source: &VideoSource,
+        kind: threading::Type,
+        count: usize,
+        prepare: impl FnOnce(&mut ffmpeg::codec::Context),
+    ) -> Result<Self, EngineError> {
         let what = || format!("{} decoder", source.codec);
         limits::check_size(source.width, source.height)
             .map_err(|why| EngineError::Step { what: what(), why })?;
@@ -29,15 +53,12 @@ impl Decoder {
             set_extradata(&mut context, &source.record).map_err(step(what()))?;
         }
         context.set_threading(threading::Config {
-            kind: match latency {
-                // Threads by frames hold back as many frames as there are threads.
-                Latency::None => threading::Type::Slice,
-                Latency::LookAhead => threading::Type::Frame,
-            },
-            count: threads::for_decoding(),
+            kind,
+            count,
             ..Default::default()
         });
         describe(&mut context, source);
+        prepare(&mut context);
         let mut decoder = context.decoder();
         decoder.set_packet_time_base((1, 1_000_000));
         let decoder = decoder

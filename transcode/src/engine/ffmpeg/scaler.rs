@@ -27,11 +27,11 @@ pub(super) struct Scaler {
 
 /// What a picture is, as far as scaling cares.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Form {
-    format: Pixel,
-    width: u32,
-    height: u32,
-    full_range: bool,
+pub(super) struct Form {
+    pub(super) format: Pixel,
+    pub(super) width: u32,
+    pub(super) height: u32,
+    pub(super) full_range: bool,
 }
 
 impl Scaler {
@@ -59,12 +59,15 @@ impl Scaler {
         }
         let context = match &mut self.context {
             Some(context) if context.from == form => context,
-            context => context.insert(Context::new(
-                form,
-                (self.width, self.height),
-                self.full_range,
-                self.matrix,
-            )?),
+            context => {
+                let to = Form {
+                    format: Pixel::YUV420P,
+                    width: self.width,
+                    height: self.height,
+                    full_range: self.full_range,
+                };
+                context.insert(Context::new(form, to, self.matrix)?)
+            }
         };
         self.pool.fill(|scaled| context.run(picture, scaled))
     }
@@ -81,7 +84,7 @@ impl Scaler {
 
 impl Form {
     /// `or_else` is the range of a picture that does not tell its own.
-    fn of(picture: &frame::Video, or_else: bool) -> Self {
+    pub(super) fn of(picture: &frame::Video, or_else: bool) -> Self {
         let (format, is_full) = match picture.format() {
             Pixel::YUVJ420P => (Pixel::YUV420P, true),
             Pixel::YUVJ422P => (Pixel::YUV422P, true),
@@ -113,8 +116,8 @@ impl Form {
     }
 }
 
-/// libswscale's, for one form of pictures.
-struct Context {
+/// libswscale's, from one form of pictures to another.
+pub(super) struct Context {
     from: Form,
     context: NonNull<ffi::SwsContext>,
 }
@@ -123,12 +126,9 @@ struct Context {
 unsafe impl Send for Context {}
 
 impl Context {
-    fn new(
-        from: Form,
-        (width, height): (u32, u32),
-        full_range: bool,
-        matrix: u8,
-    ) -> Result<Self, EngineError> {
+    /// `matrix` makes red, green and blue of luma and chroma, or the other way, where one
+    /// form has the one and the other the other.
+    pub(super) fn new(from: Form, to: Form, matrix: u8) -> Result<Self, EngineError> {
         // SAFETY: takes nothing; null comes back without memory.
         let context = unsafe { ffi::sws_alloc_context() };
         let context = NonNull::new(context)
@@ -144,14 +144,11 @@ impl Context {
             (c"srch", i64::from(from.height)),
             (c"src_format", ffi::AVPixelFormat::from(from.format) as i64),
             (c"src_range", from.full_range.into()),
-            (c"dstw", width.into()),
-            (c"dsth", height.into()),
-            (
-                c"dst_format",
-                ffi::AVPixelFormat::from(Pixel::YUV420P) as i64,
-            ),
-            (c"dst_range", full_range.into()),
-            (c"sws_flags", scaling::Flags::BICUBIC.bits().into()),
+            (c"dstw", to.width.into()),
+            (c"dsth", to.height.into()),
+            (c"dst_format", ffi::AVPixelFormat::from(to.format) as i64),
+            (c"dst_range", to.full_range.into()),
+            (c"sws_flags", flags(to).bits().into()),
         ] {
             new.set(name, number)?;
         }
@@ -163,13 +160,13 @@ impl Context {
             return Err(EngineError::Step {
                 what: "scaler".into(),
                 why: format!(
-                    "cannot make {width}x{height} of {}x{} {:?}",
-                    from.width, from.height, from.format
+                    "cannot make {}x{} {:?} of {}x{} {:?}",
+                    to.width, to.height, to.format, from.width, from.height, from.format
                 ),
             });
         }
-        if from.has_primaries() {
-            new.set_colours(full_range, matrix)?;
+        if from.has_primaries() || to.has_primaries() {
+            new.set_colours(to.full_range, matrix)?;
         }
         Ok(new)
     }
@@ -209,7 +206,11 @@ impl Context {
         }
     }
 
-    fn run(&mut self, from: &frame::Video, to: &mut frame::Video) -> Result<(), EngineError> {
+    pub(super) fn run(
+        &mut self,
+        from: &frame::Video,
+        to: &mut frame::Video,
+    ) -> Result<(), EngineError> {
         // SAFETY: `from` is of the form the context was made for, `to` of the size and
         // format; both have the planes that their formats have.
         let lines = unsafe {
@@ -228,6 +229,16 @@ impl Context {
             1.. => Ok(()),
             error => Err(step("scaler")(ffmpeg::Error::from(error))),
         }
+    }
+}
+
+fn flags(to: Form) -> scaling::Flags {
+    match to.has_primaries() {
+        // Else each row's chroma is that of a neighbour, and sums are cut off.
+        true => {
+            scaling::Flags::BICUBIC | scaling::Flags::ACCURATE_RND | scaling::Flags::FULL_CHR_H_INT
+        }
+        false => scaling::Flags::BICUBIC,
     }
 }
 
