@@ -23,6 +23,9 @@ test-long: setup-test ## The long tests: browser runs, crash loops, load
 lint: setup-test ## Formatting, warnings, licences, documentation, scripts, the watch page
 	cargo fmt --all --check
 	cargo clippy --quiet --workspace --all-targets -- --deny warnings
+	for engine in '' ffmpeg gstreamer; do \
+		cargo clippy --quiet --no-default-features --features "$$engine" -- --deny warnings || exit; \
+	done
 	cargo deny --log-level error check bans licenses sources
 	RUSTDOCFLAGS='--deny warnings' cargo doc --quiet --workspace --no-deps
 	shellcheck scripts/* .ci/run tests/peers/src/keeper.sh

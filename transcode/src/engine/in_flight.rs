@@ -29,6 +29,7 @@ impl InFlight {
     }
 
     /// The encoder is gone, and what it had.
+    #[cfg(feature = "ffmpeg")]
     pub(super) fn clear(&mut self) {
         self.pictures.clear();
     }

@@ -159,7 +159,6 @@ impl Message {
     }
 }
 
-#[cfg_attr(not(feature = "ffmpeg"), expect(dead_code, reason = "the process's"))]
 fn times(track: TrackKind, dts: Micros, pts: Micros, key: bool) -> Vec<u8> {
     let mut fixed = Vec::with_capacity(TIMES);
     fixed.put_i64(dts.as_micros());
