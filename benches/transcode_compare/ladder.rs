@@ -176,8 +176,8 @@ async fn transcode(
         Ok::<_, Box<dyn Error>>(())
     };
     let (fed, written): (Result<(), SourceError>, _) = tokio::join!(feed, write);
-    written?;
-    Ok(fed?)
+    fed?;
+    written
 }
 
 fn write_units(file: &mut impl Write, mut rest: &[u8]) -> std::io::Result<()> {
