@@ -58,7 +58,8 @@ fn main() -> ExitCode {
     }
     telemetry::start_logging(cli.log);
     match run(cli) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) if output::is_whole() => ExitCode::SUCCESS,
+        Ok(()) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("nova: {}", explain(error.as_ref()));
             ExitCode::FAILURE

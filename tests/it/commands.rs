@@ -43,6 +43,25 @@ fn a_command_whose_reader_has_read_enough_does_its_work() {
 }
 
 #[test]
+fn a_command_that_cannot_write_fails() {
+    let site = Site::new();
+    let full = std::fs::File::options().write(true).open("/dev/full");
+    let create = ["user", "create", "alice", "--email", "alice@example.org"];
+    let output = site
+        .command()
+        .args(create)
+        .stdout(full.unwrap())
+        .output()
+        .unwrap();
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "a password was shown to nobody");
+    assert!(
+        complaint.starts_with("nova: standard output: ") && complaint.lines().count() == 1,
+        "{complaint}"
+    );
+}
+
+#[test]
 fn an_account_without_a_password_gets_one() {
     let site = Site::new();
     let create = [
