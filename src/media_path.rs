@@ -195,6 +195,9 @@ impl MediaPath {
     /// may have the streams.
     pub async fn stop(mut self) {
         self.shutdown.cancel();
+        if let Some(encodings) = &self.encodings {
+            encodings.give_up();
+        }
         drop(self.registry);
         let vod = self.vod.take();
         let live = async {

@@ -5,12 +5,14 @@ use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::OnceCell;
-use transcode::{Device, Encoder, EncoderChoice, EngineName, EngineReport, WorkerCommand};
+use transcode::{
+    Device, Encoder, EncoderChoice, EngineName, EngineReport, WorkerCommand, WorkerError,
+};
 
 use super::{Choice, Encoding};
 
 /// What is known of this machine. An answer stays, a bad one too: what is mended is found
-/// at the next start.
+/// at the next start. That there was none does not.
 #[derive(Debug)]
 pub(super) struct Found {
     command: WorkerCommand,
@@ -105,15 +107,24 @@ impl Found {
 
     async fn report(&self, engine: EngineName) -> Result<EngineReport, String> {
         let cell = self.engines.cell(engine);
-        let report = cell.get_or_init(|| async move {
-            let report = transcode::survey(&self.command, engine).await;
-            let report = report.map_err(|error| error.to_string())?;
-            match missing(&report) {
+        let report = cell.get_or_try_init(|| async move {
+            let report = match transcode::survey(&self.command, engine).await {
+                Err(error @ (WorkerError::Start { .. } | WorkerError::Stalled { .. })) => {
+                    return Err(error.to_string());
+                }
+                report => report.map_err(|error| error.to_string()),
+            };
+            let known = report.and_then(|report| match missing(&report) {
                 Some(missing) => Err(missing),
                 None => Ok(report),
+            });
+            match &known {
+                Ok(_) => tracing::info!("the engine {engine} can be used"),
+                Err(why) => tracing::info!("the engine {engine} cannot be used: {why}"),
             }
+            Ok(known)
         });
-        report.await.clone()
+        report.await?.clone()
     }
 
     async fn first_that_works(&self, report: &EngineReport) -> Encoder {
@@ -131,15 +142,18 @@ impl Found {
             return Err(format!("the engine {engine} has no encoder for it"));
         };
         let cell = self.devices.cell((engine, device));
-        let tried = cell.get_or_init(|| async move {
-            let tried = transcode::try_device(&self.command, engine, device).await;
+        let tried = cell.get_or_try_init(|| async move {
+            let tried = match transcode::try_device(&self.command, engine, device).await {
+                Err(error @ WorkerError::Start { .. }) => return Err(error.to_string()),
+                tried => tried,
+            };
             match &tried {
                 Ok(()) => tracing::info!("{engine}: {device} ({name}) works"),
                 Err(error) => tracing::info!("{engine}: {device} ({name}) fails: {error}"),
             }
-            tried.map_err(|error| error.to_string())
+            Ok(tried.map_err(|error| error.to_string()))
         });
-        tried.await.clone()
+        tried.await?.clone()
     }
 }
 

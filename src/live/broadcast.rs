@@ -9,16 +9,15 @@ use packager::live::{EpochPlan, Lead, LiveError};
 use storage::rows::RowError;
 use storage::rows::segments::{self, EpochRow};
 use storage::rows::sessions::SessionRow;
-use storage::rows::streams;
+use storage::rows::streams::{self, StoredEncoding};
 use tokio::task::JoinSet;
-use transcode::{Job, Profile, WorkerCommand, plan};
+use transcode::{Job, Profile, plan};
 
 use super::Context;
 use super::archive::Archive;
 use super::ladder::{Ladder, LadderFeed, Telling};
 use super::numbers::Numbers;
 use super::packaged::{Outlet, Packaged};
-use crate::encoding::Encoding;
 
 /// Why a publication's frames are no longer taken.
 #[derive(Debug, thiserror::Error)]
@@ -105,20 +104,27 @@ impl Broadcast<'_> {
             target_duration: epoch.target_duration,
         };
         segments::insert_epoch(&self.context.shelves.database, self.session.stream, &row).await?;
-        let (ladder, passthrough) = match self.choices(name).await {
+        let (ladder, passthrough) = match &self.context.encodings {
             None => (None, true),
-            Some(Choices {
-                profile,
-                command,
-                encoding,
-            }) => {
+            Some(encodings) => {
+                let (profile, stored) = self.choices(name).await;
                 let plan = plan(&epoch, &profile.ladder());
                 tracing::info!(
                     stream = %name, epoch = %epoch.number, %profile, "ladder: {}", plan.reason
                 );
-                let job = Job::new(&epoch, &plan).map(|job| encoding.of(job));
+                let job = match Job::new(&epoch, &plan) {
+                    Some(job) => {
+                        let encoding = encodings.of(name, &stored).await;
+                        encoding.map(|encoding| encoding.of(job))
+                    }
+                    // Nobody has to wait for what is not used.
+                    None => None,
+                };
                 let passthrough = plan.passthrough || job.is_none();
-                (job.map(|job| (command, job)), passthrough)
+                (
+                    job.map(|job| (encodings.command().clone(), job)),
+                    passthrough,
+                )
             }
         };
         let mut renditions = Vec::new();
@@ -190,15 +196,11 @@ impl Broadcast<'_> {
     }
 
     /// What the stream is encoded to, and with what, as its row says now; without an answer,
-    /// as the configuration does. `None`: there is no ladder.
-    async fn choices(&self, name: &StreamName) -> Option<Choices> {
+    /// as the configuration does.
+    async fn choices(&self, name: &StreamName) -> (Profile, StoredEncoding) {
         let Context {
-            encodings,
-            ladder,
-            shelves,
-            ..
+            ladder, shelves, ..
         } = self.context;
-        let encodings = encodings.as_deref()?;
         let (text, stored) = match streams::by_id(&shelves.database, self.session.stream).await {
             Ok(row) => row
                 .map(|row| (row.ladder, row.encoding))
@@ -217,11 +219,7 @@ impl Broadcast<'_> {
             });
             told.ok()
         });
-        Some(Choices {
-            profile: profile.unwrap_or_else(|| ladder.clone()),
-            command: encodings.command().clone(),
-            encoding: encodings.of(name, &stored).await?,
-        })
+        (profile.unwrap_or_else(|| ladder.clone()), stored)
     }
 
     async fn frame(
@@ -236,13 +234,6 @@ impl Broadcast<'_> {
         pipeline.push(frame, self.window);
         Ok(())
     }
-}
-
-/// What an epoch's ladder is made by.
-struct Choices {
-    profile: Profile,
-    command: WorkerCommand,
-    encoding: Encoding,
 }
 
 /// The renditions of the current epoch.

@@ -1,6 +1,20 @@
 //! What decodes, scales and encodes is the operator's choice.
 
-use crate::harness::{Encoder, Nova, Site, Stream};
+use std::time::Duration;
+
+use crate::harness::{Encoder, Nova, Site, Stream, wait_for, wait_until};
+
+/// Waits until the server knows whether it can use `engine`: epochs wait for 2 s at most.
+fn wait_known(nova: &Nova, engine: &str) {
+    let words =
+        [" can be used", " cannot be used"].map(|what| format!("the engine {engine}{what}"));
+    wait_until("what an engine has", Duration::from_secs(60), || {
+        let lines = nova.log().all();
+        lines
+            .iter()
+            .any(|line| words.iter().any(|words| line.contains(words)))
+    });
+}
 
 /// The engines of a stream's workers, first to last.
 fn engines(nova: &Nova, stream: &str) -> Vec<String> {
@@ -56,6 +70,7 @@ fn each_stream_has_the_engine_that_is_asked_for() {
         .serve()
         .variable("NOVA__TRANSCODE__LADDER", "economy")
         .start();
+    wait_known(&nova, "gstreamer");
     let shown = set(&["harbour", "--engine", "ffmpeg", "--encoder", "nvenc"]);
     assert!(shown.contains("encoder      nvenc\n"), "{shown}");
     let small = Encoder {
@@ -67,8 +82,11 @@ fn each_stream_has_the_engine_that_is_asked_for() {
         let names: &[_] = &["source", "240p", "audio"];
         let stream = Stream::new(nova.http(), name);
         stream.wait_live(names, 2);
-        let rung = stream.media("240p").unwrap();
-        assert!(rung.segments.iter().any(|segment| !segment.gap), "{name}");
+        wait_for("a segment that is no gap", Duration::from_secs(60), || {
+            let rung = stream.media("240p")?;
+            let made = rung.segments.iter().any(|segment| !segment.gap);
+            made.then_some(()).ok_or(format!("{name} has none"))
+        });
     }
     assert_eq!(engines(&nova, "garden"), ["gstreamer"]);
     assert_eq!(engines(&nova, "harbour"), ["ffmpeg"]);
@@ -101,6 +119,7 @@ fn an_engine_that_lacks_something_is_told_and_the_configured_one_does_its_work()
         .variable("GST_PLUGIN_SYSTEM_PATH", folder)
         .variable("GST_REGISTRY", registry.to_str().unwrap())
         .start();
+    wait_known(&nova, "gstreamer");
     let _publisher = Encoder::default().publish(&nova.rtmp_url(&key));
     Stream::new(nova.http(), "garden").wait_live(&["source", "360p", "audio"], 2);
     assert_eq!(engines(&nova, "garden"), ["ffmpeg"]);
