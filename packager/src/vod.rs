@@ -233,11 +233,22 @@ impl Presentation {
                 segments,
             })
         });
+        let representations: Vec<_> = representations.collect();
+        // Sound may go on a little; behind the last period nothing has to begin.
+        let is_last = self
+            .cuts
+            .last()
+            .is_some_and(|cut| cut.number == last.number);
+        let ends = representations
+            .iter()
+            .filter(|_| is_last)
+            .filter_map(|representation| representation.segments.last())
+            .map(|segment| segment.start + segment.duration);
         Some(Period {
             epoch: first.epoch,
             start: first.start,
-            end: Some(last.end()),
-            representations: representations.collect(),
+            end: ends.chain([last.end()]).max(),
+            representations,
         })
     }
 }

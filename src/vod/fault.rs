@@ -13,6 +13,9 @@ pub(super) enum Fault {
     /// The file is at fault: no other attempt will do better.
     #[error("{0}")]
     Refused(String),
+    /// Its plan is of a version that is not known here.
+    #[error("a newer version of Nova began to transcode it: it waits for one")]
+    Newer,
     /// The video was cancelled.
     #[error("the video is not wanted any more")]
     Unwanted,

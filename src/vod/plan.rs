@@ -1,5 +1,7 @@
 //! What is made of a file: found out once, kept with the video.
 
+use std::cmp::Ordering;
+
 use bytes::Bytes;
 use media::{
     AacConfig, AvcConfig, Codec, Micros, Rendition, RenditionName, SegmentNumber, Timestamp,
@@ -58,7 +60,7 @@ impl Plan {
             (None, None) => return Err(Fault::Refused("there is nothing in it".into())),
         };
         let cuts = cuts.map_err(refused)?;
-        let seconds = cuts.duration().as_secs_f64().max(0.1);
+        let seconds = cuts.duration_of_pictures().as_secs_f64().max(0.1);
         let bit_rate = scanned.picture_bytes as f64 * 8.0 / seconds;
         let mut plan = Self {
             version: VERSION,
@@ -113,15 +115,21 @@ impl Plan {
 
     /// Reads what was kept.
     pub(super) fn from_document(document: &[u8]) -> Result<Self, Fault> {
-        let plan: Result<Self, _> = serde_json::from_slice(document);
-        plan.ok()
-            .filter(|plan| plan.version == VERSION)
-            .ok_or_else(|| {
-                Fault::Refused(
-                    "another version of Nova began to transcode it: cancel it and import it again"
-                        .into(),
-                )
-            })
+        #[derive(Deserialize)]
+        struct Head {
+            version: u32,
+        }
+        let unreadable = |error| Fault::Refused(format!("its plan cannot be read: {error}"));
+        let Head { version } = serde_json::from_slice(document).map_err(unreadable)?;
+        match version.cmp(&VERSION) {
+            Ordering::Equal => serde_json::from_slice(document).map_err(unreadable),
+            Ordering::Less => Err(Fault::Refused(
+                "an older version of Nova began to transcode it: cancel it and import it again"
+                    .into(),
+            )),
+            // While servers are replaced one by one, a newer one takes it up.
+            Ordering::Greater => Err(Fault::Newer),
+        }
     }
 
     /// The names of the renditions of its pictures.

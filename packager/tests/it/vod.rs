@@ -215,6 +215,25 @@ fn a_medium_that_goes_on_alone_is_listed_alone() {
 }
 
 #[test]
+fn dash_ends_with_the_last_medium() {
+    let mut segments: Vec<_> = (40..43)
+        .flat_map(|number| {
+            [
+                row(3, source(), number, 1_000),
+                row(3, sound(), number, 1_000),
+            ]
+        })
+        .collect();
+    // Too little for a segment of its own.
+    let last = &mut segments.last_mut().unwrap().segment;
+    last.duration = last.duration + Micros::from_millis(1_500);
+    let presentation = Presentation::new(video_of(vec![epoch(3, all())], segments)).unwrap();
+    let mpd = presentation.mpd().render().unwrap();
+    let ends = xpath(&mpd, "string(/MPD/@mediaPresentationDuration)");
+    assert_eq!(ends, "PT7.50000S");
+}
+
+#[test]
 fn a_video_without_media_is_none() {
     let gaps = (40..44).map(|number| row(3, source(), number, 0)).collect();
     let stored = video_of(vec![epoch(3, all())], gaps);

@@ -43,6 +43,7 @@ fn plan(codec: &str, segments: i64, are_keys: bool) -> Plan {
             marks: marks.collect(),
             tail: Vec::new(),
             end: Micros::from_secs(7 + 4 * segments),
+            end_of_all: Micros::from_secs(7 + 4 * segments),
             frame_duration: Micros::new(40_000),
         },
     };

@@ -23,7 +23,7 @@ impl Default for CutConfig {
         Self {
             target: Micros::from_secs(4),
             longest: Micros::from_secs(8),
-            still: Micros::from_secs(60),
+            still: Micros::from_secs(600),
             duration: Micros::from_secs(24 * 60 * 60),
         }
     }
@@ -81,11 +81,13 @@ pub struct Cuts {
     /// Where segments start, rising. At least one.
     pub marks: Vec<Mark>,
     /// Where segments start that have sound alone, behind those.
-    #[serde(default)]
     pub tail: Vec<Mark>,
     /// Where the pictures end.
     #[serde(with = "as_micros")]
     pub end: Micros,
+    /// Where the last of it ends, pictures or sound.
+    #[serde(with = "as_micros")]
+    pub end_of_all: Micros,
     /// The usual time from one frame to the next.
     #[serde(with = "as_micros")]
     pub frame_duration: Micros,
@@ -218,6 +220,7 @@ impl Cutter {
         };
         Ok(Cuts {
             end: self.latest + Micros::new(frame),
+            end_of_all: self.latest + Micros::new(frame),
             frame_duration: Micros::new(frame),
             marks: self.marks,
             tail: Vec::new(),
@@ -244,6 +247,7 @@ impl Cuts {
             marks: times.take(count).map(Mark::by_time).collect(),
             tail: Vec::new(),
             end,
+            end_of_all: end,
             frame_duration,
         })
     }
@@ -258,6 +262,7 @@ impl Cuts {
         if end - first.at > config.duration {
             return Err(CutError::TooLong(config.duration));
         }
+        self.end_of_all = self.end_of_all.max(end);
         let step = config.target.max(Micros::new(1));
         let little = Micros::new(step.as_micros() / 2);
         let (mut open, mut next) = (last.at, self.end);
@@ -281,10 +286,19 @@ impl Cuts {
     }
 
     /// From the first picture to the end of the last.
+    pub fn duration_of_pictures(&self) -> Micros {
+        self.until(self.end)
+    }
+
+    /// From the first picture to the end of all, sound too.
     pub fn duration(&self) -> Micros {
+        self.until(self.end_of_all)
+    }
+
+    fn until(&self, end: Micros) -> Micros {
         self.marks
             .first()
-            .map_or(Micros::ZERO, |first| self.end - first.at)
+            .map_or(Micros::ZERO, |first| end - first.at)
     }
 
     /// Stretches of so many segments, the last maybe of fewer.

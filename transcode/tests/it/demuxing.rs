@@ -444,3 +444,44 @@ async fn a_process_that_is_none_of_ours_is_an_error() {
     let error = Demuxer::start(&program("/nonexistent", &[]), &task).unwrap_err();
     assert!(matches!(error, DemuxError::Start(_)), "{error}");
 }
+
+/// Which is no reason to try again: the next process may have no more.
+#[tokio::test]
+async fn a_file_that_asks_for_all_memory_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.mp4");
+    ffmpeg(
+        "-f lavfi -i testsrc2=size=160x90:rate=25:duration=1 -pix_fmt yuv420p -c:v libx264",
+        &file,
+    );
+    let good = std::fs::read(&file).unwrap();
+    for table in ["stco", "stts"] {
+        let mut bytes = good.clone();
+        let boxes = bytes.windows(4).position(|four| four == table.as_bytes());
+        // ISO/IEC 14496-12 8.7.5: the count follows type, version and flags.
+        bytes[boxes.unwrap() + 8] ^= 0x10;
+        std::fs::write(&file, &bytes).unwrap();
+        match scan(&file).await {
+            Err(DemuxError::Refused(reason)) => {
+                assert!(reason.contains("memory"), "{table}: {reason}");
+            }
+            other => panic!("{table}: {other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn sound_that_was_announced_and_never_comes_is_passed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.ts");
+    ffmpeg(
+        "-f lavfi -i testsrc2=size=160x90:rate=25:duration=2 -f lavfi -i sine=duration=2 \
+         -map 0:v -map 1:a -map 1:a -pix_fmt yuv420p -c:v libx264 -c:a aac \
+         -bsf:a:0 noise=drop=1",
+        &file,
+    );
+    let (info, _, sound) = scan(&file).await.unwrap();
+    let config = AacConfig::parse(info.aac.unwrap()).unwrap();
+    assert_eq!(config.sample_rate, 44_100);
+    assert!(sound > 80, "{sound} packets");
+}

@@ -110,8 +110,9 @@ impl Encoding {
             return Ok(());
         }
         let expected = self.sent.expect(self.start + pts, starts);
-        expected.map_err(|why| self.broke_its_word(why))?;
-        let sent = self.seat.send(picture, pts, starts.is_some());
+        let sent = expected
+            .map_err(|why| self.broke_its_word(why))
+            .and_then(|()| self.seat.send(picture, pts, starts.is_some()));
         match sent.and_then(|()| self.drain()) {
             Ok(()) => Ok(()),
             Err(error) => {

@@ -151,10 +151,10 @@ fn a_hole_in_the_pictures_is_refused() {
         });
         cut(&all)
     };
-    assert_eq!(seconds(&still(60).unwrap()), [0.0, 60.0]);
-    let error = still(300).unwrap_err().to_string();
+    assert_eq!(seconds(&still(600).unwrap()), [0.0, 600.0], "a slide");
+    let error = still(700).unwrap_err().to_string();
     assert!(
-        error.contains("no picture from 2.0 s to 300.0 s"),
+        error.contains("no picture from 2.0 s to 700.0 s"),
         "{error}"
     );
 }
@@ -186,6 +186,12 @@ fn sound_that_goes_on_is_cut_at_the_end_of_the_pictures_and_then_by_time() {
     assert_eq!(tail(200, &[0], 8_020), [8.0]);
     // A picture, and a song.
     assert_eq!(tail(1, &[0], 9_000), [0.04, 4.04]);
+    let song = cut(&packets(1, &[0], 0)).unwrap();
+    let song = song
+        .with_sound_until(Micros::from_secs(9), &config)
+        .unwrap();
+    assert_eq!(song.duration_of_pictures(), Micros::from_millis(40));
+    assert_eq!(song.duration(), Micros::from_secs(9));
     let cuts = cut(&packets(150, &[0], 0)).unwrap();
     let day = Micros::from_secs(25 * 3_600);
     let refused = cuts.with_sound_until(day, &config).unwrap_err();

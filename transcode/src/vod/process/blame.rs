@@ -9,7 +9,7 @@ use ffmpeg_next::error::{EAGAIN, EINTR, EIO, EMFILE, ENFILE, ENOMEM, ENOSPC};
 use super::{Fault, refuse};
 
 /// What libavformat says of the machine.
-const OF_THE_MACHINE: [i32; 6] = [ENOMEM, EMFILE, ENFILE, ENOSPC, EAGAIN, EINTR];
+const OF_THE_MACHINE: [i32; 5] = [EMFILE, ENFILE, ENOSPC, EAGAIN, EINTR];
 
 /// What becomes of `error`, which came of reading the file `name`.
 pub(super) fn blame(error: ffmpeg::Error, what: &str, name: &str) -> Fault {
@@ -17,6 +17,11 @@ pub(super) fn blame(error: ffmpeg::Error, what: &str, name: &str) -> Fault {
         ffmpeg::Error::Other { errno } if OF_THE_MACHINE.contains(&errno) => {
             Fault::Hindered(error.to_string())
         }
+        // One number of a file can ask for any amount. A machine that is short of memory
+        // kills, or does not start, a process.
+        ffmpeg::Error::Other { errno: ENOMEM } => refuse(format!(
+            "{what}: it asks for more memory than a demuxer may have, 1 GiB"
+        )),
         // Some demuxers say so where a file ends too early: the disk is asked itself.
         ffmpeg::Error::Other { errno: EIO } => match read_through(name) {
             Ok(_) => refuse(format!("{what}: {error}")),
@@ -55,6 +60,7 @@ mod tests {
             ffmpeg::Error::Other {
                 errno: ffmpeg::error::EINVAL,
             },
+            ffmpeg::Error::Other { errno: ENOMEM },
         ] {
             assert_eq!(whose(error, good), "the file's", "{error}");
         }

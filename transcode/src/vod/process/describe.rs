@@ -157,12 +157,18 @@ pub(super) fn is_taken(stream: &ffmpeg::Stream<'_>) -> bool {
     passes(stream) || audio_source(stream).is_ok_and(opens)
 }
 
-/// Whether the sound is AAC that players take as it is.
+/// Whether the sound is AAC that players take as it is. What has neither a configuration
+/// nor a sampling rate was announced and never came.
 fn passes(stream: &ffmpeg::Stream<'_>) -> bool {
     let parameters = stream.parameters();
     let extradata = file::extradata(&parameters);
+    // SAFETY: a plain field of parameters that are borrowed from an open input.
+    let rate = unsafe { (*parameters.as_ptr()).sample_rate };
     parameters.id() == codec::Id::AAC
-        && (extradata.is_empty() || AacConfig::parse(extradata).is_ok())
+        && match extradata.is_empty() {
+            true => rate > 0,
+            false => AacConfig::parse(extradata).is_ok(),
+        }
 }
 
 /// The sound, if it does not pass as it is.
