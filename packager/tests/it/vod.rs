@@ -265,7 +265,8 @@ fn an_mpd_of_many_gaps_is_bounded() {
 
 proptest! {
     /// Whatever is there: all renditions list the same numbers, up to the last that any of
-    /// their medium has; DASH lists what HLS does not call a gap, and Periods follow one another without a hole.
+    /// their medium has; DASH lists what HLS does not call a gap, and Periods follow one
+    /// another without a hole.
     #[test]
     fn hls_and_dash_list_the_same(there in proptest::collection::vec(any::<[bool; 3]>(), 1..30), second in 0_usize..30) {
         let mut segments = Vec::new();

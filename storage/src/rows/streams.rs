@@ -264,17 +264,24 @@ pub async fn encodings(db: &Database, limit: u32) -> Result<Vec<StoredEncoding>,
     .await
 }
 
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, owner_id, name, takeover, ladder, engine, encoder, created_at
+             FROM streams ",
+            $rest
+        )
+    };
+}
+
 /// The stream with that id.
 pub async fn by_id(db: &Database, id: StreamId) -> Result<Option<StreamRow>, RowError> {
-    query("SELECT id, owner_id, name, takeover, ladder, engine, encoder, created_at FROM streams WHERE id = $1")
-        .bind(id)
-        .optional(db)
-        .await
+    query(select!("WHERE id = $1")).bind(id).optional(db).await
 }
 
 /// The stream of that name.
 pub async fn by_name(db: &Database, name: &StreamName) -> Result<Option<StreamRow>, RowError> {
-    query("SELECT id, owner_id, name, takeover, ladder, engine, encoder, created_at FROM streams WHERE name = $1")
+    query(select!("WHERE name = $1"))
         .bind(name.as_str())
         .optional(db)
         .await

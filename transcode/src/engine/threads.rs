@@ -23,8 +23,9 @@ fn effort(codec: RungCodec, speed: Speed) -> f64 {
 }
 
 /// Threads that encode a rung on a machine of so many cores. Of ordinary pictures one core
-/// encodes 1080p at 30 frames per second with x264's `veryfast`: `transcode_compare` has it. With more, x264 cuts a live picture into
-/// slices, which costs quality; x265's threads take rows of blocks, which does not.
+/// encodes 1080p at 30 frames per second with x264's `veryfast`: `transcode_compare` has it.
+/// With more, x264 cuts a live picture into slices, which costs quality; x265's threads take
+/// rows of blocks, which does not.
 pub(crate) fn for_rung(rung: &Rung, rate: FrameRate, cores: usize) -> usize {
     const ONE_CORE: f64 = 1_920.0 * 1_080.0 * 31.0;
     let load = f64::from(rung.width)
