@@ -134,8 +134,11 @@ fn a_plan_is_read_as_it_was_kept() {
     let read = Plan::from_document(&document).unwrap();
     assert_eq!(read.to_document().unwrap(), document);
     assert_eq!((read.cuts, read.rungs), (plan.cuts, plan.rungs));
-    let other = String::from_utf8(document.to_vec()).unwrap();
-    let other = other.replacen("\"version\":2", "\"version\":3", 1);
-    let refused = Plan::from_document(other.as_bytes()).unwrap_err();
-    assert!(refused.to_string().contains("another version"), "{refused}");
+    let document = String::from_utf8(document.to_vec()).unwrap();
+    for (version, waits, words) in [(1, false, "an older version"), (3, true, "a newer version")] {
+        let other = document.replacen("\"version\":2", &format!("\"version\":{version}"), 1);
+        let fault = Plan::from_document(other.as_bytes()).unwrap_err();
+        assert_eq!(fault.is_worth_a_retry(), waits, "{fault}");
+        assert!(fault.to_string().contains(words), "{fault}");
+    }
 }

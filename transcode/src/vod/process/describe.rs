@@ -151,24 +151,21 @@ fn aac_of(name: &str, stream: &ffmpeg::Stream<'_>) -> Result<Bytes, Fault> {
     }
 }
 
-/// Whether something can be made of the sound.
+/// Whether something can be made of the sound. What has no sampling rate by now was
+/// announced and has not come.
 pub(super) fn is_taken(stream: &ffmpeg::Stream<'_>) -> bool {
+    // SAFETY: a plain field of parameters that are borrowed from an open input.
+    let rate = unsafe { (*stream.parameters().as_ptr()).sample_rate };
     let opens = |source| AudioTranscoder::open(&source, Timestamp::default()).is_ok();
-    passes(stream) || audio_source(stream).is_ok_and(opens)
+    rate > 0 && (passes(stream) || audio_source(stream).is_ok_and(opens))
 }
 
-/// Whether the sound is AAC that players take as it is. What has neither a configuration
-/// nor a sampling rate was announced and never came.
+/// Whether the sound is AAC that players take as it is.
 fn passes(stream: &ffmpeg::Stream<'_>) -> bool {
     let parameters = stream.parameters();
     let extradata = file::extradata(&parameters);
-    // SAFETY: a plain field of parameters that are borrowed from an open input.
-    let rate = unsafe { (*parameters.as_ptr()).sample_rate };
     parameters.id() == codec::Id::AAC
-        && match extradata.is_empty() {
-            true => rate > 0,
-            false => AacConfig::parse(extradata).is_ok(),
-        }
+        && (extradata.is_empty() || AacConfig::parse(extradata).is_ok())
 }
 
 /// The sound, if it does not pass as it is.
