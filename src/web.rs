@@ -11,12 +11,12 @@ const SCRIPT: &str = include_str!("../web/dist/watch.js");
 const STYLE: &str = include_str!("../web/dist/style.css");
 
 /// Pages and what they load. `playback` is where the edge is, when it is another
-/// process; the page may then fetch from there.
+/// process; the page may then fetch from there, and show its pictures.
 pub fn router(playback: &str) -> Router {
     // hls.js feeds the video element from a blob URL.
     let policy = format!(
         "default-src 'self'; connect-src 'self' {playback}; media-src 'self' blob: {playback}; \
-         worker-src 'none'; img-src 'self' data:; object-src 'none'; \
+         worker-src 'none'; img-src 'self' data: {playback}; object-src 'none'; \
          frame-ancestors 'self'; base-uri 'none'"
     );
     let policy = HeaderValue::try_from(policy).ok();

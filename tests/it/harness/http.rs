@@ -21,6 +21,8 @@ pub(crate) struct Response {
     pub(crate) status: u16,
     /// Of `Content-Type`; empty when there is none.
     pub(crate) content_type: String,
+    /// What the page may load, of `Content-Security-Policy`; empty when there is none.
+    pub(crate) policy: String,
     /// The body.
     pub(crate) body: Vec<u8>,
 }
@@ -83,13 +85,15 @@ fn read(
     answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
 ) -> Result<Response, ureq::Error> {
     let mut answer = answer?;
-    let content_type = answer.headers().get("content-type");
-    let content_type = content_type
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
+    let header = |name: &str| {
+        let value = answer.headers().get(name);
+        let text = value.and_then(|value| value.to_str().ok());
+        text.unwrap_or_default().to_owned()
+    };
     Ok(Response {
         status: answer.status().as_u16(),
-        content_type: content_type.to_owned(),
+        content_type: header("content-type"),
+        policy: header("content-security-policy"),
         body: answer
             .body_mut()
             .with_config()
