@@ -13,6 +13,7 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
@@ -38,8 +39,10 @@ pub struct OriginLimits {
     /// Requests held at one time, over all streams. An edge in front makes one of all that
     /// ask for the same.
     pub held_requests: usize,
-    /// Requests for pictures at one time.
+    /// Requests for pictures at one time. A quarter of them is kept back for what is live.
     pub pictures: usize,
+    /// How long a request for a picture may take: less than an edge in front waits.
+    pub picture_time: Duration,
 }
 
 impl Default for OriginLimits {
@@ -47,6 +50,7 @@ impl Default for OriginLimits {
         Self {
             held_requests: 4_096,
             pictures: 64,
+            picture_time: Duration::from_secs(10),
         }
     }
 }
@@ -103,7 +107,7 @@ impl Origin {
             clock,
             holds: Holds::new(limits.held_requests),
             database,
-            pictures: pictures.map(|maker| Pictures::new(maker, limits.pictures)),
+            pictures: pictures.map(|maker| Pictures::new(maker, limits)),
         }))
     }
 }

@@ -20,7 +20,8 @@ pub(crate) enum Freshness {
     /// A manifest that changes under one name: a second, but not more than half a target
     /// duration, and in a shared cache only. Every cache on the way would add its own.
     Polled(Duration),
-    /// A manifest of a video: it stays as it is, until its stream lets some of it go.
+    /// Of a video, what stays as it is until its stream lets some of it go, as manifests do,
+    /// or until what hinders is over.
     Video,
     /// A moment, so that a crowd asks once.
     Moment,
@@ -165,7 +166,7 @@ pub(crate) enum Refusal {
     /// RFC 8216bis 6.2.5.2.
     #[error("this is too far ahead of the live edge")]
     TooFarAhead,
-    /// Held, but it did not come in time.
+    /// Held, or begun, but it did not come in time.
     #[error("this is not ready yet")]
     NotInTime,
     /// A limit with a name.
@@ -232,7 +233,8 @@ impl Refusal {
             | Self::UnknownRendition
             | Self::NoSuchMedia
             | Self::NoPictures
-            | Self::NoPictureMaker => StatusCode::NOT_FOUND,
+            | Self::NoPictureMaker
+            | Self::Undecodable => StatusCode::NOT_FOUND,
             Self::Directive(_) | Self::TooFarAhead => StatusCode::BAD_REQUEST,
             Self::NotInTime
             | Self::TooManyHeld
@@ -240,19 +242,21 @@ impl Refusal {
             | Self::Database
             | Self::TooManyPictures
             | Self::PictureMaker => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Unrenderable | Self::Undecodable => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Unrenderable => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
     pub(crate) fn into_response(self) -> Response<Full<Bytes>> {
         metrics::counter!("nova_origin_refused_total", "reason" => self.reason()).increment(1);
-        // What is not there now may be there in a moment, under the same name.
+        // What is not there now may be there in a moment, under the same name. What cannot be
+        // decoded need not be tried for every viewer.
         let freshness = match self {
             Self::UnknownStream
             | Self::UnknownVideo
             | Self::VideoNotReady
             | Self::NoPictures
-            | Self::NoPictureMaker => Freshness::Moment,
+            | Self::NoPictureMaker
+            | Self::Undecodable => Freshness::Moment,
             _ => Freshness::NoStore,
         };
         let status = self.status();

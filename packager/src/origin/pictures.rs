@@ -12,22 +12,26 @@ use media::{
 use storage::rows::segments;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::answer::{Answer, Freshness, Refusal};
 use super::shot::{Media, Missed, Shot};
 use super::video::freshness;
-use super::{Inner, polled};
+use super::{Inner, OriginLimits, polled};
 use crate::live::{LiveStream, SegmentState};
 use crate::object_key;
 use crate::pictures::{PictureError, PictureMaker};
 use crate::storyboard::{Bounds, COLUMNS, ROWS};
 use crate::vod::Still;
 
-/// Sheets whose key frames are in memory at one time: one is made, the next is fetched.
+/// Sheets that are with the maker at one time: one is made, the next is there.
 const SHEETS: usize = 2;
-/// How long a request waits for its turn.
-const WAIT: Duration = Duration::from_secs(10);
+/// How long a sheet waits for its turn.
+const WAIT: Duration = Duration::from_secs(3);
+/// How long the object store has for the key frames of a sheet.
+const FETCH: Duration = Duration::from_secs(3);
+/// Requests that a sprite counts as: it has the key frames of many in memory.
+const SPRITE: u32 = 4;
 
 /// How long a picture of what is live may be kept: a viewer who opens a page sees what
 /// somebody else saw a few seconds before.
@@ -38,38 +42,79 @@ const LIVE: Freshness = Freshness::Seconds(4);
 pub(super) struct Pictures {
     maker: Arc<dyn PictureMaker>,
     requests: Semaphore,
+    /// Of those, how many may be for videos: some are kept back for what is live.
+    videos: Semaphore,
     sheets: Semaphore,
+    /// How long a request may take.
+    time: Duration,
 }
 
-/// Leave to make one sheet.
-struct Turn<'a> {
+/// A request that was let in, until a moment.
+struct Leave<'a> {
+    pictures: &'a Pictures,
+    until: Instant,
     _request: SemaphorePermit<'a>,
-    _sheet: SemaphorePermit<'a>,
+    _video: Option<SemaphorePermit<'a>>,
 }
 
 impl Pictures {
-    pub(super) fn new(maker: Arc<dyn PictureMaker>, requests: usize) -> Self {
+    pub(super) fn new(maker: Arc<dyn PictureMaker>, limits: OriginLimits) -> Self {
+        let requests = limits.pictures.min(Semaphore::MAX_PERMITS);
         Self {
             maker,
-            requests: Semaphore::new(requests.min(Semaphore::MAX_PERMITS)),
+            requests: Semaphore::new(requests),
+            videos: Semaphore::new(requests - requests / 4),
             sheets: Semaphore::new(SHEETS),
+            time: limits.picture_time,
         }
     }
 
-    async fn turn(&self) -> Result<Turn<'_>, Refusal> {
+    fn for_live(&self) -> Result<Leave<'_>, Refusal> {
         let request = self.requests.try_acquire();
+        Ok(self.leave(request.map_err(|_| Refusal::TooManyPictures)?, None))
+    }
+
+    /// For what counts as so many requests.
+    fn for_video(&self, count: u32) -> Result<Leave<'_>, Refusal> {
+        let video = self.videos.try_acquire_many(count);
+        let video = video.map_err(|_| Refusal::TooManyPictures)?;
+        let request = self.requests.try_acquire_many(count);
         let request = request.map_err(|_| Refusal::TooManyPictures)?;
-        let sheet = timeout(WAIT, self.sheets.acquire()).await;
-        let sheet = sheet.map_err(|_| Refusal::TooManyPictures)?;
-        Ok(Turn {
+        Ok(self.leave(request, Some(video)))
+    }
+
+    fn leave<'a>(
+        &'a self,
+        request: SemaphorePermit<'a>,
+        video: Option<SemaphorePermit<'a>>,
+    ) -> Leave<'a> {
+        Leave {
+            pictures: self,
+            until: Instant::now() + self.time,
             _request: request,
-            // Nobody closes it.
-            _sheet: sheet.map_err(|_| Refusal::TooManyPictures)?,
-        })
+            _video: video,
+        }
+    }
+
+    async fn turn(&self) -> Result<SemaphorePermit<'_>, Refusal> {
+        let turn = timeout(WAIT, self.sheets.acquire()).await;
+        let turn = turn.map_err(|_| Refusal::TooManyPictures)?;
+        // Nobody closes it.
+        turn.map_err(|_| Refusal::TooManyPictures)
     }
 }
 
-/// A JPEG, and whether every tile that has a segment is in it.
+impl Leave<'_> {
+    async fn in_time<T>(
+        &self,
+        work: impl Future<Output = Result<T, Refusal>>,
+    ) -> Result<T, Refusal> {
+        let done = timeout_at(self.until, work).await;
+        done.unwrap_or(Err(Refusal::NotInTime))
+    }
+}
+
+/// A JPEG, and whether the picture of every tile that should have one is in it.
 struct Picture {
     jpeg: Bytes,
     is_whole: bool,
@@ -111,10 +156,11 @@ impl Inner {
         number: SegmentNumber,
         bounds: Bounds,
     ) -> Result<Bytes, Refusal> {
-        self.maker()?;
+        let leave = self.maker()?.for_live()?;
         let mut found = stream.pictures(epoch, number);
         if found.is_empty() {
-            found = self.older_pictures(stream.id(), epoch, number).await?;
+            let older = self.older_pictures(stream.id(), epoch, number);
+            found = leave.in_time(older).await?;
         }
         let chosen = bounds.choose(found, |(rendition, _)| rendition);
         let (rendition, state) = chosen.ok_or(Refusal::NoSuchMedia)?;
@@ -127,8 +173,8 @@ impl Inner {
             SegmentState::Missing => return Err(Refusal::NoSuchMedia),
         };
         let shot = Shot { rendition, media };
-        let picture = self.single(stream.name(), shot, bounds).await?;
-        Ok(picture.jpeg)
+        let picture = self.single(&leave, stream.name(), shot, bounds);
+        Ok(leave.in_time(picture).await?.jpeg)
     }
 
     /// What rows tell of a segment that has left the window.
@@ -151,25 +197,33 @@ impl Inner {
     }
 
     pub(super) async fn video_poster(&self, video: VideoId) -> Result<Answer, Refusal> {
-        self.maker()?;
-        let presentation = self.presentation(video).await?;
+        let leave = self.maker()?.for_video(1)?;
+        let presentation = leave.in_time(self.presentation(video)).await?;
         if presentation.is_sound() {
             return Err(Refusal::NoPictures);
         }
         // A beginning in the dark has little to compress.
-        let (mut best, mut refusal) = (Bytes::new(), Refusal::NoSuchMedia);
+        let (mut best, mut freshness) = (Bytes::new(), Freshness::Video);
+        let mut refusal = Refusal::NoSuchMedia;
         for still in presentation.posters() {
-            let shot = self.shot(video, still).await?;
-            match self.single(&video, shot, Bounds::POSTER).await {
+            let drawn = async {
+                let shot = self.shot(video, still).await?;
+                self.single(&leave, &video, shot, Bounds::POSTER).await
+            };
+            match leave.in_time(drawn).await {
                 Ok(picture) if picture.jpeg.len() > best.len() => best = picture.jpeg,
                 Ok(_) => {}
                 Err(found @ (Refusal::Undecodable | Refusal::NoSuchMedia)) => refusal = found,
-                Err(other) => return Err(other),
+                // What there is will do until another attempt.
+                Err(other) => {
+                    (refusal, freshness) = (other, Freshness::Moment);
+                    break;
+                }
             }
         }
         match best.is_empty() {
             true => Err(refusal),
-            false => Ok(Answer::picture(best, Freshness::Video)),
+            false => Ok(Answer::picture(best, freshness)),
         }
     }
 
@@ -183,20 +237,6 @@ impl Inner {
         Ok(Answer::web_vtt(text, freshness(&presentation)))
     }
 
-    pub(super) async fn video_thumbnail(
-        &self,
-        video: VideoId,
-        epoch: EpochNumber,
-        number: SegmentNumber,
-    ) -> Result<Answer, Refusal> {
-        self.maker()?;
-        let presentation = self.presentation(video).await?;
-        let still = presentation.still(epoch, number, Bounds::TILE);
-        let shot = self.shot(video, still.ok_or(Refusal::NoSuchMedia)?).await?;
-        let picture = self.single(&video, shot, Bounds::TILE).await?;
-        Ok(Answer::picture(picture.jpeg, Freshness::Immutable))
-    }
-
     pub(super) async fn video_sprite(
         &self,
         video: VideoId,
@@ -204,20 +244,24 @@ impl Inner {
         first: SegmentNumber,
         step: u64,
     ) -> Result<Answer, Refusal> {
-        self.maker()?;
-        let presentation = self.presentation(video).await?;
+        let leave = self.maker()?.for_video(SPRITE)?;
+        let presentation = leave.in_time(self.presentation(video)).await?;
         let (tile, stills) = presentation
             .sprite(epoch, first, step)
             .ok_or(Refusal::NoSuchMedia)?;
-        let place = self.place(video, epoch).await?;
-        let shots = stills.into_iter();
-        let shots = shots.map(|still| Some(Shot::of_video(video, place, still?)));
-        let picture = self
-            .draw(&video, (COLUMNS, ROWS), tile, shots.collect())
-            .await?;
-        let freshness = match picture.is_whole && presentation.is_final() {
-            true => Freshness::Immutable,
-            false => Freshness::Moment,
+        let drawn = async {
+            let place = self.place(video, epoch).await?;
+            let shots = stills.into_iter();
+            let shots = shots.map(|still| Some(Shot::of_video(video, place, still?)));
+            let shots = shots.collect();
+            self.draw(&leave, &video, (COLUMNS, ROWS), tile, shots)
+                .await
+        };
+        let picture = leave.in_time(drawn).await?;
+        let freshness = match (presentation.is_final(), picture.is_whole) {
+            (true, true) => Freshness::Immutable,
+            (true, false) => Freshness::Video,
+            (false, _) => Freshness::Moment,
         };
         Ok(Answer::picture(picture.jpeg, freshness))
     }
@@ -234,27 +278,32 @@ impl Inner {
     /// A picture that stands alone. `name` is told in the log.
     async fn single(
         &self,
+        leave: &Leave<'_>,
         name: &(dyn Display + Sync),
         shot: Shot,
         bounds: Bounds,
     ) -> Result<Picture, Refusal> {
         let size = shot.rendition.display_size().ok_or(Refusal::NoPictures)?;
-        self.draw(name, (1, 1), bounds.fit(size), vec![Some(shot)])
-            .await
+        let (layout, tile) = ((1, 1), bounds.fit(size));
+        self.draw(leave, name, layout, tile, vec![Some(shot)]).await
     }
 
     /// A sheet of so many columns and rows.
     async fn draw(
         &self,
+        leave: &Leave<'_>,
         name: &(dyn Display + Sync),
         (columns, rows): (u16, u16),
         tile: VideoShape,
         shots: Vec<Option<Shot>>,
     ) -> Result<Picture, Refusal> {
-        let pictures = self.maker()?;
-        let _turn = pictures.turn().await?;
         let wanted = shots.iter().flatten().count();
-        let tiles = self.key_frames(name, shots).await?;
+        // Whoever waits for the store is in nobody's way.
+        let tiles = timeout(FETCH, self.key_frames(name, shots)).await;
+        let tiles = tiles.unwrap_or_else(|_| {
+            tracing::warn!(of = %name, limit = ?FETCH, "the object store gives no key frames");
+            Err(Refusal::ObjectStore)
+        })?;
         let found = tiles.iter().flatten().count();
         let sheet = Sheet {
             columns,
@@ -262,7 +311,8 @@ impl Inner {
             tile,
             tiles,
         };
-        let drawn = pictures.maker.make(sheet).await.map_err(|error| {
+        let _turn = leave.pictures.turn().await?;
+        let drawn = leave.pictures.maker.make(sheet).await.map_err(|error| {
             tracing::warn!(of = %name, "no picture: {error}");
             match error {
                 PictureError::Undecodable(_) => Refusal::Undecodable,
@@ -275,7 +325,7 @@ impl Inner {
         }
         Ok(Picture {
             jpeg: drawn.jpeg,
-            is_whole: found == wanted,
+            is_whole: found == wanted && drawn.undecodable.is_empty(),
         })
     }
 

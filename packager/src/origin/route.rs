@@ -33,8 +33,6 @@ pub(crate) enum VodResource {
     Poster,
     /// `storyboard.vtt`
     Storyboard,
-    /// `{epoch}/thumbnails/{n}.jpg`
-    ThumbnailOf(EpochNumber, SegmentNumber),
     /// `{epoch}/storyboard/{first}-{step}.jpg`
     Sprite(EpochNumber, SegmentNumber, u64),
 }
@@ -100,8 +98,9 @@ impl VodResource {
             }
             LiveResource::Poster => Self::Poster,
             LiveResource::Storyboard => Self::Storyboard,
-            LiveResource::ThumbnailOf(epoch, number) => Self::ThumbnailOf(epoch, number),
-            LiveResource::Part(..) | LiveResource::Thumbnail => return None,
+            LiveResource::Part(..) | LiveResource::Thumbnail | LiveResource::ThumbnailOf(..) => {
+                return None;
+            }
         })
     }
 }
@@ -206,10 +205,6 @@ mod tests {
                 vod(VodResource::Storyboard),
             ),
             (
-                "/vod/0193c0de-0000-7000-8000-00000000000a/0/thumbnails/7.jpg",
-                vod(VodResource::ThumbnailOf(EpochNumber(0), SegmentNumber(7))),
-            ),
-            (
                 "/vod/0193c0de-0000-7000-8000-00000000000a/0/storyboard/50-2.jpg",
                 vod(VodResource::Sprite(EpochNumber(0), SegmentNumber(50), 2)),
             ),
@@ -267,6 +262,7 @@ mod tests {
             "/live/demo/3/storyboard/0-2.jpg",
             "/vod/abc/index.m3u8",
             "/vod/0193c0de-0000-7000-8000-00000000000a/thumbnail.jpg",
+            "/vod/0193c0de-0000-7000-8000-00000000000a/0/thumbnails/7.jpg",
             "/vod/0193c0de-0000-7000-8000-00000000000a/0/storyboard/0.jpg",
             "/vod/0193c0de-0000-7000-8000-00000000000a/0/storyboard/0-02.jpg",
             "/vod/0193c0de-0000-7000-8000-00000000000a/0/storyboard/00-2.jpg",

@@ -55,9 +55,6 @@ impl Inner {
             }
             VodResource::Poster => self.video_poster(video).await,
             VodResource::Storyboard => self.video_storyboard(video).await,
-            VodResource::ThumbnailOf(epoch, number) => {
-                self.video_thumbnail(video, epoch, number).await
-            }
             VodResource::Sprite(epoch, first, step) => {
                 self.video_sprite(video, epoch, first, step).await
             }

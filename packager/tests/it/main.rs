@@ -7,4 +7,5 @@ mod live_window;
 mod manifests;
 mod origin;
 mod pictures;
+mod video_pictures;
 mod vod;

@@ -29,23 +29,29 @@ use crate::vod::{epoch, eventful, row, video_of};
 use packager::vod::Presentation;
 
 /// Far longer than anything here takes.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What a maker fails with.
-type Fault = fn() -> Option<PictureError>;
+/// `Cache-Control` of what may be otherwise in a moment.
+pub(crate) const A_MOMENT: &str = "public, max-age=1";
+
+/// What a maker fails with, after so many sheets.
+type Fault = fn(usize) -> Option<PictureError>;
+
+/// The beginning of a key frame that nobody can decode.
+pub(crate) const TORN: &[u8] = b"torn";
 
 /// Makes no pictures, but keeps what it was asked for.
 #[derive(Debug)]
-struct Notebook {
+pub(crate) struct Notebook {
     sheets: Mutex<Vec<Sheet>>,
-    entered: AtomicUsize,
+    pub(crate) entered: AtomicUsize,
     /// A permit for each sheet that may be finished.
-    gate: Semaphore,
+    pub(crate) gate: Semaphore,
     fault: Fault,
 }
 
 impl Notebook {
-    fn new(fault: Fault) -> Arc<Self> {
+    pub(crate) fn new(fault: Fault) -> Arc<Self> {
         Arc::new(Self {
             sheets: Mutex::default(),
             entered: AtomicUsize::new(0),
@@ -54,7 +60,21 @@ impl Notebook {
         })
     }
 
-    fn last(&self) -> Sheet {
+    /// From now on nothing is finished.
+    pub(crate) fn stop(&self) {
+        self.gate.forget_permits(self.gate.available_permits());
+    }
+
+    pub(crate) async fn until_entered(&self, count: usize) {
+        let entered = async {
+            while self.entered.load(Ordering::SeqCst) < count {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, entered).await.unwrap();
+    }
+
+    pub(crate) fn last(&self) -> Sheet {
         self.sheets.lock().unwrap().last().unwrap().clone()
     }
 }
@@ -66,12 +86,19 @@ impl PictureMaker for Notebook {
             self.gate.acquire().await.unwrap().forget();
             let (width, height) = (sheet.tile.width, sheet.tile.height);
             let jpeg = format!("{}x{} of {width}x{height}", sheet.columns, sheet.rows);
-            self.sheets.lock().unwrap().push(sheet);
-            match (self.fault)() {
+            let tiles = sheet.tiles.iter().enumerate();
+            let torn = tiles.filter(|(_, tile)| {
+                let tile = tile.as_ref();
+                tile.is_some_and(|tile| tile.data.starts_with(TORN))
+            });
+            let undecodable = torn.map(|(at, _)| (at, "torn".to_owned())).collect();
+            let mut sheets = self.sheets.lock().unwrap();
+            sheets.push(sheet);
+            match (self.fault)(sheets.len() - 1) {
                 Some(error) => Err(error),
                 None => Ok(DrawnSheet {
                     jpeg: jpeg.into(),
-                    undecodable: Vec::new(),
+                    undecodable,
                 }),
             }
         })
@@ -86,12 +113,34 @@ struct World {
     _directory: tempfile::TempDir,
 }
 
-struct Reply {
-    status: StatusCode,
-    kind: String,
-    cache: String,
-    retry: bool,
-    text: String,
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) kind: String,
+    pub(crate) cache: String,
+    pub(crate) retry: bool,
+    pub(crate) text: String,
+}
+
+/// What an origin answers.
+pub(crate) async fn get(origin: &Origin, path: &str) -> Reply {
+    let request = Request::builder().method(Method::GET).uri(path);
+    let answer = origin.clone().call(request.body(()).unwrap());
+    let Ok(response) = tokio::time::timeout(PATIENCE, answer).await.expect(path);
+    let (parts, body) = response.into_parts();
+    let header = |name| {
+        let value = parts.headers.get(name);
+        value.map_or(String::new(), |value: &http::HeaderValue| {
+            value.to_str().unwrap().to_owned()
+        })
+    };
+    let body = body.collect().await.unwrap().to_bytes();
+    Reply {
+        status: parts.status,
+        kind: header(CONTENT_TYPE),
+        cache: header(CACHE_CONTROL),
+        retry: parts.headers.contains_key(RETRY_AFTER),
+        text: String::from_utf8(body.to_vec()).unwrap(),
+    }
 }
 
 /// 1280x720 and 320x180, and sound.
@@ -129,7 +178,7 @@ impl World {
 
     /// Segments 40 to 44 of all renditions; the rung has a gap at 43.
     async fn playing() -> Self {
-        let maker = Notebook::new(|| None);
+        let maker = Notebook::new(|_| None);
         let world = Self::new(LiveConfig::default(), OriginLimits::default(), maker);
         for number in 40..45 {
             world.push(number).await;
@@ -160,34 +209,42 @@ impl World {
     }
 
     async fn get(&self, path: &str) -> Reply {
-        let request = Request::builder().method(Method::GET).uri(path);
-        let answer = self.origin.clone().call(request.body(()).unwrap());
-        let Ok(response) = tokio::time::timeout(PATIENCE, answer).await.expect(path);
-        let (parts, body) = response.into_parts();
-        let header = |name| {
-            let value = parts.headers.get(name);
-            value.map_or(String::new(), |value: &http::HeaderValue| {
-                value.to_str().unwrap().to_owned()
-            })
-        };
-        let body = body.collect().await.unwrap().to_bytes();
-        Reply {
-            status: parts.status,
-            kind: header(CONTENT_TYPE),
-            cache: header(CACHE_CONTROL),
-            retry: parts.headers.contains_key(RETRY_AFTER),
-            text: String::from_utf8(body.to_vec()).unwrap(),
-        }
+        get(&self.origin, path).await
     }
 }
 
 /// The key frame that a segment of a rendition begins with.
-fn key_frame(name: &RenditionName, number: u64) -> Bytes {
+pub(crate) fn key_frame(name: &RenditionName, number: u64) -> Bytes {
     Bytes::from(format!("{name}/{number};").repeat(50))
 }
 
+/// The bytes of a segment with this key frame alone.
+pub(crate) fn segment_of(rendition: &Rendition, number: u64, key_frame: Bytes) -> Bytes {
+    let mut segmenter = Segmenter::new(rendition, PartTarget::of(rendition));
+    let at = start_of(number);
+    segmenter
+        .push(Frame {
+            track: TrackKind::Video,
+            dts: at,
+            pts: at,
+            duration: None,
+            key: true,
+            starts: Some(SegmentNumber(number)),
+            data: key_frame,
+        })
+        .unwrap();
+    segmenter.finish();
+    let mut bytes = Vec::new();
+    while let Some(output) = segmenter.poll() {
+        if let Output::Part(part) = output {
+            bytes.extend_from_slice(&part.data);
+        }
+    }
+    bytes.into()
+}
+
 /// A segment as a segmenter makes it: a key frame and another.
-fn push_real(live: &LiveStream, rendition: &Rendition, number: u64) -> Bytes {
+pub(crate) fn push_real(live: &LiveStream, rendition: &Rendition, number: u64) -> Bytes {
     let mut segmenter = Segmenter::new(rendition, PartTarget::of(rendition));
     let frame = |index: i64, data: Bytes| {
         let at = start_of(number) + Micros::from_secs(index);
@@ -285,7 +342,7 @@ async fn a_live_storyboard_has_a_thumbnail_every_few_seconds() {
 
 #[tokio::test]
 async fn what_has_left_the_memory_comes_from_the_store() {
-    let maker = Notebook::new(|| None);
+    let maker = Notebook::new(|_| None);
     let config = LiveConfig {
         rendition_bytes: 1,
         ..LiveConfig::default()
@@ -316,8 +373,8 @@ async fn what_has_left_the_memory_comes_from_the_store() {
     ] {
         world.objects.put(&key, damaged).await.unwrap();
         let got = world.get("/live/demo/3/thumbnails/40.jpg").await;
-        assert_eq!(got.status, StatusCode::INTERNAL_SERVER_ERROR);
-        assert_eq!((&got.text[..], &got.cache[..]), (sentence, "no-store"));
+        assert_eq!(got.status, StatusCode::NOT_FOUND);
+        assert_eq!((&got.text[..], &got.cache[..]), (sentence, A_MOMENT));
     }
     world.objects.delete(&key).await.unwrap();
     let got = world.get("/live/demo/3/thumbnails/40.jpg").await;
@@ -326,36 +383,17 @@ async fn what_has_left_the_memory_comes_from_the_store() {
 
 #[tokio::test]
 async fn a_large_key_frame_is_fetched_whole() {
-    let maker = Notebook::new(|| None);
+    let maker = Notebook::new(|_| None);
     let config = LiveConfig {
         rendition_bytes: 1,
         ..LiveConfig::default()
     };
     let world = World::new(config, OriginLimits::default(), maker);
-    let mut segmenter = Segmenter::new(&renditions()[1], PartTarget::of(&renditions()[1]));
     let large = Bytes::from(vec![9; 700_000]);
-    let at = start_of(40);
-    segmenter
-        .push(Frame {
-            track: TrackKind::Video,
-            dts: at,
-            pts: at,
-            duration: None,
-            key: true,
-            starts: Some(SegmentNumber(40)),
-            data: large.clone(),
-        })
-        .unwrap();
-    segmenter.finish();
-    let mut bytes = Vec::new();
-    while let Some(output) = segmenter.poll() {
-        if let Output::Part(part) = output {
-            bytes.extend_from_slice(&part.data);
-        }
-    }
+    let bytes = segment_of(&renditions()[1], 40, large.clone());
     world.push(40).await;
     let key = object_key::segment(world.live.id(), EpochNumber(3), &rung(), SegmentNumber(40));
-    world.objects.put(&key, bytes.into()).await.unwrap();
+    world.objects.put(&key, bytes).await.unwrap();
     world.get("/live/demo/3/thumbnails/40.jpg").await;
     let sheet = world.maker.last();
     assert_eq!(sheet.tiles[0].as_ref().unwrap().data, large);
@@ -363,34 +401,38 @@ async fn a_large_key_frame_is_fetched_whole() {
 
 #[tokio::test]
 async fn each_no_has_a_sentence() {
-    let faults: [(Fault, _, _); 3] = [
+    let faults: [(Fault, _, _, _); 3] = [
+        // A crowd that asks has it tried once.
         (
-            || Some(PictureError::Undecodable("torn".into())),
-            StatusCode::INTERNAL_SERVER_ERROR,
+            |_| Some(PictureError::Undecodable("torn".into())),
+            StatusCode::NOT_FOUND,
             "this picture cannot be decoded\n",
+            A_MOMENT,
         ),
         (
-            || Some(PictureError::Busy("full".into())),
+            |_| Some(PictureError::Busy("full".into())),
             StatusCode::SERVICE_UNAVAILABLE,
             "too many pictures are being made\n",
+            "no-store",
         ),
         (
-            || Some(PictureError::Failed("died".into())),
+            |_| Some(PictureError::Failed("died".into())),
             StatusCode::SERVICE_UNAVAILABLE,
             "the picture could not be made\n",
+            "no-store",
         ),
     ];
-    for (fault, status, sentence) in faults {
+    for (fault, status, sentence, cache) in faults {
         let maker = Notebook::new(fault);
         let world = World::new(LiveConfig::default(), OriginLimits::default(), maker);
         world.push(40).await;
         let got = world.get("/live/demo/poster.jpg").await;
         assert_eq!((got.status, &got.text[..]), (status, sentence));
-        assert_eq!(got.cache, "no-store");
+        assert_eq!(got.cache, cache);
         assert_eq!(got.retry, status == StatusCode::SERVICE_UNAVAILABLE);
     }
 
-    let maker = Notebook::new(|| None);
+    let maker = Notebook::new(|_| None);
     let world = World::new(LiveConfig::default(), OriginLimits::default(), maker);
     for path in ["poster.jpg", "thumbnail.jpg", "storyboard.vtt"] {
         let early = world.get(&format!("/live/demo/{path}")).await;
@@ -441,26 +483,20 @@ async fn without_a_maker_there_are_none() {
 
 #[tokio::test]
 async fn a_crowd_is_refused_by_name() {
-    let maker = Notebook::new(|| None);
+    let maker = Notebook::new(|_| None);
     let limits = OriginLimits {
         pictures: 3,
         ..OriginLimits::default()
     };
     let world = Arc::new(World::new(LiveConfig::default(), limits, maker));
     world.push(40).await;
-    let gate = world.maker.gate.available_permits();
-    world.maker.gate.forget_permits(gate);
+    world.maker.stop();
     let ask = || {
         let world = Arc::clone(&world);
         tokio::spawn(async move { world.get("/live/demo/poster.jpg").await })
     };
     let waiting = [ask(), ask(), ask()];
-    let both = async {
-        while world.maker.entered.load(Ordering::SeqCst) < 2 {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, both).await.unwrap();
+    world.maker.until_entered(2).await;
     // Two are made, one waits for its turn.
     let refused = ask().await.unwrap();
     assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
@@ -472,6 +508,22 @@ async fn a_crowd_is_refused_by_name() {
         assert_eq!(one.await.unwrap().status, StatusCode::OK);
     }
     assert_eq!(ask().await.unwrap().status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_picture_that_takes_too_long_is_refused() {
+    let limits = OriginLimits {
+        picture_time: Duration::from_millis(100),
+        ..OriginLimits::default()
+    };
+    let world = World::new(LiveConfig::default(), limits, Notebook::new(|_| None));
+    world.push(40).await;
+    world.maker.stop();
+    let refused = world.get("/live/demo/poster.jpg").await;
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(refused.text, "this is not ready yet\n");
+    assert!(refused.retry);
+    assert_eq!(refused.cache, "no-store");
 }
 
 /// Start, end and text of each cue, by a strict reading.
