@@ -130,9 +130,7 @@ impl Presentation {
     /// A rendition's playlist; `None` if the video has nothing of it.
     pub fn media_playlist(&self, name: &RenditionName) -> Option<VodPlaylist> {
         let track = self.tracks.get(name)?;
-        let end = self.end_like(name);
-        let listed = |cut: &&Cut| end.is_none_or(|end| cut.number <= end);
-        let segments = self.cuts.iter().filter(listed).map(|cut| {
+        let segments = self.listed(name).map(|cut| {
             let segment = track.get(&cut.number);
             VodSegment {
                 epoch: cut.epoch,
@@ -149,6 +147,13 @@ impl Presentation {
             is_final: self.is_final,
             segments: segments.collect(),
         })
+    }
+
+    /// What a playlist of this name lists.
+    fn listed(&self, name: &RenditionName) -> impl Iterator<Item = &Cut> + use<'_> {
+        let end = self.end_like(name);
+        let cuts = self.cuts.iter();
+        cuts.filter(move |cut| end.is_none_or(|end| cut.number <= end))
     }
 
     /// The last number that any rendition of its medium has. `None` if all of the last epoch

@@ -298,13 +298,8 @@ fn an_import_has_a_storyboard_and_a_poster() {
     let poster = http.get(&format!("{base}/poster.jpg")).unwrap();
     let poster = Image::jpeg(folder, &poster, (854, 480));
     assert!(poster.brightness() > 50.0, "a dark poster");
-    let thumbnail = http.get(&format!("{base}/0/thumbnails/6.jpg")).unwrap();
-    let thumbnail = Image::jpeg(folder, &thumbnail, TILE);
-    let (_, place) = sprite_of(&cues[3]);
-    let near = thumbnail.nearness(&sprites.values().next().unwrap().cut(place, TILE));
-    assert!(near > NEAR, "the same picture: {near} dB");
 
-    for name in ["0-1.jpg", "0-4.jpg", "2-2.jpg", "50-2.jpg"] {
+    for name in ["0-8.jpg", "0-3.jpg", "2-2.jpg", "50-2.jpg"] {
         no(
             &http,
             &format!("{base}/0/storyboard/{name}"),
@@ -326,9 +321,9 @@ fn an_import_has_a_storyboard_and_a_poster() {
     );
     no(
         &http,
-        &format!("{base}/0/thumbnails/99.jpg"),
+        &format!("{base}/0/thumbnails/6.jpg"),
         404,
-        "not available",
+        "nothing under this path",
     );
 
     wait_until_ready(&site, &song, LIMIT);

@@ -19,20 +19,25 @@ impl Window {
     pub(crate) fn storyboard(&self) -> Option<WebVtt> {
         let grid = Grid::live(Micros::from_secs(self.target_duration.into()));
         let tracks = self.tracks.iter();
-        let mut listed: Vec<_> = tracks
-            .flat_map(|(name, track)| track.listed().map(move |entry| (name, &entry.segment)))
+        let mut pictures: Vec<_> = tracks
+            .flat_map(|(name, track)| track.entries.iter().map(move |one| (name, &one.segment)))
             .filter(|(name, segment)| self.has_picture(name, segment))
             .map(|(_, segment)| segment)
             .collect();
-        listed.sort_by_key(|segment| segment.number);
-        listed.dedup_by_key(|segment| segment.number);
-        let last = listed.last()?;
+        pictures.sort_by_key(|segment| segment.number);
+        let last = pictures.last()?;
         let end = last.start + last.duration;
-        listed.retain(|segment| grid.tile(segment.number) == segment.number);
-        let ends = listed.iter().skip(1).map(|segment| segment.start);
+        let epoch_of = |number| self.epochs.of(number).map(|epoch| epoch.number);
+        // A tile shows the first of its numbers that has a picture, though it be older than
+        // what is listed: it stays the same.
+        pictures.dedup_by_key(|one| (epoch_of(one.number), grid.tile(one.number)));
+        let listed = self.tracks.values().filter_map(|one| one.listed().next());
+        let from = listed.map(|entry| entry.segment.start).min()?;
+        let ends = pictures.iter().skip(1).map(|segment| segment.start);
         let ends: Vec<_> = ends.chain([end]).collect();
-        let cues = listed.iter().zip(ends).filter_map(|(segment, end)| {
-            let epoch = self.epochs.of(segment.number)?.number;
+        let shown = pictures.iter().zip(ends).filter(|(_, end)| *end > from);
+        let cues = shown.filter_map(|(segment, end)| {
+            let epoch = epoch_of(segment.number)?;
             Some(Cue {
                 start: segment.start - Timestamp::default(),
                 end: end - Timestamp::default(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use media::{EpochNumber, Micros, Rendition, SegmentNumber, TrackKind, VideoShape};
+use media::{EpochNumber, Micros, Rendition, RenditionName, SegmentNumber, TrackKind, VideoShape};
 
 use super::{Cut, Presentation, rendition_of};
 use crate::playlist::{Cue, WebVtt, sprite_uri};
@@ -59,18 +59,15 @@ impl Presentation {
     }
 
     /// The tiles of a sprite, row by row, and the size of each. `None`: there is no sprite
-    /// of this name. Until the presentation is final its grid may change, and the names of
-    /// the grids next to it are good too.
+    /// of this name. The grid changes while the video grows, and when its beginning is let
+    /// go: the names of the grids next to it are good too.
     pub fn sprite(
         &self,
         epoch: EpochNumber,
         first: SegmentNumber,
         step: u64,
     ) -> Option<(VideoShape, Vec<Option<Still>>)> {
-        let grid = match self.is_final {
-            true => Some(self.grid()).filter(|grid| grid.step() == step),
-            false => self.grid().with_step(step),
-        }?;
+        let grid = self.grid().with_step(step)?;
         if grid.place(first).sprite != first {
             return None;
         }
@@ -87,21 +84,6 @@ impl Presentation {
         }
         let any = tiles.iter().any(Option::is_some);
         any.then_some((self.tile_shape(epoch)?, tiles))
-    }
-
-    /// The picture that the segment of this number begins with. `None`: it has none.
-    pub fn still(
-        &self,
-        epoch: EpochNumber,
-        number: SegmentNumber,
-        bounds: Bounds,
-    ) -> Option<Still> {
-        let at = self.cuts.binary_search_by_key(&number, |cut| cut.number);
-        let cut = self.cuts.get(at.ok()?)?;
-        match cut.epoch == epoch {
-            true => self.still_of(cut, bounds),
-            false => None,
-        }
     }
 
     /// What the poster may be: pictures at a few places, where there are any.
@@ -139,11 +121,13 @@ impl Presentation {
     }
 
     fn grid(&self) -> Grid {
-        Grid::video(self.length(), self.cuts.len() as u64)
+        let cuts = self.listed(&RenditionName::SOURCE);
+        Grid::video(self.length(), cuts.count() as u64)
     }
 
+    /// How long the playlists of its pictures are.
     fn length(&self) -> Micros {
-        let lengths = self.cuts.iter().map(|cut| cut.duration);
+        let lengths = self.listed(&RenditionName::SOURCE).map(|cut| cut.duration);
         lengths.fold(Micros::ZERO, |sum, length| sum + length)
     }
 

@@ -27,6 +27,7 @@ use tower_service::Service;
 use crate::fixture::*;
 use crate::vod::{epoch, eventful, row, video_of};
 use packager::vod::Presentation;
+use storage::rows::videos::playback::StoredVideo;
 
 /// Far longer than anything here takes.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -526,6 +527,32 @@ async fn a_picture_that_takes_too_long_is_refused() {
     assert_eq!(refused.cache, "no-store");
 }
 
+#[tokio::test]
+async fn a_live_tile_shows_the_first_of_its_numbers_that_has_a_picture() {
+    let config = LiveConfig {
+        playlist_segments: 4,
+        ..LiveConfig::default()
+    };
+    let world = World::new(config, OriginLimits::default(), Notebook::new(|_| None));
+    for number in 40..47 {
+        if number == 44 {
+            push_segment(&world.live, &sound(), number);
+            world.live.close_segment(cut(number));
+        } else {
+            world.push(number).await;
+        }
+    }
+    // 43 to 46 are listed. 42, which is older, stands for 43 too; there is nothing of 44.
+    let got = world.get("/live/demo/storyboard.vtt").await;
+    let cues = got.text.split_once("\n\n500000").expect(&got.text).1;
+    assert_eq!(
+        format!("500000{cues}"),
+        "500000:00:04.250 --> 500000:00:10.250\n3/thumbnails/42.jpg\n\n\
+         500000:00:10.250 --> 500000:00:12.250\n3/thumbnails/45.jpg\n\n\
+         500000:00:12.250 --> 500000:00:14.250\n3/thumbnails/46.jpg\n"
+    );
+}
+
 /// Start, end and text of each cue, by a strict reading.
 fn cues(text: &str) -> Vec<(f64, f64, String)> {
     let mut blocks = text.strip_suffix('\n').unwrap().split("\n\n");
@@ -583,8 +610,8 @@ fn a_videos_storyboard_has_its_own_clock() {
     for (epoch, first, step) in [
         (3, 100, 4),
         (3, 4, 4),
-        (3, 0, 2),
-        (3, 0, 8),
+        (3, 0, 1),
+        (3, 0, 16),
         (3, 0, 0),
         (5, 0, 4),
         (3, u64::MAX, 4),
@@ -592,18 +619,14 @@ fn a_videos_storyboard_has_its_own_clock() {
         let sprite = presentation.sprite(EpochNumber(epoch), number(first), step);
         assert!(sprite.is_none(), "{epoch} {first} {step}");
     }
-    let still = |epoch, at| {
-        let bounds = packager::storyboard::Bounds::TILE;
-        presentation.still(EpochNumber(epoch), number(at), bounds)
-    };
-    assert_eq!(still(3, 41).unwrap().rendition.name, rung());
+    // A gap of the rung's.
+    let (_, tiles) = presentation.sprite(EpochNumber(3), number(0), 2).unwrap();
+    let shown = tiles[21].as_ref().unwrap();
     assert_eq!(
-        still(3, 42).unwrap().rendition.name,
-        source(),
-        "a gap of the rung's"
+        (shown.number, &shown.rendition.name),
+        (number(42), &source())
     );
-    assert_eq!(still(3, 43), None);
-    assert_eq!(still(4, 41), None);
+    assert_eq!(tiles[20].as_ref().unwrap().rendition.name, rung());
     let posters: Vec<_> = presentation
         .posters()
         .iter()
@@ -615,21 +638,58 @@ fn a_videos_storyboard_has_its_own_clock() {
 }
 
 #[test]
-fn what_may_still_change_has_the_names_next_to_it_too() {
-    let mut stored = eventful();
-    stored.is_final = false;
-    let presentation = Presentation::new(stored).unwrap();
-    for (step, is_there) in [
-        (1, false),
-        (2, true),
-        (4, true),
-        (8, true),
-        (16, false),
-        (3, false),
-    ] {
-        let sprite = presentation.sprite(EpochNumber(3), SegmentNumber(0), step);
-        assert_eq!(sprite.is_some(), is_there, "{step}");
+fn the_names_next_to_a_videos_own_are_good_too() {
+    for is_final in [false, true] {
+        let presentation = Presentation::new(StoredVideo {
+            is_final,
+            ..eventful()
+        });
+        let presentation = presentation.unwrap();
+        for (step, is_there) in [
+            (1, false),
+            (2, true),
+            (4, true),
+            (8, true),
+            (16, false),
+            (3, false),
+        ] {
+            let sprite = presentation.sprite(EpochNumber(3), SegmentNumber(0), step);
+            assert_eq!(sprite.is_some(), is_there, "{step}");
+        }
     }
+}
+
+#[test]
+fn a_video_whose_beginning_is_let_go_keeps_its_sprites() {
+    let of = |numbers: std::ops::Range<u64>| {
+        let rows = numbers.map(|number| row(3, source(), number, 700_000));
+        Presentation::new(video_of(vec![epoch(3, all())], rows.collect())).unwrap()
+    };
+    // 4,200 numbers of 2 s have a tile for 8 of them, 3,900 for 4.
+    let step = |presentation: &Presentation| {
+        let text = presentation.storyboard().render();
+        let name = text.split_once(".jpg").unwrap().0.rsplit('-').next();
+        name.unwrap().parse::<u64>().unwrap()
+    };
+    let (before, after) = (of(0..4_200), of(300..4_200));
+    assert_eq!((step(&before), step(&after)), (8, 4));
+    let (epoch, first) = (EpochNumber(3), SegmentNumber(400));
+    let (_, old) = before.sprite(epoch, first, 8).unwrap();
+    assert_eq!(after.sprite(epoch, first, 8).unwrap().1, old);
+}
+
+#[test]
+fn the_last_tile_ends_with_the_pictures() {
+    let mut rows: Vec<_> = (40..44)
+        .map(|number| row(3, source(), number, 700_000))
+        .collect();
+    rows.extend((40..50).map(|number| row(3, sound(), number, 30_000)));
+    rows.sort_by_key(|row| row.segment.number);
+    let presentation = Presentation::new(video_of(vec![epoch(3, all())], rows)).unwrap();
+    let listed = presentation.media_playlist(&source()).unwrap().segments;
+    assert_eq!(listed.len(), 4);
+    let cues = cues(&presentation.storyboard().render());
+    assert_eq!(cues.last().unwrap().1, 8.0);
 }
 
 #[test]
