@@ -117,6 +117,13 @@ pub(crate) enum EngineError {
     /// Starting the engine, or a step of it.
     #[error("{what}: {why}")]
     Step { what: String, why: String },
+    /// There is no memory for a step, which says nothing about what it was given.
+    #[error("{what}: out of memory")]
+    #[cfg_attr(
+        all(feature = "gstreamer", not(feature = "ffmpeg")),
+        expect(dead_code, reason = "the other engine's")
+    )]
+    Memory { what: String },
     /// A rung's thread ended without a word.
     #[error("a thread of the engine panicked")]
     #[cfg_attr(

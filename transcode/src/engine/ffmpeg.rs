@@ -60,9 +60,14 @@ pub(crate) fn initialize() {
 /// A failed step.
 pub(crate) fn step(what: impl Into<String>) -> impl FnOnce(ffmpeg::Error) -> EngineError {
     let what = what.into();
-    move |why| EngineError::Step {
-        what,
-        why: why.to_string(),
+    move |why| match why {
+        ffmpeg::Error::Other {
+            errno: ffmpeg::error::ENOMEM,
+        } => EngineError::Memory { what },
+        why => EngineError::Step {
+            what,
+            why: why.to_string(),
+        },
     }
 }
 

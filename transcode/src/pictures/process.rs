@@ -1,4 +1,5 @@
-//! The pictures process: decodes strangers' key frames, and can be killed for it. One thread.
+//! The pictures process: decodes strangers' key frames, and can be killed for it. One thread
+//! works; another ends the process with its parent.
 
 use std::io::{self, Read, Write};
 use std::process::ExitCode;
@@ -7,6 +8,7 @@ use ffmpeg_next as ffmpeg;
 
 use super::message::{Reply, Request};
 use crate::VideoSource;
+use crate::engine::EngineError;
 use crate::engine::ffmpeg::initialize;
 use crate::engine::ffmpeg::still::Canvas;
 use crate::wire::WireError;
@@ -42,6 +44,9 @@ enum Fault {
     Wire(#[from] WireError),
     #[error("standard output: {0}")]
     Output(#[from] io::Error),
+    /// No fault of the pictures: another process may draw them.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
 }
 
 fn serve(input: impl Read, mut output: impl Write) -> Result<(), Fault> {
@@ -54,12 +59,12 @@ fn serve(input: impl Read, mut output: impl Write) -> Result<(), Fault> {
     let mut sheet = None;
     while let Some((kind, body)) = requests.next()? {
         match Request::decode(kind, body)? {
-            Request::Layout(layout) => sheet = Some(Drawing::new(Canvas::new(layout))),
+            Request::Layout(layout) => sheet = Some(Drawing::new(Canvas::new(layout)?)),
             Request::Source(source) => open(&mut sheet, "source")?.source = Some(source),
             Request::Tile { index, data } => open(&mut sheet, "tile")?.paint(index, &data)?,
             Request::Draw => {
                 let drawing = sheet.take().ok_or(WireError::Order("draw"))?;
-                for reply in drawing.finish() {
+                for reply in drawing.finish()? {
                     say(reply)?;
                 }
             }
@@ -78,49 +83,46 @@ fn open<'a>(
 /// A sheet in the making. What goes wrong is told when it is done: whoever sends the sheet
 /// does not read meanwhile.
 struct Drawing {
-    canvas: Result<Canvas, String>,
+    canvas: Canvas,
     source: Option<VideoSource>,
     painted: usize,
     undecodable: Vec<(u16, String)>,
 }
 
 impl Drawing {
-    fn new(canvas: Result<Canvas, crate::engine::EngineError>) -> Self {
+    fn new(canvas: Canvas) -> Self {
         Self {
-            canvas: canvas.map_err(|error| error.to_string()),
+            canvas,
             source: None,
             painted: 0,
             undecodable: Vec::new(),
         }
     }
 
-    fn paint(&mut self, index: u16, data: &[u8]) -> Result<(), WireError> {
+    fn paint(&mut self, index: u16, data: &[u8]) -> Result<(), Fault> {
         let source = self.source.as_ref().ok_or(WireError::Order("tile"))?;
-        let Ok(canvas) = &mut self.canvas else {
-            return Ok(());
-        };
-        match canvas.paint(index, source, data) {
+        match self.canvas.paint(index, source, data) {
             Ok(()) => self.painted += 1,
+            Err(error @ EngineError::Memory { .. }) => return Err(error.into()),
             Err(error) => self.undecodable.push((index, error.to_string())),
         }
         Ok(())
     }
 
-    fn finish(self) -> Vec<Reply> {
+    fn finish(self) -> Result<Vec<Reply>, Fault> {
         let undecodable = self.undecodable.into_iter();
         let mut replies: Vec<_> = undecodable
             .map(|(index, reason)| Reply::Undecodable { index, reason })
             .collect();
-        let jpeg = self.canvas.and_then(|canvas| {
-            if self.painted == 0 {
-                return Err("none of its pictures can be decoded".to_owned());
-            }
-            canvas.jpeg().map_err(|error| error.to_string())
+        let failed = |reason: String| Reply::Failed { reason };
+        replies.push(match self.painted {
+            0 => failed("none of its pictures can be decoded".to_owned()),
+            _ => match self.canvas.jpeg() {
+                Ok(jpeg) => Reply::Sheet { jpeg },
+                Err(error @ EngineError::Memory { .. }) => return Err(error.into()),
+                Err(error) => failed(error.to_string()),
+            },
         });
-        replies.push(match jpeg {
-            Ok(jpeg) => Reply::Sheet { jpeg },
-            Err(reason) => Reply::Failed { reason },
-        });
-        replies
+        Ok(replies)
     }
 }

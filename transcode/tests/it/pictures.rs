@@ -310,6 +310,31 @@ async fn a_damaged_key_frame_is_an_error_and_no_guess() {
 }
 
 #[tokio::test]
+async fn what_is_sloppy_and_plays_everywhere_has_a_picture() {
+    let pictures = Pictures::new(command());
+    let hevc = Clip::make(
+        "mp4",
+        "-f lavfi -i testsrc2=size=320x180:rate=10:duration=0.1 -pix_fmt yuv420p -c:v libx265 \
+         -preset ultrafast -x265-params log-level=error:pools=1 -tag:v hvc1",
+    );
+    for whole in [test_picture(), key_frames(&hevc).remove(0)] {
+        // User data without the 16 bytes that say whose they are.
+        let header: &[u8] = match whole.codec {
+            Codec::Avc(_) => &[0, 0, 0, 7, 6],
+            _ => &[0, 0, 0, 8, 39 << 1, 1],
+        };
+        let data = [header, &[5, 3, 1, 2, 3, 0x80], &whole.data].concat();
+        let sloppy = KeyFrame {
+            codec: whole.codec.clone(),
+            data: data.into(),
+        };
+        let jpeg = make(&pictures, single(whole, 160, 90)).await.unwrap();
+        let same = make(&pictures, single(sloppy, 160, 90)).await.unwrap();
+        assert_eq!(jpeg, same);
+    }
+}
+
+#[tokio::test]
 async fn what_is_no_sheet_is_refused_before_it_is_sent() {
     let pictures = Pictures::new(impostor("exit 7"));
     let whole = single(test_picture(), 160, 90);

@@ -23,24 +23,18 @@ impl Decoder {
             Latency::None => threading::Type::Slice,
             Latency::LookAhead => threading::Type::Frame,
         };
-        Self::open_with(source, kind, threads::for_decoding(), |_| {})
+        Self::open_with(source, kind, threads::for_decoding())
     }
 
-    /// For a picture that stands alone: on one thread, and damage that is noticed at once is
-    /// an error.
+    /// For a picture that stands alone: on one thread.
     pub(super) fn open_for_one(source: &VideoSource) -> Result<Self, EngineError> {
-        Self::open_with(source, threading::Type::None, 1, |context| {
-            // What it notices and conceals all the same is flagged in the picture.
-            // SAFETY: writes a field of a context that is borrowed and not opened yet.
-            unsafe { (*context.as_mut_ptr()).err_recognition = ffi::AV_EF_EXPLODE };
-        })
+        Self::open_with(source, threading::Type::None, 1)
     }
 
     fn open_with(
         source: &VideoSource,
         kind: threading::Type,
         count: usize,
-        prepare: impl FnOnce(&mut ffmpeg::codec::Context),
     ) -> Result<Self, EngineError> {
         let what = || format!("{} decoder", source.codec);
         limits::check_size(source.width, source.height)
@@ -58,7 +52,6 @@ impl Decoder {
             ..Default::default()
         });
         describe(&mut context, source);
-        prepare(&mut context);
         let mut decoder = context.decoder();
         decoder.set_packet_time_base((1, 1_000_000));
         let decoder = decoder

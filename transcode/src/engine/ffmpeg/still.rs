@@ -108,12 +108,12 @@ fn full_range(form: Form) -> Form {
 fn decode(source: &VideoSource, key_frame: &[u8]) -> Result<(frame::Video, Signal), EngineError> {
     let what = || format!("{} key frame", source.codec);
     let mut decoder = Decoder::open_for_one(source)?;
-    decoder
-        .send(key_frame, (Micros::ZERO, Micros::ZERO), true)
-        .map_err(step(what()))?;
-    decoder.finish();
-    let picture = decoder.receive().unwrap_or(Err(ffmpeg::Error::InvalidData));
-    let picture = picture.map_err(step(what()))?;
+    let sent = decoder.send(key_frame, (Micros::ZERO, Micros::ZERO), true);
+    let picture = sent.and_then(|()| {
+        decoder.finish();
+        decoder.receive().unwrap_or(Err(ffmpeg::Error::InvalidData))
+    });
+    let picture = picture.map_err(|error| out_of_memory(source).unwrap_or(step(what())(error)))?;
     if is_damaged(&picture) {
         return Err(step(what())(ffmpeg::Error::InvalidData));
     }
@@ -125,7 +125,16 @@ fn decode(source: &VideoSource, key_frame: &[u8]) -> Result<(frame::Video, Signa
     Ok((picture.map_err(step(what()))?, signal))
 }
 
-/// Whether the decoder had to guess some of it.
+/// Whether there is no memory for a picture of the source's size. A decoder that has none
+/// says that the data are invalid.
+fn out_of_memory(source: &VideoSource) -> Option<EngineError> {
+    let another = allocate_as(Pixel::YUV444P, source.width, source.height);
+    let is_memory = |error: &EngineError| matches!(error, EngineError::Memory { .. });
+    another.err().filter(is_memory)
+}
+
+/// Whether the decoder had to guess some of it. It is not asked to refuse what is merely
+/// against a standard: that plays everywhere.
 fn is_damaged(picture: &frame::Video) -> bool {
     // SAFETY: plain fields of a frame that is borrowed.
     let (flags, errors) = unsafe {
