@@ -54,4 +54,4 @@ pub use supervise::{
     WorkerError, WorkerInput, WorkerOutput, survey, try_device,
 };
 pub use video::{ColourDescription, InvalidCodecName, Rotation, SourceCodec, VideoSource};
-pub use wire::{MAX_FRAME, WireError};
+pub use wire::{MAX_FRAME, VERSION as WIRE_VERSION, WireError};

@@ -5,6 +5,7 @@
 //! - [`pictures_main`] is that child: it decodes what strangers send.
 
 mod error;
+mod harmful;
 mod maker;
 mod message;
 #[cfg(feature = "ffmpeg")]

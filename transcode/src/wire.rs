@@ -14,7 +14,7 @@ use crate::rung::{MAX_RUNGS, Rung, RungSet};
 use crate::{Encoder, EngineName, Job, VideoSource};
 
 /// Grows with every change of a message.
-pub(crate) const VERSION: u16 = 5;
+pub const VERSION: u16 = 5;
 
 /// The largest access unit, in bytes.
 pub const MAX_FRAME: usize = 16 << 20;

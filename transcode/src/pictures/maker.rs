@@ -1,6 +1,6 @@
 //! The server's side of the pictures process.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::PicturesError;
+use super::harmful::Harmful;
 use super::message::{Layout, Reply, Request};
 use crate::VideoSource;
 use crate::supervise::{BACKGROUND_NICE, Process, Stderr};
@@ -29,9 +30,9 @@ pub const QUEUE: usize = 64;
 const MEMORY: u64 = 1 << 30;
 
 /// How long a sheet may take, and how much longer for each of its pictures. The process
-/// gives way to everything else.
+/// gives way to everything else, but who asked waits: with 25 pictures it has 10 s.
 const SHEET_LIMIT: Duration = Duration::from_secs(5);
-const PICTURE_LIMIT: Duration = Duration::from_millis(400);
+const PICTURE_LIMIT: Duration = Duration::from_millis(200);
 
 /// How long the process is kept when nobody needs it.
 const IDLE: Duration = Duration::from_secs(60);
@@ -87,7 +88,8 @@ impl fmt::Debug for Pictures {
 /// A sheet that somebody waits for.
 struct Errand {
     sheet: Vec<Encoded>,
-    pictures: u32,
+    /// Those that have a picture.
+    tiles: BTreeSet<u16>,
     reply: oneshot::Sender<Result<DrawnSheet, PicturesError>>,
 }
 
@@ -96,7 +98,13 @@ impl Pictures {
     pub fn new(command: PicturesCommand) -> Self {
         let (queue, errands) = mpsc::channel(QUEUE);
         let mut task = JoinSet::new();
-        task.spawn(run(command, errands));
+        task.spawn(async move {
+            let mut maker = JoinSet::new();
+            maker.spawn(run(command, errands));
+            if let Some(Err(error)) = maker.join_next().await {
+                tracing::error!(%error, "no pictures are made any more");
+            }
+        });
         Self {
             queue,
             _task: Arc::new(task),
@@ -115,10 +123,11 @@ impl Pictures {
 
     async fn order(&self, sheet: &Sheet) -> Result<DrawnSheet, PicturesError> {
         let (reply, answer) = oneshot::channel();
-        let pictures = sheet.tiles.iter().flatten().count();
+        let tiles = (0..=u16::MAX).zip(&sheet.tiles);
+        let with_picture = tiles.filter(|(_, tile)| tile.is_some());
         let errand = Errand {
             sheet: messages(sheet)?,
-            pictures: u32::try_from(pictures).unwrap_or(u32::MAX),
+            tiles: with_picture.map(|(at, _)| at).collect(),
             reply,
         };
         self.queue.try_send(errand).map_err(|error| match error {
@@ -138,7 +147,7 @@ fn messages(sheet: &Sheet) -> Result<Vec<Encoded>, WireError> {
     };
     let mut messages = vec![Request::Layout(layout).encode()?];
     let mut codec = None;
-    for (index, key_frame) in (0_u16..).zip(&sheet.tiles) {
+    for (index, key_frame) in (0..=u16::MAX).zip(&sheet.tiles) {
         let Some(key_frame) = key_frame else { continue };
         if index >= layout.tiles() {
             return Err(WireError::Order("tile"));
@@ -160,6 +169,7 @@ fn messages(sheet: &Sheet) -> Result<Vec<Encoded>, WireError> {
 
 async fn run(command: PicturesCommand, mut errands: mpsc::Receiver<Errand>) {
     let mut kept: Option<Running> = None;
+    let mut harmful = Harmful::default();
     loop {
         let errand = match &kept {
             Some(_) => timeout(command.idle, errands.recv()).await,
@@ -174,21 +184,33 @@ async fn run(command: PicturesCommand, mut errands: mpsc::Receiver<Errand>) {
         if errand.reply.is_closed() {
             continue;
         }
+        if harmful.has(&errand.sheet, Instant::now()) {
+            let reason = "a process ended or hung over this sheet a moment ago".to_owned();
+            // Whoever asked may have left.
+            let _ = errand.reply.send(Err(PicturesError::Undecodable(reason)));
+            continue;
+        }
         let by_kept = match kept.take() {
             Some(running) => Some(running.draw(&command, &errand).await),
             None => None,
         };
-        let (left, outcome) = match by_kept {
+        let drawn = match by_kept {
             // It may have been killed before: that shows when it is needed.
-            None | Some((_, Err(PicturesError::Ended { .. }))) => match Running::start(&command) {
+            None
+            | Some(Drawn {
+                outcome: Err(PicturesError::Ended { .. }),
+                ..
+            }) => match Running::start(&command) {
                 Ok(running) => running.draw(&command, &errand).await,
-                Err(error) => (None, Err(error)),
+                Err(error) => Drawn::failed(error),
             },
             Some(drawn) => drawn,
         };
-        kept = left;
-        // Whoever asked may have left.
-        let _ = errand.reply.send(outcome);
+        if drawn.is_harmful {
+            harmful.add(&errand.sheet, Instant::now());
+        }
+        kept = drawn.left;
+        let _ = errand.reply.send(drawn.outcome);
     }
 }
 
@@ -200,6 +222,25 @@ struct Running {
     stderr: Stderr,
     buffer: BytesMut,
     greeted: bool,
+}
+
+/// What came of a sheet.
+struct Drawn {
+    /// Can draw another.
+    left: Option<Running>,
+    outcome: Result<DrawnSheet, PicturesError>,
+    /// Whether a process that was well ended or hung over it.
+    is_harmful: bool,
+}
+
+impl Drawn {
+    fn failed(error: PicturesError) -> Self {
+        Self {
+            left: None,
+            outcome: Err(error),
+            is_harmful: false,
+        }
+    }
 }
 
 /// Why the process is of no use any more.
@@ -242,25 +283,35 @@ impl Running {
         })
     }
 
-    /// Draws a sheet, and comes back if another can be drawn.
-    async fn draw(
-        mut self,
-        command: &PicturesCommand,
-        errand: &Errand,
-    ) -> (Option<Self>, Result<DrawnSheet, PicturesError>) {
-        let limit = command.sheet_limit + PICTURE_LIMIT * errand.pictures;
-        match timeout(limit, self.exchange(errand)).await {
-            Ok(Ok(outcome)) => (Some(self), outcome),
-            Ok(Err(fault)) => (None, Err(self.end(fault).await)),
+    /// Draws a sheet. A process that failed is not kept.
+    async fn draw(mut self, command: &PicturesCommand, errand: &Errand) -> Drawn {
+        let pictures = u32::try_from(errand.tiles.len()).unwrap_or(u32::MAX);
+        let limit = command.sheet_limit + PICTURE_LIMIT.saturating_mul(pictures);
+        let exchanged = timeout(limit, self.exchange(errand)).await;
+        let greeted = self.greeted;
+        let error = match exchanged {
+            Ok(Ok(outcome)) => {
+                return Drawn {
+                    left: outcome.is_ok().then_some(self),
+                    outcome,
+                    is_harmful: false,
+                };
+            }
+            Ok(Err(fault)) => self.end(fault).await,
             Err(_) => {
                 let killed = self.child.kill().await;
                 let last_words = self.stderr.last_words().await;
                 let stalled = PicturesError::Stalled { limit, last_words };
-                (
-                    None,
-                    Err(killed.map_or_else(PicturesError::Wait, |()| stalled)),
-                )
+                killed.map_or_else(PicturesError::Wait, |()| stalled)
             }
+        };
+        let by_sheet = matches!(
+            error,
+            PicturesError::Ended { .. } | PicturesError::Stalled { .. }
+        );
+        Drawn {
+            is_harmful: greeted && by_sheet,
+            ..Drawn::failed(error)
         }
     }
 
@@ -268,6 +319,13 @@ impl Running {
         &mut self,
         errand: &Errand,
     ) -> Result<Result<DrawnSheet, PicturesError>, Fault> {
+        if !self.greeted {
+            let Reply::Hello { version } = self.next().await? else {
+                return Err(WireError::Order("sheet").into());
+            };
+            wire::check_version(version)?;
+            self.greeted = true;
+        }
         for message in &errand.sheet {
             self.stdin.write_all(&message.head).await?;
             self.stdin.write_all(&message.data).await?;
@@ -275,24 +333,26 @@ impl Running {
         let mut undecodable = BTreeMap::new();
         let outcome = loop {
             match self.next().await? {
-                Reply::Hello { version } if !self.greeted => {
-                    wire::check_version(version)?;
-                    self.greeted = true;
-                }
-                _ if !self.greeted => return Err(WireError::Order("sheet").into()),
                 Reply::Hello { .. } => return Err(WireError::Order("hello").into()),
                 Reply::Undecodable { index, reason } => {
-                    // The index is a place in a sheet that has few.
-                    undecodable.insert(usize::from(index), reason);
+                    if !errand.tiles.contains(&index) {
+                        return Err(WireError::Body("tile").into());
+                    }
+                    if undecodable.insert(index, reason).is_some() {
+                        return Err(WireError::Order("tile").into());
+                    }
                 }
                 Reply::Sheet { jpeg } => {
+                    let undecodable = undecodable.into_iter();
                     break Ok(DrawnSheet {
                         jpeg,
-                        undecodable: undecodable.into_iter().collect(),
+                        undecodable: undecodable
+                            .map(|(index, reason)| (usize::from(index), reason))
+                            .collect(),
                     });
                 }
                 Reply::Failed { reason } => {
-                    let all = undecodable.len() == errand.pictures as usize;
+                    let all = undecodable.len() == errand.tiles.len();
                     break Err(match undecodable.into_values().next() {
                         Some(first) if all => PicturesError::Undecodable(first),
                         _ => PicturesError::GaveUp(reason),

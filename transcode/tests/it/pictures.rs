@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use media::{AvcConfig, Codec, HevcConfig, KeyFrame, Sheet, VideoShape};
 use tokio::time::timeout;
+use transcode::WIRE_VERSION;
 use transcode::pictures::{Pictures, PicturesCommand, PicturesError, QUEUE};
 
 use crate::conformance::clip::Clip;
@@ -422,13 +423,46 @@ async fn a_killed_process_costs_nothing() {
 }
 
 #[tokio::test]
+async fn want_of_memory_is_no_fault_of_a_picture() {
+    let program = env!("CARGO_BIN_EXE_transcode-test-worker");
+    let pictures = Pictures::new(impostor(&format!(
+        "NOVA_WORKER_MEMORY=64000000 exec {program} pictures"
+    )));
+    make(&pictures, single(test_picture(), 160, 90))
+        .await
+        .unwrap();
+    for encoder in [
+        "-c:v libx264 -preset ultrafast",
+        "-c:v libx265 -preset ultrafast -x265-params log-level=error:pools=1 -tag:v hvc1",
+    ] {
+        let clip = Clip::make(
+            "mp4",
+            &format!(
+                "-f lavfi -i color=c=gray:s=7680x4320:r=1:d=1 -frames:v 1 -pix_fmt yuv420p {encoder}"
+            ),
+        );
+        let large = single(key_frames(&clip).remove(0), 160, 90);
+        let error = make(&pictures, large).await.unwrap_err();
+        assert!(matches!(error, PicturesError::Ended { .. }), "{error:?}");
+        assert!(error.to_string().contains("out of memory"), "{error}");
+    }
+}
+
+/// A script's greeting.
+fn hello() -> String {
+    let [high, low] = WIRE_VERSION.to_be_bytes();
+    format!(r"printf '\0\0\0\3\140\{high:o}\{low:o}'")
+}
+
+#[tokio::test]
 async fn one_that_dies_hangs_or_goes_mad_is_an_error_and_another_is_started() {
     type Expected = fn(&PicturesError) -> bool;
-    let hello = r"printf '\0\0\0\3\140\0\5'";
+    let hello = hello();
     let ended = |error: &PicturesError| matches!(error, PicturesError::Ended { .. });
     let stalled = |error: &PicturesError| matches!(error, PicturesError::Stalled { .. });
     let nonsense = |error: &PicturesError| matches!(error, PicturesError::Nonsense { .. });
-    let cases: [(&str, Expected); 8] = [
+    let gave_up = |error: &PicturesError| matches!(error, PicturesError::GaveUp(_));
+    let cases: [(&str, Expected); 11] = [
         ("exit 3", ended),
         ("kill -SEGV $$", ended),
         ("exec sleep 1000", stalled),
@@ -441,24 +475,76 @@ async fn one_that_dies_hangs_or_goes_mad_is_an_error_and_another_is_started() {
             r"HELLO; printf '\0\0\0\2\142x\0\0\0\2\142x'; exec sleep 1000",
             nonsense,
         ),
+        // A tile that the sheet has not, and one that is told twice.
+        (
+            r"HELLO; printf '\0\0\0\4\141\0\1x'; exec sleep 1000",
+            nonsense,
+        ),
+        (
+            r"HELLO; printf '\0\0\0\4\141\0\0x\0\0\0\4\141\0\0x'; exec sleep 1000",
+            nonsense,
+        ),
+        // Failed, and why.
+        (r"HELLO; printf '\0\0\0\3\143no'; exec sleep 1000", gave_up),
     ];
     let sheet = single(test_picture(), 160, 90);
     for (script, is_expected) in cases {
-        let script = format!("echo my last words >&2; {}", script.replace("HELLO", hello));
+        let sheet_limit = match script {
+            "exec sleep 1000" => Duration::from_millis(200),
+            _ => DEADLINE,
+        };
+        let script = format!(
+            "echo my last words >&2; {}",
+            script.replace("HELLO", &hello)
+        );
         let pictures = Pictures::new(PicturesCommand {
-            sheet_limit: Duration::from_millis(200),
+            sheet_limit,
             ..impostor(&script)
         });
         for _ in 0..2 {
             let error = make(&pictures, sheet.clone()).await.unwrap_err();
             assert!(is_expected(&error), "{script}: {error:?}");
-            assert!(error.to_string().contains("my last words"), "{error}");
+            if !gave_up(&error) {
+                assert!(error.to_string().contains("my last words"), "{error}");
+            }
             assert_eq!(children("my last words"), [0; 0], "{script}");
         }
     }
     let pictures = Pictures::new(PicturesCommand::new("/nowhere/nova".into(), Vec::new()));
     let error = make(&pictures, sheet).await.unwrap_err();
     assert!(error.to_string().contains("/nowhere/nova"), "{error}");
+}
+
+#[tokio::test]
+async fn a_sheet_that_kills_or_hangs_the_process_costs_the_others_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let patience = Duration::from_secs(2);
+    for (name, end, sheet_limit) in [
+        ("ended", "exit 3", DEADLINE),
+        ("stalled", "exec sleep 1000", patience),
+    ] {
+        let starts = folder.path().join(name);
+        let script = format!("echo started >> {}; {}; {end}", starts.display(), hello());
+        let pictures = Pictures::new(PicturesCommand {
+            sheet_limit,
+            ..impostor(&script)
+        });
+        let (first, other) = (
+            single(test_picture(), 160, 90),
+            single(test_picture(), 320, 180),
+        );
+        for (sheet, expected) in [
+            (&first, name),
+            (&first, "undecodable"),
+            (&other, name),
+            (&first, "undecodable"),
+        ] {
+            let error = make(&pictures, sheet.clone()).await.unwrap_err();
+            assert_eq!(error.kind(), expected, "{error}");
+        }
+        let starts = std::fs::read_to_string(starts).unwrap();
+        assert_eq!(starts.lines().count(), 2, "{name}");
+    }
 }
 
 #[tokio::test]
