@@ -88,7 +88,7 @@ impl MediaPath {
             objects: objects.clone(),
             clock: clock.clone(),
             database: Some(database.clone()),
-            pictures: pictures::maker(&config.transcode)?,
+            pictures: pictures::maker(&config.transcode),
             limits: OriginLimits::default(),
         });
         let worker = match config.transcode.enabled {

@@ -1,6 +1,5 @@
 //! Posters, thumbnails and storyboards: what the origin asks for, `transcode` makes.
 
-use std::io;
 use std::sync::Arc;
 
 use media::Sheet;
@@ -12,12 +11,13 @@ use transcode::{EngineName, all_engines};
 use crate::config;
 
 /// A maker of pictures; `None` where nothing is transcoded, or this build cannot decode.
-pub fn maker(config: &config::Transcode) -> io::Result<Option<Arc<dyn PictureMaker>>> {
+pub fn maker(config: &config::Transcode) -> Option<Arc<dyn PictureMaker>> {
     if !config.enabled || !all_engines().contains(&EngineName::Ffmpeg) {
-        return Ok(None);
+        return None;
     }
-    let command = PicturesCommand::this_program()?;
-    Ok(Some(Arc::new(Maker(Pictures::new(command)))))
+    let command = PicturesCommand::this_program();
+    let command = command.inspect_err(|error| tracing::warn!("no pictures: {error}"));
+    Some(Arc::new(Maker(Pictures::new(command.ok()?))))
 }
 
 #[derive(Debug)]
