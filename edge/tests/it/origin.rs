@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use tower_service::Service;
 
 pub(crate) type Answer = Result<Response<OriginBody>, UpstreamError>;
+type Script = dyn Fn(usize, &Request<()>) -> Pending + Send + Sync;
 type Pending = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
 /// Long enough for a busy machine, short enough to notice a hang.
@@ -24,7 +25,7 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
 #[derive(Clone)]
 pub(crate) struct Origin {
-    answer: Arc<dyn Fn(usize, &Request<()>) -> Pending + Send + Sync>,
+    answer: Arc<Script>,
     seen: Arc<Mutex<Vec<Request<()>>>>,
 }
 
