@@ -25,7 +25,8 @@ pub struct EdgeConfig {
     /// Bytes of the largest answer that is stored, with 64 for each piece it came in. A
     /// larger one is streamed through a window that follows its fastest reader.
     pub max_object_bytes: u64,
-    /// Answers kept for one key, where `Vary` tells them apart. The newest are kept.
+    /// Answers kept for one key, where `Vary` tells them apart. The newest are kept, and no
+    /// more than a quarter of `memory_bytes`.
     pub max_variants: usize,
     /// Fills at one time, over all keys that the origin answers at once.
     pub max_fills: usize,

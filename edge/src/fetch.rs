@@ -120,7 +120,10 @@ where
         body_length: body.size_hint().exact(),
         ..circumstances
     };
-    if question.method == Method::HEAD && parts.status == StatusCode::OK {
+    if question.method == Method::HEAD
+        && parts.status == StatusCode::OK
+        && question.speaks_for_others()
+    {
         hear(lead, &parts, &circumstances, shared);
     }
     let head = Arc::new(Head::new(parts, &circumstances)?);

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use http::header::{CONNECTION, PROXY_AUTHENTICATE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
+use http::header::{
+    CACHE_CONTROL, CONNECTION, PROXY_AUTHENTICATE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VARY,
+};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use media::Timestamp;
 
@@ -20,6 +22,15 @@ const HOP_BY_HOP: [HeaderName; 9] = [
     TRAILER,
     TRANSFER_ENCODING,
     UPGRADE,
+];
+
+/// RFC 9110 7.6.1: fields for all recipients, which `Connection` must not name. Whoever
+/// obeyed it would store what is not to be stored.
+const END_TO_END: [HeaderName; 4] = [
+    CACHE_CONTROL,
+    VARY,
+    HeaderName::from_static("cdn-cache-control"),
+    HeaderName::from_static("nova-cache-control"),
 ];
 
 /// The members of a comma-separated field over all its lines, without the space around
@@ -103,6 +114,7 @@ pub(crate) fn http_date_value(at: Timestamp) -> HeaderValue {
 pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
     let named: Vec<HeaderName> = list_members(headers, &CONNECTION)
         .filter_map(|name| HeaderName::from_bytes(name).ok())
+        .filter(|name| !END_TO_END.contains(name))
         .collect();
     for name in named.iter().chain(&HOP_BY_HOP) {
         headers.remove(name);
@@ -168,9 +180,31 @@ mod tests {
             "Sun, 06-Nov-1994 08:49:37 GMT",
             "Sun, 06 Nov 1994 08.49.37 GMT",
             "Sun, 06 Nov 1994 8:49:37 GMT",
+            // The wrong day of the week.
+            "Mon, 06 Nov 1994 08:49:37 GMT",
+            "Mon Nov  6 08:49:37 1994",
         ] {
             assert_eq!(parse_http_date(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn e12_connection_names_what_goes_but_not_what_all_must_see() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("connection", "close, A, cache-control, Vary"),
+            ("a", "1"),
+            ("b", "2"),
+            ("te", "trailers"),
+            ("cache-control", "no-store"),
+            ("vary", "b"),
+        ] {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        remove_hop_by_hop(&mut headers);
+        let mut names: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["b", "cache-control", "vary"]);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use http::header::{
 use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version};
 
+use crate::cache_control::RequestDirectives;
 use crate::conditional::strong_validator;
 use crate::config::OriginKind;
 use crate::fields::remove_hop_by_hop;
@@ -130,6 +131,11 @@ impl Question {
             }
         }
         Ok(request)
+    }
+
+    /// Says its answer something of what others are answered?
+    pub(crate) fn speaks_for_others(&self) -> bool {
+        !self.asked.contains_key(AUTHORIZATION) && !RequestDirectives::of(&self.asked).no_store
     }
 
     /// What an answer with this status and these fields means.

@@ -20,7 +20,7 @@ use crate::key::CacheKey;
 use crate::lookup::Found;
 use crate::request::Asked;
 use crate::respond::{self, Content};
-use crate::store::{MemoryStore, Stored};
+use crate::store::{Limits, MemoryStore, Stored};
 
 /// What all clones and all fills share.
 pub(crate) struct Shared {
@@ -43,8 +43,13 @@ impl Shared {
     pub(crate) fn new(config: EdgeConfig, clock: Arc<dyn Clock>) -> Self {
         let limit = |most: usize| Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
         let fences = Arc::new(Fences::new());
+        // A key that took all memory would be evicted for its own weight.
+        let per_key = Limits {
+            variants: config.max_variants,
+            bytes: config.memory_bytes / 4,
+        };
         Self {
-            store: MemoryStore::new(config.memory_bytes, config.max_variants),
+            store: MemoryStore::new(config.memory_bytes, per_key),
             fill_memory: Budget::new(config.fill_memory_bytes),
             fills: Fills::new(&config, Arc::clone(&fences)),
             fences,

@@ -42,7 +42,15 @@ pub(crate) struct Resource {
 #[derive(Debug, Clone)]
 pub(crate) struct MemoryStore {
     resources: Cache<CacheKey, Arc<Resource>>,
-    max_variants: usize,
+    limits: Limits,
+}
+
+/// What may be stored under one key.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) variants: usize,
+    /// Bytes of all variants. The newest is stored whatever it weighs.
+    pub(crate) bytes: u64,
 }
 
 /// Frees what can never be served again. Whether an answer is fresh is decided by
@@ -200,23 +208,28 @@ impl Resource {
     }
 
     /// These with `stored` in place of what was selected by the same.
-    fn with(&self, mut stored: Stored, most: usize) -> Self {
+    fn with(&self, mut stored: Stored, limits: Limits) -> Self {
         let same = |other: &Stored| other.head.selecting == stored.head.selecting;
         let (replaced, kept): (Vec<_>, Vec<_>) =
             self.variants.iter().cloned().partition(|other| same(other));
         for older in replaced {
             if !stored.is_whole()
                 && let Some(joined) = stored.joined(&older)
+                && joined.weight() <= limits.bytes
             {
                 stored = joined;
             }
         }
-        let variants = std::iter::once(Arc::new(stored))
-            .chain(kept)
-            .take(most.max(1));
-        Self {
-            variants: variants.collect(),
+        let mut room = limits.bytes.saturating_sub(stored.weight());
+        let mut variants = vec![Arc::new(stored)];
+        for older in kept {
+            if variants.len() >= limits.variants || older.weight() > room {
+                break;
+            }
+            room -= older.weight();
+            variants.push(older);
         }
+        Self { variants }
     }
 
     fn useful_for(&self) -> Duration {
@@ -231,7 +244,7 @@ impl Resource {
 }
 
 impl MemoryStore {
-    pub(crate) fn new(capacity_bytes: u64, max_variants: usize) -> Self {
+    pub(crate) fn new(capacity_bytes: u64, limits: Limits) -> Self {
         // Least recently used, not TinyLFU: at a live edge the newest segment is worth
         // most, and an admission filter by past frequency would refuse just that.
         let resources = Cache::builder()
@@ -241,10 +254,7 @@ impl MemoryStore {
             .eviction_policy(EvictionPolicy::lru())
             .expire_after(Useless)
             .build();
-        Self {
-            resources,
-            max_variants,
-        }
+        Self { resources, limits }
     }
 
     pub(crate) fn get(&self, key: &CacheKey) -> Option<Arc<Resource>> {
@@ -254,7 +264,7 @@ impl MemoryStore {
     pub(crate) fn insert(&self, key: &CacheKey, stored: Stored) {
         self.resources.entry_by_ref(key).and_upsert_with(|known| {
             let known = known.map(moka::Entry::into_value).unwrap_or_default();
-            Arc::new(known.with(stored, self.max_variants))
+            Arc::new(known.with(stored, self.limits))
         });
         metrics::gauge!("nova_edge_memory_bytes").set(self.resources.weighted_size() as f64);
     }
@@ -280,7 +290,7 @@ impl MemoryStore {
             };
             if let Some(head) = renew(stored) {
                 let renewed = stored.under(&head);
-                return Op::Put(Arc::new(resource.with(renewed, self.max_variants)));
+                return Op::Put(Arc::new(resource.with(renewed, self.limits)));
             }
             let others = resource.variants.iter();
             let others: Vec<_> = others

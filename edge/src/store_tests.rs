@@ -56,10 +56,12 @@ fn text(stored: &Stored) -> String {
 }
 
 fn store() -> (MemoryStore, CacheKey) {
-    (
-        MemoryStore::new(1 << 20, 2),
-        CacheKey::of_general("/").unwrap(),
-    )
+    let limits = Limits {
+        variants: 2,
+        bytes: 1 << 16,
+    };
+    let key = CacheKey::of_general("/").unwrap();
+    (MemoryStore::new(1 << 20, limits), key)
 }
 
 #[test]
@@ -164,6 +166,24 @@ fn e11_variants_are_capped_and_the_newest_stay() {
     store.insert(&key, variant("3", "d"));
     assert_eq!(found("2"), None);
     assert_eq!(found("3").as_deref(), Some("d"));
+}
+
+#[test]
+fn e11_variants_have_a_limit_of_bytes_together() {
+    let (store, key) = store();
+    let variant = |value, length| {
+        let answer = [("cache-control", "max-age=9"), ("vary", "foo")];
+        let body = Arc::new([Bytes::from(vec![7; length])]);
+        Stored::whole(&head(200, &[("foo", value)], &answer), body)
+    };
+    let count = || store.get(&key).unwrap().variants.len();
+    store.insert(&key, variant("1", 30_000));
+    store.insert(&key, variant("2", 30_000));
+    assert_eq!(count(), 2);
+    store.insert(&key, variant("2", 40_000));
+    assert_eq!(count(), 1);
+    store.insert(&key, variant("2", 100_000));
+    assert_eq!(count(), 1);
 }
 
 #[test]

@@ -130,16 +130,19 @@ async fn a_head_is_forwarded_and_makes_the_stored_answer_new_or_removes_it() {
         assert_eq!(field(&fresh, "content-length"), Some("3"));
         assert_eq!(house.origin.calls(), 1);
         house.pass(2_000);
+        // One that is nobody else's says nothing of what is stored.
+        let own = send_with("HEAD", "/a", &[("authorization", "Bearer t")]);
+        assert_eq!(house.ask(own).await.status(), 200);
         let stale = house.ask(send_with("HEAD", "/a", &[])).await;
         assert_eq!(stale.status(), 200);
         assert_eq!(bytes(stale).await.unwrap(), "");
-        assert_eq!(house.origin.methods(), ["GET", "HEAD"]);
+        assert_eq!(house.origin.methods(), ["GET", "HEAD", "HEAD"]);
         let after = house.get("/a").await;
         let renewed = field(&after, "a").map(str::to_owned);
         assert_eq!(text(after).await, expected, "{heard:?}");
         if expected == "one" {
             assert_eq!(renewed.as_deref(), Some("2"));
-            assert_eq!(house.origin.calls(), 2);
+            assert_eq!(house.origin.calls(), 3);
         }
     }
 }
