@@ -212,9 +212,12 @@ fn circumstances<'a>(
 /// Stores an answer, unless its key was invalidated since `began`.
 fn keep(lead: &Lead, stored: Stored, began: Era, shared: &Shared) -> Storage {
     let key = &lead.key.key;
+    if shared.fences.stands_before(key, began) {
+        return Err(NoStoreReason::Invalidated);
+    }
     shared.store.insert(key, stored);
-    // Stored first and looked at then: an invalidation raises first and removes then, so
-    // that one of the two removes it.
+    // Looked at again: an invalidation raises first and removes then, so that of what it
+    // meets here one of the two removes it.
     if shared.fences.stands_before(key, began) {
         shared.store.remove(key);
         return Err(NoStoreReason::Invalidated);
