@@ -197,7 +197,7 @@ fn edge(
     };
     let clock = Arc::new(SystemClock);
     if let Some(media) = media {
-        let edge = Edge::new(settings, media.origin.clone(), clock);
+        let edge = Edge::new(settings, WithoutBody(media.origin.clone()), clock);
         running.edge(edge.clone());
         Ok(playback(edge))
     } else {
@@ -245,11 +245,11 @@ where
         .route_service("/vod/{*path}", service)
 }
 
-/// An origin for requests as a listener gives them: it has no use for bodies.
+/// An origin for requests as a listener or an edge gives them: it has no use for bodies.
 #[derive(Clone)]
 struct WithoutBody(Origin);
 
-impl tower_service::Service<http::Request<axum::body::Body>> for WithoutBody {
+impl<B> tower_service::Service<http::Request<B>> for WithoutBody {
     type Response = <Origin as tower_service::Service<http::Request<()>>>::Response;
     type Error = std::convert::Infallible;
     type Future = <Origin as tower_service::Service<http::Request<()>>>::Future;
@@ -261,7 +261,7 @@ impl tower_service::Service<http::Request<axum::body::Body>> for WithoutBody {
         self.0.poll_ready(context)
     }
 
-    fn call(&mut self, request: http::Request<axum::body::Body>) -> Self::Future {
+    fn call(&mut self, request: http::Request<B>) -> Self::Future {
         self.0.call(request.map(drop))
     }
 }

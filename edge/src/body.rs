@@ -50,13 +50,14 @@ impl EdgeBody {
         }
     }
 
+    /// `bytes` are of the whole object, and stored.
     pub(crate) fn stored(answer: Arc<Stored>, bytes: Option<Range<u64>>) -> Self {
-        let Range { start, end } = bytes.unwrap_or(0..answer.length);
+        let Range { start, end } = bytes.unwrap_or(answer.bytes.clone());
         Self {
             source: Source::Stored {
+                skip: start.saturating_sub(answer.bytes.start),
                 answer,
                 chunk: 0,
-                skip: start,
             },
             remaining: Some(end.saturating_sub(start)),
         }

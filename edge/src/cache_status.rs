@@ -11,10 +11,16 @@ const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 pub(crate) enum Forward {
     /// Nothing stored.
     Miss,
+    /// Something stored, for requests that `Vary` tells from this one.
+    VaryMiss,
     /// Something stored, but no longer fresh.
     Stale,
-    /// `Authorization`: nobody else's answer will do.
+    /// Bytes stored, but not all that were asked for.
+    Partial,
+    /// The request wants it so: `Authorization`, a condition, a wish.
     Request,
+    /// Another method than GET and HEAD.
+    Method,
 }
 
 /// How an answer was come by.
@@ -29,7 +35,11 @@ pub(crate) enum Outcome {
         collapsed: bool,
         /// What became of storing it.
         stored: Result<(), &'static str>,
+        /// What the origin answered, where it is not what the client is answered.
+        status: Option<StatusCode>,
     },
+    /// From memory, while it is asked for anew.
+    Revalidated,
     /// From memory, past its lifetime, because the origin failed so.
     StaleOnError { detail: &'static str },
     /// The origin gave nothing to pass on.
@@ -56,7 +66,7 @@ impl Outcome {
                 collapsed: true, ..
             } => "collapsed",
             Self::Forwarded { .. } => "miss",
-            Self::StaleOnError { .. } => "stale",
+            Self::StaleOnError { .. } | Self::Revalidated => "stale",
             Self::Preflight => "preflight",
         }
     }
@@ -78,13 +88,17 @@ impl Outcome {
     fn spell(self, out: &mut String, ttl: Option<i64>) -> fmt::Result {
         out.push_str("nova");
         match self {
-            Self::Hit => out.push_str("; hit"),
+            Self::Hit | Self::Revalidated => out.push_str("; hit"),
             Self::Forwarded {
                 why,
                 collapsed,
                 stored,
+                status,
             } => {
                 write!(out, "; fwd={why}")?;
+                if let Some(status) = status {
+                    write!(out, "; fwd-status={}", status.as_u16())?;
+                }
                 if stored.is_ok() {
                     out.push_str("; stored");
                 }
@@ -121,8 +135,11 @@ impl fmt::Display for Forward {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Miss => "miss",
+            Self::VaryMiss => "vary-miss",
             Self::Stale => "stale",
+            Self::Partial => "partial",
             Self::Request => "request",
+            Self::Method => "method",
         })
     }
 }
@@ -139,10 +156,18 @@ mod tests {
             why: Forward::Miss,
             collapsed: true,
             stored: Ok(()),
+            status: None,
+        };
+        let validated = Outcome::Forwarded {
+            why: Forward::Stale,
+            collapsed: false,
+            stored: Ok(()),
+            status: Some(StatusCode::NOT_MODIFIED),
         };
         for (outcome, ttl) in [
             (Outcome::Hit, Some(4)),
             (miss, Some(6)),
+            (validated, Some(6)),
             (
                 Outcome::StaleOnError {
                     detail: "origin-timeout",
@@ -163,6 +188,7 @@ mod tests {
             "shield; hit",
             "nova; hit; ttl=4",
             "nova; fwd=miss; stored; collapsed; ttl=6",
+            "nova; fwd=stale; fwd-status=304; stored; ttl=6",
             "nova; fwd=stale; detail=origin-timeout; ttl=-2",
             "nova; detail=method",
         ];

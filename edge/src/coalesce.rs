@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::EdgeConfig;
+use crate::fences::{Era, Fences};
 use crate::fill::Fill;
 use crate::key::CacheKey;
 use crate::reader::Reader;
@@ -16,10 +17,26 @@ use crate::upstream::FillError;
 /// The fills that a request may join, and how many may run.
 #[derive(Debug)]
 pub(crate) struct Fills {
-    open: Mutex<HashMap<CacheKey, Arc<Fill>>>,
+    open: Mutex<HashMap<FillKey, Open>>,
+    fences: Arc<Fences>,
     shared: Arc<Semaphore>,
     held: Arc<Semaphore>,
     private: Arc<Semaphore>,
+}
+
+/// What requests that may be given one answer have in common.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct FillKey {
+    pub(crate) key: CacheKey,
+    /// The range, and what `Vary` is known to select by.
+    pub(crate) variant: String,
+}
+
+/// A fill that may be joined, unless its key was invalidated after it began.
+#[derive(Debug)]
+struct Open {
+    fill: Arc<Fill>,
+    began: Era,
 }
 
 /// What a request for a key is told.
@@ -35,18 +52,20 @@ pub(crate) enum Joined {
 /// The duty to bring a fill to its end. Dropped before that, it ends the fill as lost.
 #[derive(Debug)]
 pub(crate) struct Lead {
-    pub(crate) key: CacheKey,
+    pub(crate) key: FillKey,
     pub(crate) fill: Arc<Fill>,
+    pub(crate) began: Era,
     fills: Arc<Fills>,
     ended: bool,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Fills {
-    pub(crate) fn new(config: &EdgeConfig) -> Arc<Self> {
+    pub(crate) fn new(config: &EdgeConfig, fences: Arc<Fences>) -> Arc<Self> {
         let limit = |most: usize| Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
         Arc::new(Self {
             open: Mutex::default(),
+            fences,
             shared: limit(config.max_fills),
             held: limit(config.max_held_fills),
             private: limit(config.max_private_fills),
@@ -57,31 +76,35 @@ impl Fills {
     /// stored before it leaves the map, so that between the two nobody asks again.
     pub(crate) fn join(
         self: &Arc<Self>,
-        key: &CacheKey,
+        key: &FillKey,
         stored: impl FnOnce() -> Option<Arc<Stored>>,
     ) -> Result<Joined, Refusal> {
         let mut open = self.lock();
-        if let Some(fill) = open.get(key) {
-            return Ok(Joined::Follows(fill.reader()));
+        if let Some(known) = open.get(key)
+            && !self.fences.stands_before(&key.key, known.began)
+        {
+            return Ok(Joined::Follows(known.fill.reader()));
         }
         if let Some(stored) = stored() {
             return Ok(Joined::Stored(stored));
         }
-        let (room, full) = if key.is_held() {
+        let (room, full) = if key.key.is_held() {
             (&self.held, Refusal::TooManyHeldFills)
         } else {
             (&self.shared, Refusal::TooManyFills)
         };
         let permit = Arc::clone(room).try_acquire_owned().map_err(|_| full)?;
         let lead = self.lead(key, permit);
-        open.insert(key.clone(), Arc::clone(&lead.fill));
+        let fill = Arc::clone(&lead.fill);
+        let began = lead.began;
+        open.insert(key.clone(), Open { fill, began });
         Ok(Joined::Leads(lead.fill.reader(), lead))
     }
 
     /// Begins a fill that nobody else joins.
     pub(crate) fn begin_private(
         self: &Arc<Self>,
-        key: &CacheKey,
+        key: &FillKey,
     ) -> Result<(Reader, Lead), Refusal> {
         let permit = Arc::clone(&self.private)
             .try_acquire_owned()
@@ -90,18 +113,19 @@ impl Fills {
         Ok((lead.fill.reader(), lead))
     }
 
-    fn lead(self: &Arc<Self>, key: &CacheKey, permit: OwnedSemaphorePermit) -> Lead {
+    fn lead(self: &Arc<Self>, key: &FillKey, permit: OwnedSemaphorePermit) -> Lead {
         metrics::gauge!("nova_edge_fills_running").increment(1);
         Lead {
             key: key.clone(),
             fill: Fill::new(),
+            began: self.fences.now(),
             fills: Arc::clone(self),
             ended: false,
             _permit: permit,
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<CacheKey, Arc<Fill>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<FillKey, Open>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -112,7 +136,7 @@ impl Lead {
         let mut open = self.fills.lock();
         if open
             .get(&self.key)
-            .is_some_and(|fill| Arc::ptr_eq(fill, &self.fill))
+            .is_some_and(|known| Arc::ptr_eq(&known.fill, &self.fill))
         {
             open.remove(&self.key);
         }
@@ -129,7 +153,7 @@ impl Lead {
 impl Drop for Lead {
     fn drop(&mut self) {
         if !self.ended {
-            tracing::error!(key = %self.key, "a fill ended without a result");
+            tracing::error!(key = %self.key.key, "a fill ended without a result");
             self.fill.finish(Err(FillError::Lost));
         }
         self.close();
@@ -142,37 +166,55 @@ mod tests {
     use std::time::Duration;
 
     use bytes::Bytes;
-    use http::Response;
+    use http::{HeaderMap, Method, Response};
     use media::Timestamp;
 
     use super::*;
+    use crate::config::OriginKind;
+    use crate::freshness::Rules;
     use crate::head::{Circumstances, Head};
 
-    fn one_fill() -> Arc<Fills> {
-        Fills::new(&EdgeConfig {
+    fn one_fill() -> (Arc<Fills>, Arc<Fences>) {
+        let fences = Arc::new(Fences::new());
+        let config = EdgeConfig {
             max_fills: 1,
             ..EdgeConfig::default()
-        })
+        };
+        (Fills::new(&config, Arc::clone(&fences)), fences)
+    }
+
+    fn key() -> FillKey {
+        FillKey {
+            key: CacheKey::of(OriginKind::Media, &"/a".parse().unwrap()).unwrap(),
+            variant: String::new(),
+        }
     }
 
     fn stored() -> Arc<Stored> {
         let now = Timestamp::from_micros(0);
         let circumstances = Circumstances {
+            rules: Rules {
+                kind: OriginKind::Media,
+                stale_limit: Duration::ZERO,
+            },
+            method: &Method::GET,
+            request: &HeaderMap::new(),
             requested: now,
             received: now,
-            authorised: false,
+            ranged: false,
+            conditional: false,
+            is_its_own_location: false,
             body_length: Some(0),
             max_object_bytes: 1,
-            stale_limit: Duration::ZERO,
         };
         let head = Head::new(Response::new(()).into_parts().0, &circumstances).unwrap();
-        Arc::new(Stored::new(Arc::new(head), Arc::new([Bytes::new()])))
+        Arc::new(Stored::whole(&head, Arc::new([Bytes::new()])))
     }
 
     #[test]
     fn e01_a_fill_that_ended_between_look_and_join_is_not_begun_again() {
-        let fills = one_fill();
-        let key = CacheKey::of(&"/a".parse().unwrap()).unwrap();
+        let (fills, _) = one_fill();
+        let key = key();
         let Ok(Joined::Leads(_, lead)) = fills.join(&key, || None) else {
             panic!("the first request leads");
         };
@@ -186,14 +228,30 @@ mod tests {
 
     #[test]
     fn a_lead_that_is_dropped_fails_its_readers_and_makes_room() {
-        let fills = one_fill();
-        let key = CacheKey::of(&"/a".parse().unwrap()).unwrap();
+        let (fills, _) = one_fill();
+        let key = key();
         let Ok(Joined::Leads(reader, lead)) = fills.join(&key, || None) else {
             panic!("the first request leads");
         };
         let fill = Arc::clone(&lead.fill);
         drop((reader, lead));
         assert_eq!(fill.lock().end, Some(Err(FillError::Lost)));
+        assert!(matches!(fills.join(&key, || None), Ok(Joined::Leads(..))));
+    }
+
+    #[test]
+    fn a_fill_that_began_before_a_change_is_not_joined_after_it() {
+        let (fills, fences) = one_fill();
+        let key = key();
+        let Ok(Joined::Leads(_, lead)) = fills.join(&key, || None) else {
+            panic!("the first request leads");
+        };
+        fences.raise(&key.key);
+        assert!(matches!(
+            fills.join(&key, || None),
+            Err(Refusal::TooManyFills)
+        ));
+        lead.end(Ok(()));
         assert!(matches!(fills.join(&key, || None), Ok(Joined::Leads(..))));
     }
 }

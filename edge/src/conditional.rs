@@ -1,24 +1,24 @@
 //! Conditional requests (RFC 9110 13), answered from a stored or arriving head.
 
 use http::HeaderMap;
-use http::header::{ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED};
+use http::header::{DATE, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED};
 
-use crate::freshness::{http_date, list_members};
+use crate::fields::{http_date, list_members};
 
 /// RFC 9110 13.2.2, steps 3 and 4: is the client's copy good? `If-Match` and
-/// `If-Unmodified-Since` are for changes; 13.1.1 lets a cache ignore them.
+/// `If-Unmodified-Since` are for the origin to judge (RFC 9111 4.3.2).
 pub(crate) fn is_not_modified(request: &HeaderMap, answer: &HeaderMap) -> bool {
     if request.contains_key(IF_NONE_MATCH) {
-        let Some(current) = answer.get(ETAG).and_then(|tag| tag.to_str().ok()) else {
-            return list_members(request, &IF_NONE_MATCH).any(|tag| tag.trim() == "*");
-        };
+        let current = answer.get(ETAG).map(|tag| opaque(tag.as_bytes()));
         return list_members(request, &IF_NONE_MATCH)
-            .any(|tag| tag.trim() == "*" || opaque(tag.trim()) == opaque(current.trim()));
+            .any(|tag| tag == b"*" || current.is_some_and(|current| opaque(tag) == current));
     }
-    match (
-        http_date(request, &IF_MODIFIED_SINCE),
-        http_date(answer, &LAST_MODIFIED),
-    ) {
+    // RFC 9111 4.3.2: without `Last-Modified`, `Date` stands in for it.
+    let modified = match answer.contains_key(LAST_MODIFIED) {
+        true => http_date(answer, &LAST_MODIFIED),
+        false => http_date(answer, &DATE),
+    };
+    match (http_date(request, &IF_MODIFIED_SINCE), modified) {
         (Some(since), Some(modified)) => modified <= since,
         _ => false,
     }
@@ -37,20 +37,35 @@ pub(crate) fn is_range_current(request: &HeaderMap, answer: &HeaderMap) -> bool 
         LAST_MODIFIED
     };
     let current = answer.get(field).map(|value| value.as_bytes().trim_ascii());
-    current == Some(condition) && !condition.starts_with(b"W/")
+    current == Some(condition) && is_strong(condition)
+}
+
+/// The strong validator of an answer, by which parts of one representation are told from
+/// those of another (RFC 9110 15.3.7.3).
+pub(crate) fn strong_validator(answer: &HeaderMap) -> Option<&[u8]> {
+    answer
+        .get(ETAG)
+        .map(|tag| tag.as_bytes().trim_ascii())
+        .filter(|tag| is_strong(tag))
+}
+
+/// RFC 9110 8.8.3: is it a tag without `W/`?
+pub(crate) fn is_strong(tag: &[u8]) -> bool {
+    !tag.starts_with(b"W/")
 }
 
 /// Weak comparison (8.8.3.2) looks at the opaque tag only.
-fn opaque(tag: &str) -> &str {
-    tag.strip_prefix("W/").unwrap_or(tag)
+pub(crate) fn opaque(tag: &[u8]) -> &[u8] {
+    tag.strip_prefix(b"W/").unwrap_or(tag)
 }
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderName, HeaderValue};
+    use http::{HeaderName, HeaderValue, header};
 
     use super::*;
 
+    // Shadows the field's name, which the tests call `header::DATE`.
     const DATE: &str = "Tue, 14 Nov 2023 22:13:20 GMT";
     const LATER: &str = "Tue, 14 Nov 2023 22:13:21 GMT";
 
@@ -80,10 +95,15 @@ mod tests {
     #[test]
     fn e10_modified_since_compares_dates() {
         let answer = headers(&[(LAST_MODIFIED, LATER)]);
+        let dated = headers(&[(header::DATE, LATER)]);
         for (since, same) in [(LATER, true), (DATE, false), ("never", false)] {
             let request = headers(&[(IF_MODIFIED_SINCE, since)]);
             assert_eq!(is_not_modified(&request, &answer), same, "{since}");
+            assert_eq!(is_not_modified(&request, &dated), same, "{since}");
         }
+        let invalid = headers(&[(LAST_MODIFIED, "never"), (header::DATE, DATE)]);
+        let request = headers(&[(IF_MODIFIED_SINCE, LATER)]);
+        assert!(!is_not_modified(&request, &invalid));
     }
 
     #[test]

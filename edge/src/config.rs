@@ -2,21 +2,40 @@
 
 use std::time::Duration;
 
+/// What is behind an edge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OriginKind {
+    /// Nova's own: media that are the same for everybody. A name has one spelling, nothing
+    /// of a client but what is in the key reaches the origin, only GET, HEAD and OPTIONS
+    /// are answered, CORS is answered here, and the wishes of a request
+    /// (`Cache-Control`) bring no load to the origin.
+    Media,
+    /// Any HTTP origin: RFC 9111 to the letter. Fields and bodies of requests are
+    /// forwarded, and so is every method but CONNECT and TRACE.
+    General,
+}
+
 /// Limits and timeouts of an [`Edge`](crate::Edge).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EdgeConfig {
+    /// What is behind it.
+    pub origin: OriginKind,
     /// Bytes of answers kept in memory: keys, headers and bodies.
     pub memory_bytes: u64,
     /// Bytes of the largest answer that is stored, with 64 for each piece it came in. A
     /// larger one is streamed through a window that follows its fastest reader.
     pub max_object_bytes: u64,
+    /// Answers kept for one key, where `Vary` tells them apart. The newest are kept, and no
+    /// more than a quarter of `memory_bytes`.
+    pub max_variants: usize,
     /// Fills at one time, over all keys that the origin answers at once.
     pub max_fills: usize,
     /// Fills at one time of what the origin may hold back: playlists with `_HLS_msn`, and
     /// parts. They last by design, so that they have a limit apart and cannot use up the
     /// fills of segments. As many as the origin holds.
     pub max_held_fills: usize,
-    /// Fills at one time for requests with `Authorization`, which share nothing.
+    /// Fills at one time that serve one request only: with `Authorization`, with another
+    /// method than GET, or after an answer that was not for others.
     pub max_private_fills: usize,
     /// Bytes that running fills may hold together. A fill that finds no room goes on
     /// through a window and is not stored.
@@ -46,11 +65,24 @@ pub struct EdgeConfig {
     pub shutdown_grace: Duration,
 }
 
+impl EdgeConfig {
+    /// The defaults in front of any HTTP origin.
+    pub fn general() -> Self {
+        Self {
+            origin: OriginKind::General,
+            max_private_fills: 1_024,
+            ..Self::default()
+        }
+    }
+}
+
 impl Default for EdgeConfig {
     fn default() -> Self {
         Self {
+            origin: OriginKind::Media,
             memory_bytes: 256 << 20,
             max_object_bytes: 32 << 20,
+            max_variants: 16,
             max_fills: 1_024,
             max_held_fills: 4_096,
             max_private_fills: 64,

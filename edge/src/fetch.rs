@@ -4,20 +4,25 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response};
+use http::{Method, Request, Response, StatusCode, response};
 use http_body::Body;
 use http_body_util::BodyExt;
+use media::Timestamp;
 use tokio::time::timeout;
 use tower_service::Service;
 
 use crate::coalesce::Lead;
+use crate::fences::Era;
 use crate::fill::{Push, weight_of};
 use crate::freshness::NoStoreReason;
 use crate::head::{Circumstances, Head};
-use crate::request::to_origin;
-use crate::service::Shared;
+use crate::invalidation;
+use crate::question::{Known, Meaning, Question};
+use crate::request_body::RequestBody;
+use crate::shared::Shared;
 use crate::store::Stored;
 use crate::upstream::{FillError, UpstreamError};
+use crate::validation::is_of_another;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -25,26 +30,28 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pub(crate) async fn run<U, B>(
     lead: Lead,
     upstream: U,
-    authorization: Vec<HeaderValue>,
+    question: Question,
+    body: RequestBody,
     shared: Arc<Shared>,
 ) where
-    U: Service<Request<()>, Response = Response<B>>,
+    U: Service<Request<RequestBody>, Response = Response<B>> + Clone,
     U::Error: Into<UpstreamError>,
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
     let end = tokio::select! {
-        end = fill(&lead, upstream, authorization, &shared) => end,
+        end = fill(&lead, upstream, question, body, &shared) => end,
         () = shared.abort.cancelled() => Err(FillError::ShuttingDown),
     };
     let (outcome, reason) = match &end {
         Ok(Ok(())) => ("stored", ""),
         Ok(Err(reason)) => ("not-stored", reason.as_str()),
         Err(error) => {
+            let key = &lead.key.key;
             if *error == FillError::Deserted {
-                tracing::debug!(key = %lead.key, "a fill ended because nobody reads it");
+                tracing::debug!(%key, "a fill ended because nobody reads it");
             } else {
-                tracing::warn!(key = %lead.key, %error, "a fill failed");
+                tracing::warn!(%key, %error, "a fill failed");
             }
             ("failed", error.reason())
         }
@@ -54,23 +61,117 @@ pub(crate) async fn run<U, B>(
     lead.end(end.map(|_| ()));
 }
 
-/// Whether a whole answer was stored, or why not.
+/// Whether an answer was stored, or why not.
 type Storage = Result<(), NoStoreReason>;
 
 async fn fill<U, B>(
     lead: &Lead,
     upstream: U,
-    authorization: Vec<HeaderValue>,
+    mut question: Question,
+    body: RequestBody,
     shared: &Shared,
 ) -> Result<Storage, FillError>
 where
-    U: Service<Request<()>, Response = Response<B>>,
+    U: Service<Request<RequestBody>, Response = Response<B>> + Clone,
     U::Error: Into<UpstreamError>,
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
-    let authorised = !authorization.is_empty();
-    let request = to_origin(&lead.key, authorization)
+    let mut answer = exchange(lead, upstream.clone(), &question, body, shared).await?;
+    match question.meaning(answer.parts.status, &answer.parts.headers) {
+        Meaning::Answer => {}
+        Meaning::NotModified(stored) => {
+            return Ok(confirm(lead, &question, answer, &stored, shared));
+        }
+        Meaning::Rest(stored) => return complete(lead, &question, answer, &stored, shared).await,
+        Meaning::Useless => {
+            // Only what has no body is asked about what is stored, so that it can be sent anew.
+            question.known = Known::Nothing;
+            answer = exchange(lead, upstream, &question, RequestBody::empty(), shared).await?;
+        }
+    }
+    let Answer {
+        requested,
+        received,
+        parts,
+        body,
+    } = answer;
+    let target = &lead.key.key;
+    let invalid = invalidation::keys(
+        &question.method,
+        parts.status,
+        &parts.headers,
+        target,
+        question.authority.as_ref(),
+    );
+    let mut began = lead.began;
+    if !invalid.is_empty() {
+        shared.invalidate(&invalid);
+        // The answer itself is newer than what it makes invalid.
+        began = shared.fences.now();
+    }
+    let circumstances = circumstances(&question, shared, requested, received);
+    let circumstances = Circumstances {
+        is_its_own_location: invalidation::is_its_own_location(
+            &parts.headers,
+            target,
+            question.authority.as_ref(),
+        ),
+        body_length: body.size_hint().exact(),
+        ..circumstances
+    };
+    if question.method == Method::HEAD
+        && parts.status == StatusCode::OK
+        && question.speaks_for_others()
+    {
+        hear(lead, &parts, &circumstances, shared);
+    }
+    let head = Arc::new(Head::new(parts, &circumstances)?);
+    if head.storage.is_err() {
+        // Before the head is out: who asks after it must not be given this answer.
+        lead.close();
+    }
+    lead.fill.publish_head(Arc::clone(&head));
+    let expected = match question.method == Method::HEAD || head.status == StatusCode::NOT_MODIFIED
+    {
+        true => Some(0),
+        false => head.length,
+    };
+    let storage = pour(lead, head.storage.map(|_| ()), expected, pin!(body), shared).await?;
+    if storage.is_err() {
+        return Ok(storage);
+    }
+    let stored = match head.status {
+        StatusCode::PARTIAL_CONTENT => Stored::part(&head, lead.fill.chunks()),
+        _ => Some(Stored::whole(&head, lead.fill.chunks())),
+    };
+    Ok(match stored {
+        Some(stored) => keep(lead, stored, began, shared),
+        None => Err(NoStoreReason::Status),
+    })
+}
+
+/// An origin's answer.
+struct Answer<B> {
+    requested: Timestamp,
+    received: Timestamp,
+    parts: response::Parts,
+    body: B,
+}
+
+async fn exchange<U, B>(
+    lead: &Lead,
+    upstream: U,
+    question: &Question,
+    body: RequestBody,
+    shared: &Shared,
+) -> Result<Answer<B>, FillError>
+where
+    U: Service<Request<RequestBody>, Response = Response<B>>,
+    U::Error: Into<UpstreamError>,
+{
+    let request = question
+        .request(&lead.key.key, body)
         .map_err(|error| UpstreamError::Protocol(error.to_string()))?;
     let requested = shared.clock.now();
     let response = tokio::select! {
@@ -80,33 +181,137 @@ where
         () = shared.closing.cancelled() => return Err(FillError::ShuttingDown),
     };
     let (parts, body) = response.into_parts();
-    let head = Arc::new(Head::new(
+    Ok(Answer {
+        requested,
+        received: shared.clock.now(),
         parts,
-        &Circumstances {
-            requested,
-            received: shared.clock.now(),
-            authorised,
-            body_length: body.size_hint().exact(),
-            max_object_bytes: shared.config.max_object_bytes,
-            stale_limit: shared.config.stale_if_error,
-        },
-    )?);
-    if head.storage.is_err() {
-        // Before the head is out: who asks after it must not be given this answer.
-        lead.close();
-    }
-    lead.fill.publish_head(Arc::clone(&head));
-    let storage = pour(lead, &head, pin!(body), shared).await?;
-    if storage.is_ok() {
-        let stored = Stored::new(head, lead.fill.chunks());
-        shared.store.insert(lead.key.clone(), stored);
-    }
-    Ok(storage)
+        body,
+    })
 }
 
-async fn ask<U, B>(mut upstream: U, request: Request<()>) -> Result<Response<B>, FillError>
+fn circumstances<'a>(
+    question: &'a Question,
+    shared: &Shared,
+    requested: Timestamp,
+    received: Timestamp,
+) -> Circumstances<'a> {
+    Circumstances {
+        rules: shared.rules(),
+        method: &question.method,
+        request: &question.asked,
+        requested,
+        received,
+        ranged: question.ranged,
+        conditional: question.conditional,
+        is_its_own_location: false,
+        body_length: None,
+        max_object_bytes: shared.config.max_object_bytes,
+    }
+}
+
+/// Stores an answer, unless its key was invalidated since `began`.
+fn keep(lead: &Lead, stored: Stored, began: Era, shared: &Shared) -> Storage {
+    let key = &lead.key.key;
+    if shared.fences.stands_before(key, began) {
+        return Err(NoStoreReason::Invalidated);
+    }
+    shared.store.insert(key, stored);
+    // Looked at again: an invalidation raises first and removes then, so that of what it
+    // meets here one of the two removes it.
+    if shared.fences.stands_before(key, began) {
+        shared.store.remove(key);
+        return Err(NoStoreReason::Invalidated);
+    }
+    Ok(())
+}
+
+/// Answers with `stored`, of which the origin has said that it is still good.
+fn confirm<B>(
+    lead: &Lead,
+    question: &Question,
+    answer: Answer<B>,
+    stored: &Stored,
+    shared: &Shared,
+) -> Storage {
+    let circumstances = circumstances(question, shared, answer.requested, answer.received);
+    let mut head = stored.head.freshened(answer.parts, &circumstances);
+    head.length = stored.whole;
+    let storage = head.storage.map(|_| ());
+    if storage.is_err() {
+        lead.close();
+    }
+    let head = Arc::new(head);
+    lead.fill.publish_head(Arc::clone(&head));
+    for chunk in stored.chunks.iter() {
+        // It was stored, so it is small enough to be kept without a window.
+        lead.fill.push(chunk);
+    }
+    storage.and_then(|()| keep(lead, stored.under(&head), lead.began, shared))
+}
+
+/// Answers with the beginning that is stored and the rest that the origin sends.
+async fn complete<B>(
+    lead: &Lead,
+    question: &Question,
+    answer: Answer<B>,
+    beginning: &Stored,
+    shared: &Shared,
+) -> Result<Storage, FillError>
 where
-    U: Service<Request<()>, Response = Response<B>>,
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    let circumstances = circumstances(question, shared, answer.requested, answer.received);
+    let mut head = beginning.head.freshened(answer.parts, &circumstances);
+    head.length = beginning.whole;
+    if beginning
+        .whole
+        .is_some_and(|whole| whole > shared.config.max_object_bytes)
+    {
+        head.storage = Err(NoStoreReason::TooLarge);
+    }
+    if head.storage.is_err() {
+        lead.close();
+    }
+    let head = Arc::new(head);
+    lead.fill.publish_head(Arc::clone(&head));
+    for chunk in beginning.chunks.iter() {
+        lead.fill.push(chunk);
+    }
+    let rest = beginning
+        .whole
+        .map(|whole| whole.saturating_sub(beginning.bytes.end));
+    let body = pin!(answer.body);
+    let storage = pour(lead, head.storage.map(|_| ()), rest, body, shared).await?;
+    Ok(storage.and_then(|()| {
+        keep(
+            lead,
+            Stored::whole(&head, lead.fill.chunks()),
+            lead.began,
+            shared,
+        )
+    }))
+}
+
+/// RFC 9111 4.3.5: what a HEAD says of the stored answer to a GET. It is made new, or
+/// removed because it is of another representation.
+fn hear(lead: &Lead, parts: &response::Parts, heard: &Circumstances<'_>, shared: &Shared) {
+    shared.store.renew(&lead.key.key, heard.request, |stored| {
+        if is_of_another(stored, &parts.headers) {
+            return None;
+        }
+        let of_get = Circumstances {
+            method: &Method::GET,
+            ..*heard
+        };
+        let head = stored.head.freshened(parts.clone(), &of_get);
+        head.storage.is_ok().then_some(head)
+    });
+}
+
+async fn ask<U, B>(mut upstream: U, request: Request<RequestBody>) -> Result<Response<B>, FillError>
+where
+    U: Service<Request<RequestBody>, Response = Response<B>>,
     U::Error: Into<UpstreamError>,
 {
     let failed = |error: U::Error| FillError::Upstream(error.into());
@@ -116,10 +321,12 @@ where
     upstream.call(request).await.map_err(failed)
 }
 
-/// Moves the body into the fill. Ok only for a body that is whole.
+/// Moves the body into the fill. Ok only for a body that is whole: as long as `expected`,
+/// where that is known.
 async fn pour<B>(
     lead: &Lead,
-    head: &Head,
+    mut storage: Storage,
+    expected: Option<u64>,
     mut body: Pin<&mut B>,
     shared: &Shared,
 ) -> Result<Storage, FillError>
@@ -128,12 +335,9 @@ where
     B::Error: Into<BoxError>,
 {
     let config = &shared.config;
-    let mut storage = head.storage.map(|_| ());
     let mut room = shared.fill_memory.reserve_nothing();
     let (mut received, mut weight) = (0, 0);
-    let mut windowed = head
-        .length
-        .is_some_and(|length| length > config.max_object_bytes);
+    let mut windowed = expected.is_some_and(|length| length > config.max_object_bytes);
     if windowed {
         lead.fill.keep_window(config.pass_window_bytes);
     }
@@ -155,7 +359,7 @@ where
             _ => continue,
         };
         received += chunk.len() as u64;
-        if head.length.is_some_and(|length| received > length) {
+        if expected.is_some_and(|length| received > length) {
             return Err(FillError::BodyOverlong);
         }
         if !windowed {
@@ -176,7 +380,7 @@ where
         }
         push(lead, &chunk, shared).await?;
     }
-    match head.length {
+    match expected {
         Some(expected) if expected != received => {
             Err(FillError::BodyTruncated { expected, received })
         }

@@ -1,90 +1,170 @@
 //! The head of an origin's answer, cleaned of what belongs to one connection or to
 //! one client.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use http::header::{
-    ACCEPT_RANGES, AGE, CONNECTION, CONTENT_LENGTH, DATE, PROXY_AUTHENTICATE, SET_COOKIE, TE,
-    TRAILER, TRANSFER_ENCODING, UPGRADE, VARY,
+    ACCEPT_RANGES, AGE, AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, DATE, ORIGIN, SET_COOKIE,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, response};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, response};
 use media::{Micros, Timestamp};
 
+use crate::age::Arrival;
+use crate::cache_control::{RequestDirectives, ResponseDirectives};
+use crate::config::OriginKind;
 use crate::cors;
-use crate::freshness::{Arrival, Freshness, NoStoreReason, judge, list_members};
+use crate::fields::{http_date_value, remove_hop_by_hop};
+use crate::freshness::{Answered, Freshness, NoStoreReason, Reuse, Rules};
+use crate::range::ContentRange;
 use crate::upstream::FillError;
+use crate::validation::updated;
+use crate::vary::{self, Selecting};
 
 /// An answer without its body. `headers` lacks what each response sets anew:
 /// length, age, ranges, CORS.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Head {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
-    /// Bytes of the whole body, when the origin said so.
+    /// Bytes of the whole body, or of the part that a 206 has, when the origin said so.
     pub(crate) length: Option<u64>,
     pub(crate) arrival: Arrival,
     pub(crate) storage: Result<Freshness, NoStoreReason>,
+    /// The requests that this is an answer to.
+    pub(crate) selecting: Selecting,
+    /// What only the request that the origin answered is given.
+    pub(crate) withheld: Vec<HeaderName>,
+    /// What the origin answered, where it is not `status`.
+    pub(crate) forwarded: Option<StatusCode>,
 }
 
 /// What a head is made with.
-pub(crate) struct Circumstances {
+pub(crate) struct Circumstances<'a> {
+    pub(crate) rules: Rules,
+    pub(crate) method: &'a Method,
+    /// The fields of the client's request.
+    pub(crate) request: &'a HeaderMap,
     pub(crate) requested: Timestamp,
     pub(crate) received: Timestamp,
-    /// The request carried `Authorization`.
-    pub(crate) authorised: bool,
+    /// The request to the origin had a range.
+    pub(crate) ranged: bool,
+    /// The request to the origin had the client's conditions.
+    pub(crate) conditional: bool,
+    /// `Content-Location` names the target itself.
+    pub(crate) is_its_own_location: bool,
     /// Bytes of the body, when it knows its own length.
     pub(crate) body_length: Option<u64>,
     pub(crate) max_object_bytes: u64,
-    pub(crate) stale_limit: Duration,
 }
 
 impl Head {
     pub(crate) fn new(
         parts: response::Parts,
-        circumstances: &Circumstances,
+        circumstances: &Circumstances<'_>,
     ) -> Result<Self, FillError> {
         let response::Parts {
             status,
             mut headers,
             ..
         } = parts;
-        // No range and no condition was sent, and no upgrade asked for.
+        // No upgrade was asked for, and not always a range or a condition sent.
         if status.is_informational()
-            || status == StatusCode::PARTIAL_CONTENT
-            || status == StatusCode::NOT_MODIFIED
+            || (status == StatusCode::PARTIAL_CONTENT && !circumstances.ranged)
+            || (status == StatusCode::NOT_MODIFIED && !circumstances.conditional)
         {
             return Err(FillError::UnexpectedStatus(status));
         }
+        let has_content = circumstances.method != Method::HEAD
+            && status != StatusCode::NOT_MODIFIED
+            && status != StatusCode::NO_CONTENT;
         let length = match headers.get(CONTENT_LENGTH) {
             Some(value) => Some(parse_length(value)?),
-            None => circumstances.body_length,
+            None => circumstances.body_length.filter(|_| has_content),
         };
-        let received = circumstances.received;
-        let arrival = Arrival::new(circumstances.requested, received, &headers);
-        let verdict = judge(
-            status,
-            &headers,
-            circumstances.authorised,
-            received,
-            circumstances.stale_limit,
-        );
-        let too_large = length.is_some_and(|length| length > circumstances.max_object_bytes);
-        let storage = match verdict {
-            Ok(_) if too_large => Err(NoStoreReason::TooLarge),
-            verdict => verdict,
-        };
-        clean(&mut headers, circumstances.authorised);
-        // RFC 9110 6.6.1: a recipient that stores an answer adds the date it lacks.
-        headers
-            .entry(DATE)
-            .or_insert_with(|| http_date_value(received));
-        Ok(Self {
+        let arrival = circumstances.arrival(&headers);
+        circumstances.clean(&mut headers);
+        let mut head = Self {
             status,
             headers,
             length,
             arrival,
-            storage,
-        })
+            storage: Err(NoStoreReason::Status),
+            selecting: Selecting::default(),
+            withheld: Vec::new(),
+            forwarded: None,
+        };
+        head.decide(circumstances);
+        Ok(head)
+    }
+
+    /// This head, made new by the fields of a 304 (RFC 9111 4.3.4).
+    pub(crate) fn freshened(
+        &self,
+        not_modified: response::Parts,
+        circumstances: &Circumstances<'_>,
+    ) -> Self {
+        let mut update = not_modified.headers;
+        let arrival = circumstances.arrival(&update);
+        circumstances.clean(&mut update);
+        let mut head = Self {
+            headers: updated(&self.headers, &update),
+            arrival,
+            forwarded: Some(not_modified.status),
+            ..self.clone()
+        };
+        head.decide(circumstances);
+        head
+    }
+
+    /// This head of a 206 as that of the object it is a part of.
+    pub(crate) fn of_whole(&self) -> Self {
+        let mut head = self.clone();
+        head.status = StatusCode::OK;
+        head.length = None;
+        head.headers.remove(CONTENT_RANGE);
+        head
+    }
+
+    /// This head as others are given it.
+    pub(crate) fn for_others(&self) -> Self {
+        let mut head = self.clone();
+        for name in std::mem::take(&mut head.withheld) {
+            head.headers.remove(name);
+        }
+        head.forwarded = None;
+        head
+    }
+
+    fn decide(&mut self, circumstances: &Circumstances<'_>) {
+        self.withheld = ResponseDirectives::of(&self.headers).withheld();
+        self.storage = self.judge(circumstances).and_then(|freshness| {
+            // Of media nothing that `Vary` could name reaches the origin, so that only `*`
+            // means anything.
+            let selecting = Selecting::of(&self.headers, circumstances.request)
+                .map_err(|_| NoStoreReason::VaryAny)?;
+            if circumstances.rules.kind == OriginKind::General {
+                self.selecting = selecting;
+            }
+            Ok(freshness)
+        });
+    }
+
+    fn judge(&self, circumstances: &Circumstances<'_>) -> Result<Freshness, NoStoreReason> {
+        let is_part =
+            self.status == StatusCode::PARTIAL_CONTENT && ContentRange::of(&self.headers).is_some();
+        let freshness = circumstances.rules.judge(Answered {
+            method: circumstances.method,
+            status: if is_part { StatusCode::OK } else { self.status },
+            headers: &self.headers,
+            authorised: circumstances.request.contains_key(AUTHORIZATION),
+            no_store: circumstances.wishes().no_store,
+            is_its_own_location: circumstances.is_its_own_location,
+            received: circumstances.received,
+        })?;
+        match self.length {
+            Some(length) if length > circumstances.max_object_bytes => Err(NoStoreReason::TooLarge),
+            _ => Ok(freshness),
+        }
     }
 
     /// Bytes this head takes in memory, nearly.
@@ -94,7 +174,7 @@ impl Head {
             .iter()
             .map(|(name, value)| name.as_str().len() + value.len() + 64)
             .sum();
-        (fields + size_of::<Self>()) as u64
+        (fields + size_of::<Self>()) as u64 + self.selecting.weight()
     }
 
     /// Seconds since the answer was made, for `Age`.
@@ -113,7 +193,19 @@ impl Head {
             .is_ok_and(|freshness| freshness.is_fresh(self.arrival.age(now)))
     }
 
-    /// How long after its arrival it can be served, stale use included.
+    /// What may be done with it for a request with these `wishes`.
+    pub(crate) fn reuse(&self, now: Timestamp, wishes: &RequestDirectives) -> Reuse {
+        self.storage.map_or(Reuse::Stale, |freshness| {
+            freshness.reuse(self.arrival.age(now), wishes)
+        })
+    }
+
+    /// May it be given to the requests that came while it was asked for (RFC 9111 4)?
+    pub(crate) fn is_for(&self, request: &HeaderMap, now: Timestamp) -> bool {
+        self.is_fresh(now) && self.selecting.matches(request, &self.headers)
+    }
+
+    /// How long after its arrival it can be of use, stale or asked about.
     pub(crate) fn useful_for(&self) -> Duration {
         let whole = self.storage.map_or(Micros::ZERO, Freshness::usable);
         (whole - self.arrival.initial_age()).to_duration()
@@ -122,6 +214,48 @@ impl Head {
     pub(crate) fn is_usable_on_error(&self, now: Timestamp) -> bool {
         self.storage
             .is_ok_and(|freshness| freshness.is_usable_on_error(self.arrival.age(now)))
+    }
+}
+
+impl Circumstances<'_> {
+    fn arrival(&self, headers: &HeaderMap) -> Arrival {
+        Arrival::new(self.rules.kind, self.requested, self.received, headers)
+    }
+
+    /// Of media the wishes of a request mean nothing.
+    fn wishes(&self) -> RequestDirectives {
+        match self.rules.kind {
+            OriginKind::Media => RequestDirectives::default(),
+            OriginKind::General => RequestDirectives::of(self.request),
+        }
+    }
+
+    /// Removes what RFC 9110 7.6.1 binds to one connection, what each response gets anew,
+    /// and of media what a shared answer must not carry to a second client.
+    fn clean(&self, headers: &mut HeaderMap) {
+        remove_hop_by_hop(headers);
+        for name in [AGE, CONTENT_LENGTH, ACCEPT_RANGES] {
+            headers.remove(name);
+        }
+        if self.rules.kind == OriginKind::Media {
+            if !self.request.contains_key(AUTHORIZATION) {
+                headers.remove(SET_COOKIE);
+            }
+            let ours: Vec<HeaderName> = headers
+                .keys()
+                .filter(|name| cors::is_ours(name))
+                .cloned()
+                .collect();
+            for name in ours {
+                headers.remove(name);
+            }
+            // CORS is answered here. The other members stay for the caches of clients.
+            vary::without(headers, &ORIGIN);
+        }
+        // RFC 9110 6.6.1: a recipient that stores an answer adds the date it lacks.
+        headers
+            .entry(DATE)
+            .or_insert_with(|| http_date_value(self.received));
     }
 }
 
@@ -134,86 +268,43 @@ fn parse_length(value: &HeaderValue) -> Result<u64, FillError> {
         .ok_or(FillError::InvalidLength)
 }
 
-/// Removes what RFC 9110 7.6.1 binds to one connection, what a shared answer must
-/// not carry to a second client, and what each response gets anew.
-fn clean(headers: &mut HeaderMap, authorised: bool) {
-    let named: Vec<HeaderName> = list_members(headers, &CONNECTION)
-        .filter_map(|name| name.trim().parse().ok())
-        .collect();
-    for name in named {
-        headers.remove(name);
-    }
-    for name in [
-        CONNECTION,
-        HeaderName::from_static("keep-alive"),
-        HeaderName::from_static("proxy-connection"),
-        HeaderName::from_static("proxy-authentication-info"),
-        PROXY_AUTHENTICATE,
-        TE,
-        TRAILER,
-        TRANSFER_ENCODING,
-        UPGRADE,
-        AGE,
-        CONTENT_LENGTH,
-        ACCEPT_RANGES,
-    ] {
-        headers.remove(name);
-    }
-    if !authorised {
-        headers.remove(SET_COOKIE);
-    }
-    let ours: Vec<HeaderName> = headers
-        .keys()
-        .filter(|name| cors::is_ours(name))
-        .cloned()
-        .collect();
-    for name in ours {
-        headers.remove(name);
-    }
-    // CORS is answered here. The other members stay for the caches of clients; in this
-    // one they split nothing, because no field that they could name reaches the origin.
-    let vary: Vec<String> = list_members(headers, &VARY)
-        .filter(|member| !member.trim().eq_ignore_ascii_case("origin"))
-        .map(|member| member.trim().to_owned())
-        .collect();
-    headers.remove(VARY);
-    if let Ok(value) = HeaderValue::from_str(&vary.join(", "))
-        && !vary.is_empty()
-    {
-        headers.insert(VARY, value);
-    }
-}
-
-/// RFC 9110 5.6.7. The form has no years below 1970 and above 9999.
-fn http_date_value(at: Timestamp) -> HeaderValue {
-    const LAST_SECOND: u64 = 253_402_300_799;
-    let seconds = u64::try_from(at.as_micros() / 1_000_000).unwrap_or(0);
-    let date: SystemTime = UNIX_EPOCH + Duration::from_secs(seconds.min(LAST_SECOND));
-    HeaderValue::from_str(&httpdate::fmt_http_date(date))
-        .unwrap_or_else(|_| HeaderValue::from_static("Thu, 01 Jan 1970 00:00:00 GMT"))
-}
-
 #[cfg(test)]
 mod tests {
     use http::Response;
+    use http::header::VARY;
 
     use super::*;
 
     fn head(pairs: &[(&str, &str)]) -> Result<Head, FillError> {
+        head_of(OriginKind::Media, pairs)
+    }
+
+    fn head_of(kind: OriginKind, pairs: &[(&str, &str)]) -> Result<Head, FillError> {
         let mut response = Response::builder();
         for (name, value) in pairs {
             response = response.header(*name, *value);
         }
+        head_from(kind, response.body(()).unwrap().into_parts().0)
+    }
+
+    fn head_from(kind: OriginKind, parts: response::Parts) -> Result<Head, FillError> {
         let received = Timestamp::from_micros(1_700_000_000_000_000);
         let circumstances = Circumstances {
+            rules: Rules {
+                kind,
+                stale_limit: Duration::ZERO,
+            },
+            method: &Method::GET,
+            request: &HeaderMap::new(),
             requested: received,
             received,
-            authorised: false,
+            ranged: false,
+            conditional: false,
+            is_its_own_location: false,
             body_length: None,
             max_object_bytes: 100,
-            stale_limit: Duration::ZERO,
         };
-        Head::new(response.body(()).unwrap().into_parts().0, &circumstances)
+        Head::new(parts, &circumstances)
     }
 
     #[test]
@@ -256,9 +347,42 @@ mod tests {
     }
 
     #[test]
-    fn a_date_is_written_for_every_instant() {
-        for micros in [i64::MIN, -1, 0, i64::MAX] {
-            assert!(http_date_value(Timestamp::from_micros(micros)).len() > 20);
+    fn a_general_origin_keeps_its_own_fields() {
+        let fields = [
+            ("vary", "Origin"),
+            ("access-control-allow-origin", "https://a.example"),
+            ("set-cookie", "a=b"),
+            ("cache-control", "max-age=9"),
+        ];
+        let head = head_of(OriginKind::General, &fields).unwrap();
+        assert!(head.storage.is_ok());
+        for (name, value) in fields {
+            assert_eq!(head.headers[name], value);
+        }
+    }
+
+    #[test]
+    fn what_is_private_stays_with_the_first() {
+        let head = head(&[
+            ("cache-control", "max-age=9, private=\"a\", no-cache=\"b\""),
+            ("a", "1"),
+            ("b", "2"),
+            ("c", "3"),
+        ])
+        .unwrap();
+        assert_eq!(head.headers["a"], "1");
+        let others = head.for_others().headers;
+        assert!(!others.contains_key("a") && !others.contains_key("b"));
+        assert_eq!(others["c"], "3");
+    }
+
+    #[test]
+    fn a_206_or_a_304_that_was_not_asked_for_is_an_error() {
+        for status in [StatusCode::PARTIAL_CONTENT, StatusCode::NOT_MODIFIED] {
+            let (mut parts, ()) = Response::new(()).into_parts();
+            parts.status = status;
+            let error = head_from(OriginKind::General, parts).unwrap_err();
+            assert_eq!(error, FillError::UnexpectedStatus(status));
         }
     }
 }

@@ -7,16 +7,16 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Request, Response, Uri};
-use http_body_util::Empty;
+use http_body::Body;
 use hyper::body::Incoming;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::{Client, Error as ClientError};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tower_service::Service;
 
+use crate::request_body::RequestBody;
 use crate::upstream::UpstreamError;
 
 /// Where the origin is, and how connections to it are kept. How long its answers may take
@@ -56,7 +56,7 @@ pub struct InvalidBase {
 /// An upstream that speaks HTTP/1.1 over a pool of kept-alive connections.
 #[derive(Debug, Clone)]
 pub struct HttpUpstream {
-    client: Client<HttpConnector, Empty<Bytes>>,
+    client: Client<HttpConnector, RequestBody>,
     authority: Authority,
 }
 
@@ -100,23 +100,30 @@ impl HttpUpstream {
             .map_err(|error| UpstreamError::Protocol(error.to_string()))
     }
 
-    async fn send(self, request: Request<()>) -> Result<Response<Incoming>, UpstreamError> {
-        let (mut parts, ()) = request.into_parts();
+    async fn send(
+        self,
+        request: Request<RequestBody>,
+    ) -> Result<Response<Incoming>, UpstreamError> {
+        let (mut parts, body) = request.into_parts();
         parts.uri = self.absolute(&parts.uri)?;
-        let request = || Request::from_parts(parts.clone(), Empty::new());
-        match self.client.request(request()).await {
-            Ok(response) => Ok(response),
-            // The origin closed a kept-alive connection while the request was on its
-            // way. RFC 9110 9.2.2: an idempotent request may be sent once more.
-            Err(error) if closed_before_answer(&error) => {
-                self.client.request(request()).await.map_err(classify)
+        // RFC 9110 9.2.2: an idempotent request may be sent once more, if it can be.
+        let again = (parts.method.is_idempotent() && body.is_end_stream())
+            .then(|| Request::from_parts(parts.clone(), RequestBody::empty()));
+        match (
+            self.client.request(Request::from_parts(parts, body)).await,
+            again,
+        ) {
+            (Ok(response), _) => Ok(response),
+            // The origin closed a kept-alive connection while the request was on its way.
+            (Err(error), Some(again)) if closed_before_answer(&error) => {
+                self.client.request(again).await.map_err(classify)
             }
-            Err(error) => Err(classify(error)),
+            (Err(error), _) => Err(classify(error)),
         }
     }
 }
 
-impl Service<Request<()>> for HttpUpstream {
+impl Service<Request<RequestBody>> for HttpUpstream {
     type Response = Response<Incoming>;
     type Error = UpstreamError;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
@@ -125,7 +132,7 @@ impl Service<Request<()>> for HttpUpstream {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<()>) -> Self::Future {
+    fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
         Box::pin(self.clone().send(request))
     }
 }

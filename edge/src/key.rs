@@ -6,22 +6,28 @@ use std::sync::Arc;
 
 use http::Uri;
 
-/// Bytes of the longest path, as it came.
+use crate::config::OriginKind;
+
+/// Bytes of the longest path of a media origin, as it came.
 pub(crate) const MAX_PATH_BYTES: usize = 1_024;
+/// Bytes of the longest path and query of a general origin (RFC 9110 4.1 asks for 8,000).
+const MAX_TARGET_BYTES: usize = 8_192;
 
 /// How the path of a multivariant playlist ends.
 const MULTIVARIANT: &str = "/index.m3u8";
 
-/// A normalised path, with the delivery directives that matter for it.
+/// Of a media origin: a normalised path, with the delivery directives that matter for it.
+/// Of a general one: path and query as they came, since only that origin knows which of
+/// two spellings mean the same.
 ///
-/// Host, scheme and every other query key are left out: neither is forwarded.
+/// Host and scheme, and of media every other query key, are left out: none is forwarded.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct CacheKey(Arc<str>);
 
 /// Why a request target has no key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum KeyError {
-    /// The path is longer than 1,024 bytes.
+    /// The path is longer than 1,024 bytes, or a general origin's target than 8,192.
     #[error("The path is too long.")]
     TooLong,
     /// `CONNECT` or `*` targets.
@@ -65,7 +71,28 @@ impl KeyError {
 
 impl CacheKey {
     /// The key of a request target.
-    pub(crate) fn of(target: &Uri) -> Result<Self, KeyError> {
+    pub(crate) fn of(kind: OriginKind, target: &Uri) -> Result<Self, KeyError> {
+        match kind {
+            OriginKind::Media => Self::of_media(target),
+            OriginKind::General => {
+                let target = target.path_and_query().ok_or(KeyError::NotAPath)?;
+                Self::of_general(target.as_str())
+            }
+        }
+    }
+
+    /// The key of a general origin's path and query.
+    pub(crate) fn of_general(target: &str) -> Result<Self, KeyError> {
+        if !target.starts_with('/') {
+            return Err(KeyError::NotAPath);
+        }
+        if target.len() > MAX_TARGET_BYTES {
+            return Err(KeyError::TooLong);
+        }
+        Ok(Self(target.into()))
+    }
+
+    fn of_media(target: &Uri) -> Result<Self, KeyError> {
         let mut key = normalised_path(target.path())?;
         // On anything but a media playlist a directive means nothing (RFC 8216bis 6.2.5),
         // and would only give one answer many names.
@@ -227,7 +254,7 @@ mod tests {
     use super::*;
 
     fn key(target: &str) -> Result<String, KeyError> {
-        CacheKey::of(&target.parse().unwrap()).map(|key| key.to_string())
+        CacheKey::of_media(&target.parse().unwrap()).map(|key| key.to_string())
     }
 
     #[test]
@@ -237,7 +264,11 @@ mod tests {
         assert_eq!(key(given).unwrap(), expected);
         assert_eq!(key(expected).unwrap(), expected);
         assert_eq!(key("/live/demo/v0.m3u8?").unwrap(), "/live/demo/v0.m3u8");
-        assert!(CacheKey::of(&given.parse().unwrap()).unwrap().is_held());
+        assert!(
+            CacheKey::of_media(&given.parse().unwrap())
+                .unwrap()
+                .is_held()
+        );
     }
 
     #[test]
@@ -277,7 +308,7 @@ mod tests {
             ("/live/d/3/v/.1.m4s", false),
             ("/live/d/3/v/init.mp4", false),
         ] {
-            let key = CacheKey::of(&target.parse().unwrap()).unwrap();
+            let key = CacheKey::of_media(&target.parse().unwrap()).unwrap();
             assert_eq!(key.is_held(), held, "{target}");
         }
     }
@@ -336,13 +367,25 @@ mod tests {
         assert_eq!(key(&long), Err(KeyError::TooLong));
     }
 
+    #[test]
+    fn a_general_origin_is_asked_for_what_was_asked() {
+        let key = |target: &str| CacheKey::of(OriginKind::General, &target.parse().unwrap());
+        for target in ["/a//b?x=1&y=%2f", "/a/../b", "/", "/?"] {
+            assert_eq!(key(target).unwrap().as_str(), target);
+        }
+        assert_eq!(key("http://a.example/x?y").unwrap().as_str(), "/x?y");
+        assert_eq!(key("*"), Err(KeyError::NotAPath));
+        let long = format!("/{}", "a".repeat(MAX_TARGET_BYTES));
+        assert_eq!(key(&long), Err(KeyError::TooLong));
+    }
+
     proptest! {
         #[test]
         fn e07_a_key_is_its_own_key(target in "/[ -~]{0,80}") {
             if let Ok(uri) = target.parse::<Uri>()
-                && let Ok(first) = CacheKey::of(&uri)
+                && let Ok(first) = CacheKey::of_media(&uri)
             {
-                let again = CacheKey::of(&first.as_str().parse().unwrap()).unwrap();
+                let again = CacheKey::of_media(&first.as_str().parse().unwrap()).unwrap();
                 prop_assert_eq!(first, again);
             }
         }

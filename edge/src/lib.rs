@@ -8,30 +8,44 @@
 //! What decides (key, freshness, ranges, conditions) is pure and takes `now` as an
 //! argument; what waits is in `fill`, `fetch` and `service`.
 
+mod age;
 mod body;
 mod budget;
+mod cache_control;
 mod cache_status;
 mod coalesce;
 mod conditional;
 mod config;
 mod cors;
+mod fences;
 mod fetch;
+mod fields;
 mod fill;
 mod freshness;
 mod head;
 mod http_upstream;
+mod invalidation;
 mod key;
+mod lookup;
+mod question;
 mod range;
 mod reader;
 mod refusal;
 mod request;
+mod request_body;
 mod respond;
 mod service;
+mod shared;
 mod store;
+mod targeted;
 mod upstream;
+mod validation;
+mod vary;
+mod waiter;
 
 pub use body::EdgeBody;
-pub use config::EdgeConfig;
+pub use config::{EdgeConfig, OriginKind};
 pub use http_upstream::{HttpUpstream, HttpUpstreamConfig, InvalidBase};
+pub use request_body::RequestBody;
 pub use service::{Edge, EdgeFuture};
 pub use upstream::{FillError, UpstreamError};

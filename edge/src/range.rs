@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use http::HeaderMap;
-use http::header::RANGE;
+use http::header::{CONTENT_RANGE, RANGE};
 
 /// One range, as asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,6 +90,24 @@ impl ByteRange {
         }
     }
 
+    /// Which bytes of a body of which only `there` is at hand, and `whole` is the length.
+    /// None unless all of them are (RFC 9111 3.3).
+    pub(crate) fn select_within(
+        self,
+        there: &Range<u64>,
+        whole: Option<u64>,
+    ) -> Option<Range<u64>> {
+        let bytes = match (self, whole) {
+            (range, Some(whole)) => match range.select_known(whole) {
+                Selection::Part { bytes, .. } => bytes,
+                _ => return None,
+            },
+            (Self::FromTo(first, last), None) => first..last.checked_add(1)?,
+            (_, None) => return None,
+        };
+        (there.start <= bytes.start && bytes.end <= there.end).then_some(bytes)
+    }
+
     fn select_known(self, whole: u64) -> Selection {
         let bytes = match self {
             Self::FromTo(first, last) => first..last.saturating_add(1).min(whole),
@@ -104,6 +122,48 @@ impl ByteRange {
             whole: Some(whole),
         }
     }
+}
+
+/// What a 206 has of an object (RFC 9110 14.4).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ContentRange {
+    pub(crate) bytes: Range<u64>,
+    /// The whole length, when it is known.
+    pub(crate) whole: Option<u64>,
+}
+
+impl ContentRange {
+    /// None for another unit, for several lines, and for what 14.4 calls invalid.
+    pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
+        let mut lines = headers.get_all(CONTENT_RANGE).iter();
+        let line = lines.next()?.to_str().ok()?;
+        if lines.next().is_some() {
+            return None;
+        }
+        Self::parse(line)
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let (unit, range) = text.trim().split_once(' ')?;
+        let (positions, whole) = range.trim().split_once('/')?;
+        let (first, last) = positions.split_once('-')?;
+        let end = exact(last)?.checked_add(1)?;
+        let bytes = exact(first)?..end;
+        let whole = match whole {
+            "*" => None,
+            length => Some(exact(length)?),
+        };
+        let valid = unit.eq_ignore_ascii_case("bytes")
+            && !bytes.is_empty()
+            && whole.is_none_or(|whole| bytes.end <= whole);
+        valid.then_some(Self { bytes, whole })
+    }
+}
+
+/// Digits only, in 64 bits.
+fn exact(text: &str) -> Option<u64> {
+    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    digits.then(|| text.parse().ok()).flatten()
 }
 
 /// Digits only; a number past 64 bits is past every end as well.
@@ -176,7 +236,57 @@ mod tests {
         assert_eq!(ByteRange::FromTo(0, u64::MAX).needs(), None);
     }
 
+    #[test]
+    fn e10_selection_of_a_part_needs_all_its_bytes() {
+        let there = 4..9;
+        for (range, whole, bytes) in [
+            (ByteRange::FromTo(4, 8), Some(20), Some(4..9)),
+            (ByteRange::FromTo(5, 6), None, Some(5..7)),
+            (ByteRange::FromTo(3, 6), None, None),
+            (ByteRange::FromTo(5, 9), Some(20), None),
+            (ByteRange::From(6), Some(20), None),
+            (ByteRange::From(6), None, None),
+            (ByteRange::From(6), Some(9), Some(6..9)),
+            (ByteRange::FromTo(6, 99), Some(9), Some(6..9)),
+            (ByteRange::Suffix(5), Some(9), Some(4..9)),
+            (ByteRange::Suffix(6), Some(9), None),
+            (ByteRange::Suffix(1), None, None),
+            (ByteRange::FromTo(0, u64::MAX), None, None),
+        ] {
+            assert_eq!(range.select_within(&there, whole), bytes, "{range:?}");
+        }
+    }
+
+    #[test]
+    fn e10_content_ranges_parse_as_rfc_9110_14_4() {
+        let parsed = |text| ContentRange::parse(text).map(|range| (range.bytes, range.whole));
+        assert_eq!(parsed("bytes 4-9/10"), Some((4..10, Some(10))));
+        assert_eq!(parsed("Bytes 0-0/*"), Some((0..1, None)));
+        for bad in [
+            "",
+            "bytes */10",
+            "bytes 9-4/10",
+            "bytes 4-10/10",
+            "bytes 4-9",
+            "items 4-9/10",
+            "bytes=4-9/10",
+            "bytes +4-9/10",
+            "bytes 0-18446744073709551615/*",
+            "bytes 0-99999999999999999999/*",
+        ] {
+            assert_eq!(parsed(bad), None, "{bad}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn any_content_range_parses_or_not_without_panic(text in "(bytes )?[ -~]{0,40}") {
+            if let Some(range) = ContentRange::parse(&text) {
+                prop_assert!(range.bytes.start < range.bytes.end);
+                prop_assert!(range.whole.is_none_or(|whole| range.bytes.end <= whole));
+            }
+        }
+
         #[test]
         fn any_text_parses_or_not_without_panic(text in "(bytes=)?[ -~]{0,40}", whole: u64) {
             if let Some(range) = ByteRange::parse(&text) {

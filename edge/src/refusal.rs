@@ -7,8 +7,10 @@ use crate::key::KeyError;
 /// Why a request is not served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// Not GET, HEAD or OPTIONS.
+    /// Not GET, HEAD or OPTIONS, of media.
     Method,
+    /// CONNECT or TRACE.
+    NotImplemented,
     /// The request has a body.
     RequestBody,
     /// The target has no cache key.
@@ -17,12 +19,14 @@ pub(crate) enum Refusal {
     TooManyFills,
     /// As many fills of what the origin may hold back run as may.
     TooManyHeldFills,
-    /// As many fills for requests with `Authorization` run as may.
+    /// As many fills that serve one request only run as may.
     TooManyPrivateFills,
     /// As many requests wait for a head as may.
     TooManyWaiting,
     /// As many requests for what the origin may hold back wait as may.
     TooManyHeld,
+    /// The request wants nothing but what is stored, and nothing is.
+    OnlyIfCached,
     /// The edge is shutting down.
     ShuttingDown,
 }
@@ -31,9 +35,12 @@ impl Refusal {
     pub(crate) fn status(self) -> StatusCode {
         match self {
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NotImplemented => StatusCode::NOT_IMPLEMENTED,
             Self::RequestBody => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Target(KeyError::TooLong) => StatusCode::URI_TOO_LONG,
             Self::Target(_) => StatusCode::BAD_REQUEST,
+            // RFC 9111 5.2.1.7.
+            Self::OnlyIfCached => StatusCode::GATEWAY_TIMEOUT,
             Self::TooManyFills
             | Self::TooManyHeldFills
             | Self::TooManyPrivateFills
@@ -47,6 +54,7 @@ impl Refusal {
     pub(crate) fn reason(self) -> &'static str {
         match self {
             Self::Method => "method",
+            Self::NotImplemented => "not-implemented",
             Self::RequestBody => "request-body",
             Self::Target(error) => error.reason(),
             Self::TooManyFills => "too-many-fills",
@@ -54,6 +62,7 @@ impl Refusal {
             Self::TooManyPrivateFills => "too-many-private-fills",
             Self::TooManyWaiting => "too-many-waiting",
             Self::TooManyHeld => "too-many-held",
+            Self::OnlyIfCached => "only-if-cached",
             Self::ShuttingDown => "shutting-down",
         }
     }
@@ -62,6 +71,7 @@ impl Refusal {
     pub(crate) fn text(self) -> &'static str {
         match self {
             Self::Method => "Only GET, HEAD and OPTIONS are answered here.\n",
+            Self::NotImplemented => "This method is not passed on here.\n",
             Self::RequestBody => "A request to this cache has no body.\n",
             Self::Target(KeyError::TooLong) => "The path is too long.\n",
             Self::Target(_) => "The request target is not valid.\n",
@@ -70,6 +80,7 @@ impl Refusal {
             | Self::TooManyPrivateFills
             | Self::TooManyWaiting
             | Self::TooManyHeld => "This edge is busy; try again in a second.\n",
+            Self::OnlyIfCached => "Nothing is stored that answers this.\n",
             Self::ShuttingDown => "This edge is shutting down.\n",
         }
     }

@@ -1,82 +1,155 @@
 //! What a client asks for, reduced to what an edge acts on.
 
-use http::header::{AUTHORIZATION, VIA};
-use http::{HeaderMap, HeaderValue, Method, Request, Version, request};
+use http::header::{AUTHORIZATION, HOST, IF_MATCH, IF_UNMODIFIED_SINCE, RANGE};
+use http::uri::Authority;
+use http::{HeaderMap, Method, request};
 
+use crate::cache_control::RequestDirectives;
+use crate::config::OriginKind;
 use crate::key::CacheKey;
 use crate::range::ByteRange;
 use crate::refusal::Refusal;
 
-/// RFC 9110 7.6.3. The only field of a shared fill: what is not in the key must not
-/// reach the origin, or one client's request would shape another's answer.
-const VIA_NOVA: HeaderValue = HeaderValue::from_static("1.1 nova");
-
 /// A request that is either answered with an object or refused.
 #[derive(Debug)]
 pub(crate) struct Asked {
+    /// What it is asked of.
+    pub(crate) kind: OriginKind,
     pub(crate) key: CacheKey,
-    /// HEAD: everything but the body.
-    pub(crate) head_only: bool,
+    pub(crate) method: Method,
     pub(crate) headers: HeaderMap,
     /// The single range of a GET.
     pub(crate) range: Option<ByteRange>,
+    /// What it wants of caches; of media nothing.
+    pub(crate) wishes: RequestDirectives,
+    /// The host it was sent to.
+    pub(crate) authority: Option<Authority>,
+    /// Why only the origin can answer it.
+    pub(crate) passes: Option<Pass>,
 }
 
-/// A request, read.
-#[derive(Debug)]
-pub(crate) enum Intent {
-    Object(Asked),
+/// Why a request goes to the origin as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pass {
+    /// Another method than GET and HEAD.
+    Method,
+    /// A condition or a body that only the origin understands.
+    Request,
+}
+
+/// What is answered without looking anything up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Aside {
+    /// An `OPTIONS` request, of media.
     Preflight,
+    Refused(Refusal),
 }
 
-impl Intent {
-    pub(crate) fn read(parts: request::Parts, has_body: bool) -> Result<Self, Refusal> {
-        let head_only = match parts.method {
-            Method::GET => false,
-            Method::HEAD => true,
-            Method::OPTIONS if has_body => return Err(Refusal::RequestBody),
-            Method::OPTIONS => return Ok(Self::Preflight),
-            _ => return Err(Refusal::Method),
-        };
-        if has_body {
-            return Err(Refusal::RequestBody);
-        }
-        let key = CacheKey::of(&parts.uri).map_err(Refusal::Target)?;
-        let range = if head_only {
-            // RFC 9110 14.2: a range is defined for GET only.
-            None
-        } else {
-            ByteRange::of(&parts.headers)
-        };
-        Ok(Self::Object(Asked {
-            key,
-            head_only,
-            headers: parts.headers,
-            range,
-        }))
+impl From<Refusal> for Aside {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
     }
 }
 
 impl Asked {
+    /// Reads a request to an edge in front of `kind`.
+    pub(crate) fn read(
+        kind: OriginKind,
+        parts: request::Parts,
+        has_body: bool,
+    ) -> Result<Self, Aside> {
+        match kind {
+            OriginKind::Media => Self::of_media(parts, has_body),
+            OriginKind::General => Self::of_general(parts, has_body),
+        }
+    }
+
+    fn of_media(parts: request::Parts, has_body: bool) -> Result<Self, Aside> {
+        match parts.method {
+            Method::GET | Method::HEAD => {}
+            Method::OPTIONS if has_body => return Err(Refusal::RequestBody.into()),
+            Method::OPTIONS => return Err(Aside::Preflight),
+            _ => return Err(Refusal::Method.into()),
+        }
+        if has_body {
+            return Err(Refusal::RequestBody.into());
+        }
+        let kind = OriginKind::Media;
+        let key = CacheKey::of(kind, &parts.uri).map_err(Refusal::Target)?;
+        let wishes = RequestDirectives::default();
+        Ok(Self::new(kind, key, parts, wishes, None))
+    }
+
+    fn of_general(parts: request::Parts, has_body: bool) -> Result<Self, Aside> {
+        // RFC 9110 9.3.8: a TRACE would show what a cache adds to one client's request.
+        if matches!(parts.method, Method::CONNECT | Method::TRACE) {
+            return Err(Refusal::NotImplemented.into());
+        }
+        let kind = OriginKind::General;
+        let key = CacheKey::of(kind, &parts.uri).map_err(Refusal::Target)?;
+        let wishes = RequestDirectives::of(&parts.headers);
+        let passes = if !matches!(parts.method, Method::GET | Method::HEAD) {
+            Some(Pass::Method)
+        } else if has_body
+            || parts.headers.contains_key(IF_MATCH)
+            || parts.headers.contains_key(IF_UNMODIFIED_SINCE)
+        {
+            // RFC 9111 4.3.2: such conditions are the origin's to judge.
+            Some(Pass::Request)
+        } else {
+            None
+        };
+        Ok(Self::new(kind, key, parts, wishes, passes))
+    }
+
+    fn new(
+        kind: OriginKind,
+        key: CacheKey,
+        parts: request::Parts,
+        wishes: RequestDirectives,
+        passes: Option<Pass>,
+    ) -> Self {
+        // RFC 9110 14.2: a range is defined for GET only.
+        let range = match parts.method == Method::GET && passes.is_none() {
+            true => ByteRange::of(&parts.headers),
+            false => None,
+        };
+        let host = parts.headers.get(HOST);
+        let host = host.and_then(|host| Authority::try_from(host.as_bytes()).ok());
+        Self {
+            authority: parts.uri.authority().cloned().or(host),
+            kind,
+            key,
+            method: parts.method,
+            headers: parts.headers,
+            range,
+            wishes,
+            passes,
+        }
+    }
+
+    /// Everything but the body.
+    pub(crate) fn is_head(&self) -> bool {
+        self.method == Method::HEAD
+    }
+
     pub(crate) fn is_authorised(&self) -> bool {
         self.headers.contains_key(AUTHORIZATION)
     }
-}
 
-/// The request to the origin. Its target is the key, and a private fill's
-/// `authorization` is the only field of a client's that is passed on.
-pub(crate) fn to_origin(
-    key: &CacheKey,
-    authorization: Vec<HeaderValue>,
-) -> Result<Request<()>, http::Error> {
-    let mut request = Request::builder()
-        .method(Method::GET)
-        .version(Version::HTTP_11)
-        .uri(key.as_str())
-        .header(VIA, VIA_NOVA)
-        .body(())?;
-    for value in authorization {
-        request.headers_mut().append(AUTHORIZATION, value);
+    /// Has it a range, of whatever unit and form, that is for the origin to answer if
+    /// nothing is stored? Of media all is asked for.
+    pub(crate) fn forwards_range(&self) -> bool {
+        self.kind == OriginKind::General
+            && self.method == Method::GET
+            && self.headers.contains_key(RANGE)
     }
-    Ok(request)
+
+    /// Is its answer for no other request, unless the answer itself says so?
+    pub(crate) fn is_alone(&self) -> bool {
+        self.is_authorised()
+            || self.passes.is_some()
+            || (self.kind == OriginKind::General
+                && (self.method != Method::GET || self.wishes.no_store))
+    }
 }

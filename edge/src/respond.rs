@@ -13,6 +13,7 @@ use media::Timestamp;
 use crate::body::EdgeBody;
 use crate::cache_status::{Forward, Outcome};
 use crate::conditional::{is_not_modified, is_range_current};
+use crate::config::OriginKind;
 use crate::cors;
 use crate::head::Head;
 use crate::range::{Extent, Selection};
@@ -40,12 +41,21 @@ const OF_THE_BODY: [HeaderName; 4] = [
 pub(crate) fn wants_range(asked: &Asked, head: &Head) -> bool {
     head.status == StatusCode::OK
         && asked.range.is_some()
-        && !is_not_modified(&asked.headers, &head.headers)
+        && !is_unchanged(asked, head)
         && is_range_current(&asked.headers, &head.headers)
+}
+
+/// Is the client's own copy good? RFC 9110 13.2.1: conditions count only where the answer
+/// would be a success, and 9111 4.3.2 only of what is looked up here.
+fn is_unchanged(asked: &Asked, head: &Head) -> bool {
+    head.status == StatusCode::OK
+        && asked.passes.is_none()
+        && is_not_modified(&asked.headers, &head.headers)
 }
 
 /// The answer to `asked` out of `content`, of which `extent` is known.
 pub(crate) fn with_content(
+    kind: OriginKind,
     asked: &Asked,
     head: &Head,
     content: Content,
@@ -53,10 +63,10 @@ pub(crate) fn with_content(
     outcome: Outcome,
     now: Timestamp,
 ) -> Response<EdgeBody> {
+    let finish = |status, headers, body, outcome| finish(kind, status, headers, body, outcome);
     let mut headers = head.headers.clone();
     describe(&mut headers, head, outcome, now);
-    // RFC 9110 13.2.1: conditions count only where the answer would be a success.
-    if head.status == StatusCode::OK && is_not_modified(&asked.headers, &head.headers) {
+    if is_unchanged(asked, head) {
         OF_THE_BODY.iter().for_each(|name| {
             headers.remove(name);
         });
@@ -68,26 +78,43 @@ pub(crate) fn with_content(
         );
     }
 
-    let selection = match (asked.range, extent) {
-        (Some(range), Some(extent)) if wants_range(asked, head) => range.select(extent),
+    let selection = match (asked.range, &content, extent) {
+        (Some(range), Content::Stored(stored), _) if wants_range(asked, head) => {
+            match range.select_within(&stored.bytes, stored.whole) {
+                Some(bytes) => Selection::Part {
+                    bytes,
+                    whole: stored.whole,
+                },
+                None => stored
+                    .whole
+                    .map_or(Selection::Whole, |whole| range.select(Extent::Known(whole))),
+            }
+        }
+        (Some(range), Content::Fill(_), Some(extent)) if wants_range(asked, head) => {
+            range.select(extent)
+        }
         _ => Selection::Whole,
     };
     match selection {
         Selection::Whole => {
             let length = match &content {
-                Content::Stored(stored) => Some(stored.length),
+                Content::Stored(stored) => stored.whole,
                 Content::Fill(_) => head.length,
             };
-            // RFC 9110 8.6: no Content-Length in a 204.
+            // RFC 9110 8.6: no Content-Length in a 204, and none of ours in a 304.
+            let has_length = !matches!(
+                head.status,
+                StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+            );
             if let Some(length) = length
-                && head.status != StatusCode::NO_CONTENT
+                && has_length
             {
                 headers.insert(CONTENT_LENGTH, length.into());
             }
-            if head.status == StatusCode::OK {
+            if head.status == StatusCode::OK && asked.passes.is_none() {
                 headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
             }
-            let body = if asked.head_only {
+            let body = if asked.is_head() || !has_length {
                 EdgeBody::empty()
             } else {
                 content.body(length, None)
@@ -107,13 +134,14 @@ pub(crate) fn with_content(
             });
             insert_content_range(&mut headers, None, Some(whole));
             let text = "The range is outside the object.\n";
-            with_text(StatusCode::RANGE_NOT_SATISFIABLE, headers, text, outcome)
+            let status = StatusCode::RANGE_NOT_SATISFIABLE;
+            with_text(kind, status, headers, text, outcome)
         }
     }
 }
 
 /// The answer to a request that is not served.
-pub(crate) fn refuse(refusal: Refusal, close: bool) -> Response<EdgeBody> {
+pub(crate) fn refuse(kind: OriginKind, refusal: Refusal, close: bool) -> Response<EdgeBody> {
     let outcome = Outcome::Refused {
         detail: refusal.reason(),
     };
@@ -126,11 +154,16 @@ pub(crate) fn refuse(refusal: Refusal, close: bool) -> Response<EdgeBody> {
         // The body of the request is not read, so nothing after it can be.
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    with_text(refusal.status(), headers, refusal.text(), outcome)
+    with_text(kind, refusal.status(), headers, refusal.text(), outcome)
 }
 
 /// The answer when a fill failed before its head.
-pub(crate) fn fail(error: &FillError, why: Forward, collapsed: bool) -> Response<EdgeBody> {
+pub(crate) fn fail(
+    kind: OriginKind,
+    error: &FillError,
+    why: Forward,
+    collapsed: bool,
+) -> Response<EdgeBody> {
     let outcome = Outcome::Failed {
         why,
         collapsed,
@@ -138,7 +171,7 @@ pub(crate) fn fail(error: &FillError, why: Forward, collapsed: bool) -> Response
     };
     let mut headers = HeaderMap::new();
     outcome.write(&mut headers, None);
-    with_text(error.status(), headers, error.text(), outcome)
+    with_text(kind, error.status(), headers, error.text(), outcome)
 }
 
 /// The answer to `OPTIONS`, for any target.
@@ -146,6 +179,7 @@ pub(crate) fn preflight() -> Response<EdgeBody> {
     let mut headers = HeaderMap::new();
     cors::mark_preflight(&mut headers);
     finish(
+        OriginKind::Media,
         StatusCode::NO_CONTENT,
         headers,
         EdgeBody::empty(),
@@ -177,6 +211,11 @@ fn describe(headers: &mut HeaderMap, head: &Head, outcome: Outcome, now: Timesta
     if !first || age > 0 {
         headers.insert(AGE, age.into());
     }
+    if !first {
+        for name in &head.withheld {
+            headers.remove(name);
+        }
+    }
     let ttl = head
         .remaining(now)
         .map(|left| left.as_micros().div_euclid(1_000_000));
@@ -196,6 +235,7 @@ fn insert_content_range(headers: &mut HeaderMap, bytes: Option<&Range<u64>>, who
 
 /// A short answer of the edge's own, which nobody may keep.
 fn with_text(
+    kind: OriginKind,
     status: StatusCode,
     mut headers: HeaderMap,
     text: &'static str,
@@ -211,16 +251,19 @@ fn with_text(
     if status == StatusCode::SERVICE_UNAVAILABLE {
         headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
-    finish(status, headers, EdgeBody::text(text), outcome)
+    finish(kind, status, headers, EdgeBody::text(text), outcome)
 }
 
 fn finish(
+    kind: OriginKind,
     status: StatusCode,
     mut headers: HeaderMap,
     body: EdgeBody,
     outcome: Outcome,
 ) -> Response<EdgeBody> {
-    cors::mark(&mut headers);
+    if kind == OriginKind::Media {
+        cors::mark(&mut headers);
+    }
     metrics::counter!("nova_edge_requests_total", "result" => outcome.label(status)).increment(1);
     let mut response = Response::new(body);
     *response.status_mut() = status;

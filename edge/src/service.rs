@@ -8,77 +8,51 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::AUTHORIZATION;
-use http::{HeaderValue, Request, Response, Version};
+use http::{Request, Response, Version};
 use http_body::Body;
 use media::Clock;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use tower_service::Service;
 
 use crate::body::EdgeBody;
-use crate::budget::Budget;
 use crate::cache_status::{Forward, Outcome};
-use crate::coalesce::{Fills, Joined, Lead};
+use crate::coalesce::{Joined, Lead};
 use crate::config::EdgeConfig;
 use crate::fetch;
+use crate::freshness::Reuse;
 use crate::head::Head;
-use crate::range::Extent;
+use crate::lookup::Found;
+use crate::question::Question;
 use crate::reader::Reader;
 use crate::refusal::Refusal;
-use crate::request::{Asked, Intent};
-use crate::respond::{self, Content};
-use crate::store::{MemoryStore, Stored};
-use crate::upstream::{FillError, UpstreamError};
+use crate::request::{Aside, Asked, Pass};
+use crate::request_body::RequestBody;
+use crate::respond;
+use crate::shared::Shared;
+use crate::store::Stored;
+use crate::upstream::UpstreamError;
+use crate::waiter::{Waited, Waiter};
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A cache in front of the upstream `U`. Clones share everything.
 ///
-/// `U` is a `Service<http::Request<()>, Response = http::Response<B>>`. It is asked
-/// with GET, an origin-form target that is a cache key, and no
-/// header but `Via`, and `Authorization` where the client sent one.
+/// `U` is a `Service<http::Request<RequestBody>, Response = http::Response<B>>`. It is
+/// asked for an origin-form target that is a cache key. Of media the method is GET and
+/// there is no header but `Via`, and `Authorization` where the client sent one, and what
+/// is stored is asked about with `If-None-Match` and `If-Modified-Since`.
 #[derive(Clone)]
 pub struct Edge<U> {
     upstream: U,
     shared: Arc<Shared>,
 }
 
-/// What all clones and all fills share.
-pub(crate) struct Shared {
-    pub(crate) config: EdgeConfig,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) store: MemoryStore,
-    pub(crate) fill_memory: Arc<Budget>,
-    fills: Arc<Fills>,
-    waiting: Arc<Semaphore>,
-    held: Arc<Semaphore>,
-    tasks: TaskTracker,
-    /// No new fill begins; those without a head end.
-    pub(crate) closing: CancellationToken,
-    /// Every fill ends.
-    pub(crate) abort: CancellationToken,
-}
-
 impl<U> Edge<U> {
     /// An edge with an empty cache. `clock` says how old answers are.
     pub fn new(config: EdgeConfig, upstream: U, clock: Arc<dyn Clock>) -> Self {
-        let limit = |most: usize| Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
-        let shared = Shared {
-            store: MemoryStore::new(config.memory_bytes),
-            fill_memory: Budget::new(config.fill_memory_bytes),
-            fills: Fills::new(&config),
-            waiting: limit(config.max_waiting),
-            held: limit(config.max_held),
-            tasks: TaskTracker::new(),
-            closing: CancellationToken::new(),
-            abort: CancellationToken::new(),
-            config,
-            clock,
-        };
         Self {
             upstream,
-            shared: Arc::new(shared),
+            shared: Arc::new(Shared::new(config, clock)),
         }
     }
 
@@ -109,12 +83,13 @@ impl<U> fmt::Debug for Edge<U> {
 
 impl<U, B, R> Service<Request<R>> for Edge<U>
 where
-    U: Service<Request<()>, Response = Response<B>> + Clone + Send + 'static,
+    U: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + Sync + 'static,
     U::Error: Into<UpstreamError> + Send,
     U::Future: Send,
     B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send,
-    R: Body,
+    B::Error: Into<BoxError> + Send,
+    R: Body<Data = Bytes> + Send + 'static,
+    R::Error: Into<BoxError>,
 {
     type Response = Response<EdgeBody>;
     type Error = Infallible;
@@ -125,52 +100,78 @@ where
     }
 
     fn call(&mut self, request: Request<R>) -> EdgeFuture {
+        let kind = self.shared.config.origin;
         let (parts, body) = request.into_parts();
         let has_body = !body.is_end_stream();
         // RFC 9113 8.2.2: `Connection` has no place in HTTP/2.
         let close = has_body && parts.version <= Version::HTTP_11;
-        match Intent::read(parts, has_body) {
-            Ok(Intent::Preflight) => EdgeFuture::ready(respond::preflight()),
-            Ok(Intent::Object(asked)) => self.answer(asked),
-            Err(refusal) => EdgeFuture::ready(respond::refuse(refusal, close)),
+        match Asked::read(kind, parts, has_body) {
+            Ok(asked) => self.answer(asked, RequestBody::new(body)),
+            Err(Aside::Preflight) => EdgeFuture::ready(respond::preflight()),
+            Err(Aside::Refused(refusal)) => {
+                EdgeFuture::ready(respond::refuse(kind, refusal, close))
+            }
         }
     }
 }
 
 impl<U, B> Edge<U>
 where
-    U: Service<Request<()>, Response = Response<B>> + Clone + Send + 'static,
+    U: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + Sync + 'static,
     U::Error: Into<UpstreamError> + Send,
     U::Future: Send,
     B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send,
+    B::Error: Into<BoxError> + Send,
 {
-    fn answer(&self, asked: Asked) -> EdgeFuture {
+    fn answer(&self, asked: Asked, body: RequestBody) -> EdgeFuture {
         let shared = &self.shared;
-        let known = shared.store.get(&asked.key);
-        if let Some(stored) = &known
-            && stored.head.is_fresh(shared.clock.now())
-        {
-            return EdgeFuture::ready(shared.hit(&asked, Arc::clone(stored)));
+        let found = shared.look_up(&asked);
+        let mut why = match asked.passes {
+            Some(Pass::Method) => Forward::Method,
+            Some(Pass::Request) => Forward::Request,
+            None => found.miss(),
+        };
+        if let Some(stored) = found.answer() {
+            match stored.head.reuse(shared.clock.now(), &asked.wishes) {
+                Reuse::Fresh => return EdgeFuture::ready(shared.hit(&asked, Arc::clone(stored))),
+                Reuse::Revalidate => {
+                    self.revalidate(&asked, &found);
+                    let stored = Arc::clone(stored);
+                    let outcome = Outcome::Revalidated;
+                    return EdgeFuture::ready(shared.serve_stored(&asked, stored, outcome));
+                }
+                Reuse::Stale => why = Forward::Stale,
+                Reuse::Asked => why = Forward::Request,
+            }
         }
-        match self.enter(&asked, known.is_some()) {
+        if asked.wishes.only_if_cached && asked.passes.is_none() {
+            let refusal = Refusal::OnlyIfCached;
+            return EdgeFuture::ready(respond::refuse(shared.config.origin, refusal, false));
+        }
+        match self.enter(&asked, &found, body, why) {
             Ok(Entered::Hit(stored)) => EdgeFuture::ready(shared.hit(&asked, stored)),
             Ok(Entered::Waits(waiter)) => {
-                let shared = Arc::clone(shared);
+                let edge = self.clone();
                 EdgeFuture(Inner::Waits(Box::pin(async move {
-                    shared.wait(asked, waiter, known).await
+                    edge.wait(asked, waiter, found).await
                 })))
             }
             Err(refusal) => EdgeFuture::ready(
                 shared
-                    .stale(&asked, known.as_ref(), refusal.reason())
-                    .unwrap_or_else(|| respond::refuse(refusal, false)),
+                    .stale(&asked, found.answer(), refusal.reason())
+                    .unwrap_or_else(|| respond::refuse(shared.config.origin, refusal, false)),
             ),
         }
     }
 
     /// Joins or begins a fill.
-    fn enter(&self, asked: &Asked, has_stale: bool) -> Result<Entered, Refusal> {
+    fn enter(
+        &self,
+        asked: &Asked,
+        found: &Found,
+        body: RequestBody,
+        why: Forward,
+    ) -> Result<Entered, Refusal> {
         let shared = &self.shared;
         if shared.closing.is_cancelled() {
             return Err(Refusal::ShuttingDown);
@@ -189,39 +190,133 @@ where
                 _permit: permit,
             })
         };
-        if asked.is_authorised() {
-            let (reader, lead) = shared.fills.begin_private(&asked.key)?;
-            let authorization = asked.headers.get_all(AUTHORIZATION);
-            self.spawn(lead, authorization.iter().cloned().collect());
-            return Ok(waits(reader, Forward::Request, false));
+        if asked.is_alone() {
+            let reader = self.begin_alone(asked, found, body)?;
+            let why = match asked.passes {
+                Some(Pass::Method) => Forward::Method,
+                _ if asked.is_authorised() => Forward::Request,
+                _ => why,
+            };
+            return Ok(waits(reader, why, false));
         }
-        let why = if has_stale {
-            Forward::Stale
-        } else {
-            Forward::Miss
-        };
+        Ok(match self.join(asked, found, None)? {
+            Joining::Stored(stored) => Entered::Hit(stored),
+            Joining::Reads { reader, collapsed } => waits(reader, why, collapsed),
+        })
+    }
+
+    /// Joins the fill of what `asked` selects, or begins it. `selects` is an answer of which
+    /// it is known that it was for others.
+    fn join(
+        &self,
+        asked: &Asked,
+        found: &Found,
+        selects: Option<&Head>,
+    ) -> Result<Joining, Refusal> {
+        let shared = &self.shared;
         let fresh = || {
-            let now = shared.clock.now();
-            let stored = shared.store.get(&asked.key);
-            stored.filter(|stored| stored.head.is_fresh(now))
+            let found = shared.look_up(asked);
+            let stored = found.answer()?;
+            let reuse = stored.head.reuse(shared.clock.now(), &asked.wishes);
+            (reuse == Reuse::Fresh).then(|| Arc::clone(stored))
         };
-        Ok(match shared.fills.join(&asked.key, fresh)? {
-            Joined::Stored(stored) => Entered::Hit(stored),
-            Joined::Follows(reader) => waits(reader, why, true),
+        let key = found.fill_key(asked, selects);
+        Ok(match shared.fills.join(&key, fresh)? {
+            Joined::Stored(stored) => Joining::Stored(stored),
+            Joined::Follows(reader) => Joining::Reads {
+                reader,
+                collapsed: true,
+            },
             Joined::Leads(reader, lead) => {
-                self.spawn(lead, Vec::new());
-                waits(reader, why, false)
+                self.spawn(lead, asked, found, RequestBody::empty(), false);
+                Joining::Reads {
+                    reader,
+                    collapsed: false,
+                }
             }
         })
     }
 
+    /// Begins a fill whose answer is for this request only, unless it says that it is for
+    /// others too.
+    fn begin_alone(
+        &self,
+        asked: &Asked,
+        found: &Found,
+        body: RequestBody,
+    ) -> Result<Reader, Refusal> {
+        let key = found.fill_key(asked, None);
+        let (reader, lead) = self.shared.fills.begin_private(&key)?;
+        self.spawn(lead, asked, found, body, true);
+        Ok(reader)
+    }
+
+    /// Asks for what is served stale meanwhile (RFC 5861 3). Where there is no room for
+    /// it, the next request tries again.
+    fn revalidate(&self, asked: &Asked, found: &Found) {
+        if self.shared.closing.is_cancelled() {
+            return;
+        }
+        let begun = match asked.is_alone() {
+            true => self
+                .begin_alone(asked, found, RequestBody::empty())
+                .map(drop),
+            false => self.join(asked, found, None).map(drop),
+        };
+        if let Err(refusal) = begun {
+            tracing::debug!(key = %asked.key, reason = refusal.reason(), "a stale answer is not asked for anew yet");
+        }
+    }
+
     /// The fill is a task of the edge's own: no client's leaving can end it.
-    fn spawn(&self, lead: Lead, authorization: Vec<HeaderValue>) {
+    fn spawn(&self, lead: Lead, asked: &Asked, found: &Found, body: RequestBody, alone: bool) {
         let shared = Arc::clone(&self.shared);
         let upstream = self.upstream.clone();
+        let known = found.known(asked, shared.clock.now());
+        let question = Question::new(asked, known, alone);
         self.shared
             .tasks
-            .spawn(fetch::run(lead, upstream, authorization, shared));
+            .spawn(fetch::run(lead, upstream, question, body, shared));
+    }
+
+    async fn wait(self, asked: Asked, mut waiter: Waiter, found: Found) -> Response<EdgeBody> {
+        let shared = &self.shared;
+        let kind = shared.config.origin;
+        let mut again = Again::Joins;
+        loop {
+            let answer = waiter.head(shared, &asked, &found).await;
+            let head = match answer {
+                Waited::Head(head) => head,
+                Waited::Stale(response) => return response,
+                Waited::Failed(error) => {
+                    return respond::fail(kind, &error, waiter.why, waiter.collapsed);
+                }
+            };
+            if !waiter.collapsed || shared.is_for(&asked, &head) {
+                return waiter.serve(shared, &asked, &head).await;
+            }
+            // RFC 9111 4: what was asked for somebody else is not for this request.
+            let joined = match again {
+                Again::Joins if head.is_fresh(shared.clock.now()) => {
+                    self.join(&asked, &found, Some(&head))
+                }
+                _ => self
+                    .begin_alone(&asked, &found, RequestBody::empty())
+                    .map(|reader| Joining::Reads {
+                        reader,
+                        collapsed: false,
+                    }),
+            };
+            again = Again::Alone;
+            match joined {
+                Ok(Joining::Stored(stored)) => return shared.hit(&asked, stored),
+                Ok(Joining::Reads { reader, collapsed }) => {
+                    waiter.reader = reader;
+                    waiter.collapsed = collapsed;
+                }
+                Err(refusal) => return respond::refuse(kind, refusal, false),
+            }
+        }
     }
 }
 
@@ -231,108 +326,16 @@ enum Entered {
     Waits(Waiter),
 }
 
-/// A request that waits for a fill.
-struct Waiter {
-    reader: Reader,
-    why: Forward,
-    collapsed: bool,
-    _permit: OwnedSemaphorePermit,
+/// What joining a fill came to.
+enum Joining {
+    Stored(Arc<Stored>),
+    Reads { reader: Reader, collapsed: bool },
 }
 
-impl Shared {
-    fn hit(&self, asked: &Asked, stored: Arc<Stored>) -> Response<EdgeBody> {
-        self.serve_stored(asked, stored, Outcome::Hit)
-    }
-
-    /// A stale answer, where one may be given because the origin fails.
-    fn stale(
-        &self,
-        asked: &Asked,
-        stored: Option<&Arc<Stored>>,
-        detail: &'static str,
-    ) -> Option<Response<EdgeBody>> {
-        let stored = stored?;
-        if !stored.head.is_usable_on_error(self.clock.now()) {
-            return None;
-        }
-        let outcome = Outcome::StaleOnError { detail };
-        Some(self.serve_stored(asked, Arc::clone(stored), outcome))
-    }
-
-    fn serve_stored(
-        &self,
-        asked: &Asked,
-        stored: Arc<Stored>,
-        outcome: Outcome,
-    ) -> Response<EdgeBody> {
-        let extent = Some(Extent::Known(stored.length));
-        let head = Arc::clone(&stored.head);
-        let content = Content::Stored(stored);
-        respond::with_content(asked, &head, content, extent, outcome, self.clock.now())
-    }
-
-    async fn wait(
-        &self,
-        asked: Asked,
-        mut waiter: Waiter,
-        known: Option<Arc<Stored>>,
-    ) -> Response<EdgeBody> {
-        let answer = match &known {
-            None => waiter.reader.head().await,
-            Some(_) => match timeout(self.config.stale_wait, waiter.reader.head()).await {
-                Ok(answer) => answer,
-                Err(_) => {
-                    let slow = FillError::HeadTimeout.reason();
-                    if let Some(response) = self.stale(&asked, known.as_ref(), slow) {
-                        return response;
-                    }
-                    waiter.reader.head().await
-                }
-            },
-        };
-        let failed = match &answer {
-            Err(error) => Some(error.reason()),
-            // RFC 5861 4 counts these four as errors.
-            Ok(head) if matches!(head.status.as_u16(), 500 | 502 | 503 | 504) => {
-                Some("origin-error")
-            }
-            Ok(_) => None,
-        };
-        if let Some(detail) = failed
-            && let Some(response) = self.stale(&asked, known.as_ref(), detail)
-        {
-            return response;
-        }
-        match answer {
-            Ok(head) => self.serve_fill(&asked, waiter, &head).await,
-            Err(error) => respond::fail(&error, waiter.why, waiter.collapsed),
-        }
-    }
-
-    async fn serve_fill(
-        &self,
-        asked: &Asked,
-        mut waiter: Waiter,
-        head: &Head,
-    ) -> Response<EdgeBody> {
-        let mut extent = head.length.map(Extent::Known);
-        if extent.is_none()
-            && let Some(range) = asked.range
-            && respond::wants_range(asked, head)
-        {
-            match waiter.reader.extent_for(range).await {
-                Ok(known) => extent = Some(known),
-                Err(error) => return respond::fail(&error, waiter.why, waiter.collapsed),
-            }
-        }
-        let outcome = Outcome::Forwarded {
-            why: waiter.why,
-            collapsed: waiter.collapsed,
-            stored: head.storage.map(|_| ()).map_err(|reason| reason.as_str()),
-        };
-        let content = Content::Fill(waiter.reader);
-        respond::with_content(asked, head, content, extent, outcome, self.clock.now())
-    }
+/// How a request goes on that was given somebody else's answer.
+enum Again {
+    Joins,
+    Alone,
 }
 
 /// The answer, or the wait for it. A hit is ready at once.

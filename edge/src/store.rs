@@ -1,94 +1,310 @@
-//! Whole answers in memory.
+//! Answers in memory.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use http::HeaderMap;
 use moka::Expiry;
+use moka::ops::compute::Op;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
+use crate::conditional::strong_validator;
 use crate::fill::weight_of;
 use crate::head::Head;
 use crate::key::CacheKey;
+use crate::range::ContentRange;
 
-/// One whole answer.
-#[derive(Debug)]
+/// One answer, or a part of one.
+#[derive(Debug, Clone)]
 pub(crate) struct Stored {
+    /// Without what is withheld from others.
     pub(crate) head: Arc<Head>,
     pub(crate) chunks: Arc<[Bytes]>,
-    /// Bytes of the body.
-    pub(crate) length: u64,
+    /// Which bytes of the object the chunks are.
+    pub(crate) bytes: Range<u64>,
+    /// Bytes of the whole object, where they are known.
+    pub(crate) whole: Option<u64>,
+    /// They are as many as their `Content-Range` said, so that others can be put to them.
+    pub(crate) is_exact: bool,
+}
+
+/// All that is stored under one key, the newest first: one answer for each selection by
+/// `Vary`.
+#[derive(Debug, Default)]
+pub(crate) struct Resource {
+    variants: Vec<Arc<Stored>>,
 }
 
 /// The memory tier: answers by key, at most so many bytes of them.
 #[derive(Debug, Clone)]
 pub(crate) struct MemoryStore {
-    answers: Cache<CacheKey, Arc<Stored>>,
+    resources: Cache<CacheKey, Arc<Resource>>,
+    limits: Limits,
+}
+
+/// What may be stored under one key.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) variants: usize,
+    /// Bytes of all variants. The newest is stored whatever it weighs.
+    pub(crate) bytes: u64,
 }
 
 /// Frees what can never be served again. Whether an answer is fresh is decided by
 /// its head and the edge's clock, not by this.
 struct Useless;
 
-impl Expiry<CacheKey, Arc<Stored>> for Useless {
+impl Expiry<CacheKey, Arc<Resource>> for Useless {
     fn expire_after_create(
         &self,
         _: &CacheKey,
-        stored: &Arc<Stored>,
+        resource: &Arc<Resource>,
         _: Instant,
     ) -> Option<Duration> {
-        Some(stored.head.useful_for())
+        Some(resource.useful_for())
     }
 
     fn expire_after_update(
         &self,
         _: &CacheKey,
-        stored: &Arc<Stored>,
+        resource: &Arc<Resource>,
         _: Instant,
         _: Option<Duration>,
     ) -> Option<Duration> {
-        Some(stored.head.useful_for())
+        Some(resource.useful_for())
     }
 }
 
 impl Stored {
-    pub(crate) fn new(head: Arc<Head>, chunks: Arc<[Bytes]>) -> Self {
-        let length = chunks.iter().map(|chunk| chunk.len() as u64).sum();
+    /// The answer with this `head` and body.
+    pub(crate) fn whole(head: &Head, chunks: Arc<[Bytes]>) -> Self {
+        let length = length_of(&chunks);
         Self {
-            head,
+            head: Arc::new(head.for_others()),
             chunks,
-            length,
+            bytes: 0..length,
+            whole: Some(length),
+            is_exact: true,
         }
     }
 
+    /// The object that a 206 with this `head` and body has a part of; None when the head
+    /// does not say which.
+    ///
+    /// Where the body is of another length than `Content-Range` says, its first position
+    /// and the bytes count; if it was said to reach the end of the object, the object
+    /// ends where the bytes do.
+    pub(crate) fn part(head: &Head, chunks: Arc<[Bytes]>) -> Option<Self> {
+        let range = ContentRange::of(&head.headers)?;
+        let first = range.bytes.start;
+        let end = first.checked_add(length_of(&chunks))?;
+        let whole = match range.whole {
+            Some(whole) if whole == range.bytes.end => Some(end),
+            whole => whole,
+        };
+        if end == first || whole.is_some_and(|whole| end > whole) {
+            return None;
+        }
+        Some(Self {
+            head: Arc::new(head.of_whole().for_others()),
+            chunks,
+            bytes: first..end,
+            whole,
+            is_exact: end == range.bytes.end,
+        })
+    }
+
+    /// The same bytes under a newer head.
+    pub(crate) fn under(&self, head: &Head) -> Self {
+        Self {
+            head: Arc::new(head.for_others()),
+            ..self.clone()
+        }
+    }
+
+    pub(crate) fn is_whole(&self) -> bool {
+        self.bytes.start == 0 && self.whole == Some(self.bytes.end)
+    }
+
+    /// Is it the beginning of an object whose rest can be asked for?
+    pub(crate) fn can_be_completed(&self) -> bool {
+        self.bytes.start == 0 && !self.is_whole() && self.is_exact && self.whole.is_some()
+    }
+
+    /// May `range` follow at `self.bytes.end`, or overlap (RFC 9110 15.3.7.3): are both of
+    /// one representation?
+    pub(crate) fn is_of_the_same(&self, headers: &HeaderMap, whole: Option<u64>) -> bool {
+        let tag = strong_validator(headers);
+        tag.is_some()
+            && tag == strong_validator(&self.head.headers)
+            && whole.is_some()
+            && whole == self.whole
+    }
+
+    /// This part and `older` as one, where they touch and are of one representation.
+    fn joined(&self, older: &Self) -> Option<Self> {
+        let fits = self.is_exact
+            && older.is_exact
+            && older.is_of_the_same(&self.head.headers, self.whole)
+            && self.bytes.start <= older.bytes.end
+            && older.bytes.start <= self.bytes.end;
+        if !fits {
+            return None;
+        }
+        let (left, right) = match self.bytes.start <= older.bytes.start {
+            true => (self, older),
+            false => (older, self),
+        };
+        let mut chunks = left.chunks.to_vec();
+        chunks.extend(skipping(&right.chunks, left.bytes.end - right.bytes.start));
+        Some(Self {
+            head: Arc::clone(&self.head),
+            chunks: chunks.into(),
+            bytes: left.bytes.start..left.bytes.end.max(right.bytes.end),
+            whole: self.whole,
+            is_exact: true,
+        })
+    }
+
+    fn weight(&self) -> u64 {
+        self.chunks.iter().map(weight_of).sum::<u64>() + self.head.weight()
+    }
+}
+
+fn length_of(chunks: &[Bytes]) -> u64 {
+    chunks.iter().map(|chunk| chunk.len() as u64).sum()
+}
+
+/// `chunks` without their first `skip` bytes.
+pub(crate) fn skipping(chunks: &[Bytes], mut skip: u64) -> impl Iterator<Item = Bytes> {
+    chunks.iter().filter_map(move |chunk| {
+        let from = skip.min(chunk.len() as u64);
+        skip -= from;
+        // It is at most the chunk's length, so it fits.
+        let rest = chunk.slice(from as usize..);
+        (!rest.is_empty()).then_some(rest)
+    })
+}
+
+impl Resource {
+    /// What is stored for a request with these fields (RFC 9111 4.1).
+    pub(crate) fn select(&self, request: &HeaderMap) -> Option<&Arc<Stored>> {
+        self.variants
+            .iter()
+            .find(|stored| stored.head.selecting.matches(request, &stored.head.headers))
+    }
+
+    /// The newest answer, of whatever selection.
+    pub(crate) fn newest(&self) -> Option<&Arc<Stored>> {
+        self.variants.first()
+    }
+
+    /// All whole answers.
+    pub(crate) fn whole(&self) -> impl Iterator<Item = &Arc<Stored>> {
+        self.variants.iter().filter(|stored| stored.is_whole())
+    }
+
+    /// These with `stored` in place of what was selected by the same.
+    fn with(&self, mut stored: Stored, limits: Limits) -> Self {
+        let same = |other: &Stored| other.head.selecting == stored.head.selecting;
+        let (replaced, kept): (Vec<_>, Vec<_>) =
+            self.variants.iter().cloned().partition(|other| same(other));
+        for older in replaced {
+            if !stored.is_whole()
+                && let Some(joined) = stored.joined(&older)
+                && joined.weight() <= limits.bytes
+            {
+                stored = joined;
+            }
+        }
+        let mut room = limits.bytes.saturating_sub(stored.weight());
+        let mut variants = vec![Arc::new(stored)];
+        for older in kept {
+            if variants.len() >= limits.variants || older.weight() > room {
+                break;
+            }
+            room -= older.weight();
+            variants.push(older);
+        }
+        Self { variants }
+    }
+
+    fn useful_for(&self) -> Duration {
+        let longest = self.variants.iter().map(|stored| stored.head.useful_for());
+        longest.max().unwrap_or_default()
+    }
+
     fn weight(&self, key: &CacheKey) -> u32 {
-        let body: u64 = self.chunks.iter().map(weight_of).sum();
-        let all = body + self.head.weight() + key.as_str().len() as u64;
-        u32::try_from(all).unwrap_or(u32::MAX)
+        let all: u64 = self.variants.iter().map(|stored| stored.weight()).sum();
+        u32::try_from(all + key.as_str().len() as u64).unwrap_or(u32::MAX)
     }
 }
 
 impl MemoryStore {
-    pub(crate) fn new(capacity_bytes: u64) -> Self {
+    pub(crate) fn new(capacity_bytes: u64, limits: Limits) -> Self {
         // Least recently used, not TinyLFU: at a live edge the newest segment is worth
         // most, and an admission filter by past frequency would refuse just that.
-        let answers = Cache::builder()
+        let resources = Cache::builder()
             .name("edge-memory")
             .max_capacity(capacity_bytes)
-            .weigher(|key: &CacheKey, stored: &Arc<Stored>| stored.weight(key))
+            .weigher(|key: &CacheKey, resource: &Arc<Resource>| resource.weight(key))
             .eviction_policy(EvictionPolicy::lru())
             .expire_after(Useless)
             .build();
-        Self { answers }
+        Self { resources, limits }
     }
 
-    pub(crate) fn get(&self, key: &CacheKey) -> Option<Arc<Stored>> {
-        self.answers.get(key)
+    pub(crate) fn get(&self, key: &CacheKey) -> Option<Arc<Resource>> {
+        self.resources.get(key)
     }
 
-    pub(crate) fn insert(&self, key: CacheKey, stored: Stored) {
-        self.answers.insert(key, Arc::new(stored));
-        metrics::gauge!("nova_edge_memory_bytes").set(self.answers.weighted_size() as f64);
+    pub(crate) fn insert(&self, key: &CacheKey, stored: Stored) {
+        self.resources.entry_by_ref(key).and_upsert_with(|known| {
+            let known = known.map(moka::Entry::into_value).unwrap_or_default();
+            Arc::new(known.with(stored, self.limits))
+        });
+        metrics::gauge!("nova_edge_memory_bytes").set(self.resources.weighted_size() as f64);
+    }
+
+    pub(crate) fn remove(&self, key: &CacheKey) {
+        self.resources.invalidate(key);
+    }
+
+    /// Puts what is stored for `request` under the head that `renew` makes of it, or
+    /// removes it where that is None.
+    pub(crate) fn renew(
+        &self,
+        key: &CacheKey,
+        request: &HeaderMap,
+        renew: impl FnOnce(&Stored) -> Option<Head>,
+    ) {
+        self.resources.entry_by_ref(key).and_compute_with(|known| {
+            let Some(resource) = known.map(moka::Entry::into_value) else {
+                return Op::Nop;
+            };
+            let Some(stored) = resource.select(request) else {
+                return Op::Nop;
+            };
+            if let Some(head) = renew(stored) {
+                let renewed = stored.under(&head);
+                return Op::Put(Arc::new(resource.with(renewed, self.limits)));
+            }
+            let others = resource.variants.iter();
+            let others: Vec<_> = others
+                .filter(|other| !Arc::ptr_eq(other, stored))
+                .cloned()
+                .collect();
+            match others.is_empty() {
+                true => Op::Remove,
+                false => Op::Put(Arc::new(Resource { variants: others })),
+            }
+        });
     }
 }
+
+#[cfg(test)]
+#[path = "store_tests.rs"]
+mod tests;

@@ -35,8 +35,8 @@ pub enum FillError {
     /// The answer's head did not come within the fill's deadline.
     #[error("the origin did not answer within the fill's deadline")]
     HeadTimeout,
-    /// An answer that no plain GET asks for, such as 206 or 304.
-    #[error("the origin answered a plain GET with {0}")]
+    /// A status that was not asked for, such as 206 without a range.
+    #[error("the origin answered {0}, which the request does not allow")]
     UnexpectedStatus(StatusCode),
     /// A Content-Length that is not a number.
     #[error("the origin sent a Content-Length that is not a number")]

@@ -2,6 +2,13 @@
 
 mod answers;
 mod coalescing;
+mod directives;
+mod forwarding;
+mod invalidation;
 mod limits;
 mod origin;
+mod partial;
+mod reuse;
 mod socket;
+mod validation;
+mod variants;

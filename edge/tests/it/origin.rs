@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use edge::{Edge, EdgeBody, EdgeConfig, FillError, UpstreamError};
+use edge::{Edge, EdgeBody, EdgeConfig, FillError, RequestBody, UpstreamError};
 use http::{HeaderMap, Request, Response};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Empty};
@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use tower_service::Service;
 
 pub(crate) type Answer = Result<Response<OriginBody>, UpstreamError>;
+type Script = dyn Fn(usize, &Request<()>) -> Pending + Send + Sync;
 type Pending = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
 /// Long enough for a busy machine, short enough to notice a hang.
@@ -24,7 +25,7 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
 #[derive(Clone)]
 pub(crate) struct Origin {
-    answer: Arc<dyn Fn(usize) -> Pending + Send + Sync>,
+    answer: Arc<Script>,
     seen: Arc<Mutex<Vec<Request<()>>>>,
 }
 
@@ -34,8 +35,16 @@ impl Origin {
     where
         F: Future<Output = Answer> + Send + 'static,
     {
+        Self::told(move |n, _| answer(n))
+    }
+
+    /// The same, where the answer depends on the request too.
+    pub(crate) fn told<F>(answer: impl Fn(usize, &Request<()>) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Answer> + Send + 'static,
+    {
         Self {
-            answer: Arc::new(move |n| Box::pin(answer(n))),
+            answer: Arc::new(move |n, request| Box::pin(answer(n, request))),
             seen: Arc::default(),
         }
     }
@@ -59,12 +68,19 @@ impl Origin {
             .collect()
     }
 
+    pub(crate) fn methods(&self) -> Vec<String> {
+        let seen = self.seen.lock().unwrap();
+        seen.iter()
+            .map(|request| request.method().to_string())
+            .collect()
+    }
+
     pub(crate) fn headers(&self, call: usize) -> HeaderMap {
         self.seen.lock().unwrap()[call].headers().clone()
     }
 }
 
-impl Service<Request<()>> for Origin {
+impl Service<Request<RequestBody>> for Origin {
     type Response = Response<OriginBody>;
     type Error = UpstreamError;
     type Future = Pending;
@@ -73,10 +89,11 @@ impl Service<Request<()>> for Origin {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<()>) -> Pending {
+    fn call(&mut self, request: Request<RequestBody>) -> Pending {
         let mut seen = self.seen.lock().unwrap();
-        seen.push(request);
-        (self.answer)(seen.len())
+        seen.push(request.map(drop));
+        let n = seen.len();
+        (self.answer)(n, &seen[n - 1])
     }
 }
 
@@ -148,6 +165,15 @@ impl House {
     pub(crate) fn with(origin: Origin, change: impl FnOnce(&mut EdgeConfig)) -> Self {
         let mut config = EdgeConfig::default();
         change(&mut config);
+        Self::of(origin, config)
+    }
+
+    /// An edge in front of an origin that is not Nova's.
+    pub(crate) fn general(origin: Origin) -> Self {
+        Self::of(origin, EdgeConfig::general())
+    }
+
+    fn of(origin: Origin, config: EdgeConfig) -> Self {
         let start = Timestamp::from_micros(1_700_000_000_000_000);
         let clock = Arc::new(ManualClock::new(start));
         Self {
@@ -194,6 +220,16 @@ pub(crate) fn get_with(target: &str, fields: &[(&str, &str)]) -> Request<Empty<B
         request = request.header(*name, *value);
     }
     request.body(Empty::new()).unwrap()
+}
+
+pub(crate) fn send_with(
+    method: &str,
+    target: &str,
+    fields: &[(&str, &str)],
+) -> Request<Empty<Bytes>> {
+    let mut request = get_with(target, fields);
+    *request.method_mut() = method.parse().unwrap();
+    request
 }
 
 pub(crate) async fn within<F: Future>(future: F) -> F::Output {

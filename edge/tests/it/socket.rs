@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use edge::{Edge, EdgeConfig, HttpUpstream, HttpUpstreamConfig};
+use http_body_util::BodyExt;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
@@ -42,7 +43,12 @@ async fn origin() -> SocketOrigin {
             serving.spawn(async move {
                 let service = service_fn(|request: http::Request<hyper::body::Incoming>| {
                     let lost = Arc::clone(&lost);
-                    async move { answer(request.uri().path(), lost).await }
+                    async move {
+                        match request.uri().path() {
+                            "/echo" => echo(request).await,
+                            path => answer(path, lost).await,
+                        }
+                    }
                 });
                 // It fails where a test makes a body fail.
                 let _ = hyper::server::conn::http1::Builder::new()
@@ -85,13 +91,28 @@ async fn answer(
     })
 }
 
+/// Answers with method, length and body of the request.
+async fn echo(
+    request: http::Request<hyper::body::Incoming>,
+) -> Result<http::Response<OriginBody>, std::convert::Infallible> {
+    let (parts, body) = request.into_parts();
+    let length = parts.headers.get("content-length").cloned();
+    let body = body.collect().await.unwrap().to_bytes();
+    let text = format!("{} {length:?} {}", parts.method, body.escape_ascii());
+    Ok(response(200, &[], OriginBody::whole(text.leak())))
+}
+
 /// An edge on a socket in front of `origin`.
 async fn edge(origin: SocketAddr) -> (SocketAddr, JoinSet<()>) {
+    edge_of(origin, EdgeConfig::default()).await
+}
+
+async fn edge_of(origin: SocketAddr, config: EdgeConfig) -> (SocketAddr, JoinSet<()>) {
     let upstream = HttpUpstreamConfig::new(format!("http://{origin}"));
     let upstream = HttpUpstream::new(&upstream).unwrap();
     let config = EdgeConfig {
         head_timeout: Duration::from_millis(200),
-        ..EdgeConfig::default()
+        ..config
     };
     let edge = Edge::new(config, upstream, Arc::new(SystemClock));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -234,4 +255,21 @@ async fn e10_head_over_a_socket_has_the_length_and_no_body() {
     let answer = raw(edge, &request.replace("/a", "/chunked")).await;
     assert!(!answer.contains("content-length"), "{answer}");
     assert!(answer.ends_with("\r\n\r\n"), "{answer}");
+}
+
+#[tokio::test]
+async fn bodies_of_requests_reach_a_general_origin() {
+    let origin = origin().await;
+    let (edge, _tasks) = edge_of(origin.address, EdgeConfig::general()).await;
+    let head = "/echo HTTP/1.1\r\nHost: edge\r\nConnection: close\r\n";
+    let sized = format!("PUT {head}Content-Length: 5\r\n\r\nhello");
+    let answer = raw(edge, &sized).await;
+    assert!(answer.contains("PUT Some(\"5\") hello"), "{answer}");
+    let chunked =
+        format!("POST {head}Transfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n");
+    let answer = raw(edge, &chunked).await;
+    assert!(answer.contains("POST None hello"), "{answer}");
+    let none = format!("DELETE {head}\r\n");
+    let answer = raw(edge, &none).await;
+    assert!(answer.contains("DELETE None "), "{answer}");
 }

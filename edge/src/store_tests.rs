@@ -1,0 +1,212 @@
+use http::{HeaderName, HeaderValue, Method, Response};
+use media::Timestamp;
+
+use super::*;
+use crate::config::OriginKind;
+use crate::freshness::Rules;
+use crate::head::Circumstances;
+
+const T0: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
+
+fn fields(pairs: &[(&'static str, &str)]) -> HeaderMap {
+    let pair = |(name, value): &(&'static str, &str)| {
+        let value = HeaderValue::from_str(value).unwrap();
+        (HeaderName::from_static(name), value)
+    };
+    pairs.iter().map(pair).collect()
+}
+
+fn head(status: u16, request: &[(&'static str, &str)], answer: &[(&'static str, &str)]) -> Head {
+    let (mut parts, ()) = Response::new(()).into_parts();
+    parts.status = status.try_into().unwrap();
+    parts.headers = fields(answer);
+    let circumstances = Circumstances {
+        rules: Rules {
+            kind: OriginKind::General,
+            stale_limit: Duration::ZERO,
+        },
+        method: &Method::GET,
+        request: &fields(request),
+        requested: T0,
+        received: T0,
+        ranged: true,
+        conditional: false,
+        is_its_own_location: false,
+        body_length: None,
+        max_object_bytes: 1_000,
+    };
+    Head::new(parts, &circumstances).unwrap()
+}
+
+fn chunks(text: &'static str) -> Arc<[Bytes]> {
+    Arc::new([Bytes::from_static(text.as_bytes())])
+}
+
+fn part(range: &str, body: &'static str) -> Option<Stored> {
+    let answer = [
+        ("cache-control", "max-age=9"),
+        ("etag", "\"a\""),
+        ("content-range", range),
+    ];
+    Stored::part(&head(206, &[], &answer), chunks(body))
+}
+
+fn text(stored: &Stored) -> String {
+    String::from_utf8(stored.chunks.concat()).unwrap()
+}
+
+fn store() -> (MemoryStore, CacheKey) {
+    let limits = Limits {
+        variants: 2,
+        bytes: 1 << 16,
+    };
+    let key = CacheKey::of_general("/").unwrap();
+    (MemoryStore::new(1 << 20, limits), key)
+}
+
+#[test]
+fn e10_a_part_knows_where_it_is() {
+    let exact = part("bytes 4-9/10", "456789").unwrap();
+    assert_eq!(
+        (exact.bytes, exact.whole, exact.is_exact),
+        (4..10, Some(10), true)
+    );
+    assert_eq!(exact.head.status, 200);
+    assert!(!exact.head.headers.contains_key("content-range"));
+    // One byte less than it says, to the end: the object ends there.
+    let short = part("bytes 4-9/10", "45678").unwrap();
+    assert_eq!(
+        (short.bytes, short.whole, short.is_exact),
+        (4..9, Some(9), false)
+    );
+    let inside = part("bytes 4-7/10", "456").unwrap();
+    assert_eq!((inside.bytes, inside.whole), (4..7, Some(10)));
+    assert!(part("bytes 4-7/10", "45678901").is_none());
+    assert!(part("bytes 4-7/10", "").is_none());
+    assert!(part("bytes */10", "").is_none());
+    assert!(part("bytes 0-9/10", "0123456789").unwrap().is_whole());
+}
+
+#[test]
+fn e10_parts_that_touch_become_one() {
+    let (store, key) = store();
+    let joined = |first: Option<Stored>, second: Option<Stored>| {
+        store.remove(&key);
+        store.insert(&key, first.unwrap());
+        store.insert(&key, second.unwrap());
+        let resource = store.get(&key).unwrap();
+        let stored = resource.newest().unwrap();
+        assert_eq!(resource.variants.len(), 1);
+        (stored.bytes.clone(), text(stored))
+    };
+    let left = part("bytes 0-5/10", "012345");
+    let right = part("bytes 4-9/10", "456789");
+    assert_eq!(
+        joined(left.clone(), right.clone()),
+        (0..10, "0123456789".to_owned())
+    );
+    assert_eq!(
+        joined(right.clone(), left),
+        (0..10, "0123456789".to_owned())
+    );
+    let inner = part("bytes 5-6/10", "56");
+    assert_eq!(
+        joined(right.clone(), inner.clone()),
+        (4..10, "456789".to_owned())
+    );
+    assert_eq!(joined(inner, right.clone()), (4..10, "456789".to_owned()));
+    let apart = part("bytes 0-1/10", "01");
+    assert_eq!(joined(right.clone(), apart), (0..2, "01".to_owned()));
+    let short = part("bytes 0-5/10", "01234");
+    assert_eq!(joined(right, short), (0..5, "01234".to_owned()));
+}
+
+#[test]
+fn e10_parts_of_two_representations_are_never_joined() {
+    let part = |tag: &str, range: &str, body| {
+        let answer = [
+            ("cache-control", "max-age=9"),
+            ("etag", tag),
+            ("content-range", range),
+        ];
+        Stored::part(&head(206, &[], &answer), chunks(body)).unwrap()
+    };
+    let one = part("\"a\"", "bytes 0-1/4", "01");
+    assert!(part("\"a\"", "bytes 2-3/4", "23").joined(&one).is_some());
+    for other in [
+        part("\"b\"", "bytes 2-3/4", "23"),
+        part("W/\"a\"", "bytes 2-3/4", "23"),
+        part("\"a\"", "bytes 2-3/5", "23"),
+        part("\"a\"", "bytes 2-3/*", "23"),
+    ] {
+        assert!(other.joined(&one).is_none());
+    }
+    let weak = part("W/\"a\"", "bytes 0-1/4", "01");
+    assert!(part("W/\"a\"", "bytes 2-3/4", "23").joined(&weak).is_none());
+}
+
+#[test]
+fn e11_variants_are_capped_and_the_newest_stay() {
+    let (store, key) = store();
+    let variant = |value, body| {
+        let answer = [("cache-control", "max-age=9"), ("vary", "foo")];
+        Stored::whole(&head(200, &[("foo", value)], &answer), chunks(body))
+    };
+    let found = |value| {
+        let resource = store.get(&key).unwrap();
+        resource
+            .select(&fields(&[("foo", value)]))
+            .map(|stored| text(stored))
+    };
+    for (value, body) in [("1", "a"), ("2", "b"), ("1", "c")] {
+        store.insert(&key, variant(value, body));
+    }
+    assert_eq!(found("1").as_deref(), Some("c"));
+    assert_eq!(found("2").as_deref(), Some("b"));
+    store.insert(&key, variant("3", "d"));
+    assert_eq!(found("2"), None);
+    assert_eq!(found("3").as_deref(), Some("d"));
+}
+
+#[test]
+fn e11_variants_have_a_limit_of_bytes_together() {
+    let (store, key) = store();
+    let variant = |value, length| {
+        let answer = [("cache-control", "max-age=9"), ("vary", "foo")];
+        let body = Arc::new([Bytes::from(vec![7; length])]);
+        Stored::whole(&head(200, &[("foo", value)], &answer), body)
+    };
+    let count = || store.get(&key).unwrap().variants.len();
+    store.insert(&key, variant("1", 30_000));
+    store.insert(&key, variant("2", 30_000));
+    assert_eq!(count(), 2);
+    store.insert(&key, variant("2", 40_000));
+    assert_eq!(count(), 1);
+    store.insert(&key, variant("2", 100_000));
+    assert_eq!(count(), 1);
+}
+
+#[test]
+fn a_renewed_head_keeps_the_bytes_and_none_removes_them() {
+    let (store, key) = store();
+    let answer = [("cache-control", "max-age=9"), ("a", "1")];
+    store.insert(&key, Stored::whole(&head(200, &[], &answer), chunks("x")));
+    let newer = head(200, &[], &[("cache-control", "max-age=9"), ("a", "2")]);
+    store.renew(&key, &HeaderMap::new(), |_| Some(newer));
+    let stored = store.get(&key).unwrap().newest().unwrap().clone();
+    assert_eq!(
+        (stored.head.headers["a"].as_bytes(), text(&stored)),
+        (&b"2"[..], "x".to_owned())
+    );
+    store.renew(&key, &HeaderMap::new(), |_| None);
+    assert!(store.get(&key).is_none());
+}
+
+#[test]
+fn skipping_cuts_inside_chunks() {
+    let chunks = [Bytes::from_static(b"01"), Bytes::from_static(b"234")];
+    let rest = |skip| skipping(&chunks, skip).collect::<Vec<_>>().concat();
+    assert_eq!(rest(0), b"01234");
+    assert_eq!(rest(3), b"34");
+    assert_eq!(rest(9), b"");
+}
