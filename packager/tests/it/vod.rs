@@ -226,7 +226,7 @@ fn dash_ends_with_the_last_medium() {
         .collect();
     // Too little for a segment of its own.
     let last = &mut segments.last_mut().unwrap().segment;
-    last.duration = last.duration + Micros::from_millis(1_500);
+    last.duration += Micros::from_millis(1_500);
     let presentation = Presentation::new(video_of(vec![epoch(3, all())], segments)).unwrap();
     let mpd = presentation.mpd().render().unwrap();
     let ends = xpath(&mpd, "string(/MPD/@mediaPresentationDuration)");
