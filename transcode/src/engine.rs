@@ -118,7 +118,7 @@ pub(crate) enum EngineError {
     #[error("{what}: {why}")]
     Step { what: String, why: String },
     /// There is no memory for a step, which says nothing about what it was given.
-    #[error("{what}: out of memory")]
+    #[error("{what}: cannot allocate memory")]
     #[cfg_attr(
         all(feature = "gstreamer", not(feature = "ffmpeg")),
         expect(dead_code, reason = "the other engine's")

@@ -91,7 +91,7 @@ async fn outlives(fault: Fault) {
             .zip(gaps.first())
             .map(|(last, first)| last - first + 1);
         let kept = span.unwrap_or_default() - gaps.len() as u64;
-        assert!(kept <= puts as u64, "{kept} of {puts}: {gaps:?}");
+        assert!(kept <= puts, "{kept} of {puts}: {gaps:?}");
     }
     // A restart finds what was listed.
     let window = restore::window(&world.context, &live.name, &live.session).await;
