@@ -12,7 +12,6 @@ use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version};
 use crate::cache_control::RequestDirectives;
 use crate::conditional::strong_validator;
 use crate::config::OriginKind;
-use crate::fields::remove_hop_by_hop;
 use crate::key::CacheKey;
 use crate::range::ContentRange;
 use crate::request::Asked;
@@ -83,7 +82,6 @@ impl Question {
                 if !ranged {
                     drop.extend([RANGE, IF_RANGE]);
                 }
-                remove_hop_by_hop(&mut forwarded);
                 for name in drop {
                     forwarded.remove(name);
                 }

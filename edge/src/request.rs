@@ -6,6 +6,7 @@ use http::{HeaderMap, Method, request};
 
 use crate::cache_control::RequestDirectives;
 use crate::config::OriginKind;
+use crate::fields::remove_hop_by_hop;
 use crate::key::CacheKey;
 use crate::range::ByteRange;
 use crate::refusal::Refusal;
@@ -17,6 +18,7 @@ pub(crate) struct Asked {
     pub(crate) kind: OriginKind,
     pub(crate) key: CacheKey,
     pub(crate) method: Method,
+    /// Of a general origin without what belongs to the connection, of media all.
     pub(crate) headers: HeaderMap,
     /// The single range of a GET.
     pub(crate) range: Option<ByteRange>,
@@ -80,11 +82,13 @@ impl Asked {
         Ok(Self::new(kind, key, parts, wishes, None))
     }
 
-    fn of_general(parts: request::Parts, has_body: bool) -> Result<Self, Aside> {
+    fn of_general(mut parts: request::Parts, has_body: bool) -> Result<Self, Aside> {
         // RFC 9110 9.3.8: a TRACE would show what a cache adds to one client's request.
         if matches!(parts.method, Method::CONNECT | Method::TRACE) {
             return Err(Refusal::NotImplemented.into());
         }
+        // Before anything is read: what the origin is not sent, its answer does not depend on.
+        remove_hop_by_hop(&mut parts.headers);
         let kind = OriginKind::General;
         let key = CacheKey::of(kind, &parts.uri).map_err(Refusal::Target)?;
         let wishes = RequestDirectives::of(&parts.headers);
