@@ -125,8 +125,9 @@ impl Stored {
         }
     }
 
+    /// A part that is shorter than it said is never the whole: its body may have broken off.
     pub(crate) fn is_whole(&self) -> bool {
-        self.bytes.start == 0 && self.whole == Some(self.bytes.end)
+        self.is_exact && self.bytes.start == 0 && self.whole == Some(self.bytes.end)
     }
 
     /// Is it the beginning of an object whose rest can be asked for?

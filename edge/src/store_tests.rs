@@ -85,6 +85,7 @@ fn e10_a_part_knows_where_it_is() {
     assert!(part("bytes 4-7/10", "").is_none());
     assert!(part("bytes */10", "").is_none());
     assert!(part("bytes 0-9/10", "0123456789").unwrap().is_whole());
+    assert!(!part("bytes 0-9/10", "01234").unwrap().is_whole());
 }
 
 #[test]
