@@ -146,3 +146,25 @@ async fn a_head_is_forwarded_and_makes_the_stored_answer_new_or_removes_it() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_head_of_what_is_there_again_does_not_make_its_absence_new() {
+    let origin = Origin::told(|n, request| {
+        let status = match (request.method() == http::Method::HEAD, n) {
+            (false, 1) => 404,
+            _ => 200,
+        };
+        async move {
+            let fields = [("cache-control", "max-age=2")];
+            let body = OriginBody::whole(if status == 404 { "none" } else { "" });
+            Ok(response(status, &fields, body))
+        }
+    });
+    let house = House::general(origin);
+    assert_eq!(house.text("/a").await, (404, "none".to_owned()));
+    house.pass(2_000);
+    let head = house.ask(send_with("HEAD", "/a", &[])).await;
+    assert_eq!(head.status(), 200);
+    assert_eq!(house.text("/a").await.0, 200);
+    assert_eq!(house.origin.methods(), ["GET", "HEAD", "GET"]);
+}
