@@ -1,6 +1,6 @@
 //! What a client asks for, reduced to what an edge acts on.
 
-use http::header::{AUTHORIZATION, HOST, IF_MATCH, IF_UNMODIFIED_SINCE, RANGE};
+use http::header::{AUTHORIZATION, IF_MATCH, IF_UNMODIFIED_SINCE, RANGE};
 use http::uri::Authority;
 use http::{HeaderMap, Method, request};
 
@@ -24,7 +24,7 @@ pub(crate) struct Asked {
     pub(crate) range: Option<ByteRange>,
     /// What it wants of caches; of media nothing.
     pub(crate) wishes: RequestDirectives,
-    /// The host it was sent to.
+    /// The host it was sent to, where its target says it.
     pub(crate) authority: Option<Authority>,
     /// Why only the origin can answer it.
     pub(crate) passes: Option<Pass>,
@@ -118,10 +118,8 @@ impl Asked {
             true => ByteRange::of(&parts.headers),
             false => None,
         };
-        let host = parts.headers.get(HOST);
-        let host = host.and_then(|host| Authority::try_from(host.as_bytes()).ok());
         Self {
-            authority: parts.uri.authority().cloned().or(host),
+            authority: parts.uri.authority().cloned(),
             kind,
             key,
             method: parts.method,

@@ -50,7 +50,7 @@ pub(crate) fn wants_range(asked: &Asked, head: &Head) -> bool {
 fn is_unchanged(asked: &Asked, head: &Head) -> bool {
     head.status == StatusCode::OK
         && asked.passes.is_none()
-        && is_not_modified(&asked.headers, &head.headers)
+        && is_not_modified(asked.kind, &asked.headers, &head.headers)
 }
 
 /// The answer to `asked` out of `content`, of which `extent` is known.
