@@ -1,8 +1,8 @@
 //! What a client asks for, reduced to what an edge acts on.
 
-use http::header::{AUTHORIZATION, IF_MATCH, IF_UNMODIFIED_SINCE, RANGE};
+use http::header::{AUTHORIZATION, COOKIE, IF_MATCH, IF_UNMODIFIED_SINCE, MAX_FORWARDS, RANGE};
 use http::uri::Authority;
-use http::{HeaderMap, Method, request};
+use http::{HeaderMap, HeaderValue, Method, request};
 
 use crate::cache_control::RequestDirectives;
 use crate::config::OriginKind;
@@ -11,7 +11,7 @@ use crate::key::CacheKey;
 use crate::range::ByteRange;
 use crate::refusal::Refusal;
 
-/// A request that is either answered with an object or refused.
+/// A request that is answered with what is stored or filled, or passed to the origin.
 #[derive(Debug)]
 pub(crate) struct Asked {
     /// What it is asked of.
@@ -44,6 +44,8 @@ pub(crate) enum Pass {
 pub(crate) enum Aside {
     /// An `OPTIONS` request, of media.
     Preflight,
+    /// An `OPTIONS` request that may go no further (RFC 9110 7.6.2).
+    LastHop,
     Refused(Refusal),
 }
 
@@ -89,6 +91,15 @@ impl Asked {
         }
         // Before anything is read: what the origin is not sent, its answer does not depend on.
         remove_hop_by_hop(&mut parts.headers);
+        join_cookies(&mut parts.headers);
+        if parts.method == Method::OPTIONS
+            && let Some(forwards) = max_forwards(&parts.headers)
+        {
+            let Some(left) = forwards.checked_sub(1) else {
+                return Err(Aside::LastHop);
+            };
+            parts.headers.insert(MAX_FORWARDS, left.into());
+        }
         let kind = OriginKind::General;
         let key = CacheKey::of(kind, &parts.uri).map_err(Refusal::Target)?;
         let wishes = RequestDirectives::of(&parts.headers);
@@ -154,4 +165,25 @@ impl Asked {
             || (self.kind == OriginKind::General
                 && (self.method != Method::GET || self.wishes.no_store))
     }
+}
+
+/// RFC 9113 8.2.3: HTTP/2 may send cookies in several lines, HTTP/1.1 has them in one.
+fn join_cookies(headers: &mut HeaderMap) {
+    let lines: Vec<&[u8]> = headers
+        .get_all(COOKIE)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
+    if lines.len() > 1
+        && let Ok(line) = HeaderValue::from_bytes(&lines.join(&b"; "[..]))
+    {
+        headers.insert(COOKIE, line);
+    }
+}
+
+/// How often a request may still be forwarded. None for what is no number: it is passed on.
+fn max_forwards(headers: &HeaderMap) -> Option<u64> {
+    let text = headers.get(MAX_FORWARDS)?.to_str().ok()?;
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| text.parse().unwrap_or(u64::MAX))
 }

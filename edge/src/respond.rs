@@ -187,6 +187,21 @@ pub(crate) fn preflight() -> Response<EdgeBody> {
     )
 }
 
+/// The answer to an `OPTIONS` that may go no further: the edge is there.
+pub(crate) fn last_hop(close: bool) -> Response<EdgeBody> {
+    let mut headers = HeaderMap::new();
+    if close {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    finish(
+        OriginKind::General,
+        StatusCode::NO_CONTENT,
+        headers,
+        EdgeBody::empty(),
+        Outcome::Preflight,
+    )
+}
+
 impl Content {
     fn body(self, length: Option<u64>, bytes: Option<Range<u64>>) -> EdgeBody {
         match self {
