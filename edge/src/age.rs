@@ -43,6 +43,10 @@ impl Arrival {
         }
     }
 
+    pub(crate) fn received(self) -> Timestamp {
+        self.received
+    }
+
     /// How old the answer was when it came.
     pub(crate) fn initial_age(self) -> Micros {
         self.initial_age

@@ -3,25 +3,28 @@
 use http::HeaderMap;
 use http::header::{DATE, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED};
 
+use crate::config::OriginKind;
 use crate::fields::{http_date, list_members};
 
 /// RFC 9110 13.2.2, steps 3 and 4: is the client's copy good? `If-Match` and
 /// `If-Unmodified-Since` are for the origin to judge (RFC 9111 4.3.2).
-pub(crate) fn is_not_modified(request: &HeaderMap, answer: &HeaderMap) -> bool {
+pub(crate) fn is_not_modified(kind: OriginKind, request: &HeaderMap, answer: &HeaderMap) -> bool {
     if request.contains_key(IF_NONE_MATCH) {
         let current = answer.get(ETAG).map(|tag| opaque(tag.as_bytes()));
         return list_members(request, &IF_NONE_MATCH)
             .any(|tag| tag == b"*" || current.is_some_and(|current| opaque(tag) == current));
     }
-    // RFC 9111 4.3.2: without `Last-Modified`, `Date` stands in for it.
-    let modified = match answer.contains_key(LAST_MODIFIED) {
-        true => http_date(answer, &LAST_MODIFIED),
-        false => http_date(answer, &DATE),
+    // First, since most requests have none.
+    let Some(since) = http_date(request, &IF_MODIFIED_SINCE) else {
+        return false;
     };
-    match (http_date(request, &IF_MODIFIED_SINCE), modified) {
-        (Some(since), Some(modified)) => modified <= since,
-        _ => false,
-    }
+    // RFC 9111 4.3.2: without `Last-Modified`, `Date` may stand in for it. Not of media: a
+    // playlist changes several times in the second that a date can tell.
+    let modified = match kind {
+        OriginKind::General if !answer.contains_key(LAST_MODIFIED) => http_date(answer, &DATE),
+        _ => http_date(answer, &LAST_MODIFIED),
+    };
+    modified.is_some_and(|modified| modified <= since)
 }
 
 /// RFC 9110 13.1.5: may a range be given, or has the representation changed? Tags
@@ -65,6 +68,8 @@ mod tests {
 
     use super::*;
 
+    const GENERAL: OriginKind = OriginKind::General;
+
     // Shadows the field's name, which the tests call `header::DATE`.
     const DATE: &str = "Tue, 14 Nov 2023 22:13:20 GMT";
     const LATER: &str = "Tue, 14 Nov 2023 22:13:21 GMT";
@@ -88,7 +93,7 @@ mod tests {
             ("", false),
         ] {
             let request = headers(&[(IF_NONE_MATCH, tags), (IF_MODIFIED_SINCE, LATER)]);
-            assert_eq!(is_not_modified(&request, &answer), same, "{tags}");
+            assert_eq!(is_not_modified(GENERAL, &request, &answer), same, "{tags}");
         }
     }
 
@@ -98,12 +103,15 @@ mod tests {
         let dated = headers(&[(header::DATE, LATER)]);
         for (since, same) in [(LATER, true), (DATE, false), ("never", false)] {
             let request = headers(&[(IF_MODIFIED_SINCE, since)]);
-            assert_eq!(is_not_modified(&request, &answer), same, "{since}");
-            assert_eq!(is_not_modified(&request, &dated), same, "{since}");
+            for kind in [GENERAL, OriginKind::Media] {
+                assert_eq!(is_not_modified(kind, &request, &answer), same, "{since}");
+            }
+            assert_eq!(is_not_modified(GENERAL, &request, &dated), same, "{since}");
+            assert!(!is_not_modified(OriginKind::Media, &request, &dated));
         }
         let invalid = headers(&[(LAST_MODIFIED, "never"), (header::DATE, DATE)]);
         let request = headers(&[(IF_MODIFIED_SINCE, LATER)]);
-        assert!(!is_not_modified(&request, &invalid));
+        assert!(!is_not_modified(GENERAL, &request, &invalid));
     }
 
     #[test]

@@ -59,7 +59,7 @@ pub struct EdgeConfig {
     /// How long past its lifetime an answer may be served while the origin fails
     /// (RFC 5861 4). What the origin forbids (RFC 9111 4.2.4) stays forbidden.
     pub stale_if_error: Duration,
-    /// How long a request waits for the origin before it takes a stale answer.
+    /// How long a request for media waits for the origin before it takes a stale answer.
     pub stale_wait: Duration,
     /// How long [`Edge::shutdown`](crate::Edge::shutdown) lets bodies run on.
     pub shutdown_grace: Duration,

@@ -20,7 +20,7 @@ use crate::invalidation;
 use crate::question::{Known, Meaning, Question};
 use crate::request_body::RequestBody;
 use crate::shared::Shared;
-use crate::store::Stored;
+use crate::store::{Renewal, Stored};
 use crate::upstream::{FillError, UpstreamError};
 use crate::validation::is_of_another;
 
@@ -294,19 +294,29 @@ where
 }
 
 /// RFC 9111 4.3.5: what a HEAD says of the stored answer to a GET. It is made new, or
-/// removed because it is of another representation.
+/// removed because it is of another representation. What is private says nothing of what
+/// others are answered.
 fn hear(lead: &Lead, parts: &response::Parts, heard: &Circumstances<'_>, shared: &Shared) {
-    shared.store.renew(&lead.key.key, heard.request, |stored| {
-        if is_of_another(stored, &parts.headers) {
-            return None;
-        }
+    let key = &lead.key.key;
+    if shared.fences.stands_before(key, lead.began) {
+        return;
+    }
+    shared.store.renew(key, heard.request, |stored| {
         let of_get = Circumstances {
             method: &Method::GET,
             ..*heard
         };
         let head = stored.head.freshened(parts.clone(), &of_get);
-        head.storage.is_ok().then_some(head)
+        match head.storage {
+            Err(NoStoreReason::Private) => Renewal::Keeps,
+            Ok(_) if !is_of_another(stored, &parts.headers) => Renewal::Under(Box::new(head)),
+            _ => Renewal::Removes,
+        }
     });
+    // As in `keep`: what came between must not be renewed.
+    if shared.fences.stands_before(key, lead.began) {
+        shared.store.remove(key);
+    }
 }
 
 async fn ask<U, B>(mut upstream: U, request: Request<RequestBody>) -> Result<Response<B>, FillError>

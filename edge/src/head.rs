@@ -147,6 +147,12 @@ impl Head {
             }
             Ok(freshness)
         });
+        // Only now: that it sets a cookie is a reason not to store it. Those who wait for it
+        // together are not given the cookie.
+        let is_shared = !circumstances.request.contains_key(AUTHORIZATION);
+        if circumstances.rules.kind == OriginKind::Media && is_shared {
+            self.headers.remove(SET_COOKIE);
+        }
     }
 
     fn judge(&self, circumstances: &Circumstances<'_>) -> Result<Freshness, NoStoreReason> {
@@ -231,16 +237,13 @@ impl Circumstances<'_> {
     }
 
     /// Removes what RFC 9110 7.6.1 binds to one connection, what each response gets anew,
-    /// and of media what a shared answer must not carry to a second client.
+    /// and of media what is answered here.
     fn clean(&self, headers: &mut HeaderMap) {
         remove_hop_by_hop(headers);
         for name in [AGE, CONTENT_LENGTH, ACCEPT_RANGES] {
             headers.remove(name);
         }
         if self.rules.kind == OriginKind::Media {
-            if !self.request.contains_key(AUTHORIZATION) {
-                headers.remove(SET_COOKIE);
-            }
             let ours: Vec<HeaderName> = headers
                 .keys()
                 .filter(|name| cors::is_ours(name))
@@ -319,7 +322,8 @@ mod tests {
             ("content-type", "video/mp4"),
         ])
         .unwrap();
-        let names: Vec<&str> = head.headers.keys().map(HeaderName::as_str).collect();
+        let mut names: Vec<&str> = head.headers.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
         assert_eq!(names, ["content-type", "date"]);
         assert_eq!(head.headers[DATE], "Tue, 14 Nov 2023 22:13:20 GMT");
     }

@@ -12,7 +12,6 @@ use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version};
 use crate::cache_control::RequestDirectives;
 use crate::conditional::strong_validator;
 use crate::config::OriginKind;
-use crate::fields::remove_hop_by_hop;
 use crate::key::CacheKey;
 use crate::range::ContentRange;
 use crate::request::Asked;
@@ -29,7 +28,7 @@ pub(crate) struct Question {
     pub(crate) method: Method,
     /// The fields of the client's request, by which `Vary` selects.
     pub(crate) asked: HeaderMap,
-    /// The host the client sent it to.
+    /// The host the client sent it to; of media, which nothing changes, none.
     pub(crate) authority: Option<Authority>,
     /// What is known already, and asked about.
     pub(crate) known: Known,
@@ -83,7 +82,6 @@ impl Question {
                 if !ranged {
                     drop.extend([RANGE, IF_RANGE]);
                 }
-                remove_hop_by_hop(&mut forwarded);
                 for name in drop {
                     forwarded.remove(name);
                 }
@@ -98,7 +96,10 @@ impl Question {
                 OriginKind::General => asked.method.clone(),
             },
             asked: asked.headers.clone(),
-            authority: asked.authority.clone(),
+            authority: match asked.kind {
+                OriginKind::Media => None,
+                OriginKind::General => host_of(asked),
+            },
             known,
             conditional,
             ranged,
@@ -164,6 +165,12 @@ impl Question {
             _ => Meaning::Answer,
         }
     }
+}
+
+/// RFC 9112 3.2.2: the host that the target says goes before the field.
+fn host_of(asked: &Asked) -> Option<Authority> {
+    let field = || Authority::try_from(asked.headers.get(HOST)?.as_bytes()).ok();
+    asked.authority.clone().or_else(field)
 }
 
 /// What is not in the key must not reach the origin, or one client's request would shape

@@ -1,28 +1,30 @@
 //! What a client asks for, reduced to what an edge acts on.
 
-use http::header::{AUTHORIZATION, HOST, IF_MATCH, IF_UNMODIFIED_SINCE, RANGE};
+use http::header::{AUTHORIZATION, COOKIE, IF_MATCH, IF_UNMODIFIED_SINCE, MAX_FORWARDS, RANGE};
 use http::uri::Authority;
-use http::{HeaderMap, Method, request};
+use http::{HeaderMap, HeaderValue, Method, request};
 
 use crate::cache_control::RequestDirectives;
 use crate::config::OriginKind;
+use crate::fields::remove_hop_by_hop;
 use crate::key::CacheKey;
 use crate::range::ByteRange;
 use crate::refusal::Refusal;
 
-/// A request that is either answered with an object or refused.
+/// A request that is answered with what is stored or filled, or passed to the origin.
 #[derive(Debug)]
 pub(crate) struct Asked {
     /// What it is asked of.
     pub(crate) kind: OriginKind,
     pub(crate) key: CacheKey,
     pub(crate) method: Method,
+    /// Of a general origin without what belongs to the connection, of media all.
     pub(crate) headers: HeaderMap,
     /// The single range of a GET.
     pub(crate) range: Option<ByteRange>,
     /// What it wants of caches; of media nothing.
     pub(crate) wishes: RequestDirectives,
-    /// The host it was sent to.
+    /// The host it was sent to, where its target says it.
     pub(crate) authority: Option<Authority>,
     /// Why only the origin can answer it.
     pub(crate) passes: Option<Pass>,
@@ -42,6 +44,8 @@ pub(crate) enum Pass {
 pub(crate) enum Aside {
     /// An `OPTIONS` request, of media.
     Preflight,
+    /// An `OPTIONS` request that may go no further (RFC 9110 7.6.2).
+    LastHop,
     Refused(Refusal),
 }
 
@@ -80,10 +84,21 @@ impl Asked {
         Ok(Self::new(kind, key, parts, wishes, None))
     }
 
-    fn of_general(parts: request::Parts, has_body: bool) -> Result<Self, Aside> {
+    fn of_general(mut parts: request::Parts, has_body: bool) -> Result<Self, Aside> {
         // RFC 9110 9.3.8: a TRACE would show what a cache adds to one client's request.
         if matches!(parts.method, Method::CONNECT | Method::TRACE) {
             return Err(Refusal::NotImplemented.into());
+        }
+        // Before anything is read: what the origin is not sent, its answer does not depend on.
+        remove_hop_by_hop(&mut parts.headers);
+        join_cookies(&mut parts.headers);
+        if parts.method == Method::OPTIONS
+            && let Some(forwards) = max_forwards(&parts.headers)
+        {
+            let Some(left) = forwards.checked_sub(1) else {
+                return Err(Aside::LastHop);
+            };
+            parts.headers.insert(MAX_FORWARDS, left.into());
         }
         let kind = OriginKind::General;
         let key = CacheKey::of(kind, &parts.uri).map_err(Refusal::Target)?;
@@ -114,10 +129,8 @@ impl Asked {
             true => ByteRange::of(&parts.headers),
             false => None,
         };
-        let host = parts.headers.get(HOST);
-        let host = host.and_then(|host| Authority::try_from(host.as_bytes()).ok());
         Self {
-            authority: parts.uri.authority().cloned().or(host),
+            authority: parts.uri.authority().cloned(),
             kind,
             key,
             method: parts.method,
@@ -152,4 +165,25 @@ impl Asked {
             || (self.kind == OriginKind::General
                 && (self.method != Method::GET || self.wishes.no_store))
     }
+}
+
+/// RFC 9113 8.2.3: HTTP/2 may send cookies in several lines, HTTP/1.1 has them in one.
+fn join_cookies(headers: &mut HeaderMap) {
+    let lines: Vec<&[u8]> = headers
+        .get_all(COOKIE)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
+    if lines.len() > 1
+        && let Ok(line) = HeaderValue::from_bytes(&lines.join(&b"; "[..]))
+    {
+        headers.insert(COOKIE, line);
+    }
+}
+
+/// How often a request may still be forwarded. None for what is no number: it is passed on.
+fn max_forwards(headers: &HeaderMap) -> Option<u64> {
+    let text = headers.get(MAX_FORWARDS)?.to_str().ok()?;
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| text.parse().unwrap_or(u64::MAX))
 }

@@ -50,7 +50,7 @@ pub(crate) fn wants_range(asked: &Asked, head: &Head) -> bool {
 fn is_unchanged(asked: &Asked, head: &Head) -> bool {
     head.status == StatusCode::OK
         && asked.passes.is_none()
-        && is_not_modified(&asked.headers, &head.headers)
+        && is_not_modified(asked.kind, &asked.headers, &head.headers)
 }
 
 /// The answer to `asked` out of `content`, of which `extent` is known.
@@ -180,6 +180,21 @@ pub(crate) fn preflight() -> Response<EdgeBody> {
     cors::mark_preflight(&mut headers);
     finish(
         OriginKind::Media,
+        StatusCode::NO_CONTENT,
+        headers,
+        EdgeBody::empty(),
+        Outcome::Preflight,
+    )
+}
+
+/// The answer to an `OPTIONS` that may go no further: the edge is there.
+pub(crate) fn last_hop(close: bool) -> Response<EdgeBody> {
+    let mut headers = HeaderMap::new();
+    if close {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    finish(
+        OriginKind::General,
         StatusCode::NO_CONTENT,
         headers,
         EdgeBody::empty(),

@@ -108,6 +108,7 @@ where
         match Asked::read(kind, parts, has_body) {
             Ok(asked) => self.answer(asked, RequestBody::new(body)),
             Err(Aside::Preflight) => EdgeFuture::ready(respond::preflight()),
+            Err(Aside::LastHop) => EdgeFuture::ready(respond::last_hop(close)),
             Err(Aside::Refused(refusal)) => {
                 EdgeFuture::ready(respond::refuse(kind, refusal, close))
             }
@@ -314,7 +315,11 @@ where
                     waiter.reader = reader;
                     waiter.collapsed = collapsed;
                 }
-                Err(refusal) => return respond::refuse(kind, refusal, false),
+                Err(refusal) => {
+                    return shared
+                        .stale(&asked, found.answer(), refusal.reason())
+                        .unwrap_or_else(|| respond::refuse(kind, refusal, false));
+                }
             }
         }
     }

@@ -47,6 +47,7 @@ impl Shared {
         let per_key = Limits {
             variants: config.max_variants,
             bytes: config.memory_bytes / 4,
+            object_bytes: config.max_object_bytes,
         };
         Self {
             store: MemoryStore::new(config.memory_bytes, per_key),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 use moka::Expiry;
 use moka::ops::compute::Op;
 use moka::policy::EvictionPolicy;
@@ -16,6 +16,10 @@ use crate::fill::weight_of;
 use crate::head::Head;
 use crate::key::CacheKey;
 use crate::range::ContentRange;
+
+/// Chunks of the most that parts are joined to: each join copies their list. Pieces of 8 KiB
+/// make an object of 32 MiB.
+const MAX_JOINED_CHUNKS: usize = 4_096;
 
 /// One answer, or a part of one.
 #[derive(Debug, Clone)]
@@ -51,6 +55,17 @@ pub(crate) struct Limits {
     pub(crate) variants: usize,
     /// Bytes of all variants. The newest is stored whatever it weighs.
     pub(crate) bytes: u64,
+    /// Bytes of the largest object that parts are joined to.
+    pub(crate) object_bytes: u64,
+}
+
+/// What is done with a stored answer that the origin has said something of.
+#[derive(Debug)]
+pub(crate) enum Renewal {
+    Keeps,
+    /// The same bytes get this head.
+    Under(Box<Head>),
+    Removes,
 }
 
 /// Frees what can never be served again. Whether an answer is fresh is decided by
@@ -125,8 +140,9 @@ impl Stored {
         }
     }
 
+    /// A part that is shorter than it said is never the whole: its body may have broken off.
     pub(crate) fn is_whole(&self) -> bool {
-        self.bytes.start == 0 && self.whole == Some(self.bytes.end)
+        self.is_exact && self.bytes.start == 0 && self.whole == Some(self.bytes.end)
     }
 
     /// Is it the beginning of an object whose rest can be asked for?
@@ -144,29 +160,74 @@ impl Stored {
             && whole == self.whole
     }
 
-    /// This part and `older` as one, where they touch and are of one representation.
-    fn joined(&self, older: &Self) -> Option<Self> {
+    /// What stays of this, which comes, and `known`, which was stored for the same requests:
+    /// both as one; or the whole of an object rather than a part of it; or what the origin
+    /// said last.
+    fn settled(self: Arc<Self>, known: Arc<Self>, limits: Limits) -> Arc<Self> {
+        if let Some(joined) = self.joined(&known, limits) {
+            return Arc::new(joined);
+        }
+        let stays = if known.has_more_than(&self) {
+            true
+        } else {
+            !self.has_more_than(&known) && known.came_after(&self)
+        };
+        match stays {
+            true => known,
+            false => self,
+        }
+    }
+
+    /// Is this a whole object, and `other` a part of one?
+    fn has_more_than(&self, other: &Self) -> bool {
+        self.is_whole() && self.head.status == StatusCode::OK && !other.is_whole()
+    }
+
+    fn came_after(&self, other: &Self) -> bool {
+        self.head.arrival.received() > other.head.arrival.received()
+    }
+
+    /// This and `known` as one under the later head, where one is a part, they touch, are of
+    /// one representation, and `limits` allow it.
+    fn joined(&self, known: &Self, limits: Limits) -> Option<Self> {
+        let (left, right) = match self.bytes.start <= known.bytes.start {
+            true => (self, known),
+            false => (known, self),
+        };
+        let bytes = left.bytes.start..left.bytes.end.max(right.bytes.end);
         let fits = self.is_exact
-            && older.is_exact
-            && older.is_of_the_same(&self.head.headers, self.whole)
-            && self.bytes.start <= older.bytes.end
-            && older.bytes.start <= self.bytes.end;
+            && known.is_exact
+            && !(self.is_whole() && known.is_whole())
+            && self.head.status == known.head.status
+            && known.is_of_the_same(&self.head.headers, self.whole)
+            && right.bytes.start <= left.bytes.end
+            && bytes.end - bytes.start <= limits.object_bytes;
         if !fits {
             return None;
         }
-        let (left, right) = match self.bytes.start <= older.bytes.start {
-            true => (self, older),
-            false => (older, self),
+        let chunks = if right.bytes.end <= left.bytes.end {
+            Arc::clone(&left.chunks)
+        } else if right.bytes.start == left.bytes.start {
+            Arc::clone(&right.chunks)
+        } else if left.chunks.len() + right.chunks.len() <= MAX_JOINED_CHUNKS {
+            let mut chunks = left.chunks.to_vec();
+            chunks.extend(skipping(&right.chunks, left.bytes.end - right.bytes.start));
+            chunks.into()
+        } else {
+            return None;
         };
-        let mut chunks = left.chunks.to_vec();
-        chunks.extend(skipping(&right.chunks, left.bytes.end - right.bytes.start));
-        Some(Self {
-            head: Arc::clone(&self.head),
-            chunks: chunks.into(),
-            bytes: left.bytes.start..left.bytes.end.max(right.bytes.end),
+        let later = match known.came_after(self) {
+            true => known,
+            false => self,
+        };
+        let joined = Self {
+            head: Arc::clone(&later.head),
+            chunks,
+            bytes,
             whole: self.whole,
             is_exact: true,
-        })
+        };
+        (joined.weight() <= limits.bytes).then_some(joined)
     }
 
     fn weight(&self) -> u64 {
@@ -207,21 +268,15 @@ impl Resource {
         self.variants.iter().filter(|stored| stored.is_whole())
     }
 
-    /// These with `stored` in place of what was selected by the same.
-    fn with(&self, mut stored: Stored, limits: Limits) -> Self {
+    /// These with `stored`, settled with what was selected by the same.
+    fn with(&self, stored: Stored, limits: Limits) -> Self {
         let same = |other: &Stored| other.head.selecting == stored.head.selecting;
-        let (replaced, kept): (Vec<_>, Vec<_>) =
+        let (known, kept): (Vec<_>, Vec<_>) =
             self.variants.iter().cloned().partition(|other| same(other));
-        for older in replaced {
-            if !stored.is_whole()
-                && let Some(joined) = stored.joined(&older)
-                && joined.weight() <= limits.bytes
-            {
-                stored = joined;
-            }
-        }
+        let settle = |stored: Arc<Stored>, known| stored.settled(known, limits);
+        let stored = known.into_iter().fold(Arc::new(stored), settle);
         let mut room = limits.bytes.saturating_sub(stored.weight());
-        let mut variants = vec![Arc::new(stored)];
+        let mut variants = vec![stored];
         for older in kept {
             if variants.len() >= limits.variants || older.weight() > room {
                 break;
@@ -273,13 +328,12 @@ impl MemoryStore {
         self.resources.invalidate(key);
     }
 
-    /// Puts what is stored for `request` under the head that `renew` makes of it, or
-    /// removes it where that is None.
+    /// Does with what is stored for `request` what `renew` says.
     pub(crate) fn renew(
         &self,
         key: &CacheKey,
         request: &HeaderMap,
-        renew: impl FnOnce(&Stored) -> Option<Head>,
+        renew: impl FnOnce(&Stored) -> Renewal,
     ) {
         self.resources.entry_by_ref(key).and_compute_with(|known| {
             let Some(resource) = known.map(moka::Entry::into_value) else {
@@ -288,9 +342,13 @@ impl MemoryStore {
             let Some(stored) = resource.select(request) else {
                 return Op::Nop;
             };
-            if let Some(head) = renew(stored) {
-                let renewed = stored.under(&head);
-                return Op::Put(Arc::new(resource.with(renewed, self.limits)));
+            match renew(stored) {
+                Renewal::Keeps => return Op::Nop,
+                Renewal::Under(head) => {
+                    let renewed = stored.under(&head);
+                    return Op::Put(Arc::new(resource.with(renewed, self.limits)));
+                }
+                Renewal::Removes => {}
             }
             let others = resource.variants.iter();
             let others: Vec<_> = others

@@ -8,6 +8,12 @@ use crate::head::Circumstances;
 
 const T0: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
 
+const LIMITS: Limits = Limits {
+    variants: 2,
+    bytes: 1 << 16,
+    object_bytes: 1_000,
+};
+
 fn fields(pairs: &[(&'static str, &str)]) -> HeaderMap {
     let pair = |(name, value): &(&'static str, &str)| {
         let value = HeaderValue::from_str(value).unwrap();
@@ -17,6 +23,15 @@ fn fields(pairs: &[(&'static str, &str)]) -> HeaderMap {
 }
 
 fn head(status: u16, request: &[(&'static str, &str)], answer: &[(&'static str, &str)]) -> Head {
+    head_at(T0, status, request, answer)
+}
+
+fn head_at(
+    received: Timestamp,
+    status: u16,
+    request: &[(&'static str, &str)],
+    answer: &[(&'static str, &str)],
+) -> Head {
     let (mut parts, ()) = Response::new(()).into_parts();
     parts.status = status.try_into().unwrap();
     parts.headers = fields(answer);
@@ -27,8 +42,8 @@ fn head(status: u16, request: &[(&'static str, &str)], answer: &[(&'static str, 
         },
         method: &Method::GET,
         request: &fields(request),
-        requested: T0,
-        received: T0,
+        requested: received,
+        received,
         ranged: true,
         conditional: false,
         is_its_own_location: false,
@@ -56,12 +71,8 @@ fn text(stored: &Stored) -> String {
 }
 
 fn store() -> (MemoryStore, CacheKey) {
-    let limits = Limits {
-        variants: 2,
-        bytes: 1 << 16,
-    };
     let key = CacheKey::of_general("/").unwrap();
-    (MemoryStore::new(1 << 20, limits), key)
+    (MemoryStore::new(1 << 20, LIMITS), key)
 }
 
 #[test]
@@ -85,6 +96,7 @@ fn e10_a_part_knows_where_it_is() {
     assert!(part("bytes 4-7/10", "").is_none());
     assert!(part("bytes */10", "").is_none());
     assert!(part("bytes 0-9/10", "0123456789").unwrap().is_whole());
+    assert!(!part("bytes 0-9/10", "01234").unwrap().is_whole());
 }
 
 #[test]
@@ -132,17 +144,89 @@ fn e10_parts_of_two_representations_are_never_joined() {
         Stored::part(&head(206, &[], &answer), chunks(body)).unwrap()
     };
     let one = part("\"a\"", "bytes 0-1/4", "01");
-    assert!(part("\"a\"", "bytes 2-3/4", "23").joined(&one).is_some());
+    let rest = part("\"a\"", "bytes 2-3/4", "23");
+    assert!(rest.joined(&one, LIMITS).is_some());
     for other in [
         part("\"b\"", "bytes 2-3/4", "23"),
         part("W/\"a\"", "bytes 2-3/4", "23"),
         part("\"a\"", "bytes 2-3/5", "23"),
         part("\"a\"", "bytes 2-3/*", "23"),
     ] {
-        assert!(other.joined(&one).is_none());
+        assert!(other.joined(&one, LIMITS).is_none());
     }
     let weak = part("W/\"a\"", "bytes 0-1/4", "01");
-    assert!(part("W/\"a\"", "bytes 2-3/4", "23").joined(&weak).is_none());
+    let rest = part("W/\"a\"", "bytes 2-3/4", "23");
+    assert!(rest.joined(&weak, LIMITS).is_none());
+}
+
+#[test]
+fn e10_parts_are_joined_no_further_than_to_the_largest_object() {
+    let left = part("bytes 0-5/10", "012345").unwrap();
+    let right = part("bytes 4-9/10", "456789").unwrap();
+    let joined = |object_bytes| {
+        let limits = Limits {
+            object_bytes,
+            ..LIMITS
+        };
+        left.joined(&right, limits).is_some()
+    };
+    assert!(joined(10));
+    assert!(!joined(9));
+    let mut many = left.clone();
+    many.chunks = vec![Bytes::new(); MAX_JOINED_CHUNKS].into();
+    let limits = Limits {
+        bytes: u64::MAX,
+        ..LIMITS
+    };
+    assert!(many.joined(&right, limits).is_none());
+    many.chunks = vec![Bytes::new(); MAX_JOINED_CHUNKS - 1].into();
+    assert!(many.joined(&right, limits).is_some());
+}
+
+#[test]
+fn e10_a_part_does_not_displace_a_whole() {
+    let whole = |tag: &str| {
+        let answer = [("cache-control", "max-age=9"), ("etag", tag), ("a", "1")];
+        Stored::whole(&head(200, &[], &answer), chunks("0123456789"))
+    };
+    for (tag, name) in [("\"a\"", None), ("\"b\"", Some("1"))] {
+        for part_comes_last in [true, false] {
+            let (store, key) = store();
+            let part = part("bytes 4-9/10", "456789").unwrap();
+            let (first, last) = match part_comes_last {
+                true => (whole(tag), part),
+                false => (part, whole(tag)),
+            };
+            store.insert(&key, first);
+            store.insert(&key, last);
+            let stored = store.get(&key).unwrap().newest().unwrap().clone();
+            assert_eq!(text(&stored), "0123456789");
+            // Where they are of one representation the part's head is the later one.
+            let a = stored.head.headers.get("a");
+            let a = a.map(|value| value.to_str().unwrap());
+            assert_eq!(a, if part_comes_last { name } else { Some("1") });
+        }
+    }
+    let (store, key) = store();
+    let gone = [("cache-control", "max-age=9")];
+    store.insert(&key, Stored::whole(&head(404, &[], &gone), chunks("no")));
+    store.insert(&key, part("bytes 4-9/10", "456789").unwrap());
+    let stored = store.get(&key).unwrap().newest().unwrap().clone();
+    assert_eq!(text(&stored), "456789");
+}
+
+#[test]
+fn what_the_origin_said_last_stays_whenever_its_body_ended() {
+    let (store, key) = store();
+    let answer = [("cache-control", "max-age=9")];
+    let later = head_at(T0 + media::Micros::from_secs(1), 200, &[], &answer);
+    store.insert(&key, Stored::whole(&later, chunks("new")));
+    store.insert(&key, Stored::whole(&head(200, &[], &answer), chunks("old")));
+    let resource = store.get(&key).unwrap();
+    assert_eq!(text(resource.newest().unwrap()), "new");
+    store.insert(&key, Stored::whole(&later, chunks("newest")));
+    let resource = store.get(&key).unwrap();
+    assert_eq!(text(resource.newest().unwrap()), "newest");
 }
 
 #[test]
@@ -187,18 +271,19 @@ fn e11_variants_have_a_limit_of_bytes_together() {
 }
 
 #[test]
-fn a_renewed_head_keeps_the_bytes_and_none_removes_them() {
+fn a_renewed_head_keeps_the_bytes() {
     let (store, key) = store();
     let answer = [("cache-control", "max-age=9"), ("a", "1")];
     store.insert(&key, Stored::whole(&head(200, &[], &answer), chunks("x")));
     let newer = head(200, &[], &[("cache-control", "max-age=9"), ("a", "2")]);
-    store.renew(&key, &HeaderMap::new(), |_| Some(newer));
+    store.renew(&key, &HeaderMap::new(), |_| Renewal::Under(Box::new(newer)));
+    store.renew(&key, &HeaderMap::new(), |_| Renewal::Keeps);
     let stored = store.get(&key).unwrap().newest().unwrap().clone();
     assert_eq!(
         (stored.head.headers["a"].as_bytes(), text(&stored)),
         (&b"2"[..], "x".to_owned())
     );
-    store.renew(&key, &HeaderMap::new(), |_| None);
+    store.renew(&key, &HeaderMap::new(), |_| Renewal::Removes);
     assert!(store.get(&key).is_none());
 }
 

@@ -7,7 +7,7 @@ use http::header::{
     CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH,
     LAST_MODIFIED,
 };
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use crate::conditional::{is_strong, opaque};
 use crate::store::Stored;
@@ -81,8 +81,8 @@ pub(crate) fn updated(stored: &HeaderMap, update: &HeaderMap) -> HeaderMap {
     headers
 }
 
-/// Does the answer to a HEAD with these fields speak of another representation than the
-/// stored one (RFC 9111 4.3.5)?
+/// Does the 200 to a HEAD with these fields speak of another representation than the
+/// stored answer (RFC 9111 4.3.5)? Of an answer that is no 200 it always does.
 pub(crate) fn is_of_another(stored: &Stored, heard: &HeaderMap) -> bool {
     let differs = |name: &HeaderName| {
         let (known, heard) = (stored.head.headers.get(name), heard.get(name));
@@ -93,5 +93,8 @@ pub(crate) fn is_of_another(stored: &Stored, heard: &HeaderMap) -> bool {
         (Some(length), Some(whole)) => length != whole.to_string().as_bytes(),
         _ => false,
     };
-    differs(&ETAG) || differs(&LAST_MODIFIED) || other_length
+    stored.head.status != StatusCode::OK
+        || differs(&ETAG)
+        || differs(&LAST_MODIFIED)
+        || other_length
 }

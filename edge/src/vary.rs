@@ -45,8 +45,9 @@ impl Selecting {
         })
     }
 
-    /// What `request` has in these fields, as a text that equals another request's exactly
-    /// when both select the same.
+    /// What `request` has in these fields, as a text. Who has the same text most likely
+    /// selects the same, so that it asks together; the answer says whether it does. Another
+    /// text may still select the same, by the first choice of languages.
     pub(crate) fn key_of(&self, request: &HeaderMap) -> String {
         let mut key = String::new();
         for (name, _) in &self.0 {

@@ -8,6 +8,7 @@ use tokio::time::timeout;
 
 use crate::body::EdgeBody;
 use crate::cache_status::{Forward, Outcome};
+use crate::config::OriginKind;
 use crate::head::Head;
 use crate::lookup::Found;
 use crate::range::Extent;
@@ -34,12 +35,15 @@ pub(crate) enum Waited {
 }
 
 impl Waiter {
-    /// The head of the answer; or something stale, where the origin fails or is slow.
+    /// The head of the answer; or something stale, where the origin fails, or of media is
+    /// slow.
     pub(crate) async fn head(&mut self, shared: &Shared, asked: &Asked, found: &Found) -> Waited {
         let known = found.answer();
-        let answer = match known {
-            None => self.reader.head().await,
-            Some(_) => match timeout(shared.config.stale_wait, self.reader.head()).await {
+        // RFC 9111 4.2.4: that a general origin is slow is no reason to give something stale.
+        let hurries = known.is_some() && asked.kind == OriginKind::Media;
+        let answer = match hurries {
+            false => self.reader.head().await,
+            true => match timeout(shared.config.stale_wait, self.reader.head()).await {
                 Ok(answer) => answer,
                 Err(_) => {
                     let slow = FillError::HeadTimeout.reason();

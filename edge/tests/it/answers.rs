@@ -383,6 +383,21 @@ async fn e12_unkeyed_and_hop_by_hop_fields_do_not_pass() {
 }
 
 #[tokio::test]
+async fn e12_media_that_set_a_cookie_are_not_stored() {
+    let house = House::new(Origin::fixed(
+        "x",
+        &[("cache-control", "max-age=60"), ("set-cookie", "id=1")],
+    ));
+    for calls in 1..=2 {
+        let response = house.get("/a").await;
+        assert_eq!(status(&response), "nova; fwd=miss; detail=set-cookie");
+        assert_eq!(field(&response, "set-cookie"), None);
+        assert_eq!(text(response).await, "x");
+        assert_eq!(house.origin.calls(), calls);
+    }
+}
+
+#[tokio::test]
 async fn e12_a_request_body_is_refused() {
     let house = House::new(Origin::fixed("x", &[]));
     let mut edge = house.edge.clone();

@@ -133,3 +133,31 @@ async fn a_lost_answer_to_a_change_is_told_and_not_tried_again() {
     );
     assert_eq!(house.origin.calls(), 1);
 }
+
+#[tokio::test]
+async fn cookies_of_several_lines_are_forwarded_in_one() {
+    let house = House::general(Origin::fixed("x", &[]));
+    let fields = [("cookie", "a=1"), ("cookie", "b=2")];
+    bytes(house.ask(get_with("/a", &fields)).await)
+        .await
+        .unwrap();
+    let asked = house.origin.headers(0);
+    let cookies: Vec<_> = asked.get_all("cookie").iter().collect();
+    assert_eq!(cookies, ["a=1; b=2"]);
+}
+
+#[tokio::test]
+async fn options_goes_as_far_as_it_may() {
+    let house = House::general(Origin::fixed("x", &[("a", "1")]));
+    let options = |forwards| send_with("OPTIONS", "/a", &[("max-forwards", forwards)]);
+    let here = house.ask(options("0")).await;
+    assert_eq!((here.status().as_u16(), field(&here, "a")), (204, None));
+    assert_eq!(house.origin.calls(), 0);
+    for (calls, (forwards, forwarded)) in [("2", "1"), ("never", "never")].into_iter().enumerate() {
+        assert_eq!(house.ask(options(forwards)).await.status(), 200);
+        assert_eq!(house.origin.headers(calls)["max-forwards"], forwarded);
+    }
+    // Of another method it means nothing.
+    let get = get_with("/a", &[("max-forwards", "0")]);
+    assert_eq!(house.ask(get).await.status(), 200);
+}

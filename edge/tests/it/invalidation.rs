@@ -1,6 +1,8 @@
 //! Changes make stored answers invalid (RFC 9111 4.4), and a HEAD makes them new (4.3.5).
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::Notify;
 
 use crate::origin::*;
 
@@ -145,4 +147,70 @@ async fn a_head_is_forwarded_and_makes_the_stored_answer_new_or_removes_it() {
             assert_eq!(house.origin.calls(), 3);
         }
     }
+}
+
+#[tokio::test]
+async fn a_head_of_what_is_there_again_does_not_make_its_absence_new() {
+    let origin = Origin::told(|n, request| {
+        let status = match (request.method() == http::Method::HEAD, n) {
+            (false, 1) => 404,
+            _ => 200,
+        };
+        async move {
+            let fields = [("cache-control", "max-age=2")];
+            let body = OriginBody::whole(if status == 404 { "none" } else { "" });
+            Ok(response(status, &fields, body))
+        }
+    });
+    let house = House::general(origin);
+    assert_eq!(house.text("/a").await, (404, "none".to_owned()));
+    house.pass(2_000);
+    let head = house.ask(send_with("HEAD", "/a", &[])).await;
+    assert_eq!(head.status(), 200);
+    assert_eq!(house.text("/a").await.0, 200);
+    assert_eq!(house.origin.methods(), ["GET", "HEAD", "GET"]);
+}
+
+#[tokio::test]
+async fn a_head_from_before_a_change_says_nothing_of_what_is_stored_after_it() {
+    let gate = Arc::new(Notify::new());
+    let released = Arc::clone(&gate);
+    let origin = Origin::told(move |_, request| {
+        let is_head = request.method() == http::Method::HEAD;
+        let released = Arc::clone(&released);
+        async move {
+            if is_head {
+                released.notified().await;
+            }
+            let tag = if is_head { "\"old\"" } else { "\"new\"" };
+            let fields = [("cache-control", "max-age=60"), ("etag", tag)];
+            Ok(response(200, &fields, OriginBody::whole("")))
+        }
+    });
+    let house = House::general(origin);
+    let head = tokio::spawn(house.ask(send_with("HEAD", "/a", &[])));
+    until(|| house.origin.calls() == 1).await;
+    assert_eq!(house.ask(send_with("PUT", "/a", &[])).await.status(), 200);
+    bytes(house.get("/a").await).await.unwrap();
+    gate.notify_one();
+    assert_eq!(field(&head.await.unwrap(), "etag"), Some("\"old\""));
+    assert_eq!(status(&house.get("/a").await), "nova; hit; ttl=60");
+    assert_eq!(house.origin.calls(), 3);
+}
+
+#[tokio::test]
+async fn a_private_answer_to_a_head_leaves_what_is_stored_alone() {
+    let origin = Origin::told(|_, request| {
+        let fields = match request.method() == http::Method::HEAD {
+            true => [("cache-control", "private"), ("etag", "\"own\"")],
+            false => [("cache-control", "max-age=60"), ("etag", "\"a\"")],
+        };
+        async move { Ok(response(200, &fields, OriginBody::whole(""))) }
+    });
+    let house = House::general(origin);
+    bytes(house.get("/a").await).await.unwrap();
+    let forced = send_with("HEAD", "/a", &[("cache-control", "no-cache")]);
+    assert_eq!(field(&house.ask(forced).await, "etag"), Some("\"own\""));
+    assert_eq!(house.origin.methods(), ["GET", "HEAD"]);
+    assert_eq!(status(&house.get("/a").await), "nova; hit; ttl=60");
 }

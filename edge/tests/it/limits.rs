@@ -67,6 +67,37 @@ async fn too_many_private_fills_are_refused_by_name() {
 }
 
 #[tokio::test]
+async fn who_finds_no_room_to_ask_alone_takes_what_is_stale() {
+    let origin = Origin::new(|n| async move {
+        let (control, body) = match n {
+            1 => ("max-age=2", "shared"),
+            _ => ("no-store", "own"),
+        };
+        Ok(response(
+            200,
+            &[("cache-control", control)],
+            OriginBody::whole(body),
+        ))
+    });
+    let house = House::with(origin, |config| {
+        *config = edge::EdgeConfig {
+            max_private_fills: 0,
+            ..edge::EdgeConfig::general()
+        };
+    });
+    assert_eq!(house.text("/a").await.1, "shared");
+    house.pass(3_000);
+    let (leader, follower) = (house.ask(get("/a")), house.ask(get("/a")));
+    assert_eq!(text(leader.await).await, "own");
+    let follower = follower.await;
+    assert_eq!(
+        status(&follower),
+        "nova; fwd=stale; detail=too-many-private-fills; ttl=-1"
+    );
+    assert_eq!(text(follower).await, "shared");
+}
+
+#[tokio::test]
 async fn too_many_waiting_requests_are_refused_and_leaving_makes_room() {
     let house = House::with(never(), |config| config.max_waiting = 2);
     let (first, _second) = (house.ask(get("/a")), house.ask(get("/a")));

@@ -173,6 +173,26 @@ async fn e10_a_part_with_a_wrong_length_counts_from_its_first_byte() {
 }
 
 #[tokio::test]
+async fn e10_a_part_that_broke_off_is_not_the_whole() {
+    // Without `Content-Length` the end of the connection ends the body, too early or not.
+    let origin = Origin::new(|n| async move {
+        let fields = [
+            ("cache-control", "max-age=60"),
+            ("content-range", "bytes 0-9/10"),
+        ];
+        Ok(match n {
+            1 => response(206, &fields, OriginBody::whole("01234")),
+            _ => response(200, &fields[..1], OriginBody::whole(WHOLE)),
+        })
+    });
+    let house = House::general(origin);
+    assert_eq!(text(house.ask(range("bytes=0-")).await).await, "01234");
+    assert_eq!(house.text("/a").await, (200, WHOLE.to_owned()));
+    assert_eq!(text(house.ask(range("bytes=0-")).await).await, WHOLE);
+    assert_eq!(house.origin.calls(), 2);
+}
+
+#[tokio::test]
 async fn e10_an_if_range_that_does_not_fit_is_the_origins_to_answer() {
     let house = ranges(FRESH);
     bytes(house.ask(range("bytes=4-")).await).await.unwrap();

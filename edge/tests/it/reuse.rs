@@ -295,6 +295,27 @@ async fn e09_stale_answers_are_given_while_the_origin_fails_unless_it_forbids_it
 }
 
 #[tokio::test]
+async fn e09_a_slow_origin_is_waited_for() {
+    let origin = Origin::new(|n| async move {
+        if n > 1 {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        let body = OriginBody::whole(if n == 1 { "old" } else { "new" });
+        Ok(response(200, &[("cache-control", "max-age=2")], body))
+    });
+    // What media would be answered at once.
+    let house = House::with(origin, |config| {
+        *config = edge::EdgeConfig {
+            stale_wait: std::time::Duration::ZERO,
+            ..edge::EdgeConfig::general()
+        };
+    });
+    assert_eq!(house.text("/a").await.1, "old");
+    house.pass(3_000);
+    assert_eq!(house.text("/a").await.1, "new");
+}
+
+#[tokio::test]
 async fn a_post_that_says_where_its_answer_is_stands_for_a_get() {
     for (location, expected) in [("/a", true), ("a", true), ("/b", false)] {
         let origin = Origin::new(move |_| async move {

@@ -49,6 +49,25 @@ async fn e11_each_variant_is_stored_and_given_to_its_own() {
 }
 
 #[tokio::test]
+async fn e11_what_the_origin_was_not_sent_selects_nothing() {
+    let origin = Origin::told(|_, request| {
+        let accepts = request.headers().contains_key("accept");
+        async move {
+            let fields = [("cache-control", "max-age=60"), ("vary", "Accept")];
+            let body = OriginBody::whole(if accepts { "asked" } else { "any" });
+            Ok(response(200, &fields, body))
+        }
+    });
+    let house = House::general(origin);
+    let poison = [("accept", "text/html"), ("connection", "accept")];
+    assert_eq!(text(house.ask(get_with("/a", &poison)).await).await, "any");
+    let asked = house.ask(get_with("/a", &[("accept", "text/html")])).await;
+    assert_eq!(text(asked).await, "asked");
+    assert_eq!(text(house.get("/a").await).await, "any");
+    assert_eq!(house.origin.calls(), 2);
+}
+
+#[tokio::test]
 async fn e11_a_follower_of_another_variant_is_given_its_own() {
     let (gate, origin) = by_tone(BY_TONE);
     let house = House::general(origin);
