@@ -290,12 +290,16 @@ impl Running {
         let exchanged = timeout(limit, self.exchange(errand)).await;
         let greeted = self.greeted;
         let error = match exchanged {
-            Ok(Ok(outcome)) => {
+            Ok(Ok(Ok(drawn))) => {
                 return Drawn {
-                    left: outcome.is_ok().then_some(self),
-                    outcome,
+                    left: Some(self),
+                    outcome: Ok(drawn),
                     is_harmful: false,
                 };
+            }
+            Ok(Ok(Err(error))) => {
+                let killed = self.child.kill().await;
+                killed.map_or_else(PicturesError::Wait, |()| error)
             }
             Ok(Err(fault)) => self.end(fault).await,
             Err(_) => {
