@@ -90,7 +90,7 @@ async fn portrait() {
 #[tokio::test]
 async fn pictures_stay_where_they_are_at_every_ratio() {
     const SOURCE: &str = "1152x648";
-    /// Decibels: all are above 47, and 34 is what the shift leaves.
+    /// Decibels: all are above 49, and 34 is what the shift leaves.
     const NEAR: f64 = 45.0;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("clip.mp4");
