@@ -213,12 +213,18 @@ impl Track {
         }
     }
 
-    /// Fills with gaps what is missing up to and including `last`.
+    /// Fills with gaps what is missing up to and including `last`: nothing, where what is
+    /// open comes later. Before it all is filled, or a playlist began with it, and gets
+    /// nothing in front any more.
     pub(crate) fn fill_through(&mut self, last: Cut, cuts: &Cuts) {
-        if self
+        let is_open_later = self
+            .open
+            .as_ref()
+            .is_some_and(|open| open.number > last.number);
+        let is_filled = self
             .last_number()
-            .is_some_and(|number| number >= last.number)
-        {
+            .is_some_and(|number| number >= last.number);
+        if is_open_later || is_filled {
             return;
         }
         self.fill_before(last.number, last.start, cuts);
