@@ -130,7 +130,7 @@ impl Presentation {
     /// A rendition's playlist; `None` if the video has nothing of it.
     pub fn media_playlist(&self, name: &RenditionName) -> Option<VodPlaylist> {
         let track = self.tracks.get(name)?;
-        let segments = self.listed(name).map(|cut| {
+        let segments = self.listed(medium_of(name)).map(|cut| {
             let segment = track.get(&cut.number);
             VodSegment {
                 epoch: cut.epoch,
@@ -149,19 +149,18 @@ impl Presentation {
         })
     }
 
-    /// What a playlist of this name lists.
-    fn listed(&self, name: &RenditionName) -> impl Iterator<Item = &Cut> + use<'_> {
-        let end = self.end_like(name);
+    /// What the playlists of this medium list.
+    fn listed(&self, medium: TrackKind) -> impl Iterator<Item = &Cut> + use<'_> {
+        let end = self.end_of(medium);
         let cuts = self.cuts.iter();
         cuts.filter(move |cut| end.is_none_or(|end| cut.number <= end))
     }
 
-    /// The last number that any rendition of its medium has. `None` if all of the last epoch
+    /// The last number that any rendition of the medium has. `None` if all of the last epoch
     /// is without: a discontinuity is in all renditions.
-    fn end_like(&self, name: &RenditionName) -> Option<SegmentNumber> {
-        let is_sound = |name: &RenditionName| *name == RenditionName::AUDIO;
-        let same = |other: &RenditionName| is_sound(other) == is_sound(name);
-        let tracks = self.tracks.iter().filter(|(other, _)| same(other));
+    fn end_of(&self, medium: TrackKind) -> Option<SegmentNumber> {
+        let tracks = self.tracks.iter();
+        let tracks = tracks.filter(|(name, _)| medium_of(name) == medium);
         let lasts = tracks.filter_map(|(_, track)| track.keys().next_back());
         let end = *lasts.max()?;
         let epoch = self.cuts.last()?.epoch;
@@ -255,6 +254,13 @@ impl Presentation {
             end: ends.chain([last.end()]).max(),
             representations,
         })
+    }
+}
+
+fn medium_of(name: &RenditionName) -> TrackKind {
+    match *name == RenditionName::AUDIO {
+        true => TrackKind::Audio,
+        false => TrackKind::Video,
     }
 }
 

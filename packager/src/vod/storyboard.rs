@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use media::{EpochNumber, Micros, Rendition, RenditionName, SegmentNumber, TrackKind, VideoShape};
+use media::{EpochNumber, Micros, Rendition, SegmentNumber, TrackKind, VideoShape};
 
 use super::{Cut, Presentation, rendition_of};
 use crate::playlist::{Cue, WebVtt, sprite_uri};
@@ -121,13 +121,13 @@ impl Presentation {
     }
 
     fn grid(&self) -> Grid {
-        let cuts = self.listed(&RenditionName::SOURCE);
+        let cuts = self.listed(TrackKind::Video);
         Grid::video(self.length(), cuts.count() as u64)
     }
 
     /// How long the playlists of its pictures are.
     fn length(&self) -> Micros {
-        let lengths = self.listed(&RenditionName::SOURCE).map(|cut| cut.duration);
+        let lengths = self.listed(TrackKind::Video).map(|cut| cut.duration);
         lengths.fold(Micros::ZERO, |sum, length| sum + length)
     }
 
