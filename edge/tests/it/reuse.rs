@@ -1,5 +1,9 @@
 //! Which answers of a general origin are given again, and for how long (RFC 9111 3, 4.2).
 
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
 use crate::origin::*;
 
 type Fields = &'static [(&'static str, &'static str)];
@@ -296,12 +300,17 @@ async fn e09_stale_answers_are_given_while_the_origin_fails_unless_it_forbids_it
 
 #[tokio::test]
 async fn e09_a_slow_origin_is_waited_for() {
-    let origin = Origin::new(|n| async move {
-        if n > 1 {
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    let gate = Arc::<Notify>::default();
+    let opened = Arc::clone(&gate);
+    let origin = Origin::new(move |n| {
+        let gate = Arc::clone(&gate);
+        async move {
+            if n > 1 {
+                gate.notified().await;
+            }
+            let body = OriginBody::whole(if n == 1 { "old" } else { "new" });
+            Ok(response(200, &[("cache-control", "max-age=2")], body))
         }
-        let body = OriginBody::whole(if n == 1 { "old" } else { "new" });
-        Ok(response(200, &[("cache-control", "max-age=2")], body))
     });
     // What media would be answered at once.
     let house = House::with(origin, |config| {
@@ -312,7 +321,12 @@ async fn e09_a_slow_origin_is_waited_for() {
     });
     assert_eq!(house.text("/a").await.1, "old");
     house.pass(3_000);
-    assert_eq!(house.text("/a").await.1, "new");
+    let answer = async {
+        until(|| house.origin.calls() == 2).await;
+        opened.notify_one();
+    };
+    let ((_, text), ()) = tokio::join!(house.text("/a"), answer);
+    assert_eq!(text, "new");
 }
 
 #[tokio::test]
