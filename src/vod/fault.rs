@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn what_the_machine_lacks_is_tried_again() {
         for (error, expected) in [
-            (DemuxError::Hindered("out of memory".into()), true),
+            (DemuxError::Hindered("no space left on device".into()), true),
             (DemuxError::Stalled, true),
             (DemuxError::Refused("no media file".into()), false),
         ] {

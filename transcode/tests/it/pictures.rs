@@ -46,6 +46,15 @@ fn test_picture() -> KeyFrame {
     key_frames(&Clip::h264("320x180", "10", 1, "")).remove(0)
 }
 
+fn test_picture_in_hevc() -> KeyFrame {
+    let clip = Clip::make(
+        "mp4",
+        "-f lavfi -i testsrc2=size=320x180:rate=10:duration=0.1 -pix_fmt yuv420p -c:v libx265 \
+         -preset ultrafast -x265-params log-level=error:pools=1 -tag:v hvc1",
+    );
+    key_frames(&clip).remove(0)
+}
+
 fn single(key_frame: KeyFrame, width: u32, height: u32) -> Sheet {
     Sheet {
         columns: 1,
@@ -258,12 +267,7 @@ async fn pictures_keep_the_shape_they_are_shown_in() {
 #[tokio::test]
 async fn a_damaged_key_frame_is_an_error_and_no_guess() {
     let pictures = Pictures::new(command());
-    let hevc = Clip::make(
-        "mp4",
-        "-f lavfi -i testsrc2=size=320x180:rate=10:duration=0.1 -pix_fmt yuv420p -c:v libx265 \
-         -preset ultrafast -x265-params log-level=error:pools=1 -tag:v hvc1",
-    );
-    for whole in [test_picture(), key_frames(&hevc).remove(0)] {
+    for whole in [test_picture(), test_picture_in_hevc()] {
         let codec = &whole.codec;
         let middle = whole.data.len() / 2;
         let mut torn = whole.data.to_vec();
@@ -313,12 +317,7 @@ async fn a_damaged_key_frame_is_an_error_and_no_guess() {
 #[tokio::test]
 async fn what_is_sloppy_and_plays_everywhere_has_a_picture() {
     let pictures = Pictures::new(command());
-    let hevc = Clip::make(
-        "mp4",
-        "-f lavfi -i testsrc2=size=320x180:rate=10:duration=0.1 -pix_fmt yuv420p -c:v libx265 \
-         -preset ultrafast -x265-params log-level=error:pools=1 -tag:v hvc1",
-    );
-    for whole in [test_picture(), key_frames(&hevc).remove(0)] {
+    for whole in [test_picture(), test_picture_in_hevc()] {
         // User data without the 16 bytes that say whose they are.
         let header: &[u8] = match whole.codec {
             Codec::Avc(_) => &[0, 0, 0, 7, 6],
