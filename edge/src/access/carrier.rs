@@ -155,6 +155,11 @@ pub fn signed_target(path: &str, token: &str) -> String {
     format!("{before}/~{token}{after}")
 }
 
+/// The target `path` with `token` in its query, which is answered with a cookie.
+pub fn signed_query(path: &str, token: &str) -> String {
+    format!("{path}?{NAME}={token}")
+}
+
 /// The value of `Set-Cookie` for `token`, which has `claims` (RFC 6265 4.1).
 pub fn signed_cookie(token: &str, claims: &Claims, now: Timestamp, secure: bool) -> String {
     let left = (claims.expires.as_micros() - now.as_micros()).max(0) / 1_000_000;

@@ -248,27 +248,36 @@ pub(super) fn is_key_id(text: &str) -> bool {
     (1..=MAX_KEY_ID_BYTES).contains(&text.len()) && text.bytes().all(allowed)
 }
 
-/// A new key as a key ring has it; of Ed25519 also the one that verifies only. An error is
-/// the system's, which gave no random numbers.
+/// Why there is no new key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GenerateError {
+    /// The id.
+    #[error("{0:?} is not the id of a key: expected 1 to 32 letters, digits, - or _")]
+    Id(Box<str>),
+    /// The system's.
+    #[error("the system gives no random numbers")]
+    Random,
+}
+
+/// A new key as a key ring has it; of Ed25519 also the one that verifies only.
 pub fn generate_key(
     id: &str,
     algorithm: Algorithm,
-) -> Result<(String, Option<String>), Box<dyn std::error::Error + Send + Sync>> {
+) -> Result<(String, Option<String>), GenerateError> {
     if !is_key_id(id) {
-        return Err(InvalidKey::Id(1).into());
+        return Err(GenerateError::Id(id.into()));
     }
     let mut bytes = [0; ED25519_BYTES];
     SystemRandom::new()
         .fill(&mut bytes)
-        .map_err(|Unspecified| "the system gives no random numbers")?;
+        .map_err(|Unspecified| GenerateError::Random)?;
     let text = |name: &str, bytes: &[u8]| format!("{id}:{name}:{}", BASE64URL.encode(bytes));
     let public = match algorithm {
         Algorithm::HmacSha256 => None,
-        Algorithm::Ed25519 => {
-            let pair = Ed25519KeyPair::from_seed_unchecked(&bytes)
-                .map_err(|_| "the seed is not of an Ed25519 key")?;
-            Some(text(ED25519_PUBLIC, pair.public_key().as_ref()))
-        }
+        // Any 32 bytes are a seed.
+        Algorithm::Ed25519 => Ed25519KeyPair::from_seed_unchecked(&bytes)
+            .ok()
+            .map(|pair| text(ED25519_PUBLIC, pair.public_key().as_ref())),
     };
     Ok((text(algorithm.as_str(), &bytes), public))
 }

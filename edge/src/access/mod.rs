@@ -18,11 +18,11 @@ mod service;
 mod token;
 
 pub use address::{AddressRange, InvalidAddressRange};
-pub use carrier::{signed_cookie, signed_target};
+pub use carrier::{signed_cookie, signed_query, signed_target};
 pub use claims::{Claims, InvalidClaims, SessionName};
 pub use denial::Denial;
 pub use gate::{AccessConfig, Gate, Viewer};
-pub use keys::{Algorithm, InvalidKey, KeyRing, SignError, generate_key};
+pub use keys::{Algorithm, GenerateError, InvalidKey, KeyRing, SignError, generate_key};
 pub use policy::{Policy, Rule};
 pub use revoked::TooManyRevoked;
 pub use scope::{InvalidScope, PathScope};

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::future::{Future, ready};
 use std::net::IpAddr;
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
@@ -14,7 +15,7 @@ use edge::access::{
 use edge::{ClientAddress, Edge, EdgeBody};
 use http::{Request, Response};
 use http_body_util::Empty;
-use media::{Clock, Micros};
+use media::{Clock, Micros, Timestamp};
 use tower_service::Service;
 
 use crate::origin::{
@@ -397,4 +398,32 @@ async fn whoever_counts_usage_learns_the_session() {
     });
     // The last one did not get so far.
     assert_eq!(*seen.0.lock().unwrap(), [viewer.clone(), viewer, None]);
+}
+
+/// The worked example of `docs/EDGE.md`: its program prints its token, which opens its path.
+#[test]
+fn what_the_docs_sign_is_a_token() {
+    let docs = include_str!("../../../docs/EDGE.md");
+    let (_, rest) = docs.split_once("```js\n").unwrap();
+    let (program, rest) = rest.split_once("```\n").unwrap();
+    let (_, rest) = rest.split_once("```\n").unwrap();
+    let (token, _) = rest.split_once("\n```").unwrap();
+    let node = Command::new("node")
+        .args(["--input-type=module", "--eval", program])
+        .output()
+        .expect("node, which scripts/setup installs");
+    let complaint = String::from_utf8_lossy(&node.stderr);
+    assert!(node.status.success(), "{complaint}");
+    assert_eq!(String::from_utf8_lossy(&node.stdout).trim(), token);
+
+    let start = docs.find("2026a:hmac-sha256:").unwrap();
+    let key = docs[start..].split('`').next().unwrap();
+    let keys: KeyRing = key.parse().unwrap();
+    let gate = Gate::new(AccessConfig::default(), keys);
+    let now = Timestamp::from_micros(1_767_225_599_000_000);
+    let claims = gate.verify(token, "/live/demo/index.m3u8", None, now);
+    assert_eq!(claims.unwrap().path.as_str(), "/live/demo/");
+    let keys: KeyRing = key.parse().unwrap();
+    let claims = "path=/live/demo/\nexp=1767225600".parse().unwrap();
+    assert_eq!(keys.sign(&claims).unwrap(), token);
 }
