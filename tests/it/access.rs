@@ -185,6 +185,8 @@ fn what_is_signed_is_printed_in_each_form() {
         cookie.starts_with("nova_token=1.2026a.") && cookie.ends_with(end),
         "{cookie}"
     );
+    let ages = [&one[..2], &["--expires-in", "9999999w", "--form", "cookie"]].concat();
+    assert!(sign(&site, &ages).contains("; Max-Age="));
     assert!(printed(&["--form", "token"]).starts_with("1.2026a."));
     assert!(printed(&[]).starts_with("http://localhost:8080/vod/~1.2026a."));
 }

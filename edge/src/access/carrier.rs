@@ -66,19 +66,22 @@ impl<'a> Target<'a> {
 
 /// Does a normalised path still have a token? Then its tilde was percent-encoded.
 pub(super) fn hides_token(path: &str) -> bool {
-    path.contains(SEGMENT)
+    find_segment(path).is_some()
+}
+
+/// Most paths have no tilde, and one character is found faster than four.
+fn find_segment(path: &str) -> Option<usize> {
+    path.contains('~').then(|| path.find(SEGMENT)).flatten()
 }
 
 fn split_path(path: &str) -> Result<(Cow<'_, str>, Option<&str>), Denial> {
-    // Most have no tilde, and one character is found faster than four.
-    let at = path.contains('~').then(|| path.find(SEGMENT)).flatten();
-    let Some(at) = at else {
+    let Some(at) = find_segment(path) else {
         return Ok((path.into(), None));
     };
     let token = &path[at + 2..];
     let end = token.find('/').unwrap_or(token.len());
     let (token, after) = token.split_at(end);
-    if after.contains(SEGMENT) {
+    if find_segment(after).is_some() {
         return Err(Denial::Malformed);
     }
     let mut without = String::with_capacity(at + after.len());
@@ -162,7 +165,7 @@ pub fn signed_query(path: &str, token: &str) -> String {
 
 /// The value of `Set-Cookie` for `token`, which has `claims` (RFC 6265 4.1).
 pub fn signed_cookie(token: &str, claims: &Claims, now: Timestamp, secure: bool) -> String {
-    let left = (claims.expires.as_micros() - now.as_micros()).max(0) / 1_000_000;
+    let left = (claims.expires - now).as_micros().max(0) / 1_000_000;
     let path = claims.path.as_str();
     // RFC 6265 4.1.1: no semicolon in a path. A shorter one is sent more often, and opens
     // nothing more.
