@@ -4,7 +4,10 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
+
+/// The bits before a mapped IPv4 address (RFC 4291 2.5.5.2).
+const MAPPED_BITS: u8 = 96;
 
 /// One address, or all with the same first bits: `192.0.2.7`, `2001:db8::/48`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -24,11 +27,11 @@ impl FromStr for AddressRange {
 
     fn from_str(text: &str) -> Result<Self, InvalidAddressRange> {
         let range = match text.parse::<IpAddr>() {
-            Ok(address) => Some(IpNet::from(address.to_canonical())),
+            Ok(address) => Some(IpNet::from(address)),
             Err(_) => text.parse().ok(),
         };
         range
-            .map(|range: IpNet| Self(range.trunc()))
+            .map(|range| Self(canonical(range).trunc()))
             .ok_or_else(|| InvalidAddressRange {
                 given: text.to_owned(),
             })
@@ -40,6 +43,18 @@ impl AddressRange {
     pub(super) fn contains(&self, address: IpAddr) -> bool {
         self.0.contains(&address)
     }
+}
+
+/// Addresses that are IPv4 in IPv6's clothes are IPv4, as those of clients are.
+fn canonical(range: IpNet) -> IpNet {
+    if let IpNet::V6(v6) = range
+        && let Some(bits) = v6.prefix_len().checked_sub(MAPPED_BITS)
+        && let Some(v4) = v6.addr().to_ipv4_mapped()
+        && let Ok(v4) = Ipv4Net::new(v4, bits)
+    {
+        return v4.into();
+    }
+    range
 }
 
 impl fmt::Display for AddressRange {
@@ -62,6 +77,9 @@ mod tests {
             ("192.0.2.7", "192.0.2.7", true),
             ("192.0.2.7", "192.0.2.8", false),
             ("::ffff:192.0.2.7", "192.0.2.7", true),
+            ("::ffff:192.0.2.7/128", "192.0.2.7", true),
+            ("::ffff:192.0.2.7/120", "192.0.2.1", true),
+            ("::ffff:192.0.2.7/90", "192.0.2.7", false),
             ("192.0.2.99/24", "192.0.2.1", true),
             ("192.0.2.0/24", "192.0.3.1", false),
             ("192.0.2.0/24", "2001:db8::1", false),
