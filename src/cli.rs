@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use edge::access::{AddressRange, Algorithm, PathScope, SessionName};
 use media::VideoId;
 use storage::rows::streams::TakeoverPolicy;
 use transcode::{EncoderChoice, EngineName, Profile};
@@ -67,6 +68,9 @@ pub enum Command {
     /// Videos: recordings of broadcasts, and imported files
     #[command(subcommand)]
     Vod(VodCommand),
+    /// Signed URLs and cookies for what is protected
+    #[command(subcommand)]
+    Url(UrlCommand),
     /// Measure this machine
     #[command(subcommand)]
     Bench(BenchCommand),
@@ -436,6 +440,60 @@ pub enum VodCommand {
         /// Its id
         id: VideoId,
     },
+}
+
+/// `nova url`
+#[derive(Debug, Subcommand)]
+pub enum UrlCommand {
+    /// Sign a URL with the first key of `access.keys` that can
+    Sign(SignUrl),
+    /// Make a new key, for `access.keys` or the file that `access.keys_file` names
+    Key {
+        /// What tokens name it by: letters, digits, - and _
+        id: String,
+        /// hmac-sha256, or ed25519, which has a public key for those who only verify
+        #[arg(long, value_name = "ALGORITHM", default_value = "hmac-sha256")]
+        algorithm: Algorithm,
+    },
+}
+
+/// `nova url sign`
+#[derive(Debug, Args)]
+pub struct SignUrl {
+    /// What it opens: all below /live/NAME/, or one resource where no slash is at the end
+    #[arg(long, value_name = "PATH")]
+    pub path: PathScope,
+    /// How long
+    #[arg(long, value_name = "SPAN")]
+    pub expires_in: Span,
+    /// From when on [default: at once]
+    #[arg(long, value_name = "SPAN")]
+    pub starts_in: Option<Span>,
+    /// For whom: an address, or the first bits of some, such as 192.0.2.0/24
+    #[arg(long, value_name = "ADDRESS")]
+    pub address: Option<AddressRange>,
+    /// Name of the viewer's session
+    #[arg(long, value_name = "NAME")]
+    pub session: Option<SessionName>,
+    /// Where playback is, http://HOST:PORT [default: as configured]
+    #[arg(long, value_name = "URL")]
+    pub base: Option<String>,
+    /// Where the token stands
+    #[arg(long, value_enum, default_value_t = TokenForm::Path)]
+    pub form: TokenForm,
+}
+
+/// Where a token stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TokenForm {
+    /// In the URL's path: for every player
+    Path,
+    /// In the URL's query: for browsers, which get a cookie for it
+    Query,
+    /// In a cookie: the value of Set-Cookie
+    Cookie,
+    /// Alone
+    Token,
 }
 
 /// `nova schema`

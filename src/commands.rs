@@ -2,6 +2,7 @@
 
 mod database;
 mod objects;
+mod url;
 mod video_objects;
 
 use std::error::Error;
@@ -43,7 +44,9 @@ pub async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
             false => Err("this machine has a fault, see above".into()),
         },
         Command::Config(ConfigCommand::Check) => {
-            print!("{}", load(&settings, false)?.to_toml()?);
+            let config = load(&settings, false)?;
+            config.access_keys()?;
+            print!("{}", config.to_toml()?);
             Ok(())
         }
         Command::Db(command) => database::database(command, &settings).await,
@@ -53,6 +56,7 @@ pub async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
             let config = load(&settings, false)?;
             vod::command::run(command, &config, &open(&settings).await?).await
         }
+        Command::Url(command) => url::run(command, &settings),
         Command::Bench(BenchCommand::Transcode(options)) => bench::transcode(options).await,
         Command::Schema(SchemaCommand::Graphql) => {
             Err("GraphQL is not part of this version".into())

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use edge::access::{Access, AccessConfig, Gate};
 use edge::{Edge, EdgeConfig, HttpUpstream, HttpUpstreamConfig};
 use media::{Clock, SystemClock};
 use packager::origin::Origin;
@@ -196,16 +197,28 @@ fn edge(
         ..EdgeConfig::default()
     };
     let clock = Arc::new(SystemClock);
+    let gate = gate(config)?;
     if let Some(media) = media {
-        let edge = Edge::new(settings, WithoutBody(media.origin.clone()), clock);
+        let edge = Edge::new(settings, WithoutBody(media.origin.clone()), clock.clone());
         running.edge(edge.clone());
-        Ok(playback(edge))
+        Ok(playback(Access::new(gate, edge, clock)))
     } else {
         let upstream = HttpUpstreamConfig::new(&config.edge.origin);
-        let edge = Edge::new(settings, HttpUpstream::new(&upstream)?, clock);
+        let edge = Edge::new(settings, HttpUpstream::new(&upstream)?, clock.clone());
         running.edge(edge.clone());
-        Ok(playback(edge))
+        Ok(playback(Access::new(gate, edge, clock)))
     }
+}
+
+/// Who may have what of the cache.
+fn gate(config: &Config) -> Result<Gate, Box<dyn Error>> {
+    let settings = AccessConfig {
+        secure_cookies: config.access.secure_cookies,
+        ..AccessConfig::default()
+    };
+    let gate = Gate::new(settings, config.access_keys()?);
+    gate.set_policy(config.access_policy()?);
+    Ok(gate)
 }
 
 /// The longest that an origin holds a request: three target durations, each less than

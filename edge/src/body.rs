@@ -43,10 +43,11 @@ impl EdgeBody {
         }
     }
 
-    pub(crate) fn text(text: &'static str) -> Self {
+    pub(crate) fn text(text: impl Into<Bytes>) -> Self {
+        let text = text.into();
         Self {
-            source: Source::Text(Bytes::from_static(text.as_bytes())),
             remaining: Some(text.len() as u64),
+            source: Source::Text(text),
         }
     }
 

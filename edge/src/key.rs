@@ -1,6 +1,7 @@
 //! The canonical name of what is asked for. The origin is asked by this name, so
 //! nothing outside it can change an answer.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -131,9 +132,40 @@ fn is_part(path: &str) -> bool {
         .is_some_and(|(segment, part)| number(segment) && number(part))
 }
 
+/// The path as [`normalised_path`] makes it: most are so already.
+pub(crate) fn canonical_path(path: &str) -> Result<Cow<'_, str>, KeyError> {
+    match is_canonical(path) {
+        true => Ok(Cow::Borrowed(path)),
+        false => normalised_path(path).map(Cow::Owned),
+    }
+}
+
+/// Would [`normalised_path`] leave it as it is? Says no of some that it would, none of
+/// which are ours: those with escapes.
+fn is_canonical(path: &str) -> bool {
+    let Some(rest) = path.strip_prefix('/') else {
+        return false;
+    };
+    if path.len() > MAX_PATH_BYTES {
+        return false;
+    }
+    let mut segment = 0;
+    for (at, byte) in rest.bytes().enumerate() {
+        if byte == b'/' {
+            if matches!(&rest[segment..at], "" | "." | "..") {
+                return false;
+            }
+            segment = at + 1;
+        } else if !is_path_character(byte) {
+            return false;
+        }
+    }
+    !matches!(&rest[segment..], "." | "..")
+}
+
 /// RFC 3986 6.2.2: escapes of unreserved characters are undone, hexadecimal digits
 /// are upper case. What later stages could read in two ways is refused.
-fn normalised_path(path: &str) -> Result<String, KeyError> {
+pub(crate) fn normalised_path(path: &str) -> Result<String, KeyError> {
     if path.len() > MAX_PATH_BYTES {
         return Err(KeyError::TooLong);
     }
@@ -380,6 +412,17 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_path_that_is_canonical_stays_as_it_is(path in "/?([a-z.~%/!]|%2e|%7E|//){0,12}") {
+            let canonical = canonical_path(&path);
+            let normalised = normalised_path(&path);
+            prop_assert_eq!(canonical.as_deref(), normalised.as_deref());
+            if let Ok(normalised) = normalised {
+                let again = canonical_path(&normalised);
+                prop_assert_eq!(again.as_deref(), Ok(&normalised[..]));
+            }
+        }
+
         #[test]
         fn e07_a_key_is_its_own_key(target in "/[ -~]{0,80}") {
             if let Ok(uri) = target.parse::<Uri>()

@@ -8,11 +8,13 @@
 //! What decides (key, freshness, ranges, conditions) is pure and takes `now` as an
 //! argument; what waits is in `fill`, `fetch` and `service`.
 
+pub mod access;
 mod age;
 mod body;
 mod budget;
 mod cache_control;
 mod cache_status;
+mod client_address;
 mod coalesce;
 mod conditional;
 mod config;
@@ -44,6 +46,7 @@ mod vary;
 mod waiter;
 
 pub use body::EdgeBody;
+pub use client_address::ClientAddress;
 pub use config::{EdgeConfig, OriginKind};
 pub use http_upstream::{HttpUpstream, HttpUpstreamConfig, InvalidBase};
 pub use request_body::RequestBody;

@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use edge::access::{InvalidKey, InvalidScope};
 use serde::Deserialize;
 use storage::without_credentials;
 use toml::{Table, Value};
 use transcode::{EncoderChoice, EngineName, InvalidProfile, Profile};
 
-use super::Config;
+use super::{Config, HIDDEN};
 
 /// What the environment's keys begin with: `NOVA__SECTION__KEY`.
 const PREFIX: &str = "NOVA__";
@@ -68,6 +69,22 @@ pub enum ConfigError {
         key: String,
         /// What is wrong with it, and what was expected.
         error: InvalidProfile,
+    },
+    /// A key ring that cannot be.
+    #[error("{key}: {error}")]
+    Keys {
+        /// The key.
+        key: &'static str,
+        /// What is wrong with it, without the keys.
+        error: InvalidKey,
+    },
+    /// A path that is none.
+    #[error("{key}: {error}")]
+    Path {
+        /// The key.
+        key: &'static str,
+        /// What is wrong with it, and what was expected.
+        error: InvalidScope,
     },
     /// There is no data directory and none can be made.
     #[error(
@@ -247,9 +264,16 @@ fn wrong_type(path: &str, known: &Value, given: &str) -> ConfigError {
         Value::Table(_) => "a section, [name], with keys of its own",
         _ => "a text",
     };
+    let is_secret = path
+        .to_lowercase()
+        .replace("__", ".")
+        .ends_with("access.keys");
     ConfigError::Value {
         key: path.to_owned(),
-        given: without_credentials(given),
+        given: match is_secret {
+            true => HIDDEN.to_owned(),
+            false => without_credentials(given),
+        },
         expected: expected.to_owned(),
     }
 }
@@ -395,6 +419,40 @@ mod tests {
         )
         .unwrap_err();
         assert!(error.to_string().contains("true or false"), "{error}");
+    }
+
+    #[test]
+    fn what_is_wrong_with_access_is_told_without_the_keys() {
+        let secret = "c2VjcmV0";
+        let key = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY";
+        for (text, wanted) in [
+            (
+                format!("keys = \"a:hmac-sha256:{secret}\""),
+                "access.keys: key \"a\" has 6 bytes",
+            ),
+            (
+                format!("keys = [\"a:hmac-sha256:{key}\"]"),
+                "access.keys = ***: expected a text",
+            ),
+            ("signed = \"/live/\"".to_owned(), "also access.keys"),
+            (
+                "signed = \"live\"".to_owned(),
+                "access.signed: \"live\" is not a path",
+            ),
+            ("public = \"/a/../b\"".to_owned(), "access.public: "),
+        ] {
+            let error = from_file(&format!("[access]\n{text}\n"))
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains(wanted), "{error}");
+            assert!(!error.contains(secret) && !error.contains(key), "{error}");
+        }
+        let text = format!("[access]\nkeys = \"a:hmac-sha256:{key}\"\nsigned = \"/live/\"\n");
+        let printed = from_file(&text).unwrap().to_toml().unwrap();
+        assert!(
+            printed.contains("keys = \"***\"") && !printed.contains(key),
+            "{printed}"
+        );
     }
 
     #[test]

@@ -8,10 +8,14 @@ pub use load::{ConfigError, load};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use edge::access::{KeyRing, PathScope, Policy, Rule};
 use serde::{Deserialize, Serialize};
 use storage::objects::ObjectsConfig;
 use storage::without_credentials;
 use transcode::{EncoderChoice, EngineName, Profile, all_engines};
+
+/// What stands in the place of a secret that is printed.
+const HIDDEN: &str = "***";
 
 /// Everything, after file and environment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +40,8 @@ pub struct Config {
     pub origin: Origin,
     /// The edge cache.
     pub edge: Edge,
+    /// Who may have what is protected.
+    pub access: Access,
     /// Web pages, playback and the API.
     pub http: Http,
     /// Health and metrics.
@@ -138,6 +144,23 @@ pub struct Edge {
     pub memory_mib: u64,
 }
 
+/// `[access]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Access {
+    /// Keys of signed URLs and cookies, `KID:ALGORITHM:KEY` with space or commas between
+    /// them. All verify, the first that can sign does so. `nova url key` makes one.
+    pub keys: String,
+    /// A file of more keys, behind those; empty: none.
+    pub keys_file: PathBuf,
+    /// Paths that need a token, with commas between them: all below `/live/NAME/`, or one
+    /// resource where no slash is at the end.
+    pub signed: String,
+    /// Paths among those that need none.
+    pub public: String,
+    /// Whether cookies are for HTTPS only, also where something in front of the edge speaks it.
+    pub secure_cookies: bool,
+}
+
 /// `[http]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Http {
@@ -200,6 +223,13 @@ impl Default for Config {
             edge: Edge {
                 origin: "http://127.0.0.1:8081".to_owned(),
                 memory_mib: 256,
+            },
+            access: Access {
+                keys: String::new(),
+                keys_file: PathBuf::new(),
+                signed: String::new(),
+                public: String::new(),
+                secure_cookies: false,
             },
             http: Http {
                 bind: any(8080),
@@ -275,7 +305,50 @@ impl Config {
         }
     }
 
-    /// The effective values as TOML, passwords in URLs hidden.
+    /// Where viewers reach playback.
+    pub fn playback_url(&self) -> String {
+        match self.http.playback_url.as_str() {
+            "" => format!("http://localhost:{}", self.http.bind.port()),
+            url => url.to_owned(),
+        }
+    }
+
+    /// The keys of signed URLs and cookies, those in the file too.
+    pub fn access_keys(&self) -> Result<KeyRing, ConfigError> {
+        let path = &self.access.keys_file;
+        let mut keys = self.access.keys.clone();
+        let mut key = "access.keys";
+        if !path.as_os_str().is_empty() {
+            let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+                path: path.clone(),
+                source,
+            })?;
+            keys.push('\n');
+            keys.push_str(&text);
+            key = "access.keys and access.keys_file";
+        }
+        keys.parse()
+            .map_err(|error| ConfigError::Keys { key, error })
+    }
+
+    /// What needs a token.
+    pub fn access_policy(&self) -> Result<Policy, ConfigError> {
+        let of = |key, paths: &str, rule| {
+            let paths = paths
+                .split(',')
+                .map(str::trim)
+                .filter(|path| !path.is_empty());
+            let scopes: Result<Vec<(PathScope, Rule)>, _> = paths
+                .map(|path| path.parse().map(|scope| (scope, rule)))
+                .collect();
+            scopes.map_err(|error| ConfigError::Path { key, error })
+        };
+        let mut rules = of("access.signed", &self.access.signed, Rule::Signed)?;
+        rules.extend(of("access.public", &self.access.public, Rule::Public)?);
+        Ok(rules.into_iter().collect())
+    }
+
+    /// The effective values as TOML, keys and passwords in URLs hidden.
     pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
         let mut shown = self.clone();
         shown.database.url = without_credentials(&self.database_url());
@@ -283,6 +356,9 @@ impl Config {
         shown.objects.s3_endpoint = without_credentials(&self.objects.s3_endpoint);
         shown.events.url = storage::events::without_credentials(&self.events.url);
         shown.edge.origin = without_credentials(&self.edge.origin);
+        if !shown.access.keys.is_empty() {
+            shown.access.keys = HIDDEN.to_owned();
+        }
         toml::to_string(&shown)
     }
 
@@ -324,6 +400,19 @@ impl Config {
             range(key, given as u64, 1, 64)?;
         }
         range("edge.memory_mib", self.edge.memory_mib, 1, 1 << 20)?;
+        self.access.keys.parse::<KeyRing>().map_err(|error| {
+            let key = "access.keys";
+            ConfigError::Keys { key, error }
+        })?;
+        let has_keys =
+            !(self.access.keys.is_empty() && self.access.keys_file.as_os_str().is_empty());
+        if !self.access_policy()?.is_open() && !has_keys {
+            return Err(ConfigError::Value {
+                key: "access.signed".to_owned(),
+                given: self.access.signed.clone(),
+                expected: "also access.keys or access.keys_file, or nobody could watch; nova url key makes a key".to_owned(),
+            });
+        }
         let engines = all_engines();
         if !engines.is_empty() && !engines.contains(&self.transcode.engine) {
             let names: Vec<_> = engines.iter().map(|engine| engine.as_str()).collect();

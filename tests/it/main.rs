@@ -1,5 +1,6 @@
 //! The real `nova` binary against its public contract, with real encoders and players.
 
+mod access;
 mod architecture;
 mod bench;
 mod commands;

@@ -1,5 +1,6 @@
 //! What an edge owes its clients and its origin, case by case.
 
+mod access;
 mod answers;
 mod coalescing;
 mod directives;

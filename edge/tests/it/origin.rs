@@ -154,7 +154,7 @@ pub(crate) fn response(
 pub(crate) struct House {
     pub(crate) edge: Edge<Origin>,
     pub(crate) origin: Origin,
-    clock: Arc<ManualClock>,
+    pub(crate) clock: Arc<ManualClock>,
 }
 
 impl House {

@@ -112,3 +112,18 @@ pub(crate) fn browser_cues(page: &str, track: &str) -> Vec<Cue> {
     };
     cues.iter().map(cue).collect()
 }
+
+/// What came of playing `url` with hls.js for so many media seconds; see
+/// `tests/browser/play.mjs`.
+#[track_caller]
+pub(crate) fn browser_plays(url: &str, seconds: u32) -> Value {
+    let mut command = Command::new("node");
+    command
+        .current_dir(folder())
+        .args(["play.mjs", url, &seconds.to_string()]);
+    let mut process = Process::start("play.mjs", &mut command);
+    let status = process.wait_exit(START_LIMIT);
+    let (stdout, stderr) = process.output();
+    assert!(status.success(), "{}", stderr.join("\n"));
+    serde_json::from_str(&stdout.join("\n")).expect("JSON")
+}

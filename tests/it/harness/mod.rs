@@ -18,7 +18,7 @@ mod stream;
 mod wait;
 mod watcher;
 
-pub(crate) use browser::{Browser, Cue, browser_cues};
+pub(crate) use browser::{Browser, Cue, browser_cues, browser_plays};
 pub(crate) use encoder::{Encoder, Publisher, make_file};
 pub(crate) use gate::Gate;
 pub(crate) use history::{History, Seen, now};
