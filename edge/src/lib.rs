@@ -34,6 +34,7 @@ mod refusal;
 mod request;
 mod request_body;
 mod respond;
+pub mod server;
 mod service;
 mod shared;
 mod store;
