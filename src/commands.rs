@@ -43,7 +43,9 @@ pub async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
             false => Err("this machine has a fault, see above".into()),
         },
         Command::Config(ConfigCommand::Check) => {
-            print!("{}", load(&settings, false)?.to_toml()?);
+            let config = load(&settings, false)?;
+            config.http.tls()?;
+            print!("{}", config.to_toml()?);
             Ok(())
         }
         Command::Db(command) => database::database(command, &settings).await,

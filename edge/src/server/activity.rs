@@ -1,12 +1,32 @@
 //! What a connection has done, as those see it who watch over it.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
-use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::bucket::Bucket;
-use super::config::Rate;
+use super::config::ServerConfig;
+
+/// What the connections of a listener share.
+#[derive(Debug)]
+pub(super) struct Listener {
+    pub(super) name: &'static str,
+    pub(super) config: Arc<ServerConfig>,
+    /// What times of rates are counted from.
+    pub(super) epoch: Instant,
+}
+
+impl Listener {
+    pub(super) fn new(name: &'static str, config: ServerConfig) -> Arc<Self> {
+        Arc::new(Self {
+            name,
+            config: Arc::new(config),
+            epoch: Instant::now(),
+        })
+    }
+}
 
 /// Why a connection is ended by the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,8 +79,9 @@ pub(super) enum Order {
 const FINISH: u8 = 0x80;
 
 /// Counts of one connection, without a lock and without the time.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Activity {
+    pub(super) listener: Arc<Listener>,
     /// Bytes that came from the client.
     received: AtomicU64,
     /// Requests whose head was read.
@@ -90,6 +111,21 @@ pub(super) struct Sample {
 }
 
 impl Activity {
+    pub(super) fn new(listener: &Arc<Listener>) -> Self {
+        Self {
+            listener: Arc::clone(listener),
+            received: AtomicU64::new(0),
+            begun: AtomicU64::new(0),
+            under_way: AtomicU32::new(0),
+            given: AtomicU64::new(0),
+            taken: AtomicU64::new(0),
+            is_http2: AtomicBool::new(false),
+            resets: Bucket::default(),
+            order: AtomicU8::new(0),
+            waker: Mutex::new(None),
+        }
+    }
+
     pub(super) fn sample(&self) -> Sample {
         Sample {
             received: self.received.load(Ordering::Relaxed),
@@ -118,9 +154,12 @@ impl Activity {
         self.under_way.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// The client gave a request up. `now` is since a beginning of the caller's.
-    pub(super) fn request_reset(&self, now: Duration, rate: Rate) {
-        if self.is_http2.load(Ordering::Relaxed) && self.resets.take(now, rate).is_err() {
+    /// The client gave a request up.
+    pub(super) fn request_reset(&self, now: Instant) {
+        let Listener { config, epoch, .. } = &*self.listener;
+        let since = now.saturating_duration_since(*epoch);
+        if self.is_http2.load(Ordering::Relaxed) && self.resets.take(since, config.resets).is_err()
+        {
             self.order(Order::Cut(Cut::Resets));
         }
     }
@@ -180,12 +219,25 @@ impl Activity {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::config::Rate;
+
+    fn activity() -> Activity {
+        let resets = Rate {
+            per_second: 1,
+            burst: 2,
+        };
+        let config = ServerConfig {
+            resets,
+            ..ServerConfig::default()
+        };
+        Activity::new(&Listener::new("test", config))
+    }
 
     #[test]
     fn an_order_is_told_as_it_was_given_and_a_cut_is_final() {
-        assert_eq!(Activity::default().ordered(), Order::GoOn);
+        assert_eq!(activity().ordered(), Order::GoOn);
         for cut in Cut::ALL {
-            let activity = Activity::default();
+            let activity = activity();
             activity.order(Order::Finish(cut));
             assert_eq!(activity.ordered(), Order::Finish(cut));
             activity.order(Order::Finish(Cut::Shutdown));
@@ -200,17 +252,14 @@ mod tests {
 
     #[test]
     fn only_a_flood_of_resets_on_http2_ends_a_connection() {
-        let rate = Rate {
-            per_second: 1,
-            burst: 2,
-        };
-        let activity = Activity::default();
-        (0..9).for_each(|_| activity.request_reset(Duration::ZERO, rate));
+        let activity = activity();
+        let now = activity.listener.epoch;
+        (0..9).for_each(|_| activity.request_reset(now));
         assert_eq!(activity.ordered(), Order::GoOn);
         activity.is_http2();
-        (0..2).for_each(|_| activity.request_reset(Duration::ZERO, rate));
+        (0..2).for_each(|_| activity.request_reset(now));
         assert_eq!(activity.ordered(), Order::GoOn);
-        activity.request_reset(Duration::ZERO, rate);
+        activity.request_reset(now);
         assert_eq!(activity.ordered(), Order::Cut(Cut::Resets));
     }
 }

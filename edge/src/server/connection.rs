@@ -8,7 +8,6 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -26,23 +25,20 @@ use tower_service::Service;
 
 use super::activity::{Activity, Cut, Order};
 use super::addresses::Seat;
+use super::config::ServerConfig;
 use super::connections::Registered;
-use super::guarded::{Guarded, Listener, Peer};
+use super::guarded::{Guarded, Peer};
 use super::received::ReceivedBody;
 use super::transport::{Protocol, Stream, Transport};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Bytes that hyper buffers of one connection: of answers ahead of the socket, and of what
-/// is read. hyper's least is 8 KiB.
-const MAX_BUFFER: usize = 256 << 10;
 const MIN_HEADER_BYTES: u32 = 8 << 10;
 
 /// How the connections of a listener are served.
 #[derive(Clone)]
 pub(super) struct Serving<S> {
     pub(super) service: S,
-    pub(super) listener: Arc<Listener>,
     pub(super) protocols: Arc<Protocols>,
     pub(super) tls: Option<TlsAcceptor>,
     pub(super) handshakes: Arc<Semaphore>,
@@ -104,22 +100,19 @@ impl End {
 }
 
 impl Protocols {
-    pub(super) fn new(listener: &Listener, streams: Streams) -> Self {
-        let config = &listener.config;
+    pub(super) fn new(config: &ServerConfig, streams: Streams) -> Self {
         let header_bytes = config.max_header_bytes.max(MIN_HEADER_BYTES);
         let mut http1 = http1::Builder::new();
         http1
             // Times are kept by the patrol, for all connections at once.
             .header_read_timeout(None)
             .max_headers(config.max_headers)
-            .max_header_size(header_bytes as usize)
-            .max_buf_size(MAX_BUFFER.max(header_bytes as usize));
+            .max_header_size(header_bytes as usize);
         let mut http2 = http2::Builder::new(streams);
         http2
             .timer(TokioTimer::new())
             .max_concurrent_streams(config.max_streams)
             .max_header_list_size(header_bytes)
-            .max_send_buf_size(MAX_BUFFER)
             .keep_alive_interval(config.ping_interval)
             .keep_alive_timeout(config.ping_timeout);
         Self { http1, http2 }
@@ -141,7 +134,7 @@ where
         registered: Registered,
         seat: Seat,
     ) {
-        let name = self.listener.name;
+        let name = registered.activity.listener.name;
         let end = self.run(stream, address, &registered.activity, seat).await;
         let reason = end.reason();
         metrics::counter!(
@@ -166,13 +159,10 @@ where
     ) -> End {
         let stream = match &self.tls {
             None => Stream::Plain(stream),
-            Some(tls) => {
-                let deadline = self.listener.config.handshake_timeout;
-                match shake_hands(tls, stream, &self.handshakes, deadline, activity).await {
-                    Ok(stream) => stream,
-                    Err(end) => return end,
-                }
-            }
+            Some(tls) => match shake_hands(tls, stream, &self.handshakes, activity).await {
+                Ok(stream) => stream,
+                Err(end) => return end,
+            },
         };
         let mut transport = Transport::new(stream, Arc::clone(activity));
         let protocol = match unless_ordered(activity, transport.protocol()).await {
@@ -182,7 +172,6 @@ where
         };
         let service = Guarded {
             service: RefCell::new(self.service),
-            listener: self.listener,
             activity: Arc::clone(activity),
             seat,
             peer: Peer {
@@ -209,12 +198,12 @@ async fn shake_hands(
     tls: &TlsAcceptor,
     stream: TcpStream,
     handshakes: &Semaphore,
-    deadline: Duration,
     activity: &Activity,
 ) -> Result<Stream, End> {
     let Ok(_permit) = handshakes.try_acquire() else {
         return Err(End::TooManyHandshakes);
     };
+    let deadline = activity.listener.config.handshake_timeout;
     match unless_ordered(activity, timeout(deadline, tls.accept(stream))).await? {
         Ok(Ok(stream)) => Ok(Stream::Tls(Box::new(stream))),
         Ok(Err(error)) => Err(End::Handshake(error)),

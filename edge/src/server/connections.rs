@@ -5,8 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::time::Instant;
 
-use super::activity::{Activity, Cut, Order};
-use super::config::ServerConfig;
+use super::activity::{Activity, Cut, Listener, Order};
 use super::watch::Watch;
 
 /// All that are open. Clones share them.
@@ -15,7 +14,7 @@ pub(super) struct Connections(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    listener: &'static str,
+    listener: Arc<Listener>,
     open: Mutex<Open>,
 }
 
@@ -40,18 +39,19 @@ pub(super) struct Registered {
 }
 
 impl Connections {
-    pub(super) fn new(listener: &'static str) -> Self {
+    pub(super) fn new(listener: Arc<Listener>) -> Self {
         Self(Arc::new(Inner {
             listener,
             open: Mutex::default(),
         }))
     }
 
-    /// None if there are `most` already.
-    pub(super) fn register(&self, most: usize, now: Instant) -> Option<Registered> {
-        let activity = Arc::new(Activity::default());
+    /// None if there are as many as may be.
+    pub(super) fn register(&self, now: Instant) -> Option<Registered> {
+        let listener = &self.0.listener;
+        let activity = Arc::new(Activity::new(listener));
         let mut open = self.lock();
-        if open.entries.len() >= most {
+        if open.entries.len() >= listener.config.max_connections {
             return None;
         }
         let key = open.next;
@@ -70,7 +70,8 @@ impl Connections {
     }
 
     /// Ends those that have to end.
-    pub(super) fn patrol(&self, now: Instant, config: &ServerConfig) {
+    pub(super) fn patrol(&self, now: Instant) {
+        let config = &self.0.listener.config;
         for entry in self.lock().entries.values_mut() {
             let sample = entry.activity.sample();
             let order = match entry.watch.look(sample, now, config) {
@@ -107,7 +108,7 @@ impl Connections {
     }
 
     fn show(&self, open: &Open) {
-        metrics::gauge!("nova_http_connections", "listener" => self.0.listener)
+        metrics::gauge!("nova_http_connections", "listener" => self.0.listener.name)
             .set(open.entries.len() as f64);
     }
 }
@@ -123,35 +124,47 @@ impl Drop for Registered {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::config::ServerConfig;
+
+    fn connections(max_connections: usize) -> Connections {
+        let config = ServerConfig {
+            max_connections,
+            ..ServerConfig::default()
+        };
+        Connections::new(Listener::new("test", config))
+    }
 
     #[test]
     fn there_are_so_many_at_most_and_one_that_ends_makes_room() {
-        let connections = Connections::new("test");
+        let connections = connections(2);
         let now = Instant::now();
-        let first = connections.register(2, now).unwrap();
-        let _second = connections.register(2, now).unwrap();
-        assert!(connections.register(2, now).is_none());
+        let first = connections.register(now).unwrap();
+        let _second = connections.register(now).unwrap();
+        assert!(connections.register(now).is_none());
         drop(first);
-        assert!(connections.register(2, now).is_some());
+        assert!(connections.register(now).is_some());
     }
 
     #[test]
     fn a_patrol_cuts_what_is_too_slow_only() {
-        let connections = Connections::new("test");
-        let config = ServerConfig::default();
+        let connections = connections(9);
+        let ServerConfig {
+            header_timeout,
+            idle_timeout,
+            ..
+        } = ServerConfig::default();
         let start = Instant::now();
-        let slow = connections.register(9, start).unwrap();
-        let busy = connections.register(9, start).unwrap();
+        let [slow, busy, idle] = [(); 3].map(|()| connections.register(start).unwrap());
         busy.activity.request_begins();
-        let idle = connections.register(9, start).unwrap();
         idle.activity.request_begins();
         idle.activity.request_ends();
-        connections.patrol(start + config.header_timeout, &config);
+        connections.patrol(start + header_timeout);
         assert_eq!(slow.activity.ordered(), Order::Cut(Cut::SlowHeader));
         assert_eq!(busy.activity.ordered(), Order::GoOn);
-        connections.patrol(start + 2 * config.idle_timeout, &config);
+        // It may say goodbye first.
+        connections.patrol(start + header_timeout + idle_timeout);
         assert_eq!(idle.activity.ordered(), Order::Finish(Cut::Idle));
-        connections.patrol(start + 2 * config.idle_timeout, &config);
+        connections.patrol(start + header_timeout + idle_timeout);
         assert_eq!(idle.activity.ordered(), Order::Cut(Cut::Idle));
         connections.drain();
         assert_eq!(busy.activity.ordered(), Order::Finish(Cut::Shutdown));

@@ -13,13 +13,11 @@ use http::{HeaderValue, Method, Request, Response, Version};
 use http_body::Body;
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
-use tokio::time::Instant;
 use tower_service::Service;
 
-use super::activity::Activity;
+use super::activity::{Activity, Listener};
 use super::addresses::Seat;
 use super::admission::{Rejection, check};
-use super::config::ServerConfig;
 use super::received::{Fault, ReceivedBody, Refused};
 use super::sent::{SentBody, Ticket};
 
@@ -32,20 +30,10 @@ pub struct Peer {
     pub is_tls: bool,
 }
 
-/// What the connections of a listener share.
-#[derive(Debug)]
-pub(super) struct Listener {
-    pub(super) name: &'static str,
-    pub(super) config: Arc<ServerConfig>,
-    /// What times of rates are counted from.
-    pub(super) epoch: Instant,
-}
-
 /// What answers the requests of one connection.
 pub(super) struct Guarded<S> {
     /// Only the connection's task calls it.
     pub(super) service: RefCell<S>,
-    pub(super) listener: Arc<Listener>,
     pub(super) activity: Arc<Activity>,
     pub(super) seat: Seat,
     pub(super) peer: Peer,
@@ -61,10 +49,8 @@ where
     type Future = Answering<S::Future>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let config = &self.listener.config;
         let answer = Pending {
-            ticket: Ticket::new(&self.activity, config.resets, self.listener.epoch),
-            listener: Arc::clone(&self.listener),
+            ticket: Ticket::new(&self.activity),
             is_head: *request.method() == Method::HEAD,
             version: request.version(),
             fault: None,
@@ -80,7 +66,7 @@ where
             return Answering::rejected(answer, Rejection::Busy);
         }
         let (parts, incoming) = request.into_parts();
-        let (body, fault) = ReceivedBody::new(incoming, config);
+        let (body, fault) = ReceivedBody::new(incoming, &self.activity.listener.config);
         let mut request = Request::from_parts(parts, body);
         request.extensions_mut().insert(self.peer);
         Answering {
@@ -94,16 +80,15 @@ where
 
 impl<S> Guarded<S> {
     fn admit(&self, request: &Request<Incoming>) -> Result<(), Rejection> {
-        let config = &self.listener.config;
+        let Listener { config, epoch, .. } = &*self.activity.listener;
         check(request, config.max_body_bytes)?;
         let rate = config.requests_per_address;
         if rate.per_second == 0 {
             return Ok(());
         }
-        let now = self.listener.epoch.elapsed();
         self.seat
             .requests
-            .take(now, rate)
+            .take(epoch.elapsed(), rate)
             .map_err(|wait| Rejection::TooManyRequests {
                 seconds: wait.as_secs() + 1,
             })
@@ -114,7 +99,6 @@ impl<S> Guarded<S> {
 #[derive(Debug)]
 struct Pending {
     ticket: Ticket,
-    listener: Arc<Listener>,
     is_head: bool,
     version: Version,
     fault: Option<Fault>,
@@ -188,7 +172,7 @@ impl Pending {
     fn reject<B: Body>(self, rejection: Rejection) -> Response<SentBody<B>> {
         metrics::counter!(
             "nova_http_requests_refused_total",
-            "listener" => self.listener.name, "reason" => rejection.reason()
+            "listener" => self.ticket.activity.listener.name, "reason" => rejection.reason()
         )
         .increment(1);
         let mut response = Response::new(SentBody::text(rejection.text(), self.ticket));

@@ -18,11 +18,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_service::Service;
 
+use super::activity::Listener;
 use super::addresses::Addresses;
 use super::config::ServerConfig;
 use super::connection::{Protocols, Serving, Streams};
 use super::connections::Connections;
-use super::guarded::Listener;
 use super::received::ReceivedBody;
 use super::tls::Tls;
 
@@ -110,24 +110,23 @@ impl Server {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        let config = Arc::new(self.config);
-        let name = self.name;
-        let epoch = Instant::now();
-        let streams = TaskTracker::new();
-        let listener = Arc::new(Listener {
+        let listener = Listener::new(self.name, self.config);
+        let Listener {
             name,
-            config: Arc::clone(&config),
+            config,
             epoch,
-        });
+        } = &*listener;
+        let name = *name;
+        let streams = TaskTracker::new();
         let serving = Serving {
             service,
-            protocols: Arc::new(Protocols::new(&listener, Streams(streams.clone()))),
+            protocols: Arc::new(Protocols::new(config, Streams(streams.clone()))),
             tls: self.tls.as_ref().map(Tls::acceptor),
             handshakes: Arc::new(Semaphore::new(config.max_handshakes)),
-            listener,
         };
         let mut door = Door {
-            connections: Connections::new(name),
+            listener: Arc::clone(&listener),
+            connections: Connections::new(Arc::clone(&listener)),
             addresses: Addresses::default(),
             tasks: JoinSet::new(),
             serving,
@@ -154,7 +153,7 @@ impl Server {
                 },
                 () = until(resume) => resume = None,
                 _ = patrol.tick() => {
-                    door.connections.patrol(Instant::now(), &config);
+                    door.connections.patrol(Instant::now());
                     door.addresses.sweep(epoch.elapsed(), config.requests_per_address);
                 }
                 Some(ended) = door.tasks.join_next() => report(name, ended),
@@ -197,6 +196,7 @@ fn report(name: &'static str, ended: Result<(), JoinError>) {
 
 /// Where connections come in.
 struct Door<S> {
+    listener: Arc<Listener>,
     serving: Serving<S>,
     connections: Connections,
     addresses: Addresses,
@@ -215,8 +215,8 @@ where
 {
     /// Lets a client in, or closes on it.
     fn open(&mut self, stream: TcpStream, address: SocketAddr) {
-        let listener = &self.serving.listener;
-        let (name, config) = (listener.name, &listener.config);
+        let Listener { name, config, .. } = &*self.listener;
+        let name = *name;
         let refuse = |reason| {
             metrics::counter!(
                 "nova_http_connections_refused_total", "listener" => name, "reason" => reason
@@ -229,7 +229,7 @@ where
             return refuse("connections-per-address");
         };
         let now = Instant::now();
-        let Some(registered) = self.connections.register(config.max_connections, now) else {
+        let Some(registered) = self.connections.register(now) else {
             return refuse("connections");
         };
         if let Err(error) = prepare(&stream, config) {

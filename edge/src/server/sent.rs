@@ -10,25 +10,19 @@ use pin_project_lite::pin_project;
 use tokio::time::Instant;
 
 use super::activity::Activity;
-use super::config::Rate;
 
 /// A request from its head to the end of its answer. Dropped before, it was given up.
 #[derive(Debug)]
 pub(super) struct Ticket {
-    activity: Arc<Activity>,
-    resets: Rate,
-    /// What times are counted from.
-    epoch: Instant,
+    pub(super) activity: Arc<Activity>,
     is_done: bool,
 }
 
 impl Ticket {
-    pub(super) fn new(activity: &Arc<Activity>, resets: Rate, epoch: Instant) -> Self {
+    pub(super) fn new(activity: &Arc<Activity>) -> Self {
         activity.request_begins();
         Self {
             activity: Arc::clone(activity),
-            resets,
-            epoch,
             is_done: false,
         }
     }
@@ -38,8 +32,7 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         self.activity.request_ends();
         if !self.is_done {
-            self.activity
-                .request_reset(self.epoch.elapsed(), self.resets);
+            self.activity.request_reset(Instant::now());
         }
     }
 }
@@ -156,10 +149,17 @@ impl Drop for Given {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::activity::Listener;
+    use crate::server::config::ServerConfig;
+
+    fn activity() -> Arc<Activity> {
+        let listener = Listener::new("test", ServerConfig::default());
+        Arc::new(Activity::new(&listener))
+    }
 
     #[test]
     fn bytes_are_owed_until_they_are_taken_or_dropped() {
-        let activity = Arc::new(Activity::default());
+        let activity = activity();
         let owed = || {
             let sample = activity.sample();
             sample.given - sample.taken
@@ -178,12 +178,8 @@ mod tests {
 
     #[test]
     fn a_request_is_under_way_until_its_ticket_is_gone() {
-        let activity = Arc::new(Activity::default());
-        let rate = Rate {
-            per_second: 1,
-            burst: 1,
-        };
-        let ticket = Ticket::new(&activity, rate, Instant::now());
+        let activity = activity();
+        let ticket = Ticket::new(&activity);
         assert_eq!(activity.sample().under_way, 1);
         drop(ticket);
         let sample = activity.sample();

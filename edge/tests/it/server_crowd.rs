@@ -71,6 +71,9 @@ async fn e13_five_thousand_slow_clients_are_cut_by_name_while_another_is_served(
         }
     })
     .await
-    .unwrap_or_else(|_| panic!("not all are cut: {:?}", cut()));
+    .unwrap_or_else(|_| {
+        let others = ["closed", "lost", "idle"].map(|reason| listening.ended(reason));
+        panic!("not all are cut: {:?}, others {others:?}", cut())
+    });
     println!("{answers} answers meanwhile");
 }

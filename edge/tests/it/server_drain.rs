@@ -1,5 +1,6 @@
 //! The end of a listener.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
@@ -19,8 +20,10 @@ async fn requests_under_way_finish_and_the_rest_is_closed() {
     idle.write_all(get("/a").as_bytes()).await.unwrap();
     read_until(&mut idle, "hello").await;
     let mut silent = listening.connect().await;
+    let connections = "nova_http_connections_total listener=test";
     let seen = listening.answers.seen.clone();
-    eventually(|| seen.load(std::sync::atomic::Ordering::SeqCst) == 2).await;
+    eventually(|| seen.load(Ordering::SeqCst) == 2).await;
+    eventually(|| listening.measured.count(connections) == 3).await;
 
     listening.shutdown.cancel();
     assert_eq!(rest(&mut idle).await, "");
@@ -47,7 +50,7 @@ async fn what_does_not_finish_is_cut() {
     reads.write_all(get("/big").as_bytes()).await.unwrap();
     read_until(&mut reads, "xxx").await;
     let seen = listening.answers.seen.clone();
-    eventually(|| seen.load(std::sync::atomic::Ordering::SeqCst) == 2).await;
+    eventually(|| seen.load(Ordering::SeqCst) == 2).await;
     listening.stopped().await;
     assert_eq!(rest(&mut held).await, "");
     assert!(rest(&mut reads).await.len() < crate::listening::BIG);
