@@ -33,7 +33,13 @@ use super::transport::{Protocol, Stream, Transport};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
+/// hyper's least buffer.
 const MIN_HEADER_BYTES: u32 = 8 << 10;
+/// HTTP/2 requests that were given up before they were seen (CVE-2023-44487).
+const PENDING_RESETS: usize = 20;
+/// HTTP/2 requests of a connection that the server had to reset for its errors
+/// (CVE-2025-8671).
+const ERRORS: usize = 128;
 
 /// How the connections of a listener are served.
 #[derive(Clone)]
@@ -113,6 +119,9 @@ impl Protocols {
             .timer(TokioTimer::new())
             .max_concurrent_streams(config.max_streams)
             .max_header_list_size(header_bytes)
+            // Beyond these the library ends the connection by itself.
+            .max_pending_accept_reset_streams(PENDING_RESETS)
+            .max_local_error_reset_streams(ERRORS)
             .keep_alive_interval(config.ping_interval)
             .keep_alive_timeout(config.ping_timeout);
         Self { http1, http2 }

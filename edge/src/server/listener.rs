@@ -248,5 +248,5 @@ where
 /// system too, also after its connection was closed here.
 fn prepare(stream: &TcpStream, config: &ServerConfig) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    SockRef::from(stream).set_tcp_user_timeout(Some(2 * config.pace_window))
+    SockRef::from(stream).set_tcp_user_timeout(Some(4 * config.pace_window))
 }
