@@ -46,6 +46,7 @@ pub async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
         Command::Config(ConfigCommand::Check) => {
             let config = load(&settings, false)?;
             config.access_keys()?;
+            config.http.tls()?;
             print!("{}", config.to_toml()?);
             Ok(())
         }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use edge::server::BindError;
 use ingest::{Registry, RegistryLimits, Server, ServerConfig};
 use media::Micros;
 use packager::live::LiveStreams;
@@ -20,7 +21,6 @@ use transcode::{BACKGROUND_NICE, WorkerCommand, all_engines};
 use crate::config::Config;
 use crate::demo;
 use crate::encoding::Encodings;
-use crate::http::BindError;
 use crate::live::{Live, LiveParts};
 use crate::pictures;
 use crate::serve::Foundation;

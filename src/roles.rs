@@ -1,10 +1,12 @@
 //! Which parts of the server run in this process.
 
 use std::collections::BTreeSet;
+use std::error::Error;
+
+use edge::server::{BindError, Server, ServerConfig};
 
 use crate::cli::Role;
 use crate::config::Config;
-use crate::http::{BindError, HttpServer};
 
 /// The roles of a process, in a combination that works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,23 +53,30 @@ impl Roles {
     }
 
     /// The listener for players and people, if a role has it.
-    pub async fn bind_http(self, config: &Config) -> Result<Option<HttpServer>, BindError> {
+    pub async fn bind_http(self, config: &Config) -> Result<Option<Server>, Box<dyn Error>> {
         if !(self.edge || self.api) {
             return Ok(None);
         }
-        let most = config.http.max_connections;
-        HttpServer::bind("http", config.http.bind, most)
-            .await
-            .map(Some)
+        let http = &config.http;
+        let server = Server::bind("http", http.bind, http.limits()).await?;
+        Ok(Some(match http.tls()? {
+            Some(tls) => server.with_tls(tls),
+            None => server,
+        }))
     }
 
     /// The listener for edges elsewhere, if there are to be any.
-    pub async fn bind_origin(self, config: &Config) -> Result<Option<HttpServer>, BindError> {
+    pub async fn bind_origin(self, config: &Config) -> Result<Option<Server>, BindError> {
         if !self.media || self.edge {
             return Ok(None);
         }
-        let most = config.http.max_connections;
-        HttpServer::bind("origin", config.origin.bind, most)
+        let limits = ServerConfig {
+            max_connections: config.http.max_connections,
+            // Edges are few, and ask much.
+            max_connections_per_address: config.http.max_connections,
+            ..ServerConfig::default()
+        };
+        Server::bind("origin", config.origin.bind, limits)
             .await
             .map(Some)
     }

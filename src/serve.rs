@@ -1,12 +1,16 @@
 //! `nova serve`: the stages of a process's roles, built, run and stopped.
 
+use std::convert::Infallible;
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use bytes::Bytes;
 use edge::access::{Access, AccessConfig, Gate};
+use edge::server::{ReceivedBody, Server, ServerConfig};
 use edge::{Edge, EdgeConfig, HttpUpstream, HttpUpstreamConfig};
+use http::{Request, Response};
 use media::{Clock, SystemClock};
 use packager::origin::Origin;
 use social::rest::{AppState, PlaybackBase};
@@ -16,15 +20,16 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use tower_service::Service;
 
 use crate::background::Background;
 use crate::cli::Serve;
 use crate::config::Config;
 use crate::demo::Demo;
-use crate::http::HttpServer;
 use crate::media_path::MediaPath;
 use crate::readiness::{Dependency, Readiness};
 use crate::roles::Roles;
+use crate::routes::{Pages, Routes};
 use crate::sole::DirectoryLock;
 use crate::welcome::{self, Addresses};
 use crate::{admin, telemetry, web};
@@ -53,7 +58,12 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
     let mut running = Running::default();
 
     // What listens over HTTP is bound before anything runs.
-    let admin = HttpServer::bind("admin", config.admin.bind, ADMIN_CONNECTIONS).await?;
+    let limits = ServerConfig {
+        max_connections: ADMIN_CONNECTIONS,
+        max_connections_per_address: ADMIN_CONNECTIONS,
+        ..ServerConfig::default()
+    };
+    let admin = Server::bind("admin", config.admin.bind, limits).await?;
     let http = roles.bind_http(&config).await?;
     let origin = roles.bind_origin(&config).await?;
     // A second process on a data directory touches nothing in it.
@@ -84,24 +94,26 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
         _ => None,
     };
     let addresses = Addresses {
-        http: http.as_ref().map(HttpServer::address),
+        http: http.as_ref().map(Server::address),
         rtmp: media.as_ref().map(|media| media.rtmp),
         admin: admin.address(),
     };
     let readiness = readiness(&config, roles, foundation.as_ref(), media.as_ref(), &bus);
-    running.http(admin, admin::router(metrics, Arc::new(readiness)));
+    let admin_pages = admin::router(metrics, Arc::new(readiness));
+    running.http(admin, Pages(admin_pages));
     if let (Some(server), Some(media)) = (origin, &media) {
-        running.http(server, playback(WithoutBody(media.origin.clone())));
+        let media = WithoutBody(media.origin.clone());
+        running.http(server, Routes { media, pages: None });
     }
     if let Some(server) = http {
-        let mut router = Router::new();
-        if roles.edge {
-            router = router.merge(edge(&config, media.as_ref(), &mut running)?);
+        let pages = match (&foundation, roles.api) {
+            (Some(foundation), true) => Some(api(&config, foundation)?),
+            _ => None,
+        };
+        match roles.edge {
+            true => edge(&config, media.as_ref(), &mut running, server, pages)?,
+            false => running.http(server, Pages(pages.unwrap_or_default())),
         }
-        if let (Some(foundation), true) = (&foundation, roles.api) {
-            router = router.merge(api(&config, foundation)?);
-        }
-        running.http(server, router);
     }
     welcome::print(&config, addresses, demo.is_some());
 
@@ -185,12 +197,14 @@ impl StopSignal {
     }
 }
 
-/// The cache, in front of the origin in this process or of one elsewhere.
+/// The cache, in front of the origin in this process or of one elsewhere, on `server`.
 fn edge(
     config: &Config,
     media: Option<&MediaPath>,
     running: &mut Running,
-) -> Result<Router, Box<dyn Error>> {
+    server: Server,
+    pages: Option<Router>,
+) -> Result<(), Box<dyn Error>> {
     let settings = EdgeConfig {
         memory_bytes: config.edge.memory_mib << 20,
         head_timeout: hold_limit(config) + Duration::from_secs(3),
@@ -201,13 +215,16 @@ fn edge(
     if let Some(media) = media {
         let edge = Edge::new(settings, WithoutBody(media.origin.clone()), clock.clone());
         running.edge(edge.clone());
-        Ok(playback(Access::new(gate, edge, clock)))
+        let media = Access::new(gate, edge, clock);
+        running.http(server, Routes { media, pages });
     } else {
         let upstream = HttpUpstreamConfig::new(&config.edge.origin);
         let edge = Edge::new(settings, HttpUpstream::new(&upstream)?, clock.clone());
         running.edge(edge.clone());
-        Ok(playback(Access::new(gate, edge, clock)))
+        let media = Access::new(gate, edge, clock);
+        running.http(server, Routes { media, pages });
     }
+    Ok(())
 }
 
 /// Who may have what of the cache.
@@ -242,30 +259,14 @@ fn api(config: &Config, foundation: &Foundation) -> Result<Router, Box<dyn Error
     Ok(web::router(base).merge(social::router(state)))
 }
 
-/// `/live` and `/vod` by whatever answers them.
-fn playback<S>(service: S) -> Router
-where
-    S: tower_service::Service<http::Request<axum::body::Body>, Error = std::convert::Infallible>
-        + Clone
-        + Send
-        + Sync
-        + 'static,
-    S::Response: axum::response::IntoResponse + 'static,
-    S::Future: Send + 'static,
-{
-    Router::new()
-        .route_service("/live/{*path}", service.clone())
-        .route_service("/vod/{*path}", service)
-}
-
 /// An origin for requests as a listener or an edge gives them: it has no use for bodies.
 #[derive(Clone)]
 struct WithoutBody(Origin);
 
-impl<B> tower_service::Service<http::Request<B>> for WithoutBody {
-    type Response = <Origin as tower_service::Service<http::Request<()>>>::Response;
-    type Error = std::convert::Infallible;
-    type Future = <Origin as tower_service::Service<http::Request<()>>>::Future;
+impl<B> Service<Request<B>> for WithoutBody {
+    type Response = <Origin as Service<Request<()>>>::Response;
+    type Error = Infallible;
+    type Future = <Origin as Service<Request<()>>>::Future;
 
     fn poll_ready(
         &mut self,
@@ -274,7 +275,7 @@ impl<B> tower_service::Service<http::Request<B>> for WithoutBody {
         self.0.poll_ready(context)
     }
 
-    fn call(&mut self, request: http::Request<B>) -> Self::Future {
+    fn call(&mut self, request: Request<B>) -> Self::Future {
         self.0.call(request.map(drop))
     }
 }
@@ -310,10 +311,19 @@ struct Running {
 }
 
 impl Running {
-    fn http(&mut self, server: HttpServer, router: Router) {
+    fn http<S, B>(&mut self, server: Server, service: S)
+    where
+        S: Service<Request<ReceivedBody>, Response = Response<B>, Error = Infallible>
+            + Clone
+            + Send
+            + 'static,
+        S::Future: Send + 'static,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
         tracing::info!(listener = server.name(), address = %server.address(), "listening");
         self.servers
-            .spawn(server.serve(router, self.shutdown.clone()));
+            .spawn(server.serve(service, self.shutdown.clone()));
     }
 
     fn edge<U>(&mut self, edge: Edge<U>)

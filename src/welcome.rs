@@ -24,7 +24,10 @@ pub fn print(config: &Config, addresses: Addresses, demo: bool) {
         text.push_str(&format!("  {label:<10} {value}\n"));
     };
     if let Some(http) = addresses.http {
-        line("Watch", &format!("http://{}/", reachable(http)));
+        line(
+            "Watch",
+            &format!("{}://{}/", config.http.scheme(), reachable(http)),
+        );
     }
     if let Some(rtmp) = addresses.rtmp {
         let host = reachable(rtmp);

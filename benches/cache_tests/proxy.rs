@@ -4,12 +4,11 @@ use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use edge::server::{Server, ServerConfig};
 use edge::{Edge, EdgeConfig, HttpUpstream, HttpUpstreamConfig};
-use hyper_util::rt::TokioIo;
-use hyper_util::service::TowerToHyperService;
 use media::SystemClock;
-use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 /// An edge that serves until it is dropped.
 pub(crate) struct Proxy {
@@ -29,21 +28,11 @@ pub(crate) async fn start(port: u16) -> Result<Proxy, Box<dyn Error>> {
     let upstream = HttpUpstreamConfig::new(format!("http://localhost:{port}"));
     let upstream = HttpUpstream::new(&upstream)?;
     let edge = Edge::new(EdgeConfig::general(), upstream, Arc::new(SystemClock));
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let address = listener.local_addr()?;
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    let server = Server::bind("cache-tests", any, ServerConfig::default()).await?;
+    let address = server.address();
     let mut tasks = JoinSet::new();
-    tasks.spawn(async move {
-        let mut serving = JoinSet::new();
-        while let Ok((stream, _)) = listener.accept().await {
-            let service = TowerToHyperService::new(edge.clone());
-            serving.spawn(async move {
-                // It ends with an error where a test cuts it.
-                let _ = hyper::server::conn::http1::Builder::new()
-                    .serve_connection(TokioIo::new(stream), service)
-                    .await;
-            });
-        }
-    });
+    tasks.spawn(server.serve(edge, CancellationToken::new()));
     Ok(Proxy {
         address,
         _tasks: tasks,

@@ -9,6 +9,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use edge::access::{KeyRing, PathScope, Policy, Rule};
+use edge::server::{Rate, ServerConfig, Tls, TlsError};
 use serde::{Deserialize, Serialize};
 use storage::objects::ObjectsConfig;
 use storage::without_credentials;
@@ -168,8 +169,54 @@ pub struct Http {
     pub bind: SocketAddr,
     /// Where playback is, `http://HOST:PORT`, when the edge is another process.
     pub playback_url: String,
+    /// A certificate chain in PEM form; with it and `tls_key` `bind` speaks nothing but TLS.
+    /// Both files are read again when they change.
+    pub tls_certificate: PathBuf,
+    /// The key of the chain's first certificate, in PEM form.
+    pub tls_key: PathBuf,
     /// Connections at once.
     pub max_connections: usize,
+    /// Connections at once from one IPv4 address or one IPv6 /64.
+    pub max_connections_per_address: usize,
+    /// Requests per second from one address, and ten times as many at once after a silence;
+    /// 0: as many as come. A low-latency viewer makes about 12, and many may share an address.
+    pub max_requests_per_second_per_address: u32,
+}
+
+impl Http {
+    /// Whether it is reached by TLS.
+    fn has_tls(&self) -> bool {
+        self.tls_certificate != Path::new("")
+    }
+
+    /// Its certificate, read from the files, if it is to have one.
+    pub fn tls(&self) -> Result<Option<Tls>, TlsError> {
+        self.has_tls()
+            .then(|| Tls::load(&self.tls_certificate, &self.tls_key))
+            .transpose()
+    }
+
+    /// What `https://HOST:PORT` begins with, or `http`.
+    pub fn scheme(&self) -> &'static str {
+        match self.has_tls() {
+            true => "https",
+            false => "http",
+        }
+    }
+
+    /// The limits of its listener.
+    pub fn limits(&self) -> ServerConfig {
+        let per_second = self.max_requests_per_second_per_address;
+        ServerConfig {
+            max_connections: self.max_connections,
+            max_connections_per_address: self.max_connections_per_address,
+            requests_per_address: Rate {
+                per_second,
+                burst: per_second.saturating_mul(10),
+            },
+            ..ServerConfig::default()
+        }
+    }
 }
 
 /// `[admin]`
@@ -183,6 +230,7 @@ impl Default for Config {
     fn default() -> Self {
         let any = |port| SocketAddr::from(([0, 0, 0, 0], port));
         let loopback = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let limits = ServerConfig::default();
         Self {
             data_dir: PathBuf::from("nova-data"),
             database: Database { url: String::new() },
@@ -234,7 +282,11 @@ impl Default for Config {
             http: Http {
                 bind: any(8080),
                 playback_url: String::new(),
-                max_connections: 10_000,
+                tls_certificate: PathBuf::new(),
+                tls_key: PathBuf::new(),
+                max_connections: limits.max_connections,
+                max_connections_per_address: limits.max_connections_per_address,
+                max_requests_per_second_per_address: limits.requests_per_address.per_second,
             },
             admin: Admin {
                 bind: loopback(9090),
@@ -424,6 +476,10 @@ impl Config {
         }
         for (key, given) in [
             ("http.max_connections", self.http.max_connections),
+            (
+                "http.max_connections_per_address",
+                self.http.max_connections_per_address,
+            ),
             ("ingest.max_connections", self.ingest.max_connections),
             (
                 "ingest.max_connections_per_address",
@@ -431,6 +487,25 @@ impl Config {
             ),
         ] {
             range(key, given as u64, 1, 1_000_000)?;
+        }
+        range(
+            "http.max_requests_per_second_per_address",
+            self.http.max_requests_per_second_per_address.into(),
+            0,
+            1_000_000,
+        )?;
+        let [certificate, key] = [&self.http.tls_certificate, &self.http.tls_key];
+        for (name, file, other) in [
+            ("http.tls_certificate", certificate, "http.tls_key"),
+            ("http.tls_key", key, "http.tls_certificate"),
+        ] {
+            if file == Path::new("") && certificate != key {
+                return Err(ConfigError::Value {
+                    key: name.to_owned(),
+                    given: "\"\"".to_owned(),
+                    expected: format!("a file, since {other} is given"),
+                });
+            }
         }
         let named =
             |key, named: Result<(), String>| named.map_err(|why| ConfigError::Url { key, why });

@@ -22,6 +22,7 @@ mod roles;
 mod shedding;
 mod shutdown;
 mod storage_services;
+mod tls;
 mod vod;
 mod watch_page;
 mod worker_crash;

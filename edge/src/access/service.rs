@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use http::header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
-use http::uri::Scheme;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Version};
 use http_body::Body;
 use media::{Clock, Timestamp};
@@ -21,16 +20,16 @@ use super::denial::Denial;
 use super::gate::{Gate, Viewer};
 use super::policy::Rule;
 use crate::body::EdgeBody;
-use crate::client_address::ClientAddress;
 use crate::config::OriginKind;
 use crate::key::canonical_path;
 use crate::refusal::Refusal;
 use crate::respond;
+use crate::server::Peer;
 
 /// Stands in front of `S`: verifies a request's token where its path is protected, and takes
 /// the token off, so that nothing behind it sees one. Of a request with a good token [`Viewer`]
 /// becomes an extension, also where all is public. The client's address comes with the
-/// request as [`ClientAddress`].
+/// request as [`Peer`].
 #[derive(Clone)]
 pub struct Access<S> {
     inner: S,
@@ -111,9 +110,9 @@ fn admit<R>(
     now: Timestamp,
     request: &mut Request<R>,
 ) -> Result<Option<Finish>, Refused> {
+    let is_open = gate.is_open();
     let uri = request.uri().clone();
     let target = Target::read(&uri)?;
-    let is_open = gate.is_open();
     let (rule, granted) = match canonical_path(&target.path) {
         Ok(path) => {
             if carrier::hides_token(&path) {
@@ -169,14 +168,14 @@ fn present<R>(
     target: &Target<'_>,
     path: &str,
 ) -> Option<Result<Granted, Denial>> {
-    let address = client_address(request);
+    let peer: Option<&Peer> = request.extensions().get();
+    let address = peer.map(Peer::ip);
     let Some((carrier, token)) = target.token else {
         return present_cookies(gate, now, request.headers(), address, path);
     };
     Some(gate.verify(token, path, address, now).map(|claims| {
         let cookie = (carrier == Carrier::Query).then(|| {
-            let secure =
-                gate.config().secure_cookies || request.uri().scheme() == Some(&Scheme::HTTPS);
+            let secure = gate.config().secure_cookies || peer.is_some_and(|peer| peer.is_tls);
             HeaderValue::try_from(signed_cookie(token, &claims, now, secure)).ok()
         });
         Granted {
@@ -219,11 +218,6 @@ fn is_preflight<R>(request: &Request<R>) -> bool {
         && request
             .headers()
             .contains_key(ACCESS_CONTROL_REQUEST_METHOD)
-}
-
-fn client_address<R>(request: &Request<R>) -> Option<IpAddr> {
-    let address: &ClientAddress = request.extensions().get()?;
-    Some(address.get())
 }
 
 pin_project! {

@@ -12,7 +12,8 @@ use edge::access::{
     Access, AccessConfig, Algorithm, Claims, Gate, KeyRing, Policy, Rule, Viewer, generate_key,
     signed_target,
 };
-use edge::{ClientAddress, Edge, EdgeBody};
+use edge::server::Peer;
+use edge::{Edge, EdgeBody};
 use http::{Request, Response};
 use http_body_util::Empty;
 use media::{Clock, Micros, Timestamp};
@@ -245,13 +246,17 @@ async fn a_browser_changes_its_url_for_a_cookie() {
 async fn a_cookie_over_https_is_for_https() {
     let guarded = Guarded::media();
     let token = guarded.token("/live/demo/", "s");
-    let target = format!("https://a.example/live/demo/index.m3u8?nova_token={token}");
-    let response = guarded.ask(get(&target)).await;
-    assert!(
-        field(&response, "set-cookie")
-            .unwrap()
-            .ends_with("; Secure")
-    );
+    let target = format!("/live/demo/index.m3u8?nova_token={token}");
+    for is_tls in [true, false] {
+        let mut request = get(&target);
+        request.extensions_mut().insert(Peer {
+            address: ([192, 0, 2, 1], 50_000).into(),
+            is_tls,
+        });
+        let response = guarded.ask(request).await;
+        let cookie = field(&response, "set-cookie").unwrap();
+        assert_eq!(cookie.ends_with("; Secure"), is_tls, "{cookie}");
+    }
 }
 
 #[tokio::test]
@@ -389,7 +394,10 @@ async fn whoever_counts_usage_learns_the_session() {
     ] {
         let mut request = get(&signed_target(path, &token));
         let address: IpAddr = address.parse().unwrap();
-        request.extensions_mut().insert(ClientAddress::new(address));
+        request.extensions_mut().insert(Peer {
+            address: (address, 50_000).into(),
+            is_tls: false,
+        });
         let _ = access.call(request).await;
     }
     let viewer = Some(Viewer {

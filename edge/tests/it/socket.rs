@@ -5,29 +5,30 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use edge::server::{Server, ServerConfig};
 use edge::{Edge, EdgeConfig, HttpUpstream, HttpUpstreamConfig};
 use http_body_util::BodyExt;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use hyper_util::service::TowerToHyperService;
 use media::SystemClock;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use crate::origin::{OriginBody, Pieces, response, send, within};
 
 /// An origin on a socket. Its tasks end with it.
-struct SocketOrigin {
-    address: SocketAddr,
+pub(crate) struct SocketOrigin {
+    pub(crate) address: SocketAddr,
     connections: Arc<AtomicUsize>,
     /// Breaks the body that waits to be broken.
     lose: Arc<Notify>,
     _tasks: JoinSet<()>,
 }
 
-async fn origin() -> SocketOrigin {
+pub(crate) async fn origin() -> SocketOrigin {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let connections = Arc::new(AtomicUsize::new(0));
@@ -103,7 +104,7 @@ async fn echo(
 }
 
 /// An edge on a socket in front of `origin`.
-async fn edge(origin: SocketAddr) -> (SocketAddr, JoinSet<()>) {
+pub(crate) async fn edge(origin: SocketAddr) -> (SocketAddr, JoinSet<()>) {
     edge_of(origin, EdgeConfig::default()).await
 }
 
@@ -115,20 +116,12 @@ async fn edge_of(origin: SocketAddr, config: EdgeConfig) -> (SocketAddr, JoinSet
         ..config
     };
     let edge = Edge::new(config, upstream, Arc::new(SystemClock));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    let server = Server::bind("test", any, ServerConfig::default());
+    let server = server.await.unwrap();
+    let address = server.address();
     let mut tasks = JoinSet::new();
-    tasks.spawn(async move {
-        let mut serving = JoinSet::new();
-        while let Ok((stream, _)) = listener.accept().await {
-            let service = TowerToHyperService::new(edge.clone());
-            serving.spawn(async move {
-                let _ = hyper::server::conn::http1::Builder::new()
-                    .serve_connection(TokioIo::new(stream), service)
-                    .await;
-            });
-        }
-    });
+    tasks.spawn(server.serve(edge, CancellationToken::new()));
     (address, tasks)
 }
 

@@ -1,0 +1,28 @@
+//! The server between sockets and a service: HTTP/1.1 and HTTP/2 on one listener, with or
+//! without TLS.
+//!
+//! Each connection is one task, owned by [`Server::serve`]. Nothing of a request takes a lock
+//! or a timer: connections count what they do (`activity`), and one patrol looks at all of
+//! them now and then and ends those that a limit says to end (`watch`).
+
+mod activity;
+mod addresses;
+mod admission;
+mod bucket;
+mod config;
+mod connection;
+mod connections;
+mod guarded;
+mod listener;
+mod pace;
+mod received;
+mod sent;
+mod tls;
+mod transport;
+mod watch;
+
+pub use config::{Rate, ServerConfig};
+pub use guarded::Peer;
+pub use listener::{BindError, Server};
+pub use received::{ReceivedBody, ReceivedBodyError};
+pub use tls::{Tls, TlsError};

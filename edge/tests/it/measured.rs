@@ -1,0 +1,48 @@
+//! What was counted in the thread of a test.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+
+/// Counters, by `name label=value ...`. Clones share them.
+#[derive(Clone, Default)]
+pub(crate) struct Measured(Arc<Mutex<BTreeMap<String, Arc<AtomicU64>>>>);
+
+impl Measured {
+    /// How often it was counted for `reason` by the listener of a test.
+    pub(crate) fn reason(&self, name: &str, reason: &str) -> u64 {
+        let key = format!("nova_http_{name}_total listener=test reason={reason}");
+        self.count(&key)
+    }
+
+    pub(crate) fn count(&self, key: &str) -> u64 {
+        let all = self.0.lock().unwrap();
+        all.get(key)
+            .map_or(0, |count| count.load(Ordering::Acquire))
+    }
+}
+
+impl Recorder for Measured {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+        let labels = key
+            .labels()
+            .map(|label| format!(" {}={}", label.key(), label.value()));
+        let name = key.name().to_owned() + &labels.collect::<String>();
+        let mut all = self.0.lock().unwrap();
+        Counter::from_arc(all.entry(name).or_default().clone())
+    }
+
+    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::noop()
+    }
+
+    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+        Histogram::noop()
+    }
+}
