@@ -23,7 +23,6 @@ mod fields;
 mod fill;
 mod freshness;
 mod head;
-mod http_upstream;
 mod invalidation;
 mod key;
 mod lookup;
@@ -45,7 +44,9 @@ mod waiter;
 
 pub use body::EdgeBody;
 pub use config::{EdgeConfig, OriginKind};
-pub use http_upstream::{HttpUpstream, HttpUpstreamConfig, InvalidBase};
 pub use request_body::RequestBody;
 pub use service::{Edge, EdgeFuture};
-pub use upstream::{FillError, UpstreamError};
+pub use upstream::{
+    CheckRules, FillError, HealthRules, HttpUpstream, HttpUpstreamConfig, InvalidBase, Member,
+    MemberKind, MemberState, Pool, PoolBody, PoolConfig, TlsError, UpstreamError, UpstreamTls,
+};
