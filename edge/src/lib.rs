@@ -26,6 +26,7 @@ mod head;
 mod invalidation;
 mod key;
 mod lookup;
+mod node;
 mod question;
 mod range;
 mod reader;
@@ -35,6 +36,7 @@ mod request_body;
 mod respond;
 mod service;
 mod shared;
+mod stale_alarm;
 mod store;
 mod targeted;
 mod upstream;
@@ -44,6 +46,7 @@ mod waiter;
 
 pub use body::EdgeBody;
 pub use config::{EdgeConfig, OriginKind};
+pub use node::{InvalidNodeId, NodeId};
 pub use request_body::RequestBody;
 pub use service::{Edge, EdgeFuture};
 pub use upstream::{
