@@ -200,7 +200,9 @@ impl<T: Clone> Board<T> {
         let willing = |entry: &Entry<T>| match entry.health.standing(now) {
             Standing::Up => !tried.contains(&entry.id),
             Standing::Probation => free(entry),
-            Standing::Ejected | Standing::Down => false,
+            // Nobody else has the stream.
+            Standing::Ejected => self.has(entry, affinity) && free(entry),
+            Standing::Down => false,
         };
         let groups = || {
             self.entries
@@ -253,12 +255,7 @@ impl<T: Clone> Board<T> {
             .enumerate()
             .filter(|(_, entry)| willing(entry))
             .collect();
-        let routed = affinity.stream.and_then(|stream| self.routes.get(stream));
-        if let Some(name) = routed
-            && let Some((index, _)) = willing.iter().find(|(_, entry)| {
-                entry.member.kind == MemberKind::Origin && entry.member.name == *name
-            })
-        {
+        if let Some((index, _)) = willing.iter().find(|(_, entry)| self.has(entry, affinity)) {
             return Some(*index);
         }
         let candidates: Vec<Candidate> = willing
@@ -282,28 +279,27 @@ impl<T: Clone> Board<T> {
         chosen.map(|chosen| willing[chosen].0)
     }
 
-    /// Should a request that is held at a member be asked of another instead?
+    /// Is it the origin that the request's stream has a route to?
+    fn has(&self, entry: &Entry<T>, affinity: &Affinity<'_>) -> bool {
+        let route = affinity.stream.and_then(|stream| self.routes.get(stream));
+        entry.member.kind == MemberKind::Origin && route == Some(&entry.member.name)
+    }
+
+    /// Should a request that is held at a member be asked of another instead? Not because
+    /// other requests to it failed: it may have the stream, and others may not.
     pub(crate) fn is_misplaced(&self, now: Instant, affinity: &Affinity<'_>, seat: Seat) -> bool {
-        let Some(entry) = self.entries.iter().find(|entry| entry.id == seat.id) else {
-            return !self.entries.is_empty();
-        };
         let up = |entry: &Entry<T>| entry.health.standing(now) == Standing::Up;
-        if up(entry) {
-            let routed = affinity.stream.and_then(|stream| self.routes.get(stream));
-            return entry.member.kind == MemberKind::Origin
-                && routed.is_some_and(|name| {
-                    *name != entry.member.name
-                        && self.entries.iter().any(|other| {
-                            other.member.kind == MemberKind::Origin
-                                && other.member.name == *name
-                                && other.member.group == entry.member.group
-                                && up(other)
-                        })
-                });
+        let mut others = self.entries.iter().filter(|entry| entry.id != seat.id);
+        let Some(entry) = self.entries.iter().find(|entry| entry.id == seat.id) else {
+            return others.next().is_some();
+        };
+        if entry.health.standing(now) == Standing::Down {
+            return others.any(up);
         }
-        self.entries
-            .iter()
-            .any(|other| other.id != seat.id && up(other))
+        entry.member.kind == MemberKind::Origin
+            && others.any(|other| {
+                other.member.group == entry.member.group && up(other) && self.has(other, affinity)
+            })
     }
 
     /// Has the member given a sign of life since `since`?
@@ -365,7 +361,7 @@ impl<T: Clone> Board<T> {
     }
 
     /// The members whose check is due, which begins now.
-    pub(crate) fn due(&mut self, now: Instant, interval: Duration) -> Vec<(u64, T)> {
+    pub(crate) fn due(&mut self, now: Instant, interval: Duration) -> Vec<(u64, MemberKind, T)> {
         let mut due = Vec::new();
         for entry in &mut self.entries {
             if now < entry.next_check {
@@ -375,7 +371,7 @@ impl<T: Clone> Board<T> {
             // Between 90 and 110 hundredths, so that many edges do not check at once.
             let percent = 90 + hash(entry.hash, &[&entry.checks.to_string()]) % 21;
             entry.next_check = now + interval * u32::try_from(percent).unwrap_or(100) / 100;
-            due.push((entry.id, entry.service.clone()));
+            due.push((entry.id, entry.member.kind, entry.service.clone()));
         }
         due
     }

@@ -224,6 +224,10 @@ fn a_stream_is_asked_of_the_origin_that_has_it() {
             assert_eq!(asks(&mut board, at(0), target, &[]).unwrap(), name);
         }
     }
+    // Requests to it failed: nobody else has the stream, so a few try.
+    eject(&mut board, at(0), "c");
+    assert_eq!(asks(&mut board, at(0), PLAYLIST, &[]).unwrap(), "c");
+    assert_ne!(asks(&mut board, at(0), VIDEO, &[]).unwrap(), "c");
     // It is down, or unknown: another may have it.
     down(&mut board, at(0), "c");
     assert_ne!(asks(&mut board, at(0), PLAYLIST, &[]).unwrap(), "c");
@@ -242,6 +246,7 @@ fn what_is_held_moves_with_its_stream_or_when_its_member_is_out() {
     let routes = |name: &str| HashMap::from([("garden".to_owned(), name.to_owned())]);
     board.set_routes(routes("a"));
     let held = board.choose(at(0), &of(HELD), &[]).unwrap();
+    eject(&mut board, at(0), "a");
     assert!(!board.is_misplaced(at(0), &of(HELD), held.seat));
     board.set_routes(routes("b"));
     assert!(board.is_misplaced(at(0), &of(HELD), held.seat));

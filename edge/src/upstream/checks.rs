@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{HeaderValue, Request, Response, header};
+use http::{HeaderValue, Method, Request, Response, header};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
@@ -10,13 +10,15 @@ use tower_service::Service;
 
 use crate::request_body::RequestBody;
 use crate::upstream::error::UpstreamError;
+use crate::upstream::member::MemberKind;
 use crate::upstream::pool::{Pool, ask};
 
 /// How members are checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckRules {
-    /// What is asked for, by GET. An answer below 500 passes: that the path is there is not
-    /// needed.
+    /// What an origin is asked for, by GET. An answer below 500 passes: that the path is
+    /// there is not needed. A shield is asked for OPTIONS that it must not forward (RFC 9110
+    /// 7.6.2), so that its origin's health is not taken for its own.
     pub path: String,
     /// From one check to the next, give or take a tenth.
     pub interval: Duration,
@@ -54,9 +56,9 @@ where
             let due = shared
                 .board()
                 .due(Instant::now().into_std(), rules.interval);
-            for (id, service) in due {
+            for (id, kind, service) in due {
                 let rules = rules.clone();
-                running.spawn(async move { (id, passes(service, &rules).await) });
+                running.spawn(async move { (id, passes(kind, service, &rules).await) });
             }
             let next = shared.board().next_check();
             let next = async {
@@ -81,7 +83,7 @@ where
 }
 
 /// The body, if there is one, is not read.
-async fn passes<U, B>(service: U, rules: &CheckRules) -> bool
+async fn passes<U, B>(kind: MemberKind, service: U, rules: &CheckRules) -> bool
 where
     U: Service<Request<RequestBody>, Response = Response<B>>,
     U::Error: Into<UpstreamError>,
@@ -91,6 +93,10 @@ where
         return false;
     };
     *request.uri_mut() = target;
+    if kind == MemberKind::Shield {
+        *request.method_mut() = Method::OPTIONS;
+        request.headers_mut().insert(header::MAX_FORWARDS, 0.into());
+    }
     let agent = HeaderValue::from_static("nova-check");
     request.headers_mut().insert(header::USER_AGENT, agent);
     match timeout(rules.timeout, ask(service, request)).await {
