@@ -9,7 +9,7 @@ use axum::Router;
 use bytes::Bytes;
 use edge::access::{Access, AccessConfig, Gate};
 use edge::server::{ReceivedBody, Server, ServerConfig};
-use edge::{Edge, EdgeConfig, HttpUpstream, HttpUpstreamConfig};
+use edge::{Edge, EdgeBody, EdgeConfig, EdgeFuture, HttpUpstream, Pool};
 use http::{Request, Response};
 use media::{Clock, SystemClock};
 use packager::origin::Origin;
@@ -32,7 +32,7 @@ use crate::roles::Roles;
 use crate::routes::{Pages, Routes};
 use crate::sole::DirectoryLock;
 use crate::welcome::{self, Addresses};
-use crate::{admin, telemetry, web};
+use crate::{admin, telemetry, upstreams, web};
 
 /// How long HTTP requests under way have after the media has ended.
 const DRAIN: Duration = Duration::from_millis(2_500);
@@ -98,7 +98,12 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
         rtmp: media.as_ref().map(|media| media.rtmp),
         admin: admin.address(),
     };
-    let readiness = readiness(&config, roles, foundation.as_ref(), media.as_ref(), &bus);
+    let settings = edge_settings(&config)?;
+    let pool = match roles.edge && !roles.media {
+        true => Some(upstreams::pool(&config, &settings)?),
+        false => None,
+    };
+    let readiness = readiness(foundation.as_ref(), media.as_ref(), pool.as_ref(), &bus);
     let admin_pages = admin::router(metrics, Arc::new(readiness));
     running.http(admin, Pages(admin_pages));
     if let (Some(server), Some(media)) = (origin, &media) {
@@ -111,7 +116,14 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
             _ => None,
         };
         match roles.edge {
-            true => edge(&config, media.as_ref(), &mut running, server, pages)?,
+            true => {
+                let front = Front {
+                    server,
+                    pages,
+                    gate: gate(&config)?,
+                };
+                edge(settings, media.as_ref(), pool, front, &mut running);
+            }
             false => running.http(server, Pages(pages.unwrap_or_default())),
         }
     }
@@ -150,10 +162,9 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
 
 /// What the roles of this process depend on.
 fn readiness(
-    config: &Config,
-    roles: Roles,
     foundation: Option<&Foundation>,
     media: Option<&MediaPath>,
+    upstreams: Option<&Pool<HttpUpstream>>,
     bus: &Arc<dyn Bus>,
 ) -> Readiness {
     let mut dependencies = Vec::new();
@@ -163,9 +174,8 @@ fn readiness(
     if let Some(media) = media {
         dependencies.push(Dependency::Objects(media.objects.clone()));
     }
-    if roles.edge && !roles.media {
-        let address = config.edge.origin.trim_start_matches("http://");
-        dependencies.push(Dependency::Origin(address.to_owned()));
+    if let Some(upstreams) = upstreams {
+        dependencies.push(Dependency::Upstreams(upstreams.clone()));
     }
     Readiness::new(
         dependencies,
@@ -197,34 +207,68 @@ impl StopSignal {
     }
 }
 
-/// The cache, in front of the origin in this process or of one elsewhere, on `server`.
-fn edge(
-    config: &Config,
-    media: Option<&MediaPath>,
-    running: &mut Running,
-    server: Server,
-    pages: Option<Router>,
-) -> Result<(), Box<dyn Error>> {
-    let settings = EdgeConfig {
+/// What the cache may take, and how long.
+fn edge_settings(config: &Config) -> Result<EdgeConfig, Box<dyn Error>> {
+    Ok(EdgeConfig {
+        node: config.edge.node_id()?,
         memory_bytes: config.edge.memory_mib << 20,
         head_timeout: hold_limit(config) + Duration::from_secs(3),
         ..EdgeConfig::default()
-    };
+    })
+}
+
+/// The cache, in front of the origin in this process or of upstreams elsewhere.
+fn edge(
+    settings: EdgeConfig,
+    media: Option<&MediaPath>,
+    pool: Option<Pool<HttpUpstream>>,
+    front: Front,
+    running: &mut Running,
+) {
     let clock = Arc::new(SystemClock);
-    let gate = gate(config)?;
-    if let Some(media) = media {
-        let edge = Edge::new(settings, WithoutBody(media.origin.clone()), clock.clone());
-        running.edge(edge.clone());
-        let media = Access::new(gate, edge, clock);
-        running.http(server, Routes { media, pages });
-    } else {
-        let upstream = HttpUpstreamConfig::new(&config.edge.origin);
-        let edge = Edge::new(settings, HttpUpstream::new(&upstream)?, clock.clone());
-        running.edge(edge.clone());
+    match (media, pool) {
+        (Some(media), _) => {
+            let edge = Edge::new(settings, WithoutBody(media.origin.clone()), clock.clone());
+            running.edge(edge.clone());
+            front.serve(edge, clock, running);
+        }
+        (None, Some(pool)) => {
+            running.checks(pool.clone());
+            let edge = Edge::new(settings, pool, clock.clone());
+            running.edge(edge.clone());
+            front.serve(edge, clock, running);
+        }
+        (None, None) => {}
+    }
+}
+
+/// What stands between players and the cache.
+struct Front {
+    server: Server,
+    pages: Option<Router>,
+    gate: Gate,
+}
+
+impl Front {
+    fn serve<U>(self, edge: Edge<U>, clock: Arc<SystemClock>, running: &mut Running)
+    where
+        Edge<U>: Service<
+                Request<ReceivedBody>,
+                Response = Response<EdgeBody>,
+                Error = Infallible,
+                Future = EdgeFuture,
+            > + Clone
+            + Send
+            + 'static,
+    {
+        let Self {
+            server,
+            pages,
+            gate,
+        } = self;
         let media = Access::new(gate, edge, clock);
         running.http(server, Routes { media, pages });
     }
-    Ok(())
 }
 
 /// Who may have what of the cache.
@@ -324,6 +368,12 @@ impl Running {
         tracing::info!(listener = server.name(), address = %server.address(), "listening");
         self.servers
             .spawn(server.serve(service, self.shutdown.clone()));
+    }
+
+    /// Checks the members of `pool`, until all stops.
+    fn checks(&mut self, pool: Pool<HttpUpstream>) {
+        self.servers
+            .spawn(pool.check_members(self.shutdown.clone()));
     }
 
     fn edge<U>(&mut self, edge: Edge<U>)

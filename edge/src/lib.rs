@@ -24,10 +24,10 @@ mod fields;
 mod fill;
 mod freshness;
 mod head;
-mod http_upstream;
 mod invalidation;
 mod key;
 mod lookup;
+mod node;
 mod question;
 mod range;
 mod reader;
@@ -38,6 +38,7 @@ mod respond;
 pub mod server;
 mod service;
 mod shared;
+mod stale_alarm;
 mod store;
 mod targeted;
 mod upstream;
@@ -47,7 +48,10 @@ mod waiter;
 
 pub use body::EdgeBody;
 pub use config::{EdgeConfig, OriginKind};
-pub use http_upstream::{HttpUpstream, HttpUpstreamConfig, InvalidBase};
+pub use node::{InvalidNodeId, NodeId};
 pub use request_body::RequestBody;
 pub use service::{Edge, EdgeFuture};
-pub use upstream::{FillError, UpstreamError};
+pub use upstream::{
+    CheckRules, FillError, HealthRules, HttpUpstream, HttpUpstreamConfig, InvalidBase, Member,
+    MemberKind, MemberState, Pool, PoolBody, PoolConfig, TlsError, UpstreamError, UpstreamTls,
+};
