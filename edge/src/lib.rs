@@ -21,6 +21,8 @@ mod fences;
 mod fetch;
 mod fields;
 mod fill;
+#[cfg(test)]
+mod formulas;
 mod freshness;
 mod head;
 mod http_upstream;
