@@ -5,7 +5,7 @@ use edge::OriginKind;
 use http::{HeaderMap, Method, StatusCode};
 
 use super::operations::Vary;
-use super::origin::{Exchange, Moment, Representation, Sent, seconds_of, selected};
+use super::origin::{Exchange, Moment, Sent, seconds_of, selected};
 use super::{Answered, Asked, Client, Get};
 use crate::rfc9111::{RequestControl, SECOND, Use};
 
@@ -93,21 +93,7 @@ impl Model<'_> {
                 }
                 self.not_invalidated(exchange)?;
                 self.aged(answered, exchange, sent, head)?;
-                self.content(get, answered, sent, &sent.representation)
-                    .or_else(|found| {
-                        // RFC 9111 4.3.5: a HEAD without validators speaks of whatever is stored.
-                        let mut others = self.exchanges.iter().filter_map(|e| e.sent.as_ref());
-                        let is_like = others.any(|other| {
-                            let other = &other.representation;
-                            self.content(get, answered, sent, other).is_ok()
-                                && (!sent.has_length
-                                    || other.text.len() == sent.representation.text.len())
-                        });
-                        let says_nothing = exchange.method == Method::HEAD
-                            && sent.representation.tag.is_none()
-                            && sent.representation.last_modified.is_none();
-                        ensure(says_nothing && is_like, &found)
-                    })
+                self.content(get, answered, sent)
             }
         }
     }
@@ -186,18 +172,11 @@ impl Model<'_> {
             OriginKind::Media => None,
         });
         let lifetime = lifetime.unwrap_or(0);
-        let follows = exchange.ended.is_none_or(|end| end > self.client.began);
-        let mut wishes = match self.kind {
-            OriginKind::General => get.ask.control.clone(),
-            OriginKind::Media => RequestControl::default(),
+        let wishes = match self.kind {
+            // What came while this client waited is new enough for all, if it is fresh.
+            OriginKind::General if head < self.client.began => get.ask.control.clone(),
+            _ => RequestControl::default(),
         };
-        if follows {
-            // What is asked for meanwhile is fresh enough for all (docs/EDGE.md).
-            wishes = RequestControl {
-                max_stale: wishes.max_stale,
-                ..RequestControl::default()
-            };
-        }
         if answer.use_at(age, lifetime, &wishes) != Use::Validated {
             return Ok(());
         }
@@ -250,13 +229,8 @@ impl Model<'_> {
     }
 
     /// The bytes are those of the one representation that the origin spoke of.
-    fn content(
-        &self,
-        get: &Get,
-        answered: &Answered,
-        sent: &Sent,
-        current: &Representation,
-    ) -> Check {
+    fn content(&self, get: &Get, answered: &Answered, sent: &Sent) -> Check {
+        let current = &sent.representation;
         let length = current.text.len();
         let fits_range = get.if_range.is_none() || get.if_range == current.tag;
         let range = get.range.as_deref().filter(|_| fits_range);

@@ -91,11 +91,7 @@ impl Exchange {
             date: sent.date,
             age: sent.age,
             expires: sent.expires,
-            // What a HEAD makes new keeps the date that it does not tell.
-            last_modified: match self.method {
-                Method::HEAD => Some(super::START - MODIFIED_BEFORE),
-                _ => sent.representation.last_modified,
-            },
+            last_modified: sent.representation.last_modified,
             request_time: self.began.time,
             response_time: self.head?.time,
             authorised: self.user.is_some(),
@@ -425,6 +421,9 @@ fn answer(object: &Object, asked: &Question, target: usize, now: i64) -> Option<
         },
         status => (status, whole),
     };
+    // RFC 9111 4.3.5: a HEAD that tells neither a validator nor a length makes anything new.
+    let tells_nothing = representation.tag.is_none() && representation.last_modified.is_none();
+    let has_length = behaviour.has_length || (is_head(asked) && tells_nothing);
     let date = match behaviour.date {
         Date::Now => Some(now / SECOND),
         Date::Missing => None,
@@ -436,7 +435,7 @@ fn answer(object: &Object, asked: &Question, target: usize, now: i64) -> Option<
             representation,
             breaks: behaviour.fault == Fault::Breaks && !bytes.is_empty() && !is_head(asked),
             vary: behaviour.vary,
-            has_length: behaviour.has_length,
+            has_length,
             sets_cookie: behaviour.sets_cookie,
             location: None,
             control: behaviour.control.clone(),
@@ -473,8 +472,8 @@ fn representation(
         _ => ("all".to_owned(), 0),
     };
     let name = format!("{target}.{version}.{color}.{user}");
-    let padding = "0123456789abcdefghijklmnopqrstuvwxyz";
-    let padding = &padding[..12 + usize::try_from(version).unwrap() % 9];
+    // No two versions are of one length.
+    let padding = "01234567".repeat(usize::try_from(version).unwrap());
     Representation {
         tag: match behaviour.tag {
             Tag::None => None,
