@@ -8,6 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::config::EdgeConfig;
 use crate::fences::{Era, Fences};
 use crate::fill::Fill;
+use crate::head::Head;
 use crate::key::CacheKey;
 use crate::reader::Reader;
 use crate::refusal::Refusal;
@@ -73,15 +74,18 @@ impl Fills {
     }
 
     /// Joins the fill of `key`, or begins it unless `stored` finds it done: a fill is
-    /// stored before it leaves the map, so that between the two nobody asks again.
+    /// stored before it leaves the map, so that between the two nobody asks again. A fill
+    /// whose head has come is joined if that `is_fresh`: who asks now did not wait for it.
     pub(crate) fn join(
         self: &Arc<Self>,
         key: &FillKey,
+        is_fresh: impl FnOnce(&Head) -> bool,
         stored: impl FnOnce() -> Option<Arc<Stored>>,
     ) -> Result<Joined, Refusal> {
         let mut open = self.lock();
         if let Some(known) = open.get(key)
             && !self.fences.stands_before(&key.key, known.began)
+            && known.fill.head().is_none_or(|head| is_fresh(&head))
         {
             return Ok(Joined::Follows(known.fill.reader()));
         }
@@ -172,7 +176,7 @@ mod tests {
     use super::*;
     use crate::config::OriginKind;
     use crate::freshness::Rules;
-    use crate::head::{Circumstances, Head};
+    use crate::head::Circumstances;
 
     fn one_fill() -> (Arc<Fills>, Arc<Fences>) {
         let fences = Arc::new(Fences::new());
@@ -215,13 +219,16 @@ mod tests {
     fn e01_a_fill_that_ended_between_look_and_join_is_not_begun_again() {
         let (fills, _) = one_fill();
         let key = key();
-        let Ok(Joined::Leads(_, lead)) = fills.join(&key, || None) else {
+        let Ok(Joined::Leads(_, lead)) = fills.join(&key, |_| true, || None) else {
             panic!("the first request leads");
         };
-        assert!(matches!(fills.join(&key, || None), Ok(Joined::Follows(_))));
+        assert!(matches!(
+            fills.join(&key, |_| true, || None),
+            Ok(Joined::Follows(_))
+        ));
         lead.end(Ok(()));
         assert!(matches!(
-            fills.join(&key, || Some(stored())),
+            fills.join(&key, |_| true, || Some(stored())),
             Ok(Joined::Stored(_))
         ));
     }
@@ -230,28 +237,34 @@ mod tests {
     fn a_lead_that_is_dropped_fails_its_readers_and_makes_room() {
         let (fills, _) = one_fill();
         let key = key();
-        let Ok(Joined::Leads(reader, lead)) = fills.join(&key, || None) else {
+        let Ok(Joined::Leads(reader, lead)) = fills.join(&key, |_| true, || None) else {
             panic!("the first request leads");
         };
         let fill = Arc::clone(&lead.fill);
         drop((reader, lead));
         assert_eq!(fill.lock().end, Some(Err(FillError::Lost)));
-        assert!(matches!(fills.join(&key, || None), Ok(Joined::Leads(..))));
+        assert!(matches!(
+            fills.join(&key, |_| true, || None),
+            Ok(Joined::Leads(..))
+        ));
     }
 
     #[test]
     fn a_fill_that_began_before_a_change_is_not_joined_after_it() {
         let (fills, fences) = one_fill();
         let key = key();
-        let Ok(Joined::Leads(_, lead)) = fills.join(&key, || None) else {
+        let Ok(Joined::Leads(_, lead)) = fills.join(&key, |_| true, || None) else {
             panic!("the first request leads");
         };
         fences.raise(&key.key);
         assert!(matches!(
-            fills.join(&key, || None),
+            fills.join(&key, |_| true, || None),
             Err(Refusal::TooManyFills)
         ));
         lead.end(Ok(()));
-        assert!(matches!(fills.join(&key, || None), Ok(Joined::Leads(..))));
+        assert!(matches!(
+            fills.join(&key, |_| true, || None),
+            Ok(Joined::Leads(..))
+        ));
     }
 }

@@ -96,6 +96,11 @@ impl Fill {
         Reader::new(Arc::clone(self), id)
     }
 
+    /// What came of the head so far.
+    pub(crate) fn head(&self) -> Option<Arc<Head>> {
+        self.lock().head.clone()
+    }
+
     pub(crate) fn publish_head(&self, head: Arc<Head>) {
         self.lock().head = Some(head);
         self.news.notify_waiters();

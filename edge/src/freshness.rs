@@ -142,14 +142,15 @@ impl Freshness {
         let wished = wishes.max_age.is_none_or(|most| age <= bound(most))
             && wishes.min_fresh.is_none()
             && !wishes.no_cache;
-        if self.always_validate || !wished {
+        // RFC 9111 5.2.1.1: who says `max-age` wants what is stale only with `max-stale`.
+        let accepts_stale = match wishes.max_stale {
+            Some(most) => staleness <= bound(most),
+            None => wishes.max_age.is_none(),
+        };
+        if self.always_validate || !wished || !accepts_stale {
             return Reuse::Stale;
         }
-        if wishes
-            .max_stale
-            .is_some_and(|most| staleness <= bound(most))
-            && self.may_be_stale
-        {
+        if wishes.max_stale.is_some() && self.may_be_stale {
             return Reuse::Fresh;
         }
         if staleness < self.stale_while_revalidate {

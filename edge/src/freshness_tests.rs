@@ -293,6 +293,11 @@ fn wishes_of_requests_narrow_and_widen_reuse() {
     assert_eq!(at(meanwhile, 14, &none), Reuse::Revalidate);
     assert_eq!(at(meanwhile, 15, &none), Reuse::Stale);
     assert_eq!(at(meanwhile, 14, &no_cache), Reuse::Stale);
+    // RFC 9111 5.2.1.1: `max-age` alone wants nothing stale, and `max-stale` says how stale.
+    let young = wishes(|wishes| wishes.max_age = Some(60));
+    assert_eq!(at(meanwhile, 14, &young), Reuse::Stale);
+    let little = wishes(|wishes| wishes.max_stale = Some(1));
+    assert_eq!(at(meanwhile, 12, &little), Reuse::Stale);
     let forbidden = "max-age=10, must-revalidate, stale-while-revalidate=5";
     assert_eq!(at(forbidden, 14, &none), Reuse::Stale);
 }

@@ -22,6 +22,8 @@ mod fences;
 mod fetch;
 mod fields;
 mod fill;
+#[cfg(test)]
+mod formulas;
 mod freshness;
 mod head;
 mod invalidation;

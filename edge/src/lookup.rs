@@ -14,7 +14,7 @@ use crate::node::CDN_LOOP;
 use crate::question::Known;
 use crate::request::Asked;
 use crate::store::{Resource, Stored};
-use crate::validation::conditions;
+use crate::validation::{any_of, conditions};
 
 /// What is stored under a request's key.
 #[derive(Debug, Default)]
@@ -60,24 +60,27 @@ impl Found {
         if asked.is_head() && asked.kind == OriginKind::General {
             return Known::Nothing;
         }
-        let candidates: Vec<_> = match (&self.selected, &self.resource) {
-            (Some(stored), _) if stored.is_whole() => vec![Arc::clone(stored)],
+        match (&self.selected, &self.resource) {
+            (Some(stored), _) if stored.is_whole() => match conditions(stored).is_empty() {
+                true => Known::Nothing,
+                false => Known::Selected(Arc::clone(stored)),
+            },
             (Some(stored), _) => {
                 let wants_all = !asked.forwards_range() && !asked.is_head();
-                return match wants_all && stored.can_be_completed() && stored.head.is_fresh(now) {
+                match wants_all && stored.can_be_completed() && stored.head.is_fresh(now) {
                     true => Known::Beginning(Arc::clone(stored)),
                     false => Known::Nothing,
-                };
+                }
             }
             // RFC 9111 4.1: the origin may say that another's answer will do.
             (None, Some(resource)) if !asked.forwards_range() => {
-                resource.whole().cloned().collect()
+                let others: Vec<_> = resource.whole().cloned().collect();
+                match any_of(&others).is_empty() {
+                    true => Known::Nothing,
+                    false => Known::Others(others),
+                }
             }
-            _ => return Known::Nothing,
-        };
-        match conditions(&candidates).is_empty() {
-            true => Known::Nothing,
-            false => Known::Answers(candidates),
+            _ => Known::Nothing,
         }
     }
 

@@ -1,5 +1,6 @@
 //! What a fill asks the origin, and what it makes of the answer's head.
 
+use std::slice;
 use std::sync::Arc;
 
 use http::header::{
@@ -18,7 +19,7 @@ use crate::range::ContentRange;
 use crate::request::Asked;
 use crate::request_body::RequestBody;
 use crate::store::Stored;
-use crate::validation::{conditions, confirmed};
+use crate::validation::{any_of, conditions, confirmed};
 
 /// RFC 9110 7.6.3.
 const VIA_NOVA: HeaderValue = HeaderValue::from_static("1.1 nova");
@@ -45,8 +46,10 @@ pub(crate) struct Question {
 #[derive(Debug, Clone)]
 pub(crate) enum Known {
     Nothing,
-    /// Whole answers, one of which may still be good.
-    Answers(Vec<Arc<Stored>>),
+    /// The whole answer that the request selects.
+    Selected(Arc<Stored>),
+    /// Whole answers to other requests, one of which may do for this one.
+    Others(Vec<Arc<Stored>>),
     /// The beginning of an object.
     Beginning(Arc<Stored>),
 }
@@ -124,7 +127,8 @@ impl Question {
         headers.clone_from(&self.forwarded);
         match &self.known {
             Known::Nothing => {}
-            Known::Answers(candidates) => headers.extend(conditions(candidates)),
+            Known::Selected(stored) => headers.extend(conditions(stored)),
+            Known::Others(stored) => headers.extend(any_of(stored)),
             Known::Beginning(stored) => {
                 let range = format!("bytes={}-", stored.bytes.end);
                 headers.insert(RANGE, HeaderValue::try_from(range)?);
@@ -143,12 +147,15 @@ impl Question {
 
     /// What an answer with this status and these fields means.
     pub(crate) fn meaning(&self, status: StatusCode, headers: &HeaderMap) -> Meaning {
+        let not_modified = |candidates| {
+            confirmed(candidates, headers).map_or(Meaning::Useless, |stored| {
+                Meaning::NotModified(Arc::clone(stored))
+            })
+        };
+        let is_not_modified = status == StatusCode::NOT_MODIFIED;
         match &self.known {
-            Known::Answers(candidates) if status == StatusCode::NOT_MODIFIED => {
-                confirmed(candidates, headers).map_or(Meaning::Useless, |stored| {
-                    Meaning::NotModified(Arc::clone(stored))
-                })
-            }
+            Known::Selected(stored) if is_not_modified => not_modified(slice::from_ref(stored)),
+            Known::Others(stored) if is_not_modified => not_modified(stored),
             Known::Beginning(stored) => match status {
                 StatusCode::PARTIAL_CONTENT => {
                     let goes_on = ContentRange::of(headers).is_some_and(|range| {

@@ -218,14 +218,14 @@ where
         selects: Option<&Head>,
     ) -> Result<Joining, Refusal> {
         let shared = &self.shared;
-        let fresh = || {
+        let is_fresh = |head: &Head| head.reuse(shared.clock.now(), &asked.wishes) == Reuse::Fresh;
+        let stored = || {
             let found = shared.look_up(asked);
             let stored = found.answer()?;
-            let reuse = stored.head.reuse(shared.clock.now(), &asked.wishes);
-            (reuse == Reuse::Fresh).then(|| Arc::clone(stored))
+            is_fresh(&stored.head).then(|| Arc::clone(stored))
         };
         let key = found.fill_key(asked, selects);
-        Ok(match shared.fills.join(&key, fresh)? {
+        Ok(match shared.fills.join(&key, is_fresh, stored)? {
             Joined::Stored(stored) => Joining::Stored(stored),
             Joined::Follows(reader) => Joining::Reads {
                 reader,

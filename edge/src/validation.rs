@@ -1,6 +1,7 @@
 //! Asking whether a stored answer is still good, and making it new by what the origin
 //! says (RFC 9111 4.3).
 
+use std::slice;
 use std::sync::Arc;
 
 use http::header::{
@@ -15,11 +16,21 @@ use crate::store::Stored;
 /// RFC 9111 3.2: fields that describe the stored bytes, which a 304 does not change.
 const OF_THE_BYTES: [HeaderName; 3] = [CONTENT_LENGTH, CONTENT_ENCODING, CONTENT_RANGE];
 
-/// The conditions under which the origin may answer 304 for one of `candidates`
-/// (RFC 9111 4.3.1). Empty when none of them has a validator.
-pub(crate) fn conditions(candidates: &[Arc<Stored>]) -> HeaderMap {
+/// The conditions under which the origin may answer 304 for `stored`, which the request
+/// selects (RFC 9111 4.3.1). Empty where it has no validator.
+pub(crate) fn conditions(stored: &Arc<Stored>) -> HeaderMap {
+    let mut conditions = any_of(slice::from_ref(stored));
+    if let Some(modified) = stored.head.headers.get(LAST_MODIFIED) {
+        conditions.insert(IF_MODIFIED_SINCE, modified.clone());
+    }
+    conditions
+}
+
+/// The conditions under which the origin may answer 304 for any of `stored`, which other
+/// requests select. By tags only: what was modified at the same time may be something else.
+pub(crate) fn any_of(stored: &[Arc<Stored>]) -> HeaderMap {
     let mut conditions = HeaderMap::new();
-    let tags: Vec<&[u8]> = candidates
+    let tags: Vec<&[u8]> = stored
         .iter()
         .filter_map(|stored| stored.head.headers.get(ETAG))
         .map(HeaderValue::as_bytes)
@@ -28,12 +39,6 @@ pub(crate) fn conditions(candidates: &[Arc<Stored>]) -> HeaderMap {
         && !tags.is_empty()
     {
         conditions.insert(IF_NONE_MATCH, tags);
-    }
-    // A date says nothing of several answers.
-    if let [stored] = candidates
-        && let Some(modified) = stored.head.headers.get(LAST_MODIFIED)
-    {
-        conditions.insert(IF_MODIFIED_SINCE, modified.clone());
     }
     conditions
 }
@@ -82,11 +87,12 @@ pub(crate) fn updated(stored: &HeaderMap, update: &HeaderMap) -> HeaderMap {
 }
 
 /// Does the 200 to a HEAD with these fields speak of another representation than the
-/// stored answer (RFC 9111 4.3.5)? Of an answer that is no 200 it always does.
+/// stored answer (RFC 9111 4.3.5)? A validator that comes must be the one that is stored. Of
+/// an answer that is no 200 it always does.
 pub(crate) fn is_of_another(stored: &Stored, heard: &HeaderMap) -> bool {
     let differs = |name: &HeaderName| {
         let (known, heard) = (stored.head.headers.get(name), heard.get(name));
-        known.is_some() && heard.is_some() && known != heard
+        heard.is_some() && known != heard
     };
     let length = heard.get(CONTENT_LENGTH).map(HeaderValue::as_bytes);
     let other_length = match (length, stored.whole) {

@@ -1,71 +1,54 @@
-//! Request targets into cache keys: the origin is asked by a name that asks for itself.
+//! Request targets and fields into cache keys: the origin is asked by a name that asks for
+//! itself, whatever the fields of the request are, and of media by nothing else.
 #![no_main]
 
-use std::convert::Infallible;
-use std::future::{Ready, ready};
-use std::sync::{Arc, LazyLock, Mutex};
-use std::task::{Context, Poll};
-
-use bytes::Bytes;
-use edge::{Edge, EdgeConfig, RequestBody};
-use http::{Request, Response, Uri};
-use http_body_util::{BodyExt, Empty};
+use fuzz::{Origin, ask, fields, house, run};
+use http::header::{AUTHORIZATION, COOKIE, HOST, ORIGIN, REFERER, VIA};
+use http::{HeaderMap, HeaderName, Request, Uri};
+use http_body_util::Empty;
 use libfuzzer_sys::fuzz_target;
-use media::SystemClock;
-use tokio::runtime::Runtime;
-use tower_service::Service;
 
-/// Remembers what it was asked for.
-#[derive(Clone, Default)]
-struct Origin(Arc<Mutex<Vec<Uri>>>);
+const NAMES: [HeaderName; 8] = [
+    HOST,
+    COOKIE,
+    ORIGIN,
+    REFERER,
+    AUTHORIZATION,
+    HeaderName::from_static("x-forwarded-host"),
+    HeaderName::from_static("x-original-url"),
+    HeaderName::from_static("x-http-method-override"),
+];
 
-impl Service<Request<RequestBody>> for Origin {
-    type Response = Response<Empty<Bytes>>;
-    type Error = Infallible;
-    type Future = Ready<Result<Self::Response, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
-        self.0
-            .lock()
-            .expect("no panic before")
-            .push(request.uri().clone());
-        ready(Ok(Response::new(Empty::new())))
-    }
-}
-
-static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .expect("a runtime")
-});
-
-fuzz_target!(|input: (bool, &[u8])| {
-    let (general, target) = input;
+fuzz_target!(|input: (bool, &[u8], Vec<(u8, &[u8])>)| {
+    let (general, target, pairs) = input;
     let Ok(target) = Uri::try_from(target) else {
         return;
     };
-    let config = match general {
-        true => EdgeConfig::general(),
-        false => EdgeConfig::default(),
-    };
-    let origin = Origin::default();
-    let mut edge = Edge::new(config, origin.clone(), Arc::new(SystemClock));
-    RUNTIME.block_on(async {
-        let mut ask = async |target: Uri| {
-            let mut request = Request::new(Empty::<Bytes>::new());
-            *request.uri_mut() = target;
-            let Ok(response) = edge.call(request).await;
-            let _ = response.into_body().collect().await;
-            origin.0.lock().expect("no panic before").pop()
+    let origin = Origin::fixed(200, HeaderMap::new(), b"");
+    let (mut edge, _) = house(general, &origin);
+    run(async {
+        let mut asked_for = async |target: &Uri, fields: HeaderMap| {
+            let mut request = Request::new(Empty::new());
+            *request.uri_mut() = target.clone();
+            *request.headers_mut() = fields;
+            ask(&mut edge, request).await;
+            origin.take().pop()
         };
-        if let Some(asked) = ask(target).await {
-            assert!(asked.authority().is_none() && asked.path().starts_with('/'));
-            assert_eq!(ask(asked.clone()).await, Some(asked));
+        let plain = asked_for(&target, HeaderMap::new()).await;
+        let Some(plain) = plain.map(|asked| asked.uri().clone()) else {
+            return;
+        };
+        assert!(plain.authority().is_none() && plain.path().starts_with('/'));
+        let again = asked_for(&plain, HeaderMap::new())
+            .await
+            .expect("its own name");
+        assert_eq!(*again.uri(), plain);
+        let with = asked_for(&target, fields(&NAMES, &pairs)).await;
+        let with = with.expect("fields do not change what is asked for");
+        assert_eq!(*with.uri(), plain);
+        if !general {
+            let mut names = with.headers().keys();
+            assert!(names.all(|name| *name == VIA || *name == AUTHORIZATION));
         }
     });
 });

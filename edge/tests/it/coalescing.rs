@@ -173,6 +173,31 @@ async fn e03_followers_read_bytes_as_they_arrive() {
 }
 
 #[tokio::test]
+async fn e05_an_answer_that_is_stale_at_once_is_for_those_who_waited_for_it() {
+    for house in [House::new, House::general] {
+        let (pieces, origin) = streaming(&[("cache-control", "max-age=0"), ("etag", "\"a\"")]);
+        let house = house(origin);
+        let mut early = house.get("/a").await;
+        send(&pieces, "one");
+        assert_eq!(piece(&mut early).await.unwrap().unwrap(), "one");
+        assert_eq!(house.text("/a").await.1, "second");
+        assert_eq!(house.origin.calls(), 2);
+    }
+}
+
+#[tokio::test]
+async fn a_fill_whose_head_has_come_is_not_joined_by_who_wants_something_new() {
+    let (pieces, origin) = streaming(FRESH);
+    let house = House::general(origin);
+    let mut early = house.get("/a").await;
+    send(&pieces, "one");
+    assert_eq!(piece(&mut early).await.unwrap().unwrap(), "one");
+    let forced = get_with("/a", &[("cache-control", "no-cache")]);
+    assert_eq!(text(house.ask(forced).await).await, "second");
+    assert_eq!(house.origin.calls(), 2);
+}
+
+#[tokio::test]
 async fn e04_a_body_that_ends_early_is_an_error_to_all_and_not_stored() {
     let (pieces, origin) = streaming(&[("cache-control", "max-age=60"), ("content-length", "9")]);
     let house = House::new(origin);

@@ -149,6 +149,31 @@ async fn a_head_is_forwarded_and_makes_the_stored_answer_new_or_removes_it() {
     }
 }
 
+/// RFC 9111 4.3.5: the validators that come must match, also where none is stored.
+#[tokio::test]
+async fn a_head_with_a_tag_does_not_make_new_what_has_none() {
+    let origin = Origin::told(|n, request| {
+        let is_head = request.method() == http::Method::HEAD;
+        async move {
+            Ok(match is_head {
+                true => {
+                    let fields = [("cache-control", "max-age=60"), ("etag", "\"b\"")];
+                    response(200, &fields, OriginBody::whole(""))
+                }
+                false => {
+                    let fields = [("cache-control", "max-age=2, stale-while-revalidate=9")];
+                    response(200, &fields, OriginBody::whole(["one", "", "two"][n - 1]))
+                }
+            })
+        }
+    });
+    let house = House::general(origin);
+    assert_eq!(house.text("/a").await.1, "one");
+    let forced = send_with("HEAD", "/a", &[("cache-control", "no-cache")]);
+    assert_eq!(field(&house.ask(forced).await, "etag"), Some("\"b\""));
+    assert_eq!(house.text("/a").await.1, "two");
+}
+
 #[tokio::test]
 async fn a_head_of_what_is_there_again_does_not_make_its_absence_new() {
     let origin = Origin::told(|n, request| {

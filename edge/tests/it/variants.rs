@@ -138,6 +138,25 @@ async fn e11_the_origin_may_say_that_another_variant_will_do() {
 }
 
 #[tokio::test]
+async fn e11_another_variant_is_not_asked_about_by_its_date() {
+    const MODIFIED: &str = "Tue, 14 Nov 2023 22:03:20 GMT";
+    let origin = Origin::told(|n, request| {
+        let fields = [("vary", "Tone"), ("last-modified", MODIFIED)];
+        // Both are of one date, so that a 304 would be right for either.
+        let known = request.headers().contains_key("if-modified-since");
+        async move {
+            Ok(match known {
+                true => response(304, &fields, OriginBody::whole("")),
+                false => response(200, &fields, OriginBody::whole(["a", "b"][n - 1])),
+            })
+        }
+    });
+    let house = House::general(origin);
+    assert_eq!(text(house.ask(with_tone("1")).await).await, "a");
+    assert_eq!(text(house.ask(with_tone("2")).await).await, "b");
+}
+
+#[tokio::test]
 async fn e11_vary_on_everything_is_for_one_client() {
     let house = House::general(Origin::fixed(
         "x",
