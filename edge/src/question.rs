@@ -1,5 +1,6 @@
 //! What a fill asks the origin, and what it makes of the answer's head.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use http::header::{
@@ -13,6 +14,7 @@ use crate::cache_control::RequestDirectives;
 use crate::conditional::strong_validator;
 use crate::config::OriginKind;
 use crate::key::CacheKey;
+use crate::large::LargeObject;
 use crate::range::ContentRange;
 use crate::request::Asked;
 use crate::request_body::RequestBody;
@@ -48,6 +50,11 @@ pub(crate) enum Known {
     Answers(Vec<Arc<Stored>>),
     /// The beginning of an object.
     Beginning(Arc<Stored>),
+    /// A large object, of which these bytes are asked for.
+    Slice {
+        bytes: Range<u64>,
+        object: Arc<LargeObject>,
+    },
 }
 
 /// What an answer's head means.
@@ -129,6 +136,12 @@ impl Question {
                 if let Some(tag) = strong_validator(&stored.head.headers) {
                     headers.insert(IF_RANGE, HeaderValue::from_bytes(tag)?);
                 }
+            }
+            Known::Slice { bytes, object } => {
+                let last = bytes.end.saturating_sub(1);
+                let range = format!("bytes={}-{last}", bytes.start);
+                headers.insert(RANGE, HeaderValue::try_from(range)?);
+                headers.insert(IF_RANGE, object.tag.clone());
             }
         }
         Ok(request)

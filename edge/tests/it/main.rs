@@ -2,13 +2,16 @@
 
 mod answers;
 mod coalescing;
+mod crash;
 mod directives;
+mod disk;
 mod forwarding;
 mod invalidation;
 mod limits;
 mod origin;
 mod partial;
 mod reuse;
+mod slices;
 mod socket;
 mod validation;
 mod variants;
