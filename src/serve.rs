@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use edge::{Edge, EdgeConfig, HttpUpstream, HttpUpstreamConfig};
+use edge::{Disk, DiskConfig, Edge, EdgeConfig, HttpUpstream, HttpUpstreamConfig};
 use media::{Clock, SystemClock};
 use packager::origin::Origin;
 use social::rest::{AppState, PlaybackBase};
@@ -95,7 +95,7 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
     if let Some(server) = http {
         let mut router = Router::new();
         if roles.edge {
-            router = router.merge(edge(&config, media.as_ref(), &mut running)?);
+            router = router.merge(edge(&config, media.as_ref(), &mut running).await?);
         }
         if let (Some(foundation), true) = (&foundation, roles.api) {
             router = router.merge(api(&config, foundation)?);
@@ -185,7 +185,7 @@ impl StopSignal {
 }
 
 /// The cache, in front of the origin in this process or of one elsewhere.
-fn edge(
+async fn edge(
     config: &Config,
     media: Option<&MediaPath>,
     running: &mut Running,
@@ -196,16 +196,29 @@ fn edge(
         ..EdgeConfig::default()
     };
     let clock = Arc::new(SystemClock);
+    let disk = edge_disk(config).await?;
     if let Some(media) = media {
-        let edge = Edge::new(settings, WithoutBody(media.origin.clone()), clock);
+        let upstream = WithoutBody(media.origin.clone());
+        let edge = Edge::with_disk(settings, upstream, clock, disk);
         running.edge(edge.clone());
         Ok(playback(edge))
     } else {
         let upstream = HttpUpstreamConfig::new(&config.edge.origin);
-        let edge = Edge::new(settings, HttpUpstream::new(&upstream)?, clock);
+        let upstream = HttpUpstream::new(&upstream)?;
+        let edge = Edge::with_disk(settings, upstream, clock, disk);
         running.edge(edge.clone());
         Ok(playback(edge))
     }
+}
+
+/// The disk tier of the cache, if there is to be one.
+async fn edge_disk(config: &Config) -> Result<Option<Disk>, Box<dyn Error>> {
+    let Some(directory) = config.edge_disk() else {
+        return Ok(None);
+    };
+    let disk = DiskConfig::new(directory, config.edge.disk_mib << 20);
+    let open = move || Disk::open(disk, SystemClock.now());
+    Ok(Some(tokio::task::spawn_blocking(open).await??))
 }
 
 /// The longest that an origin holds a request: three target durations, each less than

@@ -136,6 +136,12 @@ pub struct Edge {
     pub origin: String,
     /// Memory for cached responses, in MiB.
     pub memory_mib: u64,
+    /// Disk for cached responses, in MiB; 0: none. An edge next to its origin has no use for
+    /// it: what it would keep is in the object store already.
+    pub disk_mib: u64,
+    /// A directory of its own for cached responses on disk; empty: `edge` in the data
+    /// directory.
+    pub disk_dir: String,
 }
 
 /// `[http]`
@@ -200,6 +206,8 @@ impl Default for Config {
             edge: Edge {
                 origin: "http://127.0.0.1:8081".to_owned(),
                 memory_mib: 256,
+                disk_mib: 0,
+                disk_dir: String::new(),
             },
             http: Http {
                 bind: any(8080),
@@ -263,6 +271,15 @@ impl Config {
         default_url(&self.objects.url, "file:", &self.data_dir.join("objects"))
     }
 
+    /// Where the edge keeps responses on disk; None without a disk tier.
+    pub fn edge_disk(&self) -> Option<PathBuf> {
+        let directory = match self.edge.disk_dir.as_str() {
+            "" => self.data_dir.join("edge"),
+            given => PathBuf::from(given),
+        };
+        (self.edge.disk_mib > 0).then_some(directory)
+    }
+
     /// Which object store, and how to reach it.
     pub fn objects(&self) -> ObjectsConfig {
         let given = |text: &String| (!text.is_empty()).then(|| text.clone());
@@ -324,6 +341,9 @@ impl Config {
             range(key, given as u64, 1, 64)?;
         }
         range("edge.memory_mib", self.edge.memory_mib, 1, 1 << 20)?;
+        if self.edge.disk_mib > 0 {
+            range("edge.disk_mib", self.edge.disk_mib, 64, 1 << 30)?;
+        }
         let engines = all_engines();
         if !engines.is_empty() && !engines.contains(&self.transcode.engine) {
             let names: Vec<_> = engines.iter().map(|engine| engine.as_str()).collect();
