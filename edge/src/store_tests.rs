@@ -305,8 +305,11 @@ fn after_a_scan(kind: OriginKind) -> (bool, bool) {
         Stored::whole(&head(200, &[], &[("cache-control", "max-age=9")]), chunks)
     };
     let settle = || store.resources.run_pending_tasks();
-    store.insert(&key(0), answer());
-    settle();
+    // Uses are counted once there is half of what there is room for.
+    for n in (100..115).chain([0]) {
+        store.insert(&key(n), answer());
+        settle();
+    }
     for _ in 0..50 {
         store.get(&key(0));
         settle();
