@@ -9,7 +9,7 @@ use axum::Router;
 use bytes::Bytes;
 use edge::access::{Access, AccessConfig, Gate};
 use edge::server::{ReceivedBody, Server, ServerConfig};
-use edge::{Edge, EdgeBody, EdgeConfig, EdgeFuture, HttpUpstream, Pool};
+use edge::{Disk, DiskConfig, Edge, EdgeBody, EdgeConfig, EdgeFuture, HttpUpstream, Pool};
 use http::{Request, Response};
 use media::{Clock, SystemClock};
 use packager::origin::Origin;
@@ -122,7 +122,8 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
                     pages,
                     gate: gate(&config)?,
                 };
-                edge(settings, media.as_ref(), pool, front, &mut running);
+                let disk = edge_disk(&config).await?;
+                edge(settings, media.as_ref(), pool, disk, front, &mut running);
             }
             false => running.http(server, Pages(pages.unwrap_or_default())),
         }
@@ -222,19 +223,21 @@ fn edge(
     settings: EdgeConfig,
     media: Option<&MediaPath>,
     pool: Option<Pool<HttpUpstream>>,
+    disk: Option<Disk>,
     front: Front,
     running: &mut Running,
 ) {
     let clock = Arc::new(SystemClock);
     match (media, pool) {
         (Some(media), _) => {
-            let edge = Edge::new(settings, WithoutBody(media.origin.clone()), clock.clone());
+            let upstream = WithoutBody(media.origin.clone());
+            let edge = Edge::with_disk(settings, upstream, clock.clone(), disk);
             running.edge(edge.clone());
             front.serve(edge, clock, running);
         }
         (None, Some(pool)) => {
             running.checks(pool.clone());
-            let edge = Edge::new(settings, pool, clock.clone());
+            let edge = Edge::with_disk(settings, pool, clock.clone(), disk);
             running.edge(edge.clone());
             front.serve(edge, clock, running);
         }
@@ -280,6 +283,16 @@ fn gate(config: &Config) -> Result<Gate, Box<dyn Error>> {
     let gate = Gate::new(settings, config.access_keys()?);
     gate.set_policy(config.access_policy()?);
     Ok(gate)
+}
+
+/// The disk tier of the cache, if there is to be one.
+async fn edge_disk(config: &Config) -> Result<Option<Disk>, Box<dyn Error>> {
+    let Some(directory) = config.edge_disk() else {
+        return Ok(None);
+    };
+    let disk = DiskConfig::new(directory, config.edge.disk_mib << 20);
+    let open = move || Disk::open(disk, SystemClock.now());
+    Ok(Some(tokio::task::spawn_blocking(open).await??))
 }
 
 /// The longest that an origin holds a request: three target durations, each less than

@@ -51,6 +51,14 @@ impl Arrival {
         }
     }
 
+    /// What [`Arrival::received`] and [`Arrival::initial_age`] said once.
+    pub(crate) fn revived(received: Timestamp, initial_age: Micros) -> Self {
+        Self {
+            received,
+            initial_age,
+        }
+    }
+
     pub(crate) fn received(self) -> Timestamp {
         self.received
     }

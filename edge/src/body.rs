@@ -1,14 +1,16 @@
 //! The body of every answer.
 
+use std::future::poll_fn;
 use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 use crate::reader::Reader;
+use crate::slices::SliceReader;
 use crate::store::Stored;
 use crate::upstream::FillError;
 
@@ -20,6 +22,8 @@ pub struct EdgeBody {
     source: Source,
     /// Bytes to come, when known.
     remaining: Option<u64>,
+    /// What came before it was asked for.
+    ready: Option<Bytes>,
 }
 
 #[derive(Debug)]
@@ -33,6 +37,9 @@ enum Source {
     },
     Text(Bytes),
     Fill(Reader),
+    Slices(Box<SliceReader>),
+    /// A fill that passes a large object; where it leaves this reader behind, slices go on.
+    Pass(Reader, Box<SliceReader>),
 }
 
 impl EdgeBody {
@@ -40,6 +47,7 @@ impl EdgeBody {
         Self {
             source: Source::Nothing,
             remaining: Some(0),
+            ready: None,
         }
     }
 
@@ -48,6 +56,7 @@ impl EdgeBody {
         Self {
             remaining: Some(text.len() as u64),
             source: Source::Text(text),
+            ready: None,
         }
     }
 
@@ -61,7 +70,37 @@ impl EdgeBody {
                 chunk: 0,
             },
             remaining: Some(end.saturating_sub(start)),
+            ready: None,
         }
+    }
+
+    /// `bytes` of a large object, or all of it.
+    pub(crate) fn slices(mut slices: SliceReader, bytes: Option<Range<u64>>) -> Self {
+        let bytes = bytes.unwrap_or(0..slices.whole());
+        let remaining = bytes.end.saturating_sub(bytes.start);
+        slices.narrow(bytes);
+        Self {
+            source: Source::Slices(Box::new(slices)),
+            remaining: Some(remaining),
+            ready: None,
+        }
+    }
+
+    /// All of a large object, from a fill that passes it.
+    pub(crate) fn pass(reader: Reader, slices: SliceReader) -> Self {
+        Self {
+            remaining: Some(slices.whole()),
+            source: Source::Pass(reader, Box::new(slices)),
+            ready: None,
+        }
+    }
+
+    /// Waits for the first bytes, so that a failure can still be answered as one.
+    pub(crate) async fn prime(&mut self) -> Result<(), FillError> {
+        if self.remaining != Some(0) && self.ready.is_none() {
+            self.ready = poll_fn(|context| self.poll_bytes(context)).await?;
+        }
+        Ok(())
     }
 
     /// `length` is that of the whole body, as far as the origin told it.
@@ -76,10 +115,14 @@ impl EdgeBody {
         Self {
             source: Source::Fill(reader),
             remaining,
+            ready: None,
         }
     }
 
     fn poll_bytes(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Bytes>, FillError>> {
+        if let Some(ready) = self.ready.take() {
+            return Poll::Ready(Ok(Some(ready)));
+        }
         let remaining = self.remaining.unwrap_or(u64::MAX);
         match &mut self.source {
             Source::Nothing => Poll::Ready(Ok(None)),
@@ -90,6 +133,17 @@ impl EdgeBody {
                 skip,
             } => Poll::Ready(Ok(next_stored(answer, chunk, skip, remaining))),
             Source::Fill(reader) => reader.poll_next(context),
+            Source::Slices(slices) => slices.poll_next(context),
+            Source::Pass(reader, slices) => {
+                if let Ok(bytes) = ready!(reader.poll_next(context)) {
+                    return Poll::Ready(Ok(bytes));
+                }
+                // It broke off, or others were faster.
+                let mut slices = slices.clone_at(slices.whole().saturating_sub(remaining));
+                let next = slices.poll_next(context);
+                self.source = Source::Slices(Box::new(slices));
+                next
+            }
         }
     }
 }

@@ -25,6 +25,12 @@ impl Budget {
         })
     }
 
+    /// Would so many bytes more find room now?
+    pub(crate) fn has_room(&self, bytes: u64) -> bool {
+        let used = self.used.load(Ordering::Relaxed);
+        used.checked_add(bytes).is_some_and(|sum| sum <= self.limit)
+    }
+
     pub(crate) fn reserve_nothing(self: &Arc<Self>) -> Reservation {
         Reservation {
             budget: Arc::clone(self),

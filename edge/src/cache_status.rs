@@ -28,6 +28,8 @@ pub(crate) enum Forward {
 pub(crate) enum Outcome {
     /// Fresh, from memory.
     Hit,
+    /// From disk.
+    HitOnDisk,
     /// From the origin, through a fill.
     Forwarded {
         why: Forward,
@@ -62,6 +64,7 @@ impl Outcome {
             Self::Failed { .. } | Self::Refused { .. } => "error",
             Self::Forwarded { .. } if status.is_server_error() => "error",
             Self::Hit => "hit",
+            Self::HitOnDisk => "disk_hit",
             Self::Forwarded {
                 collapsed: true, ..
             } => "collapsed",
@@ -89,6 +92,7 @@ impl Outcome {
         out.push_str("nova");
         match self {
             Self::Hit | Self::Revalidated => out.push_str("; hit"),
+            Self::HitOnDisk => out.push_str("; hit; detail=disk"),
             Self::Forwarded {
                 why,
                 collapsed,

@@ -58,7 +58,8 @@ pub(crate) struct Lead {
     pub(crate) began: Era,
     fills: Arc<Fills>,
     ended: bool,
-    _permit: OwnedSemaphorePermit,
+    /// None of a fill that waits for one itself.
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Fills {
@@ -98,11 +99,34 @@ impl Fills {
             (&self.shared, Refusal::TooManyFills)
         };
         let permit = Arc::clone(room).try_acquire_owned().map_err(|_| full)?;
+        let (reader, lead) = self.open(&mut open, key, Some(permit));
+        Ok(Joined::Leads(reader, lead))
+    }
+
+    /// Joins the fill of a slice, or begins it: whoever is given a lead must run it. It is
+    /// never refused, since the head of its answer is out; there are no more than readers.
+    pub(crate) fn join_slice(self: &Arc<Self>, key: &FillKey) -> (Reader, Option<Lead>) {
+        let mut open = self.lock();
+        if let Some(known) = open.get(key)
+            && !self.fences.stands_before(&key.key, known.began)
+        {
+            return (known.fill.reader(), None);
+        }
+        let (reader, lead) = self.open(&mut open, key, None);
+        (reader, Some(lead))
+    }
+
+    fn open(
+        self: &Arc<Self>,
+        open: &mut HashMap<FillKey, Open>,
+        key: &FillKey,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> (Reader, Lead) {
         let lead = self.lead(key, permit);
         let fill = Arc::clone(&lead.fill);
         let began = lead.began;
         open.insert(key.clone(), Open { fill, began });
-        Ok(Joined::Leads(lead.fill.reader(), lead))
+        (lead.fill.reader(), lead)
     }
 
     /// Begins a fill that nobody else joins.
@@ -113,11 +137,11 @@ impl Fills {
         let permit = Arc::clone(&self.private)
             .try_acquire_owned()
             .map_err(|_| Refusal::TooManyPrivateFills)?;
-        let lead = self.lead(key, permit);
+        let lead = self.lead(key, Some(permit));
         Ok((lead.fill.reader(), lead))
     }
 
-    fn lead(self: &Arc<Self>, key: &FillKey, permit: OwnedSemaphorePermit) -> Lead {
+    fn lead(self: &Arc<Self>, key: &FillKey, permit: Option<OwnedSemaphorePermit>) -> Lead {
         metrics::gauge!("nova_edge_fills_running").increment(1);
         Lead {
             key: key.clone(),

@@ -4,7 +4,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode, response};
+use http::{HeaderMap, Method, Request, Response, StatusCode, response};
 use http_body::Body;
 use http_body_util::BodyExt;
 use media::Timestamp;
@@ -17,10 +17,14 @@ use crate::fill::{Push, weight_of};
 use crate::freshness::NoStoreReason;
 use crate::head::{Circumstances, Head};
 use crate::invalidation;
+use crate::large::LargeObject;
+use crate::promote::{self, Look};
 use crate::question::{Known, Meaning, Question};
+use crate::range::ContentRange;
 use crate::request_body::RequestBody;
 use crate::shared::Shared;
 use crate::store::{Renewal, Stored};
+use crate::tee::SliceTee;
 use crate::upstream::{FillError, UpstreamError};
 use crate::validation::is_of_another;
 
@@ -31,6 +35,7 @@ pub(crate) async fn run<U, B>(
     lead: Lead,
     upstream: U,
     question: Question,
+    look: Option<Look>,
     body: RequestBody,
     shared: Arc<Shared>,
 ) where
@@ -40,15 +45,16 @@ pub(crate) async fn run<U, B>(
     B::Error: Into<BoxError>,
 {
     let end = tokio::select! {
-        end = fill(&lead, upstream, question, body, &shared) => end,
+        end = answer(&lead, upstream, question, look, body, &shared) => end,
         () = shared.abort.cancelled() => Err(FillError::ShuttingDown),
     };
     let (outcome, reason) = match &end {
-        Ok(Ok(())) => {
+        Ok(Filled::FromDisk) => ("disk", ""),
+        Ok(Filled::FromOrigin(Ok(()))) => {
             shared.is_current(&lead.key.key);
             ("stored", "")
         }
-        Ok(Err(reason)) => ("not-stored", reason.as_str()),
+        Ok(Filled::FromOrigin(Err(reason))) => ("not-stored", reason.as_str()),
         Err(error) => {
             let key = &lead.key.key;
             if *error == FillError::Deserted {
@@ -64,15 +70,46 @@ pub(crate) async fn run<U, B>(
     lead.end(end.map(|_| ()));
 }
 
+/// Where a fill's answer came from.
+enum Filled {
+    FromDisk,
+    FromOrigin(Storage),
+}
+
 /// Whether an answer was stored, or why not.
 type Storage = Result<(), NoStoreReason>;
+
+/// Looks on disk first, if there may be something.
+async fn answer<U, B>(
+    lead: &Lead,
+    upstream: U,
+    mut question: Question,
+    look: Option<Look>,
+    body: RequestBody,
+    shared: &Arc<Shared>,
+) -> Result<Filled, FillError>
+where
+    U: Service<Request<RequestBody>, Response = Response<B>> + Clone,
+    U::Error: Into<UpstreamError>,
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    if let Some(look) = look
+        && promote::answer(lead, &look, &mut question, shared).await?
+    {
+        return Ok(Filled::FromDisk);
+    }
+    fill(lead, upstream, question, body, shared)
+        .await
+        .map(Filled::FromOrigin)
+}
 
 async fn fill<U, B>(
     lead: &Lead,
     upstream: U,
     mut question: Question,
     body: RequestBody,
-    shared: &Shared,
+    shared: &Arc<Shared>,
 ) -> Result<Storage, FillError>
 where
     U: Service<Request<RequestBody>, Response = Response<B>> + Clone,
@@ -109,12 +146,22 @@ where
     );
     let mut began = lead.began;
     if !invalid.is_empty() {
-        shared.invalidate(&invalid);
+        shared.invalidate(&invalid).await;
         // The answer itself is newer than what it makes invalid.
         began = shared.fences.now();
     }
     let circumstances = circumstances(&question, shared, requested, received);
+    let whole = match question.method {
+        Method::GET => shared.whole_of_large(target, &parts, received),
+        _ => None,
+    };
+    let first = ContentRange::of(&parts.headers).map_or(0, |range| range.bytes.start);
     let circumstances = Circumstances {
+        // No piece of memory need hold it whole.
+        max_object_bytes: match whole {
+            Some(_) => u64::MAX,
+            None => circumstances.max_object_bytes,
+        },
         is_its_own_location: invalidation::is_its_own_location(
             &parts.headers,
             target,
@@ -127,10 +174,18 @@ where
         && parts.status == StatusCode::OK
         && question.speaks_for_others()
     {
-        hear(lead, &parts, &circumstances, shared);
+        hear(lead, &parts, &circumstances, shared).await;
     }
-    let head = Arc::new(Head::new(parts, &circumstances)?);
-    if head.storage.is_err() {
+    let mut head = Head::new(parts, &circumstances)?;
+    let tee = match whole {
+        Some(whole) if head.storage.is_ok() => {
+            keep_large(lead, &mut head, whole, began, &question.asked, shared)
+                .map(|object| SliceTee::new(object, first, began, shared))
+        }
+        _ => None,
+    };
+    let head = Arc::new(head);
+    if head.storage.is_err() || tee.is_some() {
         // Before the head is out: who asks after it must not be given this answer.
         lead.close();
     }
@@ -140,8 +195,13 @@ where
         true => Some(0),
         false => head.length,
     };
-    let storage = pour(lead, head.storage.map(|_| ()), expected, pin!(body), shared).await?;
-    if storage.is_err() {
+    let is_large = tee.is_some();
+    let pouring = Pouring {
+        tee,
+        ..Pouring::new(head.storage.map(|_| ()), expected)
+    };
+    let storage = pour(lead, pouring, pin!(body), shared).await?;
+    if storage.is_err() || is_large {
         return Ok(storage);
     }
     let stored = match head.status {
@@ -154,15 +214,48 @@ where
     })
 }
 
-/// An origin's answer.
-struct Answer<B> {
-    requested: Timestamp,
-    received: Timestamp,
-    parts: response::Parts,
-    body: B,
+/// Stores a large object, whose bytes come in slices, and lets `head` say so. None, and the
+/// reason in `head`, when it was invalidated.
+fn keep_large(
+    lead: &Lead,
+    head: &mut Head,
+    whole: u64,
+    began: Era,
+    request: &HeaderMap,
+    shared: &Shared,
+) -> Option<Arc<LargeObject>> {
+    let tier = shared.disk.as_ref()?;
+    let key = &lead.key.key;
+    let known = shared.store.get(key).and_then(|resource| {
+        let known = resource.select(request)?.head.large.clone()?;
+        known.is(&head.headers, whole).then_some(known)
+    });
+    let new = || LargeObject::new(key, tier.disk.new_id(), whole, &head.headers);
+    let object = known.or_else(new)?;
+    let mut of_object = match head.status {
+        StatusCode::PARTIAL_CONTENT => head.of_whole(),
+        _ => head.clone(),
+    };
+    of_object.large = Some(Arc::clone(&object));
+    if let Err(reason) = keep(lead, Stored::large(&of_object, whole), began, shared) {
+        head.storage = Err(reason);
+        return None;
+    }
+    if head.status == StatusCode::OK {
+        head.large = Some(Arc::clone(&object));
+    }
+    Some(object)
 }
 
-async fn exchange<U, B>(
+/// An origin's answer.
+pub(crate) struct Answer<B> {
+    requested: Timestamp,
+    received: Timestamp,
+    pub(crate) parts: response::Parts,
+    pub(crate) body: B,
+}
+
+pub(crate) async fn exchange<U, B>(
     lead: &Lead,
     upstream: U,
     question: &Question,
@@ -218,13 +311,14 @@ fn keep(lead: &Lead, stored: Stored, began: Era, shared: &Shared) -> Storage {
     if shared.fences.stands_before(key, began) {
         return Err(NoStoreReason::Invalidated);
     }
-    shared.store.insert(key, stored);
+    let stored = shared.store.insert(key, stored);
     // Looked at again: an invalidation raises first and removes then, so that of what it
     // meets here one of the two removes it.
     if shared.fences.stands_before(key, began) {
         shared.store.remove(key);
         return Err(NoStoreReason::Invalidated);
     }
+    shared.write_to_disk(key, &stored, began);
     Ok(())
 }
 
@@ -258,7 +352,7 @@ async fn complete<B>(
     question: &Question,
     answer: Answer<B>,
     beginning: &Stored,
-    shared: &Shared,
+    shared: &Arc<Shared>,
 ) -> Result<Storage, FillError>
 where
     B: Body<Data = Bytes>,
@@ -285,7 +379,8 @@ where
         .whole
         .map(|whole| whole.saturating_sub(beginning.bytes.end));
     let body = pin!(answer.body);
-    let storage = pour(lead, head.storage.map(|_| ()), rest, body, shared).await?;
+    let pouring = Pouring::new(head.storage.map(|_| ()), rest);
+    let storage = pour(lead, pouring, body, shared).await?;
     Ok(storage.and_then(|()| {
         keep(
             lead,
@@ -299,8 +394,9 @@ where
 /// RFC 9111 4.3.5: what a HEAD says of the stored answer to a GET. It is made new, or
 /// removed because it is of another representation. What is private says nothing of what
 /// others are answered.
-fn hear(lead: &Lead, parts: &response::Parts, heard: &Circumstances<'_>, shared: &Shared) {
+async fn hear(lead: &Lead, parts: &response::Parts, heard: &Circumstances<'_>, shared: &Shared) {
     let key = &lead.key.key;
+    let mut renewed = None;
     if shared.fences.stands_before(key, lead.began) {
         return;
     }
@@ -312,13 +408,26 @@ fn hear(lead: &Lead, parts: &response::Parts, heard: &Circumstances<'_>, shared:
         let head = stored.head.freshened(parts.clone(), &of_get);
         match head.storage {
             Err(NoStoreReason::Private) => Renewal::Keeps,
-            Ok(_) if !is_of_another(stored, &parts.headers) => Renewal::Under(Box::new(head)),
-            _ => Renewal::Removes,
+            Ok(_) if !is_of_another(stored, &parts.headers) => {
+                renewed = Some(Some(stored.under(&head)));
+                Renewal::Under(Box::new(head))
+            }
+            _ => {
+                renewed = Some(None);
+                Renewal::Removes
+            }
         }
     });
     // As in `keep`: what came between must not be renewed.
     if shared.fences.stands_before(key, lead.began) {
         shared.store.remove(key);
+        return;
+    }
+    match (renewed, &shared.disk) {
+        (Some(Some(stored)), _) => shared.write_to_disk(key, &stored, lead.began),
+        // What `Vary` tells from it goes as well: a miss too many, but no wrong answer.
+        (Some(None), Some(tier)) => tier.disk.remove(std::slice::from_ref(key)).await,
+        _ => {}
     }
 }
 
@@ -334,23 +443,60 @@ where
     upstream.call(request).await.map_err(failed)
 }
 
-/// Moves the body into the fill. Ok only for a body that is whole: as long as `expected`,
-/// where that is known.
-async fn pour<B>(
-    lead: &Lead,
-    mut storage: Storage,
+/// How a body goes into a fill.
+pub(crate) struct Pouring {
+    storage: Storage,
+    /// Its length, where that is known.
     expected: Option<u64>,
+    /// It is a large object's, and passes. Once nobody reads, it ends.
+    tee: Option<SliceTee>,
+    /// What it takes of the memory of fills is given back when the last reader is through,
+    /// since it is not in the memory of stored answers.
+    holds: bool,
+}
+
+impl Pouring {
+    pub(crate) fn new(storage: Storage, expected: Option<u64>) -> Self {
+        Self {
+            storage,
+            expected,
+            tee: None,
+            holds: false,
+        }
+    }
+
+    /// Its memory is given back when the last reader is through.
+    pub(crate) fn held(self) -> Self {
+        Self {
+            holds: true,
+            ..self
+        }
+    }
+}
+
+/// Moves the body into the fill. Ok only for a body that is whole: as long as it should be,
+/// where that is known.
+pub(crate) async fn pour<B>(
+    lead: &Lead,
+    pouring: Pouring,
     mut body: Pin<&mut B>,
-    shared: &Shared,
+    shared: &Arc<Shared>,
 ) -> Result<Storage, FillError>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
+    let Pouring {
+        mut storage,
+        expected,
+        mut tee,
+        holds,
+    } = pouring;
     let config = &shared.config;
     let mut room = shared.fill_memory.reserve_nothing();
     let (mut received, mut weight) = (0, 0);
-    let mut windowed = expected.is_some_and(|length| length > config.max_object_bytes);
+    let passes = tee.is_some();
+    let mut windowed = passes || expected.is_some_and(|length| length > config.max_object_bytes);
     if windowed {
         lead.fill.keep_window(config.pass_window_bytes);
     }
@@ -359,7 +505,7 @@ where
             frame = timeout(config.body_timeout, body.frame()) => {
                 frame.map_err(|_| FillError::BodyStalled)?
             }
-            () = lead.fill.deserted(), if storage.is_err() => return Err(FillError::Deserted),
+            () = lead.fill.deserted(), if storage.is_err() || passes => return Err(FillError::Deserted),
         };
         let Some(frame) = frame else { break };
         let frame = frame.map_err(|error| {
@@ -391,7 +537,13 @@ where
                 lead.fill.keep_window(config.pass_window_bytes);
             }
         }
+        if let Some(tee) = &mut tee {
+            tee.pass(&chunk, shared);
+        }
         push(lead, &chunk, shared).await?;
+    }
+    if holds {
+        lead.fill.hold(room);
     }
     match expected {
         Some(expected) if expected != received => {

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use tokio::sync::Notify;
 
+use crate::budget::Reservation;
 use crate::head::Head;
 use crate::reader::Reader;
 use crate::upstream::FillError;
@@ -58,6 +59,8 @@ pub(crate) struct State {
     first_chunk: u64,
     first_offset: u64,
     weight: u64,
+    /// The room that the chunks take, until the last reader is through.
+    room: Option<Reservation>,
     /// Offset of the next byte of each reader.
     readers: HashMap<u64, u64>,
     next_reader: u64,
@@ -132,6 +135,11 @@ impl Fill {
         drop(state);
         self.news.notify_waiters();
         Push::Taken
+    }
+
+    /// Keeps this for as long as the chunks.
+    pub(crate) fn hold(&self, room: Reservation) {
+        self.lock().room = Some(room);
     }
 
     /// Ends the answer; the first end counts.

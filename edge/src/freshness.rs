@@ -159,6 +159,18 @@ impl Freshness {
         Reuse::Stale
     }
 
+    /// The age at which it is of no more use on a disk of an edge in front of `kind`. Media
+    /// are small while they are young: to ask about them costs as much as to ask for them.
+    pub(crate) fn lasting(self, kind: OriginKind) -> Micros {
+        match kind {
+            OriginKind::General => self.usable(),
+            OriginKind::Media => {
+                let stale = self.stale_if_error.max(self.stale_while_revalidate);
+                self.lifetime + stale
+            }
+        }
+    }
+
     /// The age at which it is of no more use.
     pub(crate) fn usable(self) -> Micros {
         let longest = self

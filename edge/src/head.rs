@@ -1,6 +1,7 @@
 //! The head of an origin's answer, cleaned of what belongs to one connection or to
 //! one client.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{
@@ -15,6 +16,7 @@ use crate::config::OriginKind;
 use crate::cors;
 use crate::fields::{http_date_value, remove_hop_by_hop};
 use crate::freshness::{Answered, Freshness, NoStoreReason, Reuse, Rules};
+use crate::large::LargeObject;
 use crate::range::ContentRange;
 use crate::upstream::FillError;
 use crate::validation::updated;
@@ -29,6 +31,8 @@ pub(crate) struct Head {
     /// Bytes of the whole body, or of the part that a 206 has, when the origin said so.
     pub(crate) length: Option<u64>,
     pub(crate) arrival: Arrival,
+    /// When the origin was asked for it, or whether it is still good.
+    pub(crate) asked: Timestamp,
     pub(crate) storage: Result<Freshness, NoStoreReason>,
     /// The requests that this is an answer to.
     pub(crate) selecting: Selecting,
@@ -36,6 +40,20 @@ pub(crate) struct Head {
     pub(crate) withheld: Vec<HeaderName>,
     /// What the origin answered, where it is not `status`.
     pub(crate) forwarded: Option<StatusCode>,
+    /// Of what is stored in slices: where its bytes are.
+    pub(crate) large: Option<Arc<LargeObject>>,
+    /// Nobody was asked for it: it was on disk.
+    pub(crate) from_disk: bool,
+}
+
+/// What a stored head was, but for what follows from it.
+pub(crate) struct Revived {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) arrival: Arrival,
+    pub(crate) asked: Timestamp,
+    pub(crate) selecting: Selecting,
+    pub(crate) large: Option<Arc<LargeObject>>,
 }
 
 /// What a head is made with.
@@ -88,10 +106,13 @@ impl Head {
             headers,
             length,
             arrival,
+            asked: circumstances.requested,
             storage: Err(NoStoreReason::Status),
             selecting: Selecting::default(),
             withheld: Vec::new(),
             forwarded: None,
+            large: None,
+            from_disk: false,
         };
         head.decide(circumstances);
         Ok(head)
@@ -109,11 +130,41 @@ impl Head {
         let mut head = Self {
             headers: updated(&self.headers, &update),
             arrival,
+            asked: circumstances.requested,
             forwarded: Some(not_modified.status),
+            from_disk: false,
             ..self.clone()
         };
         head.decide(circumstances);
         head
+    }
+
+    /// A head that was stored. It is judged anew, since the rules may have changed meanwhile;
+    /// None of what they forbid to store.
+    pub(crate) fn revived(revived: Revived, rules: &Rules) -> Option<Self> {
+        let freshness = rules.judge(Answered {
+            method: &Method::GET,
+            status: revived.status,
+            headers: &revived.headers,
+            // Whether it may be stored although these were so was decided then.
+            authorised: false,
+            no_store: false,
+            is_its_own_location: false,
+            received: revived.arrival.received(),
+        });
+        Some(Self {
+            status: revived.status,
+            headers: revived.headers,
+            length: revived.large.as_ref().map(|large| large.whole),
+            arrival: revived.arrival,
+            asked: revived.asked,
+            storage: Ok(freshness.ok()?),
+            selecting: revived.selecting,
+            withheld: Vec::new(),
+            forwarded: None,
+            large: revived.large,
+            from_disk: false,
+        })
     }
 
     /// This head of a 206 as that of the object it is a part of.
@@ -132,6 +183,7 @@ impl Head {
             head.headers.remove(name);
         }
         head.forwarded = None;
+        head.from_disk = false;
         head
     }
 
@@ -215,6 +267,13 @@ impl Head {
     pub(crate) fn useful_for(&self) -> Duration {
         let whole = self.storage.map_or(Micros::ZERO, Freshness::usable);
         (whole - self.arrival.initial_age()).to_duration()
+    }
+
+    /// When it is of no more use on the disk of an edge in front of `kind`; None when it is
+    /// not stored.
+    pub(crate) fn lasts_until(&self, kind: OriginKind) -> Option<Timestamp> {
+        let lasting = self.storage.ok()?.lasting(kind);
+        Some(self.arrival.received() + (lasting - self.arrival.initial_age()))
     }
 
     pub(crate) fn is_usable_on_error(&self, now: Timestamp) -> bool {

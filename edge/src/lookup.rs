@@ -41,6 +41,15 @@ impl Found {
         }
     }
 
+    /// This answer, which the request selects.
+    pub(crate) fn only(selected: Arc<Stored>, asked: &Asked) -> Self {
+        Self {
+            resource: None,
+            suffices: suffices(&selected, asked),
+            selected: Some(selected),
+        }
+    }
+
     /// The stored answer to the request, be it fresh or not.
     pub(crate) fn answer(&self) -> Option<&Arc<Stored>> {
         self.selected.as_ref().filter(|_| self.suffices)

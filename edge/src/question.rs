@@ -1,5 +1,6 @@
 //! What a fill asks the origin, and what it makes of the answer's head.
 
+use std::ops::Range;
 use std::slice;
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use crate::cache_control::RequestDirectives;
 use crate::conditional::strong_validator;
 use crate::config::OriginKind;
 use crate::key::CacheKey;
+use crate::large::LargeObject;
 use crate::node::{CDN_LOOP, NodeId};
 use crate::range::ContentRange;
 use crate::request::Asked;
@@ -52,6 +54,11 @@ pub(crate) enum Known {
     Others(Vec<Arc<Stored>>),
     /// The beginning of an object.
     Beginning(Arc<Stored>),
+    /// A large object, of which these bytes are asked for.
+    Slice {
+        bytes: Range<u64>,
+        object: Arc<LargeObject>,
+    },
 }
 
 /// What an answer's head means.
@@ -135,6 +142,12 @@ impl Question {
                 if let Some(tag) = strong_validator(&stored.head.headers) {
                     headers.insert(IF_RANGE, HeaderValue::from_bytes(tag)?);
                 }
+            }
+            Known::Slice { bytes, object } => {
+                let last = bytes.end.saturating_sub(1);
+                let range = format!("bytes={}-{last}", bytes.start);
+                headers.insert(RANGE, HeaderValue::try_from(range)?);
+                headers.insert(IF_RANGE, object.tag.clone());
             }
         }
         Ok(request)

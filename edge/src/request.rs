@@ -12,7 +12,7 @@ use crate::range::ByteRange;
 use crate::refusal::Refusal;
 
 /// A request that is answered with what is stored or filled, or passed to the origin.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Asked {
     /// What it is asked of.
     pub(crate) kind: OriginKind,
@@ -28,6 +28,8 @@ pub(crate) struct Asked {
     pub(crate) authority: Option<Authority>,
     /// Why only the origin can answer it.
     pub(crate) passes: Option<Pass>,
+    /// How often a large object became another before its first byte was sent.
+    pub(crate) changes: u8,
 }
 
 /// Why a request goes to the origin as it is.
@@ -138,6 +140,7 @@ impl Asked {
             range,
             wishes,
             passes,
+            changes: 0,
         }
     }
 
@@ -162,6 +165,7 @@ impl Asked {
     pub(crate) fn is_alone(&self) -> bool {
         self.is_authorised()
             || self.passes.is_some()
+            || self.wishes.only_if_cached
             || (self.kind == OriginKind::General
                 && (self.method != Method::GET || self.wishes.no_store))
     }

@@ -22,6 +22,7 @@ use crate::range::{Extent, Selection};
 use crate::reader::Reader;
 use crate::refusal::Refusal;
 use crate::request::Asked;
+use crate::slices::SliceReader;
 use crate::store::Stored;
 use crate::upstream::FillError;
 
@@ -29,6 +30,10 @@ use crate::upstream::FillError;
 pub(crate) enum Content {
     Stored(Arc<Stored>),
     Fill(Reader),
+    /// A large object.
+    Slices(SliceReader),
+    /// A large object that a fill passes as a whole.
+    Pass(Reader, SliceReader),
 }
 
 /// RFC 9110 15.5.17 and 15.4.5: these describe a body that is not sent.
@@ -45,6 +50,21 @@ pub(crate) fn wants_range(asked: &Asked, head: &Head) -> bool {
         && asked.range.is_some()
         && !is_unchanged(asked, head)
         && is_range_current(&asked.headers, &head.headers)
+}
+
+/// The bytes of a large object that the answer to `asked` has.
+pub(crate) fn bytes_of_large(asked: &Asked, head: &Head, whole: u64) -> Range<u64> {
+    if asked.is_head() || is_unchanged(asked, head) {
+        return 0..0;
+    }
+    match asked.range {
+        Some(range) if wants_range(asked, head) => match range.select(Extent::Known(whole)) {
+            Selection::Part { bytes, .. } => bytes,
+            Selection::Whole => 0..whole,
+            Selection::Unsatisfiable { .. } => 0..0,
+        },
+        _ => 0..whole,
+    }
 }
 
 /// Is the client's own copy good? RFC 9110 13.2.1: conditions count only where the answer
@@ -96,7 +116,9 @@ pub(crate) fn with_content(
                     .map_or(Selection::Whole, |whole| range.select(Extent::Known(whole))),
             }
         }
-        (Some(range), Content::Fill(_), Some(extent)) if wants_range(asked, head) => {
+        (Some(range), Content::Fill(_) | Content::Slices(_), Some(extent))
+            if wants_range(asked, head) =>
+        {
             range.select(extent)
         }
         _ => Selection::Whole,
@@ -105,7 +127,7 @@ pub(crate) fn with_content(
         Selection::Whole => {
             let length = match &content {
                 Content::Stored(stored) => stored.whole,
-                Content::Fill(_) => head.length,
+                Content::Fill(_) | Content::Slices(_) | Content::Pass(..) => head.length,
             };
             // RFC 9110 8.6: no Content-Length in a 204, and none of ours in a 304.
             let has_length = !matches!(
@@ -213,6 +235,8 @@ impl Content {
         match self {
             Self::Stored(stored) => EdgeBody::stored(stored, bytes),
             Self::Fill(reader) => EdgeBody::fill(reader, length, bytes),
+            Self::Slices(slices) => EdgeBody::slices(slices, bytes),
+            Self::Pass(reader, slices) => EdgeBody::pass(reader, slices),
         }
     }
 }

@@ -10,27 +10,32 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::{Request, Response, Version};
 use http_body::Body;
+use http_body_util::BodyExt;
 use media::Clock;
 use tokio::time::timeout;
+use tower::ServiceExt;
+use tower::util::BoxCloneSyncService;
 use tower_service::Service;
 
 use crate::body::EdgeBody;
 use crate::cache_status::{Forward, Outcome};
 use crate::coalesce::{Joined, Lead};
 use crate::config::EdgeConfig;
+use crate::disk::{Disk, DiskStatus};
 use crate::fetch;
 use crate::freshness::Reuse;
 use crate::head::Head;
 use crate::lookup::Found;
+use crate::promote::Look;
 use crate::question::Question;
 use crate::reader::Reader;
 use crate::refusal::Refusal;
 use crate::request::{Aside, Asked, Pass};
 use crate::request_body::RequestBody;
 use crate::respond;
-use crate::shared::Shared;
+use crate::shared::{AnyUpstream, DiskTier, Shared};
 use crate::store::Stored;
-use crate::upstream::UpstreamError;
+use crate::upstream::{FillError, UpstreamError};
 use crate::waiter::{Waited, Waiter};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -52,8 +57,14 @@ impl<U> Edge<U> {
     pub fn new(config: EdgeConfig, upstream: U, clock: Arc<dyn Clock>) -> Self {
         Self {
             upstream,
-            shared: Arc::new(Shared::new(config, clock)),
+            shared: Arc::new(Shared::new(config, clock, None)),
         }
+    }
+
+    /// What is on disk, where there is a disk tier.
+    pub fn disk_status(&self) -> Option<DiskStatus> {
+        let tier = self.shared.disk.as_ref()?;
+        Some(tier.disk.status(self.shared.clock.now()))
     }
 
     /// Ends the fills and waits for their tasks. Requests that wait for the origin are
@@ -70,7 +81,59 @@ impl<U> Edge<U> {
             shared.abort.cancel();
             shared.tasks.wait().await;
         }
+        if let Some(tier) = &shared.disk {
+            tier.disk.close().await;
+        }
     }
+}
+
+impl<U, B> Edge<U>
+where
+    U: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + Sync + 'static,
+    U::Error: Into<UpstreamError> + Send,
+    U::Future: Send,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError> + Send,
+{
+    /// An edge that also has what is on `disk`, and keeps there what it stores.
+    pub fn with_disk(
+        config: EdgeConfig,
+        upstream: U,
+        clock: Arc<dyn Clock>,
+        disk: impl Into<Option<Disk>>,
+    ) -> Self {
+        let tier = disk.into().map(|disk| {
+            let disk = disk.with_variants(config.max_variants);
+            DiskTier::new(disk, any_upstream(upstream.clone()), config.max_fills)
+        });
+        Self {
+            upstream,
+            shared: Arc::new(Shared::new(config, clock, tier)),
+        }
+    }
+}
+
+fn any_upstream<U, B>(upstream: U) -> AnyUpstream
+where
+    U: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + Sync + 'static,
+    U::Error: Into<UpstreamError> + Send,
+    U::Future: Send,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError> + Send,
+{
+    let boxed = |body: B| {
+        body.map_err(|error| -> BoxError { error.into() })
+            .boxed_unsync()
+    };
+    let upstream =
+        ServiceExt::<Request<RequestBody>>::map_response(upstream, move |response: Response<B>| {
+            response.map(boxed)
+        });
+    let upstream =
+        ServiceExt::<Request<RequestBody>>::map_err(upstream, |error: U::Error| -> UpstreamError {
+            error.into()
+        });
+    BoxCloneSyncService::new(upstream)
 }
 
 impl<U> fmt::Debug for Edge<U> {
@@ -134,12 +197,14 @@ where
         };
         if let Some(stored) = found.answer() {
             match stored.head.reuse(shared.clock.now(), &asked.wishes) {
-                Reuse::Fresh => return EdgeFuture::ready(shared.hit(&asked, Arc::clone(stored))),
+                Reuse::Fresh => {
+                    let stored = Arc::clone(stored);
+                    return self.give(asked, stored, Outcome::Hit);
+                }
                 Reuse::Revalidate => {
                     self.revalidate(&asked, &found);
                     let stored = Arc::clone(stored);
-                    let outcome = Outcome::Revalidated;
-                    return EdgeFuture::ready(shared.serve_stored(&asked, stored, outcome));
+                    return self.give(asked, stored, Outcome::Revalidated);
                 }
                 Reuse::Stale => why = Forward::Stale,
                 Reuse::Asked => why = Forward::Request,
@@ -148,12 +213,15 @@ where
         if shared.config.node.is_looped(&asked.headers) {
             return EdgeFuture::ready(respond::refuse(shared.config.origin, Refusal::Loop, false));
         }
-        if asked.wishes.only_if_cached && asked.passes.is_none() {
+        if asked.wishes.only_if_cached
+            && asked.passes.is_none()
+            && (found.answer().is_some() || !shared.may_be_on_disk(&asked))
+        {
             let refusal = Refusal::OnlyIfCached;
             return EdgeFuture::ready(respond::refuse(shared.config.origin, refusal, false));
         }
         match self.enter(&asked, &found, body, why) {
-            Ok(Entered::Hit(stored)) => EdgeFuture::ready(shared.hit(&asked, stored)),
+            Ok(Entered::Hit(stored)) => self.give(asked, stored, Outcome::Hit),
             Ok(Entered::Waits(waiter)) => {
                 let edge = self.clone();
                 EdgeFuture(Inner::Waits(Box::pin(async move {
@@ -166,6 +234,55 @@ where
                     .unwrap_or_else(|| respond::refuse(shared.config.origin, refusal, false)),
             ),
         }
+    }
+
+    /// Answers with what is stored; with a large object once its first bytes are there.
+    fn give(&self, asked: Asked, stored: Arc<Stored>, outcome: Outcome) -> EdgeFuture {
+        let shared = &self.shared;
+        let Some(object) = stored.head.large.clone() else {
+            return EdgeFuture::ready(shared.serve_stored(&asked, stored, outcome));
+        };
+        let of_slices = shared.outcome_of_slices(&asked, &stored.head, &object);
+        let is_there = of_slices == Outcome::HitOnDisk;
+        if asked.wishes.only_if_cached && !is_there {
+            let refusal = Refusal::OnlyIfCached;
+            return EdgeFuture::ready(respond::refuse(shared.config.origin, refusal, false));
+        }
+        let outcome = match outcome {
+            Outcome::Hit => of_slices,
+            stale => stale,
+        };
+        let edge = self.clone();
+        EdgeFuture(Inner::Waits(Box::pin(async move {
+            let shared = &edge.shared;
+            let mut response = shared.serve_stored(&asked, stored, outcome);
+            match response.body_mut().prime().await {
+                Ok(()) => response,
+                Err(FillError::ObjectChanged) => edge.answer_changed(asked).await,
+                Err(error) => respond::fail(asked.kind, &error, Forward::Partial, false),
+            }
+        })))
+    }
+
+    /// Answers anew, since what was stored of a large object is of another than the origin
+    /// has; it is no longer stored.
+    async fn answer_changed(&self, mut asked: Asked) -> Response<EdgeBody> {
+        asked.changes += 1;
+        match asked.changes {
+            1 => {}
+            // It changes whenever it is asked for, so that there are no slices of it.
+            2 => {
+                if let Some(tier) = &self.shared.disk {
+                    tier.gives_no_ranges(&asked.key);
+                }
+            }
+            _ => {
+                let changed = FillError::ObjectChanged;
+                return respond::fail(asked.kind, &changed, Forward::Miss, false);
+            }
+        }
+        let answer = self.answer(asked, RequestBody::empty());
+        answer.await.unwrap_or_else(|never| match never {})
     }
 
     /// Joins or begins a fill.
@@ -278,9 +395,13 @@ where
         let upstream = self.upstream.clone();
         let known = found.known(asked, shared.clock.now());
         let question = Question::new(asked, known, alone, &shared.config.node);
+        let look = (found.answer().is_none() && shared.may_be_on_disk(asked)).then(|| Look {
+            asked: asked.clone(),
+            alone,
+        });
         self.shared
             .tasks
-            .spawn(fetch::run(lead, upstream, question, body, shared));
+            .spawn(fetch::run(lead, upstream, question, look, body, shared));
     }
 
     async fn wait(self, asked: Asked, mut waiter: Waiter, found: Found) -> Response<EdgeBody> {
@@ -297,7 +418,18 @@ where
                 }
             };
             if !waiter.collapsed || shared.is_for(&asked, &head) {
-                return waiter.serve(shared, &asked, &head).await;
+                if !waiter.collapsed
+                    && head.from_disk
+                    && head.reuse(shared.clock.now(), &asked.wishes) == Reuse::Revalidate
+                {
+                    self.revalidate(&asked, &shared.look_up(&asked));
+                }
+                let (why, collapsed) = (waiter.why, waiter.collapsed);
+                return match waiter.serve(shared, &asked, &head).await {
+                    Ok(response) => response,
+                    Err(FillError::ObjectChanged) => self.answer_changed(asked).await,
+                    Err(error) => respond::fail(kind, &error, why, collapsed),
+                };
             }
             // RFC 9111 4: what was asked for somebody else is not for this request.
             let joined = match again {
@@ -313,7 +445,10 @@ where
             };
             again = Again::Alone;
             match joined {
-                Ok(Joining::Stored(stored)) => return shared.hit(&asked, stored),
+                Ok(Joining::Stored(stored)) => {
+                    let given = self.give(asked, stored, Outcome::Hit);
+                    return given.await.unwrap_or_else(|never| match never {});
+                }
                 Ok(Joining::Reads { reader, collapsed }) => {
                     waiter.reader = reader;
                     waiter.collapsed = collapsed;

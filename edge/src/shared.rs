@@ -1,33 +1,95 @@
 //! What all requests and all fills of an edge share, and answers out of its store.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use http::Response;
-use media::Clock;
+use bytes::Bytes;
+use http::{Request, Response, response};
+use http_body_util::combinators::UnsyncBoxBody;
+use media::{Clock, Timestamp};
+use moka::sync::Cache;
 use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tower::util::BoxCloneSyncService;
 
 use crate::body::EdgeBody;
 use crate::budget::Budget;
-use crate::cache_status::Outcome;
+use crate::cache_status::{Forward, Outcome};
 use crate::coalesce::Fills;
 use crate::config::{EdgeConfig, OriginKind};
-use crate::fences::Fences;
+use crate::disk::Disk;
+use crate::fences::{Era, Fences};
 use crate::freshness::Rules;
 use crate::head::Head;
 use crate::key::CacheKey;
+use crate::large::{LargeObject, slices_of, whole_of};
 use crate::lookup::Found;
+use crate::range::Extent;
 use crate::request::Asked;
+use crate::request_body::RequestBody;
 use crate::respond::{self, Content};
+use crate::slices::SliceReader;
 use crate::stale_alarm::StaleAlarm;
 use crate::store::{Limits, MemoryStore, Stored};
+use crate::upstream::UpstreamError;
+
+/// Keys that are remembered because their origin gave no range although it said so.
+const MAX_WITHOUT_RANGES: u64 = 4_096;
+/// How long they are.
+const WITHOUT_RANGES_FOR: Duration = Duration::from_secs(3_600);
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+/// The body of what any upstream answers.
+pub(crate) type AnyBody = UnsyncBoxBody<Bytes, BoxError>;
+/// The edge's upstream, whatever its type.
+pub(crate) type AnyUpstream =
+    BoxCloneSyncService<Request<RequestBody>, Response<AnyBody>, UpstreamError>;
+
+/// What is there only where there is a disk tier.
+pub(crate) struct DiskTier {
+    pub(crate) disk: Disk,
+    /// What slices are asked of.
+    pub(crate) upstream: AnyUpstream,
+    /// For fills of slices, which wait for it.
+    pub(crate) slice_fills: Semaphore,
+    without_ranges: Cache<CacheKey, ()>,
+}
+
+impl DiskTier {
+    pub(crate) fn new(disk: Disk, upstream: AnyUpstream, max_fills: usize) -> Self {
+        Self {
+            disk,
+            upstream,
+            slice_fills: Semaphore::new(max_fills.min(Semaphore::MAX_PERMITS)),
+            without_ranges: Cache::builder()
+                .max_capacity(MAX_WITHOUT_RANGES)
+                .time_to_live(WITHOUT_RANGES_FOR)
+                .build(),
+        }
+    }
+
+    /// Does an object of `whole` bytes under `key` belong into slices?
+    pub(crate) fn slices(&self, key: &CacheKey, whole: u64, now: Timestamp) -> bool {
+        whole > self.disk.config().slice_threshold
+            && !self.disk.status(now).is_paused
+            && !self.without_ranges.contains_key(key)
+    }
+
+    /// What is under `key` passes whole from now on.
+    pub(crate) fn gives_no_ranges(&self, key: &CacheKey) {
+        tracing::warn!(%key, "the origin says that it gives ranges, but it gives none");
+        self.without_ranges.insert(key.clone(), ());
+    }
+}
 
 /// What all clones and all fills share.
 pub(crate) struct Shared {
     pub(crate) config: EdgeConfig,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) store: MemoryStore,
+    pub(crate) disk: Option<DiskTier>,
     pub(crate) fences: Arc<Fences>,
     pub(crate) fill_memory: Arc<Budget>,
     pub(crate) fills: Arc<Fills>,
@@ -42,7 +104,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(config: EdgeConfig, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(config: EdgeConfig, clock: Arc<dyn Clock>, disk: Option<DiskTier>) -> Self {
         let limit = |most: usize| Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
         let fences = Arc::new(Fences::new());
         // A key that took all memory would be evicted for its own weight.
@@ -52,7 +114,8 @@ impl Shared {
             object_bytes: config.max_object_bytes,
         };
         Self {
-            store: MemoryStore::new(config.memory_bytes, per_key),
+            store: MemoryStore::new(config.origin, config.memory_bytes, per_key),
+            disk,
             fill_memory: Budget::new(config.fill_memory_bytes),
             fills: Fills::new(&config, Arc::clone(&fences)),
             fences,
@@ -74,12 +137,40 @@ impl Shared {
         }
     }
 
-    /// Lets nothing be used that is stored under `keys` or on its way there.
-    pub(crate) fn invalidate(&self, keys: &[CacheKey]) {
+    /// Lets nothing be used that is stored under `keys` or on its way there; returns when no
+    /// restart can bring it back.
+    pub(crate) async fn invalidate(&self, keys: &[CacheKey]) {
         for key in keys {
             self.fences.raise(key);
             self.store.remove(key);
         }
+        if let Some(tier) = &self.disk {
+            tier.disk.remove(keys).await;
+        }
+    }
+
+    /// May what was found on disk under `key` still be used by what began at `began`? All
+    /// that comes from disk passes here: what was stored before this process began, too,
+    /// whose `head.asked` says how old it is.
+    pub(crate) fn may_use(&self, key: &CacheKey, _: &Stored, began: Era) -> bool {
+        !self.fences.stands_before(key, began)
+    }
+
+    /// Writes what is stored under `key` to disk, unless it is invalidated meanwhile.
+    pub(crate) fn write_to_disk(&self, key: &CacheKey, stored: &Stored, began: Era) {
+        let Some(tier) = &self.disk else { return };
+        if !stored.is_whole() {
+            return;
+        }
+        let (fences, fenced) = (Arc::clone(&self.fences), key.clone());
+        let is_current = move || !fences.stands_before(&fenced, began);
+        tier.disk.store(
+            key,
+            stored,
+            self.config.origin,
+            self.clock.now(),
+            is_current,
+        );
     }
 
     pub(crate) fn look_up(&self, asked: &Asked) -> Found {
@@ -87,6 +178,95 @@ impl Shared {
             return Found::default();
         }
         Found::new(self.store.get(&asked.key), asked)
+    }
+
+    /// Writes a slice to disk, unless its object is invalidated meanwhile. None when it is not
+    /// tried.
+    pub(crate) fn write_slice(
+        &self,
+        object: &LargeObject,
+        number: u64,
+        pieces: Vec<Bytes>,
+        began: Era,
+    ) -> Option<JoinHandle<()>> {
+        let tier = self.disk.as_ref()?;
+        let (fences, key) = (Arc::clone(&self.fences), object.key.clone());
+        let is_current = move || !fences.stands_before(&key, began);
+        let slice = object.slice(number);
+        tier.disk
+            .store_slice(slice, pieces, self.clock.now(), is_current)
+    }
+
+    /// Lets nobody use what is stored of a large object that the origin no longer has.
+    pub(crate) async fn forget_large(&self, object: &LargeObject) {
+        let has = |stored: &Arc<Stored>| {
+            stored
+                .head
+                .large
+                .as_ref()
+                .is_some_and(|large| large.id == object.id)
+        };
+        if let Some(resource) = self.store.get(&object.key) {
+            if !resource.all().any(has) {
+                // Somebody has stored a newer one.
+                return;
+            }
+            self.store.remove(&object.key);
+        }
+        if let Some(tier) = &self.disk {
+            tier.disk.remove(std::slice::from_ref(&object.key)).await;
+        }
+    }
+
+    /// Bytes of the whole, if what an answer has all or a part of is stored in slices.
+    pub(crate) fn whole_of_large(
+        &self,
+        key: &CacheKey,
+        parts: &response::Parts,
+        now: Timestamp,
+    ) -> Option<u64> {
+        let tier = self.disk.as_ref()?;
+        let whole = whole_of(parts.status, &parts.headers)?;
+        tier.slices(key, whole, now).then_some(whole)
+    }
+
+    /// A reader of a large object, for `asked`.
+    pub(crate) fn slices(
+        self: &Arc<Self>,
+        asked: &Asked,
+        object: &Arc<LargeObject>,
+    ) -> SliceReader {
+        SliceReader::new(
+            Arc::clone(self),
+            Arc::clone(object),
+            Arc::new(asked.clone()),
+        )
+    }
+
+    /// How an answer to `asked` out of slices is come by: from disk, if all of them are there.
+    pub(crate) fn outcome_of_slices(
+        &self,
+        asked: &Asked,
+        head: &Head,
+        object: &LargeObject,
+    ) -> Outcome {
+        let bytes = respond::bytes_of_large(asked, head, object.whole);
+        let tier = self.disk.as_ref();
+        match tier.is_some_and(|tier| tier.disk.has_slices(object.id, slices_of(&bytes))) {
+            true => Outcome::HitOnDisk,
+            false => Outcome::Forwarded {
+                why: Forward::Partial,
+                collapsed: false,
+                stored: Ok(()),
+                status: None,
+            },
+        }
+    }
+
+    /// Counts that `asked` was not found in memory, and says whether to look on disk.
+    pub(crate) fn may_be_on_disk(&self, asked: &Asked) -> bool {
+        let tier = self.disk.as_ref().filter(|_| asked.passes.is_none());
+        tier.is_some_and(|tier| tier.disk.looks_for(&asked.key))
     }
 
     /// May a request that joined a fill be given its answer? Of media it may, since what
@@ -98,13 +278,9 @@ impl Shared {
         }
     }
 
-    pub(crate) fn hit(&self, asked: &Asked, stored: Arc<Stored>) -> Response<EdgeBody> {
-        self.serve_stored(asked, stored, Outcome::Hit)
-    }
-
     /// A stale answer, where one may be given because the origin fails.
     pub(crate) fn stale(
-        &self,
+        self: &Arc<Self>,
         asked: &Asked,
         stored: Option<&Arc<Stored>>,
         detail: &'static str,
@@ -151,14 +327,19 @@ impl Shared {
     }
 
     pub(crate) fn serve_stored(
-        &self,
+        self: &Arc<Self>,
         asked: &Asked,
         stored: Arc<Stored>,
         outcome: Outcome,
     ) -> Response<EdgeBody> {
         let kind = self.config.origin;
         let head = Arc::clone(&stored.head);
-        let content = Content::Stored(stored);
-        respond::with_content(kind, asked, &head, content, None, outcome, self.clock.now())
+        let extent = stored.whole.map(Extent::Known);
+        let content = match &head.large {
+            Some(object) => Content::Slices(self.slices(asked, object)),
+            None => Content::Stored(stored),
+        };
+        let now = self.clock.now();
+        respond::with_content(kind, asked, &head, content, extent, outcome, now)
     }
 }

@@ -12,6 +12,7 @@ use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
 use crate::conditional::strong_validator;
+use crate::config::OriginKind;
 use crate::fill::weight_of;
 use crate::head::Head;
 use crate::key::CacheKey;
@@ -132,6 +133,32 @@ impl Stored {
         })
     }
 
+    /// What was stored once with this `head`: its `body`, or a large object whose bytes are
+    /// in slices.
+    pub(crate) fn revived(head: Head, body: Bytes) -> Self {
+        let length = head.length.unwrap_or(body.len() as u64);
+        Self {
+            head: Arc::new(Head {
+                length: Some(length),
+                ..head
+            }),
+            chunks: match body.is_empty() {
+                true => Arc::new([]),
+                false => Arc::new([body]),
+            },
+            bytes: 0..length,
+            whole: Some(length),
+            is_exact: true,
+        }
+    }
+
+    /// The large object with this `head`. Its bytes are in slices.
+    pub(crate) fn large(head: &Head, whole: u64) -> Self {
+        let mut head = head.for_others();
+        head.length = Some(whole);
+        Self::revived(head, Bytes::new())
+    }
+
     /// The same bytes under a newer head.
     pub(crate) fn under(&self, head: &Head) -> Self {
         Self {
@@ -198,6 +225,8 @@ impl Stored {
         let fits = self.is_exact
             && known.is_exact
             && !(self.is_whole() && known.is_whole())
+            && self.head.large.is_none()
+            && known.head.large.is_none()
             && self.head.status == known.head.status
             && known.is_of_the_same(&self.head.headers, self.whole)
             && right.bytes.start <= left.bytes.end
@@ -263,18 +292,23 @@ impl Resource {
         self.variants.first()
     }
 
+    /// All answers.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Stored>> {
+        self.variants.iter()
+    }
+
     /// All whole answers.
     pub(crate) fn whole(&self) -> impl Iterator<Item = &Arc<Stored>> {
         self.variants.iter().filter(|stored| stored.is_whole())
     }
 
     /// These with `stored`, settled with what was selected by the same.
-    fn with(&self, stored: Stored, limits: Limits) -> Self {
+    fn with(&self, stored: Arc<Stored>, limits: Limits) -> Self {
         let same = |other: &Stored| other.head.selecting == stored.head.selecting;
         let (known, kept): (Vec<_>, Vec<_>) =
             self.variants.iter().cloned().partition(|other| same(other));
         let settle = |stored: Arc<Stored>, known| stored.settled(known, limits);
-        let stored = known.into_iter().fold(Arc::new(stored), settle);
+        let stored = known.into_iter().fold(Arc::clone(&stored), settle);
         let mut room = limits.bytes.saturating_sub(stored.weight());
         let mut variants = vec![stored];
         for older in kept {
@@ -299,14 +333,19 @@ impl Resource {
 }
 
 impl MemoryStore {
-    pub(crate) fn new(capacity_bytes: u64, limits: Limits) -> Self {
-        // Least recently used, not TinyLFU: at a live edge the newest segment is worth
-        // most, and an admission filter by past frequency would refuse just that.
+    /// Of a general origin what is asked for often stays (TinyLFU), so that a crawler's
+    /// passage costs nothing. Of media the newest segment is worth most, and admission by past
+    /// frequency would refuse just that: the least recently used goes.
+    pub(crate) fn new(kind: OriginKind, capacity_bytes: u64, limits: Limits) -> Self {
+        let policy = match kind {
+            OriginKind::Media => EvictionPolicy::lru(),
+            OriginKind::General => EvictionPolicy::tiny_lfu(),
+        };
         let resources = Cache::builder()
             .name("edge-memory")
             .max_capacity(capacity_bytes)
             .weigher(|key: &CacheKey, resource: &Arc<Resource>| resource.weight(key))
-            .eviction_policy(EvictionPolicy::lru())
+            .eviction_policy(policy)
             .expire_after(Useless)
             .build();
         Self { resources, limits }
@@ -316,12 +355,16 @@ impl MemoryStore {
         self.resources.get(key)
     }
 
-    pub(crate) fn insert(&self, key: &CacheKey, stored: Stored) {
-        self.resources.entry_by_ref(key).and_upsert_with(|known| {
+    /// What is stored afterwards for the requests that `stored` is for.
+    pub(crate) fn insert(&self, key: &CacheKey, stored: Stored) -> Arc<Stored> {
+        let stored = Arc::new(stored);
+        let entry = self.resources.entry_by_ref(key).and_upsert_with(|known| {
             let known = known.map(moka::Entry::into_value).unwrap_or_default();
-            Arc::new(known.with(stored, self.limits))
+            Arc::new(known.with(Arc::clone(&stored), self.limits))
         });
         metrics::gauge!("nova_edge_memory_bytes").set(self.resources.weighted_size() as f64);
+        // `with` puts it first.
+        entry.into_value().newest().cloned().unwrap_or(stored)
     }
 
     pub(crate) fn remove(&self, key: &CacheKey) {
@@ -345,7 +388,7 @@ impl MemoryStore {
             match renew(stored) {
                 Renewal::Keeps => return Op::Nop,
                 Renewal::Under(head) => {
-                    let renewed = stored.under(&head);
+                    let renewed = Arc::new(stored.under(&head));
                     return Op::Put(Arc::new(resource.with(renewed, self.limits)));
                 }
                 Renewal::Removes => {}

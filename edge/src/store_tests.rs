@@ -2,7 +2,6 @@ use http::{HeaderName, HeaderValue, Method, Response};
 use media::Timestamp;
 
 use super::*;
-use crate::config::OriginKind;
 use crate::freshness::Rules;
 use crate::head::Circumstances;
 
@@ -72,7 +71,7 @@ fn text(stored: &Stored) -> String {
 
 fn store() -> (MemoryStore, CacheKey) {
     let key = CacheKey::of_general("/").unwrap();
-    (MemoryStore::new(1 << 20, LIMITS), key)
+    (MemoryStore::new(OriginKind::Media, 1 << 20, LIMITS), key)
 }
 
 #[test]
@@ -294,4 +293,37 @@ fn skipping_cuts_inside_chunks() {
     assert_eq!(rest(0), b"01234");
     assert_eq!(rest(3), b"34");
     assert_eq!(rest(9), b"");
+}
+
+/// Stores answers that together are twice what there is room for, each asked for once; one
+/// that was asked for often before them. Are the first one and the last one there?
+fn after_a_scan(kind: OriginKind) -> (bool, bool) {
+    let store = MemoryStore::new(kind, 100 << 10, LIMITS);
+    let key = |n: usize| CacheKey::of_general(&format!("/{n}")).unwrap();
+    let answer = || {
+        let chunks = Arc::new([Bytes::from(vec![0; 4_000])]);
+        Stored::whole(&head(200, &[], &[("cache-control", "max-age=9")]), chunks)
+    };
+    let settle = || store.resources.run_pending_tasks();
+    // Uses are counted once there is half of what there is room for.
+    for n in (100..115).chain([0]) {
+        store.insert(&key(n), answer());
+        settle();
+    }
+    for _ in 0..50 {
+        store.get(&key(0));
+        settle();
+    }
+    for n in 1..=50 {
+        store.get(&key(n));
+        store.insert(&key(n), answer());
+        settle();
+    }
+    (store.get(&key(0)).is_some(), store.get(&key(50)).is_some())
+}
+
+#[test]
+fn of_media_the_newest_stays_and_of_others_what_is_asked_for_often() {
+    assert_eq!(after_a_scan(OriginKind::Media), (false, true));
+    assert!(after_a_scan(OriginKind::General).0);
 }

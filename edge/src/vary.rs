@@ -37,6 +37,16 @@ impl Selecting {
         Ok(Self(names.into_iter().map(pair).collect()))
     }
 
+    /// What [`Selecting::fields`] gave once.
+    pub(crate) fn revived(fields: Vec<(HeaderName, Option<Vec<u8>>)>) -> Self {
+        Self(fields)
+    }
+
+    /// The fields, and what the request had in them.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = (&HeaderName, Option<&[u8]>)> {
+        self.0.iter().map(|(name, value)| (name, value.as_deref()))
+    }
+
     /// Would `request` be given the answer with the fields `answer`?
     pub(crate) fn matches(&self, request: &HeaderMap, answer: &HeaderMap) -> bool {
         self.0.iter().all(|(name, value)| {

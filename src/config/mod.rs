@@ -155,6 +155,12 @@ pub struct Edge {
     pub memory_mib: u64,
     /// In the place of `origin`, `origins` and `shields`, with groups and weights.
     pub upstreams: Vec<Upstream>,
+    /// Disk for cached responses, in MiB; 0: none. An edge next to its origin has no use for
+    /// it: what it would keep is in the object store already.
+    pub disk_mib: u64,
+    /// A directory of its own for cached responses on disk; empty: `edge` in the data
+    /// directory.
+    pub disk_dir: String,
 }
 
 /// `[access]`
@@ -288,6 +294,8 @@ impl Default for Config {
                 node: String::new(),
                 memory_mib: 256,
                 upstreams: Vec::new(),
+                disk_mib: 0,
+                disk_dir: String::new(),
             },
             access: Access {
                 keys: String::new(),
@@ -360,6 +368,15 @@ impl Config {
     /// The URL of the objects, with its default filled in.
     pub fn objects_url(&self) -> String {
         default_url(&self.objects.url, "file:", &self.data_dir.join("objects"))
+    }
+
+    /// Where the edge keeps responses on disk; None without a disk tier.
+    pub fn edge_disk(&self) -> Option<PathBuf> {
+        let directory = match self.edge.disk_dir.as_str() {
+            "" => self.data_dir.join("edge"),
+            given => PathBuf::from(given),
+        };
+        (self.edge.disk_mib > 0).then_some(directory)
     }
 
     /// Which object store, and how to reach it.
@@ -483,6 +500,9 @@ impl Config {
             });
         }
         self.edge.check_upstreams()?;
+        if self.edge.disk_mib > 0 {
+            range("edge.disk_mib", self.edge.disk_mib, 64, 1 << 30)?;
+        }
         let engines = all_engines();
         if !engines.is_empty() && !engines.contains(&self.transcode.engine) {
             let names: Vec<_> = engines.iter().map(|engine| engine.as_str()).collect();

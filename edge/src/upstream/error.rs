@@ -71,6 +71,12 @@ pub enum FillError {
     /// Nobody reads any more, and the answer would not be stored.
     #[error("every reader has left")]
     Deserted,
+    /// A large object became another while its slices were asked for.
+    #[error("the object changed while it was read")]
+    ObjectChanged,
+    /// The request wants nothing but what is stored, and nothing is.
+    #[error("nothing is stored that answers this")]
+    OnlyIfCached,
     /// The edge is shutting down.
     #[error("the edge is shutting down")]
     ShuttingDown,
@@ -96,6 +102,8 @@ impl FillError {
             Self::ReaderLagged => "reader-lagged",
             Self::ReadersStalled => "readers-stalled",
             Self::Deserted => "deserted",
+            Self::ObjectChanged => "object-changed",
+            Self::OnlyIfCached => "only-if-cached",
             Self::ShuttingDown => "shutting-down",
             Self::Lost => "fill-lost",
         }
@@ -104,9 +112,11 @@ impl FillError {
     /// The status for a client that has not been sent a head yet.
     pub(crate) fn status(&self) -> StatusCode {
         match self {
-            Self::Upstream(UpstreamError::Timeout) | Self::HeadTimeout | Self::BodyStalled => {
-                StatusCode::GATEWAY_TIMEOUT
-            }
+            // RFC 9111 5.2.1.7 of the last.
+            Self::Upstream(UpstreamError::Timeout)
+            | Self::HeadTimeout
+            | Self::BodyStalled
+            | Self::OnlyIfCached => StatusCode::GATEWAY_TIMEOUT,
             Self::Upstream(UpstreamError::Unavailable)
             | Self::ShuttingDown
             | Self::ReaderLagged
@@ -118,6 +128,7 @@ impl FillError {
             | Self::BodyBroken(_)
             | Self::BodyTruncated { .. }
             | Self::BodyOverlong
+            | Self::ObjectChanged
             | Self::Lost => StatusCode::BAD_GATEWAY,
         }
     }
@@ -131,6 +142,7 @@ impl FillError {
             Self::Upstream(UpstreamError::Timeout) | Self::HeadTimeout | Self::BodyStalled => {
                 "The origin did not answer in time.\n"
             }
+            Self::OnlyIfCached => "Nothing is stored that answers this.\n",
             Self::ShuttingDown => "This edge is shutting down.\n",
             Self::ReaderLagged | Self::ReadersStalled | Self::Deserted => {
                 "The answer could not be read in time.\n"

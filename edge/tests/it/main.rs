@@ -3,7 +3,9 @@
 mod access;
 mod answers;
 mod coalescing;
+mod crash;
 mod directives;
+mod disk;
 mod forwarding;
 mod history;
 mod invalidation;
@@ -22,6 +24,7 @@ mod server_http2;
 mod server_limits;
 mod server_tls;
 mod shield;
+mod slices;
 mod socket;
 mod upstream_tls;
 mod validation;

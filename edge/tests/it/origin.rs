@@ -8,11 +8,13 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use edge::{Edge, EdgeBody, EdgeConfig, FillError, RequestBody, UpstreamError};
+use edge::{
+    Disk, DiskConfig, DiskStatus, Edge, EdgeBody, EdgeConfig, FillError, RequestBody, UpstreamError,
+};
 use http::{HeaderMap, Request, Response};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Empty};
-use media::{ManualClock, Micros, Timestamp};
+use media::{Clock, ManualClock, Micros, Timestamp};
 use tokio::sync::mpsc;
 use tower_service::Service;
 
@@ -171,6 +173,52 @@ impl House {
     /// An edge in front of an origin that is not Nova's.
     pub(crate) fn general(origin: Origin) -> Self {
         Self::of(origin, EdgeConfig::general())
+    }
+
+    /// An edge that also has what is on disk.
+    pub(crate) fn on_disk(origin: Origin, config: EdgeConfig, disk: &DiskConfig) -> Self {
+        let start = Timestamp::from_micros(1_700_000_000_000_000);
+        let clock = Arc::new(ManualClock::new(start));
+        Self::opened(origin, config, disk, clock)
+    }
+
+    fn opened(
+        origin: Origin,
+        config: EdgeConfig,
+        disk: &DiskConfig,
+        clock: Arc<ManualClock>,
+    ) -> Self {
+        let disk = Disk::open(disk.clone(), clock.now()).unwrap();
+        Self {
+            edge: Edge::with_disk(config, origin.clone(), clock.clone(), disk),
+            origin,
+            clock,
+        }
+    }
+
+    /// The same edge after a restart: nothing is in memory.
+    pub(crate) async fn restarted(self, config: EdgeConfig, disk: &DiskConfig) -> Self {
+        within(self.edge.shutdown()).await;
+        let Self {
+            edge,
+            origin,
+            clock,
+        } = self;
+        drop(edge);
+        Self::opened(origin, config, disk, clock)
+    }
+
+    pub(crate) fn disk(&self) -> DiskStatus {
+        self.edge.disk_status().unwrap()
+    }
+
+    /// Waits until so many files are on disk, and none waits to be.
+    pub(crate) async fn written(&self, files: u64) {
+        until(|| {
+            let status = self.disk();
+            status.files == files && status.waiting_bytes == 0
+        })
+        .await;
     }
 
     fn of(origin: Origin, config: EdgeConfig) -> Self {
