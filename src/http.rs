@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use edge::ClientAddress;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tower_service::Service;
 
@@ -71,7 +72,7 @@ impl HttpServer {
                 () = shutdown.cancelled() => break,
                 accepted = self.accept() => accepted,
             };
-            let (stream, permit) = match accepted {
+            let (stream, client, permit) = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     tracing::warn!(listener = self.name, %error, "cannot accept a connection");
@@ -79,7 +80,10 @@ impl HttpServer {
                     continue;
                 }
             };
-            let service = TowerToHyperService::new(AxumService(router.clone()));
+            let service = TowerToHyperService::new(AxumService {
+                router: router.clone(),
+                client,
+            });
             let connection = hyper::server::conn::http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEADER_TIMEOUT)
@@ -104,17 +108,17 @@ impl HttpServer {
         }
     }
 
-    async fn accept(&self) -> io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+    async fn accept(&self) -> io::Result<(TcpStream, ClientAddress, OwnedSemaphorePermit)> {
         let permit = self
             .connections
             .clone()
             .acquire_owned()
             .await
             .map_err(io::Error::other)?;
-        let (stream, _) = self.listener.accept().await?;
+        let (stream, peer) = self.listener.accept().await?;
         stream.set_nodelay(true)?;
         metrics::counter!("nova_http_connections_total", "listener" => self.name).increment(1);
-        Ok((stream, permit))
+        Ok((stream, ClientAddress::new(peer.ip()), permit))
     }
 }
 
@@ -138,9 +142,12 @@ impl BindError {
     }
 }
 
-/// A router for hyper's body type.
+/// A router for hyper's body type, which tells it who asks.
 #[derive(Clone, Debug)]
-struct AxumService(Router);
+struct AxumService {
+    router: Router,
+    client: ClientAddress,
+}
 
 impl Service<http::Request<Incoming>> for AxumService {
     type Response = http::Response<Body>;
@@ -151,10 +158,12 @@ impl Service<http::Request<Incoming>> for AxumService {
         &mut self,
         context: &mut std::task::Context<'_>,
     ) -> std::task::Poll<Result<(), Infallible>> {
-        <Router as Service<http::Request<Body>>>::poll_ready(&mut self.0, context)
+        <Router as Service<http::Request<Body>>>::poll_ready(&mut self.router, context)
     }
 
     fn call(&mut self, request: http::Request<Incoming>) -> Self::Future {
-        self.0.call(request.map(Body::new))
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(self.client);
+        self.router.call(request)
     }
 }

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use edge::usage::Usage;
 use edge::{Edge, EdgeConfig, HttpUpstream, HttpUpstreamConfig};
 use media::{Clock, SystemClock};
+use metrics_exporter_prometheus::PrometheusHandle;
 use packager::origin::Origin;
 use social::rest::{AppState, PlaybackBase};
 use storage::events::Bus;
@@ -25,6 +27,7 @@ use crate::media_path::MediaPath;
 use crate::readiness::{Dependency, Readiness};
 use crate::roles::Roles;
 use crate::sole::DirectoryLock;
+use crate::usage::UsageTasks;
 use crate::welcome::{self, Addresses};
 use crate::{admin, telemetry, web};
 
@@ -87,6 +90,15 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
         rtmp: media.as_ref().map(|media| media.rtmp),
         admin: admin.address(),
     };
+    let mut usage = match (roles.edge, &http) {
+        (true, Some(http)) => {
+            let database = foundation.as_ref().map(|one| one.database.clone());
+            let target = config.edge.access_log_target();
+            Some(UsageTasks::start(target, database, http.address())?)
+        }
+        _ => None,
+    };
+    running.metrics(metrics.clone());
     let readiness = readiness(&config, roles, foundation.as_ref(), media.as_ref(), &bus);
     running.http(admin, admin::router(metrics, Arc::new(readiness)));
     if let (Some(server), Some(media)) = (origin, &media) {
@@ -94,8 +106,9 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
     }
     if let Some(server) = http {
         let mut router = Router::new();
-        if roles.edge {
-            router = router.merge(edge(&config, media.as_ref(), &mut running)?);
+        if let Some(usage) = &usage {
+            let edge = edge(&config, media.as_ref(), usage.usage(), &mut running)?;
+            router = router.merge(edge);
         }
         if let (Some(foundation), true) = (&foundation, roles.api) {
             router = router.merge(api(&config, foundation)?);
@@ -109,6 +122,7 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
         () = MediaPath::ended(&mut media) => Some("the media path"),
         () = running.ended() => Some("an HTTP listener"),
         () = Background::ended(&mut background) => Some("a background task"),
+        () = UsageTasks::ended(&mut usage) => Some("a task of usage"),
     };
     tracing::info!("stopping");
     if let Some(background) = &background {
@@ -121,6 +135,9 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
         media.stop().await;
     }
     running.stop().await;
+    if let Some(usage) = usage {
+        usage.stop().await;
+    }
     if let Some(background) = background {
         background.stop().await;
     }
@@ -188,6 +205,7 @@ impl StopSignal {
 fn edge(
     config: &Config,
     media: Option<&MediaPath>,
+    usage: &Usage,
     running: &mut Running,
 ) -> Result<Router, Box<dyn Error>> {
     let settings = EdgeConfig {
@@ -197,14 +215,16 @@ fn edge(
     };
     let clock = Arc::new(SystemClock);
     if let Some(media) = media {
-        let edge = Edge::new(settings, WithoutBody(media.origin.clone()), clock);
+        let origin = usage.count_upstream(WithoutBody(media.origin.clone()));
+        let edge = Edge::new(settings, origin, clock);
         running.edge(edge.clone());
-        Ok(playback(edge))
+        Ok(playback(usage.count(edge)))
     } else {
         let upstream = HttpUpstreamConfig::new(&config.edge.origin);
-        let edge = Edge::new(settings, HttpUpstream::new(&upstream)?, clock);
+        let origin = usage.count_upstream(HttpUpstream::new(&upstream)?);
+        let edge = Edge::new(settings, origin, clock);
         running.edge(edge.clone());
-        Ok(playback(edge))
+        Ok(playback(usage.count(edge)))
     }
 }
 
@@ -288,7 +308,7 @@ impl Foundation {
     }
 }
 
-/// The HTTP listeners and edges that run.
+/// The HTTP listeners and edges that run, and what keeps their metrics small.
 #[derive(Default)]
 struct Running {
     shutdown: CancellationToken,
@@ -301,6 +321,11 @@ impl Running {
         tracing::info!(listener = server.name(), address = %server.address(), "listening");
         self.servers
             .spawn(server.serve(router, self.shutdown.clone()));
+    }
+
+    fn metrics(&mut self, metrics: PrometheusHandle) {
+        self.servers
+            .spawn(telemetry::keep_up(metrics, self.shutdown.clone()));
     }
 
     fn edge<U>(&mut self, edge: Edge<U>)

@@ -8,9 +8,11 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
+use crate::cache_status::Outcome;
 use crate::reader::Reader;
 use crate::store::Stored;
 use crate::upstream::FillError;
+use crate::usage::Meter;
 
 /// Bytes from memory, or from a fill while it goes on.
 ///
@@ -20,6 +22,10 @@ pub struct EdgeBody {
     source: Source,
     /// Bytes to come, when known.
     remaining: Option<u64>,
+    /// How the answer was come by, where an edge gave it.
+    outcome: Option<Outcome>,
+    /// What counts the request. It ends with the body.
+    meter: Option<Meter>,
 }
 
 #[derive(Debug)]
@@ -36,31 +42,33 @@ enum Source {
 }
 
 impl EdgeBody {
-    pub(crate) fn empty() -> Self {
+    fn new(source: Source, remaining: Option<u64>) -> Self {
         Self {
-            source: Source::Nothing,
-            remaining: Some(0),
+            source,
+            remaining,
+            outcome: None,
+            meter: None,
         }
     }
 
+    pub(crate) fn empty() -> Self {
+        Self::new(Source::Nothing, Some(0))
+    }
+
     pub(crate) fn text(text: &'static str) -> Self {
-        Self {
-            source: Source::Text(Bytes::from_static(text.as_bytes())),
-            remaining: Some(text.len() as u64),
-        }
+        let bytes = Bytes::from_static(text.as_bytes());
+        Self::new(Source::Text(bytes), Some(text.len() as u64))
     }
 
     /// `bytes` are of the whole object, and stored.
     pub(crate) fn stored(answer: Arc<Stored>, bytes: Option<Range<u64>>) -> Self {
         let Range { start, end } = bytes.unwrap_or(answer.bytes.clone());
-        Self {
-            source: Source::Stored {
-                skip: start.saturating_sub(answer.bytes.start),
-                answer,
-                chunk: 0,
-            },
-            remaining: Some(end.saturating_sub(start)),
-        }
+        let source = Source::Stored {
+            skip: start.saturating_sub(answer.bytes.start),
+            answer,
+            chunk: 0,
+        };
+        Self::new(source, Some(end.saturating_sub(start)))
     }
 
     /// `length` is that of the whole body, as far as the origin told it.
@@ -72,10 +80,21 @@ impl EdgeBody {
             }
             None => length,
         };
-        Self {
-            source: Source::Fill(reader),
-            remaining,
-        }
+        Self::new(Source::Fill(reader), remaining)
+    }
+
+    /// The body of an answer that was come by so.
+    pub(crate) fn come_by(mut self, outcome: Outcome) -> Self {
+        self.outcome = Some(outcome);
+        self
+    }
+
+    pub(crate) fn outcome(&self) -> Option<Outcome> {
+        self.outcome
+    }
+
+    pub(crate) fn count_with(&mut self, meter: Meter) {
+        self.meter = Some(meter);
     }
 
     fn poll_bytes(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Bytes>, FillError>> {
@@ -127,7 +146,9 @@ impl Body for EdgeBody {
                 if let Some(remaining) = &mut self.remaining {
                     *remaining = remaining.saturating_sub(length);
                 }
-                metrics::counter!("nova_edge_sent_bytes_total").increment(length);
+                if let Some(meter) = &mut self.meter {
+                    meter.sent(length);
+                }
                 Some(Ok(Frame::data(bytes)))
             }
             Ok(None) => {
@@ -138,6 +159,9 @@ impl Body for EdgeBody {
                 self.source = Source::Nothing;
                 metrics::counter!("nova_edge_broken_bodies_total", "reason" => error.reason())
                     .increment(1);
+                if let Some(meter) = &mut self.meter {
+                    meter.broke();
+                }
                 Some(Err(error))
             }
         })

@@ -8,6 +8,7 @@ pub use load::{ConfigError, load};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use edge::usage::AccessLogTarget;
 use serde::{Deserialize, Serialize};
 use storage::objects::ObjectsConfig;
 use storage::without_credentials;
@@ -136,6 +137,20 @@ pub struct Edge {
     pub origin: String,
     /// Memory for cached responses, in MiB.
     pub memory_mib: u64,
+    /// Where a record of each request is written, one JSON line each: `off`, `-` for standard
+    /// output, or a file.
+    pub access_log: String,
+}
+
+impl Edge {
+    /// Where access records are written, if anywhere.
+    pub fn access_log_target(&self) -> Option<AccessLogTarget> {
+        match self.access_log.as_str() {
+            "off" => None,
+            "-" => Some(AccessLogTarget::Output),
+            file => Some(AccessLogTarget::File(file.into())),
+        }
+    }
 }
 
 /// `[http]`
@@ -200,6 +215,7 @@ impl Default for Config {
             edge: Edge {
                 origin: "http://127.0.0.1:8081".to_owned(),
                 memory_mib: 256,
+                access_log: "off".to_owned(),
             },
             http: Http {
                 bind: any(8080),
@@ -324,6 +340,13 @@ impl Config {
             range(key, given as u64, 1, 64)?;
         }
         range("edge.memory_mib", self.edge.memory_mib, 1, 1 << 20)?;
+        if self.edge.access_log.is_empty() {
+            return Err(ConfigError::Value {
+                key: "edge.access_log".to_owned(),
+                given: "\"\"".to_owned(),
+                expected: "off, - for standard output, or a file".to_owned(),
+            });
+        }
         let engines = all_engines();
         if !engines.is_empty() && !engines.contains(&self.transcode.engine) {
             let names: Vec<_> = engines.iter().map(|engine| engine.as_str()).collect();

@@ -10,5 +10,6 @@ mod origin;
 mod partial;
 mod reuse;
 mod socket;
+mod usage;
 mod validation;
 mod variants;
