@@ -25,7 +25,7 @@ pub struct EdgeBody {
     /// How the answer was come by, where an edge gave it.
     outcome: Option<Outcome>,
     /// What counts the request. It ends with the body.
-    meter: Option<Meter>,
+    meter: Option<Box<Meter>>,
 }
 
 #[derive(Debug)]
@@ -93,7 +93,7 @@ impl EdgeBody {
         self.outcome
     }
 
-    pub(crate) fn count_with(&mut self, meter: Meter) {
+    pub(crate) fn count_with(&mut self, meter: Box<Meter>) {
         self.meter = Some(meter);
     }
 

@@ -179,6 +179,7 @@ fn text(value: &HeaderValue) -> String {
 /// The host of a `Referer`: what stands behind it may be a secret.
 fn host(value: &HeaderValue) -> Option<String> {
     let uri = Uri::try_from(value.as_bytes()).ok()?;
+    uri.scheme()?;
     Some(uri.host()?.chars().take(MAX_TEXT).collect())
 }
 
@@ -251,7 +252,7 @@ mod tests {
         let request = http::Request::get(
             "/live/demo/v.m3u8?_HLS_msn=07&CMCD=bl%3D(100%3Bv)%2Csid%3D%22private%22&sig=secret",
         )
-        .header("user-agent", "player \"1\"\u{7f}")
+        .header("user-agent", "player \"1\" é")
         .header("referer", "https://site.example/page?token=secret")
         .header("cmcd-status", "bs");
         let mut record = recorded(OriginKind::Media, request);
@@ -273,7 +274,7 @@ mod tests {
                 "head_us": 3_000,
                 "duration_us": 20_000,
                 "address": null,
-                "user_agent": "player \"1\"\u{7f}",
+                "user_agent": "player \"1\" é",
                 "referrer": "site.example",
                 "session": null,
                 "cmcd": {"bl;v": 100, "bs": true},

@@ -47,7 +47,7 @@ where
     }
 
     fn call(&mut self, request: Request<R>) -> Self::Future {
-        let meter = Meter::begin(&self.shared, &request);
+        let meter = Box::new(Meter::begin(&self.shared, &request));
         CountedFuture {
             inner: self.inner.call(request),
             meter: Some(meter),
@@ -61,7 +61,7 @@ pin_project! {
     pub struct CountedFuture<F> {
         #[pin]
         inner: F,
-        meter: Option<Meter>,
+        meter: Option<Box<Meter>>,
     }
 }
 

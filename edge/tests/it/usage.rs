@@ -162,7 +162,8 @@ async fn bytes_are_those_that_were_taken() {
     let body = Mutex::new(Some(body));
     let origin = Origin::new(move |_| {
         let body = body.lock().unwrap().take().unwrap();
-        async move { Ok(response(200, &[("content-length", "12")], body)) }
+        let fields = &[("content-length", "12"), ("cache-control", "max-age=60")];
+        async move { Ok(response(200, fields, body)) }
     });
     let house = House::of_media(origin);
     send(&pieces, "0123");
