@@ -34,6 +34,7 @@ mod sole;
 mod stream_rules;
 mod telemetry;
 mod upstreams;
+mod usage;
 mod vod;
 mod web;
 mod welcome;

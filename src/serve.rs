@@ -9,9 +9,11 @@ use axum::Router;
 use bytes::Bytes;
 use edge::access::{Access, AccessConfig, Gate};
 use edge::server::{ReceivedBody, Server, ServerConfig};
+use edge::usage::Usage;
 use edge::{Disk, DiskConfig, Edge, EdgeBody, EdgeConfig, EdgeFuture, HttpUpstream, Pool};
 use http::{Request, Response};
 use media::{Clock, SystemClock};
+use metrics_exporter_prometheus::PrometheusHandle;
 use packager::origin::Origin;
 use social::rest::{AppState, PlaybackBase};
 use storage::events::Bus;
@@ -31,6 +33,7 @@ use crate::readiness::{Dependency, Readiness};
 use crate::roles::Roles;
 use crate::routes::{Pages, Routes};
 use crate::sole::DirectoryLock;
+use crate::usage::UsageTasks;
 use crate::welcome::{self, Addresses};
 use crate::{admin, telemetry, upstreams, web};
 
@@ -103,6 +106,15 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
         true => Some(upstreams::pool(&config, &settings)?),
         false => None,
     };
+    let mut usage = match (roles.edge, &http) {
+        (true, Some(http)) => {
+            let database = foundation.as_ref().map(|one| one.database.clone());
+            let target = config.edge.access_log_target();
+            Some(UsageTasks::start(target, database, http.address())?)
+        }
+        _ => None,
+    };
+    running.metrics(metrics.clone());
     let readiness = readiness(foundation.as_ref(), media.as_ref(), pool.as_ref(), &bus);
     let admin_pages = admin::router(metrics, Arc::new(readiness));
     running.http(admin, Pages(admin_pages));
@@ -115,17 +127,18 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
             (Some(foundation), true) => Some(api(&config, foundation)?),
             _ => None,
         };
-        match roles.edge {
-            true => {
+        match &usage {
+            Some(usage) => {
                 let front = Front {
                     server,
                     pages,
                     gate: gate(&config)?,
+                    usage: usage.usage().clone(),
                 };
                 let disk = edge_disk(&config).await?;
                 edge(settings, media.as_ref(), pool, disk, front, &mut running);
             }
-            false => running.http(server, Pages(pages.unwrap_or_default())),
+            None => running.http(server, Pages(pages.unwrap_or_default())),
         }
     }
     welcome::print(&config, addresses, demo.is_some());
@@ -135,6 +148,7 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
         () = MediaPath::ended(&mut media) => Some("the media path"),
         () = running.ended() => Some("an HTTP listener"),
         () = Background::ended(&mut background) => Some("a background task"),
+        () = UsageTasks::ended(&mut usage) => Some("a task of usage"),
     };
     tracing::info!("stopping");
     if let Some(background) = &background {
@@ -147,6 +161,9 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
         media.stop().await;
     }
     running.stop().await;
+    if let Some(usage) = usage {
+        usage.stop().await;
+    }
     if let Some(background) = background {
         background.stop().await;
     }
@@ -230,14 +247,16 @@ fn edge(
     let clock = Arc::new(SystemClock);
     match (media, pool) {
         (Some(media), _) => {
-            let upstream = WithoutBody(media.origin.clone());
+            let origin = WithoutBody(media.origin.clone());
+            let upstream = front.usage.count_upstream(origin);
             let edge = Edge::with_disk(settings, upstream, clock.clone(), disk);
             running.edge(edge.clone());
             front.serve(edge, clock, running);
         }
         (None, Some(pool)) => {
             running.checks(pool.clone());
-            let edge = Edge::with_disk(settings, pool, clock.clone(), disk);
+            let upstream = front.usage.count_upstream(pool);
+            let edge = Edge::with_disk(settings, upstream, clock.clone(), disk);
             running.edge(edge.clone());
             front.serve(edge, clock, running);
         }
@@ -250,6 +269,7 @@ struct Front {
     server: Server,
     pages: Option<Router>,
     gate: Gate,
+    usage: Usage,
 }
 
 impl Front {
@@ -268,8 +288,9 @@ impl Front {
             server,
             pages,
             gate,
+            usage,
         } = self;
-        let media = Access::new(gate, edge, clock);
+        let media = Access::new(gate, usage.count(edge), clock);
         running.http(server, Routes { media, pages });
     }
 }
@@ -359,7 +380,7 @@ impl Foundation {
     }
 }
 
-/// The HTTP listeners and edges that run.
+/// The HTTP listeners and edges that run, and what keeps their metrics small.
 #[derive(Default)]
 struct Running {
     shutdown: CancellationToken,
@@ -387,6 +408,11 @@ impl Running {
     fn checks(&mut self, pool: Pool<HttpUpstream>) {
         self.servers
             .spawn(pool.check_members(self.shutdown.clone()));
+    }
+
+    fn metrics(&mut self, metrics: PrometheusHandle) {
+        self.servers
+            .spawn(telemetry::keep_up(metrics, self.shutdown.clone()));
     }
 
     fn edge<U>(&mut self, edge: Edge<U>)

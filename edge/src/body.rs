@@ -9,10 +9,12 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
+use crate::cache_status::Outcome;
 use crate::reader::Reader;
 use crate::slices::SliceReader;
 use crate::store::Stored;
 use crate::upstream::FillError;
+use crate::usage::Meter;
 
 /// Bytes from memory, or from a fill while it goes on.
 ///
@@ -24,6 +26,10 @@ pub struct EdgeBody {
     remaining: Option<u64>,
     /// What came before it was asked for.
     ready: Option<Bytes>,
+    /// How the answer was come by, where an edge gave it.
+    outcome: Option<Outcome>,
+    /// What counts the request. It ends with the body.
+    meter: Option<Box<Meter>>,
 }
 
 #[derive(Debug)]
@@ -43,35 +49,35 @@ enum Source {
 }
 
 impl EdgeBody {
-    pub(crate) fn empty() -> Self {
+    fn new(source: Source, remaining: Option<u64>) -> Self {
         Self {
-            source: Source::Nothing,
-            remaining: Some(0),
+            source,
+            remaining,
             ready: None,
+            outcome: None,
+            meter: None,
         }
+    }
+
+    pub(crate) fn empty() -> Self {
+        Self::new(Source::Nothing, Some(0))
     }
 
     pub(crate) fn text(text: impl Into<Bytes>) -> Self {
         let text = text.into();
-        Self {
-            remaining: Some(text.len() as u64),
-            source: Source::Text(text),
-            ready: None,
-        }
+        let length = text.len() as u64;
+        Self::new(Source::Text(text), Some(length))
     }
 
     /// `bytes` are of the whole object, and stored.
     pub(crate) fn stored(answer: Arc<Stored>, bytes: Option<Range<u64>>) -> Self {
         let Range { start, end } = bytes.unwrap_or(answer.bytes.clone());
-        Self {
-            source: Source::Stored {
-                skip: start.saturating_sub(answer.bytes.start),
-                answer,
-                chunk: 0,
-            },
-            remaining: Some(end.saturating_sub(start)),
-            ready: None,
-        }
+        let source = Source::Stored {
+            skip: start.saturating_sub(answer.bytes.start),
+            answer,
+            chunk: 0,
+        };
+        Self::new(source, Some(end.saturating_sub(start)))
     }
 
     /// `bytes` of a large object, or all of it.
@@ -79,20 +85,13 @@ impl EdgeBody {
         let bytes = bytes.unwrap_or(0..slices.whole());
         let remaining = bytes.end.saturating_sub(bytes.start);
         slices.narrow(bytes);
-        Self {
-            source: Source::Slices(Box::new(slices)),
-            remaining: Some(remaining),
-            ready: None,
-        }
+        Self::new(Source::Slices(Box::new(slices)), Some(remaining))
     }
 
     /// All of a large object, from a fill that passes it.
     pub(crate) fn pass(reader: Reader, slices: SliceReader) -> Self {
-        Self {
-            remaining: Some(slices.whole()),
-            source: Source::Pass(reader, Box::new(slices)),
-            ready: None,
-        }
+        let whole = slices.whole();
+        Self::new(Source::Pass(reader, Box::new(slices)), Some(whole))
     }
 
     /// Waits for the first bytes, so that a failure can still be answered as one.
@@ -112,11 +111,21 @@ impl EdgeBody {
             }
             None => length,
         };
-        Self {
-            source: Source::Fill(reader),
-            remaining,
-            ready: None,
-        }
+        Self::new(Source::Fill(reader), remaining)
+    }
+
+    /// The body of an answer that was come by so.
+    pub(crate) fn come_by(mut self, outcome: Outcome) -> Self {
+        self.outcome = Some(outcome);
+        self
+    }
+
+    pub(crate) fn outcome(&self) -> Option<Outcome> {
+        self.outcome
+    }
+
+    pub(crate) fn count_with(&mut self, meter: Box<Meter>) {
+        self.meter = Some(meter);
     }
 
     fn poll_bytes(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Bytes>, FillError>> {
@@ -182,7 +191,9 @@ impl Body for EdgeBody {
                 if let Some(remaining) = &mut self.remaining {
                     *remaining = remaining.saturating_sub(length);
                 }
-                metrics::counter!("nova_edge_sent_bytes_total").increment(length);
+                if let Some(meter) = &mut self.meter {
+                    meter.sent(length);
+                }
                 Some(Ok(Frame::data(bytes)))
             }
             Ok(None) => {
@@ -193,6 +204,9 @@ impl Body for EdgeBody {
                 self.source = Source::Nothing;
                 metrics::counter!("nova_edge_broken_bodies_total", "reason" => error.reason())
                     .increment(1);
+                if let Some(meter) = &mut self.meter {
+                    meter.broke();
+                }
                 Some(Err(error))
             }
         })

@@ -74,6 +74,16 @@ impl Outcome {
         }
     }
 
+    /// Why it is not as it was asked for, where there is a reason.
+    pub(crate) fn detail(self) -> Option<&'static str> {
+        match self {
+            Self::Forwarded { stored, .. } => stored.err(),
+            Self::StaleOnError { detail } | Self::Failed { detail, .. } => Some(detail),
+            Self::Refused { detail } => Some(detail),
+            Self::Hit | Self::HitOnDisk | Self::Revalidated | Self::Preflight => None,
+        }
+    }
+
     /// Appends this cache's member; those of caches nearer to the origin stay before
     /// it (RFC 9211 2). `ttl` is the rest of the lifetime in seconds.
     pub(crate) fn write(self, headers: &mut HeaderMap, ttl: Option<i64>) {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use http::Uri;
 
+use crate::cmcd::without_parameter;
 use crate::config::OriginKind;
 
 /// Bytes of the longest path of a media origin, as it came.
@@ -18,8 +19,8 @@ const MAX_TARGET_BYTES: usize = 8_192;
 const MULTIVARIANT: &str = "/index.m3u8";
 
 /// Of a media origin: a normalised path, with the delivery directives that matter for it.
-/// Of a general one: path and query as they came, since only that origin knows which of
-/// two spellings mean the same.
+/// Of a general one: path and query as they came but for what a player tells (CMCD), since
+/// only that origin knows which of two spellings mean the same.
 ///
 /// Host and scheme, and of media every other query key, are left out: none is forwarded.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -77,7 +78,7 @@ impl CacheKey {
             OriginKind::Media => Self::of_media(target),
             OriginKind::General => {
                 let target = target.path_and_query().ok_or(KeyError::NotAPath)?;
-                Self::of_general(target.as_str())
+                Self::of_general(&without_parameter(target.as_str()))
             }
         }
     }

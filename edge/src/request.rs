@@ -5,6 +5,7 @@ use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Method, request};
 
 use crate::cache_control::RequestDirectives;
+use crate::cmcd;
 use crate::config::OriginKind;
 use crate::fields::remove_hop_by_hop;
 use crate::key::CacheKey;
@@ -70,7 +71,7 @@ impl Asked {
         }
     }
 
-    fn of_media(parts: request::Parts, has_body: bool) -> Result<Self, Aside> {
+    fn of_media(mut parts: request::Parts, has_body: bool) -> Result<Self, Aside> {
         match parts.method {
             Method::GET | Method::HEAD => {}
             Method::OPTIONS if has_body => return Err(Refusal::RequestBody.into()),
@@ -80,6 +81,7 @@ impl Asked {
         if has_body {
             return Err(Refusal::RequestBody.into());
         }
+        cmcd::remove_fields(&mut parts.headers);
         let kind = OriginKind::Media;
         let key = CacheKey::of(kind, &parts.uri).map_err(Refusal::Target)?;
         let wishes = RequestDirectives::default();
@@ -93,6 +95,7 @@ impl Asked {
         }
         // Before anything is read: what the origin is not sent, its answer does not depend on.
         remove_hop_by_hop(&mut parts.headers);
+        cmcd::remove_fields(&mut parts.headers);
         join_cookies(&mut parts.headers);
         if parts.method == Method::OPTIONS
             && let Some(forwards) = max_forwards(&parts.headers)

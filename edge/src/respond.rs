@@ -309,8 +309,7 @@ fn finish(
     if kind == OriginKind::Media {
         cors::mark(&mut headers);
     }
-    metrics::counter!("nova_edge_requests_total", "result" => outcome.label(status)).increment(1);
-    let mut response = Response::new(body);
+    let mut response = Response::new(body.come_by(outcome));
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     response

@@ -474,6 +474,7 @@ mod tests {
             ("[http]\nbind = \"8080\"", "ADDRESS:PORT"),
             ("live = 3", "a section"),
             ("[edge]\norigin = \"ftp://x\"", "http://HOST:PORT"),
+            ("[edge]\naccess_log = \"\"", "off, -"),
             (
                 "[transcode]\nladder = \"fast\"",
                 "economy, standard, quality",

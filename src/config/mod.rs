@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use edge::access::{KeyRing, PathScope, Policy, Rule};
 use edge::server::{Rate, ServerConfig, Tls, TlsError};
+use edge::usage::AccessLogTarget;
 use serde::{Deserialize, Serialize};
 use storage::objects::ObjectsConfig;
 use storage::without_credentials;
@@ -161,6 +162,20 @@ pub struct Edge {
     /// A directory of its own for cached responses on disk; empty: `edge` in the data
     /// directory.
     pub disk_dir: String,
+    /// Where a record of each request is written, one JSON line each: `off`, `-` for standard
+    /// output, or a file.
+    pub access_log: String,
+}
+
+impl Edge {
+    /// Where access records are written, if anywhere.
+    pub fn access_log_target(&self) -> Option<AccessLogTarget> {
+        match self.access_log.as_str() {
+            "off" => None,
+            "-" => Some(AccessLogTarget::Output),
+            file => Some(AccessLogTarget::File(file.into())),
+        }
+    }
 }
 
 /// `[access]`
@@ -296,6 +311,7 @@ impl Default for Config {
                 upstreams: Vec::new(),
                 disk_mib: 0,
                 disk_dir: String::new(),
+                access_log: "off".to_owned(),
             },
             access: Access {
                 keys: String::new(),
@@ -502,6 +518,13 @@ impl Config {
         self.edge.check_upstreams()?;
         if self.edge.disk_mib > 0 {
             range("edge.disk_mib", self.edge.disk_mib, 64, 1 << 30)?;
+        }
+        if self.edge.access_log.is_empty() {
+            return Err(ConfigError::Value {
+                key: "edge.access_log".to_owned(),
+                given: "\"\"".to_owned(),
+                expected: "off, - for standard output, or a file".to_owned(),
+            });
         }
         let engines = all_engines();
         if !engines.is_empty() && !engines.contains(&self.transcode.engine) {

@@ -17,7 +17,7 @@ use media::{EpochNumber, Micros, StreamId, VideoId};
 use packager::object_key;
 use storage::objects::abort_stale_uploads;
 use storage::rows::leases::{self, Lease, Terms};
-use storage::rows::{RowError, Transaction, jobs, outbox, videos};
+use storage::rows::{RowError, Transaction, jobs, outbox, usage, videos};
 use storage::{Database, ObjectError};
 use tokio_util::sync::CancellationToken;
 
@@ -37,6 +37,8 @@ const FINISHED_JOB: Micros = Micros::from_secs(7 * 24 * 60 * 60);
 /// How long it is known that a consumer has handled an event, once the outbox has
 /// forgotten the event.
 const CONSUMED_EVENT: Micros = Micros::from_secs(24 * 60 * 60);
+/// Minutes of usage are kept for so long.
+const USAGE_MINUTE: Micros = Micros::from_secs(90 * 24 * 60 * 60);
 /// Rows that one step of housekeeping deletes in a transaction.
 const ROWS_AT_ONCE: u32 = 1_000;
 /// Cancelled videos that one step deletes.
@@ -125,6 +127,7 @@ impl Sweeper {
         let jobs = jobs::delete_finished(rows, now - FINISHED_JOB, ROWS_AT_ONCE);
         let delivered = outbox::delete_delivered(rows, now, ROWS_AT_ONCE);
         let consumed = outbox::forget_consumed(rows, now - CONSUMED_EVENT, ROWS_AT_ONCE);
+        let usage = usage::delete_before(rows, now - USAGE_MINUTE, ROWS_AT_ONCE);
         let recordings = videos::delete_gone_recordings(rows, ROWS_AT_ONCE);
         let cancelled = self.delete_cancelled_videos();
         let abandoned = videos::imports::fail_abandoned(rows, ROWS_AT_ONCE);
@@ -134,6 +137,7 @@ impl Sweeper {
             housekeeping("finished_jobs", limit, jobs, stop).await,
             housekeeping("delivered_events", limit, delivered, stop).await,
             housekeeping("consumed_events", limit, consumed, stop).await,
+            housekeeping("old_usage", limit, usage, stop).await,
             housekeeping("gone_recordings", limit, recordings, stop).await,
             housekeeping("cancelled_videos", VIDEOS_AT_ONCE.into(), cancelled, stop).await,
             housekeeping("abandoned_videos", limit, abandoned, stop).await,

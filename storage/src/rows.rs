@@ -27,6 +27,7 @@ pub mod stream_keys;
 pub mod streams;
 mod transaction;
 mod url;
+pub mod usage;
 pub mod users;
 pub mod videos;
 

@@ -23,6 +23,7 @@ mod shedding;
 mod shutdown;
 mod storage_services;
 mod tls;
+mod usage;
 mod vod;
 mod watch_page;
 mod worker_crash;

@@ -92,7 +92,9 @@ pub(super) fn deny(denial: Denial, origin: Option<HeaderValue>, close: bool) -> 
     let outcome = Outcome::Refused { detail: reason };
     let status = StatusCode::FORBIDDEN;
     metrics::counter!("nova_edge_access_denials_total", "reason" => reason).increment(1);
-    metrics::counter!("nova_edge_requests_total", "result" => outcome.label(status)).increment(1);
+    // It ends here, before anything that counts requests.
+    metrics::counter!("nova_edge_requests_total", "result" => outcome.label(status), "status" => "4xx")
+        .increment(1);
     let problem = Bytes::from(denial.problem());
     let mut headers = HeaderMap::new();
     outcome.write(&mut headers, None);

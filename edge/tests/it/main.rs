@@ -27,5 +27,6 @@ mod shield;
 mod slices;
 mod socket;
 mod upstream_tls;
+mod usage;
 mod validation;
 mod variants;

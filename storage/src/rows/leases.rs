@@ -43,14 +43,19 @@ impl Eq for Lease {}
 /// Who this is, for the `owner` of a lease and the `worker` of a job: host, process id,
 /// and a random part, because hosts and process ids come again.
 pub fn this_process() -> String {
-    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let host = match host.trim() {
-        "" => "unknown",
-        host => host,
-    };
+    let host = this_host();
     // The low half of a UUIDv7 is random, RFC 9562 5.7.
     let random = uuid::Uuid::now_v7().as_u64_pair().1 as u32;
     format!("{host}:{}:{random:08x}", std::process::id())
+}
+
+/// The name of the machine.
+pub fn this_host() -> String {
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    match host.trim() {
+        "" => "unknown".to_owned(),
+        host => host.to_owned(),
+    }
 }
 
 /// Takes the lease `name` for `ttl`, if nobody has it or `owner` has: an owner that was

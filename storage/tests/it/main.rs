@@ -44,5 +44,6 @@ mod sessions;
 mod sql;
 mod sql_cancelled;
 mod sql_full;
+mod usage;
 mod videos;
 mod windows;

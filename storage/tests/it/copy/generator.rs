@@ -8,7 +8,7 @@ use sqlx::{Connection, Row};
 use uuid::Uuid;
 
 /// Words of columns that take no others.
-const WORDS: [(&str, &str, &[&str]); 8] = [
+const WORDS: [(&str, &str, &[&str]); 9] = [
     ("streams", "takeover", &["takeover", "reject"]),
     ("renditions", "kind", &["video", "audio"]),
     (
@@ -25,6 +25,7 @@ const WORDS: [(&str, &str, &[&str]); 8] = [
         &["transcoding", "ready", "failed", "cancelled"],
     ),
     ("video_renditions", "kind", &["video", "audio"]),
+    ("usage_minutes", "kind", &["stream", "video", "other"]),
 ];
 
 /// Draws for one row until one is taken.

@@ -1,0 +1,103 @@
+//! Usage: who took how much of what.
+//!
+//! [`Usage::count`] puts a service in front of an edge that gives each request a meter, which
+//! lies in the body of the answer and ends with it. Meters add to the account of a subject
+//! (a stream, a video, all else) with atomics; [`Usage::report`] drains the accounts every
+//! ten seconds. Where access records are asked for, each meter leaves one.
+
+mod access_log;
+mod hyperloglog;
+mod ledger;
+mod meter;
+mod meters;
+mod record;
+mod report;
+mod service;
+mod session;
+mod subject;
+mod viewers;
+
+use std::fmt;
+use std::sync::Arc;
+
+pub use access_log::{AccessLog, AccessLogError, AccessLogTarget};
+pub use ledger::Counts;
+pub(crate) use meter::Meter;
+pub use report::{UsageMinute, UsageSink};
+pub use service::{Counted, CountedBody, CountedFuture, CountedUpstream, CountedUpstreamFuture};
+pub use subject::Subject;
+
+use access_log::Records;
+use ledger::Ledger;
+use meters::Meters;
+use session::Hasher;
+
+/// What an operator may set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsageConfig {
+    /// Streams and videos that are told apart at one time; all beyond count as
+    /// [`Subject::Other`]. Each takes 24 KiB at most, as long as it is asked for.
+    pub max_subjects: usize,
+    /// Where access records are written; None: nowhere.
+    pub access_log: Option<AccessLogTarget>,
+}
+
+impl Default for UsageConfig {
+    fn default() -> Self {
+        Self {
+            max_subjects: 2_048,
+            access_log: None,
+        }
+    }
+}
+
+/// What is counted of an edge. Clones share everything.
+#[derive(Debug, Clone)]
+pub struct Usage(Arc<Shared>);
+
+pub(crate) struct Shared {
+    ledger: Ledger,
+    hasher: Hasher,
+    meters: Meters,
+    records: Option<Records>,
+}
+
+impl Usage {
+    /// Nothing counted yet, and the log to be run where there is one. The recorder of metrics
+    /// is there already.
+    pub fn new(config: &UsageConfig) -> Result<(Self, Option<AccessLog>), AccessLogError> {
+        let (records, log) = match &config.access_log {
+            Some(target) => {
+                let (records, log) = access_log::open(target)?;
+                (Some(records), Some(log))
+            }
+            None => (None, None),
+        };
+        let usage = Self(Arc::new(Shared {
+            ledger: Ledger::new(config.max_subjects),
+            hasher: Hasher::new(),
+            meters: Meters::new(),
+            records,
+        }));
+        Ok((usage, log))
+    }
+
+    /// `edge`, counted.
+    pub fn count<S>(&self, edge: S) -> Counted<S> {
+        Counted::new(edge, Arc::clone(&self.0))
+    }
+
+    /// `upstream`, counted.
+    pub fn count_upstream<U>(&self, upstream: U) -> CountedUpstream<U> {
+        CountedUpstream::new(upstream, Arc::clone(&self.0))
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Usage")
+            .field("subjects", &self.ledger.len())
+            .field("is_recorded", &self.records.is_some())
+            .finish_non_exhaustive()
+    }
+}
