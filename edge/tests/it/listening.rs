@@ -114,12 +114,24 @@ impl Listening {
         rest(&mut stream).await
     }
 
+    /// Connections that were let in and ended for `reason`.
     pub(crate) fn ended(&self, reason: &str) -> u64 {
-        self.measured.reason("connections_ended", reason)
+        self.counted("connections_ended", reason)
     }
 
+    /// Connections that were not let in for `reason`.
+    pub(crate) fn shut_out(&self, reason: &str) -> u64 {
+        self.counted("connections_refused", reason)
+    }
+
+    /// Requests that the server answered itself for `reason`.
     pub(crate) fn refused(&self, reason: &str) -> u64 {
-        self.measured.reason("requests_refused", reason)
+        self.counted("requests_refused", reason)
+    }
+
+    fn counted(&self, name: &str, reason: &str) -> u64 {
+        let key = format!("nova_http_{name}_total listener=test reason={reason}");
+        self.measured.count(&key)
     }
 }
 

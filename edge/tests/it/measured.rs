@@ -11,12 +11,6 @@ use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, Share
 pub(crate) struct Measured(Arc<Mutex<BTreeMap<String, Arc<AtomicU64>>>>);
 
 impl Measured {
-    /// How often it was counted for `reason` by the listener of a test.
-    pub(crate) fn reason(&self, name: &str, reason: &str) -> u64 {
-        let key = format!("nova_http_{name}_total listener=test reason={reason}");
-        self.count(&key)
-    }
-
     pub(crate) fn count(&self, key: &str) -> u64 {
         let all = self.0.lock().unwrap();
         all.get(key)

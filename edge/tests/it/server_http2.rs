@@ -175,7 +175,7 @@ async fn raw(listening: &Listening) -> TcpStream {
 async fn flood(mut stream: TcpStream, times: u32, frames: impl Fn(u32) -> Vec<u8>) -> bool {
     let (mut reads, mut writes) = stream.split();
     let reading = async {
-        let mut buffer = [0; 4_096];
+        let mut buffer = vec![0; 4_096];
         while reads.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
     };
     let writing = async {

@@ -22,10 +22,7 @@ async fn connections_have_a_limit_and_one_that_ends_makes_room() {
         read_until(stream, "hello").await;
     }
     assert_eq!(rest(&mut listening.connect_from(3).await).await, "");
-    let refused = listening
-        .measured
-        .reason("connections_refused", "connections");
-    assert_eq!(refused, 1);
+    assert_eq!(listening.shut_out("connections"), 1);
     drop(first);
     eventually(|| listening.ended("closed") == 1).await;
     let mut third = listening.connect().await;
@@ -40,9 +37,7 @@ async fn an_address_has_a_limit_of_its_own() {
     first.write_all(get("/a").as_bytes()).await.unwrap();
     read_until(&mut first, "hello").await;
     assert_eq!(rest(&mut listening.connect().await).await, "");
-    let measured = &listening.measured;
-    let refused = measured.reason("connections_refused", "connections-per-address");
-    assert_eq!(refused, 1);
+    assert_eq!(listening.shut_out("connections-per-address"), 1);
     let mut other = listening.connect_from(2).await;
     other.write_all(get("/request").as_bytes()).await.unwrap();
     read_until(&mut other, "from 127.0.0.2").await;
