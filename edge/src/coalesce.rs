@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::EdgeConfig;
-use crate::fences::{Era, Fences};
+use crate::era::Era;
+use crate::fences::Fences;
 use crate::fill::Fill;
 use crate::key::CacheKey;
 use crate::reader::Reader;
@@ -73,15 +74,17 @@ impl Fills {
     }
 
     /// Joins the fill of `key`, or begins it unless `stored` finds it done: a fill is
-    /// stored before it leaves the map, so that between the two nobody asks again.
+    /// stored before it leaves the map, so that between the two nobody asks again. The fill
+    /// makes use of what was known at `began`.
     pub(crate) fn join(
         self: &Arc<Self>,
         key: &FillKey,
+        began: Era,
         stored: impl FnOnce() -> Option<Arc<Stored>>,
     ) -> Result<Joined, Refusal> {
         let mut open = self.lock();
         if let Some(known) = open.get(key)
-            && !self.fences.stands_before(&key.key, known.began)
+            && !self.fences.separates(&key.key, known.began)
         {
             return Ok(Joined::Follows(known.fill.reader()));
         }
@@ -94,9 +97,8 @@ impl Fills {
             (&self.shared, Refusal::TooManyFills)
         };
         let permit = Arc::clone(room).try_acquire_owned().map_err(|_| full)?;
-        let lead = self.lead(key, permit);
+        let lead = self.lead(key, began, permit);
         let fill = Arc::clone(&lead.fill);
-        let began = lead.began;
         open.insert(key.clone(), Open { fill, began });
         Ok(Joined::Leads(lead.fill.reader(), lead))
     }
@@ -105,20 +107,21 @@ impl Fills {
     pub(crate) fn begin_private(
         self: &Arc<Self>,
         key: &FillKey,
+        began: Era,
     ) -> Result<(Reader, Lead), Refusal> {
         let permit = Arc::clone(&self.private)
             .try_acquire_owned()
             .map_err(|_| Refusal::TooManyPrivateFills)?;
-        let lead = self.lead(key, permit);
+        let lead = self.lead(key, began, permit);
         Ok((lead.fill.reader(), lead))
     }
 
-    fn lead(self: &Arc<Self>, key: &FillKey, permit: OwnedSemaphorePermit) -> Lead {
+    fn lead(self: &Arc<Self>, key: &FillKey, began: Era, permit: OwnedSemaphorePermit) -> Lead {
         metrics::gauge!("nova_edge_fills_running").increment(1);
         Lead {
             key: key.clone(),
             fill: Fill::new(),
-            began: self.fences.now(),
+            began,
             fills: Arc::clone(self),
             ended: false,
             _permit: permit,
@@ -167,7 +170,7 @@ mod tests {
 
     use bytes::Bytes;
     use http::{HeaderMap, Method, Response};
-    use media::Timestamp;
+    use media::{ManualClock, Timestamp};
 
     use super::*;
     use crate::config::OriginKind;
@@ -175,7 +178,8 @@ mod tests {
     use crate::head::{Circumstances, Head};
 
     fn one_fill() -> (Arc<Fills>, Arc<Fences>) {
-        let fences = Arc::new(Fences::new());
+        let clock = Arc::new(ManualClock::new(Timestamp::from_micros(0)));
+        let fences = Arc::new(Fences::new(OriginKind::Media, clock));
         let config = EdgeConfig {
             max_fills: 1,
             ..EdgeConfig::default()
@@ -213,45 +217,54 @@ mod tests {
 
     #[test]
     fn e01_a_fill_that_ended_between_look_and_join_is_not_begun_again() {
-        let (fills, _) = one_fill();
+        let (fills, fences) = one_fill();
         let key = key();
-        let Ok(Joined::Leads(_, lead)) = fills.join(&key, || None) else {
+        let Ok(Joined::Leads(_, lead)) = fills.join(&key, fences.now(), || None) else {
             panic!("the first request leads");
         };
-        assert!(matches!(fills.join(&key, || None), Ok(Joined::Follows(_))));
+        assert!(matches!(
+            fills.join(&key, fences.now(), || None),
+            Ok(Joined::Follows(_))
+        ));
         lead.end(Ok(()));
         assert!(matches!(
-            fills.join(&key, || Some(stored())),
+            fills.join(&key, fences.now(), || Some(stored())),
             Ok(Joined::Stored(_))
         ));
     }
 
     #[test]
     fn a_lead_that_is_dropped_fails_its_readers_and_makes_room() {
-        let (fills, _) = one_fill();
+        let (fills, fences) = one_fill();
         let key = key();
-        let Ok(Joined::Leads(reader, lead)) = fills.join(&key, || None) else {
+        let Ok(Joined::Leads(reader, lead)) = fills.join(&key, fences.now(), || None) else {
             panic!("the first request leads");
         };
         let fill = Arc::clone(&lead.fill);
         drop((reader, lead));
         assert_eq!(fill.lock().end, Some(Err(FillError::Lost)));
-        assert!(matches!(fills.join(&key, || None), Ok(Joined::Leads(..))));
+        assert!(matches!(
+            fills.join(&key, fences.now(), || None),
+            Ok(Joined::Leads(..))
+        ));
     }
 
     #[test]
     fn a_fill_that_began_before_a_change_is_not_joined_after_it() {
         let (fills, fences) = one_fill();
         let key = key();
-        let Ok(Joined::Leads(_, lead)) = fills.join(&key, || None) else {
+        let Ok(Joined::Leads(_, lead)) = fills.join(&key, fences.now(), || None) else {
             panic!("the first request leads");
         };
         fences.raise(&key.key);
         assert!(matches!(
-            fills.join(&key, || None),
+            fills.join(&key, fences.now(), || None),
             Err(Refusal::TooManyFills)
         ));
         lead.end(Ok(()));
-        assert!(matches!(fills.join(&key, || None), Ok(Joined::Leads(..))));
+        assert!(matches!(
+            fills.join(&key, fences.now(), || None),
+            Ok(Joined::Leads(..))
+        ));
     }
 }

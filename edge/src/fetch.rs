@@ -12,11 +12,12 @@ use tokio::time::timeout;
 use tower_service::Service;
 
 use crate::coalesce::Lead;
-use crate::fences::Era;
+use crate::era::Era;
 use crate::fill::{Push, weight_of};
 use crate::freshness::NoStoreReason;
 use crate::head::{Circumstances, Head};
 use crate::invalidation;
+use crate::purge::Verdict;
 use crate::question::{Known, Meaning, Question};
 use crate::request_body::RequestBody;
 use crate::shared::Shared;
@@ -209,13 +210,17 @@ fn circumstances<'a>(
     }
 }
 
-/// Stores an answer, unless its key was invalidated since `began`.
+/// Stores an answer, unless its key was invalidated or purged since `began`.
 fn keep(lead: &Lead, stored: Stored, began: Era, shared: &Shared) -> Storage {
     let key = &lead.key.key;
-    if shared.fences.stands_before(key, began) {
+    let purges = shared.fences.purges();
+    let (verdict, _) = purges.verdict(key, &stored.head.headers, began);
+    if verdict != Verdict::Stays || shared.fences.stands_before(key, began) {
         return Err(NoStoreReason::Invalidated);
     }
-    shared.store.insert(key, stored);
+    // What was purged is not joined to it.
+    shared.store.current(key, purges);
+    shared.store.insert(key, stored.begun_at(began));
     // Looked at again: an invalidation raises first and removes then, so that of what it
     // meets here one of the two removes it.
     if shared.fences.stands_before(key, began) {
@@ -298,7 +303,7 @@ where
 /// others are answered.
 fn hear(lead: &Lead, parts: &response::Parts, heard: &Circumstances<'_>, shared: &Shared) {
     let key = &lead.key.key;
-    if shared.fences.stands_before(key, lead.began) {
+    if shared.fences.separates(key, lead.began) {
         return;
     }
     shared.store.renew(key, heard.request, |stored| {
@@ -314,7 +319,7 @@ fn hear(lead: &Lead, parts: &response::Parts, heard: &Circumstances<'_>, shared:
         }
     });
     // As in `keep`: what came between must not be renewed.
-    if shared.fences.stands_before(key, lead.began) {
+    if shared.fences.separates(key, lead.began) {
         shared.store.remove(key);
     }
 }

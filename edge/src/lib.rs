@@ -16,7 +16,9 @@ mod cache_status;
 mod coalesce;
 mod conditional;
 mod config;
+mod control;
 mod cors;
+mod era;
 mod fences;
 mod fetch;
 mod fields;
@@ -27,6 +29,7 @@ mod http_upstream;
 mod invalidation;
 mod key;
 mod lookup;
+mod purge;
 mod question;
 mod range;
 mod reader;
@@ -45,7 +48,11 @@ mod waiter;
 
 pub use body::EdgeBody;
 pub use config::{EdgeConfig, OriginKind};
+pub use control::{EdgeControl, EdgeLoad, Obeyed};
 pub use http_upstream::{HttpUpstream, HttpUpstreamConfig, InvalidBase};
+pub use purge::{
+    InvalidSelector, MAX_PATTERN_BYTES, MAX_TAG_BYTES, Pattern, PatternFault, PurgeRule, Selector,
+};
 pub use request_body::RequestBody;
 pub use service::{Edge, EdgeFuture};
 pub use upstream::{FillError, UpstreamError};

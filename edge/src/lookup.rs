@@ -9,6 +9,7 @@ use crate::cache_status::Forward;
 use crate::coalesce::FillKey;
 use crate::conditional::is_range_current;
 use crate::config::OriginKind;
+use crate::era::Era;
 use crate::head::Head;
 use crate::question::Known;
 use crate::request::Asked;
@@ -16,8 +17,10 @@ use crate::store::{Resource, Stored};
 use crate::validation::conditions;
 
 /// What is stored under a request's key.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Found {
+    /// When it was looked for.
+    pub(crate) at: Era,
     resource: Option<Arc<Resource>>,
     /// Of that, what the request selects.
     selected: Option<Arc<Stored>>,
@@ -26,12 +29,14 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    pub(crate) fn new(resource: Option<Arc<Resource>>, asked: &Asked) -> Self {
+    /// Of what is stored at `at`.
+    pub(crate) fn new(at: Era, resource: Option<Arc<Resource>>, asked: &Asked) -> Self {
         let selected = resource
             .as_ref()
             .and_then(|resource| resource.select(&asked.headers))
             .cloned();
         Self {
+            at,
             suffices: selected
                 .as_ref()
                 .is_some_and(|stored| suffices(stored, asked)),

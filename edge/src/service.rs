@@ -5,6 +5,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -18,6 +19,7 @@ use crate::body::EdgeBody;
 use crate::cache_status::{Forward, Outcome};
 use crate::coalesce::{Joined, Lead};
 use crate::config::EdgeConfig;
+use crate::control::EdgeControl;
 use crate::fetch;
 use crate::freshness::Reuse;
 use crate::head::Head;
@@ -54,6 +56,11 @@ impl<U> Edge<U> {
             upstream,
             shared: Arc::new(Shared::new(config, clock)),
         }
+    }
+
+    /// What an operator can do to it.
+    pub fn control(&self) -> EdgeControl {
+        EdgeControl::new(Arc::clone(&self.shared))
     }
 
     /// Ends the fills and waits for their tasks. Requests that wait for the origin are
@@ -126,6 +133,7 @@ where
 {
     fn answer(&self, asked: Asked, body: RequestBody) -> EdgeFuture {
         let shared = &self.shared;
+        shared.requests.fetch_add(1, Ordering::Relaxed);
         let found = shared.look_up(&asked);
         let mut why = match asked.passes {
             Some(Pass::Method) => Forward::Method,
@@ -133,7 +141,7 @@ where
             None => found.miss(),
         };
         if let Some(stored) = found.answer() {
-            match stored.head.reuse(shared.clock.now(), &asked.wishes) {
+            match shared.reuse(stored, &asked) {
                 Reuse::Fresh => return EdgeFuture::ready(shared.hit(&asked, Arc::clone(stored))),
                 Reuse::Revalidate => {
                     self.revalidate(&asked, &found);
@@ -218,11 +226,11 @@ where
         let fresh = || {
             let found = shared.look_up(asked);
             let stored = found.answer()?;
-            let reuse = stored.head.reuse(shared.clock.now(), &asked.wishes);
+            let reuse = shared.reuse(stored, asked);
             (reuse == Reuse::Fresh).then(|| Arc::clone(stored))
         };
         let key = found.fill_key(asked, selects);
-        Ok(match shared.fills.join(&key, fresh)? {
+        Ok(match shared.fills.join(&key, found.at, fresh)? {
             Joined::Stored(stored) => Joining::Stored(stored),
             Joined::Follows(reader) => Joining::Reads {
                 reader,
@@ -247,7 +255,7 @@ where
         body: RequestBody,
     ) -> Result<Reader, Refusal> {
         let key = found.fill_key(asked, None);
-        let (reader, lead) = self.shared.fills.begin_private(&key)?;
+        let (reader, lead) = self.shared.fills.begin_private(&key, found.at)?;
         self.spawn(lead, asked, found, body, true);
         Ok(reader)
     }

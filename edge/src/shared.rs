@@ -1,9 +1,10 @@
 //! What all requests and all fills of an edge share, and answers out of its store.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use http::Response;
-use media::Clock;
+use media::{Clock, Micros};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -13,14 +14,21 @@ use crate::budget::Budget;
 use crate::cache_status::Outcome;
 use crate::coalesce::Fills;
 use crate::config::{EdgeConfig, OriginKind};
+use crate::control::EdgeLoad;
+use crate::era::Era;
 use crate::fences::Fences;
-use crate::freshness::Rules;
+use crate::freshness::{Reuse, Rules};
 use crate::head::Head;
 use crate::key::CacheKey;
 use crate::lookup::Found;
+use crate::purge::{self, PurgeRule, Verdict};
 use crate::request::Asked;
 use crate::respond::{self, Content};
 use crate::store::{Limits, MemoryStore, Stored};
+
+/// How long an edge that does not hear of purges uses what it was answered: so that it asks
+/// for each key once in that time, however many want it.
+const CUT_OFF_USE: Micros = Micros::from_secs(1);
 
 /// What all clones and all fills share.
 pub(crate) struct Shared {
@@ -33,6 +41,11 @@ pub(crate) struct Shared {
     pub(crate) waiting: Arc<Semaphore>,
     pub(crate) held: Arc<Semaphore>,
     pub(crate) tasks: TaskTracker,
+    /// Purges are not heard of.
+    pub(crate) cut_off: AtomicBool,
+    /// A sweep is under way, or about to be.
+    pub(crate) sweeping: AtomicBool,
+    pub(crate) requests: AtomicU64,
     /// No new fill begins; those without a head end.
     pub(crate) closing: CancellationToken,
     /// Every fill ends.
@@ -42,7 +55,7 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(config: EdgeConfig, clock: Arc<dyn Clock>) -> Self {
         let limit = |most: usize| Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
-        let fences = Arc::new(Fences::new());
+        let fences = Arc::new(Fences::new(config.origin, Arc::clone(&clock)));
         // A key that took all memory would be evicted for its own weight.
         let per_key = Limits {
             variants: config.max_variants,
@@ -56,6 +69,9 @@ impl Shared {
             fences,
             waiting: limit(config.max_waiting),
             held: limit(config.max_held),
+            cut_off: AtomicBool::new(false),
+            sweeping: AtomicBool::new(false),
+            requests: AtomicU64::new(0),
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
             abort: CancellationToken::new(),
@@ -79,11 +95,51 @@ impl Shared {
         }
     }
 
-    pub(crate) fn look_up(&self, asked: &Asked) -> Found {
-        if asked.passes.is_some() {
-            return Found::default();
+    /// Lets nothing be given that `rule` selects and was asked for before now.
+    pub(crate) fn purge(self: &Arc<Self>, rule: &PurgeRule) -> Era {
+        let era = self.fences.purge(rule);
+        if !self.sweeping.swap(true, Ordering::SeqCst) {
+            self.tasks.spawn(purge::sweep(Arc::clone(self)));
         }
-        Found::new(self.store.get(&asked.key), asked)
+        era
+    }
+
+    pub(crate) fn load(&self) -> EdgeLoad {
+        let taken = |most: usize, room: &Semaphore| {
+            let most = most.min(Semaphore::MAX_PERMITS);
+            most.saturating_sub(room.available_permits()) as u64
+        };
+        EdgeLoad {
+            requests: self.requests.load(Ordering::Relaxed),
+            waiting: taken(self.config.max_waiting, &self.waiting)
+                + taken(self.config.max_held, &self.held),
+            memory_bytes: self.store.bytes(),
+        }
+    }
+
+    pub(crate) fn look_up(&self, asked: &Asked) -> Found {
+        // Before the look: a purge between the two is one that the fill does not know of.
+        let at = self.fences.now();
+        let resource = match asked.passes {
+            Some(_) => None,
+            None => self.store.current(&asked.key, self.fences.purges()),
+        };
+        Found::new(at, resource, asked)
+    }
+
+    /// What may be done with `stored` for this request.
+    pub(crate) fn reuse(&self, stored: &Stored, asked: &Asked) -> Reuse {
+        let reuse = stored.head.reuse(self.clock.now(), &asked.wishes);
+        match reuse {
+            Reuse::Fresh | Reuse::Revalidate if !self.may_use(stored) => Reuse::Stale,
+            reuse => reuse,
+        }
+    }
+
+    /// Is it known not to have been purged, or so new that it does not matter?
+    fn may_use(&self, stored: &Stored) -> bool {
+        !self.cut_off.load(Ordering::Relaxed)
+            || self.clock.now() - stored.head.arrival.received() <= CUT_OFF_USE
     }
 
     /// May a request that joined a fill be given its answer? Of media it may, since what
@@ -107,7 +163,11 @@ impl Shared {
         detail: &'static str,
     ) -> Option<Response<EdgeBody>> {
         let stored = stored?;
-        if !stored.head.is_usable_on_error(self.clock.now()) {
+        // It may have been purged while the request waited.
+        let (purges, since) = (self.fences.purges(), stored.checked.era());
+        let is_gone = !purges.is_checked(since)
+            && purges.verdict(&asked.key, &stored.head.headers, since).0 == Verdict::Gone;
+        if is_gone || !self.may_use(stored) || !stored.head.is_usable_on_error(self.clock.now()) {
             return None;
         }
         let outcome = Outcome::StaleOnError { detail };

@@ -8,6 +8,7 @@ mod invalidation;
 mod limits;
 mod origin;
 mod partial;
+mod purging;
 mod reuse;
 mod socket;
 mod validation;
