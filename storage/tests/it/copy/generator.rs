@@ -9,6 +9,13 @@ use uuid::Uuid;
 
 /// Words of columns that take no others.
 const WORDS: [(&str, &str, &[&str]); 8] = [
+    ("edge_assets", "kind", &["live", "vod", "other"]),
+    ("edge_assets", "access", &["public", "signed"]),
+    (
+        "purges",
+        "kind",
+        &["url", "prefix", "pattern", "tag", "everything"],
+    ),
     ("streams", "takeover", &["takeover", "reject"]),
     ("renditions", "kind", &["video", "audio"]),
     (
