@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use media::Timestamp;
+
 use crate::era::Era;
 use crate::purge::PurgeRule;
 use crate::shared::Shared;
@@ -39,17 +41,27 @@ impl EdgeControl {
         Obeyed(self.0.purge(rule))
     }
 
+    /// From now on all paths with one of these prefixes have its tags, beside those that their
+    /// answers bring. Purges that came before know nothing of it.
+    pub fn tag_prefixes(&self, tagged: impl IntoIterator<Item = (String, Vec<String>)>) {
+        let boxed = |(prefix, tags): (String, Vec<String>)| {
+            (prefix.into(), tags.into_iter().map(Into::into).collect())
+        };
+        let tagged = tagged.into_iter().map(boxed).collect();
+        self.0.fences.purges().tag_prefixes(tagged);
+    }
+
     /// Has all that is stored been checked against this purge and all before?
     pub fn has_swept(&self, purge: Obeyed) -> bool {
         self.0.fences.purges().has_retired(purge.0)
     }
 
-    /// Whether the edge hears of purges. While it does not, what it has not asked the origin
-    /// for within the last second is asked about before it is given, and nothing is given
-    /// instead where the origin fails.
-    pub fn hears_of_purges(&self, hears: bool) {
-        self.0.cut_off.store(!hears, Ordering::SeqCst);
-        metrics::gauge!("nova_edge_cut_off").set(if hears { 0.0 } else { 1.0 });
+    /// Until when, by its clock, the edge would hear of a purge; `None`, as at first: always.
+    /// From then on it asks the origin about what it has not asked for within the last second
+    /// before it gives it, and gives nothing instead where the origin fails.
+    pub fn hears_of_purges_until(&self, until: Option<Timestamp>) {
+        let until = until.map_or(i64::MAX, Timestamp::as_micros);
+        self.0.hears_until.store(until, Ordering::SeqCst);
     }
 
     /// What the edge has to do.

@@ -13,6 +13,7 @@ mod rules;
 mod stamp;
 mod sweep;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{PoisonError, RwLock};
 
@@ -104,6 +105,12 @@ impl Purges {
         }
         let rules = self.rules.read().unwrap_or_else(PoisonError::into_inner);
         rules.may_select(self.subject(key), since)
+    }
+
+    /// From now on what is below these prefixes has these tags, beside its own.
+    pub(crate) fn tag_prefixes(&self, tagged: BTreeMap<Box<str>, Vec<Box<str>>>) {
+        let mut rules = self.rules.write().unwrap_or_else(PoisonError::into_inner);
+        rules.tag_prefixes(tagged);
     }
 
     /// Forgets the rules up to `era`: all that is stored has been checked against them.

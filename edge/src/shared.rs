@@ -1,10 +1,10 @@
 //! What all requests and all fills of an edge share, and answers out of its store.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use http::Response;
-use media::{Clock, Micros};
+use media::{Clock, Micros, Timestamp};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -41,8 +41,8 @@ pub(crate) struct Shared {
     pub(crate) waiting: Arc<Semaphore>,
     pub(crate) held: Arc<Semaphore>,
     pub(crate) tasks: TaskTracker,
-    /// Purges are not heard of.
-    pub(crate) cut_off: AtomicBool,
+    /// Until when purges are heard of, by the clock.
+    pub(crate) hears_until: AtomicI64,
     /// A sweep is under way, or about to be.
     pub(crate) sweeping: AtomicBool,
     pub(crate) requests: AtomicU64,
@@ -69,7 +69,7 @@ impl Shared {
             fences,
             waiting: limit(config.max_waiting),
             held: limit(config.max_held),
-            cut_off: AtomicBool::new(false),
+            hears_until: AtomicI64::new(i64::MAX),
             sweeping: AtomicBool::new(false),
             requests: AtomicU64::new(0),
             tasks: TaskTracker::new(),
@@ -129,17 +129,17 @@ impl Shared {
 
     /// What may be done with `stored` for this request.
     pub(crate) fn reuse(&self, stored: &Stored, asked: &Asked) -> Reuse {
-        let reuse = stored.head.reuse(self.clock.now(), &asked.wishes);
-        match reuse {
-            Reuse::Fresh | Reuse::Revalidate if !self.may_use(stored) => Reuse::Stale,
+        let now = self.clock.now();
+        match stored.head.reuse(now, &asked.wishes) {
+            Reuse::Fresh | Reuse::Revalidate if !self.may_use(stored, now) => Reuse::Stale,
             reuse => reuse,
         }
     }
 
     /// Is it known not to have been purged, or so new that it does not matter?
-    fn may_use(&self, stored: &Stored) -> bool {
-        !self.cut_off.load(Ordering::Relaxed)
-            || self.clock.now() - stored.head.arrival.received() <= CUT_OFF_USE
+    fn may_use(&self, stored: &Stored, now: Timestamp) -> bool {
+        now.as_micros() < self.hears_until.load(Ordering::Relaxed)
+            || now - stored.head.arrival.received() <= CUT_OFF_USE
     }
 
     /// May a request that joined a fill be given its answer? Of media it may, since what
@@ -163,11 +163,12 @@ impl Shared {
         detail: &'static str,
     ) -> Option<Response<EdgeBody>> {
         let stored = stored?;
+        let now = self.clock.now();
         // It may have been purged while the request waited.
         let (purges, since) = (self.fences.purges(), stored.checked.era());
         let is_gone = !purges.is_checked(since)
             && purges.verdict(&asked.key, &stored.head.headers, since).0 == Verdict::Gone;
-        if is_gone || !self.may_use(stored) || !stored.head.is_usable_on_error(self.clock.now()) {
+        if is_gone || !self.may_use(stored, now) || !stored.head.is_usable_on_error(now) {
             return None;
         }
         let outcome = Outcome::StaleOnError { detail };

@@ -22,6 +22,8 @@ pub(crate) struct Rules {
     prefixes: BTreeMap<Box<str>, Mark>,
     patterns: Vec<(Pattern, Mark)>,
     tags: HashMap<Box<str>, Mark>,
+    /// Tags that all answers have whose paths begin so.
+    tagged_prefixes: BTreeMap<Box<str>, Vec<Box<str>>>,
 }
 
 /// The last purges of one selector.
@@ -51,6 +53,7 @@ impl Default for Rules {
             prefixes: BTreeMap::new(),
             patterns: Vec::new(),
             tags: HashMap::new(),
+            tagged_prefixes: BTreeMap::new(),
         }
     }
 }
@@ -86,6 +89,11 @@ impl Rules {
         let (_, &mut median, _) = eras.select_nth_unstable(middle);
         self.retire(median);
         before - self.len()
+    }
+
+    /// From now on answers have these tags by their paths, beside their own.
+    pub(crate) fn tag_prefixes(&mut self, tagged: BTreeMap<Box<str>, Vec<Box<str>>>) {
+        self.tagged_prefixes = tagged;
     }
 
     /// Forgets the rules up to `era`.
@@ -129,7 +137,13 @@ impl Rules {
             true => Vec::new(),
             false => tags(),
         };
-        let tagged = tags.into_iter().filter_map(|tag| self.tags.get(tag));
+        let by_path = match self.tags.is_empty() {
+            true => None,
+            false => Some(prefixes_of(&self.tagged_prefixes, subject)),
+        };
+        let by_path = by_path.into_iter().flatten().flatten().map(|tag| &**tag);
+        let tagged = tags.into_iter().chain(by_path);
+        let tagged = tagged.filter_map(|tag| self.tags.get(tag));
         for mark in self.of_path(subject).chain(tagged) {
             match mark.since(since) {
                 Verdict::Gone => return Verdict::Gone,
@@ -160,26 +174,8 @@ impl Rules {
             |(pattern, mark): &'a (Pattern, Mark)| pattern.matches(subject).then_some(mark);
         std::iter::once(&self.everything)
             .chain(self.urls.get(subject))
-            .chain(self.prefixes_of(subject))
+            .chain(prefixes_of(&self.prefixes, subject))
             .chain(self.patterns.iter().filter_map(matching))
-    }
-
-    /// The marks of the prefixes of `subject`, the longest first.
-    fn prefixes_of<'a>(&'a self, subject: &'a str) -> impl Iterator<Item = &'a Mark> {
-        let mut upper = Bound::Included(subject);
-        std::iter::from_fn(move || {
-            loop {
-                let range = (Bound::Unbounded, upper);
-                let (prefix, mark) = self.prefixes.range::<str, _>(range).next_back()?;
-                if subject.starts_with(&**prefix) {
-                    upper = Bound::Excluded(prefix);
-                    return Some(mark);
-                }
-                // The other prefixes of `subject` sort before this, so that they are
-                // prefixes of what the two have in common.
-                upper = Bound::Included(common(subject, prefix));
-            }
-        })
     }
 
     fn marks(&self) -> impl Iterator<Item = &Mark> {
@@ -189,6 +185,27 @@ impl Rules {
             .chain(self.patterns.iter().map(|(_, mark)| mark))
             .chain(self.tags.values())
     }
+}
+
+/// What `map` has for the prefixes of `subject`, the longest first.
+fn prefixes_of<'a, V>(
+    map: &'a BTreeMap<Box<str>, V>,
+    subject: &'a str,
+) -> impl Iterator<Item = &'a V> {
+    let mut upper = Bound::Included(subject);
+    std::iter::from_fn(move || {
+        loop {
+            let range = (Bound::Unbounded, upper);
+            let (prefix, value) = map.range::<str, _>(range).next_back()?;
+            if subject.starts_with(&**prefix) {
+                upper = Bound::Excluded(prefix);
+                return Some(value);
+            }
+            // The other prefixes of `subject` sort before this, so that they are prefixes
+            // of what the two have in common.
+            upper = Bound::Included(common(subject, prefix));
+        }
+    })
 }
 
 /// What `left` begins with, as far as `right` begins so too.
@@ -283,6 +300,23 @@ mod tests {
         let verdict = |path| rules.verdict(path, Vec::new, Era::from_micros(9_999));
         assert_eq!(verdict("/10000"), Verdict::Gone);
         assert_eq!(verdict("/1"), Verdict::Stays);
+    }
+
+    #[test]
+    fn a_tag_of_a_prefix_is_a_tag_of_all_below_it() {
+        let mut rules = Rules::default();
+        let tagged = [("/a/", "x"), ("/a/b/", "y")];
+        let tagged = tagged.map(|(prefix, tag)| (prefix.into(), vec![tag.into()]));
+        rules.tag_prefixes(tagged.into_iter().collect());
+        let rule = PurgeRule {
+            selector: selector("tag", "x"),
+            soft: false,
+        };
+        rules.add(&rule, Era::from_micros(1), at(1));
+        let verdict = |path| rules.verdict(path, Vec::new, Era::FIRST);
+        assert_eq!(verdict("/a/b/c"), Verdict::Gone);
+        assert_eq!(verdict("/a"), Verdict::Stays);
+        assert_eq!(verdict("/b/a/"), Verdict::Stays);
     }
 
     fn any_selector() -> impl Strategy<Value = Selector> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use edge::{EdgeConfig, OriginKind, PurgeRule, Selector, UpstreamError};
 use http::StatusCode;
+use media::Timestamp;
 use proptest::prelude::*;
 use tokio::sync::Notify;
 
@@ -246,7 +247,7 @@ async fn who_does_not_hear_of_purges_asks_the_origin_once_a_second() {
     house.text("/a").await;
     house.pass(5_000);
     let control = house.edge.control();
-    control.hears_of_purges(false);
+    control.hears_of_purges_until(Some(Timestamp::from_micros(0)));
     for _ in 0..10 {
         assert_eq!(house.text("/a").await, (200, "a".to_owned()));
     }
@@ -258,7 +259,7 @@ async fn who_does_not_hear_of_purges_asks_the_origin_once_a_second() {
     house.pass(2_000);
     fails.store(1, Ordering::SeqCst);
     assert_eq!(house.text("/a").await.0, 504);
-    control.hears_of_purges(true);
+    control.hears_of_purges_until(None);
     assert_eq!(house.text("/a").await, (200, "a".to_owned()));
 }
 
