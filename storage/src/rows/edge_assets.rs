@@ -256,6 +256,17 @@ pub async fn get(db: &Database, id: AssetId) -> Result<Option<AssetRow>, RowErro
     query(select!("WHERE id = $1")).bind(id).optional(db).await
 }
 
+/// The asset with the longest prefix of `path`, if there is one.
+pub async fn of_path(db: &Database, path: &str) -> Result<Option<AssetRow>, RowError> {
+    query(select!(
+        "WHERE path_prefix = SUBSTR($1, 1, LENGTH(path_prefix))
+         ORDER BY LENGTH(path_prefix) DESC LIMIT 1"
+    ))
+    .bind(path)
+    .optional(db)
+    .await
+}
+
 /// Assets in the order of their registration, those after `after`, at most `limit`.
 pub async fn list(
     db: &Database,

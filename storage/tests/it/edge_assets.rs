@@ -71,6 +71,21 @@ async fn names_and_prefixes_are_one_of_a_kind(test: TestDatabase) {
     assert_eq!(itself.unwrap().rules, rules("one"));
     let page = edge_assets::list(db, None, 1).await.unwrap();
     assert_eq!(page[0].id, one.id);
+    let below = AssetRules {
+        path_prefix: "/one/below/".to_owned(),
+        ..rules("three")
+    };
+    let below = edge_assets::register(db, &below, NOW).await.unwrap();
+    for (path, expected) in [
+        ("/one/a", Some(one.id)),
+        ("/one/below/a", Some(below.id)),
+        ("/one", None),
+        ("/ONE/a", None),
+    ] {
+        let found = edge_assets::of_path(db, path).await.unwrap();
+        assert_eq!(found.map(|asset| asset.id), expected, "{path}");
+    }
+    assert!(edge_assets::remove(db, below.id).await.unwrap());
     let next = edge_assets::list(db, Some(one.id), 1).await.unwrap();
     assert_eq!(next, [two]);
 }

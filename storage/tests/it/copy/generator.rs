@@ -8,7 +8,7 @@ use sqlx::{Connection, Row};
 use uuid::Uuid;
 
 /// Words of columns that take no others.
-const WORDS: [(&str, &str, &[&str]); 8] = [
+const WORDS: [(&str, &str, &[&str]); 11] = [
     ("edge_assets", "kind", &["live", "vod", "other"]),
     ("edge_assets", "access", &["public", "signed"]),
     (
