@@ -20,7 +20,7 @@ use crate::config::{self, Config};
 use crate::doctor::doctor;
 use crate::publish::publish;
 use crate::serve::serve;
-use crate::{bench, stream_rules, vod};
+use crate::{bench, cdn, stream_rules, vod};
 
 /// The longest password read from standard input, with its line end.
 const MAX_PASSWORD_INPUT: u64 = 4_096;
@@ -52,6 +52,14 @@ pub async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
         Command::Vod(command) => {
             let config = load(&settings, false)?;
             vod::command::run(command, &config, &open(&settings).await?).await
+        }
+        Command::Purge(args) => {
+            let config = load(&settings, false)?;
+            cdn::command::purge(&open(&settings).await?, &config, args).await
+        }
+        Command::Node(command) => {
+            let config = load(&settings, false)?;
+            cdn::command::node(&open(&settings).await?, &config, command).await
         }
         Command::Bench(BenchCommand::Transcode(options)) => bench::transcode(options).await,
         Command::Schema(SchemaCommand::Graphql) => {

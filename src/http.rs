@@ -63,6 +63,14 @@ impl HttpServer {
         self.address
     }
 
+    /// Tells how many connections are open.
+    pub fn connections(&self) -> Connections {
+        Connections {
+            most: self.connections.available_permits(),
+            room: Arc::clone(&self.connections),
+        }
+    }
+
     /// Serves `router` until `shutdown`, then lets requests under way finish.
     pub async fn serve(self, router: Router, shutdown: CancellationToken) {
         let graceful = GracefulShutdown::new();
@@ -115,6 +123,20 @@ impl HttpServer {
         stream.set_nodelay(true)?;
         metrics::counter!("nova_http_connections_total", "listener" => self.name).increment(1);
         Ok((stream, permit))
+    }
+}
+
+/// The connections of a listener.
+#[derive(Debug, Clone)]
+pub struct Connections {
+    most: usize,
+    room: Arc<Semaphore>,
+}
+
+impl Connections {
+    /// How many are open.
+    pub fn open(&self) -> u64 {
+        self.most.saturating_sub(self.room.available_permits()) as u64
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use edge::{Edge, EdgeConfig, HttpUpstream, HttpUpstreamConfig};
+use edge::{Edge, EdgeConfig, EdgeControl, HttpUpstream, HttpUpstreamConfig};
 use media::{Clock, SystemClock};
 use packager::origin::Origin;
 use social::rest::{AppState, PlaybackBase};
@@ -17,9 +17,11 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::background::Background;
+use crate::cdn::{Cdn, CdnParts, PlainUrls};
 use crate::cli::Serve;
 use crate::config::Config;
 use crate::demo::Demo;
+use crate::edge_node::{EdgeNode, EdgeNodeParts};
 use crate::http::HttpServer;
 use crate::media_path::MediaPath;
 use crate::readiness::{Dependency, Readiness};
@@ -63,7 +65,9 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
         }
         false => None,
     };
-    let foundation = match roles.media || roles.api {
+    // An edge alone takes part in the registry of nodes where a database is named.
+    let has_rows = roles.media || roles.api;
+    let foundation = match has_rows || (roles.edge && !config.database.url.is_empty()) {
         true => Some(Foundation::lay(&config).await?),
         false => None,
     };
@@ -75,6 +79,7 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
     };
     let mut background = foundation
         .as_ref()
+        .filter(|_| has_rows)
         .map(|foundation| Background::start(foundation, bus.clone()));
     let demo = match (&foundation, &media) {
         (Some(foundation), Some(media)) if args.demo => {
@@ -87,16 +92,45 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
         rtmp: media.as_ref().map(|media| media.rtmp),
         admin: admin.address(),
     };
-    let readiness = readiness(&config, roles, foundation.as_ref(), media.as_ref(), &bus);
-    running.http(admin, admin::router(metrics, Arc::new(readiness)));
     if let (Some(server), Some(media)) = (origin, &media) {
         running.http(server, playback(WithoutBody(media.origin.clone())));
     }
-    if let Some(server) = http {
-        let mut router = Router::new();
-        if roles.edge {
-            router = router.merge(edge(&config, media.as_ref(), &mut running)?);
+    let mut router = Router::new();
+    let mut control = None;
+    if roles.edge {
+        let (cached, of_edge) = edge(&config, media.as_ref(), &mut running)?;
+        router = router.merge(cached);
+        control = Some(of_edge);
+    }
+    // It obeys what it has missed before anybody is answered.
+    let mut node = match (&foundation, &control, &http) {
+        (Some(foundation), Some(control), Some(http)) => {
+            let parts = node_parts(&config, roles, foundation, &bus, control, http);
+            Some(EdgeNode::start(parts).await?)
         }
+        _ => None,
+    };
+    let readiness = readiness(
+        &config,
+        roles,
+        foundation.as_ref(),
+        media.as_ref(),
+        &bus,
+        node.as_ref(),
+    );
+    let cdn = Cdn::new(CdnParts {
+        database: foundation.as_ref().map(|of| of.database.clone()),
+        bus: bus.clone(),
+        clock: Arc::new(SystemClock),
+        edge: control,
+        base: match config.edge.public_url.as_str() {
+            "" => config.http.playback_url.clone(),
+            url => url.to_owned(),
+        },
+        signer: Arc::new(PlainUrls),
+    });
+    running.http(admin, admin::router(metrics, Arc::new(readiness), cdn));
+    if let Some(server) = http {
         if let (Some(foundation), true) = (&foundation, roles.api) {
             router = router.merge(api(&config, foundation)?);
         }
@@ -109,6 +143,7 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
         () = MediaPath::ended(&mut media) => Some("the media path"),
         () = running.ended() => Some("an HTTP listener"),
         () = Background::ended(&mut background) => Some("a background task"),
+        () = EdgeNode::ended(&mut node) => Some("the edge's agent"),
     };
     tracing::info!("stopping");
     if let Some(background) = &background {
@@ -121,6 +156,9 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
         media.stop().await;
     }
     running.stop().await;
+    if let Some(node) = node {
+        node.stop().await;
+    }
     if let Some(background) = background {
         background.stop().await;
     }
@@ -142,9 +180,11 @@ fn readiness(
     foundation: Option<&Foundation>,
     media: Option<&MediaPath>,
     bus: &Arc<dyn Bus>,
+    node: Option<&EdgeNode>,
 ) -> Readiness {
     let mut dependencies = Vec::new();
-    if let Some(foundation) = foundation {
+    // An edge alone goes on without it.
+    if let Some(foundation) = foundation.filter(|_| roles.media || roles.api) {
         dependencies.push(Dependency::Database(foundation.database.clone()));
     }
     if let Some(media) = media {
@@ -159,7 +199,32 @@ fn readiness(
         bus.clone(),
         media.map(|media| media.live.recording_health()),
         media.map(|media| media.live.machine()),
+        node.map(EdgeNode::trust),
     )
+}
+
+/// What the edge's place in the registry is made of.
+fn node_parts<'a>(
+    config: &'a Config,
+    roles: Roles,
+    foundation: &Foundation,
+    bus: &Arc<dyn Bus>,
+    control: &EdgeControl,
+    http: &HttpServer,
+) -> EdgeNodeParts<'a> {
+    EdgeNodeParts {
+        database: foundation.database.clone(),
+        clock: foundation.clock.clone(),
+        bus: bus.clone(),
+        events_are_shared: config.events.url != "local:",
+        control: control.clone(),
+        connections: http.connections(),
+        data_dir: &config.data_dir,
+        roles: roles.names(),
+        url: config.edge.public_url.clone(),
+        region: config.edge.region.clone(),
+        on_database_loss: config.edge.on_database_loss,
+    }
 }
 
 /// SIGTERM or Ctrl-C. Listened for from the start, so that neither is lost.
@@ -189,7 +254,7 @@ fn edge(
     config: &Config,
     media: Option<&MediaPath>,
     running: &mut Running,
-) -> Result<Router, Box<dyn Error>> {
+) -> Result<(Router, EdgeControl), Box<dyn Error>> {
     let settings = EdgeConfig {
         memory_bytes: config.edge.memory_mib << 20,
         head_timeout: hold_limit(config) + Duration::from_secs(3),
@@ -199,12 +264,14 @@ fn edge(
     if let Some(media) = media {
         let edge = Edge::new(settings, WithoutBody(media.origin.clone()), clock);
         running.edge(edge.clone());
-        Ok(playback(edge))
+        let control = edge.control();
+        Ok((playback(edge), control))
     } else {
         let upstream = HttpUpstreamConfig::new(&config.edge.origin);
         let edge = Edge::new(settings, HttpUpstream::new(&upstream)?, clock);
         running.edge(edge.clone());
-        Ok(playback(edge))
+        let control = edge.control();
+        Ok((playback(edge), control))
     }
 }
 

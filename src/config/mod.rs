@@ -13,6 +13,8 @@ use storage::objects::ObjectsConfig;
 use storage::without_credentials;
 use transcode::{EncoderChoice, EngineName, Profile, all_engines};
 
+use crate::edge_node::OnDatabaseLoss;
+
 /// Everything, after file and environment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Config {
@@ -136,6 +138,13 @@ pub struct Edge {
     pub origin: String,
     /// Memory for cached responses, in MiB.
     pub memory_mib: u64,
+    /// What its URLs begin with, `http://HOST:PORT`, for the registry of nodes; empty: not
+    /// told.
+    pub public_url: String,
+    /// Where it is, for the registry of nodes; empty: not told.
+    pub region: String,
+    /// What it does when it cannot hear of purges: `revalidate`, or `serve`.
+    pub on_database_loss: OnDatabaseLoss,
 }
 
 /// `[http]`
@@ -200,6 +209,9 @@ impl Default for Config {
             edge: Edge {
                 origin: "http://127.0.0.1:8081".to_owned(),
                 memory_mib: 256,
+                public_url: String::new(),
+                region: String::new(),
+                on_database_loss: OnDatabaseLoss::Revalidate,
             },
             http: Http {
                 bind: any(8080),
@@ -324,6 +336,14 @@ impl Config {
             range(key, given as u64, 1, 64)?;
         }
         range("edge.memory_mib", self.edge.memory_mib, 1, 1 << 20)?;
+        let region = &self.edge.region;
+        if region.len() > 64 || !region.chars().all(|c| c.is_ascii_graphic()) {
+            return Err(ConfigError::Value {
+                key: "edge.region".to_owned(),
+                given: region.chars().take(80).collect(),
+                expected: "at most 64 visible ASCII characters".to_owned(),
+            });
+        }
         let engines = all_engines();
         if !engines.is_empty() && !engines.contains(&self.transcode.engine) {
             let names: Vec<_> = engines.iter().map(|engine| engine.as_str()).collect();
@@ -363,6 +383,7 @@ impl Config {
                 &self.http.playback_url,
                 &["http", "https"],
             ),
+            ("edge.public_url", &self.edge.public_url, &["http", "https"]),
         ] {
             if !given.is_empty() && !is_http_origin(given, schemes) {
                 return Err(ConfigError::Value {
@@ -377,7 +398,7 @@ impl Config {
 }
 
 /// A scheme, a host and maybe a port, and nothing after.
-fn is_http_origin(text: &str, schemes: &[&str]) -> bool {
+pub fn is_http_origin(text: &str, schemes: &[&str]) -> bool {
     text.split_once("://").is_some_and(|(scheme, authority)| {
         schemes.contains(&scheme) && authority.parse::<http::uri::Authority>().is_ok()
     })
