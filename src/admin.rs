@@ -1,4 +1,5 @@
-//! For the operator: `/healthz`, `/readyz` and `/metrics` on an address of their own.
+//! For the operator: `/healthz`, `/readyz`, `/metrics` and the operations of the caches, on an
+//! address of their own.
 
 use std::sync::Arc;
 
@@ -9,14 +10,16 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
 
+use crate::cdn::{self, Cdn};
 use crate::readiness::Readiness;
 
-/// The three routes.
-pub fn router(metrics: PrometheusHandle, readiness: Arc<Readiness>) -> Router {
+/// The three routes, and the operations of the caches.
+pub fn router(metrics: PrometheusHandle, readiness: Arc<Readiness>, cdn: Cdn) -> Router {
     Router::new()
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready).with_state(readiness))
         .route("/metrics", get(render).with_state(metrics))
+        .merge(cdn::rest::router(cdn))
 }
 
 async fn ready(State(readiness): State<Arc<Readiness>>) -> impl IntoResponse {

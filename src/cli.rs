@@ -71,6 +71,11 @@ pub enum Command {
     /// Signed URLs and cookies for what is protected
     #[command(subcommand)]
     Url(UrlCommand),
+    /// Have something leave the caches of all edges
+    Purge(PurgeArgs),
+    /// Nodes: the edges of this installation
+    #[command(subcommand)]
+    Node(NodeCommand),
     /// Measure this machine
     #[command(subcommand)]
     Bench(BenchCommand),
@@ -89,6 +94,63 @@ pub enum Command {
     /// The process that makes pictures; started by the server
     #[command(hide = true)]
     Pictures,
+}
+
+/// `nova purge`
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("what").required(true).args(["url", "prefix", "pattern", "tag", "stream", "video", "everything"]))]
+pub struct PurgeArgs {
+    /// A URL, or its path
+    pub url: Option<String>,
+    /// All paths that begin with it
+    #[arg(long, value_name = "PATH")]
+    pub prefix: Option<String>,
+    /// All paths that it matches: * is any text within a segment, ** any text
+    #[arg(long)]
+    pub pattern: Option<String>,
+    /// All answers with this tag in Cache-Tag
+    #[arg(long)]
+    pub tag: Option<String>,
+    /// All of a live stream
+    #[arg(long, value_name = "NAME")]
+    pub stream: Option<String>,
+    /// All of a video
+    #[arg(long, value_name = "ID")]
+    pub video: Option<String>,
+    /// All
+    #[arg(long)]
+    pub everything: bool,
+    /// Have it asked about before it is used again, and keep it for when the origin fails
+    #[arg(long)]
+    pub soft: bool,
+    /// Wait until every edge that serves has obeyed; exit 1 when one does not within 30 s
+    #[arg(long)]
+    pub wait: bool,
+}
+
+impl PurgeArgs {
+    /// The kind of what is purged, and its text.
+    pub fn selector(&self) -> (&'static str, &str) {
+        let given = [
+            ("url", &self.url),
+            ("prefix", &self.prefix),
+            ("pattern", &self.pattern),
+            ("tag", &self.tag),
+            ("stream", &self.stream),
+            ("video", &self.video),
+        ];
+        given
+            .into_iter()
+            .find_map(|(kind, text)| Some((kind, text.as_deref()?)))
+            .unwrap_or(("everything", ""))
+    }
+}
+
+/// `nova node`
+#[derive(Debug, Subcommand)]
+pub enum NodeCommand {
+    /// List the edges: id, URL, region, version, state
+    List,
 }
 
 /// `nova bench`

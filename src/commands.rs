@@ -21,7 +21,7 @@ use crate::config::{self, Config};
 use crate::doctor::doctor;
 use crate::publish::publish;
 use crate::serve::serve;
-use crate::{bench, stream_rules, vod};
+use crate::{bench, cdn, stream_rules, vod};
 
 /// The longest password read from standard input, with its line end.
 const MAX_PASSWORD_INPUT: u64 = 4_096;
@@ -58,6 +58,14 @@ pub async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
             vod::command::run(command, &config, &open(&settings).await?).await
         }
         Command::Url(command) => url::run(command, &settings),
+        Command::Purge(args) => {
+            let config = load(&settings, false)?;
+            cdn::command::purge(&open(&settings).await?, &config, args).await
+        }
+        Command::Node(command) => {
+            let config = load(&settings, false)?;
+            cdn::command::node(&open(&settings).await?, &config, command).await
+        }
         Command::Bench(BenchCommand::Transcode(options)) => bench::transcode(options).await,
         Command::Schema(SchemaCommand::Graphql) => {
             Err("GraphQL is not part of this version".into())

@@ -9,6 +9,7 @@ use storage::rows::Database;
 use storage::{ObjectError, ObjectStore};
 use tokio::time::timeout;
 
+use crate::edge_node::Trust;
 use crate::live::{Machine, RecordingHealth};
 
 /// How long a dependency may take to answer.
@@ -32,22 +33,25 @@ pub struct Readiness {
     bus: Arc<dyn Bus>,
     recording: Option<Arc<RecordingHealth>>,
     machine: Option<Arc<Machine>>,
+    edge: Option<Arc<Trust>>,
 }
 
 impl Readiness {
-    /// Of these, the event bus, and of what is stored of live streams and the machine that
-    /// encodes them, if there are any here.
+    /// Of these, the event bus, and of what is stored of live streams, the machine that
+    /// encodes them, and what the edge hears of purges, if there are any here.
     pub fn new(
         dependencies: Vec<Dependency>,
         bus: Arc<dyn Bus>,
         recording: Option<Arc<RecordingHealth>>,
         machine: Option<Arc<Machine>>,
+        edge: Option<Arc<Trust>>,
     ) -> Self {
         Self {
             dependencies,
             bus,
             recording,
             machine,
+            edge,
         }
     }
 
@@ -78,6 +82,7 @@ impl Readiness {
                 "ladder: {shed} renditions are not made, the machine cannot, see the log"
             ));
         }
+        notices.extend(self.edge.as_ref().and_then(|edge| edge.notice()));
         notices
     }
 

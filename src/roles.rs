@@ -52,6 +52,17 @@ impl Roles {
         self.media && self.edge && self.api
     }
 
+    /// Their names, joined by commas.
+    pub fn names(self) -> String {
+        let names = [
+            (self.media, "ingest,transcode,origin"),
+            (self.edge, "edge"),
+            (self.api, "api"),
+        ];
+        let names = names.into_iter().filter(|(has, _)| *has);
+        names.map(|(_, name)| name).collect::<Vec<_>>().join(",")
+    }
+
     /// The listener for players and people, if a role has it.
     pub async fn bind_http(self, config: &Config) -> Result<Option<Server>, Box<dyn Error>> {
         if !(self.edge || self.api) {

@@ -10,7 +10,9 @@ use bytes::Bytes;
 use edge::access::{Access, AccessConfig, Gate};
 use edge::server::{ReceivedBody, Server, ServerConfig};
 use edge::usage::Usage;
-use edge::{Disk, DiskConfig, Edge, EdgeBody, EdgeConfig, EdgeFuture, HttpUpstream, Pool};
+use edge::{
+    Disk, DiskConfig, Edge, EdgeBody, EdgeConfig, EdgeControl, EdgeFuture, HttpUpstream, Pool,
+};
 use http::{Request, Response};
 use media::{Clock, SystemClock};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -25,9 +27,11 @@ use tokio_util::sync::CancellationToken;
 use tower_service::Service;
 
 use crate::background::Background;
+use crate::cdn::{Cdn, CdnParts, PlainUrls};
 use crate::cli::Serve;
 use crate::config::Config;
 use crate::demo::Demo;
+use crate::edge_node::{EdgeNode, EdgeNodeParts};
 use crate::media_path::MediaPath;
 use crate::readiness::{Dependency, Readiness};
 use crate::roles::Roles;
@@ -77,7 +81,9 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
         }
         false => None,
     };
-    let foundation = match roles.media || roles.api {
+    // An edge alone takes part in the registry of nodes where a database is named.
+    let has_rows = roles.media || roles.api;
+    let foundation = match has_rows || (roles.edge && !config.database.url.is_empty()) {
         true => Some(Foundation::lay(&config).await?),
         false => None,
     };
@@ -89,6 +95,7 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
     };
     let mut background = foundation
         .as_ref()
+        .filter(|_| has_rows)
         .map(|foundation| Background::start(foundation, bus.clone()));
     let demo = match (&foundation, &media) {
         (Some(foundation), Some(media)) if args.demo => {
@@ -114,31 +121,72 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
         }
         _ => None,
     };
-    running.metrics(metrics.clone());
-    let readiness = readiness(foundation.as_ref(), media.as_ref(), pool.as_ref(), &bus);
-    let admin_pages = admin::router(metrics, Arc::new(readiness));
-    running.http(admin, Pages(admin_pages));
     if let (Some(server), Some(media)) = (origin, &media) {
         let media = WithoutBody(media.origin.clone());
         running.http(server, Routes { media, pages: None });
     }
+    let cache = match &usage {
+        Some(usage) => {
+            let disk = edge_disk(&config).await?;
+            let usage = usage.usage();
+            cache(
+                settings,
+                media.as_ref(),
+                pool.as_ref(),
+                disk,
+                usage,
+                &mut running,
+            )
+        }
+        None => None,
+    };
+    let control = cache.as_ref().map(|cache| cache.control.clone());
+    // It obeys what it has missed before anybody is answered.
+    let mut node = match (&foundation, &control, &http) {
+        (Some(foundation), Some(control), Some(http)) => {
+            let parts = node_parts(&config, roles, foundation, &bus, control, http);
+            Some(EdgeNode::start(parts).await?)
+        }
+        _ => None,
+    };
+    running.metrics(metrics.clone());
+    let readiness = readiness(
+        roles,
+        foundation.as_ref(),
+        media.as_ref(),
+        pool.as_ref(),
+        &bus,
+        node.as_ref(),
+    );
+    let cdn = Cdn::new(CdnParts {
+        database: foundation.as_ref().map(|of| of.database.clone()),
+        bus: bus.clone(),
+        clock: Arc::new(SystemClock),
+        edge: control,
+        base: match config.edge.public_url.as_str() {
+            "" => config.http.playback_url.clone(),
+            url => url.to_owned(),
+        },
+        signer: Arc::new(PlainUrls),
+    });
+    let admin_pages = admin::router(metrics, Arc::new(readiness), cdn);
+    running.http(admin, Pages(admin_pages));
     if let Some(server) = http {
         let pages = match (&foundation, roles.api) {
             (Some(foundation), true) => Some(api(&config, foundation)?),
             _ => None,
         };
-        match &usage {
-            Some(usage) => {
+        match (cache, &usage) {
+            (Some(cache), Some(usage)) => {
                 let front = Front {
                     server,
                     pages,
                     gate: gate(&config)?,
                     usage: usage.usage().clone(),
                 };
-                let disk = edge_disk(&config).await?;
-                edge(settings, media.as_ref(), pool, disk, front, &mut running);
+                (cache.serve)(front, &mut running);
             }
-            None => running.http(server, Pages(pages.unwrap_or_default())),
+            _ => running.http(server, Pages(pages.unwrap_or_default())),
         }
     }
     welcome::print(&config, addresses, demo.is_some());
@@ -149,6 +197,7 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
         () = running.ended() => Some("an HTTP listener"),
         () = Background::ended(&mut background) => Some("a background task"),
         () = UsageTasks::ended(&mut usage) => Some("a task of usage"),
+        () = EdgeNode::ended(&mut node) => Some("the edge's agent"),
     };
     tracing::info!("stopping");
     if let Some(background) = &background {
@@ -161,6 +210,9 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
         media.stop().await;
     }
     running.stop().await;
+    if let Some(node) = node {
+        node.stop().await;
+    }
     if let Some(usage) = usage {
         usage.stop().await;
     }
@@ -180,13 +232,16 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
 
 /// What the roles of this process depend on.
 fn readiness(
+    roles: Roles,
     foundation: Option<&Foundation>,
     media: Option<&MediaPath>,
     upstreams: Option<&Pool<HttpUpstream>>,
     bus: &Arc<dyn Bus>,
+    node: Option<&EdgeNode>,
 ) -> Readiness {
     let mut dependencies = Vec::new();
-    if let Some(foundation) = foundation {
+    // An edge alone goes on without it.
+    if let Some(foundation) = foundation.filter(|_| roles.media || roles.api) {
         dependencies.push(Dependency::Database(foundation.database.clone()));
     }
     if let Some(media) = media {
@@ -200,7 +255,32 @@ fn readiness(
         bus.clone(),
         media.map(|media| media.live.recording_health()),
         media.map(|media| media.live.machine()),
+        node.map(EdgeNode::trust),
     )
+}
+
+/// What the edge's place in the registry is made of.
+fn node_parts<'a>(
+    config: &'a Config,
+    roles: Roles,
+    foundation: &Foundation,
+    bus: &Arc<dyn Bus>,
+    control: &EdgeControl,
+    http: &Server,
+) -> EdgeNodeParts<'a> {
+    EdgeNodeParts {
+        database: foundation.database.clone(),
+        clock: foundation.clock.clone(),
+        bus: bus.clone(),
+        events_are_shared: config.events.url != "local:",
+        control: control.clone(),
+        connections: http.open_connections(),
+        data_dir: &config.data_dir,
+        roles: roles.names(),
+        url: config.edge.public_url.clone(),
+        region: config.edge.region.clone(),
+        on_database_loss: config.edge.on_database_loss,
+    }
 }
 
 /// SIGTERM or Ctrl-C. Listened for from the start, so that neither is lost.
@@ -236,32 +316,38 @@ fn edge_settings(config: &Config) -> Result<EdgeConfig, Box<dyn Error>> {
 }
 
 /// The cache, in front of the origin in this process or of upstreams elsewhere.
-fn edge(
+fn cache(
     settings: EdgeConfig,
     media: Option<&MediaPath>,
-    pool: Option<Pool<HttpUpstream>>,
+    pool: Option<&Pool<HttpUpstream>>,
     disk: Option<Disk>,
-    front: Front,
+    usage: &Usage,
     running: &mut Running,
-) {
+) -> Option<Cache> {
     let clock = Arc::new(SystemClock);
     match (media, pool) {
         (Some(media), _) => {
             let origin = WithoutBody(media.origin.clone());
-            let upstream = front.usage.count_upstream(origin);
+            let upstream = usage.count_upstream(origin);
             let edge = Edge::with_disk(settings, upstream, clock.clone(), disk);
             running.edge(edge.clone());
-            front.serve(edge, clock, running);
+            Some(Cache::new(edge, clock))
         }
         (None, Some(pool)) => {
             running.checks(pool.clone());
-            let upstream = front.usage.count_upstream(pool);
+            let upstream = usage.count_upstream(pool.clone());
             let edge = Edge::with_disk(settings, upstream, clock.clone(), disk);
             running.edge(edge.clone());
-            front.serve(edge, clock, running);
+            Some(Cache::new(edge, clock))
         }
-        (None, None) => {}
+        (None, None) => None,
     }
+}
+
+/// The cache, whatever is behind it, while nobody is answered yet.
+struct Cache {
+    control: EdgeControl,
+    serve: Box<dyn FnOnce(Front, &mut Running)>,
 }
 
 /// What stands between players and the cache.
@@ -272,9 +358,10 @@ struct Front {
     usage: Usage,
 }
 
-impl Front {
-    fn serve<U>(self, edge: Edge<U>, clock: Arc<SystemClock>, running: &mut Running)
+impl Cache {
+    fn new<U>(edge: Edge<U>, clock: Arc<SystemClock>) -> Self
     where
+        U: 'static,
         Edge<U>: Service<
                 Request<ReceivedBody>,
                 Response = Response<EdgeBody>,
@@ -284,14 +371,19 @@ impl Front {
             + Send
             + 'static,
     {
-        let Self {
-            server,
-            pages,
-            gate,
-            usage,
-        } = self;
-        let media = Access::new(gate, usage.count(edge), clock);
-        running.http(server, Routes { media, pages });
+        Self {
+            control: edge.control(),
+            serve: Box::new(|front, running| {
+                let Front {
+                    server,
+                    pages,
+                    gate,
+                    usage,
+                } = front;
+                let media = Access::new(gate, usage.count(edge), clock);
+                running.http(server, Routes { media, pages });
+            }),
+        }
     }
 }
 

@@ -82,7 +82,7 @@ impl Sole {
     ) -> Result<Self, SoleError> {
         let terms = Terms {
             name: LIVE.to_owned(),
-            owner: owner(&lock.directory)?,
+            owner: node_id(&lock.directory)?.to_string(),
             ttl: LEASE,
         };
         let patience = Instant::now() + PATIENCE;
@@ -173,7 +173,7 @@ impl DirectoryLock {
 
 /// Who owns the lease: the data directory, by an id that was made for it. Of two directories
 /// with one id, a copy, the process that started last has the streams.
-fn owner(directory: &Path) -> Result<String, SoleError> {
+pub fn node_id(directory: &Path) -> Result<NodeId, SoleError> {
     let file = directory.join("node-id");
     let failed = |source| SoleError::File {
         file: file.clone(),
@@ -181,12 +181,12 @@ fn owner(directory: &Path) -> Result<String, SoleError> {
     };
     match fs::read_to_string(&file) {
         Ok(text) => match text.trim().parse::<NodeId>() {
-            Ok(id) => Ok(id.to_string()),
+            Ok(id) => Ok(id),
             Err(error) => Err(failed(io::Error::new(io::ErrorKind::InvalidData, error))),
         },
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let id = NodeId::new().to_string();
-            make(directory, &file, &id).map_err(failed)?;
+            let id = NodeId::new();
+            make(directory, &file, id).map_err(failed)?;
             Ok(id)
         }
         Err(error) => Err(failed(error)),
@@ -194,7 +194,7 @@ fn owner(directory: &Path) -> Result<String, SoleError> {
 }
 
 /// Whole or not there.
-fn make(directory: &Path, file: &Path, id: &str) -> io::Result<()> {
+fn make(directory: &Path, file: &Path, id: NodeId) -> io::Result<()> {
     let unfinished = directory.join("node-id.new");
     let mut new = File::create(&unfinished)?;
     new.write_all(format!("{id}\n").as_bytes())?;
@@ -235,7 +235,7 @@ mod tests {
         );
         // As a crash leaves it: the lease is not released.
         drop(first);
-        let owner_before = owner(path).unwrap();
+        let owner_before = node_id(path).unwrap().to_string();
         let again = acquire(path, &database, &clock).await;
         assert_eq!(again.terms.owner, owner_before);
     }
@@ -247,7 +247,7 @@ mod tests {
         let clock = ManualClock::new(Timestamp::from_micros(1));
         let first = acquire(one.path(), &database, &clock).await;
         let terms = Terms {
-            owner: owner(other.path()).unwrap(),
+            owner: node_id(other.path()).unwrap().to_string(),
             ..first.terms.clone()
         };
         let taken = try_acquire(&database, &terms, &clock).await.unwrap();
@@ -292,7 +292,7 @@ mod tests {
     fn an_id_that_is_none_says_which_file() {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("node-id"), "x").unwrap();
-        let error = owner(directory.path()).unwrap_err().to_string();
+        let error = node_id(directory.path()).unwrap_err().to_string();
         assert!(error.contains("node-id"), "{error}");
     }
 }

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::EdgeConfig;
-use crate::fences::{Era, Fences};
+use crate::era::Era;
+use crate::fences::Fences;
 use crate::fill::Fill;
 use crate::head::Head;
 use crate::key::CacheKey;
@@ -76,16 +77,18 @@ impl Fills {
 
     /// Joins the fill of `key`, or begins it unless `stored` finds it done: a fill is
     /// stored before it leaves the map, so that between the two nobody asks again. A fill
-    /// whose head has come is joined if that `is_fresh`: who asks now did not wait for it.
+    /// whose head has come is joined if that `is_fresh`: who asks now did not wait for it. A
+    /// new fill makes use of what was known at `began`.
     pub(crate) fn join(
         self: &Arc<Self>,
         key: &FillKey,
+        began: Era,
         is_fresh: impl FnOnce(&Head) -> bool,
         stored: impl FnOnce() -> Option<Arc<Stored>>,
     ) -> Result<Joined, Refusal> {
         let mut open = self.lock();
         if let Some(known) = open.get(key)
-            && !self.fences.stands_before(&key.key, known.began)
+            && !self.fences.separates(&key.key, known.began)
             && known.fill.head().is_none_or(|head| is_fresh(&head))
         {
             return Ok(Joined::Follows(known.fill.reader()));
@@ -99,20 +102,21 @@ impl Fills {
             (&self.shared, Refusal::TooManyFills)
         };
         let permit = Arc::clone(room).try_acquire_owned().map_err(|_| full)?;
-        let (reader, lead) = self.open(&mut open, key, Some(permit));
+        let (reader, lead) = self.open(&mut open, key, began, Some(permit));
         Ok(Joined::Leads(reader, lead))
     }
 
     /// Joins the fill of a slice, or begins it: whoever is given a lead must run it. It is
     /// never refused, since the head of its answer is out; there are no more than readers.
     pub(crate) fn join_slice(self: &Arc<Self>, key: &FillKey) -> (Reader, Option<Lead>) {
+        let began = self.fences.now();
         let mut open = self.lock();
         if let Some(known) = open.get(key)
-            && !self.fences.stands_before(&key.key, known.began)
+            && !self.fences.separates(&key.key, known.began)
         {
             return (known.fill.reader(), None);
         }
-        let (reader, lead) = self.open(&mut open, key, None);
+        let (reader, lead) = self.open(&mut open, key, began, None);
         (reader, Some(lead))
     }
 
@@ -120,11 +124,11 @@ impl Fills {
         self: &Arc<Self>,
         open: &mut HashMap<FillKey, Open>,
         key: &FillKey,
+        began: Era,
         permit: Option<OwnedSemaphorePermit>,
     ) -> (Reader, Lead) {
-        let lead = self.lead(key, permit);
+        let lead = self.lead(key, began, permit);
         let fill = Arc::clone(&lead.fill);
-        let began = lead.began;
         open.insert(key.clone(), Open { fill, began });
         (lead.fill.reader(), lead)
     }
@@ -133,20 +137,26 @@ impl Fills {
     pub(crate) fn begin_private(
         self: &Arc<Self>,
         key: &FillKey,
+        began: Era,
     ) -> Result<(Reader, Lead), Refusal> {
         let permit = Arc::clone(&self.private)
             .try_acquire_owned()
             .map_err(|_| Refusal::TooManyPrivateFills)?;
-        let lead = self.lead(key, Some(permit));
+        let lead = self.lead(key, began, Some(permit));
         Ok((lead.fill.reader(), lead))
     }
 
-    fn lead(self: &Arc<Self>, key: &FillKey, permit: Option<OwnedSemaphorePermit>) -> Lead {
+    fn lead(
+        self: &Arc<Self>,
+        key: &FillKey,
+        began: Era,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Lead {
         metrics::gauge!("nova_edge_fills_running").increment(1);
         Lead {
             key: key.clone(),
             fill: Fill::new(),
-            began: self.fences.now(),
+            began,
             fills: Arc::clone(self),
             ended: false,
             _permit: permit,
@@ -195,7 +205,7 @@ mod tests {
 
     use bytes::Bytes;
     use http::{HeaderMap, Method, Response};
-    use media::Timestamp;
+    use media::{ManualClock, Timestamp};
 
     use super::*;
     use crate::config::OriginKind;
@@ -203,7 +213,8 @@ mod tests {
     use crate::head::Circumstances;
 
     fn one_fill() -> (Arc<Fills>, Arc<Fences>) {
-        let fences = Arc::new(Fences::new());
+        let clock = Arc::new(ManualClock::new(Timestamp::from_micros(0)));
+        let fences = Arc::new(Fences::new(OriginKind::Media, clock));
         let config = EdgeConfig {
             max_fills: 1,
             ..EdgeConfig::default()
@@ -241,34 +252,35 @@ mod tests {
 
     #[test]
     fn e01_a_fill_that_ended_between_look_and_join_is_not_begun_again() {
-        let (fills, _) = one_fill();
+        let (fills, fences) = one_fill();
         let key = key();
-        let Ok(Joined::Leads(_, lead)) = fills.join(&key, |_| true, || None) else {
+        let Ok(Joined::Leads(_, lead)) = fills.join(&key, fences.now(), |_| true, || None) else {
             panic!("the first request leads");
         };
         assert!(matches!(
-            fills.join(&key, |_| true, || None),
+            fills.join(&key, fences.now(), |_| true, || None),
             Ok(Joined::Follows(_))
         ));
         lead.end(Ok(()));
         assert!(matches!(
-            fills.join(&key, |_| true, || Some(stored())),
+            fills.join(&key, fences.now(), |_| true, || Some(stored())),
             Ok(Joined::Stored(_))
         ));
     }
 
     #[test]
     fn a_lead_that_is_dropped_fails_its_readers_and_makes_room() {
-        let (fills, _) = one_fill();
+        let (fills, fences) = one_fill();
         let key = key();
-        let Ok(Joined::Leads(reader, lead)) = fills.join(&key, |_| true, || None) else {
+        let Ok(Joined::Leads(reader, lead)) = fills.join(&key, fences.now(), |_| true, || None)
+        else {
             panic!("the first request leads");
         };
         let fill = Arc::clone(&lead.fill);
         drop((reader, lead));
         assert_eq!(fill.lock().end, Some(Err(FillError::Lost)));
         assert!(matches!(
-            fills.join(&key, |_| true, || None),
+            fills.join(&key, fences.now(), |_| true, || None),
             Ok(Joined::Leads(..))
         ));
     }
@@ -277,17 +289,17 @@ mod tests {
     fn a_fill_that_began_before_a_change_is_not_joined_after_it() {
         let (fills, fences) = one_fill();
         let key = key();
-        let Ok(Joined::Leads(_, lead)) = fills.join(&key, |_| true, || None) else {
+        let Ok(Joined::Leads(_, lead)) = fills.join(&key, fences.now(), |_| true, || None) else {
             panic!("the first request leads");
         };
         fences.raise(&key.key);
         assert!(matches!(
-            fills.join(&key, |_| true, || None),
+            fills.join(&key, fences.now(), |_| true, || None),
             Err(Refusal::TooManyFills)
         ));
         lead.end(Ok(()));
         assert!(matches!(
-            fills.join(&key, |_| true, || None),
+            fills.join(&key, fences.now(), |_| true, || None),
             Ok(Joined::Leads(..))
         ));
     }

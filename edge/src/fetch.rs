@@ -12,13 +12,14 @@ use tokio::time::timeout;
 use tower_service::Service;
 
 use crate::coalesce::Lead;
-use crate::fences::Era;
+use crate::era::Era;
 use crate::fill::{Push, weight_of};
 use crate::freshness::NoStoreReason;
 use crate::head::{Circumstances, Head};
 use crate::invalidation;
 use crate::large::LargeObject;
 use crate::promote::{self, Look};
+use crate::purge::Verdict;
 use crate::question::{Known, Meaning, Question};
 use crate::range::ContentRange;
 use crate::request_body::RequestBody;
@@ -305,13 +306,17 @@ fn circumstances<'a>(
     }
 }
 
-/// Stores an answer, unless its key was invalidated since `began`.
+/// Stores an answer, unless its key was invalidated or purged since `began`.
 fn keep(lead: &Lead, stored: Stored, began: Era, shared: &Shared) -> Storage {
     let key = &lead.key.key;
-    if shared.fences.stands_before(key, began) {
+    let purges = shared.fences.purges();
+    let (verdict, _) = purges.verdict(key, &stored.head.headers, began);
+    if verdict != Verdict::Stays || shared.fences.stands_before(key, began) {
         return Err(NoStoreReason::Invalidated);
     }
-    let stored = shared.store.insert(key, stored);
+    // What was purged is not joined to it.
+    shared.store.current(key, purges);
+    let stored = shared.store.insert(key, stored.begun_at(began));
     // Looked at again: an invalidation raises first and removes then, so that of what it
     // meets here one of the two removes it.
     if shared.fences.stands_before(key, began) {
@@ -397,7 +402,7 @@ where
 async fn hear(lead: &Lead, parts: &response::Parts, heard: &Circumstances<'_>, shared: &Shared) {
     let key = &lead.key.key;
     let mut renewed = None;
-    if shared.fences.stands_before(key, lead.began) {
+    if shared.fences.separates(key, lead.began) {
         return;
     }
     shared.store.renew(key, heard.request, |stored| {
@@ -419,7 +424,7 @@ async fn hear(lead: &Lead, parts: &response::Parts, heard: &Circumstances<'_>, s
         }
     });
     // As in `keep`: what came between must not be renewed.
-    if shared.fences.stands_before(key, lead.began) {
+    if shared.fences.separates(key, lead.began) {
         shared.store.remove(key);
         return;
     }

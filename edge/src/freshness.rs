@@ -105,6 +105,14 @@ impl Freshness {
         self.lifetime - age
     }
 
+    /// The same, stale from `age` on.
+    pub(crate) fn ended_at(self, age: Micros) -> Self {
+        Self {
+            lifetime: self.lifetime.min(age.max(Micros::ZERO)),
+            ..self
+        }
+    }
+
     /// RFC 9111 4.2: fresh while its age is below its lifetime.
     pub(crate) fn is_fresh(self, age: Micros) -> bool {
         !self.always_validate && age < self.lifetime

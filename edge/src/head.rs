@@ -187,6 +187,15 @@ impl Head {
         head
     }
 
+    /// This head, stale since `at`.
+    pub(crate) fn stale_since(&self, at: Timestamp) -> Self {
+        let age = self.arrival.age(at);
+        Self {
+            storage: self.storage.map(|freshness| freshness.ended_at(age)),
+            ..self.clone()
+        }
+    }
+
     fn decide(&mut self, circumstances: &Circumstances<'_>) {
         self.withheld = ResponseDirectives::of(&self.headers).withheld();
         self.storage = self.judge(circumstances).and_then(|freshness| {

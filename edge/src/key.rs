@@ -109,6 +109,11 @@ impl CacheKey {
         is_held(&self.0)
     }
 
+    /// What stands before the query.
+    pub(crate) fn path(&self) -> &str {
+        self.0.split_once('?').map_or(&self.0, |(path, _)| path)
+    }
+
     /// The path and query to ask the origin for.
     pub(crate) fn as_str(&self) -> &str {
         &self.0

@@ -18,8 +18,10 @@ pub mod cmcd;
 mod coalesce;
 mod conditional;
 mod config;
+mod control;
 mod cors;
 mod disk;
+mod era;
 mod fences;
 mod fetch;
 mod fields;
@@ -34,6 +36,7 @@ mod large;
 mod lookup;
 mod node;
 mod promote;
+mod purge;
 mod question;
 mod range;
 mod reader;
@@ -58,10 +61,14 @@ mod waiter;
 
 pub use body::EdgeBody;
 pub use config::{EdgeConfig, OriginKind};
+pub use control::{EdgeControl, EdgeLoad, Obeyed};
 #[doc(hidden)]
 pub use disk::read_any_bytes;
 pub use disk::{Disk, DiskConfig, DiskError, DiskStatus};
 pub use node::{InvalidNodeId, NodeId};
+pub use purge::{
+    InvalidSelector, MAX_PATTERN_BYTES, MAX_TAG_BYTES, Pattern, PatternFault, PurgeRule, Selector,
+};
 pub use request_body::RequestBody;
 pub use service::{Edge, EdgeFuture};
 pub use upstream::{

@@ -9,6 +9,7 @@ use crate::cache_status::Forward;
 use crate::coalesce::FillKey;
 use crate::conditional::is_range_current;
 use crate::config::OriginKind;
+use crate::era::Era;
 use crate::head::Head;
 use crate::node::CDN_LOOP;
 use crate::question::Known;
@@ -17,8 +18,10 @@ use crate::store::{Resource, Stored};
 use crate::validation::{any_of, conditions};
 
 /// What is stored under a request's key.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Found {
+    /// When it was looked for.
+    pub(crate) at: Era,
     resource: Option<Arc<Resource>>,
     /// Of that, what the request selects.
     selected: Option<Arc<Stored>>,
@@ -27,12 +30,14 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    pub(crate) fn new(resource: Option<Arc<Resource>>, asked: &Asked) -> Self {
+    /// Of what is stored at `at`.
+    pub(crate) fn new(at: Era, resource: Option<Arc<Resource>>, asked: &Asked) -> Self {
         let selected = resource
             .as_ref()
             .and_then(|resource| resource.select(&asked.headers))
             .cloned();
         Self {
+            at,
             suffices: selected
                 .as_ref()
                 .is_some_and(|stored| suffices(stored, asked)),
@@ -42,8 +47,9 @@ impl Found {
     }
 
     /// This answer, which the request selects.
-    pub(crate) fn only(selected: Arc<Stored>, asked: &Asked) -> Self {
+    pub(crate) fn only(at: Era, selected: Arc<Stored>, asked: &Asked) -> Self {
         Self {
+            at,
             resource: None,
             suffices: suffices(&selected, asked),
             selected: Some(selected),

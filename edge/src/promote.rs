@@ -31,7 +31,7 @@ pub(crate) async fn answer(
     if let Some(found) = promote(lead, asked, shared).await {
         let now = shared.clock.now();
         if let Some(stored) = found.answer() {
-            let reuse = stored.head.reuse(now, &asked.wishes);
+            let reuse = shared.reuse(stored, asked);
             if matches!(reuse, Reuse::Fresh | Reuse::Revalidate) {
                 give(lead, stored, reuse);
                 return Ok(true);
@@ -57,16 +57,14 @@ async fn promote(lead: &Lead, asked: &Asked, shared: &Shared) -> Option<Found> {
     let now = shared.clock.now();
     let loaded = tier.disk.load(key, &asked.headers, shared.rules(), now);
     let stored = loaded.await?;
-    if !shared.may_use(key, &stored, lead.began) {
-        return None;
-    }
+    let stored = shared.of_disk(key, stored, lead.began)?;
     let stored = shared.store.insert(key, stored);
     // Looked at again, as whatever is stored.
     if shared.fences.stands_before(key, lead.began) {
         shared.store.remove(key);
         return None;
     }
-    Some(Found::only(stored, asked))
+    Some(Found::only(lead.began, stored, asked))
 }
 
 fn give(lead: &Lead, stored: &Arc<Stored>, reuse: Reuse) {

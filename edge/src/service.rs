@@ -5,6 +5,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -21,6 +22,7 @@ use crate::body::EdgeBody;
 use crate::cache_status::{Forward, Outcome};
 use crate::coalesce::{Joined, Lead};
 use crate::config::EdgeConfig;
+use crate::control::EdgeControl;
 use crate::disk::{Disk, DiskStatus};
 use crate::fetch;
 use crate::freshness::Reuse;
@@ -65,6 +67,11 @@ impl<U> Edge<U> {
     pub fn disk_status(&self) -> Option<DiskStatus> {
         let tier = self.shared.disk.as_ref()?;
         Some(tier.disk.status(self.shared.clock.now()))
+    }
+
+    /// What an operator can do to it.
+    pub fn control(&self) -> EdgeControl {
+        EdgeControl::new(Arc::clone(&self.shared))
     }
 
     /// Ends the fills and waits for their tasks. Requests that wait for the origin are
@@ -189,6 +196,7 @@ where
 {
     fn answer(&self, asked: Asked, body: RequestBody) -> EdgeFuture {
         let shared = &self.shared;
+        shared.requests.fetch_add(1, Ordering::Relaxed);
         let found = shared.look_up(&asked);
         let mut why = match asked.passes {
             Some(Pass::Method) => Forward::Method,
@@ -196,7 +204,7 @@ where
             None => found.miss(),
         };
         if let Some(stored) = found.answer() {
-            match stored.head.reuse(shared.clock.now(), &asked.wishes) {
+            match shared.reuse(stored, &asked) {
                 Reuse::Fresh => {
                     let stored = Arc::clone(stored);
                     return self.give(asked, stored, Outcome::Hit);
@@ -339,10 +347,10 @@ where
         let stored = || {
             let found = shared.look_up(asked);
             let stored = found.answer()?;
-            is_fresh(&stored.head).then(|| Arc::clone(stored))
+            (shared.reuse(stored, asked) == Reuse::Fresh).then(|| Arc::clone(stored))
         };
         let key = found.fill_key(asked, selects);
-        Ok(match shared.fills.join(&key, is_fresh, stored)? {
+        Ok(match shared.fills.join(&key, found.at, is_fresh, stored)? {
             Joined::Stored(stored) => Joining::Stored(stored),
             Joined::Follows(reader) => Joining::Reads {
                 reader,
@@ -367,7 +375,7 @@ where
         body: RequestBody,
     ) -> Result<Reader, Refusal> {
         let key = found.fill_key(asked, None);
-        let (reader, lead) = self.shared.fills.begin_private(&key)?;
+        let (reader, lead) = self.shared.fills.begin_private(&key, found.at)?;
         self.spawn(lead, asked, found, body, true);
         Ok(reader)
     }

@@ -1,12 +1,13 @@
 //! What all requests and all fills of an edge share, and answers out of its store.
 
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, response};
 use http_body_util::combinators::UnsyncBoxBody;
-use media::{Clock, Timestamp};
+use media::{Clock, Micros, Timestamp};
 use moka::sync::Cache;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -19,13 +20,16 @@ use crate::budget::Budget;
 use crate::cache_status::{Forward, Outcome};
 use crate::coalesce::Fills;
 use crate::config::{EdgeConfig, OriginKind};
+use crate::control::EdgeLoad;
 use crate::disk::Disk;
-use crate::fences::{Era, Fences};
-use crate::freshness::Rules;
+use crate::era::Era;
+use crate::fences::Fences;
+use crate::freshness::{Reuse, Rules};
 use crate::head::Head;
 use crate::key::CacheKey;
 use crate::large::{LargeObject, slices_of, whole_of};
 use crate::lookup::Found;
+use crate::purge::{self, PurgeRule, Verdict};
 use crate::range::Extent;
 use crate::request::Asked;
 use crate::request_body::RequestBody;
@@ -84,6 +88,10 @@ impl DiskTier {
     }
 }
 
+/// How long an edge that does not hear of purges uses what it was answered: so that it asks
+/// for each key once in that time, however many want it.
+const CUT_OFF_USE: Micros = Micros::from_secs(1);
+
 /// What all clones and all fills share.
 pub(crate) struct Shared {
     pub(crate) config: EdgeConfig,
@@ -97,6 +105,11 @@ pub(crate) struct Shared {
     pub(crate) held: Arc<Semaphore>,
     stale_alarm: Mutex<StaleAlarm>,
     pub(crate) tasks: TaskTracker,
+    /// Until when purges are heard of, by the clock.
+    pub(crate) hears_until: AtomicI64,
+    /// A sweep is under way, or about to be.
+    pub(crate) sweeping: AtomicBool,
+    pub(crate) requests: AtomicU64,
     /// No new fill begins; those without a head end.
     pub(crate) closing: CancellationToken,
     /// Every fill ends.
@@ -106,7 +119,10 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(config: EdgeConfig, clock: Arc<dyn Clock>, disk: Option<DiskTier>) -> Self {
         let limit = |most: usize| Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
-        let fences = Arc::new(Fences::new());
+        let fences = Arc::new(Fences::new(config.origin, Arc::clone(&clock)));
+        if let Some(purged) = disk.as_ref().and_then(|tier| tier.disk.purged()) {
+            fences.all_before_is_gone(Era::from_micros(purged));
+        }
         // A key that took all memory would be evicted for its own weight.
         let per_key = Limits {
             variants: config.max_variants,
@@ -122,6 +138,9 @@ impl Shared {
             waiting: limit(config.max_waiting),
             held: limit(config.max_held),
             stale_alarm: Mutex::default(),
+            hears_until: AtomicI64::new(i64::MAX),
+            sweeping: AtomicBool::new(false),
+            requests: AtomicU64::new(0),
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
             abort: CancellationToken::new(),
@@ -149,11 +168,18 @@ impl Shared {
         }
     }
 
-    /// May what was found on disk under `key` still be used by what began at `began`? All
-    /// that comes from disk passes here: what was stored before this process began, too,
+    /// What may still be used of what was found on disk under `key`, by what began at `began`.
+    /// All that comes from disk passes here: what was stored before this process began, too,
     /// whose `head.asked` says how old it is.
-    pub(crate) fn may_use(&self, key: &CacheKey, _: &Stored, began: Era) -> bool {
-        !self.fences.stands_before(key, began)
+    pub(crate) fn of_disk(&self, key: &CacheKey, stored: Stored, began: Era) -> Option<Stored> {
+        if self.fences.stands_before(key, began) {
+            return None;
+        }
+        // A purge of the same microsecond came after.
+        let asked = Era::from_micros(stored.head.asked.as_micros().saturating_sub(1));
+        let stored = Arc::new(stored.begun_at(asked));
+        let left = stored.purged(key, self.fences.purges())?;
+        Some(Arc::unwrap_or_clone(left))
     }
 
     /// Writes what is stored under `key` to disk, unless it is invalidated meanwhile.
@@ -173,11 +199,51 @@ impl Shared {
         );
     }
 
-    pub(crate) fn look_up(&self, asked: &Asked) -> Found {
-        if asked.passes.is_some() {
-            return Found::default();
+    /// Lets nothing be given that `rule` selects and was asked for before now.
+    pub(crate) fn purge(self: &Arc<Self>, rule: &PurgeRule) -> Era {
+        let era = self.fences.purge(rule);
+        if !self.sweeping.swap(true, Ordering::SeqCst) {
+            self.tasks.spawn(purge::sweep(Arc::clone(self)));
         }
-        Found::new(self.store.get(&asked.key), asked)
+        era
+    }
+
+    pub(crate) fn load(&self) -> EdgeLoad {
+        let taken = |most: usize, room: &Semaphore| {
+            let most = most.min(Semaphore::MAX_PERMITS);
+            most.saturating_sub(room.available_permits()) as u64
+        };
+        EdgeLoad {
+            requests: self.requests.load(Ordering::Relaxed),
+            waiting: taken(self.config.max_waiting, &self.waiting)
+                + taken(self.config.max_held, &self.held),
+            memory_bytes: self.store.bytes(),
+        }
+    }
+
+    pub(crate) fn look_up(&self, asked: &Asked) -> Found {
+        // Before the look: a purge between the two is one that the fill does not know of.
+        let at = self.fences.now();
+        let resource = match asked.passes {
+            Some(_) => None,
+            None => self.store.current(&asked.key, self.fences.purges()),
+        };
+        Found::new(at, resource, asked)
+    }
+
+    /// What may be done with `stored` for this request.
+    pub(crate) fn reuse(&self, stored: &Stored, asked: &Asked) -> Reuse {
+        let now = self.clock.now();
+        match stored.head.reuse(now, &asked.wishes) {
+            Reuse::Fresh | Reuse::Revalidate if !self.may_use(stored, now) => Reuse::Stale,
+            reuse => reuse,
+        }
+    }
+
+    /// Is it known not to have been purged, or so new that it does not matter?
+    fn may_use(&self, stored: &Stored, now: Timestamp) -> bool {
+        now.as_micros() < self.hears_until.load(Ordering::Relaxed)
+            || now - stored.head.arrival.received() <= CUT_OFF_USE
     }
 
     /// Writes a slice to disk, unless its object is invalidated meanwhile. None when it is not
@@ -287,7 +353,11 @@ impl Shared {
     ) -> Option<Response<EdgeBody>> {
         let stored = stored?;
         let now = self.clock.now();
-        if !stored.head.is_usable_on_error(now) {
+        // It may have been purged while the request waited.
+        let (purges, since) = (self.fences.purges(), stored.checked.era());
+        let is_gone = !purges.is_checked(since)
+            && purges.verdict(&asked.key, &stored.head.headers, since).0 == Verdict::Gone;
+        if is_gone || !self.may_use(stored, now) || !stored.head.is_usable_on_error(now) {
             return None;
         }
         let age = stored.head.age(now);

@@ -7,15 +7,17 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use moka::Expiry;
-use moka::ops::compute::Op;
+use moka::ops::compute::{CompResult, Op};
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
 use crate::conditional::strong_validator;
 use crate::config::OriginKind;
+use crate::era::Era;
 use crate::fill::weight_of;
 use crate::head::Head;
 use crate::key::CacheKey;
+use crate::purge::{Purges, Stamp, Verdict};
 use crate::range::ContentRange;
 
 /// Chunks of the most that parts are joined to: each join copies their list. Pieces of 8 KiB
@@ -34,6 +36,8 @@ pub(crate) struct Stored {
     pub(crate) whole: Option<u64>,
     /// They are as many as their `Content-Range` said, so that others can be put to them.
     pub(crate) is_exact: bool,
+    /// Until when purges are known not to be about it.
+    pub(crate) checked: Stamp,
 }
 
 /// All that is stored under one key, the newest first: one answer for each selection by
@@ -104,6 +108,7 @@ impl Stored {
             bytes: 0..length,
             whole: Some(length),
             is_exact: true,
+            checked: Stamp::default(),
         }
     }
 
@@ -130,6 +135,7 @@ impl Stored {
             bytes: first..end,
             whole,
             is_exact: end == range.bytes.end,
+            checked: Stamp::default(),
         })
     }
 
@@ -149,6 +155,7 @@ impl Stored {
             bytes: 0..length,
             whole: Some(length),
             is_exact: true,
+            checked: Stamp::default(),
         }
     }
 
@@ -164,6 +171,35 @@ impl Stored {
         Self {
             head: Arc::new(head.for_others()),
             ..self.clone()
+        }
+    }
+
+    /// The same, of a fill that began at `began`.
+    pub(crate) fn begun_at(self, began: Era) -> Self {
+        Self {
+            checked: Stamp::new(began),
+            ..self
+        }
+    }
+
+    /// What is left of it under `key` after what was purged, if anything; checked from now on.
+    pub(crate) fn purged(self: &Arc<Self>, key: &CacheKey, purges: &Purges) -> Option<Arc<Self>> {
+        if purges.is_checked(self.checked.era()) {
+            return Some(Arc::clone(self));
+        }
+        let headers = &self.head.headers;
+        let (verdict, known) = purges.verdict(key, headers, self.checked.era());
+        match verdict {
+            Verdict::Gone => None,
+            Verdict::Stays => {
+                self.checked.raise(known);
+                Some(Arc::clone(self))
+            }
+            Verdict::Stale(at) => Some(Arc::new(Self {
+                head: Arc::new(self.head.stale_since(at)),
+                checked: Stamp::new(known),
+                ..(**self).clone()
+            })),
         }
     }
 
@@ -255,6 +291,7 @@ impl Stored {
             bytes,
             whole: self.whole,
             is_exact: true,
+            checked: self.checked.of_both(&known.checked),
         };
         (joined.weight() <= limits.bytes).then_some(joined)
     }
@@ -321,6 +358,24 @@ impl Resource {
         Self { variants }
     }
 
+    /// What is left of these after what was purged. None: all of it.
+    fn purged(&self, key: &CacheKey, purges: &Purges) -> Option<Self> {
+        let is_checked = |stored: &Arc<Stored>| purges.is_checked(stored.checked.era());
+        if self.variants.iter().all(is_checked) {
+            return None;
+        }
+        let left = self.variants.iter();
+        let left: Vec<_> = left
+            .filter_map(|stored| stored.purged(key, purges))
+            .collect();
+        let is_same = left.len() == self.variants.len()
+            && left
+                .iter()
+                .zip(&self.variants)
+                .all(|(a, b)| Arc::ptr_eq(a, b));
+        (!is_same).then_some(Self { variants: left })
+    }
+
     fn useful_for(&self) -> Duration {
         let longest = self.variants.iter().map(|stored| stored.head.useful_for());
         longest.max().unwrap_or_default()
@@ -353,6 +408,52 @@ impl MemoryStore {
 
     pub(crate) fn get(&self, key: &CacheKey) -> Option<Arc<Resource>> {
         self.resources.get(key)
+    }
+
+    /// What is stored under `key` and may still be used.
+    pub(crate) fn current(&self, key: &CacheKey, purges: &Purges) -> Option<Arc<Resource>> {
+        let resource = self.get(key)?;
+        match resource.purged(key, purges) {
+            None => Some(resource),
+            Some(_) => self.purge(key, purges),
+        }
+    }
+
+    /// Removes what has been purged of `key`, and gives what is left.
+    fn purge(&self, key: &CacheKey, purges: &Purges) -> Option<Arc<Resource>> {
+        let computed = self.resources.entry_by_ref(key).and_compute_with(|known| {
+            let resource = known.map(moka::Entry::into_value);
+            match resource.and_then(|resource| resource.purged(key, purges)) {
+                None => Op::Nop,
+                Some(left) if left.variants.is_empty() => Op::Remove,
+                Some(left) => Op::Put(Arc::new(left)),
+            }
+        });
+        match computed {
+            CompResult::Unchanged(entry)
+            | CompResult::Inserted(entry)
+            | CompResult::ReplacedWith(entry) => Some(entry.into_value()),
+            CompResult::Removed(_) | CompResult::StillNone(_) => None,
+        }
+    }
+
+    /// Removes what has been purged of all that is stored, while `go_on` says so. Was it all?
+    pub(crate) fn sweep(&self, purges: &Purges, go_on: impl Fn() -> bool) -> bool {
+        for (key, resource) in &self.resources {
+            if !go_on() {
+                return false;
+            }
+            if resource.purged(&key, purges).is_some() {
+                self.purge(&key, purges);
+            }
+        }
+        self.resources.run_pending_tasks();
+        true
+    }
+
+    /// Bytes of what is stored.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.resources.weighted_size()
     }
 
     /// What is stored afterwards for the requests that `stored` is for.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::budget::Reservation;
-use crate::fences::Era;
+use crate::era::Era;
 use crate::large::{LargeObject, SLICE_BYTES};
 use crate::shared::Shared;
 

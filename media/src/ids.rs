@@ -79,6 +79,16 @@ uuid_id!(
     VideoId
 );
 
+uuid_id!(
+    /// An order to stop serving something from caches.
+    PurgeId
+);
+
+uuid_id!(
+    /// Something registered to be cached.
+    AssetId
+);
+
 /// Why a text cannot be a name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(

@@ -18,8 +18,8 @@ pub use codec::{AacConfig, AvcConfig, Codec, CodecError, HevcConfig};
 pub use frame::{Epoch, Frame, SourceFit, Track, TrackKind};
 pub use frame_rate::FrameRate;
 pub use ids::{
-    EpochNumber, InvalidName, JobId, NodeId, PartIndex, RenditionName, SegmentNumber, SessionId,
-    StreamId, StreamName, UserId, VideoId,
+    AssetId, EpochNumber, InvalidName, JobId, NodeId, PartIndex, PurgeId, RenditionName,
+    SegmentNumber, SessionId, StreamId, StreamName, UserId, VideoId,
 };
 pub use rendition::{AudioShape, Rendition, Shape, VideoShape};
 pub use segment::{Part, Segment};

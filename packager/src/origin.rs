@@ -16,7 +16,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, Response};
+use http::{HeaderName, Method, Request, Response};
 use http_body_util::Full;
 use media::{Clock, RenditionName, StreamName};
 use storage::{Database, ObjectError, ObjectStore};
@@ -32,6 +32,10 @@ use directives::Directives;
 use hold::Holds;
 use pictures::Pictures;
 use route::{LiveResource, Route};
+
+/// What answers are of, for who purges caches: `stream:NAME` or `video:ID`, and
+/// `rendition:NAME`.
+const CACHE_TAG: HeaderName = HeaderName::from_static("cache-tag");
 
 /// What bounds an origin.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -124,11 +128,16 @@ impl Service<Request<()>> for Origin {
     fn call(&mut self, request: Request<()>) -> Self::Future {
         let inner = Arc::clone(&self.0);
         Box::pin(async move {
-            let answer = inner.answer(&request).await;
-            let response = match answer {
+            let route = Route::parse(request.uri().path());
+            let tags = route.as_ref().and_then(Route::tags);
+            let answer = inner.answer(&request, route).await;
+            let mut response = match answer {
                 Ok(answer) => answer.into_response(),
                 Err(refusal) => refusal.into_response(),
             };
+            if let Some(tags) = tags {
+                response.headers_mut().insert(CACHE_TAG, tags);
+            }
             Ok(match *request.method() {
                 Method::HEAD => response.map(|_| Full::default()),
                 _ => response,
@@ -138,12 +147,12 @@ impl Service<Request<()>> for Origin {
 }
 
 impl Inner {
-    async fn answer(&self, request: &Request<()>) -> Result<Answer, Refusal> {
+    async fn answer(&self, request: &Request<()>, route: Option<Route>) -> Result<Answer, Refusal> {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return Err(Refusal::MethodNotAllowed);
         }
         let uri = request.uri();
-        match Route::parse(uri.path()).ok_or(Refusal::NoSuchPath)? {
+        match route.ok_or(Refusal::NoSuchPath)? {
             Route::Vod(video, resource) => self.video(video, resource).await,
             Route::Time => Ok(Answer::time(self.clock.now())),
             Route::Live(name, resource) => {

@@ -40,6 +40,24 @@ impl Problem {
         }
     }
 
+    /// The request says what cannot be: `detail`, a sentence.
+    pub fn invalid(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            status: StatusCode::BAD_REQUEST,
+            code: "invalid",
+            detail: sentence(&detail.into()).into(),
+        }
+    }
+
+    /// This process cannot do it, and another may: `code` tells why, `detail` says it.
+    pub fn unavailable_here(code: &'static str, detail: String) -> Self {
+        Self {
+            status: StatusCode::NOT_IMPLEMENTED,
+            code,
+            detail: sentence(&detail).into(),
+        }
+    }
+
     /// Nothing is at this path.
     pub fn not_found() -> Self {
         Self {
@@ -94,7 +112,8 @@ impl From<ServiceError> for Problem {
 fn sentence(text: &str) -> String {
     let mut characters = text.chars();
     let first = characters.next().map(|c| c.to_ascii_uppercase());
-    first.into_iter().chain(characters).chain(['.']).collect()
+    let end = (!text.ends_with('.')).then_some('.');
+    first.into_iter().chain(characters).chain(end).collect()
 }
 
 impl IntoResponse for Problem {

@@ -20,6 +20,7 @@ use transcode::{EncoderChoice, EngineName, Profile, all_engines};
 
 /// What stands in the place of a secret that is printed.
 const HIDDEN: &str = "***";
+use crate::edge_node::OnDatabaseLoss;
 
 /// Everything, after file and environment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -165,6 +166,13 @@ pub struct Edge {
     /// Where a record of each request is written, one JSON line each: `off`, `-` for standard
     /// output, or a file.
     pub access_log: String,
+    /// What its URLs begin with, `http://HOST:PORT`, for the registry of nodes; empty: not
+    /// told.
+    pub public_url: String,
+    /// Where it is, for the registry of nodes; empty: not told.
+    pub region: String,
+    /// What it does when it cannot hear of purges: `revalidate`, or `serve`.
+    pub on_database_loss: OnDatabaseLoss,
 }
 
 impl Edge {
@@ -312,6 +320,9 @@ impl Default for Config {
                 disk_mib: 0,
                 disk_dir: String::new(),
                 access_log: "off".to_owned(),
+                public_url: String::new(),
+                region: String::new(),
+                on_database_loss: OnDatabaseLoss::Revalidate,
             },
             access: Access {
                 keys: String::new(),
@@ -526,6 +537,14 @@ impl Config {
                 expected: "off, - for standard output, or a file".to_owned(),
             });
         }
+        let region = &self.edge.region;
+        if region.len() > 64 || !region.chars().all(|c| c.is_ascii_graphic()) {
+            return Err(ConfigError::Value {
+                key: "edge.region".to_owned(),
+                given: region.chars().take(80).collect(),
+                expected: "at most 64 visible ASCII characters".to_owned(),
+            });
+        }
         let engines = all_engines();
         if !engines.is_empty() && !engines.contains(&self.transcode.engine) {
             let names: Vec<_> = engines.iter().map(|engine| engine.as_str()).collect();
@@ -587,6 +606,7 @@ impl Config {
                 &self.http.playback_url,
                 &["http", "https"],
             ),
+            ("edge.public_url", &self.edge.public_url, &["http", "https"]),
         ] {
             if !given.is_empty() && !is_http_origin(given, schemes) {
                 return Err(ConfigError::Value {
@@ -601,7 +621,7 @@ impl Config {
 }
 
 /// A scheme, a host and maybe a port, and nothing after.
-fn is_http_origin(text: &str, schemes: &[&str]) -> bool {
+pub fn is_http_origin(text: &str, schemes: &[&str]) -> bool {
     text.split_once("://").is_some_and(|(scheme, authority)| {
         schemes.contains(&scheme) && authority.parse::<http::uri::Authority>().is_ok()
     })

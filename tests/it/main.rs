@@ -16,6 +16,7 @@ mod operations;
 mod pictures;
 mod playback;
 mod publishing;
+mod purging;
 mod restart;
 mod retention;
 mod roles;

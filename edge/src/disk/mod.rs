@@ -16,6 +16,7 @@ mod files;
 mod journal;
 mod keeper;
 mod ledger;
+mod purged;
 mod sketch;
 
 use std::fs::File;
@@ -66,6 +67,8 @@ pub struct Disk {
     keeper: Mutex<Option<JoinHandle<()>>>,
     writes: TaskTracker,
     max_variants: usize,
+    /// Unix time in microseconds of the last purge before this process, if there was one.
+    purged: Option<i64>,
 }
 
 #[derive(Debug)]
@@ -109,6 +112,7 @@ impl Disk {
             std::fs::TryLockError::WouldBlock => DiskError::InUse(config.directory.clone()),
             std::fs::TryLockError::Error(source) => failed(source),
         })?;
+        let purged = purged::read(&config.directory, now.as_micros()).map_err(failed)?;
         let files = Files::in_directory(&config.directory).map_err(failed)?;
         let (journal, replay) = Journal::open(&files).map_err(failed)?;
         if replay.damaged > 0 {
@@ -159,6 +163,7 @@ impl Disk {
             keeper: Mutex::new(Some(keeper)),
             writes: TaskTracker::new(),
             max_variants: 1,
+            purged,
         })
     }
 
@@ -166,6 +171,17 @@ impl Disk {
     pub(crate) fn with_variants(mut self, max_variants: usize) -> Self {
         self.max_variants = max_variants;
         self
+    }
+
+    /// Unix time in microseconds of the last purge that an earlier process noted.
+    pub(crate) fn purged(&self) -> Option<i64> {
+        self.purged
+    }
+
+    /// Has what was stored before `micros` of Unix time count as purged after a restart. This
+    /// blocks until it is synced.
+    pub(crate) fn note_purge(&self, micros: i64) -> std::io::Result<()> {
+        purged::write(&self.inner.config.directory, micros)
     }
 
     pub(crate) fn config(&self) -> &DiskConfig {

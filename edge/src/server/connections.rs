@@ -1,6 +1,7 @@
 //! The connections of a listener: how many, and which have to end.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::time::Instant;
@@ -12,10 +13,22 @@ use super::watch::Watch;
 #[derive(Debug, Clone)]
 pub(super) struct Connections(Arc<Inner>);
 
+/// How many connections of a listener are open.
+#[derive(Debug, Clone, Default)]
+pub struct OpenConnections(Arc<AtomicU64>);
+
+impl OpenConnections {
+    /// Their number.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 #[derive(Debug)]
 struct Inner {
     listener: Arc<Listener>,
     open: Mutex<Open>,
+    number: OpenConnections,
 }
 
 #[derive(Debug, Default)]
@@ -39,10 +52,11 @@ pub(super) struct Registered {
 }
 
 impl Connections {
-    pub(super) fn new(listener: Arc<Listener>) -> Self {
+    pub(super) fn new(listener: Arc<Listener>, number: OpenConnections) -> Self {
         Self(Arc::new(Inner {
             listener,
             open: Mutex::default(),
+            number,
         }))
     }
 
@@ -108,8 +122,10 @@ impl Connections {
     }
 
     fn show(&self, open: &Open) {
+        let number = open.entries.len();
+        self.0.number.0.store(number as u64, Ordering::Relaxed);
         metrics::gauge!("nova_http_connections", "listener" => self.0.listener.name)
-            .set(open.entries.len() as f64);
+            .set(number as f64);
     }
 }
 
@@ -131,7 +147,7 @@ mod tests {
             max_connections,
             ..ServerConfig::default()
         };
-        Connections::new(Listener::new("test", config))
+        Connections::new(Listener::new("test", config), OpenConnections::default())
     }
 
     #[test]

@@ -22,7 +22,7 @@ use super::activity::Listener;
 use super::addresses::Addresses;
 use super::config::ServerConfig;
 use super::connection::{Protocols, Serving, Streams};
-use super::connections::Connections;
+use super::connections::{Connections, OpenConnections};
 use super::received::ReceivedBody;
 use super::tls::Tls;
 
@@ -39,6 +39,7 @@ pub struct Server {
     name: &'static str,
     config: ServerConfig,
     tls: Option<Tls>,
+    open: OpenConnections,
 }
 
 /// An address that could not be bound.
@@ -77,6 +78,7 @@ impl Server {
             name,
             config,
             tls: None,
+            open: OpenConnections::default(),
         })
     }
 
@@ -94,6 +96,11 @@ impl Server {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Tells how many connections are open.
+    pub fn open_connections(&self) -> OpenConnections {
+        self.open.clone()
     }
 
     /// Serves until `shutdown`, then lets requests under way finish, and cuts them when
@@ -126,7 +133,7 @@ impl Server {
         };
         let mut door = Door {
             listener: Arc::clone(&listener),
-            connections: Connections::new(Arc::clone(&listener)),
+            connections: Connections::new(Arc::clone(&listener), self.open),
             addresses: Addresses::default(),
             tasks: JoinSet::new(),
             serving,

@@ -22,6 +22,7 @@ mod transport;
 mod watch;
 
 pub use config::{Rate, ServerConfig};
+pub use connections::OpenConnections;
 pub use guarded::Peer;
 pub use listener::{BindError, Server};
 pub use received::{ReceivedBody, ReceivedBodyError};

@@ -15,6 +15,7 @@ mod measured;
 mod origin;
 mod partial;
 mod pool;
+mod purging;
 mod reuse;
 mod rfc9111;
 mod server_crowd;

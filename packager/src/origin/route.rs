@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use http::HeaderValue;
 use media::{EpochNumber, PartIndex, RenditionName, SegmentNumber, StreamName, VideoId};
 
 /// What a path names. Names are of the media crate's types, so nothing in a path leads
@@ -80,7 +81,32 @@ impl Route {
     }
 }
 
+impl Route {
+    /// What an answer is of, as a list of tags. None: of nothing that could be purged.
+    pub(crate) fn tags(&self) -> Option<HeaderValue> {
+        let (of, rendition) = match self {
+            Self::Live(stream, resource) => (format!("stream:{stream}"), resource.rendition()),
+            Self::Vod(video, resource) => (format!("video:{video}"), resource.rendition()),
+            Self::Time => return None,
+        };
+        let tags = match rendition {
+            Some(rendition) => format!("{of}, rendition:{rendition}"),
+            None => of,
+        };
+        HeaderValue::try_from(tags).ok()
+    }
+}
+
 impl VodResource {
+    fn rendition(&self) -> Option<&RenditionName> {
+        match self {
+            Self::MediaPlaylist(name) | Self::Init(_, name) | Self::Segment(_, name, _) => {
+                Some(name)
+            }
+            _ => None,
+        }
+    }
+
     fn parse(path: &str) -> Option<Self> {
         if let Some((epoch, file)) = path.split_once("/storyboard/")
             && let Some(name) = file.strip_suffix(".jpg")
@@ -106,6 +132,16 @@ impl VodResource {
 }
 
 impl LiveResource {
+    fn rendition(&self) -> Option<&RenditionName> {
+        match self {
+            Self::MediaPlaylist(name)
+            | Self::Init(_, name)
+            | Self::Segment(_, name, _)
+            | Self::Part(_, name, _, _) => Some(name),
+            _ => None,
+        }
+    }
+
     fn parse(path: &str) -> Option<Self> {
         match path {
             "index.m3u8" => return Some(Self::Multivariant),
@@ -149,6 +185,30 @@ pub(super) fn number<T: FromStr>(text: &str) -> Option<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_is_tagged_with_what_it_is_of() {
+        for (path, tags) in [
+            ("/live/demo/index.m3u8", Some("stream:demo")),
+            ("/live/demo/720p.m3u8", Some("stream:demo, rendition:720p")),
+            (
+                "/live/demo/3/720p/12.0.m4s",
+                Some("stream:demo, rendition:720p"),
+            ),
+            ("/live/demo/time", None),
+            (
+                "/vod/0193c0de-0000-7000-8000-00000000000a/3/audio/1.m4s",
+                Some("video:0193c0de-0000-7000-8000-00000000000a, rendition:audio"),
+            ),
+        ] {
+            let told = Route::parse(path).unwrap().tags();
+            assert_eq!(
+                told.as_ref().map(|tags| tags.to_str().unwrap()),
+                tags,
+                "{path}"
+            );
+        }
+    }
 
     #[test]
     fn each_thing_has_one_spelling() {

@@ -136,6 +136,8 @@ pub enum Unique {
     StreamKey,
     /// The unique key of an unfinished job.
     JobKey,
+    /// An asset's name or path prefix.
+    Asset,
 }
 
 impl fmt::Display for Unique {
@@ -146,6 +148,7 @@ impl fmt::Display for Unique {
             Self::StreamName => "the stream name",
             Self::StreamKey => "the stream key",
             Self::JobKey => "the job's unique key",
+            Self::Asset => "the asset's name or path prefix",
         })
     }
 }
@@ -161,6 +164,10 @@ pub enum Entity {
     Job,
     /// A video.
     Video,
+    /// A purge.
+    Purge,
+    /// An asset.
+    Asset,
     /// A session, an epoch or a rendition that a new row refers to.
     Parent,
 }
@@ -172,6 +179,8 @@ impl fmt::Display for Entity {
             Self::Stream => "stream",
             Self::Job => "job",
             Self::Video => "video",
+            Self::Purge => "purge",
+            Self::Asset => "asset",
             Self::Parent => "session, epoch or rendition",
         })
     }

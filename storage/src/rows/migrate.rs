@@ -21,6 +21,7 @@ macro_rules! migrations {
             migration!($engine, 4, "videos"),
             migration!($engine, 5, "ladders"),
             migration!($engine, 6, "encodings"),
+            migration!($engine, 7, "edge"),
             migration!($engine, 8, "usage"),
         ]
     };

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 /// Longer than the server holds any request.
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(40);
 /// The largest body that is read, in bytes.
 const BODY_LIMIT: u64 = 64 * 1024 * 1024;
 
@@ -68,6 +68,21 @@ impl Http {
             .header("content-type", "application/json")
             .send(json);
         read(answer).map_err(|error| format!("POST {path}: {error}"))
+    }
+
+    /// PATCH with a JSON text.
+    pub(crate) fn patch_json(&self, path: &str, json: &str) -> Result<Response, String> {
+        let request = self.agent.patch(self.url(path));
+        let answer = request
+            .header("content-type", "application/json")
+            .send(json);
+        read(answer).map_err(|error| format!("PATCH {path}: {error}"))
+    }
+
+    /// DELETE of a path.
+    pub(crate) fn delete(&self, path: &str) -> Result<Response, String> {
+        read(self.agent.delete(self.url(path)).call())
+            .map_err(|error| format!("DELETE {path}: {error}"))
     }
 
     /// GET of what must be there.

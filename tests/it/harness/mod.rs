@@ -15,6 +15,7 @@ mod recording;
 mod server;
 mod site;
 mod stream;
+mod versioned_origin;
 mod wait;
 mod watcher;
 
@@ -33,5 +34,6 @@ pub(crate) use recording::{ALARM, ALL_CLEAR, newest_object};
 pub(crate) use server::{Listener, Nova, Serve};
 pub(crate) use site::{Finished, Site};
 pub(crate) use stream::{Rendition, Stream, WARM_UP};
+pub(crate) use versioned_origin::VersionedOrigin;
 pub(crate) use wait::{wait_for, wait_until};
 pub(crate) use watcher::Watcher;

@@ -5,8 +5,8 @@ use std::fmt;
 
 use bytes::Bytes;
 use media::{
-    EpochNumber, JobId, Micros, RenditionName, SegmentNumber, SessionId, StreamId, StreamName,
-    Timestamp, UserId, VideoId,
+    AssetId, EpochNumber, JobId, Micros, NodeId, PurgeId, RenditionName, SegmentNumber, SessionId,
+    StreamId, StreamName, Timestamp, UserId, VideoId,
 };
 use sqlx::{Decode, Postgres, Row as _, Sqlite, Type};
 use uuid::Uuid;
@@ -150,6 +150,9 @@ meaning! {
     SessionId: Uuid, |id, _place| Ok(SessionId::from(id));
     JobId: Uuid, |id, _place| Ok(JobId::from(id));
     VideoId: Uuid, |id, _place| Ok(VideoId::from(id));
+    NodeId: Uuid, |id, _place| Ok(NodeId::from(id));
+    PurgeId: Uuid, |id, _place| Ok(PurgeId::from(id));
+    AssetId: Uuid, |id, _place| Ok(AssetId::from(id));
     StreamName: String, |name, place| name.parse().map_err(|error| undecodable(place, error));
     RenditionName: String, |name, place| name.parse().map_err(|error| undecodable(place, error));
 }

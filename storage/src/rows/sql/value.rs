@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use media::{
-    EpochNumber, JobId, Micros, RenditionName, SegmentNumber, SessionId, StreamId, StreamName,
-    Timestamp, UserId, VideoId,
+    AssetId, EpochNumber, JobId, Micros, NodeId, PurgeId, RenditionName, SegmentNumber, SessionId,
+    StreamId, StreamName, Timestamp, UserId, VideoId,
 };
 use uuid::Uuid;
 
@@ -91,6 +91,9 @@ bind! {
     SessionId => Uuid, |id| id.as_uuid();
     JobId => Uuid, |id| id.as_uuid();
     VideoId => Uuid, |id| id.as_uuid();
+    NodeId => Uuid, |id| id.as_uuid();
+    PurgeId => Uuid, |id| id.as_uuid();
+    AssetId => Uuid, |id| id.as_uuid();
 }
 
 impl Bind for u64 {

@@ -8,7 +8,14 @@ use sqlx::{Connection, Row};
 use uuid::Uuid;
 
 /// Words of columns that take no others.
-const WORDS: [(&str, &str, &[&str]); 9] = [
+const WORDS: [(&str, &str, &[&str]); 12] = [
+    ("edge_assets", "kind", &["live", "vod", "other"]),
+    ("edge_assets", "access", &["public", "signed"]),
+    (
+        "purges",
+        "kind",
+        &["url", "prefix", "pattern", "tag", "everything"],
+    ),
     ("streams", "takeover", &["takeover", "reject"]),
     ("renditions", "kind", &["video", "audio"]),
     (

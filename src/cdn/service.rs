@@ -1,0 +1,100 @@
+//! What an operator may do with the caches of an installation.
+
+mod assets;
+mod nodes;
+mod purges;
+
+use std::sync::Arc;
+
+use edge::{EdgeControl, InvalidSelector};
+use media::Clock;
+use social::ServiceError;
+use storage::RowError;
+use storage::events::Bus;
+use storage::rows::Database;
+
+use super::UrlSigner;
+
+pub use assets::{AssetChange, NewAsset};
+pub use purges::{MAX_WAIT, Purge, PurgeStatus, Reply};
+
+/// Items of the longest page.
+pub const MAX_PAGE: u32 = 500;
+
+/// What the operations need.
+#[derive(Debug)]
+pub struct CdnParts {
+    /// The rows. `None`: this process has none, and purges are its own edge's.
+    pub database: Option<Database>,
+    /// What tells nodes of purges.
+    pub bus: Arc<dyn Bus>,
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+    /// The edge in this process, if it has one.
+    pub edge: Option<EdgeControl>,
+    /// What URLs begin with.
+    pub base: String,
+    /// What makes URLs.
+    pub signer: Arc<dyn UrlSigner>,
+}
+
+/// The operations. Clones are the same.
+#[derive(Debug, Clone)]
+pub struct Cdn(Arc<CdnParts>);
+
+/// Why an operation was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum CdnError {
+    /// What was asked for cannot be; a sentence.
+    #[error("{0}")]
+    Invalid(String),
+    /// This process has no rows.
+    #[error("this process has no database: set database.url, or ask one that has")]
+    NoDatabase,
+    /// A signature is needed, and nobody makes one.
+    #[error("the path is for holders of a signature, and none are made here")]
+    NoSigner,
+    /// The rows, or what is in them.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+}
+
+impl From<RowError> for CdnError {
+    fn from(error: RowError) -> Self {
+        Self::Service(error.into())
+    }
+}
+
+impl From<InvalidSelector> for CdnError {
+    fn from(error: InvalidSelector) -> Self {
+        Self::Invalid(error.to_string())
+    }
+}
+
+impl Cdn {
+    /// The operations on these parts.
+    pub fn new(parts: CdnParts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    fn database(&self) -> Result<&Database, CdnError> {
+        self.0.database.as_ref().ok_or(CdnError::NoDatabase)
+    }
+
+    /// The URL of a path, signed if an asset says so.
+    pub async fn url(&self, path: &str) -> Result<String, CdnError> {
+        let is_path = path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic());
+        if !is_path || path.len() > 1_024 {
+            return Err(CdnError::Invalid(
+                "a path is not valid: expected 1 to 1,024 visible ASCII characters, the first '/'"
+                    .to_owned(),
+            ));
+        }
+        let is_signed = match &self.0.database {
+            Some(_) => self.is_signed(path).await?,
+            None => false,
+        };
+        let url = self.0.signer.url(&self.0.base, path, is_signed);
+        url.ok_or(CdnError::NoSigner)
+    }
+}

@@ -1,0 +1,179 @@
+//! Assets: registered, changed, looked at.
+
+use edge::{OriginKind, Selector};
+use media::AssetId;
+use social::ServiceError;
+use storage::rows::edge_assets::{self, AssetAccess, AssetRow, AssetRules, RegisterError};
+use storage::rows::{Entity, RowError};
+
+use super::{Cdn, CdnError, MAX_PAGE};
+
+/// The longest name, in bytes.
+const MAX_NAME_BYTES: usize = 200;
+/// Tags of one asset.
+const MAX_TAGS: usize = 16;
+
+/// An asset as it is registered.
+#[derive(Debug, Clone)]
+pub struct NewAsset {
+    /// What is said of it, as text.
+    pub name: String,
+    /// All paths that begin with it.
+    pub path_prefix: String,
+    /// `live`, `vod` or `other`.
+    pub kind: String,
+    /// `http(s)://HOST:PORT`, or empty.
+    pub origin: String,
+    /// `public` or `signed`.
+    pub access: String,
+    /// A purge of one of them selects all paths of the asset.
+    pub tags: Vec<String>,
+}
+
+/// What is changed of an asset; what is absent stays.
+#[derive(Debug, Clone, Default)]
+pub struct AssetChange {
+    /// See [`NewAsset`].
+    pub name: Option<String>,
+    /// See [`NewAsset`].
+    pub path_prefix: Option<String>,
+    /// See [`NewAsset`].
+    pub kind: Option<String>,
+    /// See [`NewAsset`].
+    pub origin: Option<String>,
+    /// See [`NewAsset`].
+    pub access: Option<String>,
+    /// See [`NewAsset`].
+    pub tags: Option<Vec<String>>,
+}
+
+impl Cdn {
+    /// Registers an asset.
+    pub async fn register_asset(&self, new: NewAsset) -> Result<AssetRow, CdnError> {
+        let rules = AssetRules {
+            name: name(new.name)?,
+            path_prefix: prefix(new.path_prefix)?,
+            kind: word(&new.kind)?,
+            origin: origin(new.origin)?,
+            access: word(&new.access)?,
+            tags: tags(new.tags)?,
+        };
+        let database = self.database()?;
+        let registered = edge_assets::register(database, &rules, self.0.clock.now()).await;
+        registered.map_err(|error| match error {
+            RegisterError::TooMany => CdnError::Invalid(error.to_string()),
+            RegisterError::Rows(error) => error.into(),
+        })
+    }
+
+    /// Changes an asset.
+    pub async fn change_asset(
+        &self,
+        id: AssetId,
+        change: AssetChange,
+    ) -> Result<AssetRow, CdnError> {
+        let name = change.name.map(name).transpose()?;
+        let prefix = change.path_prefix.map(prefix).transpose()?;
+        let kind = change.kind.as_deref().map(word).transpose()?;
+        let origin = change.origin.map(origin).transpose()?;
+        let access = change.access.as_deref().map(word).transpose()?;
+        let tags = change.tags.map(tags).transpose()?;
+        let change = |rules: &mut AssetRules| {
+            set(&mut rules.name, name);
+            set(&mut rules.path_prefix, prefix);
+            set(&mut rules.kind, kind);
+            set(&mut rules.origin, origin);
+            set(&mut rules.access, access);
+            set(&mut rules.tags, tags);
+        };
+        let now = self.0.clock.now();
+        Ok(edge_assets::update(self.database()?, id, change, now).await?)
+    }
+
+    /// An asset.
+    pub async fn asset(&self, id: AssetId) -> Result<AssetRow, CdnError> {
+        let asset = edge_assets::get(self.database()?, id).await?;
+        Ok(asset.ok_or(RowError::NotFound(Entity::Asset))?)
+    }
+
+    /// Removes an asset. What is cached of it stays.
+    pub async fn remove_asset(&self, id: AssetId) -> Result<(), CdnError> {
+        match edge_assets::remove(self.database()?, id).await? {
+            true => Ok(()),
+            false => Err(ServiceError::NotFound(Entity::Asset).into()),
+        }
+    }
+
+    /// Assets in the order of their registration, those after `after`.
+    pub async fn assets(
+        &self,
+        after: Option<AssetId>,
+        limit: u32,
+    ) -> Result<Vec<AssetRow>, CdnError> {
+        let limit = limit.clamp(1, MAX_PAGE);
+        Ok(edge_assets::list(self.database()?, after, limit).await?)
+    }
+
+    /// Is `path` for holders of a signature? The asset with the longest prefix says.
+    pub(super) async fn is_signed(&self, path: &str) -> Result<bool, CdnError> {
+        let of_path = edge_assets::of_path(self.database()?, path).await?;
+        Ok(of_path.is_some_and(|asset| asset.rules.access == AssetAccess::Signed))
+    }
+}
+
+fn set<T>(place: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *place = value;
+    }
+}
+
+fn name(text: String) -> Result<String, CdnError> {
+    let is_name = (1..=MAX_NAME_BYTES).contains(&text.len()) && !text.chars().any(char::is_control);
+    match is_name {
+        true => Ok(text),
+        false => Err(CdnError::Invalid(format!(
+            "an asset's name is not valid: expected 1 to {MAX_NAME_BYTES} bytes without control characters"
+        ))),
+    }
+}
+
+fn prefix(text: String) -> Result<String, CdnError> {
+    Selector::parse(OriginKind::Media, "prefix", &text)
+        .map_err(|_| {
+            CdnError::Invalid(
+                "an asset's path_prefix is not valid: expected 1 to 1,024 visible ASCII characters, the first '/'"
+                    .to_owned(),
+            )
+        })
+        .map(|_| text)
+}
+
+fn word<T>(text: &str) -> Result<T, CdnError>
+where
+    T: std::str::FromStr<Err = edge_assets::InvalidWord>,
+{
+    text.parse()
+        .map_err(|error: edge_assets::InvalidWord| CdnError::Invalid(error.to_string()))
+}
+
+fn origin(text: String) -> Result<String, CdnError> {
+    let is_origin = crate::config::is_http_origin(&text, &["http", "https"]);
+    match text.is_empty() || (is_origin && !text.contains('@')) {
+        true => Ok(text),
+        false => Err(CdnError::Invalid(
+            "an asset's origin is not valid: expected http(s)://HOST:PORT, or nothing".to_owned(),
+        )),
+    }
+}
+
+fn tags(tags: Vec<String>) -> Result<Vec<String>, CdnError> {
+    if tags.len() > MAX_TAGS {
+        return Err(CdnError::Invalid(format!(
+            "an asset has {MAX_TAGS} tags at most"
+        )));
+    }
+    for tag in &tags {
+        Selector::parse(OriginKind::Media, "tag", tag)?;
+    }
+    Ok(tags)
+}

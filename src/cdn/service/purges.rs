@@ -1,0 +1,175 @@
+//! Purges: asked for, waited for, looked at.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use edge::{OriginKind, PurgeRule, Selector};
+use media::{NodeId, PurgeId, Timestamp};
+use storage::rows::purges::{self, NewPurge, PurgeRow};
+use storage::rows::{Database, Entity, RowError, edge_nodes};
+use tokio::time::{Instant, sleep};
+
+use super::{Cdn, CdnError, MAX_PAGE};
+use crate::edge_node;
+
+/// The longest that a request waits for nodes. A node that is not heard of any more is waited
+/// for until its lease ends, which is sooner.
+pub const MAX_WAIT: Duration = Duration::from_secs(30);
+/// From one look at the rows to the next, at first and at most.
+const LOOKS: (Duration, Duration) = (Duration::from_millis(4), Duration::from_millis(200));
+
+/// A purge as it is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Purge<'a> {
+    /// `url`, `prefix`, `pattern`, `tag`, `stream`, `video` or `everything`.
+    pub kind: &'a str,
+    /// What of that kind.
+    pub subject: &'a str,
+    /// What it selects is stale, not gone.
+    pub soft: bool,
+    /// Who asks.
+    pub requested_by: &'a str,
+    /// How long it is waited for; no longer than [`MAX_WAIT`].
+    pub wait: Duration,
+}
+
+/// How far a purge is.
+#[derive(Debug, Clone)]
+pub struct PurgeStatus {
+    /// The purge. `None`: it was for the edge in this process, and is done.
+    pub row: Option<PurgeRow>,
+    /// Every node that has obeyed, or is awaited, or was given up.
+    pub nodes: Vec<NodeReply>,
+    /// No node that serves has what was purged.
+    pub is_complete: bool,
+}
+
+/// What is known of one node and a purge.
+#[derive(Debug, Clone, Copy)]
+pub struct NodeReply {
+    /// The node.
+    pub node: NodeId,
+    /// What it says.
+    pub reply: Reply,
+}
+
+/// What a node says of a purge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reply {
+    /// It has obeyed, then.
+    Acknowledged(Timestamp),
+    /// It has obeyed as part of something that left nothing.
+    Passed,
+    /// Its lease lives, and it has not answered yet.
+    Awaited,
+    /// It has no lease: it gives nothing unasked, and will obey before it does.
+    Away,
+}
+
+impl Cdn {
+    /// Has what `purge` selects leave every cache, and waits for it.
+    pub async fn purge(&self, purge: Purge<'_>) -> Result<PurgeStatus, CdnError> {
+        let selector = Selector::parse(OriginKind::Media, purge.kind, purge.subject)?;
+        let Some(database) = &self.0.database else {
+            return self.purge_here(selector, purge.soft);
+        };
+        let new = NewPurge {
+            kind: selector.kind(),
+            subject: selector.text(),
+            soft: purge.soft,
+            requested_by: purge.requested_by,
+        };
+        let row = purges::request(database, &new, self.0.clock.now()).await?;
+        edge_node::tell(&*self.0.bus).await;
+        self.wait(database, &row, purge.wait).await?;
+        self.purge_status(row.id).await
+    }
+
+    fn purge_here(&self, selector: Selector, soft: bool) -> Result<PurgeStatus, CdnError> {
+        let edge = self.0.edge.as_ref().ok_or(CdnError::NoDatabase)?;
+        edge.purge(&PurgeRule { selector, soft });
+        Ok(PurgeStatus {
+            row: None,
+            nodes: Vec::new(),
+            is_complete: true,
+        })
+    }
+
+    /// Waits until no node with a live lease has it, or for `wait`.
+    async fn wait(
+        &self,
+        database: &Database,
+        purge: &PurgeRow,
+        wait: Duration,
+    ) -> Result<(), RowError> {
+        let deadline = Instant::now() + wait.min(MAX_WAIT);
+        let (mut pause, longest) = LOOKS;
+        loop {
+            let now = self.0.clock.now();
+            if purges::awaited(database, purge.position, now)
+                .await?
+                .is_empty()
+            {
+                return purges::complete(database, purge.id, now).await;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(());
+            }
+            sleep(pause.min(left)).await;
+            pause = (pause * 3 / 2).min(longest);
+        }
+    }
+
+    /// How far a purge is.
+    pub async fn purge_status(&self, id: PurgeId) -> Result<PurgeStatus, CdnError> {
+        let database = self.database()?;
+        let row = purges::get(database, id).await?;
+        let mut row = row.ok_or(RowError::NotFound(Entity::Purge))?;
+        let now = self.0.clock.now();
+        let acknowledged = purges::acknowledgements(database, id).await?;
+        let mut replies: BTreeMap<NodeId, Reply> = acknowledged
+            .into_iter()
+            .map(|told| (told.node, Reply::Acknowledged(told.at)))
+            .collect();
+        let mut after = None;
+        loop {
+            let nodes = edge_nodes::list(database, after, MAX_PAGE).await?;
+            for node in &nodes {
+                let reply = match (node.purge_position >= row.position, node.is_live(now)) {
+                    (true, _) => Reply::Passed,
+                    (false, true) => Reply::Awaited,
+                    (false, false) => Reply::Away,
+                };
+                replies.entry(node.id).or_insert(reply);
+            }
+            match nodes.last() {
+                Some(last) if nodes.len() as u32 == MAX_PAGE => after = Some(last.id),
+                _ => break,
+            }
+        }
+        let is_awaited = replies.values().any(|reply| *reply == Reply::Awaited);
+        if row.completed_at.is_none() && !is_awaited {
+            purges::complete(database, id, now).await?;
+            row.completed_at = Some(now);
+        }
+        let nodes = replies.into_iter();
+        Ok(PurgeStatus {
+            is_complete: row.completed_at.is_some(),
+            row: Some(row),
+            nodes: nodes
+                .map(|(node, reply)| NodeReply { node, reply })
+                .collect(),
+        })
+    }
+
+    /// Purges, the newest first, those before `before`.
+    pub async fn purges(
+        &self,
+        before: Option<PurgeId>,
+        limit: u32,
+    ) -> Result<Vec<PurgeRow>, CdnError> {
+        let limit = limit.clamp(1, MAX_PAGE);
+        Ok(purges::list(self.database()?, before, limit).await?)
+    }
+}

@@ -1,0 +1,442 @@
+//! An edge's place in the registry: it registers, tells how it is, and obeys purges.
+//!
+//! A purge is done when every node with a live lease has obeyed it. So a node that cannot
+//! renew its lease stops trusting what it has stored before the lease ends ([`Trust`]), and one
+//! that comes back, or starts, reads the purges that it has missed before it serves. An event
+//! says that there is a purge; who misses it finds the row with the next look.
+
+mod place;
+mod trust;
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use edge::server::OpenConnections;
+use edge::{EdgeControl, Obeyed, OriginKind, PurgeRule, Selector};
+use media::{Clock, Micros};
+use storage::events::{Bus, RecvError, Subject, SubjectPattern, Subscription};
+use storage::rows::edge_nodes::{self, NewNode, NodeState, Registration};
+use storage::rows::leases::this_process;
+use storage::rows::purges::{self, News, PurgeRow, Seen};
+use storage::rows::{Database, RowError, edge_assets};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio_util::sync::CancellationToken;
+
+use place::Place;
+pub use place::PlaceError;
+pub use trust::{OnDatabaseLoss, Trust};
+
+/// The subject of the event that there is a purge.
+pub const PURGED: &str = "edge.purge";
+
+/// How long purges wait for a node that is not heard of.
+pub const LEASE: Micros = Micros::from_secs(15);
+/// How long a node trusts a lease from the moment it asked for it. Clocks of hosts agree
+/// within a third of the lease, so that no purge has stopped waiting for it by then.
+const TRUSTED: Duration = Duration::from_secs(10);
+/// From one renewal to the next.
+const HEARTBEAT: Duration = Duration::from_secs(3);
+/// How long the database may take to answer. Then it is asked anew.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How often purges are looked for where events come from other processes.
+const POLL: Duration = Duration::from_secs(1);
+/// The same where they do not.
+const POLL_WITHOUT_EVENTS: Duration = Duration::from_millis(100);
+/// Purges that are read at a time.
+const PAGE: u32 = 256;
+/// With more than so many missed at the start, what is stored is given up: most of it will
+/// have been purged, and the edge would give it up anyway.
+const MOST_MISSED: u64 = 512;
+/// How often old rows are looked for.
+const TIDY: Duration = Duration::from_secs(600);
+/// How long purges are kept: a node that was away for longer gives up what it has stored.
+const PURGES_KEPT: Micros = Micros::from_secs(7 * 24 * 3_600);
+/// Purges that are kept at most.
+const MOST_PURGES: u64 = 100_000;
+/// How long a node is listed that is silent.
+const NODES_KEPT: Micros = Micros::from_secs(24 * 3_600);
+/// Rows that are deleted at a time.
+const DELETED_AT_ONCE: u32 = 1_000;
+/// How long the end of the lease may take to be told at the end.
+const LEAVE: Duration = Duration::from_millis(500);
+
+/// What an edge's place in the registry is made of.
+pub struct EdgeNodeParts<'a> {
+    /// The rows.
+    pub database: Database,
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+    /// What tells of purges.
+    pub bus: Arc<dyn Bus>,
+    /// Whether the bus reaches other processes.
+    pub events_are_shared: bool,
+    /// What obeys.
+    pub control: EdgeControl,
+    /// Who is connected to it.
+    pub connections: OpenConnections,
+    /// The data directory.
+    pub data_dir: &'a Path,
+    /// Roles of the process, joined by commas.
+    pub roles: String,
+    /// What its URLs begin with; empty: not known.
+    pub url: String,
+    /// Where it is; empty: not told.
+    pub region: String,
+    /// What it does when it cannot hear of purges.
+    pub on_database_loss: OnDatabaseLoss,
+}
+
+/// Why an edge cannot take its place.
+#[derive(Debug, thiserror::Error)]
+pub enum EdgeNodeError {
+    /// Its files.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+    /// The rows.
+    #[error("the edge cannot register: {0}")]
+    Rows(#[from] RowError),
+    /// The events.
+    #[error("the edge cannot hear of purges: {0}")]
+    Events(#[from] storage::events::BusError),
+    /// A subject of ours, which is valid.
+    #[error(transparent)]
+    Subject(#[from] storage::events::SubjectError),
+}
+
+/// An edge's place in the registry.
+#[derive(Debug)]
+pub struct EdgeNode {
+    trust: Arc<Trust>,
+    shutdown: CancellationToken,
+    tasks: JoinSet<()>,
+}
+
+impl EdgeNode {
+    /// Registers the edge, and has it obey what it has missed. It may serve then.
+    pub async fn start(parts: EdgeNodeParts<'_>) -> Result<Self, EdgeNodeError> {
+        let place = Place::take(parts.data_dir)?;
+        let seen = place.seen()?;
+        let new = NewNode {
+            id: place.id(),
+            instance: this_process(),
+            roles: parts.roles,
+            url: parts.url,
+            region: parts.region,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        // Before the rows are read: what is told in between is found there.
+        let events = parts.bus.subscribe(&SubjectPattern::new(PURGED)?).await?;
+        let trust = Arc::new(Trust::new(
+            parts.control.clone(),
+            parts.clock.clone(),
+            parts.on_database_loss,
+        ));
+        let asked = Instant::now();
+        let now = parts.clock.now();
+        let registration =
+            edge_nodes::register(&parts.database, &new, seen.position, LEASE, now).await?;
+        let mut agent = Agent {
+            database: parts.database,
+            clock: parts.clock,
+            control: parts.control,
+            connections: parts.connections,
+            trust: Arc::clone(&trust),
+            place,
+            new,
+            registration,
+            seen,
+            acknowledged: seen.position,
+            configuration: 0,
+            unswept: VecDeque::new(),
+            requests: (0, Instant::now()),
+        };
+        agent.catch_up().await?;
+        agent.obey_new().await?;
+        trust.extend(asked + TRUSTED);
+        let shutdown = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(Arc::clone(&trust).watch(shutdown.clone()));
+        let poll = match parts.events_are_shared {
+            true => POLL,
+            false => POLL_WITHOUT_EVENTS,
+        };
+        tasks.spawn(agent.run(events, poll, shutdown.clone()));
+        Ok(Self {
+            trust,
+            shutdown,
+            tasks,
+        })
+    }
+
+    /// Whether it hears of purges.
+    pub fn trust(&self) -> Arc<Trust> {
+        Arc::clone(&self.trust)
+    }
+
+    /// Returns when a task has ended that should not.
+    pub async fn ended(node: &mut Option<Self>) {
+        match node {
+            Some(node) => drop(node.tasks.join_next().await),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Gives the place up: no purge waits for it any more. Goes after the listeners.
+    pub async fn stop(mut self) {
+        self.shutdown.cancel();
+        let ended = async {
+            while let Some(ended) = self.tasks.join_next().await {
+                if let Err(error) = ended {
+                    tracing::error!(%error, "the edge's agent failed");
+                }
+            }
+        };
+        if timeout(LEAVE * 2, ended).await.is_err() {
+            tracing::warn!("the edge's agent did not end in time");
+        }
+        self.tasks.shutdown().await;
+    }
+}
+
+/// What keeps the place.
+struct Agent {
+    database: Database,
+    clock: Arc<dyn Clock>,
+    control: EdgeControl,
+    connections: OpenConnections,
+    trust: Arc<Trust>,
+    place: Place,
+    new: NewNode,
+    registration: Registration,
+    /// The last purge that the edge has obeyed.
+    seen: Seen,
+    /// The position of the last one that it has told of.
+    acknowledged: u64,
+    /// The configuration that it has read.
+    configuration: u64,
+    /// Purges that are not yet known to have been swept of all that is stored: the first and
+    /// the last.
+    unswept: VecDeque<(Obeyed, Seen)>,
+    /// How many requests there had been, and when.
+    requests: (u64, Instant),
+}
+
+impl Agent {
+    async fn run(mut self, mut events: Subscription, poll: Duration, shutdown: CancellationToken) {
+        let every = |period| {
+            let mut ticks = interval(period);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            ticks
+        };
+        let (mut heartbeat, mut poll, mut tidy) = (every(HEARTBEAT), every(poll), every(TIDY));
+        let mut hears_events = true;
+        loop {
+            let renews = tokio::select! {
+                () = shutdown.cancelled() => break,
+                _ = heartbeat.tick() => true,
+                _ = poll.tick() => false,
+                _ = tidy.tick() => {
+                    self.tidy().await;
+                    false
+                }
+                event = events.recv(), if hears_events => {
+                    // Whatever it says, and whatever was lost: the rows tell.
+                    hears_events = !matches!(event, Err(RecvError::Closed));
+                    false
+                }
+            };
+            let asked = Instant::now();
+            let step = async {
+                if renews {
+                    self.renew().await?;
+                }
+                // Only with a lease does a purge wait: what comes after is not missed.
+                self.obey_new().await
+            };
+            match shutdown.run_until_cancelled(timeout(PATIENCE, step)).await {
+                None => break,
+                Some(Ok(Ok(()))) if renews => self.trust.extend(asked + TRUSTED),
+                Some(Ok(Ok(()))) => {}
+                Some(Ok(Err(error))) => self.trust.failed(&error.to_string()),
+                Some(Err(_)) => self.trust.failed("the database does not answer"),
+            }
+            if renews {
+                self.write_seen().await;
+            }
+        }
+        match timeout(LEAVE, self.registration.leave(&self.database)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the edge's lease was not given up"),
+            Err(_) => tracing::warn!("the edge's lease was not given up in time"),
+        }
+    }
+
+    /// Renews the lease, or registers anew if it was lost.
+    async fn renew(&mut self) -> Result<(), RowError> {
+        let state = self.state();
+        let now = self.clock.now();
+        let renewed = self
+            .registration
+            .renew(&self.database, &state, LEASE, now)
+            .await;
+        let Err(RowError::LeaseLost { .. }) = renewed else {
+            return renewed;
+        };
+        tracing::error!(
+            node = %self.new.id,
+            "the edge's place in the registry is gone: its row was deleted, or another process uses a copy of its data directory"
+        );
+        self.trust.lose();
+        let position = self.acknowledged;
+        self.registration =
+            edge_nodes::register(&self.database, &self.new, position, LEASE, now).await?;
+        Ok(())
+    }
+
+    fn state(&mut self) -> NodeState {
+        let load = self.control.load();
+        let (before, since) = self.requests;
+        let seconds = since.elapsed().as_secs_f64();
+        let rate = (load.requests.saturating_sub(before)) as f64 / seconds.max(0.001);
+        self.requests = (load.requests, Instant::now());
+        NodeState {
+            connections: self.connections.get(),
+            requests: load.requests,
+            requests_per_second: rate.round() as u64,
+            memory_bytes: load.memory_bytes,
+            health: self.trust.notice().unwrap_or_default(),
+            configuration: self.configuration,
+        }
+    }
+
+    /// At the start: gives up what is stored if too much was missed since.
+    async fn catch_up(&mut self) -> Result<(), RowError> {
+        if let News::Purges(_, last) = purges::since(&self.database, self.seen, 1).await?
+            && last - self.seen.position > MOST_MISSED
+        {
+            let unknown = Seen {
+                position: last,
+                id: None,
+            };
+            self.give_up(unknown);
+        }
+        Ok(())
+    }
+
+    /// Obeys the purges that have come, tells so, and reads the configuration.
+    async fn obey_new(&mut self) -> Result<(), RowError> {
+        let generation = edge_assets::generation(&self.database).await?;
+        if generation != self.configuration {
+            let (generation, assets) = edge_assets::all(&self.database).await?;
+            let tagged = assets
+                .into_iter()
+                .filter(|asset| !asset.rules.tags.is_empty())
+                .map(|asset| (asset.rules.path_prefix, asset.rules.tags));
+            self.control.tag_prefixes(tagged);
+            self.configuration = generation;
+        }
+        loop {
+            match purges::since(&self.database, self.seen, PAGE).await? {
+                News::Purges(new, _) if new.is_empty() => break,
+                News::Purges(new, _) => {
+                    for purge in &new {
+                        self.obey(purge);
+                    }
+                }
+                News::Lost(seen) => {
+                    tracing::warn!("purges may have been missed: nothing that is stored is used");
+                    self.give_up(seen);
+                }
+            }
+        }
+        if self.seen.position != self.acknowledged {
+            let (node, position) = (&self.registration, self.seen.position);
+            purges::acknowledge(&self.database, node, position, self.clock.now()).await?;
+            self.acknowledged = position;
+        }
+        Ok(())
+    }
+
+    fn obey(&mut self, purge: &PurgeRow) {
+        let selector = Selector::parse(OriginKind::Media, &purge.kind, &purge.subject)
+            .unwrap_or_else(|error| {
+                // A newer version may know more. Less must not be purged than was asked for.
+                tracing::error!(%error, id = %purge.id, "a purge is not understood: all is purged");
+                Selector::Everything
+            });
+        tracing::info!(id = %purge.id, ?selector, soft = purge.soft, "purged");
+        let obeyed = self.control.purge(&PurgeRule {
+            selector,
+            soft: purge.soft,
+        });
+        self.obeyed(obeyed, Seen::from(purge));
+    }
+
+    fn give_up(&mut self, seen: Seen) {
+        let obeyed = self.control.purge(&PurgeRule {
+            selector: Selector::Everything,
+            soft: false,
+        });
+        self.obeyed(obeyed, seen);
+    }
+
+    fn obeyed(&mut self, obeyed: Obeyed, seen: Seen) {
+        self.seen = seen;
+        if self.unswept.len() > 1 {
+            self.unswept.pop_back();
+        }
+        self.unswept.push_back((obeyed, seen));
+    }
+
+    /// Writes down how far what is stored has been swept: from there on the next process
+    /// on this directory has to obey again.
+    async fn write_seen(&mut self) {
+        let mut swept = None;
+        while let Some(&(obeyed, seen)) = self.unswept.front()
+            && self.control.has_swept(obeyed)
+        {
+            swept = Some(seen);
+            self.unswept.pop_front();
+        }
+        if let Some(seen) = swept
+            && let Err(error) = self.place.write_seen(seen).await
+        {
+            tracing::warn!(%error, "how far purges were obeyed was not written down");
+        }
+    }
+
+    /// Deletes rows that nobody needs any more. Every node does so; most find nothing.
+    async fn tidy(&self) {
+        let (database, now) = (&self.database, self.clock.now());
+        let tidied = async {
+            let old = now - PURGES_KEPT;
+            purges::delete_old(database, old, MOST_PURGES, DELETED_AT_ONCE).await?;
+            edge_nodes::delete_silent(database, now - NODES_KEPT, DELETED_AT_ONCE).await
+        };
+        match timeout(PATIENCE, tidied).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "old purges were not deleted"),
+            Err(_) => tracing::debug!("old purges were not deleted in time"),
+        }
+    }
+}
+
+/// Tells all nodes that there is a purge. None that misses it is lost: its row is there.
+pub async fn tell(bus: &dyn Bus) {
+    let told = match Subject::new(PURGED) {
+        Ok(subject) => {
+            let event = storage::events::Event::new(subject, bytes::Bytes::new());
+            bus.publish(event).await.map_err(|error| error.to_string())
+        }
+        Err(error) => Err(error.to_string()),
+    };
+    if let Err(error) = told {
+        tracing::warn!(
+            error,
+            "nodes were not told of a purge: they find it by themselves"
+        );
+    }
+}

@@ -1,0 +1,91 @@
+//! Assets, and the generation that every change of them raises.
+
+use media::{AssetId, Micros};
+use storage::RowError;
+use storage::rows::edge_assets::{self, AssetAccess, AssetKind, AssetRules, RegisterError};
+use storage::rows::{Entity, Unique};
+
+use crate::fixtures::{NOW, TestDatabase};
+
+on_both_engines! {
+    every_change_raises_the_generation_and_no_other_does,
+    names_and_prefixes_are_one_of_a_kind,
+}
+
+fn rules(name: &str) -> AssetRules {
+    AssetRules {
+        name: name.to_owned(),
+        path_prefix: format!("/{name}/"),
+        kind: AssetKind::Vod,
+        origin: String::new(),
+        access: AssetAccess::Public,
+        tags: vec!["a".to_owned(), "b:c".to_owned()],
+    }
+}
+
+async fn every_change_raises_the_generation_and_no_other_does(test: TestDatabase) {
+    let db = &test.db;
+    assert_eq!(edge_assets::all(db).await.unwrap(), (0, Vec::new()));
+    let one = edge_assets::register(db, &rules("one"), NOW).await.unwrap();
+    assert_eq!(one.rules, rules("one"));
+    let later = NOW + Micros::from_secs(1);
+    let change = |rules: &mut AssetRules| {
+        rules.access = AssetAccess::Signed;
+        rules.tags.clear();
+    };
+    let changed = edge_assets::update(db, one.id, change, later)
+        .await
+        .unwrap();
+    assert_eq!(changed.rules.access, AssetAccess::Signed);
+    assert_eq!((changed.created_at, changed.updated_at), (NOW, later));
+    let got = edge_assets::get(db, one.id).await.unwrap();
+    assert_eq!(got, Some(changed.clone()));
+    assert_eq!(edge_assets::all(db).await.unwrap(), (2, vec![changed]));
+    assert!(edge_assets::remove(db, one.id).await.unwrap());
+    assert!(!edge_assets::remove(db, one.id).await.unwrap());
+    assert_eq!(edge_assets::generation(db).await.unwrap(), 3);
+    let missing = edge_assets::update(db, AssetId::new(), |_| {}, NOW).await;
+    assert!(matches!(missing, Err(RowError::NotFound(Entity::Asset))));
+    assert_eq!(edge_assets::generation(db).await.unwrap(), 3);
+}
+
+async fn names_and_prefixes_are_one_of_a_kind(test: TestDatabase) {
+    let db = &test.db;
+    let one = edge_assets::register(db, &rules("one"), NOW).await.unwrap();
+    let two = edge_assets::register(db, &rules("two"), NOW).await.unwrap();
+    let same_prefix = AssetRules {
+        name: "three".to_owned(),
+        ..rules("one")
+    };
+    for taken in [rules("one"), same_prefix] {
+        let refused = edge_assets::register(db, &taken, NOW).await.unwrap_err();
+        assert!(matches!(
+            refused,
+            RegisterError::Rows(RowError::Taken(Unique::Asset))
+        ));
+    }
+    let change = |rules: &mut AssetRules| rules.name = "one".to_owned();
+    let refused = edge_assets::update(db, two.id, change, NOW).await;
+    assert!(matches!(refused, Err(RowError::Taken(Unique::Asset))));
+    let itself = edge_assets::update(db, one.id, |_| {}, NOW).await;
+    assert_eq!(itself.unwrap().rules, rules("one"));
+    let page = edge_assets::list(db, None, 1).await.unwrap();
+    assert_eq!(page[0].id, one.id);
+    let below = AssetRules {
+        path_prefix: "/one/below/".to_owned(),
+        ..rules("three")
+    };
+    let below = edge_assets::register(db, &below, NOW).await.unwrap();
+    for (path, expected) in [
+        ("/one/a", Some(one.id)),
+        ("/one/below/a", Some(below.id)),
+        ("/one", None),
+        ("/ONE/a", None),
+    ] {
+        let found = edge_assets::of_path(db, path).await.unwrap();
+        assert_eq!(found.map(|asset| asset.id), expected, "{path}");
+    }
+    assert!(edge_assets::remove(db, below.id).await.unwrap());
+    let next = edge_assets::list(db, Some(one.id), 1).await.unwrap();
+    assert_eq!(next, [two]);
+}
