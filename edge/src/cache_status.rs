@@ -3,8 +3,27 @@
 use std::fmt::{self, Write};
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use sfv::{List, Parser};
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+
+/// Removes what the origin sent if it is no structured list (RFC 9211 2): behind it nobody
+/// could read what is said here.
+pub(crate) fn keep_list(headers: &mut HeaderMap) {
+    let lines: Vec<&[u8]> = headers
+        .get_all(CACHE_STATUS)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
+    if lines.is_empty() {
+        return;
+    }
+    let list: Result<List, _> = Parser::new(&lines.join(&b", "[..])).parse();
+    // An empty list has no line.
+    if list.map_or(true, |list| list.is_empty()) {
+        headers.remove(CACHE_STATUS);
+    }
+}
 
 /// RFC 9211 2.2: why a request went on to the origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -207,5 +226,26 @@ mod tests {
             "nova; detail=method",
         ];
         assert_eq!(members, expected);
+    }
+
+    #[test]
+    fn what_is_no_list_does_not_stay_before_it() {
+        for (lines, stay) in [
+            (&["shield; hit"][..], true),
+            (&["shield; hit, far; fwd=miss", "near; hit"], true),
+            (&[""], false),
+            (&["shield; hit", ""], false),
+            (&["shield; hit ="], false),
+            (&["\u{fc}"], false),
+        ] {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                let line = HeaderValue::from_bytes(line.as_bytes()).unwrap();
+                headers.append(CACHE_STATUS, line);
+            }
+            keep_list(&mut headers);
+            let left = headers.get_all(CACHE_STATUS).iter().count();
+            assert_eq!(left, if stay { lines.len() } else { 0 }, "{lines:?}");
+        }
     }
 }

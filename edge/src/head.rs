@@ -12,6 +12,7 @@ use media::{Micros, Timestamp};
 
 use crate::age::{Arrival, NOVA_AGE};
 use crate::cache_control::{RequestDirectives, ResponseDirectives};
+use crate::cache_status;
 use crate::config::OriginKind;
 use crate::cors;
 use crate::fields::{http_date_value, remove_hop_by_hop};
@@ -308,6 +309,7 @@ impl Circumstances<'_> {
     /// and of media what is answered here.
     fn clean(&self, headers: &mut HeaderMap) {
         remove_hop_by_hop(headers);
+        cache_status::keep_list(headers);
         for name in [AGE, NOVA_AGE, CONTENT_LENGTH, ACCEPT_RANGES] {
             headers.remove(name);
         }

@@ -173,9 +173,13 @@ impl Model<'_> {
         });
         let lifetime = lifetime.unwrap_or(0);
         let wishes = match self.kind {
-            // What came while this client waited is new enough for all, if it is fresh.
             OriginKind::General if head < self.client.began => get.ask.control.clone(),
-            _ => RequestControl::default(),
+            // What came while this client waited is new enough for all, if it is fresh.
+            OriginKind::General => RequestControl {
+                max_stale: get.ask.control.max_stale,
+                ..RequestControl::default()
+            },
+            OriginKind::Media => RequestControl::default(),
         };
         if answer.use_at(age, lifetime, &wishes) != Use::Validated {
             return Ok(());
