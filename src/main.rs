@@ -33,6 +33,7 @@ mod serve;
 mod sole;
 mod stream_rules;
 mod telemetry;
+mod upstreams;
 mod vod;
 mod web;
 mod welcome;

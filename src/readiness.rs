@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use edge::{HttpUpstream, Pool};
 use storage::events::Bus;
 use storage::rows::Database;
 use storage::{ObjectError, ObjectStore};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::live::{Machine, RecordingHealth};
@@ -21,8 +21,8 @@ pub enum Dependency {
     Database(Database),
     /// The objects.
     Objects(Arc<dyn ObjectStore>),
-    /// An origin elsewhere: `HOST:PORT`.
-    Origin(String),
+    /// The origins and shields of an edge, elsewhere: one at least.
+    Upstreams(Pool<HttpUpstream>),
 }
 
 /// The dependencies of this process.
@@ -58,6 +58,14 @@ impl Readiness {
         if let Err(error) = self.bus.health() {
             notices.push(format!("events: {error}"));
         }
+        for dependency in &self.dependencies {
+            let Dependency::Upstreams(pool) = dependency else {
+                continue;
+            };
+            for out in pool.members().iter().filter(|one| !one.up) {
+                notices.push(format!("edge: {} is out", out.member.name));
+            }
+        }
         let degraded = self.recording.as_ref().map_or(0, |r| r.degraded());
         if degraded > 0 {
             notices.push(format!(
@@ -92,7 +100,7 @@ impl Dependency {
         match self {
             Self::Database(_) => "database",
             Self::Objects(_) => "objects",
-            Self::Origin(_) => "origin",
+            Self::Upstreams(_) => "origin",
         }
     }
 
@@ -105,10 +113,12 @@ impl Dependency {
                 Ok(_) | Err(ObjectError::NotFound(_)) => Ok(()),
                 Err(error) => Err(error.to_string()),
             },
-            Self::Origin(address) => TcpStream::connect(address)
-                .await
-                .map(drop)
-                .map_err(|error| format!("{address}: {error}")),
+            Self::Upstreams(pool) if pool.is_ready() => Ok(()),
+            Self::Upstreams(pool) => {
+                let members = pool.members();
+                let names: Vec<_> = members.iter().map(|one| one.member.name.as_str()).collect();
+                Err(format!("none of {} answers", names.join(", ")))
+            }
         }
     }
 }

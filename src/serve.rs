@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use edge::{Edge, EdgeConfig, HttpUpstream, HttpUpstreamConfig};
+use edge::{Edge, EdgeConfig, HttpUpstream, Pool};
 use media::{Clock, SystemClock};
 use packager::origin::Origin;
 use social::rest::{AppState, PlaybackBase};
@@ -26,7 +26,7 @@ use crate::readiness::{Dependency, Readiness};
 use crate::roles::Roles;
 use crate::sole::DirectoryLock;
 use crate::welcome::{self, Addresses};
-use crate::{admin, telemetry, web};
+use crate::{admin, telemetry, upstreams, web};
 
 /// How long HTTP requests under way have after the media has ended.
 const DRAIN: Duration = Duration::from_millis(2_500);
@@ -87,7 +87,12 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
         rtmp: media.as_ref().map(|media| media.rtmp),
         admin: admin.address(),
     };
-    let readiness = readiness(&config, roles, foundation.as_ref(), media.as_ref(), &bus);
+    let settings = edge_settings(&config)?;
+    let pool = match roles.edge && !roles.media {
+        true => Some(upstreams::pool(&config, &settings)?),
+        false => None,
+    };
+    let readiness = readiness(foundation.as_ref(), media.as_ref(), pool.as_ref(), &bus);
     running.http(admin, admin::router(metrics, Arc::new(readiness)));
     if let (Some(server), Some(media)) = (origin, &media) {
         running.http(server, playback(WithoutBody(media.origin.clone())));
@@ -95,7 +100,7 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
     if let Some(server) = http {
         let mut router = Router::new();
         if roles.edge {
-            router = router.merge(edge(&config, media.as_ref(), &mut running)?);
+            router = router.merge(edge(settings, media.as_ref(), pool, &mut running));
         }
         if let (Some(foundation), true) = (&foundation, roles.api) {
             router = router.merge(api(&config, foundation)?);
@@ -137,10 +142,9 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
 
 /// What the roles of this process depend on.
 fn readiness(
-    config: &Config,
-    roles: Roles,
     foundation: Option<&Foundation>,
     media: Option<&MediaPath>,
+    upstreams: Option<&Pool<HttpUpstream>>,
     bus: &Arc<dyn Bus>,
 ) -> Readiness {
     let mut dependencies = Vec::new();
@@ -150,9 +154,8 @@ fn readiness(
     if let Some(media) = media {
         dependencies.push(Dependency::Objects(media.objects.clone()));
     }
-    if roles.edge && !roles.media {
-        let address = config.edge.origin.trim_start_matches("http://");
-        dependencies.push(Dependency::Origin(address.to_owned()));
+    if let Some(upstreams) = upstreams {
+        dependencies.push(Dependency::Upstreams(upstreams.clone()));
     }
     Readiness::new(
         dependencies,
@@ -184,27 +187,37 @@ impl StopSignal {
     }
 }
 
-/// The cache, in front of the origin in this process or of one elsewhere.
-fn edge(
-    config: &Config,
-    media: Option<&MediaPath>,
-    running: &mut Running,
-) -> Result<Router, Box<dyn Error>> {
-    let settings = EdgeConfig {
+/// What the cache may take, and how long.
+fn edge_settings(config: &Config) -> Result<EdgeConfig, Box<dyn Error>> {
+    Ok(EdgeConfig {
+        node: config.edge.node_id()?,
         memory_bytes: config.edge.memory_mib << 20,
         head_timeout: hold_limit(config) + Duration::from_secs(3),
         ..EdgeConfig::default()
-    };
+    })
+}
+
+/// The cache, in front of the origin in this process or of upstreams elsewhere.
+fn edge(
+    settings: EdgeConfig,
+    media: Option<&MediaPath>,
+    pool: Option<Pool<HttpUpstream>>,
+    running: &mut Running,
+) -> Router {
     let clock = Arc::new(SystemClock);
-    if let Some(media) = media {
-        let edge = Edge::new(settings, WithoutBody(media.origin.clone()), clock);
-        running.edge(edge.clone());
-        Ok(playback(edge))
-    } else {
-        let upstream = HttpUpstreamConfig::new(&config.edge.origin);
-        let edge = Edge::new(settings, HttpUpstream::new(&upstream)?, clock);
-        running.edge(edge.clone());
-        Ok(playback(edge))
+    match (media, pool) {
+        (Some(media), _) => {
+            let edge = Edge::new(settings, WithoutBody(media.origin.clone()), clock);
+            running.edge(edge.clone());
+            playback(edge)
+        }
+        (None, Some(pool)) => {
+            running.checks(pool.clone());
+            let edge = Edge::new(settings, pool, clock);
+            running.edge(edge.clone());
+            playback(edge)
+        }
+        (None, None) => Router::new(),
     }
 }
 
@@ -301,6 +314,12 @@ impl Running {
         tracing::info!(listener = server.name(), address = %server.address(), "listening");
         self.servers
             .spawn(server.serve(router, self.shutdown.clone()));
+    }
+
+    /// Checks the members of `pool`, until all stops.
+    fn checks(&mut self, pool: Pool<HttpUpstream>) {
+        self.servers
+            .spawn(pool.check_members(self.shutdown.clone()));
     }
 
     fn edge<U>(&mut self, edge: Edge<U>)

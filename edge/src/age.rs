@@ -1,11 +1,15 @@
 //! How old an answer is (RFC 9111 4.2.3).
 
-use http::HeaderMap;
 use http::header::{AGE, DATE};
+use http::{HeaderMap, HeaderName};
 use media::{Micros, Timestamp};
 
 use crate::config::OriginKind;
 use crate::fields::{delta_seconds, http_date, split_list};
+
+/// Between two edges: how old an answer is in milliseconds. `Age` has whole seconds, and
+/// each tier would add up to one to a playlist that lives for one.
+pub(crate) const NOVA_AGE: HeaderName = HeaderName::from_static("nova-age");
 
 /// When an answer came, and how old it was then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +36,11 @@ impl Arrival {
         let since_date = http_date(headers, &DATE)
             .map_or(Micros::ZERO, |date| (received - date).max(Micros::ZERO));
         let delay = (received - requested).max(Micros::ZERO);
-        let age = Micros::from_secs(age_value(headers));
+        let age = match kind {
+            OriginKind::Media => nova_age(headers),
+            OriginKind::General => None,
+        };
+        let age = age.unwrap_or_else(|| Micros::from_secs(age_value(headers)));
         let initial_age = match kind {
             OriginKind::Media => age + delay.min(since_date),
             OriginKind::General => since_date.max(age + delay),
@@ -56,6 +64,11 @@ impl Arrival {
     pub(crate) fn age(self, now: Timestamp) -> Micros {
         self.initial_age + (now - self.received).max(Micros::ZERO)
     }
+}
+
+fn nova_age(headers: &HeaderMap) -> Option<Micros> {
+    let millis = headers.get(NOVA_AGE)?.to_str().ok()?.parse::<u32>().ok()?;
+    Some(Micros::from_millis(millis.into()))
 }
 
 /// RFC 9111 5.1: the first member of the first line; what is not a number is ignored.
@@ -113,6 +126,12 @@ mod tests {
         assert_eq!(media(T0, later(500), &made), Micros::ZERO);
         // One that lags ages nothing.
         assert_eq!(media(later(9_000), later(9_000), &aged[1..]), Micros::ZERO);
+
+        // What a shield says more precisely.
+        let precise = [("age", "5"), ("nova-age", "5800")];
+        assert_eq!(media(T0, T0, &precise), Micros::from_millis(5_800));
+        let not_precise = [("age", "5"), ("nova-age", "-1")];
+        assert_eq!(media(T0, T0, &not_precise), Micros::from_secs(5));
 
         let arrival = Arrival::new(OriginKind::Media, T0, T0, &headers(&[("age", "2")]));
         assert_eq!(arrival.age(later(1_500)), Micros::from_millis(3_500));

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::node::NodeId;
+
 /// What is behind an edge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum OriginKind {
@@ -20,6 +22,8 @@ pub enum OriginKind {
 pub struct EdgeConfig {
     /// What is behind it.
     pub origin: OriginKind,
+    /// Its name in `CDN-Loop`, which no other edge on a request's way has (RFC 8586).
+    pub node: NodeId,
     /// Bytes of answers kept in memory: keys, headers and bodies.
     pub memory_bytes: u64,
     /// Bytes of the largest answer that is stored, with 64 for each piece it came in. A
@@ -80,6 +84,7 @@ impl Default for EdgeConfig {
     fn default() -> Self {
         Self {
             origin: OriginKind::Media,
+            node: NodeId::random(),
             memory_bytes: 256 << 20,
             max_object_bytes: 32 << 20,
             max_variants: 16,

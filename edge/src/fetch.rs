@@ -44,7 +44,10 @@ pub(crate) async fn run<U, B>(
         () = shared.abort.cancelled() => Err(FillError::ShuttingDown),
     };
     let (outcome, reason) = match &end {
-        Ok(Ok(())) => ("stored", ""),
+        Ok(Ok(())) => {
+            shared.is_current(&lead.key.key);
+            ("stored", "")
+        }
         Ok(Err(reason)) => ("not-stored", reason.as_str()),
         Err(error) => {
             let key = &lead.key.key;

@@ -8,6 +8,8 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue};
 use media::Timestamp;
 
+use crate::node::CDN_LOOP;
+
 /// RFC 9111 1.2.2: a larger number of seconds counts as this one.
 pub(crate) const MAX_DELTA_SECONDS: i64 = 1 << 31;
 
@@ -26,9 +28,11 @@ const HOP_BY_HOP: [HeaderName; 9] = [
 
 /// RFC 9110 7.6.1: fields for all recipients, which `Connection` must not name. Whoever
 /// obeyed it would store what is not to be stored.
-const END_TO_END: [HeaderName; 4] = [
+const END_TO_END: [HeaderName; 5] = [
     CACHE_CONTROL,
     VARY,
+    // RFC 8586 3: it is what ends a loop.
+    CDN_LOOP,
     HeaderName::from_static("cdn-cache-control"),
     HeaderName::from_static("nova-cache-control"),
 ];

@@ -9,7 +9,7 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, response};
 use media::{Micros, Timestamp};
 
-use crate::age::Arrival;
+use crate::age::{Arrival, NOVA_AGE};
 use crate::cache_control::{RequestDirectives, ResponseDirectives};
 use crate::config::OriginKind;
 use crate::cors;
@@ -183,9 +183,9 @@ impl Head {
         (fields + size_of::<Self>()) as u64 + self.selecting.weight()
     }
 
-    /// Seconds since the answer was made, for `Age`.
-    pub(crate) fn age_seconds(&self, now: Timestamp) -> i64 {
-        self.arrival.age(now).as_micros() / 1_000_000
+    /// Time since the answer was made.
+    pub(crate) fn age(&self, now: Timestamp) -> Micros {
+        self.arrival.age(now)
     }
 
     /// What is left of the lifetime; negative when stale, None when not stored.
@@ -240,7 +240,7 @@ impl Circumstances<'_> {
     /// and of media what is answered here.
     fn clean(&self, headers: &mut HeaderMap) {
         remove_hop_by_hop(headers);
-        for name in [AGE, CONTENT_LENGTH, ACCEPT_RANGES] {
+        for name in [AGE, NOVA_AGE, CONTENT_LENGTH, ACCEPT_RANGES] {
             headers.remove(name);
         }
         if self.rules.kind == OriginKind::Media {

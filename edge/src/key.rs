@@ -102,11 +102,9 @@ impl CacheKey {
         Ok(Self(key.into()))
     }
 
-    /// Does it name what the origin may hold back until it is ready: a playlist with a
-    /// delivery directive (RFC 8216bis 6.2.5.2), or a part, which a preload hint may name
-    /// ahead of its time (6.2.6)?
+    /// Does it name what the origin may hold back?
     pub(crate) fn is_held(&self) -> bool {
-        self.0.contains("?_HLS_msn=") || is_part(&self.0)
+        is_held(&self.0)
     }
 
     /// The path and query to ask the origin for.
@@ -119,6 +117,13 @@ impl fmt::Display for CacheKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// Does a key name what the origin may hold back until it is ready: a playlist with a
+/// delivery directive (RFC 8216bis 6.2.5.2), or a part, which a preload hint may name ahead of
+/// its time (6.2.6)?
+pub(crate) fn is_held(key: &str) -> bool {
+    key.contains("?_HLS_msn=") || is_part(key)
 }
 
 /// `.../{segment}.{part}.m4s`.

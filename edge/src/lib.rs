@@ -23,10 +23,10 @@ mod fields;
 mod fill;
 mod freshness;
 mod head;
-mod http_upstream;
 mod invalidation;
 mod key;
 mod lookup;
+mod node;
 mod question;
 mod range;
 mod reader;
@@ -36,6 +36,7 @@ mod request_body;
 mod respond;
 mod service;
 mod shared;
+mod stale_alarm;
 mod store;
 mod targeted;
 mod upstream;
@@ -45,7 +46,10 @@ mod waiter;
 
 pub use body::EdgeBody;
 pub use config::{EdgeConfig, OriginKind};
-pub use http_upstream::{HttpUpstream, HttpUpstreamConfig, InvalidBase};
+pub use node::{InvalidNodeId, NodeId};
 pub use request_body::RequestBody;
 pub use service::{Edge, EdgeFuture};
-pub use upstream::{FillError, UpstreamError};
+pub use upstream::{
+    CheckRules, FillError, HealthRules, HttpUpstream, HttpUpstreamConfig, InvalidBase, Member,
+    MemberKind, MemberState, Pool, PoolBody, PoolConfig, TlsError, UpstreamError, UpstreamTls,
+};

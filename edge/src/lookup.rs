@@ -10,6 +10,7 @@ use crate::coalesce::FillKey;
 use crate::conditional::is_range_current;
 use crate::config::OriginKind;
 use crate::head::Head;
+use crate::node::CDN_LOOP;
 use crate::question::Known;
 use crate::request::Asked;
 use crate::store::{Resource, Stored};
@@ -93,6 +94,11 @@ impl Found {
         };
         let mut variant =
             selecting.map_or_else(String::new, |selecting| selecting.key_of(&asked.headers));
+        if asked.headers.contains_key(CDN_LOOP) {
+            // A loop ends at whoever sees itself in it. A fill that a client began has not
+            // come round yet, so what comes from a cache must not wait for it.
+            variant.push_str("|loop");
+        }
         if asked.forwards_range() {
             for name in [RANGE, IF_RANGE] {
                 for value in asked.headers.get_all(&name) {

@@ -13,6 +13,7 @@ use crate::cache_control::RequestDirectives;
 use crate::conditional::strong_validator;
 use crate::config::OriginKind;
 use crate::key::CacheKey;
+use crate::node::{CDN_LOOP, NodeId};
 use crate::range::ContentRange;
 use crate::request::Asked;
 use crate::request_body::RequestBody;
@@ -65,7 +66,7 @@ pub(crate) enum Meaning {
 
 impl Question {
     /// What to ask for `asked`; alone when nobody else is given the answer.
-    pub(crate) fn new(asked: &Asked, known: Known, alone: bool) -> Self {
+    pub(crate) fn new(asked: &Asked, known: Known, alone: bool, node: &NodeId) -> Self {
         let is_get = asked.method == Method::GET;
         let shared = is_get && !alone;
         let (mut forwarded, ranged, conditional) = match asked.kind {
@@ -89,6 +90,7 @@ impl Question {
             }
         };
         forwarded.append(VIA, VIA_NOVA);
+        forwarded.append(CDN_LOOP, node.loop_member());
         Self {
             // Of media a HEAD is answered from the GET that will follow it.
             method: match asked.kind {
@@ -174,8 +176,13 @@ fn host_of(asked: &Asked) -> Option<Authority> {
 }
 
 /// What is not in the key must not reach the origin, or one client's request would shape
-/// another's answer. `Authorization` does, and then the answer is nobody else's.
+/// another's answer. `Authorization` does, and then the answer is nobody else's; and
+/// `CDN-Loop`, without which a loop would not be seen, and whose requests share fills with
+/// each other only.
 fn media_fields(asked: &Asked) -> HeaderMap {
-    let authorization = asked.headers.get_all(AUTHORIZATION).iter().cloned();
-    authorization.map(|value| (AUTHORIZATION, value)).collect()
+    let fields = [AUTHORIZATION, CDN_LOOP].map(|name| {
+        let values = asked.headers.get_all(&name).iter().cloned();
+        values.map(move |value| (name.clone(), value))
+    });
+    fields.into_iter().flatten().collect()
 }

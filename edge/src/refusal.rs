@@ -27,6 +27,8 @@ pub(crate) enum Refusal {
     TooManyHeld,
     /// The request wants nothing but what is stored, and nothing is.
     OnlyIfCached,
+    /// The request was here before, or has passed too many caches (RFC 8586).
+    Loop,
     /// The edge is shutting down.
     ShuttingDown,
 }
@@ -41,6 +43,7 @@ impl Refusal {
             Self::Target(_) => StatusCode::BAD_REQUEST,
             // RFC 9111 5.2.1.7.
             Self::OnlyIfCached => StatusCode::GATEWAY_TIMEOUT,
+            Self::Loop => StatusCode::LOOP_DETECTED,
             Self::TooManyFills
             | Self::TooManyHeldFills
             | Self::TooManyPrivateFills
@@ -63,6 +66,7 @@ impl Refusal {
             Self::TooManyWaiting => "too-many-waiting",
             Self::TooManyHeld => "too-many-held",
             Self::OnlyIfCached => "only-if-cached",
+            Self::Loop => "loop",
             Self::ShuttingDown => "shutting-down",
         }
     }
@@ -81,6 +85,7 @@ impl Refusal {
             | Self::TooManyWaiting
             | Self::TooManyHeld => "This edge is busy; try again in a second.\n",
             Self::OnlyIfCached => "Nothing is stored that answers this.\n",
+            Self::Loop => "Caches ask each other in a circle for this.\n",
             Self::ShuttingDown => "This edge is shutting down.\n",
         }
     }

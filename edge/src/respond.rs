@@ -10,12 +10,14 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use media::Timestamp;
 
+use crate::age::NOVA_AGE;
 use crate::body::EdgeBody;
 use crate::cache_status::{Forward, Outcome};
 use crate::conditional::{is_not_modified, is_range_current};
 use crate::config::OriginKind;
 use crate::cors;
 use crate::head::Head;
+use crate::node::is_from_edge;
 use crate::range::{Extent, Selection};
 use crate::reader::Reader;
 use crate::refusal::Refusal;
@@ -66,6 +68,10 @@ pub(crate) fn with_content(
     let finish = |status, headers, body, outcome| finish(kind, status, headers, body, outcome);
     let mut headers = head.headers.clone();
     describe(&mut headers, head, outcome, now);
+    if kind == OriginKind::Media && is_from_edge(&asked.headers) {
+        let millis = head.age(now).as_micros() / 1_000;
+        headers.insert(NOVA_AGE, millis.into());
+    }
     if is_unchanged(asked, head) {
         OF_THE_BODY.iter().for_each(|name| {
             headers.remove(name);
@@ -213,7 +219,7 @@ impl Content {
 
 /// Adds how old the answer is and how it was come by.
 fn describe(headers: &mut HeaderMap, head: &Head, outcome: Outcome, now: Timestamp) {
-    let age = head.age_seconds(now);
+    let age = head.age(now).as_micros() / 1_000_000;
     // RFC 9111 5.1: `Age` says that the origin did not make this answer for this
     // request, which is not so for the request that began the fill.
     let first = matches!(

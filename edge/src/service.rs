@@ -39,8 +39,8 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 ///
 /// `U` is a `Service<http::Request<RequestBody>, Response = http::Response<B>>`. It is
 /// asked for an origin-form target that is a cache key. Of media the method is GET and
-/// there is no header but `Via`, and `Authorization` where the client sent one, and what
-/// is stored is asked about with `If-None-Match` and `If-Modified-Since`.
+/// there is no header but `Via` and `CDN-Loop`, and `Authorization` where the client sent one,
+/// and what is stored is asked about with `If-None-Match` and `If-Modified-Since`.
 #[derive(Clone)]
 pub struct Edge<U> {
     upstream: U,
@@ -144,6 +144,9 @@ where
                 Reuse::Stale => why = Forward::Stale,
                 Reuse::Asked => why = Forward::Request,
             }
+        }
+        if shared.config.node.is_looped(&asked.headers) {
+            return EdgeFuture::ready(respond::refuse(shared.config.origin, Refusal::Loop, false));
         }
         if asked.wishes.only_if_cached && asked.passes.is_none() {
             let refusal = Refusal::OnlyIfCached;
@@ -274,7 +277,7 @@ where
         let shared = Arc::clone(&self.shared);
         let upstream = self.upstream.clone();
         let known = found.known(asked, shared.clock.now());
-        let question = Question::new(asked, known, alone);
+        let question = Question::new(asked, known, alone, &shared.config.node);
         self.shared
             .tasks
             .spawn(fetch::run(lead, upstream, question, body, shared));

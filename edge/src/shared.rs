@@ -1,6 +1,6 @@
 //! What all requests and all fills of an edge share, and answers out of its store.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use http::Response;
 use media::Clock;
@@ -20,6 +20,7 @@ use crate::key::CacheKey;
 use crate::lookup::Found;
 use crate::request::Asked;
 use crate::respond::{self, Content};
+use crate::stale_alarm::StaleAlarm;
 use crate::store::{Limits, MemoryStore, Stored};
 
 /// What all clones and all fills share.
@@ -32,6 +33,7 @@ pub(crate) struct Shared {
     pub(crate) fills: Arc<Fills>,
     pub(crate) waiting: Arc<Semaphore>,
     pub(crate) held: Arc<Semaphore>,
+    stale_alarm: Mutex<StaleAlarm>,
     pub(crate) tasks: TaskTracker,
     /// No new fill begins; those without a head end.
     pub(crate) closing: CancellationToken,
@@ -56,6 +58,7 @@ impl Shared {
             fences,
             waiting: limit(config.max_waiting),
             held: limit(config.max_held),
+            stale_alarm: Mutex::default(),
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
             abort: CancellationToken::new(),
@@ -107,11 +110,44 @@ impl Shared {
         detail: &'static str,
     ) -> Option<Response<EdgeBody>> {
         let stored = stored?;
-        if !stored.head.is_usable_on_error(self.clock.now()) {
+        let now = self.clock.now();
+        if !stored.head.is_usable_on_error(now) {
             return None;
         }
+        let age = stored.head.age(now);
+        self.alarm(|alarm| {
+            if let Some(group) = alarm.served(now, asked.key.as_str(), age) {
+                let seconds = age.as_micros() / 1_000_000;
+                tracing::warn!(group, age = seconds, detail, "stale answers are given");
+            }
+        });
         let outcome = Outcome::StaleOnError { detail };
         Some(self.serve_stored(asked, Arc::clone(stored), outcome))
+    }
+
+    /// The origin gave what is stored under `key` anew.
+    pub(crate) fn is_current(&self, key: &CacheKey) {
+        let now = self.clock.now();
+        self.alarm(|alarm| {
+            if let Some((group, lasted)) = alarm.recovered(now, key.as_str()) {
+                let seconds = lasted.as_micros() / 1_000_000;
+                tracing::info!(
+                    group,
+                    lasted = seconds,
+                    "no stale answers are given any more"
+                );
+            }
+        });
+    }
+
+    fn alarm(&self, act: impl FnOnce(&mut StaleAlarm)) {
+        let mut alarm = self
+            .stale_alarm
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        act(&mut alarm);
+        let seconds = alarm.max_age(self.clock.now()).as_micros() as f64 / 1e6;
+        metrics::gauge!("nova_edge_stale_age_seconds").set(seconds);
     }
 
     pub(crate) fn serve_stored(

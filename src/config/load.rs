@@ -194,6 +194,14 @@ fn merge_variable(
     let parsed = match known {
         Value::Integer(_) => given.parse().ok().map(Value::Integer),
         Value::Boolean(_) => given.parse().ok().map(Value::Boolean),
+        Value::Array(_) => {
+            let members = given
+                .split(',')
+                .map(str::trim)
+                .filter(|one| !one.is_empty());
+            let members = members.map(|one| Value::String(one.to_owned()));
+            Some(Value::Array(members.collect()))
+        }
         _ => Some(Value::String(given.to_owned())),
     };
     let value = parsed.ok_or_else(|| wrong_type(name, known, given))?;
@@ -244,6 +252,7 @@ fn wrong_type(path: &str, known: &Value, given: &str) -> ConfigError {
     let expected = match known {
         Value::Integer(_) => "a whole number",
         Value::Boolean(_) => "true or false",
+        Value::Array(_) => "a list, [...]",
         Value::Table(_) => "a section, [name], with keys of its own",
         _ => "a text",
     };
@@ -335,6 +344,70 @@ mod tests {
             assert!(error.contains(wanted), "{error}");
             assert!(error.contains(".url: "), "{error}");
             assert!(!error.contains("pa55"), "{error}");
+        }
+    }
+
+    #[test]
+    fn upstreams_are_shields_before_origins_or_as_they_are_listed() {
+        let members = |text: &str| -> Vec<String> {
+            let members = from_file(&format!("[edge]\n{text}"))
+                .unwrap()
+                .edge
+                .members();
+            let spell = |one: edge::Member| format!("{} {} {}", one.group, one.kind, one.name);
+            members.into_iter().map(spell).collect()
+        };
+        assert_eq!(members(""), ["1 origin http://127.0.0.1:8081"]);
+        assert_eq!(
+            members("shields = [\"http://a:1\", \"https://b\"]\norigins = [\"http://c/\"]"),
+            [
+                "0 shield http://a:1",
+                "0 shield https://b",
+                "1 origin http://c"
+            ]
+        );
+        assert_eq!(
+            members("origin = \"\"\nshields = [\"http://a\"]"),
+            ["0 shield http://a"]
+        );
+        assert_eq!(
+            members(
+                "shields = [\"http://a\"]\n\
+                 [[edge.upstreams]]\nurl = \"http://b\"\ngroup = 3\nkind = \"shield\"\n\
+                 [[edge.upstreams]]\nurl = \"http://c\""
+            ),
+            ["3 shield http://b", "0 origin http://c"]
+        );
+        let listed = [("NOVA__EDGE__SHIELDS", "http://a:1, http://b:2")];
+        let config = load(&Config::default(), None, variables(&listed)).unwrap();
+        assert_eq!(config.edge.shields, ["http://a:1", "http://b:2"]);
+        // What is printed can be read.
+        let printed = config.to_toml().unwrap();
+        assert_eq!(from_file(&printed).unwrap(), config);
+    }
+
+    #[test]
+    fn an_upstream_that_cannot_be_says_what_was_expected_and_no_password() {
+        for (text, expected) in [
+            ("origin = \"\"", "an address there"),
+            ("origins = [\"c:1\"]", "https://HOST:PORT"),
+            ("shields = [\"http://u:secret@c\"]", "edge.shields"),
+            ("shields = \"http://c\"", "a list"),
+            ("node = \"a b\"", "1 to 64"),
+            (
+                "[[edge.upstreams]]\nurl = \"http://c\"\nweight = 0",
+                "from 1 to 1000",
+            ),
+            (
+                "[[edge.upstreams]]\nurl = \"http://c\"\nwait = 1",
+                "unknown field",
+            ),
+        ] {
+            let error = from_file(&format!("[edge]\n{text}"))
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains(expected), "{error}");
+            assert!(!error.contains("secret"), "{error}");
         }
     }
 

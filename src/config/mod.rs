@@ -2,8 +2,10 @@
 //! are the schema: a key that is not in them does not exist.
 
 mod load;
+mod upstreams;
 
 pub use load::{ConfigError, load};
+pub use upstreams::Upstream;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -132,10 +134,20 @@ pub struct Origin {
 /// `[edge]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Edge {
-    /// The origin, `http://HOST:PORT`, when it is not in this process.
+    /// The origin, `http://HOST:PORT` or `https://HOST:PORT`, when it is not in this process.
     pub origin: String,
+    /// Origins, where there are several: they take the place of `origin`.
+    pub origins: Vec<String>,
+    /// Edges to ask instead of the origins, as long as enough of them are up.
+    pub shields: Vec<String>,
+    /// File of the certificate authorities of `https://` upstreams; empty: the system's.
+    pub authorities: String,
+    /// This edge's name among edges, by which it knows a loop; empty: made up at each start.
+    pub node: String,
     /// Memory for cached responses, in MiB.
     pub memory_mib: u64,
+    /// In the place of `origin`, `origins` and `shields`, with groups and weights.
+    pub upstreams: Vec<Upstream>,
 }
 
 /// `[http]`
@@ -199,7 +211,12 @@ impl Default for Config {
             },
             edge: Edge {
                 origin: "http://127.0.0.1:8081".to_owned(),
+                origins: Vec::new(),
+                shields: Vec::new(),
+                authorities: String::new(),
+                node: String::new(),
                 memory_mib: 256,
+                upstreams: Vec::new(),
             },
             http: Http {
                 bind: any(8080),
@@ -282,7 +299,7 @@ impl Config {
         shown.objects.url = without_credentials(&self.objects_url());
         shown.objects.s3_endpoint = without_credentials(&self.objects.s3_endpoint);
         shown.events.url = storage::events::without_credentials(&self.events.url);
-        shown.edge.origin = without_credentials(&self.edge.origin);
+        shown.edge.hide_credentials();
         toml::to_string(&shown)
     }
 
@@ -324,6 +341,7 @@ impl Config {
             range(key, given as u64, 1, 64)?;
         }
         range("edge.memory_mib", self.edge.memory_mib, 1, 1 << 20)?;
+        self.edge.check_upstreams()?;
         let engines = all_engines();
         if !engines.is_empty() && !engines.contains(&self.transcode.engine) {
             let names: Vec<_> = engines.iter().map(|engine| engine.as_str()).collect();
@@ -352,11 +370,10 @@ impl Config {
         let events = storage::events::check_url(&self.events.url);
         named("events.url", events.map_err(|e| e.to_string()))?;
         for (key, given, schemes) in [
-            ("edge.origin", &self.edge.origin, &["http"][..]),
             (
                 "objects.s3_endpoint",
                 &self.objects.s3_endpoint,
-                &["http", "https"],
+                &["http", "https"][..],
             ),
             (
                 "http.playback_url",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use peers::port::ReservedPort;
 
-use crate::harness::{Encoder, Listener, Probed, Site, Stream, WARM_UP, Watcher, wait_for};
+use crate::harness::{Encoder, Listener, Nova, Probed, Site, Stream, WARM_UP, Watcher, wait_for};
 
 #[test]
 fn three_processes_play_as_one() {
@@ -108,6 +108,51 @@ fn an_edge_alone_needs_its_origin_and_nothing_else() {
     let text = ready.text();
     assert!(text.contains("origin") && text.contains(&origin), "{text}");
     assert!(!site.data_dir().join("nova.db").exists());
+}
+
+#[test]
+fn an_edge_asks_the_origin_when_its_shield_is_gone() {
+    let site = Site::new();
+    let media = site
+        .serve()
+        .roles(
+            "ingest,transcode,origin",
+            &[Listener::Origin, Listener::Admin],
+        )
+        .start();
+    let origin = format!("http://{}", media.address(Listener::Origin));
+    let edge = || {
+        site.serve()
+            .roles("edge", &[Listener::Http, Listener::Admin])
+    };
+    let shield = edge().variable("NOVA__EDGE__ORIGIN", &origin).start();
+    let address = format!("http://{}", shield.address(Listener::Http));
+    let edge = edge()
+        .variable("NOVA__EDGE__SHIELDS", &address)
+        .variable("NOVA__EDGE__ORIGINS", &origin)
+        .start();
+    wait_for("an upstream of the edge's", WARM_UP, || {
+        edge.admin().fetch("/readyz")
+    });
+    // What nobody has is asked for all the way.
+    let ask = |path: &str| edge.http().get(path).unwrap().status;
+    assert_eq!(ask("/live/nobody/1/source/1.m4s"), 404);
+    let asked = |nova: &Nova| nova.metric("nova_edge_requests_total{result=\"miss\"}");
+    assert_eq!(asked(&shield), Ok(1.0));
+    drop(shield);
+    assert_eq!(ask("/live/nobody/1/source/2.m4s"), 404);
+    let notice = wait_for("a notice of the shield that is gone", WARM_UP, || {
+        let ready = edge.admin().fetch("/readyz")?.text();
+        match ready.contains(&address) {
+            true => Ok(ready),
+            false => Err(ready),
+        }
+    });
+    assert!(
+        notice.contains(&format!("edge: {address} is out")),
+        "{notice}"
+    );
+    assert_eq!(ask("/live/nobody/1/source/3.m4s"), 404);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! An origin on another machine, over HTTP/1.1.
+//! A member on another machine, over HTTP/1.1, with TLS or without.
 
 use std::error::Error as StdError;
 use std::future::Future;
@@ -11,20 +11,25 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Request, Response, Uri};
 use http_body::Body;
 use hyper::body::Incoming;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::{Client, Error as ClientError};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::RootCertStore;
 use tower_service::Service;
 
 use crate::request_body::RequestBody;
 use crate::upstream::UpstreamError;
+use crate::upstream::tls::UpstreamTls;
 
 /// Where the origin is, and how connections to it are kept. How long its answers may take
 /// is [`EdgeConfig`](crate::EdgeConfig)'s, for every upstream.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct HttpUpstreamConfig {
-    /// `http://HOST:PORT`, without a path.
+    /// `http://HOST:PORT` or `https://HOST:PORT`, without a path.
     pub base: String,
+    /// Whom to trust; needed for `https://`.
+    pub tls: Option<UpstreamTls>,
     /// For name lookup and TCP handshake.
     pub connect_timeout: Duration,
     /// An idle connection is closed after this. Well below the 10 s after which the origin
@@ -39,6 +44,7 @@ impl HttpUpstreamConfig {
     pub fn new(base: impl Into<String>) -> Self {
         Self {
             base: base.into(),
+            tls: None,
             connect_timeout: Duration::from_secs(2),
             idle_timeout: Duration::from_secs(5),
             max_idle: 64,
@@ -46,45 +52,77 @@ impl HttpUpstreamConfig {
     }
 }
 
-/// Why a text is not an origin's address.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{given:?} is not an origin's address: expected http://HOST:PORT")]
-pub struct InvalidBase {
-    given: String,
+/// Why a text is not an origin's address. It does not repeat the text, which may hold a
+/// password.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum InvalidBase {
+    /// Not a scheme, a host and a port.
+    #[error("not an origin's address: expected http://HOST:PORT or https://HOST:PORT")]
+    Shape,
+    /// `http://USER:PASSWORD@HOST`, which nothing here would send.
+    #[error("an origin's address with a user: expected http://HOST:PORT without one")]
+    User,
+    /// `https://` where it is not known whom to trust.
+    #[error("an https:// origin, and no certificate authorities: expected a file of them")]
+    NoAuthorities,
+    /// TLS itself.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(rustls::Error),
 }
 
 /// An upstream that speaks HTTP/1.1 over a pool of kept-alive connections.
 #[derive(Debug, Clone)]
 pub struct HttpUpstream {
-    client: Client<HttpConnector, RequestBody>,
+    client: Client<HttpsConnector<HttpConnector>, RequestBody>,
+    scheme: Scheme,
     authority: Authority,
 }
 
 impl HttpUpstream {
     /// An upstream at `config.base`. Connects when the first request comes.
     pub fn new(config: &HttpUpstreamConfig) -> Result<Self, InvalidBase> {
-        let invalid = || InvalidBase {
-            given: config.base.clone(),
-        };
-        let base: Uri = config.base.parse().map_err(|_| invalid())?;
+        let base: Uri = config.base.parse().map_err(|_| InvalidBase::Shape)?;
         let parts = base.into_parts();
         let plain_path = parts
             .path_and_query
             .is_none_or(|path| path.as_str() == "/" || path.as_str().is_empty());
-        let authority = match (parts.scheme, parts.authority) {
-            (Some(scheme), Some(authority)) if scheme == Scheme::HTTP && plain_path => authority,
-            _ => return Err(invalid()),
+        let (scheme, authority) = match (parts.scheme, parts.authority) {
+            (Some(scheme), Some(authority)) if plain_path => (scheme, authority),
+            _ => return Err(InvalidBase::Shape),
+        };
+        if authority.as_str().contains('@') {
+            return Err(InvalidBase::User);
+        }
+        let tls = match &config.tls {
+            // Never used, but the connector takes both schemes.
+            _ if scheme == Scheme::HTTP => {
+                UpstreamTls::trusting(RootCertStore::empty()).map_err(InvalidBase::Tls)?
+            }
+            Some(tls) if scheme == Scheme::HTTPS => tls.clone(),
+            None if scheme == Scheme::HTTPS => return Err(InvalidBase::NoAuthorities),
+            _ => return Err(InvalidBase::Shape),
         };
 
         let mut connector = HttpConnector::new();
         connector.set_connect_timeout(Some(config.connect_timeout));
         connector.set_nodelay(true);
+        // The TLS connector around it takes both schemes.
+        connector.enforce_http(false);
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls.client_config())
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(connector);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(config.idle_timeout)
             .pool_max_idle_per_host(config.max_idle)
             .build(connector);
-        Ok(Self { client, authority })
+        Ok(Self {
+            client,
+            scheme,
+            authority,
+        })
     }
 
     fn absolute(&self, uri: &Uri) -> Result<Uri, UpstreamError> {
@@ -93,7 +131,7 @@ impl HttpUpstream {
             .cloned()
             .unwrap_or_else(|| PathAndQuery::from_static("/"));
         Uri::builder()
-            .scheme(Scheme::HTTP)
+            .scheme(self.scheme.clone())
             .authority(self.authority.clone())
             .path_and_query(path)
             .build()
@@ -189,6 +227,8 @@ mod tests {
             "",
             "origin:8081",
             "https://origin",
+            "ftp://origin",
+            "http://user:password@origin",
             "http://origin/path",
             "/live",
             "http://",

@@ -17,6 +17,10 @@ pub enum UpstreamError {
     /// A connection that broke, or an answer that is not HTTP.
     #[error("gave no valid answer: {0}")]
     Protocol(String),
+    /// Nobody to ask: all have failed, and as many requests as may find out whether one is
+    /// back.
+    #[error("has no member that may be asked now")]
+    Unavailable,
 }
 
 impl From<Infallible> for UpstreamError {
@@ -82,6 +86,7 @@ impl FillError {
             Self::Upstream(UpstreamError::Unreachable(_)) => "origin-unreachable",
             Self::Upstream(UpstreamError::Timeout) | Self::HeadTimeout => "origin-timeout",
             Self::Upstream(UpstreamError::Protocol(_)) => "origin-protocol",
+            Self::Upstream(UpstreamError::Unavailable) => "origin-unavailable",
             Self::UnexpectedStatus(_) => "origin-unexpected-status",
             Self::InvalidLength => "origin-invalid-length",
             Self::BodyBroken(_) => "body-broken",
@@ -102,9 +107,11 @@ impl FillError {
             Self::Upstream(UpstreamError::Timeout) | Self::HeadTimeout | Self::BodyStalled => {
                 StatusCode::GATEWAY_TIMEOUT
             }
-            Self::ShuttingDown | Self::ReaderLagged | Self::ReadersStalled | Self::Deserted => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::Upstream(UpstreamError::Unavailable)
+            | Self::ShuttingDown
+            | Self::ReaderLagged
+            | Self::ReadersStalled
+            | Self::Deserted => StatusCode::SERVICE_UNAVAILABLE,
             Self::Upstream(_)
             | Self::UnexpectedStatus(_)
             | Self::InvalidLength
@@ -118,7 +125,9 @@ impl FillError {
     /// One sentence for the client; addresses and causes stay in the log.
     pub(crate) fn text(&self) -> &'static str {
         match self {
-            Self::Upstream(UpstreamError::Unreachable(_)) => "The origin cannot be reached.\n",
+            Self::Upstream(UpstreamError::Unreachable(_) | UpstreamError::Unavailable) => {
+                "The origin cannot be reached.\n"
+            }
             Self::Upstream(UpstreamError::Timeout) | Self::HeadTimeout | Self::BodyStalled => {
                 "The origin did not answer in time.\n"
             }

@@ -1,0 +1,184 @@
+//! One request to one member, and what it says of that member.
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use http::{Request, Response, StatusCode, header};
+use tokio::time::{Instant, sleep_until};
+use tower_service::Service;
+
+use crate::request_body::RequestBody;
+use crate::upstream::affinity::Patience;
+use crate::upstream::board::Chosen;
+use crate::upstream::error::UpstreamError;
+use crate::upstream::member::MemberKind;
+use crate::upstream::place::{Desk, Place, PoolBody};
+use crate::upstream::pool::{Asking, Shared, ask};
+
+/// What a request to one member came to.
+#[derive(Debug)]
+pub(crate) enum Tried<B> {
+    Answer(Response<B>),
+    /// An answer that another member may have a better one for.
+    Refused(Response<B>, Retry),
+    Failed(UpstreamError),
+    /// The member was too slow, and another is to be asked; that is granted already.
+    Left,
+    /// The member is no longer the right one for a request that is held.
+    Moved,
+}
+
+/// Why another member is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Retry {
+    /// This one failed.
+    Failure,
+    /// This one does not have it, and others may: the routes may be behind.
+    Search,
+}
+
+/// A request under way to a member.
+#[derive(Debug)]
+pub(crate) struct Attempt<U> {
+    place: Place,
+    shared: Arc<Shared<U>>,
+    service: U,
+    name: String,
+    kind: MemberKind,
+}
+
+/// What waiting for a head came to.
+enum Waited<B> {
+    Head(Response<B>),
+    Failed(UpstreamError),
+    Slow,
+    Misplaced,
+}
+
+impl<U: Clone + Send + 'static> Attempt<U> {
+    pub(crate) fn new(shared: &Arc<Shared<U>>, chosen: Chosen<U>) -> Self {
+        Self {
+            place: Place::new(Arc::clone(shared) as Arc<dyn Desk>, chosen.seat),
+            shared: Arc::clone(shared),
+            service: chosen.service,
+            name: chosen.name,
+            kind: chosen.kind,
+        }
+    }
+
+    pub(crate) async fn run<B>(
+        self,
+        request: Request<RequestBody>,
+        asking: &Asking<'_>,
+    ) -> Tried<PoolBody<B>>
+    where
+        U: Service<Request<RequestBody>, Response = Response<B>>,
+        U::Error: Into<UpstreamError>,
+    {
+        let name = self.name.clone();
+        let (outcome, tried) = match self.head(request, asking).await {
+            Waited::Head(response) => self.judge(response, asking),
+            Waited::Failed(error) => {
+                tracing::debug!(member = %name, %error, "a member failed");
+                self.place.failed();
+                ("failed", Tried::Failed(error))
+            }
+            Waited::Slow => ("timeout", Tried::Left),
+            Waited::Misplaced => ("moved", Tried::Moved),
+        };
+        metrics::counter!(
+            "nova_edge_upstream_requests_total", "member" => name, "outcome" => outcome
+        )
+        .increment(1);
+        tried
+    }
+
+    /// Waits for the head, for as long as it makes sense to.
+    async fn head<B>(&self, request: Request<RequestBody>, asking: &Asking<'_>) -> Waited<B>
+    where
+        U: Service<Request<RequestBody>, Response = Response<B>>,
+        U::Error: Into<UpstreamError>,
+    {
+        let shared = &self.shared;
+        let began = Instant::now();
+        let mut changes = shared.changes();
+        let mut answer = pin!(ask(self.service.clone(), request));
+        let held = asking.affinity.patience == Patience::Held;
+        if held {
+            // What changed since the member was chosen.
+            changes.mark_changed();
+        }
+        let mut limit = (!held).then(|| began + shared.config.try_timeout);
+        loop {
+            let late = async {
+                match limit {
+                    Some(limit) => sleep_until(limit).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                // An answer that is there counts, whatever else has happened.
+                biased;
+                answer = &mut answer => return match answer {
+                    Ok(response) => Waited::Head(response),
+                    Err(error) => Waited::Failed(error),
+                },
+                () = late => {
+                    let hangs = !shared.has_lived(self.place.seat().id, began);
+                    if hangs {
+                        self.place.failed();
+                    }
+                    let leaves = hangs || asking.affinity.patience == Patience::Prompt;
+                    if leaves && shared.may_ask_another(asking, Retry::Failure) {
+                        return Waited::Slow;
+                    }
+                    // There is nobody else, or it lives and takes its time.
+                    limit = match leaves {
+                        true => None,
+                        false => Some(Instant::now() + shared.config.try_timeout),
+                    };
+                }
+                Ok(()) = changes.changed(), if held && asking.is_repeatable() => {
+                    if shared.is_misplaced(asking, self.place.seat()) {
+                        return Waited::Misplaced;
+                    }
+                }
+            }
+        }
+    }
+
+    /// What a head says of the member, and of the need to ask another.
+    fn judge<B>(
+        self,
+        response: Response<B>,
+        asking: &Asking<'_>,
+    ) -> (&'static str, Tried<PoolBody<B>>) {
+        let busy = response.headers().contains_key(header::RETRY_AFTER);
+        let (outcome, retry) = match response.status() {
+            // It is there, and has too much to do for this one.
+            StatusCode::SERVICE_UNAVAILABLE if busy => ("busy", Some(Retry::Failure)),
+            StatusCode::BAD_GATEWAY
+            | StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::GATEWAY_TIMEOUT
+            | StatusCode::LOOP_DETECTED => ("error", Some(Retry::Failure)),
+            StatusCode::MISDIRECTED_REQUEST => ("elsewhere", Some(Retry::Search)),
+            StatusCode::NOT_FOUND
+                if self.kind == MemberKind::Origin && asking.affinity.stream.is_some() =>
+            {
+                ("elsewhere", Some(Retry::Search))
+            }
+            _ => ("answered", None),
+        };
+        match outcome {
+            "error" => self.place.failed(),
+            _ => self.place.answered(),
+        }
+        let stall = self.shared.config.stall;
+        let response = response.map(|body| PoolBody::new(body, self.place, stall));
+        let tried = match retry {
+            Some(retry) => Tried::Refused(response, retry),
+            None => Tried::Answer(response),
+        };
+        (outcome, tried)
+    }
+}

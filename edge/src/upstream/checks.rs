@@ -1,0 +1,106 @@
+//! Asks each member from time to time whether it is there.
+
+use std::time::Duration;
+
+use http::{HeaderValue, Method, Request, Response, header};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+use tower_service::Service;
+
+use crate::request_body::RequestBody;
+use crate::upstream::error::UpstreamError;
+use crate::upstream::member::MemberKind;
+use crate::upstream::pool::{Pool, ask};
+
+/// How members are checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckRules {
+    /// What an origin is asked for, by GET. An answer below 500 passes: that the path is
+    /// there is not needed. A shield is asked for OPTIONS that it must not forward (RFC 9110
+    /// 7.6.2), so that its origin's health is not taken for its own.
+    pub path: String,
+    /// From one check to the next, give or take a tenth.
+    pub interval: Duration,
+    /// How long the head of the answer may take.
+    pub timeout: Duration,
+}
+
+impl Default for CheckRules {
+    fn default() -> Self {
+        Self {
+            path: "/healthz".to_owned(),
+            interval: Duration::from_secs(1),
+            timeout: Duration::from_secs(1),
+        }
+    }
+}
+
+impl<U, B> Pool<U>
+where
+    U: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + Sync + 'static,
+    U::Error: Into<UpstreamError> + Send,
+    U::Future: Send,
+    B: Send + 'static,
+{
+    /// Checks the members until `stop`; without rules it waits for that only. Whoever has
+    /// the pool runs this.
+    pub async fn check_members(self, stop: CancellationToken) {
+        let Some(rules) = self.shared.config.checks.clone() else {
+            return stop.cancelled().await;
+        };
+        let shared = &self.shared;
+        let mut changes = shared.changes();
+        let mut running = JoinSet::new();
+        loop {
+            let due = shared
+                .board()
+                .due(Instant::now().into_std(), rules.interval);
+            for (id, kind, service) in due {
+                let rules = rules.clone();
+                running.spawn(async move { (id, passes(kind, service, &rules).await) });
+            }
+            let next = shared.board().next_check();
+            let next = async {
+                match next {
+                    Some(next) => sleep_until(Instant::from_std(next)).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = next => {}
+                // Of new members the first check is due.
+                Ok(()) = changes.changed() => {}
+                Some(Ok((id, passed))) = running.join_next() => {
+                    let now = Instant::now().into_std();
+                    let reported = shared.board().checked(now, id, passed);
+                    shared.tell(reported);
+                }
+            }
+        }
+    }
+}
+
+/// The body, if there is one, is not read.
+async fn passes<U, B>(kind: MemberKind, service: U, rules: &CheckRules) -> bool
+where
+    U: Service<Request<RequestBody>, Response = Response<B>>,
+    U::Error: Into<UpstreamError>,
+{
+    let mut request = Request::new(RequestBody::empty());
+    let Ok(target) = rules.path.parse() else {
+        return false;
+    };
+    *request.uri_mut() = target;
+    if kind == MemberKind::Shield {
+        *request.method_mut() = Method::OPTIONS;
+        request.headers_mut().insert(header::MAX_FORWARDS, 0.into());
+    }
+    let agent = HeaderValue::from_static("nova-check");
+    request.headers_mut().insert(header::USER_AGENT, agent);
+    match timeout(rules.timeout, ask(service, request)).await {
+        Ok(Ok(response)) => !response.status().is_server_error(),
+        Ok(Err(_)) | Err(_) => false,
+    }
+}

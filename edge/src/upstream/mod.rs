@@ -1,0 +1,30 @@
+//! What an edge fills from: a shield or an origin, one or several as a [`Pool`].
+//!
+//! What decides is pure and takes the time as an argument: `health` (may a member be
+//! asked?), `choice` (which of several?), `retry_budget`, and `board`, which puts them
+//! together. `pool`, `attempt` and `checks` wait.
+
+mod affinity;
+mod attempt;
+mod board;
+mod checks;
+mod choice;
+mod error;
+mod health;
+mod http;
+mod member;
+mod place;
+mod pool;
+mod retry_budget;
+mod rolling;
+mod tls;
+
+pub use board::MemberState;
+pub use checks::CheckRules;
+pub use error::{FillError, UpstreamError};
+pub use health::HealthRules;
+pub use http::{HttpUpstream, HttpUpstreamConfig, InvalidBase};
+pub use member::{Member, MemberKind};
+pub use place::PoolBody;
+pub use pool::{Pool, PoolConfig};
+pub use tls::{TlsError, UpstreamTls};

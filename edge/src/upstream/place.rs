@@ -1,0 +1,128 @@
+//! A request's place at a member, from the choice to the end of the body.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use tokio::time::Instant;
+
+use crate::upstream::board::Seat;
+
+/// Where requests report what became of them.
+pub(crate) trait Desk: Send + Sync {
+    /// The member gave an answer.
+    fn answered(&self, seat: Seat);
+    /// The member is to blame that there is none, or not all of it.
+    fn failed(&self, seat: Seat);
+    /// The place is free.
+    fn leave(&self, seat: Seat);
+}
+
+/// A place, given back when dropped.
+pub(crate) struct Place {
+    desk: Arc<dyn Desk>,
+    seat: Seat,
+}
+
+impl Place {
+    pub(crate) fn new(desk: Arc<dyn Desk>, seat: Seat) -> Self {
+        Self { desk, seat }
+    }
+
+    pub(crate) fn seat(&self) -> Seat {
+        self.seat
+    }
+
+    pub(crate) fn answered(&self) {
+        self.desk.answered(self.seat);
+    }
+
+    pub(crate) fn failed(&self) {
+        self.desk.failed(self.seat);
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.desk.leave(self.seat);
+    }
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Place").field(&self.seat).finish()
+    }
+}
+
+/// The body of a member's answer. That it breaks off, or stands still, counts against the
+/// member; it is not asked for again.
+#[derive(Debug)]
+pub struct PoolBody<B> {
+    inner: B,
+    /// None once the body has ended.
+    place: Option<Place>,
+    stall: Duration,
+    /// Since when bytes are waited for.
+    waiting: Option<Instant>,
+}
+
+impl<B> PoolBody<B> {
+    pub(crate) fn new(inner: B, place: Place, stall: Duration) -> Self {
+        Self {
+            inner,
+            place: Some(place),
+            stall,
+            waiting: None,
+        }
+    }
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Body for PoolBody<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        let this = &mut *self;
+        let polled = Pin::new(&mut this.inner).poll_frame(context);
+        match &polled {
+            Poll::Pending => {
+                this.waiting.get_or_insert_with(Instant::now);
+            }
+            Poll::Ready(Some(Ok(_))) => this.waiting = None,
+            Poll::Ready(Some(Err(_))) => {
+                if let Some(place) = this.place.take() {
+                    place.failed();
+                }
+            }
+            Poll::Ready(None) => this.place = None,
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+impl<B> Drop for PoolBody<B> {
+    fn drop(&mut self) {
+        if let Some(place) = &self.place
+            && self
+                .waiting
+                .is_some_and(|since| since.elapsed() >= self.stall)
+        {
+            place.failed();
+        }
+    }
+}
