@@ -21,6 +21,7 @@ mod roles;
 mod shedding;
 mod shutdown;
 mod storage_services;
+mod three_tiers;
 mod vod;
 mod watch_page;
 mod worker_crash;
