@@ -18,6 +18,8 @@ import { chromium } from "playwright-core";
 import { BROWSER, BROWSER_ARGS } from "./chromium.mjs";
 
 const SAMPLE_MS = 250;
+/** The picture stalls when it stands still for this long: one lost frame is no stall. */
+const STALL_MS = 500;
 /** Messages kept of each kind: a broken page can write without end. */
 const MESSAGE_LIMIT = 50;
 
@@ -103,25 +105,30 @@ function playedSeconds(samples) {
   return played;
 }
 
-/** The longest time in milliseconds during which the picture did not move. */
-function longestStandstill(samples) {
-  let longest = 0;
+/** The times in milliseconds during which the picture did not move. */
+function standstills(samples) {
+  const still = [];
   let movedAt = samples[0];
   for (const sample of samples) {
-    if (sample.current_time !== movedAt.current_time) movedAt = sample;
-    longest = Math.max(longest, sample.wall_ms - movedAt.wall_ms);
+    if (sample.current_time !== movedAt.current_time) {
+      movedAt = sample;
+      still.push(0);
+    }
+    still[Math.max(still.length - 1, 0)] = sample.wall_ms - movedAt.wall_ms;
   }
-  return longest;
+  return still;
 }
 
 function summary(samples) {
   const first = samples[0];
   const last = samples[samples.length - 1];
+  const still = standstills(samples);
   return {
     watched_ms: last.wall_ms - first.wall_ms,
     /** Media seconds played. */
     advanced: playedSeconds(samples),
-    longest_standstill_ms: longestStandstill(samples),
+    longest_standstill_ms: Math.max(...still),
+    stalls: still.filter((milliseconds) => milliseconds >= STALL_MS).length,
     levels: Math.max(...samples.map((sample) => sample.levels)),
     levels_played: [...new Set(samples.map((sample) => sample.level))],
     heights_played: [...new Set(samples.map((sample) => sample.height))],

@@ -23,6 +23,7 @@ mod roles;
 mod shedding;
 mod shutdown;
 mod storage_services;
+mod three_tiers;
 mod tls;
 mod usage;
 mod vod;

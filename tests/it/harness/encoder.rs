@@ -59,13 +59,18 @@ impl Encoder {
     /// Encodes so many seconds once, to be published by many.
     pub(crate) fn recorded(&self, seconds: u32) -> Clip {
         let directory = tempfile::tempdir().expect("a directory");
-        let file = directory.path().join("clip.flv");
+        self.record(seconds, &directory.path().join("clip.flv"));
+        Clip { directory }
+    }
+
+    /// Encodes so many seconds into `file`, an FLV.
+    #[track_caller]
+    pub(crate) fn record(&self, seconds: u32, file: &Path) {
         let mut command = self.command(&[], &["-t", &seconds.to_string()]);
-        command.arg(&file);
+        command.arg(file);
         let output = command.output().expect("ffmpeg");
         let words = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{words}");
-        Clip { directory }
     }
 
     /// FFmpeg with all but the name of its output.

@@ -3,15 +3,19 @@
 
 mod browser;
 pub(crate) mod cmaf;
+mod crowd;
 mod encoder;
 mod gate;
 mod history;
 mod http;
+mod network;
 mod obs;
+mod pages;
 mod playlist;
 mod probe;
 mod process;
 mod recording;
+mod replay;
 mod server;
 mod site;
 mod stream;
@@ -20,17 +24,21 @@ mod wait;
 mod watcher;
 
 pub(crate) use browser::{Browser, Cue, browser_cues, browser_plays};
+pub(crate) use crowd::Crowd;
 pub(crate) use encoder::{Encoder, Publisher, make_file};
 pub(crate) use gate::Gate;
 pub(crate) use history::{History, Seen, now};
 pub(crate) use http::{Http, Response};
+pub(crate) use network::{Host, Network};
 pub(crate) use obs::Obs;
+pub(crate) use pages::Pages;
 pub(crate) use playlist::{MediaPlaylist, Segment};
 pub(crate) use probe::{Medium, Probed};
 pub(crate) use process::{
     Lines, Process, Signal, is_running, peak_of_the_ended_kib, processor_time, resident_peak_kib,
 };
 pub(crate) use recording::{ALARM, ALL_CLEAR, newest_object};
+pub(crate) use replay::{Asked, Replay, ReplayOrigin};
 pub(crate) use server::{Listener, Nova, Serve};
 pub(crate) use site::{Finished, Site};
 pub(crate) use stream::{Rendition, Stream, WARM_UP};

@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::site::wrapped;
-use super::{Http, Lines, Process, Signal, Site};
+use super::{Host, Http, Lines, Process, Signal, Site};
 
 /// How long a start may take on a busy machine.
 const START_LIMIT: Duration = Duration::from_secs(30);
@@ -54,6 +54,16 @@ impl Listener {
             Self::Origin => "NOVA__ORIGIN__BIND",
         }
     }
+
+    /// Where it listens by default.
+    fn port(self) -> u16 {
+        match self {
+            Self::Http => 8080,
+            Self::Rtmp => 1935,
+            Self::Admin => 9090,
+            Self::Origin => 8081,
+        }
+    }
 }
 
 /// `nova serve`, not yet started. By default every role, on free ports.
@@ -66,6 +76,7 @@ pub(crate) struct Serve {
     /// Bytes of the disk that objects are on, if it is one of its own.
     objects_disk: Option<u64>,
     without_privileges: bool,
+    host: Option<Host>,
 }
 
 impl Serve {
@@ -78,6 +89,7 @@ impl Serve {
             listeners: vec![Listener::Http, Listener::Rtmp, Listener::Admin],
             objects_disk: None,
             without_privileges: false,
+            host: None,
         }
     }
 
@@ -106,6 +118,16 @@ impl Serve {
         self
     }
 
+    /// On `host` of a network, where it listens on its default ports.
+    pub(crate) fn on(mut self, host: &Host) -> Self {
+        for listener in Listener::ALL {
+            let address = host.at(listener.port()).to_string();
+            self = self.variable(listener.variable(), &address);
+        }
+        self.host = Some(host.clone());
+        self
+    }
+
     fn command(&self) -> Command {
         let mut nova = self.site.command();
         let is_root = std::fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0);
@@ -130,7 +152,10 @@ impl Serve {
                 .arg(&objects);
             nova = wrapped(unshare, &nova);
         }
-        nova
+        match &self.host {
+            Some(host) => host.command(&nova),
+            None => nova,
+        }
     }
 
     /// With these roles, which then listen on `listeners`.
