@@ -137,7 +137,8 @@ fn an_edge_asks_the_origin_when_its_shield_is_gone() {
     // What nobody has is asked for all the way.
     let ask = |path: &str| edge.http().get(path).unwrap().status;
     assert_eq!(ask("/live/nobody/1/source/1.m4s"), 404);
-    let asked = |nova: &Nova| nova.metric("nova_edge_requests_total{result=\"miss\"}");
+    let asked =
+        |nova: &Nova| nova.metric("nova_edge_requests_total{result=\"miss\",status=\"4xx\"}");
     assert_eq!(asked(&shield), Ok(1.0));
     drop(shield);
     assert_eq!(ask("/live/nobody/1/source/2.m4s"), 404);
