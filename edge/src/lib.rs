@@ -29,6 +29,7 @@ mod fill;
 #[cfg(test)]
 mod formulas;
 mod freshness;
+mod gather;
 mod head;
 mod invalidation;
 mod key;

@@ -15,6 +15,7 @@ use crate::conditional::strong_validator;
 use crate::config::OriginKind;
 use crate::era::Era;
 use crate::fill::weight_of;
+use crate::gather::gathered;
 use crate::head::Head;
 use crate::key::CacheKey;
 use crate::purge::{Purges, Stamp, Verdict};
@@ -104,7 +105,7 @@ impl Stored {
         let length = length_of(&chunks);
         Self {
             head: Arc::new(head.for_others()),
-            chunks,
+            chunks: gathered(chunks),
             bytes: 0..length,
             whole: Some(length),
             is_exact: true,
@@ -131,7 +132,7 @@ impl Stored {
         }
         Some(Self {
             head: Arc::new(head.of_whole().for_others()),
-            chunks,
+            chunks: gathered(chunks),
             bytes: first..end,
             whole,
             is_exact: end == range.bytes.end,
