@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -67,7 +67,10 @@ impl Origin {
             while let Ok((stream, _)) = listener.accept().await {
                 let counted = Arc::clone(&counted);
                 let answer = service_fn(move |request: Request<Incoming>| {
-                    counted.fetch_add(1, Ordering::Relaxed);
+                    // Checks of whether it is up are no requests for objects.
+                    if request.method() == Method::GET {
+                        counted.fetch_add(1, Ordering::Relaxed);
+                    }
                     std::future::ready(Ok::<_, Infallible>(answer(request.uri().path())))
                 });
                 serving.spawn(async move {
@@ -89,7 +92,7 @@ impl Origin {
         self.port
     }
 
-    /// So many came.
+    /// So many GETs came.
     pub(crate) fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)
     }
