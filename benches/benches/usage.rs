@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use criterion::{Criterion, criterion_group, criterion_main};
+use edge::server::Peer;
 use edge::usage::{AccessLogTarget, Usage, UsageConfig};
-use edge::{ClientAddress, Edge, EdgeBody, EdgeConfig, OriginKind, RequestBody};
+use edge::{Edge, EdgeBody, EdgeConfig, OriginKind, RequestBody};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Empty, Full};
 use media::SystemClock;
@@ -60,8 +61,10 @@ fn request(target: &str) -> Request<Empty<Bytes>> {
         .header("referer", "https://site.example/watch/demo")
         .body(Empty::new())
         .expect("a request");
-    let address = ClientAddress::new([192, 0, 2, 1].into());
-    request.extensions_mut().insert(address);
+    request.extensions_mut().insert(Peer {
+        address: ([192, 0, 2, 1], 4_711).into(),
+        is_tls: false,
+    });
     request
 }
 
