@@ -73,7 +73,11 @@ async fn an_edge_answers_http2_by_its_authority_and_without_connection() {
     for (method, status, body) in [
         ("GET", 200, "0123"),
         ("HEAD", 200, ""),
-        ("POST", 405, "Only GET, HEAD and OPTIONS are answered here.\n"),
+        (
+            "POST",
+            405,
+            "Only GET, HEAD and OPTIONS are answered here.\n",
+        ),
     ] {
         let response = ask(method).await;
         assert_eq!(response.status(), status);
