@@ -355,10 +355,13 @@ fn cache(
     }
 }
 
+/// Has an edge, of whatever type, answer players.
+type Answering = Box<dyn FnOnce(Front, &mut Running)>;
+
 /// The cache, whatever is behind it, while nobody is answered yet.
 struct Cache {
     control: EdgeControl,
-    serve: Box<dyn FnOnce(Front, &mut Running)>,
+    serve: Answering,
 }
 
 /// What stands between players and the cache.

@@ -62,7 +62,7 @@ fn request(target: &str) -> Request<Empty<Bytes>> {
         .body(Empty::new())
         .expect("a request");
     request.extensions_mut().insert(Peer {
-        address: ([192, 0, 2, 1], 4_711).into(),
+        address: ([192, 0, 2, 1], 50_000).into(),
         is_tls: false,
     });
     request

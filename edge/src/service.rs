@@ -420,7 +420,7 @@ where
             let answer = waiter.head(shared, &asked, &found).await;
             let head = match answer {
                 Waited::Head(head) => head,
-                Waited::Stale(response) => return response,
+                Waited::Stale(response) => return *response,
                 Waited::Failed(error) => {
                     return respond::fail(kind, &error, waiter.why, waiter.collapsed);
                 }
@@ -492,6 +492,7 @@ enum Again {
 /// The answer, or the wait for it. A hit is ready at once.
 pub struct EdgeFuture(Inner);
 
+#[expect(clippy::large_enum_variant, reason = "a hit allocates nothing for it")]
 enum Inner {
     Ready(Option<Response<EdgeBody>>),
     Waits(Pin<Box<dyn Future<Output = Response<EdgeBody>> + Send>>),

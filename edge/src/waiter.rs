@@ -31,7 +31,7 @@ pub(crate) struct Waiter {
 pub(crate) enum Waited {
     Head(Arc<Head>),
     /// The origin fails, and something stale will do.
-    Stale(Response<EdgeBody>),
+    Stale(Box<Response<EdgeBody>>),
     Failed(FillError),
 }
 
@@ -59,7 +59,7 @@ impl Waiter {
                 Err(_) => {
                     let slow = FillError::HeadTimeout.reason();
                     if let Some(response) = shared.stale(asked, known().as_ref(), slow) {
-                        return Waited::Stale(response);
+                        return Waited::Stale(Box::new(response));
                     }
                     self.reader.head().await
                 }
@@ -76,7 +76,7 @@ impl Waiter {
         if let Some(detail) = failed
             && let Some(response) = shared.stale(asked, known().as_ref(), detail)
         {
-            return Waited::Stale(response);
+            return Waited::Stale(Box::new(response));
         }
         match answer {
             Ok(head) => Waited::Head(head),
