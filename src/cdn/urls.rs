@@ -1,7 +1,8 @@
 //! URLs of what is cached.
 
-use edge::access::signed_target;
-use edge::access::{Claims, InvalidScope, KeyRing, PathScope, Policy, Rule, SignError};
+use edge::access::{
+    Claims, InvalidScope, KeyRing, PathScope, Policy, Rule, SignError, signed_target,
+};
 use media::Timestamp;
 
 /// Makes URLs that the edges take.
@@ -45,7 +46,7 @@ impl Urls {
         if !is_signed && self.policy.rule(resource.as_str()) == Rule::Public {
             return Ok(format!("{base}{path}{query}"));
         }
-        let scope = match folder(resource.as_str()) {
+        let scope: PathScope = match folder(resource.as_str()) {
             Some(folder) => folder.parse()?,
             None => resource,
         };
