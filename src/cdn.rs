@@ -9,4 +9,4 @@ mod service;
 mod urls;
 
 pub use service::{Cdn, CdnParts};
-pub use urls::{PlainUrls, UrlSigner};
+pub use urls::{UrlError, Urls};

@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 use tower_service::Service;
 
 use crate::background::Background;
-use crate::cdn::{Cdn, CdnParts, PlainUrls};
+use crate::cdn::{Cdn, CdnParts, Urls};
 use crate::cli::Serve;
 use crate::config::Config;
 use crate::demo::Demo;
@@ -43,6 +43,8 @@ use crate::{admin, telemetry, upstreams, web};
 
 /// How long HTTP requests under way have after the media has ended.
 const DRAIN: Duration = Duration::from_millis(2_500);
+/// Of these, how long the edge's: the rest is for the answers to leave.
+const EDGE_GRACE: Duration = Duration::from_secs(2);
 /// How long the database has to end what it does.
 const CLOSE: Duration = Duration::from_millis(500);
 /// Connections at once to the operator's listener.
@@ -87,6 +89,32 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
         true => Some(Foundation::lay(&config).await?),
         false => None,
     };
+    // What cannot be is told before a stream is taken or a node is registered.
+    let settings = edge_settings(&config)?;
+    let pool = match roles.edge && !roles.media {
+        true => Some(upstreams::pool(&config, &settings)?),
+        false => None,
+    };
+    let gate = match roles.edge {
+        true => Some(gate(&config)?),
+        false => None,
+    };
+    let urls = match roles.edge || roles.api {
+        true => urls(&config)?,
+        false => Urls::default(),
+    };
+    let disk = match roles.edge {
+        true => edge_disk(&config).await?,
+        false => None,
+    };
+    let mut usage = match (roles.edge, &http) {
+        (true, Some(http)) => {
+            let database = foundation.as_ref().map(|one| one.database.clone());
+            let target = config.edge.access_log_target();
+            Some(UsageTasks::start(target, database, http.address())?)
+        }
+        _ => None,
+    };
     let mut media = match (&foundation, lock) {
         (Some(foundation), Some(lock)) => {
             Some(MediaPath::start(&config, foundation, lock, args.demo).await?)
@@ -108,26 +136,12 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
         rtmp: media.as_ref().map(|media| media.rtmp),
         admin: admin.address(),
     };
-    let settings = edge_settings(&config)?;
-    let pool = match roles.edge && !roles.media {
-        true => Some(upstreams::pool(&config, &settings)?),
-        false => None,
-    };
-    let mut usage = match (roles.edge, &http) {
-        (true, Some(http)) => {
-            let database = foundation.as_ref().map(|one| one.database.clone());
-            let target = config.edge.access_log_target();
-            Some(UsageTasks::start(target, database, http.address())?)
-        }
-        _ => None,
-    };
     if let (Some(server), Some(media)) = (origin, &media) {
         let media = WithoutBody(media.origin.clone());
         running.http(server, Routes { media, pages: None });
     }
     let cache = match &usage {
         Some(usage) => {
-            let disk = edge_disk(&config).await?;
             let usage = usage.usage();
             cache(
                 settings,
@@ -163,11 +177,7 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
         bus: bus.clone(),
         clock: Arc::new(SystemClock),
         edge: control,
-        base: match config.edge.public_url.as_str() {
-            "" => config.http.playback_url.clone(),
-            url => url.to_owned(),
-        },
-        signer: Arc::new(PlainUrls),
+        urls,
     });
     let admin_pages = admin::router(metrics, Arc::new(readiness), cdn);
     running.http(admin, Pages(admin_pages));
@@ -176,12 +186,12 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
             (Some(foundation), true) => Some(api(&config, foundation)?),
             _ => None,
         };
-        match (cache, &usage) {
-            (Some(cache), Some(usage)) => {
+        match (cache, &usage, gate) {
+            (Some(cache), Some(usage), Some(gate)) => {
                 let front = Front {
                     server,
                     pages,
-                    gate: gate(&config)?,
+                    gate,
                     usage: usage.usage().clone(),
                 };
                 (cache.serve)(front, &mut running);
@@ -311,6 +321,7 @@ fn edge_settings(config: &Config) -> Result<EdgeConfig, Box<dyn Error>> {
         node: config.edge.node_id()?,
         memory_bytes: config.edge.memory_mib << 20,
         head_timeout: hold_limit(config) + Duration::from_secs(3),
+        shutdown_grace: EDGE_GRACE,
         ..EdgeConfig::default()
     })
 }
@@ -399,6 +410,18 @@ fn gate(config: &Config) -> Result<Gate, Box<dyn Error>> {
     let gate = Gate::new(settings, config.access_keys()?);
     gate.set_policy(config.access_policy()?);
     Ok(gate)
+}
+
+/// What makes the URLs that the operations give.
+fn urls(config: &Config) -> Result<Urls, Box<dyn Error>> {
+    Ok(Urls {
+        base: match config.edge.public_url.as_str() {
+            "" => config.http.playback_url.clone(),
+            url => url.to_owned(),
+        },
+        keys: config.access_keys()?,
+        policy: config.access_policy()?,
+    })
 }
 
 /// The disk tier of the cache, if there is to be one.

@@ -8,7 +8,7 @@ use media::SystemClock;
 use storage::rows::Database;
 
 use super::service::{MAX_WAIT, Purge, Reply};
-use super::{Cdn, CdnParts, PlainUrls};
+use super::{Cdn, CdnParts, Urls};
 use crate::cli::{NodeCommand, PurgeArgs};
 use crate::config::Config;
 
@@ -93,7 +93,6 @@ async fn cdn(database: &Database, config: &Config) -> Result<Cdn, Box<dyn Error>
         bus: storage::events::open(&config.events.url).await?,
         clock: Arc::new(SystemClock),
         edge: None,
-        base: config.edge.public_url.clone(),
-        signer: Arc::new(PlainUrls),
+        urls: Urls::default(),
     }))
 }

@@ -1,5 +1,7 @@
 //! The operations as REST, under `/api/v1/cdn`.
 
+mod usage;
+
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -9,7 +11,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use media::Timestamp;
+use media::{Micros, Timestamp};
 use serde::{Deserialize, Serialize};
 use social::problem::Problem;
 use storage::rows::edge_assets::AssetRow;
@@ -22,6 +24,9 @@ use super::service::{AssetChange, Cdn, CdnError, MAX_WAIT, NewAsset, Purge, Purg
 const MAX_BODY_BYTES: usize = 64 * 1024;
 /// Items of a page for which nothing was asked.
 const PAGE: u32 = 100;
+/// Seconds that a signed URL lives: unless something else is asked for, and at most, 31 days.
+const TTL: u32 = 3_600;
+const MAX_TTL: u32 = 31 * 86_400;
 
 /// Routes of the operations.
 pub fn router(cdn: Cdn) -> Router {
@@ -31,6 +36,7 @@ pub fn router(cdn: Cdn) -> Router {
         .route("/api/v1/cdn/nodes", get(nodes))
         .route("/api/v1/cdn/deployment", get(deployment))
         .route("/api/v1/cdn/metrics", get(figures))
+        .route("/api/v1/cdn/usage", get(usage::usage))
         .route("/api/v1/cdn/assets", get(assets).post(register_asset))
         .route(
             "/api/v1/cdn/assets/{id}",
@@ -489,6 +495,8 @@ async fn assets(
 #[serde(deny_unknown_fields)]
 struct UrlBody {
     path: String,
+    /// How long a signature holds.
+    ttl_seconds: Option<u32>,
 }
 
 #[derive(Serialize)]
@@ -500,6 +508,14 @@ async fn url(
     State(cdn): State<Cdn>,
     given: Result<Json<UrlBody>, JsonRejection>,
 ) -> Result<Response, Problem> {
-    let url = cdn.url(&body(given)?.path).await?;
+    let given = body(given)?;
+    let ttl = given.ttl_seconds.unwrap_or(TTL);
+    if !(1..=MAX_TTL).contains(&ttl) {
+        return Err(Problem::invalid(format!(
+            "ttl_seconds is not valid: expected 1 to {MAX_TTL}."
+        )));
+    }
+    let ttl = Micros::from_secs(ttl.into());
+    let url = cdn.url(&given.path, ttl).await?;
     Ok(answer(StatusCode::OK, UrlView { url }))
 }

@@ -3,17 +3,19 @@
 mod assets;
 mod nodes;
 mod purges;
+mod usage;
 
 use std::sync::Arc;
 
+use edge::access::SignError;
 use edge::{EdgeControl, InvalidSelector};
-use media::Clock;
+use media::{Clock, Micros};
 use social::ServiceError;
 use storage::RowError;
 use storage::events::Bus;
 use storage::rows::Database;
 
-use super::UrlSigner;
+use super::{UrlError, Urls};
 
 pub use assets::{AssetChange, NewAsset};
 pub use purges::{MAX_WAIT, Purge, PurgeStatus, Reply};
@@ -32,10 +34,8 @@ pub struct CdnParts {
     pub clock: Arc<dyn Clock>,
     /// The edge in this process, if it has one.
     pub edge: Option<EdgeControl>,
-    /// What URLs begin with.
-    pub base: String,
     /// What makes URLs.
-    pub signer: Arc<dyn UrlSigner>,
+    pub urls: Urls,
 }
 
 /// The operations. Clones are the same.
@@ -52,7 +52,9 @@ pub enum CdnError {
     #[error("this process has no database: set database.url, or ask one that has")]
     NoDatabase,
     /// A signature is needed, and nobody makes one.
-    #[error("the path is for holders of a signature, and none are made here")]
+    #[error(
+        "the path needs a signature, and no key of this process can make one: set access.keys or access.keys_file"
+    )]
     NoSigner,
     /// The rows, or what is in them.
     #[error(transparent)]
@@ -81,8 +83,8 @@ impl Cdn {
         self.0.database.as_ref().ok_or(CdnError::NoDatabase)
     }
 
-    /// The URL of a path, signed if an asset says so.
-    pub async fn url(&self, path: &str) -> Result<String, CdnError> {
+    /// The URL of a path, signed for `ttl` if it is protected or an asset says so.
+    pub async fn url(&self, path: &str, ttl: Micros) -> Result<String, CdnError> {
         let is_path = path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic());
         if !is_path || path.len() > 1_024 {
             return Err(CdnError::Invalid(
@@ -94,7 +96,11 @@ impl Cdn {
             Some(_) => self.is_signed(path).await?,
             None => false,
         };
-        let url = self.0.signer.url(&self.0.base, path, is_signed);
-        url.ok_or(CdnError::NoSigner)
+        let expires = self.0.clock.now() + ttl;
+        let url = self.0.urls.url(path, is_signed, expires);
+        url.map_err(|error| match error {
+            UrlError::Sign(SignError::NoKey) => CdnError::NoSigner,
+            error => CdnError::Invalid(error.to_string()),
+        })
     }
 }

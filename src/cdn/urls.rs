@@ -1,20 +1,126 @@
 //! URLs of what is cached.
 
-use std::fmt;
+use edge::access::{
+    Claims, InvalidScope, KeyRing, PathScope, Policy, Rule, SignError, signed_target,
+};
+use media::Timestamp;
 
 /// Makes URLs that the edges take.
-pub trait UrlSigner: fmt::Debug + Send + Sync {
-    /// The URL of `path` below `base`, which is empty for a path on the same host. None where
-    /// the path is for holders of a signature, and nobody here can sign.
-    fn url(&self, base: &str, path: &str, is_signed: bool) -> Option<String>;
+#[derive(Debug, Default)]
+pub struct Urls {
+    /// What they begin with; empty for a path on the same host.
+    pub base: String,
+    /// The first that can sign does so.
+    pub keys: KeyRing,
+    /// What needs a signature.
+    pub policy: Policy,
 }
 
-/// URLs without signatures.
-#[derive(Debug)]
-pub struct PlainUrls;
+/// Why there is no URL.
+#[derive(Debug, thiserror::Error)]
+pub enum UrlError {
+    /// The path is none.
+    #[error(transparent)]
+    Path(#[from] InvalidScope),
+    /// It needs a signature, and none can be made.
+    #[error(transparent)]
+    Sign(#[from] SignError),
+}
 
-impl UrlSigner for PlainUrls {
-    fn url(&self, base: &str, path: &str, is_signed: bool) -> Option<String> {
-        (!is_signed).then(|| format!("{}{path}", base.trim_end_matches('/')))
+impl Urls {
+    /// The URL of `target`, a path and maybe a query. Where the policy says so, or
+    /// `is_signed`, with a token that expires at `expires` and opens what is beside the path
+    /// too: what a playlist names.
+    pub fn url(
+        &self,
+        target: &str,
+        is_signed: bool,
+        expires: Timestamp,
+    ) -> Result<String, UrlError> {
+        let (path, query) = match target.find('?') {
+            Some(at) => target.split_at(at),
+            None => (target, ""),
+        };
+        let base = self.base.trim_end_matches('/');
+        let resource: PathScope = path.parse()?;
+        if !is_signed && self.policy.rule(resource.as_str()) == Rule::Public {
+            return Ok(format!("{base}{path}{query}"));
+        }
+        let scope: PathScope = match folder(resource.as_str()) {
+            Some(folder) => folder.parse()?,
+            None => resource,
+        };
+        let token = self.keys.sign(&Claims::new(scope, expires))?;
+        Ok(format!("{base}{}{query}", signed_target(path, &token)))
+    }
+}
+
+/// The folder that `path` is in, if it is one of a stream or a video: the one above has those
+/// of all.
+fn folder(path: &str) -> Option<&str> {
+    let end = path.rfind('/')? + 1;
+    let folder = &path[..end];
+    (folder.matches('/').count() > 2).then_some(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use edge::access::{AccessConfig, Algorithm, Denial, Gate, generate_key};
+
+    use super::*;
+
+    const EXPIRES: Timestamp = Timestamp::from_micros(3_600_000_000);
+
+    fn urls() -> (Urls, Gate) {
+        let (key, _) = generate_key("k", Algorithm::HmacSha256).unwrap();
+        let policy = Policy::open().with(&"/live/".parse().unwrap(), Rule::Signed);
+        let urls = Urls {
+            base: "https://edge.example/".to_owned(),
+            keys: key.parse().unwrap(),
+            policy,
+        };
+        let gate = Gate::new(AccessConfig::default(), key.parse().unwrap());
+        (urls, gate)
+    }
+
+    /// What the token in `url` says of `path`.
+    fn opens(gate: &Gate, url: &str, path: &str) -> Option<Denial> {
+        let token = url.split("/~").nth(1).unwrap();
+        let token = token.split(['/', '?']).next().unwrap();
+        let now = Timestamp::from_micros(0);
+        gate.verify(token, path, None, now).err()
+    }
+
+    #[test]
+    fn what_is_protected_gets_a_token_for_the_stream() {
+        let (urls, gate) = urls();
+        let url = urls.url("/live/a/index.m3u8?x=/1", false, EXPIRES).unwrap();
+        assert!(url.starts_with("https://edge.example/live/~1.k."), "{url}");
+        assert!(url.ends_with("/a/index.m3u8?x=/1"), "{url}");
+        assert_eq!(opens(&gate, &url, "/live/a/0/source/1.m4s"), None);
+        let other = opens(&gate, &url, "/live/b/index.m3u8");
+        assert_eq!(other, Some(Denial::WrongPath));
+        let plain = urls.url("/vod/a/index.m3u8", false, EXPIRES).unwrap();
+        assert_eq!(plain, "https://edge.example/vod/a/index.m3u8");
+        let asset = urls.url("/vod/a/index.m3u8", true, EXPIRES).unwrap();
+        assert!(asset.contains("/vod/~1.k."), "{asset}");
+    }
+
+    #[test]
+    fn one_resource_does_not_open_all_streams() {
+        let (urls, gate) = urls();
+        let url = urls.url("/live/a", false, EXPIRES).unwrap();
+        assert_eq!(opens(&gate, &url, "/live/a"), None);
+        assert_eq!(opens(&gate, &url, "/live/b"), Some(Denial::WrongPath));
+    }
+
+    #[test]
+    fn what_cannot_be_signed_is_told() {
+        let urls = Urls::default();
+        assert_eq!(urls.url("/live/a", false, EXPIRES).unwrap(), "/live/a");
+        let unsigned = urls.url("/live/a", true, EXPIRES);
+        assert!(matches!(unsigned, Err(UrlError::Sign(SignError::NoKey))));
+        let no_path = urls.url("/live/../a", false, EXPIRES);
+        assert!(matches!(no_path, Err(UrlError::Path(_))));
     }
 }

@@ -43,12 +43,17 @@ fn sign(wanted: SignUrl, config: &Config) -> Result<String, Box<dyn Error>> {
         folder if folder.ends_with('/') => format!("{folder}{MULTIVARIANT}"),
         resource => resource.to_owned(),
     };
-    let base = wanted.base.unwrap_or_else(|| config.playback_url());
+    let base = match (wanted.base, config.edge.public_url.as_str()) {
+        (Some(base), _) => base,
+        (None, "") => config.playback_url(),
+        (None, url) => url.to_owned(),
+    };
+    let secure = config.access.secure_cookies || base.starts_with("https://");
     let base = base.trim_end_matches('/');
     Ok(match wanted.form {
         TokenForm::Path => format!("{base}{}", signed_target(&path, &token)),
         TokenForm::Query => format!("{base}{}", signed_query(&path, &token)),
-        TokenForm::Cookie => signed_cookie(&token, &claims, now, config.access.secure_cookies),
+        TokenForm::Cookie => signed_cookie(&token, &claims, now, secure),
         TokenForm::Token => token,
     })
 }

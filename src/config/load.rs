@@ -128,7 +128,11 @@ pub fn load(
     }
     let config = Config::deserialize(values).map_err(|error| ConfigError::Value {
         key: "configuration".to_owned(),
-        given: error.message().trim().to_owned(),
+        // It quotes what was given.
+        given: match error.message().trim() {
+            quoted if quoted.contains('@') => without_credentials(quoted),
+            quoted => quoted.to_owned(),
+        },
         expected: "values of the types that `nova config check` prints".to_owned(),
     })?;
     config.check()?;
@@ -439,6 +443,22 @@ mod tests {
     }
 
     #[test]
+    fn no_password_is_in_what_is_wrong_with_a_url() {
+        for text in [
+            "[edge]\npublic_url = \"https://u:pa55word@c\"",
+            "[http]\nplayback_url = \"https://u:pa55word@c\"",
+            "[edge]\nupstreams = [\"http://u:pa55word@c\"]",
+        ] {
+            let error = from_file(text).unwrap_err().to_string();
+            assert!(!error.contains("pa55word"), "{error}");
+        }
+        let listed = [("NOVA__EDGE__UPSTREAMS", "http://u:pa55word@c")];
+        let error = load(&Config::default(), None, variables(&listed));
+        let error = error.unwrap_err().to_string();
+        assert!(!error.contains("pa55word"), "{error}");
+    }
+
+    #[test]
     fn an_unknown_key_names_the_nearest() {
         for (text, nearest) in [
             ("[live]\ngrace_secs = 5", "live.grace_seconds"),
@@ -511,7 +531,17 @@ mod tests {
                 format!("keys = [\"a:hmac-sha256:{key}\"]"),
                 "access.keys = ***: expected a text",
             ),
-            ("signed = \"/live/\"".to_owned(), "also access.keys"),
+            ("signed = \"/live/\"".to_owned(), "in access.keys or"),
+            (
+                "signed = \"/live/\"\nkeys = \"# none\"".to_owned(),
+                "in access.keys or",
+            ),
+            (
+                "public = \"/live/a/\"".to_owned(),
+                "access.public = \"/live/a/\": expected also access.signed",
+            ),
+            ("signed = \"/live\"".to_owned(), "expected /live/,"),
+            ("signed = \"/vod/a\"".to_owned(), "expected /vod/a/,"),
             (
                 "signed = \"live\"".to_owned(),
                 "access.signed: \"live\" is not a path",

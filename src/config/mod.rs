@@ -421,7 +421,11 @@ impl Config {
     /// Where viewers reach playback.
     pub fn playback_url(&self) -> String {
         match self.http.playback_url.as_str() {
-            "" => format!("http://localhost:{}", self.http.bind.port()),
+            "" => format!(
+                "{}://localhost:{}",
+                self.http.scheme(),
+                self.http.bind.port()
+            ),
             url => url.to_owned(),
         }
     }
@@ -440,8 +444,22 @@ impl Config {
             keys.push_str(&text);
             key = "access.keys and access.keys_file";
         }
-        keys.parse()
-            .map_err(|error| ConfigError::Keys { key, error })
+        let ring: KeyRing = keys
+            .parse()
+            .map_err(|error| ConfigError::Keys { key, error })?;
+        match ring.is_empty() && !self.access_policy()?.is_open() {
+            true => Err(self.no_keys()),
+            false => Ok(ring),
+        }
+    }
+
+    /// Something is protected, and no key opens it.
+    fn no_keys(&self) -> ConfigError {
+        ConfigError::Value {
+            key: "access.signed".to_owned(),
+            given: format!("{:?}", self.access.signed),
+            expected: "also a key in access.keys or access.keys_file, or nobody could watch; nova url key makes one".to_owned(),
+        }
     }
 
     /// What needs a token.
@@ -456,9 +474,25 @@ impl Config {
                 .collect();
             scopes.map_err(|error| ConfigError::Path { key, error })
         };
-        let mut rules = of("access.signed", &self.access.signed, Rule::Signed)?;
-        rules.extend(of("access.public", &self.access.public, Rule::Public)?);
-        Ok(rules.into_iter().collect())
+        let signed = of("access.signed", &self.access.signed, Rule::Signed)?;
+        let public = of("access.public", &self.access.public, Rule::Public)?;
+        for (key, rules) in [("access.signed", &signed), ("access.public", &public)] {
+            if let Some((scope, _)) = rules.iter().find(|(scope, _)| is_folder_of_media(scope)) {
+                return Err(ConfigError::Value {
+                    key: key.to_owned(),
+                    given: format!("{:?}", scope.as_str()),
+                    expected: format!("{scope}/, which is all below it; there is nothing else"),
+                });
+            }
+        }
+        if signed.is_empty() && !public.is_empty() {
+            return Err(ConfigError::Value {
+                key: "access.public".to_owned(),
+                given: format!("{:?}", self.access.public),
+                expected: "also access.signed: these are paths among those".to_owned(),
+            });
+        }
+        Ok(signed.into_iter().chain(public).collect())
     }
 
     /// The effective values as TOML, keys and passwords in URLs hidden.
@@ -513,18 +547,14 @@ impl Config {
             range(key, given as u64, 1, 64)?;
         }
         range("edge.memory_mib", self.edge.memory_mib, 1, 1 << 20)?;
-        self.access.keys.parse::<KeyRing>().map_err(|error| {
+        let keys = self.access.keys.parse::<KeyRing>().map_err(|error| {
             let key = "access.keys";
             ConfigError::Keys { key, error }
         })?;
-        let has_keys =
-            !(self.access.keys.is_empty() && self.access.keys_file.as_os_str().is_empty());
+        // The file is read by those who need it.
+        let has_keys = !keys.is_empty() || !self.access.keys_file.as_os_str().is_empty();
         if !self.access_policy()?.is_open() && !has_keys {
-            return Err(ConfigError::Value {
-                key: "access.signed".to_owned(),
-                given: self.access.signed.clone(),
-                expected: "also access.keys or access.keys_file, or nobody could watch; nova url key makes a key".to_owned(),
-            });
+            return Err(self.no_keys());
         }
         self.edge.check_upstreams()?;
         if self.edge.disk_mib > 0 {
@@ -608,7 +638,10 @@ impl Config {
             ),
             ("edge.public_url", &self.edge.public_url, &["http", "https"]),
         ] {
-            if !given.is_empty() && !is_http_origin(given, schemes) {
+            // What is told to viewers has no password in it.
+            let is_told = key != "objects.s3_endpoint";
+            let is_origin = is_http_origin(given, schemes) && !(is_told && given.contains('@'));
+            if !given.is_empty() && !is_origin {
                 return Err(ConfigError::Value {
                     key: key.to_owned(),
                     given: without_credentials(given),
@@ -618,6 +651,14 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// Is it `/live`, `/vod`, or one folder in them, without the slash that would mean what is in
+/// it? Nothing is served by these names.
+fn is_folder_of_media(scope: &PathScope) -> bool {
+    let mut segments = scope.as_str().split('/').skip(1);
+    let is_media = matches!(segments.next(), Some("live" | "vod"));
+    is_media && segments.next() != Some("") && segments.next().is_none()
 }
 
 /// A scheme, a host and maybe a port, and nothing after.

@@ -119,6 +119,36 @@ fn a_protected_stream_plays_for_whoever_has_a_token() {
 }
 
 #[test]
+fn an_operator_is_given_a_url_that_opens_what_is_protected() {
+    let site = site("/live/");
+    let nova = site.serve().start();
+    let ask = |body: &Value| {
+        let answer = nova
+            .admin()
+            .post_json("/api/v1/cdn/urls", &body.to_string());
+        let answer = answer.unwrap();
+        let said: Value = serde_json::from_slice(&answer.body).unwrap();
+        (answer.status, said)
+    };
+    let path = "/live/none/index.m3u8";
+    let (status, said) = ask(&json!({"path": path, "ttl_seconds": 60}));
+    assert_eq!(status, 200, "{said}");
+    let url = said["url"].as_str().unwrap();
+    let signature = url
+        .split('/')
+        .nth(2)
+        .and_then(|token| token.rsplit('.').next());
+    site.keep_secret(signature.unwrap());
+    // It is let in, and there is no such stream.
+    assert_eq!(nova.http().get(url).unwrap().status, 404);
+    assert_eq!(nova.http().get(path).unwrap().status, 403);
+    let (_, said) = ask(&json!({"path": "/vod/a/index.m3u8"}));
+    assert_eq!(said["url"], "/vod/a/index.m3u8");
+    assert_eq!(ask(&json!({"path": path, "ttl_seconds": 0})).0, 400);
+    assert_eq!(ask(&json!({"path": "/live/../a"})).0, 400);
+}
+
+#[test]
 fn a_token_is_for_an_address_and_a_time() {
     let site = site("/live/");
     let nova = site.serve().start();

@@ -99,6 +99,23 @@ fn players_are_counted_and_recorded() {
     assert!(counted.requests > counted.hits, "{counted:?}");
     assert!(counted.hits >= 2 && counted.origin_bytes > 0, "{counted:?}");
     assert!(counted.bytes > counted.origin_bytes, "{counted:?}");
+    let told = |query: &str| -> Value {
+        let path = format!("/api/v1/cdn/usage{query}");
+        serde_json::from_slice(&nova.admin().fetch(&path).unwrap().body).unwrap()
+    };
+    let of_subjects = told("?by=subject");
+    let items = of_subjects["items"].as_array().unwrap();
+    let garden = items.iter().find(|item| item["name"] == "garden").unwrap();
+    assert!(garden["hits"].as_u64() >= Some(2), "{garden}");
+    assert_eq!(garden["most_viewers"], 3, "{garden}");
+    let id = garden["subject"].as_str().unwrap();
+    let id = id.strip_prefix("stream:").unwrap();
+    let hours = told(&format!("?stream={id}"));
+    assert!(hours["items"][0]["requests"].as_u64() > Some(2), "{hours}");
+    let owners = told("?by=owner");
+    assert_eq!(owners["items"][0]["owner"], garden["owner"], "{owners}");
+    let wrong = nova.admin().get("/api/v1/cdn/usage?from=2&to=1").unwrap();
+    assert_eq!(wrong.status, 400);
     let viewers = nova.metric("nova_edge_viewers").unwrap();
     assert!(viewers >= 3.0, "{viewers}");
 

@@ -10,7 +10,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use super::denial::Denial;
 use crate::body::EdgeBody;
 use crate::cache_status::Outcome;
+use crate::config::OriginKind;
 use crate::cors;
+use crate::refusal::Refusal;
+use crate::respond;
 
 /// RFC 9213: they would have a cache on the way keep what is for one viewer.
 const TARGETED: [HeaderName; 2] = [
@@ -25,7 +28,7 @@ pub(super) struct Finish {
     pub(super) is_private: bool,
     /// For a browser to come with from now on.
     pub(super) cookie: Option<HeaderValue>,
-    /// The site whose page may read it although cookies were sent.
+    /// The site whose page may read it, also if it asked with credentials.
     pub(super) origin: Option<HeaderValue>,
 }
 
@@ -86,15 +89,26 @@ fn allow_credentials(headers: &mut HeaderMap, origin: HeaderValue) {
     headers.append(VARY, HeaderValue::from_static("Origin"));
 }
 
+/// Counts a request that ends here, before anything that counts requests.
+fn count(outcome: Outcome, status: StatusCode) {
+    metrics::counter!("nova_edge_requests_total", "result" => outcome.label(status), "status" => "4xx")
+        .increment(1);
+}
+
+/// The answer to a request whose path can be read in two ways.
+pub(super) fn refuse(kind: OriginKind, refusal: Refusal, close: bool) -> Response<EdgeBody> {
+    let detail = refusal.reason();
+    count(Outcome::Refused { detail }, refusal.status());
+    respond::refuse(kind, refusal, close)
+}
+
 /// The answer to a request that is not let in.
 pub(super) fn deny(denial: Denial, origin: Option<HeaderValue>, close: bool) -> Response<EdgeBody> {
     let reason = denial.reason();
     let outcome = Outcome::Refused { detail: reason };
     let status = StatusCode::FORBIDDEN;
     metrics::counter!("nova_edge_access_denials_total", "reason" => reason).increment(1);
-    // It ends here, before anything that counts requests.
-    metrics::counter!("nova_edge_requests_total", "result" => outcome.label(status), "status" => "4xx")
-        .increment(1);
+    count(outcome, status);
     let problem = Bytes::from(denial.problem());
     let mut headers = HeaderMap::new();
     outcome.write(&mut headers, None);

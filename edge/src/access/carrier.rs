@@ -122,25 +122,35 @@ fn value_of(pair: &str) -> Option<&str> {
 
 /// The tokens in cookies, as sent: the most specific first (RFC 6265 5.4).
 pub(super) fn cookies(headers: &HeaderMap) -> impl Iterator<Item = &str> {
-    pairs(headers).filter_map(value_of).take(MAX_COOKIES)
+    let tokens = pairs(headers).filter(|pair| is_token(pair));
+    let texts = tokens.filter_map(|pair| std::str::from_utf8(pair).ok());
+    texts.filter_map(value_of).take(MAX_COOKIES)
 }
 
-fn pairs(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+/// Pairs of bytes: cookies of others are in whatever encoding their sites chose.
+fn pairs(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
     let lines = headers.get_all(COOKIE).iter();
-    lines
-        .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| line.split(';').map(str::trim))
+    lines.flat_map(|line| {
+        let pairs = line.as_bytes().split(|byte| *byte == b';');
+        pairs.map(<[u8]>::trim_ascii)
+    })
+}
+
+/// Is it `nova_token=...`?
+fn is_token(pair: &[u8]) -> bool {
+    pair.strip_prefix(NAME.as_bytes())
+        .is_some_and(|rest| rest.starts_with(b"="))
 }
 
 /// Takes tokens out of `Cookie`, and leaves what else is there.
 pub(super) fn remove_cookies(headers: &mut HeaderMap) {
-    if cookies(headers).next().is_none() {
+    if !pairs(headers).any(is_token) {
         return;
     }
-    let others: Vec<&str> = pairs(headers)
-        .filter(|pair| !pair.is_empty() && value_of(pair).is_none())
+    let others: Vec<&[u8]> = pairs(headers)
+        .filter(|pair| !pair.is_empty() && !is_token(pair))
         .collect();
-    match HeaderValue::try_from(others.join("; ")) {
+    match HeaderValue::from_bytes(&others.join(&b"; "[..])) {
         Ok(line) if !line.is_empty() => {
             headers.insert(COOKIE, line);
         }
@@ -273,6 +283,27 @@ mod tests {
         headers.insert(COOKIE, HeaderValue::from_static("nova_token=t1"));
         remove_cookies(&mut headers);
         assert!(headers.is_empty());
+    }
+
+    #[test]
+    fn cookies_of_others_may_be_in_any_encoding() {
+        let mut headers = HeaderMap::new();
+        for line in [
+            &b"name=Jos\xe9; nova_token=t1"[..],
+            "stadt=M\u{fc}nchen".as_bytes(),
+            b"nova_token=\xff\xfe",
+        ] {
+            headers.append(COOKIE, HeaderValue::from_bytes(line).unwrap());
+        }
+        assert_eq!(cookies(&headers).collect::<Vec<_>>(), ["t1"]);
+        remove_cookies(&mut headers);
+        let left: Vec<_> = headers.get_all(COOKIE).iter().collect();
+        assert_eq!(left.len(), 1);
+        let expected = [&b"name=Jos\xe9; "[..], "stadt=M\u{fc}nchen".as_bytes()].concat();
+        assert_eq!(left[0].as_bytes(), expected);
+        // A line without a token stays as it is.
+        remove_cookies(&mut headers);
+        assert_eq!(headers[COOKIE].as_bytes(), expected);
     }
 
     #[test]

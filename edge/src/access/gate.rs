@@ -14,6 +14,7 @@ use super::policy::{Policy, Rule};
 use super::remembered::Remembered;
 use super::revoked::{Revoked, TooManyRevoked};
 use super::token::Token;
+use crate::config::OriginKind;
 
 /// How far the clocks of who signs and of who verifies may be apart.
 const CLOCK_SKEW: Micros = Micros::from_secs(5);
@@ -27,6 +28,8 @@ pub struct AccessConfig {
     pub max_revoked: usize,
     /// Are cookies for HTTPS only? They are also where a request says that it came so.
     pub secure_cookies: bool,
+    /// What stands behind. Of media an answer is the same whatever cookies a page sends.
+    pub origin: OriginKind,
 }
 
 impl Default for AccessConfig {
@@ -35,6 +38,7 @@ impl Default for AccessConfig {
             remembered_bytes: 32 << 20,
             max_revoked: 100_000,
             secure_cookies: false,
+            origin: OriginKind::Media,
         }
     }
 }
@@ -148,7 +152,7 @@ impl Gate {
             return Err(Denial::WrongAddress);
         }
         if let Some(session) = &claims.session
-            && self.0.revoked.contains(session)
+            && self.0.revoked.contains(session, now)
         {
             return Err(Denial::Revoked);
         }

@@ -44,8 +44,9 @@ impl Policy {
         self.below.is_empty() && self.single.is_empty()
     }
 
-    /// The rule of a path in the form of a cache key. Costs a look-up for each segment.
-    pub(super) fn rule(&self, path: &str) -> Rule {
+    /// The rule of a path in the form of a cache key, as [`PathScope`] makes it. Costs a
+    /// look-up for each segment.
+    pub fn rule(&self, path: &str) -> Rule {
         if self.is_open() {
             return Rule::Public;
         }

@@ -54,13 +54,15 @@ impl Revoked {
         Ok(())
     }
 
-    pub(super) fn contains(&self, session: &SessionName) -> bool {
+    /// Is `session` revoked at `now`?
+    pub(super) fn contains(&self, session: &SessionName, now: Timestamp) -> bool {
         self.any.load(Ordering::Acquire)
             && self
                 .sessions
                 .read()
                 .unwrap_or_else(PoisonError::into_inner)
-                .contains_key(session)
+                .get(session)
+                .is_some_and(|until| *until > now)
     }
 }
 
@@ -73,14 +75,16 @@ mod tests {
         let at = Timestamp::from_micros;
         let name = |text: &str| text.parse::<SessionName>().unwrap();
         let revoked = Revoked::new(2);
-        assert!(!revoked.contains(&name("a")));
+        assert!(!revoked.contains(&name("a"), at(0)));
         revoked.add(at(0), name("a"), at(10)).unwrap();
         revoked.add(at(0), name("b"), at(20)).unwrap();
         revoked.add(at(0), name("a"), at(5)).unwrap();
         let full = revoked.add(at(9), name("c"), at(20)).unwrap_err();
         assert!(full.to_string().starts_with("2 sessions"), "{full}");
-        assert!(revoked.contains(&name("a")) && revoked.contains(&name("b")));
+        assert!(revoked.contains(&name("a"), at(9)) && revoked.contains(&name("b"), at(9)));
+        // Also where there is room, so that nothing was forgotten.
+        assert!(!revoked.contains(&name("a"), at(10)));
         revoked.add(at(10), name("c"), at(20)).unwrap();
-        assert!(!revoked.contains(&name("a")) && revoked.contains(&name("c")));
+        assert!(!revoked.contains(&name("a"), at(10)) && revoked.contains(&name("c"), at(10)));
     }
 }

@@ -13,7 +13,7 @@ use media::{Clock, Timestamp};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::answer::{Finish, deny};
+use super::answer::{Finish, deny, refuse};
 use super::carrier::{self, Carrier, Target, signed_cookie};
 use super::claims::Claims;
 use super::denial::Denial;
@@ -23,7 +23,6 @@ use crate::body::EdgeBody;
 use crate::config::OriginKind;
 use crate::key::canonical_path;
 use crate::refusal::Refusal;
-use crate::respond;
 use crate::server::Peer;
 
 /// Stands in front of `S`: verifies a request's token where its path is protected, and takes
@@ -79,7 +78,7 @@ where
         let close = !request.body().is_end_stream() && request.version() <= Version::HTTP_11;
         AccessFuture::refused(match refused {
             Refused::Denied(denial) => deny(denial, request.headers_mut().remove(ORIGIN), close),
-            Refused::Target(refusal) => respond::refuse(OriginKind::Media, refusal, close),
+            Refused::Target(refusal) => refuse(self.gate.config().origin, refusal, close),
         })
     }
 }
@@ -134,17 +133,30 @@ fn admit<R>(
     }
     carrier::remove_cookies(request.headers_mut());
     let is_protected = rule == Rule::Signed;
+    // A page that asks with credentials asks so for all, whatever of it is public.
+    let origin = || request.headers().get(ORIGIN).cloned();
+    let is_the_same_for_all = !is_open && gate.config().origin == OriginKind::Media;
+    let of_pages = is_the_same_for_all.then(origin).flatten();
     let granted = match granted {
         Some(Ok(granted)) => granted,
-        _ if !is_protected => return Ok(None),
+        _ if !is_protected => {
+            return Ok(of_pages.map(|origin| Finish {
+                origin: Some(origin),
+                ..Finish::default()
+            }));
+        }
         Some(Err(denial)) => return Err(denial.into()),
         None if is_preflight(request) => {
             return Ok(Some(Finish {
-                origin: request.headers().get(ORIGIN).cloned(),
+                origin: origin(),
                 ..Finish::default()
             }));
         }
         None => return Err(Denial::Missing.into()),
+    };
+    let origin = match granted.carrier {
+        Carrier::Path => of_pages,
+        Carrier::Query | Carrier::Cookie => origin(),
     };
     request.extensions_mut().insert(Viewer {
         session: granted.claims.session.clone(),
@@ -153,10 +165,7 @@ fn admit<R>(
     Ok(Some(Finish {
         is_private: is_protected || granted.cookie.is_some(),
         cookie: granted.cookie,
-        origin: match granted.carrier {
-            Carrier::Path => None,
-            Carrier::Query | Carrier::Cookie => request.headers().get(ORIGIN).cloned(),
-        },
+        origin,
     }))
 }
 

@@ -18,6 +18,7 @@ pub(super) struct Addresses(Arc<Mutex<HashMap<IpAddr, Client>>>);
 #[derive(Debug, Default)]
 struct Client {
     connections: usize,
+    handshakes: usize,
     requests: Arc<Bucket>,
 }
 
@@ -29,6 +30,10 @@ pub(super) struct Seat {
     /// The requests of all connections from there.
     pub(super) requests: Arc<Bucket>,
 }
+
+/// A TLS handshake that is under way.
+#[derive(Debug)]
+pub(super) struct Handshake<'a>(&'a Seat);
 
 impl Addresses {
     /// None if `address` has `most` connections already.
@@ -58,6 +63,26 @@ impl Addresses {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, Client>> {
         self.0.lock().unwrap_or_else(|e| e.into_inner())
+    }
+}
+
+impl Seat {
+    /// None if the address has `most` handshakes under way already.
+    pub(super) fn handshake(&self, most: usize) -> Option<Handshake<'_>> {
+        let mut clients = self.addresses.lock();
+        let client = clients
+            .get_mut(&self.key)
+            .filter(|client| client.handshakes < most)?;
+        client.handshakes += 1;
+        Some(Handshake(self))
+    }
+}
+
+impl Drop for Handshake<'_> {
+    fn drop(&mut self) {
+        if let Some(client) = self.0.addresses.lock().get_mut(&self.0.key) {
+            client.handshakes = client.handshakes.saturating_sub(1);
+        }
     }
 }
 
@@ -111,6 +136,18 @@ mod tests {
         let _seat = addresses.seat(ip("2001:db8:1:2::1"), 1).unwrap();
         assert!(addresses.seat(ip("2001:db8:1:2:3::9"), 1).is_none());
         assert!(addresses.seat(ip("2001:db8:1:3::1"), 1).is_some());
+    }
+
+    #[test]
+    fn an_address_has_so_many_handshakes_over_all_its_connections() {
+        let addresses = Addresses::default();
+        let seats = ["192.0.2.1", "192.0.2.1", "192.0.2.2"]
+            .map(|address| addresses.seat(ip(address), 2).unwrap());
+        let first = seats[0].handshake(1).unwrap();
+        assert!(seats[1].handshake(1).is_none());
+        let _other = seats[2].handshake(1).unwrap();
+        drop(first);
+        assert!(seats[1].handshake(1).is_some());
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub struct ServerConfig {
     /// Requests from one address; beyond that they are answered 429. A low-latency viewer
     /// makes about 12 in a second, and any number of them may share the address.
     pub requests_per_address: Rate,
-    /// TLS handshakes under way at one time.
+    /// TLS handshakes under way at one time, of which one address may have a quarter.
     pub max_handshakes: usize,
     /// How long a TLS handshake may take.
     pub handshake_timeout: Duration,
@@ -89,6 +89,12 @@ impl Default for ServerConfig {
 }
 
 impl ServerConfig {
+    /// TLS handshakes under way at one time from one address: so that one alone, which may
+    /// let each take its whole time, keeps nobody else out.
+    pub(super) fn max_handshakes_per_address(&self) -> usize {
+        (self.max_handshakes / 4).max(1)
+    }
+
     /// Bytes that a client must move in a `pace_window`.
     pub(super) fn least_in_window(&self) -> u64 {
         let millis = u64::try_from(self.pace_window.as_millis()).unwrap_or(u64::MAX);

@@ -75,6 +75,7 @@ enum End {
     Handshake(io::Error),
     HandshakeTimeout,
     TooManyHandshakes,
+    TooManyHandshakesOfAddress,
     Failed(io::Error),
     Protocol(hyper::Error),
 }
@@ -88,6 +89,7 @@ impl End {
             Self::Handshake(_) => "handshake",
             Self::HandshakeTimeout => "slow-handshake",
             Self::TooManyHandshakes => "handshakes",
+            Self::TooManyHandshakesOfAddress => "handshakes-per-address",
             Self::Failed(_) => "lost",
             Self::Protocol(error) if error.is_parse_too_large() => "header-too-large",
             Self::Protocol(error) if error.is_parse() => "malformed",
@@ -168,7 +170,7 @@ where
     ) -> End {
         let stream = match &self.tls {
             None => Stream::Plain(stream),
-            Some(tls) => match shake_hands(tls, stream, &self.handshakes, activity).await {
+            Some(tls) => match shake_hands(tls, stream, &self.handshakes, &seat, activity).await {
                 Ok(stream) => stream,
                 Err(end) => return end,
             },
@@ -207,12 +209,17 @@ async fn shake_hands(
     tls: &TlsAcceptor,
     stream: TcpStream,
     handshakes: &Semaphore,
+    seat: &Seat,
     activity: &Activity,
 ) -> Result<Stream, End> {
+    let config = &activity.listener.config;
+    let Some(_handshake) = seat.handshake(config.max_handshakes_per_address()) else {
+        return Err(End::TooManyHandshakesOfAddress);
+    };
     let Ok(_permit) = handshakes.try_acquire() else {
         return Err(End::TooManyHandshakes);
     };
-    let deadline = activity.listener.config.handshake_timeout;
+    let deadline = config.handshake_timeout;
     match unless_ordered(activity, timeout(deadline, tls.accept(stream))).await? {
         Ok(Ok(stream)) => Ok(Stream::Tls(Box::new(stream))),
         Ok(Err(error)) => Err(End::Handshake(error)),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Method, Request, Response, Version};
 use http_body::Body;
 use hyper::body::Incoming;
@@ -174,7 +174,18 @@ where
 
 impl Pending {
     fn answer<B: Body>(self, response: Response<B>) -> Response<SentBody<B>> {
-        response.map(|body| SentBody::new(body, self.ticket, self.is_head))
+        if !self.is_head {
+            return response.map(|body| SentBody::new(body, self.ticket));
+        }
+        let (mut head, body) = response.into_parts();
+        // What a GET would be told (RFC 9110 8.6), which nothing can tell from now on.
+        if let Some(length) = body.size_hint().exact()
+            && !body.is_end_stream()
+        {
+            let field = head.headers.entry(CONTENT_LENGTH);
+            field.or_insert_with(|| length.into());
+        }
+        Response::from_parts(head, SentBody::empty(self.ticket))
     }
 
     fn reject<B: Body>(self, rejection: Rejection) -> Response<SentBody<B>> {
@@ -183,11 +194,16 @@ impl Pending {
             "listener" => self.ticket.activity.listener.name, "reason" => rejection.reason()
         )
         .increment(1);
-        let mut response = Response::new(SentBody::text(rejection.text(), self.ticket));
+        let text = rejection.text();
+        let mut response = Response::new(match self.is_head {
+            true => SentBody::empty(self.ticket),
+            false => SentBody::text(text, self.ticket),
+        });
         *response.status_mut() = rejection.status();
         let headers = response.headers_mut();
         let plain = HeaderValue::from_static("text/plain; charset=utf-8");
         headers.insert(CONTENT_TYPE, plain);
+        headers.insert(CONTENT_LENGTH, text.len().into());
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         match rejection {
             Rejection::TooManyRequests { seconds } => {

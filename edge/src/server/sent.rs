@@ -49,9 +49,8 @@ pin_project! {
 }
 
 impl<B: Body> SentBody<B> {
-    /// `is_head`: nothing of it will be asked for.
-    pub(super) fn new(content: B, mut ticket: Ticket, is_head: bool) -> Self {
-        ticket.is_done = is_head || content.is_end_stream();
+    pub(super) fn new(content: B, mut ticket: Ticket) -> Self {
+        ticket.is_done = content.is_end_stream();
         Self {
             content: Some(content),
             text: Bytes::new(),
@@ -66,6 +65,11 @@ impl<B: Body> SentBody<B> {
             text: Bytes::from_static(text.as_bytes()),
             ticket,
         }
+    }
+
+    /// Of the answer to a HEAD (RFC 9110 9.3.2). Only for HTTP/1.1 would hyper see to it.
+    pub(super) fn empty(ticket: Ticket) -> Self {
+        Self::text("", ticket)
     }
 }
 

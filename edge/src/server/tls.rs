@@ -81,7 +81,17 @@ struct Files {
 struct Current(RwLock<Arc<CertifiedKey>>);
 
 /// What changes when a file is written or replaced; None where there is none.
-type Stamps = [Option<(u64, i64, i64, u64)>; 2];
+type Stamps = [Option<Stamp>; 2];
+
+/// A file's number, its length, and when it and what is told of it were changed: a file that is
+/// put in the place of another may have the times of the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    number: u64,
+    length: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
 
 impl Tls {
     /// Reads both files. The chain begins with the server's own certificate.
@@ -138,7 +148,10 @@ impl Tls {
             let Ok(Some((stamps, read))) = read.await else {
                 continue;
             };
-            self.stamps = stamps;
+            // What could not be read at all is tried again, also if it does not change.
+            if !matches!(read, Err(TlsError::Read { .. })) {
+                self.stamps = stamps;
+            }
             let result = match read {
                 Ok(certificate) => {
                     self.certificate.set(certificate);
@@ -160,7 +173,12 @@ impl Tls {
 impl Files {
     fn stamps(&self) -> Stamps {
         let stamp = |file: &Path| {
-            let of = |file: Metadata| (file.ino(), file.mtime(), file.mtime_nsec(), file.len());
+            let of = |file: Metadata| Stamp {
+                number: file.ino(),
+                length: file.len(),
+                modified: (file.mtime(), file.mtime_nsec()),
+                changed: (file.ctime(), file.ctime_nsec()),
+            };
             std::fs::metadata(file).map(of).ok()
         };
         [stamp(&self.certificate), stamp(&self.key)]

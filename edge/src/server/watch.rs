@@ -82,12 +82,12 @@ impl Watch {
         }
         let (since, received) = *self.quiet.get_or_insert((now, sample.received));
         let quiet = now.duration_since(since);
+        if sample.begun == 0 {
+            return (quiet >= config.header_timeout).then_some(Cut::SlowHeader);
+        }
         if sample.is_http2 {
             // Bytes may be pings and settings there.
             return (quiet >= config.idle_timeout).then_some(Cut::Idle);
-        }
-        if sample.begun == 0 {
-            return (quiet >= config.header_timeout).then_some(Cut::SlowHeader);
         }
         if sample.received > received {
             let since = *self.head.get_or_insert(now);
@@ -134,6 +134,13 @@ mod tests {
             ..Sample::default()
         });
         assert_eq!(drips, Some((10, Cut::SlowHeader)));
+        // HEADERS that never end.
+        let frames = cut_of(99, |second| Sample {
+            received: second,
+            is_http2: true,
+            ..Sample::default()
+        });
+        assert_eq!(frames, Some((10, Cut::SlowHeader)));
     }
 
     #[test]

@@ -274,6 +274,32 @@ async fn e14_what_a_token_opened_is_for_no_shared_cache() {
     assert_eq!(field(&response, "cache-control"), Some(FRESH[0].1));
 }
 
+/// Fetch 3.2.5: such a page can read nothing that permits `*`.
+#[tokio::test]
+async fn a_page_that_asks_with_credentials_reads_what_is_public_and_signed_paths_too() {
+    let guarded = Guarded::media();
+    let token = guarded.token("/live/demo/", "s");
+    let site = ("origin", "https://www.example.org");
+    let of = |response: &Response<EdgeBody>| {
+        ["origin", "credentials"].map(|name| {
+            let name = format!("access-control-allow-{name}");
+            field(response, &name).map(str::to_owned)
+        })
+    };
+    let allowed = [Some(site.1.to_owned()), Some("true".to_owned())];
+    for target in [
+        "/live/other/1.m4s".to_owned(),
+        signed_target("/live/demo/1.m4s", &token),
+    ] {
+        let response = guarded.ask(get_with(&target, &[site])).await;
+        assert_eq!(of(&response), allowed, "{target}");
+    }
+    // While all is public, answers are the same for all sites.
+    guarded.gate.set_policy(Policy::open());
+    let response = guarded.ask(get_with("/live/other/1.m4s", &[site])).await;
+    assert_eq!(of(&response), [Some("*".to_owned()), None]);
+}
+
 #[tokio::test]
 async fn a_preflight_has_no_token_and_needs_none() {
     let guarded = Guarded::media();

@@ -1,6 +1,6 @@
 //! E13: a crowd of slow clients beside one that is not.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -27,6 +27,12 @@ async fn drips(mut stream: TcpStream, beginning: String, drop: &'static [u8]) {
     }
 }
 
+/// The time that 99 of 100 answers took no longer than.
+fn p99(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times[(times.len() - 1) * 99 / 100]
+}
+
 #[tokio::test]
 async fn e13_five_thousand_slow_clients_are_cut_by_name_while_another_is_served() {
     let limit = rlimit::increase_nofile_limit(DESCRIPTORS).unwrap();
@@ -40,10 +46,17 @@ async fn e13_five_thousand_slow_clients_are_cut_by_name_while_another_is_served(
     let mut healthy = listening.connect_from(2).await;
     let mut crowd = JoinSet::new();
     let ask = async |healthy: &mut TcpStream| {
+        let asked = Instant::now();
         healthy.write_all(get("/a").as_bytes()).await.unwrap();
         let answer = read_until(healthy, "hello").await;
         assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        asked.elapsed()
     };
+    let mut alone = Vec::new();
+    for _ in 0..SLOW {
+        alone.push(ask(&mut healthy).await);
+    }
+    let mut times = Vec::new();
     for _ in 0..SLOW {
         let head = "GET / HTTP/1.1\r\nHost: edge\r\nX: ".to_owned();
         crowd.spawn(drips(listening.connect().await, head, b"x"));
@@ -52,7 +65,7 @@ async fn e13_five_thousand_slow_clients_are_cut_by_name_while_another_is_served(
         // It reads nothing at all.
         let stream = listening.connect_narrow().await;
         crowd.spawn(drips(stream, get("/big"), b""));
-        ask(&mut healthy).await;
+        times.push(ask(&mut healthy).await);
     }
     let cut = || {
         [
@@ -62,11 +75,9 @@ async fn e13_five_thousand_slow_clients_are_cut_by_name_while_another_is_served(
         ]
     };
     let all = [SLOW as u64; 3];
-    let mut answers = SLOW;
     tokio::time::timeout(Duration::from_secs(60), async {
         while cut() != all {
-            ask(&mut healthy).await;
-            answers += 1;
+            times.push(ask(&mut healthy).await);
             sleep(Duration::from_millis(1)).await;
         }
     })
@@ -75,5 +86,6 @@ async fn e13_five_thousand_slow_clients_are_cut_by_name_while_another_is_served(
         let others = ["closed", "lost", "idle"].map(|reason| listening.ended(reason));
         panic!("not all are cut: {:?}, others {others:?}", cut())
     });
-    println!("{answers} answers meanwhile");
+    // That it is served at all is asserted; how fast is told.
+    println!("p99 alone {:?}, in the crowd {:?}", p99(alone), p99(times));
 }

@@ -149,12 +149,35 @@ async fn handshakes_under_way_have_a_limit() {
     let change = |config: &mut edge::server::ServerConfig| config.max_handshakes = 1;
     let listening = Listening::start(change, Some(pair.load().unwrap())).await;
     let first = listening.connect().await;
-    assert_eq!(rest(&mut listening.connect().await).await, "");
+    assert_eq!(rest(&mut listening.connect_from(2).await).await, "");
     assert_eq!(listening.ended("handshakes"), 1);
     drop(first);
     eventually(|| listening.ended("handshake") == 1).await;
     let config = client(&pair.certificate, BOTH, &[]);
     connect(&listening, config).await.unwrap();
+}
+
+#[tokio::test]
+async fn e13_a_crowd_that_does_not_shake_hands_keeps_no_other_address_out() {
+    const CROWD: u64 = 40;
+    let pair = Pair::new();
+    let change = |config: &mut edge::server::ServerConfig| {
+        config.max_handshakes = 32;
+        config.handshake_timeout = Duration::from_secs(3_600);
+    };
+    let listening = Listening::start(change, Some(pair.load().unwrap())).await;
+    let mut crowd = Vec::new();
+    for _ in 0..CROWD {
+        crowd.push(listening.connect_from(2).await);
+    }
+    // A quarter is let in and held; the others are told at once.
+    eventually(|| listening.ended("handshakes-per-address") == CROWD - 8).await;
+    connect(&listening, client(&pair.certificate, BOTH, &[]))
+        .await
+        .unwrap();
+    assert_eq!(listening.ended("handshakes"), 0);
+    drop(crowd);
+    eventually(|| listening.ended("handshake") == 8).await;
 }
 
 #[tokio::test]
