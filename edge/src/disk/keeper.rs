@@ -169,12 +169,13 @@ impl Keeper {
                     Err(_) => failed_at = Instant::now(),
                 }
             }
-            self.ledger.tell(batch.noted);
+            self.ledger.tell(&batch);
             self.report();
             if batch.is_closing && batch.records.is_empty() {
                 break;
             }
         }
+        self.ledger.end();
         drop(sweeping);
         drop(self.lock);
     }
