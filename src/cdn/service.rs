@@ -54,6 +54,11 @@ pub enum CdnError {
     /// A signature is needed, and nobody makes one.
     #[error("the path is for holders of a signature, and none are made here")]
     NoSigner,
+    /// A purge is in force, but not noted on disk.
+    #[error(
+        "what was purged is gone, but a restart now may bring it back: it cannot be noted on disk: {0}"
+    )]
+    NotNoted(std::io::Error),
     /// The rows, or what is in them.
     #[error(transparent)]
     Service(#[from] ServiceError),
