@@ -177,6 +177,7 @@ impl Disk {
             ledger: Arc::clone(&ledger),
             files: files.clone(),
             journal: Some(journal),
+            first: next_id,
             lock,
         };
         let keeper = keeper.start().map_err(failed)?;
