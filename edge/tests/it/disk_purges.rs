@@ -124,9 +124,13 @@ async fn e08_a_purge_that_was_noted_outlives_a_crash() {
         house.purge("url", purge);
         house.edge.control().note_purges().await.unwrap();
     }
+    // Its record is written as well.
+    let journal = directory.path().join("journal");
+    until(|| std::fs::metadata(&journal).unwrap().len() > 16).await;
     let copy = copied(directory.path());
     let (origin, clock) = (house.origin.clone(), house.clock.clone());
     let after = House::opened(origin, no_memory(), &disk(&copy), clock);
+    assert_eq!(after.disk().files, 1);
     assert_eq!(after.text("/a").await.1, "a2");
     within(after.edge.shutdown()).await;
     within(house.edge.shutdown()).await;
