@@ -18,21 +18,16 @@ const LONGEST: Duration = Duration::from_secs(60);
 pub(crate) async fn sweep(shared: Arc<Shared>) {
     let purges = shared.fences.purges();
     let mut pause = AFTER;
+    let mut fails = false;
     // At once: until it is noted, a restart undoes it.
-    let mut noted = shared.note_purges().await;
+    note(&shared, &mut fails).await;
     loop {
-        if let Err(error) = &noted
-            && pause == AFTER
-        {
-            tracing::error!(%error, "purges cannot be noted on disk, and a restart now may undo them: it is tried again");
-        }
         tokio::select! {
             () = sleep(pause) => {}
             () = shared.closing.cancelled() => return,
         }
         let newest = purges.latest();
-        let was_noted = noted.is_ok();
-        noted = shared.note_purges().await;
+        note(&shared, &mut fails).await;
         let swept = tokio::task::spawn_blocking({
             let shared = Arc::clone(&shared);
             move || {
@@ -41,17 +36,12 @@ pub(crate) async fn sweep(shared: Arc<Shared>) {
             }
         });
         match swept.await {
-            Ok(true) if noted.is_err() => {
+            Ok(true) if fails => {
                 pause = (pause * 2).min(LONGEST);
                 continue;
             }
             // Files are checked when they are read, for as long as there are any.
-            Ok(true) if shared.disk.is_some() => {
-                if !was_noted {
-                    tracing::info!("purges are noted on disk again");
-                }
-                purges.keep_swept(newest);
-            }
+            Ok(true) if shared.disk.is_some() => purges.keep_swept(newest),
             Ok(true) => purges.retire(newest),
             Ok(false) => return,
             Err(error) => {
@@ -60,6 +50,7 @@ pub(crate) async fn sweep(shared: Arc<Shared>) {
                 return;
             }
         }
+        pause = AFTER;
         shared.sweeping.store(false, Ordering::SeqCst);
         // A purge that saw a sweep under way has begun none.
         let is_done = purges.latest() == newest;
@@ -67,4 +58,17 @@ pub(crate) async fn sweep(shared: Arc<Shared>) {
             return;
         }
     }
+}
+
+/// Notes the purges so far on disk, and tells when that begins and ceases to fail.
+async fn note(shared: &Shared, fails: &mut bool) {
+    let noted = shared.note_purges().await;
+    match (&noted, *fails) {
+        (Err(error), false) => {
+            tracing::error!(%error, "purges cannot be noted on disk, and a restart now may undo them: it is tried again");
+        }
+        (Ok(()), true) => tracing::info!("purges are noted on disk again"),
+        _ => {}
+    }
+    *fails = noted.is_err();
 }
