@@ -59,18 +59,23 @@ async fn e08_what_is_only_on_disk_is_purged_and_removed() {
     for (kind, text) in [("url", "/a"), ("prefix", "/"), ("everything", "")] {
         for sweeps in [false, true] {
             let directory = tempfile::tempdir().unwrap();
-            let house = stored(counting(FRESH), no_memory(), &disk(&directory)).await;
+            let config = EdgeConfig {
+                memory_bytes: 0,
+                ..EdgeConfig::general()
+            };
+            let house = stored(counting(FRESH), config, &disk(&directory)).await;
             house.purge(kind, text);
             if sweeps {
                 swept(&house).await;
             }
             let only = get_with("/a", &[("cache-control", "only-if-cached")]);
-            house.ask(only).await;
+            assert_eq!(house.ask(only).await.status(), 504, "{kind} {sweeps}");
+            assert_eq!(house.disk().files, 0);
+            assert_eq!(files(directory.path()), Vec::<std::path::PathBuf>::new());
             house.text("/a").await;
-            assert_eq!(house.origin.calls(), 2, "{kind} {sweeps}");
             house.written(1).await;
-            assert_eq!(files(directory.path()).len(), 1);
             assert_eq!(house.text("/a").await.1, "a2", "what came since stays");
+            assert_eq!(house.origin.calls(), 2);
         }
     }
 }
