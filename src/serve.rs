@@ -426,10 +426,15 @@ fn urls(config: &Config) -> Result<Urls, Box<dyn Error>> {
 
 /// The disk tier of the cache, if there is to be one.
 async fn edge_disk(config: &Config) -> Result<Option<Disk>, Box<dyn Error>> {
+    let witness = config.data_dir.join("edge").join("cache-witness");
     let Some(directory) = config.edge_disk() else {
+        Disk::leave(&witness)?;
         return Ok(None);
     };
-    let disk = DiskConfig::new(directory, config.edge.disk_mib << 20);
+    let disk = DiskConfig {
+        witness: Some(witness),
+        ..DiskConfig::new(directory, config.edge.disk_mib << 20)
+    };
     let open = move || Disk::open(disk, SystemClock.now());
     Ok(Some(tokio::task::spawn_blocking(open).await??))
 }

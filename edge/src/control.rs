@@ -1,6 +1,7 @@
 //! What an operator can do to an edge, whatever is behind it.
 
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -39,6 +40,12 @@ impl EdgeControl {
     /// to its end. Takes no longer the more is stored. Needs a tokio runtime.
     pub fn purge(&self, rule: &PurgeRule) -> Obeyed {
         Obeyed(self.0.purge(rule))
+    }
+
+    /// Returns when no restart can undo the purges so far; at once without a disk tier. They
+    /// are in force before, and also where it fails: then it is tried again.
+    pub async fn note_purges(&self) -> io::Result<()> {
+        self.0.note_purges().await
     }
 
     /// From now on all paths with one of these prefixes have its tags, beside those that their

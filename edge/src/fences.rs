@@ -60,6 +60,11 @@ impl Fences {
         self.purges.all_before_is_gone(era);
     }
 
+    /// What changes from now on does so after `era`, which an earlier process drew.
+    pub(crate) fn go_past(&self, era: Era) {
+        self.eras.go_past(era);
+    }
+
     /// What has been purged.
     pub(crate) fn purges(&self) -> &Purges {
         &self.purges

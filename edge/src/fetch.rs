@@ -9,6 +9,7 @@ use http_body::Body;
 use http_body_util::BodyExt;
 use media::Timestamp;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use tower_service::Service;
 
 use crate::coalesce::Lead;
@@ -118,7 +119,15 @@ where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
-    let mut answer = exchange(lead, upstream.clone(), &question, body, shared).await?;
+    let mut answer = exchange(
+        lead,
+        upstream.clone(),
+        &question,
+        body,
+        shared,
+        &shared.closing,
+    )
+    .await?;
     match question.meaning(answer.parts.status, &answer.parts.headers) {
         Meaning::Answer => {}
         Meaning::NotModified(stored) => {
@@ -128,7 +137,15 @@ where
         Meaning::Useless => {
             // Only what has no body is asked about what is stored, so that it can be sent anew.
             question.known = Known::Nothing;
-            answer = exchange(lead, upstream, &question, RequestBody::empty(), shared).await?;
+            answer = exchange(
+                lead,
+                upstream,
+                &question,
+                RequestBody::empty(),
+                shared,
+                &shared.closing,
+            )
+            .await?;
         }
     }
     let Answer {
@@ -148,7 +165,7 @@ where
     let mut began = lead.began;
     if !invalid.is_empty() {
         shared.invalidate(&invalid).await;
-        // The answer itself is newer than what it makes invalid.
+        // The answer itself is newer than what it makes invalid; not than what was purged.
         began = shared.fences.now();
     }
     let circumstances = circumstances(&question, shared, requested, received);
@@ -227,7 +244,9 @@ fn keep_large(
 ) -> Option<Arc<LargeObject>> {
     let tier = shared.disk.as_ref()?;
     let key = &lead.key.key;
-    let known = shared.store.get(key).and_then(|resource| {
+    // Slices of before a purge are another object's.
+    let current = shared.store.current(key, shared.fences.purges());
+    let known = current.and_then(|resource| {
         let known = resource.select(request)?.head.large.clone()?;
         known.is(&head.headers, whole).then_some(known)
     });
@@ -256,12 +275,14 @@ pub(crate) struct Answer<B> {
     pub(crate) body: B,
 }
 
+/// Asks the origin; `ends` ends that.
 pub(crate) async fn exchange<U, B>(
     lead: &Lead,
     upstream: U,
     question: &Question,
     body: RequestBody,
     shared: &Shared,
+    ends: &CancellationToken,
 ) -> Result<Answer<B>, FillError>
 where
     U: Service<Request<RequestBody>, Response = Response<B>>,
@@ -275,7 +296,7 @@ where
         answer = timeout(shared.config.head_timeout, ask(upstream, request)) => {
             answer.unwrap_or(Err(FillError::HeadTimeout))?
         }
-        () = shared.closing.cancelled() => return Err(FillError::ShuttingDown),
+        () = ends.cancelled() => return Err(FillError::ShuttingDown),
     };
     let (parts, body) = response.into_parts();
     Ok(Answer {
@@ -306,17 +327,26 @@ fn circumstances<'a>(
     }
 }
 
-/// Stores an answer, unless its key was invalidated or purged since `began`.
+/// Was what has these fields not purged since the fill began?
+fn not_purged(lead: &Lead, headers: &HeaderMap, shared: &Shared) -> Storage {
+    let purges = shared.fences.purges();
+    match purges.verdict(&lead.key.key, headers, lead.began).0 {
+        Verdict::Stays => Ok(()),
+        Verdict::Stale(_) | Verdict::Gone => Err(NoStoreReason::Invalidated),
+    }
+}
+
+/// Stores an answer, unless it was purged since the fill began, or its key invalidated since
+/// `began`.
 fn keep(lead: &Lead, stored: Stored, began: Era, shared: &Shared) -> Storage {
     let key = &lead.key.key;
-    let purges = shared.fences.purges();
-    let (verdict, _) = purges.verdict(key, &stored.head.headers, began);
-    if verdict != Verdict::Stays || shared.fences.stands_before(key, began) {
+    not_purged(lead, &stored.head.headers, shared)?;
+    if shared.fences.stands_before(key, began) {
         return Err(NoStoreReason::Invalidated);
     }
     // What was purged is not joined to it.
-    shared.store.current(key, purges);
-    let stored = shared.store.insert(key, stored.begun_at(began));
+    shared.store.current(key, shared.fences.purges());
+    let stored = shared.store.insert(key, stored.begun_at(lead.began));
     // Looked at again: an invalidation raises first and removes then, so that of what it
     // meets here one of the two removes it.
     if shared.fences.stands_before(key, began) {
@@ -348,7 +378,10 @@ fn confirm<B>(
         // It was stored, so it is small enough to be kept without a window.
         lead.fill.push(chunk);
     }
-    storage.and_then(|()| keep(lead, stored.under(&head), lead.began, shared))
+    storage?;
+    // A 304 may bring other tags than those that were purged meanwhile.
+    not_purged(lead, &stored.head.headers, shared)?;
+    keep(lead, stored.under(&head), lead.began, shared)
 }
 
 /// Answers with the beginning that is stored and the rest that the origin sends.
@@ -386,14 +419,12 @@ where
     let body = pin!(answer.body);
     let pouring = Pouring::new(head.storage.map(|_| ()), rest);
     let storage = pour(lead, pouring, body, shared).await?;
-    Ok(storage.and_then(|()| {
-        keep(
-            lead,
-            Stored::whole(&head, lead.fill.chunks()),
-            lead.began,
-            shared,
-        )
-    }))
+    Ok(storage
+        .and_then(|()| not_purged(lead, &beginning.head.headers, shared))
+        .and_then(|()| {
+            let stored = Stored::whole(&head, lead.fill.chunks());
+            keep(lead, stored, lead.began, shared)
+        }))
 }
 
 /// RFC 9111 4.3.5: what a HEAD says of the stored answer to a GET. It is made new, or
@@ -423,16 +454,14 @@ async fn hear(lead: &Lead, parts: &response::Parts, heard: &Circumstances<'_>, s
             }
         }
     });
-    // As in `keep`: what came between must not be renewed.
-    if shared.fences.separates(key, lead.began) {
-        shared.store.remove(key);
-        return;
-    }
-    match (renewed, &shared.disk) {
-        (Some(Some(stored)), _) => shared.write_to_disk(key, &stored, lead.began),
-        // What `Vary` tells from it goes as well: a miss too many, but no wrong answer.
-        (Some(None), Some(tier)) => tier.disk.remove(std::slice::from_ref(key)).await,
-        _ => {}
+    match renewed {
+        // What `Vary` tells from it goes as well, and what is on its way: a miss too many, but
+        // no wrong answer.
+        Some(None) => shared.invalidate(std::slice::from_ref(key)).await,
+        // As in `keep`: what came between must not be renewed.
+        _ if shared.fences.separates(key, lead.began) => shared.store.remove(key),
+        Some(Some(stored)) => shared.write_to_disk(key, &stored, lead.began),
+        None => {}
     }
 }
 

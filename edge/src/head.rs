@@ -32,8 +32,6 @@ pub(crate) struct Head {
     /// Bytes of the whole body, or of the part that a 206 has, when the origin said so.
     pub(crate) length: Option<u64>,
     pub(crate) arrival: Arrival,
-    /// When the origin was asked for it, or whether it is still good.
-    pub(crate) asked: Timestamp,
     pub(crate) storage: Result<Freshness, NoStoreReason>,
     /// The requests that this is an answer to.
     pub(crate) selecting: Selecting,
@@ -52,7 +50,6 @@ pub(crate) struct Revived {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) arrival: Arrival,
-    pub(crate) asked: Timestamp,
     pub(crate) selecting: Selecting,
     pub(crate) large: Option<Arc<LargeObject>>,
 }
@@ -107,7 +104,6 @@ impl Head {
             headers,
             length,
             arrival,
-            asked: circumstances.requested,
             storage: Err(NoStoreReason::Status),
             selecting: Selecting::default(),
             withheld: Vec::new(),
@@ -131,7 +127,6 @@ impl Head {
         let mut head = Self {
             headers: updated(&self.headers, &update),
             arrival,
-            asked: circumstances.requested,
             forwarded: Some(not_modified.status),
             from_disk: false,
             ..self.clone()
@@ -158,7 +153,6 @@ impl Head {
             headers: revived.headers,
             length: revived.large.as_ref().map(|large| large.whole),
             arrival: revived.arrival,
-            asked: revived.asked,
             storage: Ok(freshness.ok()?),
             selecting: revived.selecting,
             withheld: Vec::new(),

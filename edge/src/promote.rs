@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use crate::coalesce::Lead;
 use crate::freshness::Reuse;
+use crate::head::Head;
 use crate::lookup::Found;
+use crate::purge::Verdict;
 use crate::question::Question;
 use crate::request::Asked;
 use crate::shared::Shared;
@@ -55,7 +57,13 @@ async fn promote(lead: &Lead, asked: &Asked, shared: &Shared) -> Option<Found> {
     let tier = shared.disk.as_ref()?;
     let key = &lead.key.key;
     let now = shared.clock.now();
-    let loaded = tier.disk.load(key, &asked.headers, shared.rules(), now);
+    let (fences, purged) = (Arc::clone(&shared.fences), key.clone());
+    let is_gone = move |head: &Head, checked| {
+        let (verdict, _) = fences.purges().verdict(&purged, &head.headers, checked);
+        verdict == Verdict::Gone
+    };
+    let rules = shared.rules();
+    let loaded = tier.disk.load(key, &asked.headers, rules, now, is_gone);
     let stored = loaded.await?;
     let stored = shared.of_disk(key, stored, lead.began)?;
     let stored = shared.store.insert(key, stored);

@@ -88,6 +88,9 @@ impl<U> Edge<U> {
             shared.abort.cancel();
             shared.tasks.wait().await;
         }
+        if let Err(error) = shared.note_purges().await {
+            tracing::error!(%error, "the last purges are not noted on disk: empty the disk cache before the next start, or what was purged comes back");
+        }
         if let Some(tier) = &shared.disk {
             tier.disk.close().await;
         }

@@ -120,8 +120,12 @@ impl Shared {
     pub(crate) fn new(config: EdgeConfig, clock: Arc<dyn Clock>, disk: Option<DiskTier>) -> Self {
         let limit = |most: usize| Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
         let fences = Arc::new(Fences::new(config.origin, Arc::clone(&clock)));
-        if let Some(purged) = disk.as_ref().and_then(|tier| tier.disk.purged()) {
-            fences.all_before_is_gone(Era::from_micros(purged));
+        if let Some(tier) = &disk {
+            // Also where the clock was set back since.
+            fences.go_past(tier.disk.newest());
+            if let Some(purged) = tier.disk.purged() {
+                fences.all_before_is_gone(purged);
+            }
         }
         // A key that took all memory would be evicted for its own weight.
         let per_key = Limits {
@@ -169,16 +173,13 @@ impl Shared {
     }
 
     /// What may still be used of what was found on disk under `key`, by what began at `began`.
-    /// All that comes from disk passes here: what was stored before this process began, too,
-    /// whose `head.asked` says how old it is.
+    /// All that comes from disk passes here: what was stored before this process began, too.
+    /// It has the era with it that it was checked at.
     pub(crate) fn of_disk(&self, key: &CacheKey, stored: Stored, began: Era) -> Option<Stored> {
         if self.fences.stands_before(key, began) {
             return None;
         }
-        // A purge of the same microsecond came after.
-        let asked = Era::from_micros(stored.head.asked.as_micros().saturating_sub(1));
-        let stored = Arc::new(stored.begun_at(asked));
-        let left = stored.purged(key, self.fences.purges())?;
+        let left = Arc::new(stored).purged(key, self.fences.purges())?;
         Some(Arc::unwrap_or_clone(left))
     }
 
@@ -197,6 +198,14 @@ impl Shared {
             self.clock.now(),
             is_current,
         );
+    }
+
+    /// Returns when no restart can undo the purges so far.
+    pub(crate) async fn note_purges(&self) -> std::io::Result<()> {
+        match &self.disk {
+            Some(tier) => tier.disk.note_purge(self.fences.purges().latest()).await,
+            None => Ok(()),
+        }
     }
 
     /// Lets nothing be given that `rule` selects and was asked for before now.

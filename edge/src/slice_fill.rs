@@ -85,7 +85,8 @@ async fn fill(
     // It does not wait in vain: nobody closes the semaphore.
     let _permit = tokio::select! {
         permit = tier.slice_fills.acquire() => permit,
-        () = shared.closing.cancelled() => return Err(FillError::ShuttingDown),
+        // The head is out, and the body has the time that all bodies have.
+        () = shared.abort.cancelled() => return Err(FillError::ShuttingDown),
     };
     let bytes = object.bytes_of(number);
     let length = bytes.end - bytes.start;
@@ -105,7 +106,8 @@ async fn fill(
     let question = Question::new(asked, known, false, &shared.config.node);
     let upstream = tier.upstream.clone();
     let body = RequestBody::empty();
-    let answer = fetch::exchange(lead, upstream, &question, body, shared).await?;
+    let ends = &shared.abort;
+    let answer = fetch::exchange(lead, upstream, &question, body, shared, ends).await?;
     if let Err(unfit) = check(&answer.parts, object, &bytes) {
         return Err(unfit_error(unfit, object, tier, shared).await);
     }

@@ -53,6 +53,7 @@ impl From<CdnError> for Problem {
         match error {
             CdnError::Invalid(detail) => Self::invalid(detail),
             CdnError::NoDatabase => Self::unavailable_here("no_database", error.to_string()),
+            CdnError::NotNoted(_) => Self::unavailable_here("not_noted", error.to_string()),
             CdnError::NoSigner => Self::unavailable_here("no_signer", error.to_string()),
             CdnError::Service(error) => error.into(),
         }

@@ -56,6 +56,11 @@ pub enum CdnError {
         "the path needs a signature, and no key of this process can make one: set access.keys or access.keys_file"
     )]
     NoSigner,
+    /// A purge is in force, but not noted on disk.
+    #[error(
+        "what was purged is gone, but a restart now may bring it back: it cannot be noted on disk: {0}"
+    )]
+    NotNoted(std::io::Error),
     /// The rows, or what is in them.
     #[error(transparent)]
     Service(#[from] ServiceError),

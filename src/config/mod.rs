@@ -160,8 +160,8 @@ pub struct Edge {
     /// Disk for cached responses, in MiB; 0: none. An edge next to its origin has no use for
     /// it: what it would keep is in the object store already.
     pub disk_mib: u64,
-    /// A directory of its own for cached responses on disk; empty: `edge` in the data
-    /// directory.
+    /// A directory of its own for cached responses on disk; empty: `edge/cache` in the
+    /// data directory.
     pub disk_dir: String,
     /// Where a record of each request is written, one JSON line each: `off`, `-` for standard
     /// output, or a file.
@@ -400,7 +400,7 @@ impl Config {
     /// Where the edge keeps responses on disk; None without a disk tier.
     pub fn edge_disk(&self) -> Option<PathBuf> {
         let directory = match self.edge.disk_dir.as_str() {
-            "" => self.data_dir.join("edge"),
+            "" => self.data_dir.join("edge").join("cache"),
             given => PathBuf::from(given),
         };
         (self.edge.disk_mib > 0).then_some(directory)

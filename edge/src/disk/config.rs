@@ -8,6 +8,10 @@ use std::path::PathBuf;
 pub struct DiskConfig {
     /// A directory of its own. One process has it at a time.
     pub directory: PathBuf,
+    /// A file outside of the directory that says whether it is the one that was used last. If
+    /// another was since, or none ([`Disk::leave`](crate::Disk::leave)), purges may have been
+    /// missed, and nothing in it is used. None: it is taken for granted.
+    pub witness: Option<PathBuf>,
     /// Bytes that the files may take; the journal takes up to 100 for each file more.
     pub bytes: u64,
     /// Files at most. Each takes about 100 bytes of memory. Fewer than 2^32.
@@ -29,6 +33,7 @@ impl DiskConfig {
     pub fn new(directory: PathBuf, bytes: u64) -> Self {
         Self {
             directory,
+            witness: None,
             bytes,
             // Of 16 KiB on average; a segment has more.
             files: (bytes / (16 << 10)).clamp(1_000, 16_000_000),

@@ -1,11 +1,11 @@
 //! What an entry's file says of it: an answer's head, or which slice it is.
 
-use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use media::{Micros, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::age::Arrival;
+use crate::era::Era;
 use crate::freshness::Rules;
 use crate::head::{Head, Revived};
 use crate::key::CacheKey;
@@ -28,9 +28,8 @@ struct Description<'a> {
     status: u16,
     #[serde(borrow)]
     fields: Vec<(&'a str, &'a [u8])>,
-    /// When the origin was asked for it, or whether it is still good: Unix time in
-    /// microseconds.
-    asked: i64,
+    /// The era up to which it was checked against purges, in microseconds.
+    checked: i64,
     received: i64,
     initial_age: i64,
     /// What `Vary` selects it by.
@@ -83,7 +82,7 @@ pub(super) fn of_answer(key: &CacheKey, stored: &Stored) -> Result<Vec<u8>, post
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_bytes()))
             .collect(),
-        asked: head.asked.as_micros(),
+        checked: stored.checked.era().as_micros(),
         received: head.arrival.received().as_micros(),
         initial_age: head.arrival.initial_age().as_micros(),
         selecting: head
@@ -95,9 +94,9 @@ pub(super) fn of_answer(key: &CacheKey, stored: &Stored) -> Result<Vec<u8>, post
     })
 }
 
-/// The answer that `bytes` describe, with this body of `length` bytes. None of what is another
-/// key's, and of what `rules` would not store today.
-pub(super) fn revive(bytes: &[u8], key: &CacheKey, rules: &Rules) -> Option<Head> {
+/// The head that `bytes` describe, and the era up to which it was checked against purges. None
+/// of what is another key's, and of what `rules` would not store today.
+pub(super) fn revive(bytes: &[u8], key: &CacheKey, rules: &Rules) -> Option<(Head, Era)> {
     let description: Description<'_> = postcard::from_bytes(bytes).ok()?;
     if description.key != key.as_str() {
         return None;
@@ -118,7 +117,7 @@ pub(super) fn revive(bytes: &[u8], key: &CacheKey, rules: &Rules) -> Option<Head
         Some((id, whole)) => Some(LargeObject::new(key, id, whole, &headers)?),
         None => None,
     };
-    Head::revived(
+    let head = Head::revived(
         Revived {
             status: StatusCode::from_u16(description.status).ok()?,
             headers,
@@ -126,15 +125,10 @@ pub(super) fn revive(bytes: &[u8], key: &CacheKey, rules: &Rules) -> Option<Head
                 Timestamp::from_micros(description.received),
                 Micros::new(description.initial_age),
             ),
-            asked: Timestamp::from_micros(description.asked),
             selecting: Selecting::revived(selecting),
             large,
         },
         rules,
-    )
-}
-
-/// An answer out of its head and its body.
-pub(super) fn stored(head: Head, body: Bytes) -> Stored {
-    Stored::revived(head, body)
+    )?;
+    Some((head, Era::from_micros(description.checked)))
 }

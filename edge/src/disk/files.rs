@@ -1,8 +1,8 @@
 //! Where the files are.
 
 use std::ffi::OsStr;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -97,6 +97,24 @@ impl Files {
             }
         }
         swept
+    }
+}
+
+/// Writes a small file: whole or as it was, and synced.
+pub(super) fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let new = path.with_extension("new");
+    let mut file = File::create(&new)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(new, path)?;
+    sync_directory_of(path)
+}
+
+/// Lets what was renamed or removed there be so after a power cut.
+pub(super) fn sync_directory_of(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(directory) => File::open(directory)?.sync_all(),
+        None => Ok(()),
     }
 }
 

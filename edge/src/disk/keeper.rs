@@ -33,6 +33,8 @@ pub(super) struct Keeper {
     pub(super) ledger: Arc<Ledger>,
     pub(super) files: Files,
     pub(super) journal: Option<Journal>,
+    /// Files with a lower number are of before.
+    pub(super) first: u64,
     /// Nobody else uses the directory while it is open.
     pub(super) lock: File,
 }
@@ -146,7 +148,7 @@ impl Keeper {
     }
 
     fn run(mut self) {
-        let mut sweeping = Sweeping::start(&self.files, &self.ledger);
+        let mut sweeping = Sweeping::start(&self.files, &self.ledger, self.first);
         let mut failed_at = Instant::now();
         loop {
             let batch = self.ledger.next(IDLE);
@@ -163,18 +165,20 @@ impl Keeper {
                         self.journal = Some(journal);
                         self.ledger.begin_anew();
                         drop(sweeping);
-                        sweeping = Sweeping::start(&self.files, &self.ledger);
+                        let first = self.ledger.next_id();
+                        sweeping = Sweeping::start(&self.files, &self.ledger, first);
                         tracing::info!("the disk cache begins anew");
                     }
                     Err(_) => failed_at = Instant::now(),
                 }
             }
-            self.ledger.tell(batch.noted);
+            self.ledger.tell(&batch);
             self.report();
             if batch.is_closing && batch.records.is_empty() {
                 break;
             }
         }
+        self.ledger.end();
         drop(sweeping);
         drop(self.lock);
     }
@@ -227,10 +231,9 @@ struct Sweeping {
 }
 
 impl Sweeping {
-    fn start(files: &Files, ledger: &Arc<Ledger>) -> Self {
+    fn start(files: &Files, ledger: &Arc<Ledger>, first: u64) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let (files, ledger) = (files.clone(), Arc::clone(ledger));
-        let first = ledger.next_id();
         let stopped = Arc::clone(&stop);
         let sweep = move || {
             let swept = files.sweep(&ledger, first, &stopped);

@@ -48,6 +48,9 @@ pub(super) struct State {
     noted: u64,
     /// What is pending must be on the disk before anybody is told.
     sync: bool,
+    /// How many there were at the last removal, and when all was synced last.
+    removed: u64,
+    synced: u64,
     /// Nothing can be written down, so nothing may come in.
     is_broken: bool,
     is_closing: bool,
@@ -58,7 +61,7 @@ pub(super) struct State {
 pub(super) struct Batch {
     pub(super) records: Vec<Record>,
     pub(super) sync: bool,
-    /// What [`Ledger::written`] is told afterwards.
+    /// What [`Ledger::written`] is told by [`Ledger::tell`].
     pub(super) noted: u64,
     pub(super) is_closing: bool,
 }
@@ -69,7 +72,10 @@ impl Ledger {
             state: Mutex::new(State {
                 catalog,
                 pending: Vec::new(),
-                noted: 0,
+                // Whether the removals of the last process are synced nobody knows.
+                noted: 1,
+                removed: 1,
+                synced: 0,
                 sync: false,
                 is_broken: false,
                 is_closing: false,
@@ -100,6 +106,8 @@ impl Ledger {
     /// the result has been [`Ledger::written`].
     pub(super) fn sync(&self, state: &mut State) -> u64 {
         state.sync = true;
+        // Not told yet, whatever was before.
+        state.noted += 1;
         self.news.notify_all();
         state.noted
     }
@@ -139,9 +147,17 @@ impl Ledger {
         }
     }
 
-    /// For the keeper: the records up to `noted` are written.
-    pub(super) fn tell(&self, noted: u64) {
-        self.written.send_replace(noted);
+    /// For the keeper: the records of `batch` are written.
+    pub(super) fn tell(&self, batch: &Batch) {
+        if batch.sync {
+            self.lock().synced = batch.noted;
+        }
+        self.written.send_replace(batch.noted);
+    }
+
+    /// For the keeper: it ends, and nobody waits for it any more.
+    pub(super) fn end(&self) {
+        self.written.send_replace(u64::MAX);
     }
 
     /// For the keeper: nothing can be written down, so that nothing is known from now on.
@@ -173,10 +189,20 @@ impl State {
         }
     }
 
+    fn note_removed(&mut self, id: u64) {
+        self.note(Record::Removed { id });
+        self.removed = self.noted;
+    }
+
     fn note_gone(&mut self, gone: &[Entry]) {
         for entry in gone {
-            self.note(Record::Removed { id: entry.id });
+            self.note_removed(entry.id);
         }
+    }
+
+    /// Can no power cut bring back what was removed?
+    pub(super) fn removals_are_synced(&self) -> bool {
+        self.removed <= self.synced
     }
 
     /// As [`Catalog::reserve`]. The files of `out` are to be removed.
@@ -214,7 +240,7 @@ impl State {
 
     pub(super) fn remove(&mut self, name: u64, id: u64) -> Option<Entry> {
         let gone = self.catalog.remove(name, id)?;
-        self.note(Record::Removed { id });
+        self.note_removed(id);
         Some(gone)
     }
 

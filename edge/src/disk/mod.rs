@@ -18,10 +18,12 @@ mod keeper;
 mod ledger;
 mod purged;
 mod sketch;
+mod witness;
 
 use std::fs::File;
 use std::io;
 use std::ops::Range;
+use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -37,7 +39,9 @@ use tokio_util::task::TaskTracker;
 pub use config::{DiskConfig, DiskError, DiskStatus};
 
 use crate::config::OriginKind;
+use crate::era::Era;
 use crate::freshness::Rules;
+use crate::head::Head;
 use crate::key::CacheKey;
 use crate::large::SliceName;
 use crate::store::Stored;
@@ -52,7 +56,7 @@ use ledger::{Ledger, NoRoom};
 const PAUSE: Micros = Micros::from_secs(30);
 /// A disk that takes longer than this is asked no further: the origin is.
 const READ_PATIENCE: Duration = Duration::from_secs(2);
-/// How long an answer may wait for an invalidation to be written down.
+/// How long an answer may wait for an invalidation, or a purge, to be written down.
 const REMOVAL_PATIENCE: Duration = Duration::from_secs(5);
 /// What a write weighs at least, so that the number of those that wait is bounded.
 const LEAST_WEIGHT: u64 = 16 << 10;
@@ -67,8 +71,12 @@ pub struct Disk {
     keeper: Mutex<Option<JoinHandle<()>>>,
     writes: TaskTracker,
     max_variants: usize,
-    /// Unix time in microseconds of the last purge before this process, if there was one.
-    purged: Option<i64>,
+    /// The era of the last purge before this process, if there was one.
+    purged: Option<Era>,
+    /// What is there is of before.
+    newest: Era,
+    /// The last purge that is noted.
+    noted: Arc<tokio::sync::Mutex<Era>>,
 }
 
 #[derive(Debug)]
@@ -76,7 +84,7 @@ struct Inner {
     config: DiskConfig,
     files: Files,
     ledger: Arc<Ledger>,
-    operations: Semaphore,
+    operations: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
     waiting_permits: usize,
     /// Unix time in microseconds until which nothing is read, or written.
@@ -94,6 +102,8 @@ struct Write {
     description: Vec<u8>,
     body: Vec<Bytes>,
     now: Timestamp,
+    /// Unix time in seconds, and not before the era that it was checked at.
+    used: u32,
     most: usize,
     /// Was nothing invalidated since it was asked for?
     is_current: Box<dyn FnOnce() -> bool + Send>,
@@ -112,7 +122,6 @@ impl Disk {
             std::fs::TryLockError::WouldBlock => DiskError::InUse(config.directory.clone()),
             std::fs::TryLockError::Error(source) => failed(source),
         })?;
-        let purged = purged::read(&config.directory, now.as_micros()).map_err(failed)?;
         let files = Files::in_directory(&config.directory).map_err(failed)?;
         let (journal, replay) = Journal::open(&files).map_err(failed)?;
         if replay.damaged > 0 {
@@ -129,22 +138,46 @@ impl Disk {
             bytes: config.bytes,
             files: config.files.min(u64::from(u32::MAX) - 1),
         });
-        for entry in replay.into_entries() {
-            catalog.restore(entry);
+        let entries = replay.into_entries();
+        // The clock may have been set back: what is there is older than what comes all the same.
+        let newest = entries.last().map_or(i64::MIN, after);
+        let unknown = now.as_micros().max(newest);
+        if let Some(witness) = &config.witness
+            && !witness::agrees(&config.directory, witness).map_err(failed)?
+        {
+            if !entries.is_empty() {
+                tracing::warn!("the disk cache was not used last: nothing of before is");
+                purged::write(&config.directory, unknown).map_err(failed)?;
+            }
+            witness::agree(&config.directory, witness).map_err(failed)?;
         }
+        let purged = purged::read(&config.directory, unknown).map_err(failed)?;
+        if purged.is_some_and(|purged| purged > now.as_micros()) {
+            tracing::warn!("the clock is behind the last purge that the disk cache knows of");
+        }
+        let known = entries.len();
+        for entry in entries {
+            if purged.is_none_or(|purged| after(&entry) > purged) {
+                catalog.restore(entry);
+            }
+        }
+        let before_purge = known as u64 - catalog.files();
+        count_removed("purged", before_purge);
         // Swept with all that the journal does not know.
         catalog.shrink();
         tracing::info!(
             directory = %config.directory.display(),
             files = catalog.files(),
             bytes = catalog.bytes(),
-            "the disk cache is open"
+            before_purge,
+            "the disk cache is open, without what was stored before the last purge"
         );
         let ledger = Ledger::new(catalog, next_id);
         let keeper = Keeper {
             ledger: Arc::clone(&ledger),
             files: files.clone(),
             journal: Some(journal),
+            first: next_id,
             lock,
         };
         let keeper = keeper.start().map_err(failed)?;
@@ -153,7 +186,9 @@ impl Disk {
             inner: Arc::new(Inner {
                 files,
                 ledger,
-                operations: Semaphore::new(config.max_operations.min(Semaphore::MAX_PERMITS)),
+                operations: Arc::new(Semaphore::new(
+                    config.max_operations.min(Semaphore::MAX_PERMITS),
+                )),
                 waiting: Arc::new(Semaphore::new(waiting_permits)),
                 waiting_permits,
                 no_reads_until: AtomicI64::new(i64::MIN),
@@ -163,8 +198,18 @@ impl Disk {
             keeper: Mutex::new(Some(keeper)),
             writes: TaskTracker::new(),
             max_variants: 1,
-            purged,
+            newest: Era::from_micros(newest),
+            noted: Arc::new(tokio::sync::Mutex::new(
+                purged.map_or(Era::FIRST, Era::from_micros),
+            )),
+            purged: purged.map(Era::from_micros),
         })
+    }
+
+    /// Says that no tier is used now: what is in the directory that `witness` tells of will
+    /// not be used again ([`DiskConfig::witness`]).
+    pub fn leave(witness: &Path) -> io::Result<()> {
+        witness::leave(witness)
     }
 
     /// With so many answers for each key.
@@ -173,15 +218,37 @@ impl Disk {
         self
     }
 
-    /// Unix time in microseconds of the last purge that an earlier process noted.
-    pub(crate) fn purged(&self) -> Option<i64> {
+    /// The era of the last purge that an earlier process noted.
+    pub(crate) fn purged(&self) -> Option<Era> {
         self.purged
     }
 
-    /// Has what was stored before `micros` of Unix time count as purged after a restart. This
-    /// blocks until it is synced.
-    pub(crate) fn note_purge(&self, micros: i64) -> std::io::Result<()> {
-        purged::write(&self.inner.config.directory, micros)
+    /// What earlier processes stored was checked before this era.
+    pub(crate) fn newest(&self) -> Era {
+        self.newest
+    }
+
+    /// Has what was stored before the purge of this era count as purged after a restart, and
+    /// returns when that is synced.
+    pub(crate) async fn note_purge(&self, era: Era) -> io::Result<()> {
+        let (noted, inner) = (Arc::clone(&self.noted), Arc::clone(&self.inner));
+        let noting = async move {
+            // One at a time, also when nobody waits for it any more.
+            let mut noted = noted.lock_owned().await;
+            if *noted >= era {
+                return Ok(());
+            }
+            let note = move || {
+                purged::write(&inner.config.directory, era.as_micros())?;
+                *noted = era;
+                Ok(())
+            };
+            let noting = tokio::task::spawn_blocking(note);
+            noting.await.map_err(io::Error::other)?
+        };
+        timeout(REMOVAL_PATIENCE, noting)
+            .await
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     }
 
     pub(crate) fn config(&self) -> &DiskConfig {
@@ -218,17 +285,19 @@ impl Disk {
         there
     }
 
-    /// The newest answer under `key` that `request` selects, whole and undamaged.
+    /// The newest answer under `key` that `request` selects, whole and undamaged. What
+    /// `is_gone`, since the era that it was checked at, is removed.
     pub(crate) async fn load(
         &self,
         key: &CacheKey,
         request: &HeaderMap,
         rules: Rules,
         now: Timestamp,
+        is_gone: impl Fn(&Head, Era) -> bool + Send + 'static,
     ) -> Option<Stored> {
         let (key, request) = (key.clone(), request.clone());
         self.read(now, move |inner| {
-            inner.read_answer(&key, &request, &rules, now)
+            inner.read_answer(&key, &request, &rules, now, is_gone)
         })
         .await
     }
@@ -272,14 +341,26 @@ impl Disk {
         }
         let inner = Arc::clone(&self.inner);
         let reading = async {
-            let _permit = self.inner.operations.acquire().await.ok()?;
-            let read = tokio::task::spawn_blocking(move || read(&inner));
+            let permit = Arc::clone(&inner.operations).acquire_owned().await.ok()?;
+            let read = tokio::task::spawn_blocking(move || {
+                // Also when nobody waits for it any more: a disk that hangs takes no more
+                // threads than there are permits.
+                let _permit = permit;
+                read(&inner)
+            });
             read.await
                 .inspect_err(|error| tracing::error!(%error, "a disk read was lost"))
                 .ok()?
         };
         timeout(READ_PATIENCE, reading).await.unwrap_or_else(|_| {
             count_read("slow");
+            let until = (now + PAUSE).as_micros();
+            let before = self.inner.no_reads_until.swap(until, Ordering::Relaxed);
+            if before <= now.as_micros() {
+                tracing::error!(
+                    "the disk cache does not answer; nothing is read from disk for a while"
+                );
+            }
             None
         })
     }
@@ -316,6 +397,7 @@ impl Disk {
             description,
             body: stored.chunks.to_vec(),
             now,
+            used: seconds(now.max(Timestamp::from_micros(stored.checked.era().as_micros()))),
             most: self.max_variants,
             is_current: Box::new(is_current),
         };
@@ -339,6 +421,7 @@ impl Disk {
             description: description::of_slice(slice).to_vec(),
             body,
             now,
+            used: seconds(now),
             most: 1,
             is_current: Box::new(is_current),
         };
@@ -385,12 +468,13 @@ impl Disk {
             for key in keys {
                 gone.extend(state.remove_all(description::name_of(key)));
             }
-            match gone.is_empty() {
-                true => return,
-                false => self.inner.ledger.sync(&mut state),
+            // What went before, for another reason, may come back as well.
+            if gone.is_empty() && state.removals_are_synced() {
+                return;
             }
+            self.inner.ledger.sync(&mut state)
         };
-        count_removed("invalidated", gone.len());
+        count_removed("invalidated", gone.len() as u64);
         let files = self.inner.files.clone();
         let removed = async {
             let removing = tokio::task::spawn_blocking(move || files.remove(&gone));
@@ -457,17 +541,23 @@ impl Inner {
         request: &HeaderMap,
         rules: &Rules,
         now: Timestamp,
+        is_gone: impl Fn(&Head, Era) -> bool,
     ) -> Option<Stored> {
         let name = description::name_of(key);
         let entries = self.ledger.lock().catalog.of(name);
         for entry in entries {
             let opened = self.open(entry, now);
             let Some(file) = opened else { continue };
-            let Some(head) = description::revive(&file.front.description, key, rules) else {
+            let revived = description::revive(&file.front.description, key, rules);
+            let Some((head, checked)) = revived else {
                 // Another key's, or what would not be stored today.
                 self.forget(entry, "useless");
                 continue;
             };
+            if is_gone(&head, checked) {
+                self.forget(entry, "purged");
+                continue;
+            }
             if !head.selecting.matches(request, &head.headers) {
                 continue;
             }
@@ -477,7 +567,7 @@ impl Inner {
             };
             self.ledger.lock().touch(name, seconds(now));
             count_read("hit");
-            return Some(description::stored(head, body));
+            return Some(Stored::revived(head, body).begun_at(checked));
         }
         count_read("miss");
         None
@@ -555,7 +645,7 @@ impl Inner {
             .ledger
             .lock()
             .reserve(write.name, bytes, now, &mut gone);
-        count_removed("evicted", gone.len());
+        count_removed("evicted", gone.len() as u64);
         self.files.remove(&gone);
         if let Err(no_room) = reserved {
             return count_write(match no_room {
@@ -575,7 +665,7 @@ impl Inner {
             variant: write.variant,
             bytes,
             expires: write.expires,
-            used: now,
+            used: write.used,
         };
         let mut gone = Vec::new();
         {
@@ -658,6 +748,12 @@ fn permits(bytes: u64) -> usize {
         .min(Semaphore::MAX_PERMITS)
 }
 
+/// Unix time in microseconds that is after the last use of `entry`, and after the era that it
+/// was checked at when it was stored.
+fn after(entry: &Entry) -> i64 {
+    (i64::from(entry.used) + 1) * 1_000_000
+}
+
 /// Unix time in seconds.
 fn seconds(at: Timestamp) -> u32 {
     u32::try_from((at.as_micros() / 1_000_000).max(0)).unwrap_or(u32::MAX)
@@ -671,8 +767,8 @@ fn count_write(result: &'static str) {
     metrics::counter!("nova_edge_disk_writes_total", "result" => result).increment(1);
 }
 
-fn count_removed(reason: &'static str, entries: usize) {
-    metrics::counter!("nova_edge_disk_removed_total", "reason" => reason).increment(entries as u64);
+fn count_removed(reason: &'static str, entries: u64) {
+    metrics::counter!("nova_edge_disk_removed_total", "reason" => reason).increment(entries);
 }
 
 fn count_damaged(count: u64) {
@@ -722,6 +818,55 @@ mod tests {
         assert_eq!(disk.status(NOW).files, FILES);
         let entry = disk.inner.ledger.lock().catalog.of(7 * FILES)[0];
         assert!(disk.inner.open(entry, NOW).is_some());
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_hangs_takes_no_more_threads_than_it_may() {
+        let directory = tempfile::tempdir().unwrap();
+        let config = DiskConfig {
+            max_operations: 1,
+            ..DiskConfig::new(directory.path().to_owned(), 1 << 20)
+        };
+        let disk = Disk::open(config, NOW).unwrap();
+        let (release, held) = std::sync::mpsc::channel();
+        let given_up = disk.read(NOW, move |_| held.recv().ok()).await;
+        assert_eq!(given_up, None);
+        assert!(disk.status(NOW).is_paused, "it is left alone");
+        assert_eq!(disk.inner.operations.available_permits(), 0);
+        assert_eq!(disk.read(NOW, |_| Some(())).await, None);
+        release.send(()).unwrap();
+        let freed = timeout(Duration::from_secs(20), disk.inner.operations.acquire());
+        drop(freed.await.unwrap());
+        assert_eq!(disk.read(NOW + PAUSE, |_| Some(())).await, Some(()));
+    }
+
+    #[tokio::test]
+    async fn an_invalidation_also_syncs_what_went_before() {
+        let directory = tempfile::tempdir().unwrap();
+        let config = DiskConfig::new(directory.path().to_owned(), 1 << 20);
+        let disk = Disk::open(config, NOW).unwrap();
+        let is_synced = || disk.inner.ledger.lock().removals_are_synced();
+        assert!(!is_synced(), "what the last process removed");
+        let key = CacheKey::of_general("/a").unwrap();
+        disk.remove(std::slice::from_ref(&key)).await;
+        assert!(is_synced());
+        let entry = Entry {
+            name: description::name_of(&key),
+            id: disk.new_id(),
+            variant: 0,
+            bytes: 1,
+            expires: u32::MAX,
+            used: seconds(NOW),
+        };
+        {
+            let mut state = disk.inner.ledger.lock();
+            state.reserve(entry.name, 1, 0, &mut Vec::new()).unwrap();
+            state.insert(entry, 1, &mut Vec::new());
+        }
+        disk.inner.forget(entry, "damaged");
+        assert!(!is_synced());
+        disk.remove(&[key]).await;
+        assert!(is_synced());
     }
 
     #[test]

@@ -62,23 +62,31 @@ impl Rules {
     /// Adds a rule that is newer than all others. Where there are too many, the older half is
     /// dropped, and what was not checked against it counts as gone; how many those were.
     pub(crate) fn add(&mut self, rule: &PurgeRule, era: Era, at: Timestamp) -> usize {
-        let mark = match &rule.selector {
-            Selector::Everything => &mut self.everything,
-            Selector::Url(url) => self.urls.entry(url.clone()).or_default(),
-            Selector::Prefix(prefix) => self.prefixes.entry(prefix.clone()).or_default(),
-            Selector::Tag(tag) => self.tags.entry(tag.clone()).or_default(),
+        let note = |mark: &mut Mark| match rule.soft {
+            true => mark.soft = Some((era, at)),
+            false => mark.hard = Some(era),
+        };
+        match &rule.selector {
+            Selector::Everything => note(&mut self.everything),
+            Selector::Url(url) => note(self.urls.entry(url.clone()).or_default()),
+            Selector::Prefix(prefix) => note(self.prefixes.entry(prefix.clone()).or_default()),
+            Selector::Tag(tag) => {
+                note(self.tags.entry(tag.clone()).or_default());
+                // What has the tag by its path may have it no more when it is looked up.
+                for (prefix, tags) in &self.tagged_prefixes {
+                    if tags.contains(tag) {
+                        note(self.prefixes.entry(prefix.clone()).or_default());
+                    }
+                }
+            }
             Selector::Pattern(pattern) => {
                 let known = self.patterns.iter().position(|(known, _)| known == pattern);
                 let index = known.unwrap_or_else(|| {
                     self.patterns.push((pattern.clone(), Mark::default()));
                     self.patterns.len() - 1
                 });
-                &mut self.patterns[index].1
+                note(&mut self.patterns[index].1);
             }
-        };
-        match rule.soft {
-            true => mark.soft = Some((era, at)),
-            false => mark.hard = Some(era),
         }
         let before = self.len();
         if before <= MAX_RULES {
@@ -137,13 +145,7 @@ impl Rules {
             true => Vec::new(),
             false => tags(),
         };
-        let by_path = match self.tags.is_empty() {
-            true => None,
-            false => Some(prefixes_of(&self.tagged_prefixes, subject)),
-        };
-        let by_path = by_path.into_iter().flatten().flatten().map(|tag| &**tag);
-        let tagged = tags.into_iter().chain(by_path);
-        let tagged = tagged.filter_map(|tag| self.tags.get(tag));
+        let tagged = tags.into_iter().filter_map(|tag| self.tags.get(tag));
         for mark in self.of_path(subject).chain(tagged) {
             match mark.since(since) {
                 Verdict::Gone => return Verdict::Gone,
@@ -317,6 +319,12 @@ mod tests {
         assert_eq!(verdict("/a/b/c"), Verdict::Gone);
         assert_eq!(verdict("/a"), Verdict::Stays);
         assert_eq!(verdict("/b/a/"), Verdict::Stays);
+        // What the tag was of when it was purged counts, not what it is of today.
+        let tagged = [("/b/".into(), vec!["x".into()])];
+        rules.tag_prefixes(tagged.into_iter().collect());
+        let verdict = |path| rules.verdict(path, Vec::new, Era::FIRST);
+        assert_eq!(verdict("/a/b/c"), Verdict::Gone);
+        assert_eq!(verdict("/b/c"), Verdict::Stays);
     }
 
     fn any_selector() -> impl Strategy<Value = Selector> {

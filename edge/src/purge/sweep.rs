@@ -11,52 +11,46 @@ use crate::shared::Shared;
 /// How long after a purge, so that one sweep is for all that come together.
 const AFTER: Duration = Duration::from_secs(1);
 
-/// What a sweep came to.
-enum Swept {
-    All,
-    Stopped,
-    NotNoted(std::io::Error),
-}
+/// The longest pause after a purge could not be noted on disk.
+const LONGEST: Duration = Duration::from_secs(60);
 
 /// Sweeps until there are no rules that what is stored has not been checked against.
 pub(crate) async fn sweep(shared: Arc<Shared>) {
     let purges = shared.fences.purges();
+    let mut pause = AFTER;
+    let mut fails = false;
+    // At once: until it is noted, a restart undoes it.
+    note(&shared, &mut fails).await;
     loop {
         tokio::select! {
-            () = sleep(AFTER) => {}
+            () = sleep(pause) => {}
             () = shared.closing.cancelled() => return,
         }
         let newest = purges.latest();
+        note(&shared, &mut fails).await;
         let swept = tokio::task::spawn_blocking({
             let shared = Arc::clone(&shared);
             move || {
                 let go_on = || !shared.closing.is_cancelled();
-                if let Some(tier) = &shared.disk
-                    && let Err(error) = tier.disk.note_purge(newest.as_micros())
-                {
-                    return Swept::NotNoted(error);
-                }
-                match shared.store.sweep(shared.fences.purges(), go_on) {
-                    true => Swept::All,
-                    false => Swept::Stopped,
-                }
+                shared.store.sweep(shared.fences.purges(), go_on)
             }
         });
         match swept.await {
-            // Files are checked when they are read, for as long as there are any.
-            Ok(Swept::All) if shared.disk.is_some() => purges.keep_swept(newest),
-            Ok(Swept::All) => purges.retire(newest),
-            Ok(Swept::Stopped) => return,
-            Ok(Swept::NotNoted(error)) => {
-                tracing::error!(%error, "a purge was not noted on disk: it is tried again");
+            Ok(true) if fails => {
+                pause = (pause * 2).min(LONGEST);
                 continue;
             }
+            // Files are checked when they are read, for as long as there are any.
+            Ok(true) if shared.disk.is_some() => purges.keep_swept(newest),
+            Ok(true) => purges.retire(newest),
+            Ok(false) => return,
             Err(error) => {
                 tracing::error!(%error, "a sweep of what was purged failed");
                 shared.sweeping.store(false, Ordering::SeqCst);
                 return;
             }
         }
+        pause = AFTER;
         shared.sweeping.store(false, Ordering::SeqCst);
         // A purge that saw a sweep under way has begun none.
         let is_done = purges.latest() == newest;
@@ -64,4 +58,17 @@ pub(crate) async fn sweep(shared: Arc<Shared>) {
             return;
         }
     }
+}
+
+/// Notes the purges so far on disk, and tells when that begins and ceases to fail.
+async fn note(shared: &Shared, fails: &mut bool) {
+    let noted = shared.note_purges().await;
+    match (&noted, *fails) {
+        (Err(error), false) => {
+            tracing::error!(%error, "purges cannot be noted on disk, and a restart now may undo them: it is tried again");
+        }
+        (Ok(()), true) => tracing::info!("purges are noted on disk again"),
+        _ => {}
+    }
+    *fails = noted.is_err();
 }

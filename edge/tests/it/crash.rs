@@ -192,13 +192,20 @@ proptest! {
             .unwrap();
         runtime.block_on(async {
             let directory = tempfile::tempdir().unwrap();
-            let house = House::on_disk(origin(versions(3)), small_memory(), &disk(&directory));
+            let versions = versions(3);
+            let origin = origin(Arc::clone(&versions));
+            let house = House::on_disk(origin, small_memory(), &disk(&directory));
             for key in 0..KEYS {
                 bytes(house.get(&format!("/{key}")).await).await.unwrap();
             }
+            house.written(KEYS).await;
+            // These stay on disk, and only `purged` tells of it.
+            house.purge("everything", "");
+            versions[0].fetch_add(1, Ordering::SeqCst);
+            bytes(house.get("/0").await).await.unwrap();
             within(house.edge.shutdown()).await;
             drop(house);
-            let mut files = vec![directory.path().join("journal")];
+            let mut files = vec![directory.path().join("journal"), directory.path().join("purged")];
             for entry in std::fs::read_dir(directory.path()).unwrap() {
                 let path = entry.unwrap().path();
                 if path.is_dir() {
@@ -225,7 +232,8 @@ proptest! {
                 }
                 std::fs::write(path, Bytes::from(bytes)).unwrap();
             }
-            check(&directory, &HashMap::new()).await;
+            let least = (0..KEYS).map(|key| (key, 4)).collect();
+            check(&directory, &least).await;
         });
     }
 }

@@ -16,15 +16,15 @@ pub(crate) fn disk(directory: &TempDir) -> DiskConfig {
 }
 
 /// An origin that gives `a1` to the first request, `a2` to the second.
-fn counting(fields: &'static [(&'static str, &'static str)]) -> Origin {
+pub(crate) fn counting(fields: &'static [(&'static str, &'static str)]) -> Origin {
     const BODIES: [&str; 4] = ["a1", "a2", "a3", "a4"];
     Origin::new(move |n| async move { Ok(response(200, fields, OriginBody::whole(BODIES[n - 1]))) })
 }
 
-const FRESH: &[(&str, &str)] = &[("cache-control", "max-age=60"), ("etag", "\"a\"")];
+pub(crate) const FRESH: &[(&str, &str)] = &[("cache-control", "max-age=60"), ("etag", "\"a\"")];
 
 /// Paths of all cached files.
-fn files(directory: &Path) -> Vec<PathBuf> {
+pub(crate) fn files(directory: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();

@@ -6,6 +6,7 @@ mod coalescing;
 mod crash;
 mod directives;
 mod disk;
+mod disk_purges;
 mod forwarding;
 mod history;
 mod invalidation;

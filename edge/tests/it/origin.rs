@@ -182,7 +182,7 @@ impl House {
         Self::opened(origin, config, disk, clock)
     }
 
-    fn opened(
+    pub(crate) fn opened(
         origin: Origin,
         config: EdgeConfig,
         disk: &DiskConfig,

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 
 use crate::origin::*;
 
-fn rule(kind: &str, text: &str, soft: bool) -> PurgeRule {
+pub(crate) fn rule(kind: &str, text: &str, soft: bool) -> PurgeRule {
     PurgeRule {
         selector: Selector::parse(OriginKind::Media, kind, text).unwrap(),
         soft,
@@ -20,11 +20,11 @@ fn rule(kind: &str, text: &str, soft: bool) -> PurgeRule {
 }
 
 impl House {
-    fn purge(&self, kind: &str, text: &str) {
+    pub(crate) fn purge(&self, kind: &str, text: &str) {
         self.edge.control().purge(&rule(kind, text, false));
     }
 
-    fn purge_softly(&self, kind: &str, text: &str) {
+    pub(crate) fn purge_softly(&self, kind: &str, text: &str) {
         self.edge.control().purge(&rule(kind, text, true));
     }
 }
@@ -261,6 +261,76 @@ async fn who_does_not_hear_of_purges_asks_the_origin_once_a_second() {
     assert_eq!(house.text("/a").await.0, 504);
     control.hears_of_purges_until(None);
     assert_eq!(house.text("/a").await, (200, "a".to_owned()));
+}
+
+/// An edge whose origin answers its second request when it is let.
+fn gated(
+    answer: impl Fn(usize) -> http::Response<OriginBody> + Send + Sync + 'static,
+) -> (House, Arc<Notify>) {
+    let gate = Arc::new(Notify::new());
+    let (released, answer) = (Arc::clone(&gate), Arc::new(answer));
+    let house = House::general(Origin::new(move |n| {
+        let (released, answer) = (Arc::clone(&released), Arc::clone(&answer));
+        async move {
+            if n == 2 {
+                released.notified().await;
+            }
+            Ok(answer(n))
+        }
+    }));
+    (house, gate)
+}
+
+#[tokio::test]
+async fn e08_a_304_with_other_tags_brings_nothing_back() {
+    let (house, gate) = gated(|n| match n {
+        1 => {
+            let fields = [
+                ("cache-control", "max-age=1"),
+                ("etag", "\"a\""),
+                ("cache-tag", "x"),
+            ];
+            response(200, &fields, OriginBody::whole("old"))
+        }
+        2 => {
+            let fields = [
+                ("cache-control", "max-age=60"),
+                ("etag", "\"a\""),
+                ("cache-tag", "y"),
+            ];
+            response(304, &fields, OriginBody::whole(""))
+        }
+        _ => response(
+            200,
+            &[("cache-control", "max-age=60")],
+            OriginBody::whole("new"),
+        ),
+    });
+    house.text("/a").await;
+    house.pass(2_000);
+    let waits = tokio::spawn(house.ask(get("/a")));
+    until(|| house.origin.calls() == 2).await;
+    house.purge("tag", "x");
+    gate.notify_one();
+    assert_eq!(text(waits.await.unwrap()).await, "old", "it asked before");
+    assert_eq!(house.text("/a").await.1, "new");
+}
+
+#[tokio::test]
+async fn e08_the_answer_to_a_post_is_as_old_as_its_question() {
+    let (house, gate) = gated(|n| {
+        let fields = [("cache-control", "max-age=60"), ("content-location", "/a")];
+        let body = ["first", "posted", "new"][n - 1];
+        response(200, &fields, OriginBody::whole(body))
+    });
+    house.text("/b").await;
+    let post = send_with("POST", "/a", &[("host", "edge.example")]);
+    let waits = tokio::spawn(house.ask(post));
+    until(|| house.origin.calls() == 2).await;
+    house.purge("url", "/a");
+    gate.notify_one();
+    assert_eq!(text(waits.await.unwrap()).await, "posted");
+    assert_eq!(house.text("/a").await.1, "new");
 }
 
 /// What happens to an edge.

@@ -163,6 +163,22 @@ async fn e10_a_range_is_answered_from_slices_and_only_these_are_asked_for() {
 }
 
 #[tokio::test]
+async fn e08_slices_of_before_a_purge_are_not_used_again() {
+    let (library, directory) = (Library::default(), tempfile::tempdir().unwrap());
+    let house = knowing(&library, &directory).await;
+    bytes(house.ask(range("bytes=0-99")).await).await.unwrap();
+    house.written(2).await;
+    house.purge("url", "/a");
+    // Nothing that is stored is looked up for this.
+    let judged = get_with("/a", &[("if-match", "\"v0\""), ("range", "bytes=0-0")]);
+    bytes(house.ask(judged).await).await.unwrap();
+    library.sent.lock().unwrap().clear();
+    let part = house.ask(range("bytes=0-99")).await;
+    assert_eq!(bytes(part).await.unwrap(), content(0, 0, 100));
+    assert!(library.sent().contains(&(0, MIB)), "{:?}", library.sent());
+}
+
+#[tokio::test]
 async fn a_whole_that_passes_is_stored_as_it_passes() {
     for config in [EdgeConfig::default(), EdgeConfig::general()] {
         let (library, directory) = (Library::default(), tempfile::tempdir().unwrap());

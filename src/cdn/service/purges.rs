@@ -71,7 +71,7 @@ impl Cdn {
     pub async fn purge(&self, purge: Purge<'_>) -> Result<PurgeStatus, CdnError> {
         let selector = Selector::parse(OriginKind::Media, purge.kind, purge.subject)?;
         let Some(database) = &self.0.database else {
-            return self.purge_here(selector, purge.soft);
+            return self.purge_here(selector, purge.soft).await;
         };
         let new = NewPurge {
             kind: selector.kind(),
@@ -85,9 +85,10 @@ impl Cdn {
         self.purge_status(row.id).await
     }
 
-    fn purge_here(&self, selector: Selector, soft: bool) -> Result<PurgeStatus, CdnError> {
+    async fn purge_here(&self, selector: Selector, soft: bool) -> Result<PurgeStatus, CdnError> {
         let edge = self.0.edge.as_ref().ok_or(CdnError::NoDatabase)?;
         edge.purge(&PurgeRule { selector, soft });
+        edge.note_purges().await.map_err(CdnError::NotNoted)?;
         Ok(PurgeStatus {
             row: None,
             nodes: Vec::new(),
