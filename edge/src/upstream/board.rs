@@ -418,9 +418,7 @@ impl<T: Clone> Board<T> {
             entry.last_sign = Some(now);
         }
         let is_probed = entry.probes[usize::from(false)] > 0;
-        let change = entry
-            .health
-            .checked(&self.rules, now, passed, is_probed)?;
+        let change = entry.health.checked(&self.rules, now, passed, is_probed)?;
         Some(entry.reported(change))
     }
 }

@@ -327,7 +327,10 @@ mod tests {
         assert_eq!(health.checked(&rules(), at(1_000), true, false), None);
         assert_eq!(health.standing(at(1_000)), Standing::Probation);
         let up = health.checked(&rules(), at(1_000), true, false);
-        assert_eq!((up, health.standing(at(1_000))), (Some(Change::Up), Standing::Up));
+        assert_eq!(
+            (up, health.standing(at(1_000))),
+            (Some(Change::Up), Standing::Up)
+        );
     }
 
     #[test]
