@@ -4,6 +4,9 @@
 //! renew its lease stops trusting what it has stored before the lease ends ([`Trust`]), and one
 //! that comes back, or starts, reads the purges that it has missed before it serves. An event
 //! says that there is a purge; who misses it finds the row with the next look.
+//!
+//! A shield that has not obeyed yet gives what was purged to an edge that has. So an edge with
+//! shields obeys at once, and once more when they have, and only then tells so.
 
 mod place;
 mod trust;
@@ -22,7 +25,7 @@ use storage::rows::leases::this_process;
 use storage::rows::purges::{self, News, PurgeRow, Seen};
 use storage::rows::{Database, RowError, edge_assets};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use place::Place;
@@ -37,6 +40,7 @@ pub const LEASE: Micros = Micros::from_secs(15);
 /// How long a node trusts a lease from the moment it asked for it. Clocks of hosts agree
 /// within a third of the lease, so that no purge has stopped waiting for it by then.
 const TRUSTED: Duration = Duration::from_secs(10);
+const TRUSTED_SPAN: Micros = Micros::from_secs(10);
 /// From one renewal to the next.
 const HEARTBEAT: Duration = Duration::from_secs(3);
 /// How long the database may take to answer. Then it is asked anew.
@@ -45,6 +49,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_secs(1);
 /// The same where they do not.
 const POLL_WITHOUT_EVENTS: Duration = Duration::from_millis(100);
+/// How often an edge looks whether its shields have obeyed.
+const POLL_SHIELDS: Duration = Duration::from_millis(50);
 /// Purges that are read at a time.
 const PAGE: u32 = 256;
 /// With more than so many missed at the start, what is stored is given up: most of it will
@@ -85,6 +91,8 @@ pub struct EdgeNodeParts<'a> {
     pub url: String,
     /// Where it is; empty: not told.
     pub region: String,
+    /// It fills from other edges.
+    pub has_shields: bool,
     /// What it does when it cannot hear of purges.
     pub on_database_loss: OnDatabaseLoss,
 }
@@ -126,16 +134,14 @@ impl EdgeNode {
             url: parts.url,
             region: parts.region,
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            has_shields: parts.has_shields,
         };
         // Before the rows are read: what is told in between is found there.
         let events = parts.bus.subscribe(&SubjectPattern::new(PURGED)?).await?;
-        let trust = Arc::new(Trust::new(
-            parts.control.clone(),
-            parts.clock.clone(),
-            parts.on_database_loss,
-        ));
-        let asked = Instant::now();
+        let trust = Arc::new(Trust::new(parts.control.clone(), parts.on_database_loss));
+        // Before the monotonic clock: a stop in between ends the trust sooner, not later.
         let now = parts.clock.now();
+        let asked = Instant::now();
         let registration =
             edge_nodes::register(&parts.database, &new, seen.position, LEASE, now).await?;
         let mut agent = Agent {
@@ -148,14 +154,16 @@ impl EdgeNode {
             new,
             registration,
             seen,
-            acknowledged: seen.position,
+            acknowledged: seen,
+            again: Vec::new(),
+            obeyed: None,
             configuration: 0,
             unswept: VecDeque::new(),
             requests: (0, Instant::now()),
         };
         agent.catch_up().await?;
         agent.obey_new().await?;
-        trust.extend(asked + TRUSTED);
+        trust.extend(asked + TRUSTED, now + TRUSTED_SPAN);
         let shutdown = CancellationToken::new();
         let mut tasks = JoinSet::new();
         tasks.spawn(Arc::clone(&trust).watch(shutdown.clone()));
@@ -213,8 +221,12 @@ struct Agent {
     registration: Registration,
     /// The last purge that the edge has obeyed.
     seen: Seen,
-    /// The position of the last one that it has told of.
-    acknowledged: u64,
+    /// The last one that it has told of.
+    acknowledged: Seen,
+    /// With shields: what has been obeyed once since.
+    again: Vec<PurgeRule>,
+    /// What the edge said of the last one since.
+    obeyed: Option<Obeyed>,
     /// The configuration that it has read.
     configuration: u64,
     /// Purges that are not yet known to have been swept of all that is stored: the first and
@@ -234,12 +246,14 @@ impl Agent {
         let (mut heartbeat, mut poll, mut tidy) = (every(HEARTBEAT), every(poll), every(TIDY));
         let mut hears_events = true;
         loop {
+            let awaits_shields = self.new.has_shields && self.seen != self.acknowledged;
             let renews = tokio::select! {
                 () = shutdown.cancelled() => break,
                 _ = heartbeat.tick() => true,
                 _ = poll.tick() => false,
+                () = sleep(POLL_SHIELDS), if awaits_shields => false,
                 _ = tidy.tick() => {
-                    self.tidy().await;
+                    shutdown.run_until_cancelled(self.tidy()).await;
                     false
                 }
                 event = events.recv(), if hears_events => {
@@ -248,7 +262,7 @@ impl Agent {
                     false
                 }
             };
-            let asked = Instant::now();
+            let (now, asked) = (self.clock.now(), Instant::now());
             let step = async {
                 if renews {
                     self.renew().await?;
@@ -258,7 +272,9 @@ impl Agent {
             };
             match shutdown.run_until_cancelled(timeout(PATIENCE, step)).await {
                 None => break,
-                Some(Ok(Ok(()))) if renews => self.trust.extend(asked + TRUSTED),
+                Some(Ok(Ok(()))) if renews => {
+                    self.trust.extend(asked + TRUSTED, now + TRUSTED_SPAN);
+                }
                 Some(Ok(Ok(()))) => {}
                 Some(Ok(Err(error))) => self.trust.failed(&error.to_string()),
                 Some(Err(_)) => self.trust.failed("the database does not answer"),
@@ -290,7 +306,7 @@ impl Agent {
             "the edge's place in the registry is gone: its row was deleted, or another process uses a copy of its data directory"
         );
         self.trust.lose();
-        let position = self.acknowledged;
+        let position = self.acknowledged.position;
         self.registration =
             edge_nodes::register(&self.database, &self.new, position, LEASE, now).await?;
         Ok(())
@@ -326,8 +342,8 @@ impl Agent {
         Ok(())
     }
 
-    /// Obeys the purges that have come, tells so, and reads the configuration.
-    async fn obey_new(&mut self) -> Result<(), RowError> {
+    /// Reads the configuration, if it is another.
+    async fn configure(&mut self) -> Result<(), RowError> {
         let generation = edge_assets::generation(&self.database).await?;
         if generation != self.configuration {
             let (generation, assets) = edge_assets::all(&self.database).await?;
@@ -338,12 +354,22 @@ impl Agent {
             self.control.tag_prefixes(tagged);
             self.configuration = generation;
         }
+        Ok(())
+    }
+
+    /// Obeys the purges that have come, and tells so once it cannot get back what was purged.
+    async fn obey_new(&mut self) -> Result<(), RowError> {
         loop {
-            match purges::since(&self.database, self.seen, PAGE).await? {
-                News::Purges(new, _) if new.is_empty() => break,
-                News::Purges(new, _) => {
+            let news = purges::since(&self.database, self.seen, PAGE).await?;
+            // After the purges were read: a tag is that of all assets that had it by then.
+            self.configure().await?;
+            match news {
+                News::Purges(new, last) => {
                     for purge in &new {
                         self.obey(purge);
+                    }
+                    if new.is_empty() || self.seen.position >= last {
+                        break;
                     }
                 }
                 News::Lost(seen) => {
@@ -352,11 +378,26 @@ impl Agent {
                 }
             }
         }
-        if self.seen.position != self.acknowledged {
-            let (node, position) = (&self.registration, self.seen.position);
-            purges::acknowledge(&self.database, node, position, self.clock.now()).await?;
-            self.acknowledged = position;
+        if self.seen == self.acknowledged {
+            return Ok(());
         }
+        let (position, now) = (self.seen.position, self.clock.now());
+        if self.new.has_shields {
+            if purges::awaits_shields(&self.database, position, now).await? {
+                return Ok(());
+            }
+            for rule in std::mem::take(&mut self.again) {
+                self.obeyed = Some(self.control.purge(&rule));
+            }
+        }
+        if let Some(obeyed) = self.obeyed.take() {
+            if self.unswept.len() > 1 {
+                self.unswept.pop_back();
+            }
+            self.unswept.push_back((obeyed, self.seen));
+        }
+        purges::acknowledge(&self.database, &self.registration, position, now).await?;
+        self.acknowledged = self.seen;
         Ok(())
     }
 
@@ -368,27 +409,35 @@ impl Agent {
                 Selector::Everything
             });
         tracing::info!(id = %purge.id, ?selector, soft = purge.soft, "purged");
-        let obeyed = self.control.purge(&PurgeRule {
+        let rule = PurgeRule {
             selector,
             soft: purge.soft,
-        });
-        self.obeyed(obeyed, Seen::from(purge));
+        };
+        self.apply(rule, Seen::from(purge));
     }
 
     fn give_up(&mut self, seen: Seen) {
-        let obeyed = self.control.purge(&PurgeRule {
+        let rule = PurgeRule {
             selector: Selector::Everything,
             soft: false,
-        });
-        self.obeyed(obeyed, seen);
+        };
+        self.again.clear();
+        self.apply(rule, seen);
     }
 
-    fn obeyed(&mut self, obeyed: Obeyed, seen: Seen) {
+    fn apply(&mut self, rule: PurgeRule, seen: Seen) {
         self.seen = seen;
-        if self.unswept.len() > 1 {
-            self.unswept.pop_back();
+        self.obeyed = Some(self.control.purge(&rule));
+        if !self.new.has_shields {
+            return;
         }
-        self.unswept.push_back((obeyed, seen));
+        self.again.push(rule);
+        if self.again.len() as u64 > MOST_MISSED {
+            self.again = vec![PurgeRule {
+                selector: Selector::Everything,
+                soft: false,
+            }];
+        }
     }
 
     /// Writes down how far what is stored has been swept: from there on the next process

@@ -289,6 +289,7 @@ fn node_parts<'a>(
         roles: roles.names(),
         url: config.edge.public_url.clone(),
         region: config.edge.region.clone(),
+        has_shields: config.edge.has_shields(),
         on_database_loss: config.edge.on_database_loss,
     }
 }

@@ -53,7 +53,7 @@ pub(crate) async fn run<U, B>(
     let (outcome, reason) = match &end {
         Ok(Filled::FromDisk) => ("disk", ""),
         Ok(Filled::FromOrigin(Ok(()))) => {
-            shared.is_current(&lead.key.key);
+            shared.end_alarms();
             ("stored", "")
         }
         Ok(Filled::FromOrigin(Err(reason))) => ("not-stored", reason.as_str()),

@@ -222,6 +222,8 @@ impl Shared {
             let most = most.min(Semaphore::MAX_PERMITS);
             most.saturating_sub(room.available_permits()) as u64
         };
+        // Also where nothing is filled any more.
+        self.end_alarms();
         EdgeLoad {
             requests: self.requests.load(Ordering::Relaxed),
             waiting: taken(self.config.max_waiting, &self.waiting)
@@ -380,19 +382,9 @@ impl Shared {
         Some(self.serve_stored(asked, Arc::clone(stored), outcome))
     }
 
-    /// The origin gave what is stored under `key` anew.
-    pub(crate) fn is_current(&self, key: &CacheKey) {
-        let now = self.clock.now();
-        self.alarm(|alarm| {
-            if let Some((group, lasted)) = alarm.recovered(now, key.as_str()) {
-                let seconds = lasted.as_micros() / 1_000_000;
-                tracing::info!(
-                    group,
-                    lasted = seconds,
-                    "no stale answers are given any more"
-                );
-            }
-        });
+    /// Tells where no stale answers are given any more.
+    pub(crate) fn end_alarms(&self) {
+        self.alarm(|_| {});
     }
 
     fn alarm(&self, act: impl FnOnce(&mut StaleAlarm)) {
@@ -400,8 +392,16 @@ impl Shared {
             .stale_alarm
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
+        for (group, lasted) in alarm.ended(self.clock.now()) {
+            let seconds = lasted.as_micros() / 1_000_000;
+            tracing::info!(
+                group,
+                lasted = seconds,
+                "no stale answers are given any more"
+            );
+        }
         act(&mut alarm);
-        let seconds = alarm.max_age(self.clock.now()).as_micros() as f64 / 1e6;
+        let seconds = alarm.max_age().as_micros() as f64 / 1e6;
         metrics::gauge!("nova_edge_stale_age_seconds").set(seconds);
     }
 

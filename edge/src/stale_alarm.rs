@@ -7,8 +7,9 @@ use media::{Micros, Timestamp};
 
 /// One line in the log for a group and this long.
 const PAUSE: Micros = Micros::from_secs(10);
-/// A group of which nothing stale was given for so long is forgotten.
-const FORGOTTEN: Micros = Micros::from_secs(60);
+/// A group of which nothing stale was given for so long is over. That something is current
+/// again does not end it: some of its answers may come, and others fail.
+const OVER: Micros = Micros::from_secs(15);
 /// Groups that are told apart.
 const MAX_GROUPS: usize = 256;
 /// What stands for all beyond them.
@@ -36,7 +37,6 @@ impl StaleAlarm {
         key: &'a str,
         age: Micros,
     ) -> Option<&'a str> {
-        self.forget(now);
         let mut name = group_of(key);
         if !self.groups.contains_key(name) && self.groups.len() >= MAX_GROUPS {
             name = OTHERS;
@@ -52,7 +52,7 @@ impl StaleAlarm {
         }
         let group = self.groups.get_mut(name)?;
         group.last = now;
-        group.age = age;
+        group.age = group.age.max(age);
         let silent = group.told.is_none_or(|told| now - told >= PAUSE);
         if silent {
             group.told = Some(now);
@@ -60,26 +60,19 @@ impl StaleAlarm {
         silent.then_some(name)
     }
 
-    /// The origin gave something anew. Gives the group and how long it was stale, if it was.
-    pub(crate) fn recovered<'a>(
-        &mut self,
-        now: Timestamp,
-        key: &'a str,
-    ) -> Option<(&'a str, Micros)> {
-        let name = group_of(key);
-        let group = self.groups.remove(name)?;
-        Some((name, now - group.since))
+    /// Takes the groups in which it is over, and how long it lasted.
+    pub(crate) fn ended(&mut self, now: Timestamp) -> Vec<(String, Micros)> {
+        let over = |_: &String, group: &mut Group| now - group.last >= OVER;
+        let ended = self.groups.extract_if(over);
+        ended
+            .map(|(name, group)| (name, group.last - group.since))
+            .collect()
     }
 
-    /// The age of the oldest that is given stale; zero if nothing is.
-    pub(crate) fn max_age(&mut self, now: Timestamp) -> Micros {
-        self.forget(now);
+    /// The age of the oldest that was given in any group; zero if nothing is.
+    pub(crate) fn max_age(&self) -> Micros {
         let ages = self.groups.values().map(|group| group.age);
         ages.max().unwrap_or(Micros::ZERO)
-    }
-
-    fn forget(&mut self, now: Timestamp) {
-        self.groups.retain(|_, group| now - group.last < FORGOTTEN);
     }
 }
 
@@ -104,18 +97,22 @@ mod tests {
     #[test]
     fn e09_a_group_is_told_at_once_then_seldom_and_when_it_is_over() {
         let mut alarm = StaleAlarm::default();
-        let mut served = |second, key, age| alarm.served(at(second), key, Micros::from_secs(age));
+        let mut served = |second, key, age| {
+            alarm.ended(at(second));
+            alarm.served(at(second), key, Micros::from_secs(age))
+        };
         assert_eq!(served(0, "/live/a/x.m3u8", 3), Some("/live/a"));
         assert_eq!(served(1, "/live/a/y.m3u8?_HLS_msn=1", 4), None);
         assert_eq!(served(1, "/live/b/x.m3u8", 9), Some("/live/b"));
         assert_eq!(served(10, "/live/a/x.m3u8", 13), Some("/live/a"));
-        assert_eq!(alarm.max_age(at(10)), Micros::from_secs(13));
-        let over = Some(("/live/a", Micros::from_secs(11)));
-        assert_eq!(alarm.recovered(at(11), "/live/a/1/x/1.m4s"), over);
-        assert_eq!(alarm.recovered(at(11), "/live/a/1/x/1.m4s"), None);
-        assert_eq!(alarm.max_age(at(11)), Micros::from_secs(9));
-        // Nobody asks for the other any more.
-        assert_eq!(alarm.max_age(at(61)), Micros::ZERO);
+        // Of another answer, and not of the oldest.
+        assert_eq!(served(11, "/live/a/1/x/1.m4s", 2), None);
+        assert_eq!(alarm.max_age(), Micros::from_secs(13));
+        assert_eq!(alarm.ended(at(15)), []);
+        let over = |name: &str, lasted| [(name.to_owned(), Micros::from_secs(lasted))];
+        assert_eq!(alarm.ended(at(16)), over("/live/b", 0));
+        assert_eq!(alarm.ended(at(26)), over("/live/a", 11));
+        assert_eq!(alarm.max_age(), Micros::ZERO);
     }
 
     #[test]

@@ -72,6 +72,12 @@ impl Edge {
             .collect()
     }
 
+    /// Whether it fills from other edges.
+    pub fn has_shields(&self) -> bool {
+        let members = self.members();
+        members.iter().any(|one| one.kind == MemberKind::Shield)
+    }
+
     /// Its name among edges.
     pub fn node_id(&self) -> Result<NodeId, InvalidNodeId> {
         match self.node.as_str() {

@@ -1,10 +1,9 @@
 //! Whether an edge may trust what it has stored: only while it would hear of a purge.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use edge::EdgeControl;
-use media::{Clock, Micros, Timestamp};
+use media::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
@@ -24,7 +23,6 @@ pub enum OnDatabaseLoss {
 #[derive(Debug)]
 pub struct Trust {
     control: EdgeControl,
-    clock: Arc<dyn Clock>,
     on_loss: OnDatabaseLoss,
     state: Mutex<State>,
     changed: Notify,
@@ -40,10 +38,9 @@ struct State {
 
 impl Trust {
     /// None, until it is extended.
-    pub fn new(control: EdgeControl, clock: Arc<dyn Clock>, on_loss: OnDatabaseLoss) -> Self {
+    pub fn new(control: EdgeControl, on_loss: OnDatabaseLoss) -> Self {
         Self {
             control,
-            clock,
             on_loss,
             state: Mutex::new(State {
                 until: Instant::now(),
@@ -54,8 +51,9 @@ impl Trust {
         }
     }
 
-    /// The lease was renewed, and all purges so far were obeyed.
-    pub fn extend(&self, until: Instant) {
+    /// The lease was renewed, and all purges so far were obeyed. The end is told by both
+    /// clocks, which were read when the lease was asked for.
+    pub fn extend(&self, until: Instant, time: Timestamp) {
         let mut state = self.lock();
         state.until = until;
         state.why.clear();
@@ -65,7 +63,7 @@ impl Trust {
             tracing::info!("the edge hears of purges again, and has obeyed what it had missed");
         }
         // A process that was stopped in between sees the time at once.
-        self.hears_until(self.clock.now() + span(left));
+        self.hears_until(time);
         drop(state);
         self.changed.notify_one();
     }
@@ -141,42 +139,41 @@ impl Trust {
     }
 }
 
-fn span(duration: Duration) -> Micros {
-    Micros::new(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use edge::{Edge, EdgeConfig, HttpUpstream, HttpUpstreamConfig};
     use media::SystemClock;
 
     use super::*;
 
     const NOT_YET: Duration = Duration::from_secs(3_600);
+    const LATER: Timestamp = Timestamp::from_micros(i64::MAX);
 
     fn trust(on_loss: OnDatabaseLoss) -> Arc<Trust> {
         let upstream = HttpUpstreamConfig::new("http://127.0.0.1:9");
         let upstream = HttpUpstream::new(&upstream).unwrap();
         let edge = Edge::new(EdgeConfig::default(), upstream, Arc::new(SystemClock));
-        Arc::new(Trust::new(edge.control(), Arc::new(SystemClock), on_loss))
+        Arc::new(Trust::new(edge.control(), on_loss))
     }
 
     #[tokio::test]
     async fn trust_ends_by_itself_and_comes_back_with_the_lease() {
         for on_loss in [OnDatabaseLoss::Revalidate, OnDatabaseLoss::Serve] {
             let trust = trust(on_loss);
-            trust.extend(Instant::now() + NOT_YET);
+            trust.extend(Instant::now() + NOT_YET, LATER);
             let shutdown = CancellationToken::new();
             let watching = tokio::spawn(Arc::clone(&trust).watch(shutdown.clone()));
             assert_eq!(trust.notice(), None);
-            trust.extend(Instant::now() + Duration::from_millis(20));
+            trust.extend(Instant::now() + Duration::from_millis(20), LATER);
             while trust.notice().is_none() {
                 tokio::task::yield_now().await;
             }
             // Asked for too long ago.
-            trust.extend(Instant::now());
+            trust.extend(Instant::now(), LATER);
             assert!(trust.notice().is_some());
-            trust.extend(Instant::now() + NOT_YET);
+            trust.extend(Instant::now() + NOT_YET, LATER);
             assert_eq!(trust.notice(), None);
             trust.lose();
             assert!(trust.notice().is_some());

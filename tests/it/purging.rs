@@ -160,6 +160,40 @@ fn e08_a_purge_that_returns_has_left_every_node_on_one_file() {
 }
 
 #[test]
+fn e08_a_purge_that_returns_has_left_an_edge_behind_a_shield() {
+    let database = peers::postgres::database();
+    let settings = [("NOVA__DATABASE__URL", &*database.url())];
+    let mut edges = Edges::start(&settings, 1);
+    let shield = edges.nodes[0].address(Listener::Http);
+    let outer = Site::with_settings(&settings)
+        .serve()
+        .roles("edge", &[Listener::Http, Listener::Admin])
+        .variable("NOVA__EDGE__SHIELDS", &format!("http://{shield}"))
+        .start();
+    edges.nodes.push(outer);
+    let path = "/live/a/1.m4s";
+    // Who asks all the time has the edge ask its shield before that has obeyed.
+    let ended = Arc::new(AtomicBool::new(false));
+    let (http, over) = (edges.nodes[1].http(), ended.clone());
+    let client = thread::spawn(move || {
+        while !over.load(Ordering::SeqCst) {
+            version(&http, path);
+        }
+    });
+    for _ in 0..10 {
+        let newer = edges.origin.change();
+        let way = json!({"kind": "url", "subject": path});
+        assert_eq!(
+            purge(&edges.nodes[0].admin(), &way, 200)["state"],
+            "complete"
+        );
+        edges.each_has(path, newer);
+    }
+    ended.store(true, Ordering::SeqCst);
+    client.join().expect("it was always answered");
+}
+
+#[test]
 fn e08_a_node_that_was_stopped_is_given_up_and_does_not_serve_what_was_purged() {
     let database = peers::postgres::database();
     let edges = Edges::start(&[("NOVA__DATABASE__URL", &database.url())], 2);

@@ -64,8 +64,13 @@ impl<'a> Target<'a> {
     }
 }
 
+/// The path of a URL without its token; None if it has more than one.
+pub(crate) fn path_without_token(uri: &Uri) -> Option<Cow<'_, str>> {
+    Target::read(uri).ok().map(|target| target.path)
+}
+
 /// Does a normalised path still have a token? Then its tilde was percent-encoded.
-pub(super) fn hides_token(path: &str) -> bool {
+pub(crate) fn hides_token(path: &str) -> bool {
     find_segment(path).is_some()
 }
 

@@ -18,6 +18,7 @@ mod service;
 mod token;
 
 pub use address::{AddressRange, InvalidAddressRange};
+pub(crate) use carrier::{hides_token, path_without_token};
 pub use carrier::{signed_cookie, signed_query, signed_target};
 pub use claims::{Claims, InvalidClaims, SessionName};
 pub use denial::Denial;

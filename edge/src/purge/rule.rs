@@ -6,6 +6,7 @@ use http::Uri;
 use media::{StreamName, VideoId};
 
 use super::pattern::{Pattern, PatternFault};
+use crate::access::{hides_token, path_without_token};
 use crate::config::OriginKind;
 use crate::key::{CacheKey, KeyError, MAX_PATH_BYTES};
 
@@ -57,6 +58,9 @@ pub enum InvalidSelector {
         "a prefix to purge is not valid: expected 1 to 1,024 visible ASCII characters, the first '/'"
     )]
     Prefix,
+    /// It would be kept, and told to whoever asks.
+    #[error("a text to purge holds the token of a signed URL: expected it without")]
+    Token,
     /// Not a pattern.
     #[error("a pattern to purge is not valid: {0}")]
     Pattern(#[from] PatternFault),
@@ -90,9 +94,13 @@ impl Selector {
                 if !fits || !is_visible(text) {
                     return Err(InvalidSelector::Prefix);
                 }
+                without_token(origin, text)?;
                 Self::Prefix(text.into())
             }
-            "pattern" => Self::Pattern(text.parse()?),
+            "pattern" => {
+                without_token(origin, text)?;
+                Self::Pattern(text.parse()?)
+            }
             "tag" => {
                 let fits = (1..=MAX_TAG_BYTES).contains(&text.len());
                 if !fits || !is_visible(text) || text.contains([',', '"']) {
@@ -161,15 +169,27 @@ fn url(origin: OriginKind, text: &str) -> Result<Box<str>, InvalidSelector> {
     let key = match origin {
         // Only the path counts, and what else is in the URL may be a secret.
         OriginKind::Media => {
-            let path: Uri = uri
-                .path()
+            let path: Uri = path_without_token(&uri)
+                .ok_or(InvalidSelector::Token)?
                 .parse()
                 .map_err(|_| InvalidSelector::Url("It has no path."))?;
-            CacheKey::of(origin, &path)?
+            let key = CacheKey::of(origin, &path)?;
+            without_token(origin, key.as_str())?;
+            key
         }
         OriginKind::General => CacheKey::of(origin, &uri)?,
     };
     Ok(key.as_str().into())
+}
+
+/// No key of media has a token: a text with one selects nothing.
+fn without_token(origin: OriginKind, text: &str) -> Result<(), InvalidSelector> {
+    let decoded = text.replace("%7E", "~").replace("%7e", "~");
+    let has_token = hides_token(&decoded) || text.contains("nova_token=");
+    match origin == OriginKind::Media && has_token {
+        true => Err(InvalidSelector::Token),
+        false => Ok(()),
+    }
 }
 
 fn parsed<T>(result: Result<T, media::InvalidName>) -> Result<T, InvalidSelector> {
@@ -220,6 +240,31 @@ mod tests {
         }
         let general = Selector::parse(OriginKind::General, "url", "http://a/b?c=d").unwrap();
         assert_eq!(general.text(), "/b?c=d");
+    }
+
+    #[test]
+    fn e08_a_signed_url_is_purged_without_its_token() {
+        for signed in [
+            "/~1.c2VjcmV0.c2ln/live/a/v.m3u8",
+            "https://edge.example/live/a/~1.c2VjcmV0.c2ln/v.m3u8?_HLS_msn=3",
+            "/live/a/v.m3u8?nova_token=1.c2VjcmV0.c2ln",
+        ] {
+            let url = ("url", "/live/a/v.m3u8".to_owned());
+            assert_eq!(media("url", signed), Ok(url), "{signed}");
+        }
+        for (kind, text) in [
+            ("url", "/%7E1.c2VjcmV0.c2ln/live/a/v.m3u8"),
+            ("url", "/~1.c2VjcmV0/~1.c2VjcmV0/a"),
+            ("url", "/~1.c2VjcmV0/a?nova_token=1.c2VjcmV0"),
+            ("prefix", "/~1.c2VjcmV0.c2ln/live/a/"),
+            ("prefix", "/live/%7e1.c2VjcmV0.c2ln/"),
+            ("pattern", "/~1.c2VjcmV0.c2ln/live/**"),
+            ("pattern", "/live/*?nova_token=1.c2VjcmV0"),
+        ] {
+            let error = media(kind, text).unwrap_err();
+            assert_eq!(error, InvalidSelector::Token, "{text}");
+            assert!(!error.to_string().contains("c2VjcmV0"));
+        }
     }
 
     #[test]

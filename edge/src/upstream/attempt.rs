@@ -37,6 +37,34 @@ pub(crate) enum Retry {
     Search,
 }
 
+/// Blames a member that gives no head, once: when it is told to, or when a request that has
+/// waited for long is given up.
+struct Wait<'a> {
+    place: &'a Place,
+    /// From when on giving up is the member's fault; None: never.
+    patience: Option<Instant>,
+}
+
+impl Wait<'_> {
+    fn blame(&mut self) {
+        if self.patience.take().is_some() {
+            self.place.failed();
+        }
+    }
+
+    fn is_over(&mut self) {
+        self.patience = None;
+    }
+}
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        if self.patience.is_some_and(|until| until <= Instant::now()) {
+            self.blame();
+        }
+    }
+}
+
 /// A request under way to a member.
 #[derive(Debug)]
 pub(crate) struct Attempt<U> {
@@ -80,7 +108,6 @@ impl<U: Clone + Send + 'static> Attempt<U> {
             Waited::Head(response) => self.judge(response, asking),
             Waited::Failed(error) => {
                 tracing::debug!(member = %name, %error, "a member failed");
-                self.place.failed();
                 ("failed", Tried::Failed(error))
             }
             Waited::Slow => ("timeout", Tried::Left),
@@ -104,6 +131,14 @@ impl<U: Clone + Send + 'static> Attempt<U> {
         let mut changes = shared.changes();
         let mut answer = pin!(ask(self.service.clone(), request));
         let held = asking.affinity.patience == Patience::Held;
+        let mut wait = Wait {
+            place: &self.place,
+            patience: match asking.affinity.patience {
+                Patience::Held => None,
+                Patience::Prompt => Some(began + shared.config.try_timeout),
+                Patience::Slow => Some(began + shared.config.retry_within),
+            },
+        };
         if held {
             // What changed since the member was chosen.
             changes.mark_changed();
@@ -120,16 +155,23 @@ impl<U: Clone + Send + 'static> Attempt<U> {
                 // An answer that is there counts, whatever else has happened.
                 biased;
                 answer = &mut answer => return match answer {
-                    Ok(response) => Waited::Head(response),
-                    Err(error) => Waited::Failed(error),
+                    Ok(response) => {
+                        wait.is_over();
+                        Waited::Head(response)
+                    }
+                    Err(error) => {
+                        wait.blame();
+                        Waited::Failed(error)
+                    }
                 },
                 () = late => {
                     let hangs = !shared.has_lived(self.place.seat().id, began);
                     if hangs {
-                        self.place.failed();
+                        wait.blame();
                     }
                     let leaves = hangs || asking.affinity.patience == Patience::Prompt;
                     if leaves && shared.may_ask_another(asking, Retry::Failure) {
+                        wait.blame();
                         return Waited::Slow;
                     }
                     // There is nobody else, or it lives and takes its time.
@@ -159,8 +201,9 @@ impl<U: Clone + Send + 'static> Attempt<U> {
             StatusCode::SERVICE_UNAVAILABLE if busy => ("busy", Some(Retry::Failure)),
             StatusCode::BAD_GATEWAY
             | StatusCode::SERVICE_UNAVAILABLE
-            | StatusCode::GATEWAY_TIMEOUT
-            | StatusCode::LOOP_DETECTED => ("error", Some(Retry::Failure)),
+            | StatusCode::GATEWAY_TIMEOUT => ("error", Some(Retry::Failure)),
+            // Of a request with other caches in its CDN-Loop a client may have made that up.
+            StatusCode::LOOP_DETECTED if asking.is_first_hop() => ("error", Some(Retry::Failure)),
             StatusCode::MISDIRECTED_REQUEST => ("elsewhere", Some(Retry::Search)),
             StatusCode::NOT_FOUND
                 if self.kind == MemberKind::Origin && asking.affinity.stream.is_some() =>
@@ -169,12 +212,13 @@ impl<U: Clone + Send + 'static> Attempt<U> {
             }
             _ => ("answered", None),
         };
-        match outcome {
-            "error" => self.place.failed(),
-            _ => self.place.answered(),
+        self.place.lives();
+        let is_blamed = outcome == "error";
+        if is_blamed {
+            self.place.failed();
         }
         let stall = self.shared.config.stall;
-        let response = response.map(|body| PoolBody::new(body, self.place, stall));
+        let response = response.map(|body| PoolBody::new(body, self.place, is_blamed, stall));
         let tried = match retry {
             Some(retry) => Tried::Refused(response, retry),
             None => Tried::Answer(response),

@@ -309,10 +309,40 @@ impl<T: Clone> Board<T> {
             .any(|entry| entry.id == id && entry.last_sign.is_some_and(|sign| sign >= since))
     }
 
+    /// May one that is out have what those that were `tried` do not have? The origin that the
+    /// stream has a route to; of a stream without one any other of their group.
+    pub(crate) fn may_be_elsewhere(
+        &self,
+        now: Instant,
+        affinity: &Affinity<'_>,
+        tried: &[u64],
+    ) -> bool {
+        let is_out = |entry: &Entry<T>| {
+            entry.health.standing(now) != Standing::Up && !tried.contains(&entry.id)
+        };
+        let is_of_their_group = |entry: &Entry<T>| {
+            let mut asked = self.entries.iter().filter(|one| tried.contains(&one.id));
+            asked.any(|one| one.member.group == entry.member.group)
+        };
+        let mut entries = self.entries.iter();
+        match entries.find(|entry| self.has(entry, affinity)) {
+            Some(routed) => is_out(routed),
+            None => self.entries.iter().any(|entry| {
+                entry.member.kind == MemberKind::Origin && is_out(entry) && is_of_their_group(entry)
+            }),
+        }
+    }
+
+    /// The member has sent the head of an answer.
+    pub(crate) fn lives(&mut self, now: Instant, seat: Seat) {
+        if let Some(entry) = self.entries.iter_mut().find(|entry| entry.id == seat.id) {
+            entry.last_sign = Some(now);
+        }
+    }
+
     /// The request gave an answer that speaks for the member.
     pub(crate) fn answered(&mut self, now: Instant, seat: Seat) -> Option<Reported> {
         let entry = self.entries.iter_mut().find(|entry| entry.id == seat.id)?;
-        entry.last_sign = Some(now);
         let change = entry.health.answered(&self.rules, now, seat.probe)?;
         Some(entry.reported(change))
     }
@@ -387,7 +417,8 @@ impl<T: Clone> Board<T> {
         if passed {
             entry.last_sign = Some(now);
         }
-        let change = entry.health.checked(&self.rules, passed)?;
+        let is_probed = entry.probes[usize::from(false)] > 0;
+        let change = entry.health.checked(&self.rules, now, passed, is_probed)?;
         Some(entry.reported(change))
     }
 }

@@ -13,11 +13,14 @@ use crate::upstream::error::UpstreamError;
 use crate::upstream::member::MemberKind;
 use crate::upstream::pool::{Pool, ask};
 
+/// What a shield is asked for: below `/live/` it is its edge that answers.
+const SHIELD_PATH: &str = "/live/check/index.m3u8";
+
 /// How members are checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckRules {
     /// What an origin is asked for, by GET. An answer below 500 passes: that the path is
-    /// there is not needed. A shield is asked for OPTIONS that it must not forward (RFC 9110
+    /// there is not needed. A shield's edge is asked for OPTIONS that it must not forward (RFC 9110
     /// 7.6.2), so that its origin's health is not taken for its own.
     pub path: String,
     /// From one check to the next, give or take a tenth.
@@ -89,7 +92,11 @@ where
     U::Error: Into<UpstreamError>,
 {
     let mut request = Request::new(RequestBody::empty());
-    let Ok(target) = rules.path.parse() else {
+    let path = match kind {
+        MemberKind::Shield => SHIELD_PATH,
+        MemberKind::Origin => &rules.path,
+    };
+    let Ok(target) = path.parse() else {
         return false;
     };
     *request.uri_mut() = target;

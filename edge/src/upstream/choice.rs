@@ -54,7 +54,7 @@ fn score(candidate: &Candidate, hash: u64) -> f64 {
 pub(crate) fn least_loaded(candidates: &[Candidate], turn: usize) -> Option<usize> {
     let count = candidates.len();
     let order = (0..count).map(|n| (turn % count.max(1) + n) % count);
-    // Crosswise, so that nothing is divided: a/b < c/d.
+    // Scaled before it is divided, so that the quotients still differ.
     order.min_by_key(|&index| {
         let candidate = &candidates[index];
         (u128::from(candidate.load) + 1) * u128::from(u64::MAX)

@@ -10,7 +10,7 @@ const FAILED: usize = 1;
 /// When a member is taken out, and when it comes back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HealthRules {
-    /// Checks in a row that a member that is down must pass.
+    /// Checks in a row that a member that is out must pass.
     pub rise: u32,
     /// Checks in a row that a member must fail to be down.
     pub fall: u32,
@@ -78,6 +78,8 @@ pub(crate) struct Health {
     down: bool,
     /// Checks in a row that contradict `down`.
     contradictions: u32,
+    /// Checks in a row that passed on probation.
+    probation_passed: u32,
     breaker: Breaker,
     failures_in_a_row: u32,
     recent: RollingCounts,
@@ -104,6 +106,7 @@ impl Health {
         Self {
             down: false,
             contradictions: 0,
+            probation_passed: 0,
             breaker: Breaker::Closed { since: now },
             failures_in_a_row: 0,
             recent: RollingCounts::new(rules.failure_window, now),
@@ -121,20 +124,40 @@ impl Health {
         }
     }
 
-    /// A check passed or failed.
-    pub(crate) fn checked(&mut self, rules: &HealthRules, passed: bool) -> Option<Change> {
+    /// A check passed or failed. On probation it counts as a probe does, unless requests
+    /// decide (`is_probed`): else a member that nobody asks would never come back.
+    pub(crate) fn checked(
+        &mut self,
+        rules: &HealthRules,
+        now: Instant,
+        passed: bool,
+        is_probed: bool,
+    ) -> Option<Change> {
+        let before = self.standing(now);
         if passed != self.down {
             self.contradictions = 0;
-            return None;
+        } else {
+            self.contradictions += 1;
+            let needed = if self.down { rules.rise } else { rules.fall };
+            if self.contradictions >= needed {
+                self.contradictions = 0;
+                self.down = !passed;
+            }
         }
-        self.contradictions += 1;
-        let needed = if self.down { rules.rise } else { rules.fall };
-        if self.contradictions < needed {
-            return None;
+        let is_over = matches!(self.breaker, Breaker::Open { until } if until <= now);
+        self.probation_passed = match is_over && passed && !is_probed {
+            true => self.probation_passed + 1,
+            false => 0,
+        };
+        if self.probation_passed >= rules.rise && !self.down {
+            self.close(now);
         }
-        self.contradictions = 0;
-        self.down = !passed;
-        Some(if passed { Change::Up } else { Change::Down })
+        match (before, self.standing(now)) {
+            (Standing::Up, Standing::Up) | (Standing::Down, Standing::Down) => None,
+            (_, Standing::Up) => Some(Change::Up),
+            (_, Standing::Down) => Some(Change::Down),
+            _ => None,
+        }
     }
 
     /// A request was answered.
@@ -208,6 +231,7 @@ impl Health {
         self.ejections = self.ejections.saturating_add(1);
         self.breaker = Breaker::Open { until: now + lasts };
         self.probes_passed = 0;
+        self.probation_passed = 0;
         Change::Ejected { lasts }
     }
 
@@ -215,6 +239,7 @@ impl Health {
         self.breaker = Breaker::Closed { since: now };
         self.failures_in_a_row = 0;
         self.probes_passed = 0;
+        self.probation_passed = 0;
         self.recent.clear();
     }
 }
@@ -250,7 +275,7 @@ mod tests {
         let mut checks = |results: &[bool]| {
             let changes: Vec<_> = results
                 .iter()
-                .filter_map(|&passed| health.checked(&rules(), passed))
+                .filter_map(|&passed| health.checked(&rules(), at(0), passed, false))
                 .collect();
             (changes, health.standing(at(0)))
         };
@@ -282,6 +307,30 @@ mod tests {
         assert_eq!(health.answered(&rules(), at(1_000), true), None);
         assert_eq!(health.answered(&rules(), at(1_000), true), Some(Change::Up));
         assert_eq!(health.standing(at(1_000)), Standing::Up);
+    }
+
+    #[test]
+    fn checks_bring_back_what_nobody_asks() {
+        let (mut health, at) = member();
+        fail(&mut health, 3, at(0));
+        for _ in 0..3 {
+            health.checked(&rules(), at(500), false, false);
+        }
+        // The ejection is not over.
+        for _ in 0..5 {
+            assert_eq!(health.checked(&rules(), at(999), true, false), None);
+        }
+        assert_eq!(health.standing(at(999)), Standing::Ejected);
+        assert_eq!(health.checked(&rules(), at(1_000), true, false), None);
+        // Requests know better.
+        assert_eq!(health.checked(&rules(), at(1_000), true, true), None);
+        assert_eq!(health.checked(&rules(), at(1_000), true, false), None);
+        assert_eq!(health.standing(at(1_000)), Standing::Probation);
+        let up = health.checked(&rules(), at(1_000), true, false);
+        assert_eq!(
+            (up, health.standing(at(1_000))),
+            (Some(Change::Up), Standing::Up)
+        );
     }
 
     #[test]
@@ -337,7 +386,7 @@ mod tests {
     fn requests_that_are_answered_bring_back_what_checks_have_not_seen_yet() {
         let (mut health, at) = member();
         for _ in 0..3 {
-            health.checked(&rules(), false);
+            health.checked(&rules(), at(0), false, false);
         }
         health.answered(&rules(), at(0), true);
         assert_eq!(health.failed(&rules(), at(0), true, true), None);
@@ -362,12 +411,17 @@ mod tests {
                 match event {
                     0 => health.answered(&rules(), time, probe),
                     1 => health.failed(&rules(), time, probe, true),
-                    2 => health.checked(&rules(), true),
-                    _ => health.checked(&rules(), false),
+                    2 => health.checked(&rules(), time, true, probe),
+                    _ => health.checked(&rules(), time, false, probe),
                 };
             }
             let later = at(now + 30_000);
             prop_assert_ne!(health.standing(later), Standing::Ejected);
+            let mut checked = health.clone();
+            for _ in 0..2 {
+                checked.checked(&rules(), later, true, false);
+            }
+            prop_assert_eq!(checked.standing(later), Standing::Up);
             for _ in 0..2 {
                 health.answered(&rules(), later, true);
             }

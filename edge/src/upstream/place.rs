@@ -14,7 +14,9 @@ use crate::upstream::board::Seat;
 
 /// Where requests report what became of them.
 pub(crate) trait Desk: Send + Sync {
-    /// The member gave an answer.
+    /// The member has sent the head of an answer.
+    fn lives(&self, seat: Seat);
+    /// The member gave an answer, all of it.
     fn answered(&self, seat: Seat);
     /// The member is to blame that there is none, or not all of it.
     fn failed(&self, seat: Seat);
@@ -37,7 +39,11 @@ impl Place {
         self.seat
     }
 
-    pub(crate) fn answered(&self) {
+    pub(crate) fn lives(&self) {
+        self.desk.lives(self.seat);
+    }
+
+    fn answered(&self) {
         self.desk.answered(self.seat);
     }
 
@@ -58,25 +64,38 @@ impl fmt::Debug for Place {
     }
 }
 
-/// The body of a member's answer. That it breaks off, or stands still, counts against the
-/// member; it is not asked for again.
+/// The body of a member's answer. Its end, or that nobody reads on, counts for the member;
+/// that it breaks off, or stands still, counts against it. It is not asked for again.
 #[derive(Debug)]
 pub struct PoolBody<B> {
     inner: B,
     /// None once the body has ended.
     place: Option<Place>,
+    /// The head has counted against the member already.
+    is_blamed: bool,
     stall: Duration,
     /// Since when bytes are waited for.
     waiting: Option<Instant>,
 }
 
 impl<B> PoolBody<B> {
-    pub(crate) fn new(inner: B, place: Place, stall: Duration) -> Self {
+    pub(crate) fn new(inner: B, place: Place, is_blamed: bool, stall: Duration) -> Self {
         Self {
             inner,
             place: Some(place),
+            is_blamed,
             stall,
             waiting: None,
+        }
+    }
+
+    /// Reports, the first time, and gives the place back.
+    fn end(&mut self, is_whole: bool) {
+        match self.place.take() {
+            Some(_) if self.is_blamed => {}
+            Some(place) if is_whole => place.answered(),
+            Some(place) => place.failed(),
+            None => {}
         }
     }
 }
@@ -96,12 +115,8 @@ impl<B: Body<Data = Bytes> + Unpin> Body for PoolBody<B> {
                 this.waiting.get_or_insert_with(Instant::now);
             }
             Poll::Ready(Some(Ok(_))) => this.waiting = None,
-            Poll::Ready(Some(Err(_))) => {
-                if let Some(place) = this.place.take() {
-                    place.failed();
-                }
-            }
-            Poll::Ready(None) => this.place = None,
+            Poll::Ready(Some(Err(_))) => this.end(false),
+            Poll::Ready(None) => this.end(true),
         }
         polled
     }
@@ -117,12 +132,9 @@ impl<B: Body<Data = Bytes> + Unpin> Body for PoolBody<B> {
 
 impl<B> Drop for PoolBody<B> {
     fn drop(&mut self) {
-        if let Some(place) = &self.place
-            && self
-                .waiting
-                .is_some_and(|since| since.elapsed() >= self.stall)
-        {
-            place.failed();
-        }
+        let stands_still = self
+            .waiting
+            .is_some_and(|since| since.elapsed() >= self.stall);
+        self.end(!stands_still);
     }
 }

@@ -15,6 +15,8 @@ use tokio::time::Instant;
 use tower_service::Service;
 
 use crate::config::OriginKind;
+use crate::fields::list_members;
+use crate::node::CDN_LOOP;
 use crate::request_body::RequestBody;
 use crate::upstream::affinity::Affinity;
 use crate::upstream::attempt::{Attempt, Retry, Tried};
@@ -267,6 +269,10 @@ impl<U: Clone + Send> Shared<U> {
 }
 
 impl<U: Clone + Send> Desk for Shared<U> {
+    fn lives(&self, seat: Seat) {
+        self.board().lives(Instant::now().into_std(), seat);
+    }
+
     fn answered(&self, seat: Seat) {
         let reported = self.board().answered(Instant::now().into_std(), seat);
         self.tell(reported);
@@ -299,6 +305,7 @@ where
         let began = Instant::now();
         let mut asking = Asking {
             affinity: Affinity::of(self.config.origin, target),
+            is_first_hop: list_members(&parts.headers, &CDN_LOOP).nth(1).is_none(),
             // RFC 9110 9.2.2, and only what can be sent again.
             repeatable: parts.method.is_idempotent() && body.is_end_stream(),
             began,
@@ -308,33 +315,57 @@ where
             lock(budget).request(began.into_std());
         }
         let mut body = Some(body);
-        let mut last = Err(UpstreamError::Unavailable);
+        // What the last member gave that failed, and the last that does not have it.
+        let (mut failed, mut missing) = (None, None);
         loop {
             let now = Instant::now().into_std();
             let chosen = self.board().choose(now, &asking.affinity, &asking.tried);
             let Some(chosen) = chosen else {
-                return last;
+                break;
             };
-            asking.tried.push(chosen.seat.id);
+            let id = chosen.seat.id;
+            asking.tried.push(id);
             let request = Request::from_parts(parts.clone(), body.take().unwrap_or_default());
             let why = match Attempt::new(&self, chosen).run(request, &asking).await {
                 Tried::Answer(response) => return Ok(response),
-                Tried::Left | Tried::Moved => {
-                    last = Err(UpstreamError::Timeout);
+                Tried::Left => {
+                    failed = Some(Err(UpstreamError::Timeout));
+                    continue;
+                }
+                Tried::Moved => {
+                    // Those before may have it by now.
+                    asking.tried = vec![id];
                     continue;
                 }
                 Tried::Failed(error) => {
-                    last = Err(error);
+                    failed = Some(Err(error));
                     Retry::Failure
                 }
-                Tried::Refused(response, why) => {
-                    last = Ok(response);
-                    why
+                Tried::Refused(response, Retry::Failure) => {
+                    failed = Some(Ok(response));
+                    Retry::Failure
+                }
+                Tried::Refused(response, Retry::Search) => {
+                    missing = Some(response);
+                    Retry::Search
                 }
             };
             if !self.may_ask_another(&asking, why) {
-                return last;
+                break;
             }
+        }
+        let now = Instant::now().into_std();
+        match (failed, missing) {
+            // Whoever failed may have what others do not have.
+            (Some(failed), _) => failed,
+            (None, Some(missing))
+                if !self
+                    .board()
+                    .may_be_elsewhere(now, &asking.affinity, &asking.tried) =>
+            {
+                Ok(missing)
+            }
+            (None, _) => Err(UpstreamError::Unavailable),
         }
     }
 }
@@ -344,6 +375,8 @@ where
 pub(crate) struct Asking<'a> {
     pub(crate) affinity: Affinity<'a>,
     repeatable: bool,
+    /// It names no cache but this edge (RFC 8586), which names itself in all it asks.
+    is_first_hop: bool,
     began: Instant,
     tried: Vec<u64>,
 }
@@ -351,6 +384,10 @@ pub(crate) struct Asking<'a> {
 impl Asking<'_> {
     pub(crate) fn is_repeatable(&self) -> bool {
         self.repeatable
+    }
+
+    pub(crate) fn is_first_hop(&self) -> bool {
+        self.is_first_hop
     }
 }
 

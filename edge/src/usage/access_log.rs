@@ -161,7 +161,7 @@ impl Writer {
     }
 
     fn is_due(&self) -> bool {
-        !self.lines.is_empty() && self.flushed.elapsed() >= FLUSH
+        self.records > 0 && self.flushed.elapsed() >= FLUSH
     }
 
     fn flush(&mut self) {
@@ -187,6 +187,10 @@ impl Writer {
             .increment(std::mem::take(&mut self.records));
         self.lines.clear();
         self.lines.shrink_to(BUFFER);
+        if self.is_failing {
+            // A line may have been written in part: the next begins on its own.
+            self.lines.push(b'\n');
+        }
         self.flushed = Instant::now();
     }
 }

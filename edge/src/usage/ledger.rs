@@ -221,6 +221,12 @@ impl Ledger {
         let minute = Timestamp::from_micros(last.as_micros().div_euclid(MINUTE) * MINUTE);
         let mut drained = Vec::new();
         let accounts = self.accounts.load();
+        // Who has one of these in hand may still count: before what was counted is read.
+        let in_hand: Vec<bool> = state
+            .leaving
+            .iter()
+            .map(|account| Arc::strong_count(account) > 1)
+            .collect();
         let of_all = accounts.values().chain([&self.other]).chain(&state.leaving);
         for account in of_all {
             let counts = account.take();
@@ -242,9 +248,8 @@ impl Ledger {
                 account.idle.fetch_add(1, Ordering::Relaxed);
             }
         }
-        state
-            .leaving
-            .retain(|account| Arc::strong_count(account) > 1);
+        let mut in_hand = in_hand.into_iter();
+        state.leaving.retain(|_| in_hand.next().unwrap_or(true));
         let (leaving, kept): (Accounts, Accounts) = accounts
             .iter()
             .map(|(path, account)| (path.clone(), Arc::clone(account)))

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
+use std::time::Duration;
 
 use media::{Clock, Micros, Timestamp};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::Usage;
@@ -127,16 +129,23 @@ impl Usage {
     }
 }
 
-async fn hand_over<S: UsageSink>(waiting: &mut Waiting, sink: &S) -> Result<(), S::Error> {
+async fn hand_over<S: UsageSink>(waiting: &mut Waiting, sink: &S) -> Result<(), String> {
     loop {
         let minutes = waiting.first();
         if minutes.is_empty() {
             return Ok(());
         }
-        sink.add(&minutes).await?;
+        match timeout(PATIENCE, sink.add(&minutes)).await {
+            Ok(added) => added.map_err(|error| error.to_string())?,
+            Err(_) => return Err("no answer in time".to_owned()),
+        }
         waiting.taken(minutes);
     }
 }
+
+/// How long minutes may take to be taken. Below [`EVERY`]: else what is counted meanwhile
+/// would count for the minute in which it began.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// From `now` to the next time to report.
 fn until_next(now: Timestamp) -> Micros {

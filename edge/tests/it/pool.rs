@@ -189,6 +189,201 @@ async fn an_ejected_origin_comes_back_by_probes() {
 }
 
 #[tokio::test]
+async fn an_ejected_origin_that_nobody_asks_comes_back_by_checks() {
+    let a = Mortal::new("a");
+    let rules = HealthRules {
+        ejection: SOON,
+        consecutive_failures: 2,
+        ..HealthRules::default()
+    };
+    let config = PoolConfig {
+        health: rules,
+        ..config()
+    };
+    let (pool, _tasks) = checked(config, &[("a", &a.origin)]);
+    let front = Front::new(pool);
+    until_later(|| front.pool.is_ready()).await;
+    a.dies();
+    until_later(|| !front.is_up("a")).await;
+    // Its checks pass while it fails what it is asked, until it is ejected, too.
+    let ill = Origin::told(|_, request| {
+        let code = match request.uri().path() {
+            "/healthz" => 200,
+            _ => 502,
+        };
+        async move { Ok(response(code, NOT_STORED, OriginBody::whole("-"))) }
+    });
+    front.pool.set_members([member("ill", &ill)]);
+    until_later(|| front.pool.is_ready()).await;
+    while front.is_up("ill") {
+        assert_eq!(front.text("/vod/v/1").await.0, 502);
+    }
+    until_later(|| front.pool.is_ready()).await;
+}
+
+#[tokio::test]
+async fn a_client_cannot_have_a_member_ejected_as_a_loop() {
+    let shield = Origin::told(|_, request| {
+        let hops = request.headers().get_all("cdn-loop").iter().count();
+        let code = if hops > 1 { 508 } else { 200 };
+        async move { Ok(response(code, NOT_STORED, OriginBody::whole("x"))) }
+    });
+    let b = Mortal::new("b");
+    let front = Front::new(pool(config(), &[("a", &shield), ("b", &b.origin)]));
+    let mut loops = 0;
+    for n in 0..40 {
+        let mut request = get(&format!("/vod/v/{n}"));
+        let made_up = "a, b, c, d, e, f, g".parse().unwrap();
+        request.headers_mut().insert("cdn-loop", made_up);
+        loops += usize::from(front.ask(request).await.status() == 508);
+    }
+    assert!(loops >= 10, "{loops}");
+    assert_eq!(shield.calls() + b.origin.calls(), 40);
+    assert!(front.is_up("a"));
+    // A loop that this edge begins is the member's fault.
+    let looped = Origin::new(|_| async { Ok(response(508, NOT_STORED, OriginBody::whole("x"))) });
+    let front = Front::new(pool(config(), &[("a", &looped), ("b", &b.origin)]));
+    for n in 0..20 {
+        let answer = front.text(&format!("/vod/v/{n}")).await;
+        assert_eq!(answer, (200, "b".to_owned()));
+    }
+    assert!(!front.is_up("a"));
+}
+
+/// Passes checks, and answers nothing else.
+fn hanging() -> Origin {
+    Origin::told(|_, request| {
+        let is_check = request.uri().path() == "/healthz";
+        async move {
+            match is_check {
+                true => Ok(response(200, NOT_STORED, OriginBody::whole("-"))),
+                false => pending().await,
+            }
+        }
+    })
+}
+
+#[tokio::test]
+async fn a_member_that_passes_checks_and_hangs_is_ejected() {
+    let (a, b) = (hanging(), Mortal::new("b"));
+    let prompt = PoolConfig {
+        try_timeout: Duration::from_millis(30),
+        ..config()
+    };
+    let (pool, _tasks) = checked(prompt, &[("a", &a), ("b", &b.origin)]);
+    let front = Front::new(pool);
+    until_later(|| front.pool.is_ready()).await;
+    // What is in memory is asked of the other.
+    for n in 0..20 {
+        let target = format!("/live/garden/1/{n}/1.m4s");
+        assert_eq!(front.text(&target).await, (200, "b".to_owned()));
+    }
+    assert!(!front.is_up("a"));
+
+    // What may take long ends with the edge's patience, and counts as well.
+    let slow = PoolConfig {
+        retry_within: SOON,
+        ..config()
+    };
+    let (pool, _tasks) = checked(slow, &[("a", &a)]);
+    let edge = EdgeConfig {
+        head_timeout: Duration::from_millis(50),
+        ..EdgeConfig::default()
+    };
+    let front = Front::with(pool, edge);
+    until_later(|| front.pool.is_ready()).await;
+    let asked: Vec<_> = (0..5)
+        .map(|n| front.ask(get(&format!("/vod/v/{n}"))))
+        .collect();
+    for answer in asked {
+        assert_eq!(answer.await.status(), 504);
+    }
+    until_later(|| !front.is_up("a")).await;
+}
+
+#[tokio::test]
+async fn a_member_whose_bodies_break_off_is_ejected() {
+    let a = Origin::new(|_| {
+        let (pieces, body) = OriginBody::open();
+        send(&pieces, "half");
+        pieces.send(Err("reset".to_owned())).unwrap();
+        async move { Ok(response(200, NOT_STORED, body)) }
+    });
+    let b = Mortal::new("b");
+    let front = Front::new(pool(config(), &[("a", &a), ("b", &b.origin)]));
+    within(async {
+        for n in 0.. {
+            if !front.is_up("a") {
+                break;
+            }
+            let mut answer = front.ask(get(&format!("/vod/v/{n}"))).await;
+            while let Some(Ok(_)) = piece(&mut answer).await {}
+        }
+    })
+    .await;
+    assert_eq!(a.calls(), 5);
+}
+
+#[tokio::test]
+async fn a_held_request_moves_as_often_as_its_stream() {
+    let (a_opens, _, a) = holding("a");
+    let (_keep, _, b) = holding("b");
+    let pool = pool(config(), &[("a", &a), ("b", &b)]);
+    pool.set_routes(route("a"));
+    let front = Front::new(pool);
+    let held = front.ask(get(HELD));
+    until(|| plays(&a) == 1).await;
+    front.pool.set_routes(route("b"));
+    until(|| plays(&b) == 1).await;
+    front.pool.set_routes(route("a"));
+    until(|| plays(&a) == 2).await;
+    a_opens.send(true).unwrap();
+    assert_eq!(text(held.await).await, "a");
+}
+
+#[tokio::test]
+async fn e09_another_origin_that_lacks_a_stream_does_not_end_what_is_stale() {
+    for has_route in [false, true] {
+        let dead = Arc::<AtomicBool>::default();
+        let is_dead = Arc::clone(&dead);
+        let right = Origin::new(move |_| {
+            let fields = [("cache-control", "max-age=0, s-maxage=1, stale-if-error=6")];
+            let answer = match is_dead.load(Ordering::SeqCst) {
+                true => Err(UpstreamError::Unreachable("refused".to_owned())),
+                false => Ok(response(200, &fields, OriginBody::whole("playlist"))),
+            };
+            async move { answer }
+        });
+        let other = Origin::new(|_| async { Ok(response(404, &[], OriginBody::whole("-"))) });
+        let rules = HealthRules {
+            consecutive_failures: 2,
+            ..config().health
+        };
+        let config = PoolConfig {
+            health: rules,
+            ..config()
+        };
+        let pool = pool(config, &[("right", &right), ("other", &other)]);
+        if has_route {
+            pool.set_routes(route("right"));
+        }
+        let front = Front::new(pool);
+        let target = "/live/garden/720p.m3u8";
+        assert_eq!(front.text(target).await.0, 200);
+        dead.store(true, Ordering::SeqCst);
+        // Also once the right one is known to be out and not asked any more.
+        for second in 1..=6 {
+            front.clock.advance(Micros::from_secs(1));
+            let answer = front.text(target).await;
+            assert_eq!(answer, (200, "playlist".to_owned()), "second {second}");
+        }
+        assert!(!front.is_up("right") && front.is_up("other") && other.calls() >= 6);
+        // And what nobody ever had is not known to be nowhere.
+        assert!(front.text("/live/yard/720p.m3u8").await.0 >= 500);
+    }
+}
+
+#[tokio::test]
 async fn a_retry_needs_budget_and_a_request_that_can_be_repeated() {
     for (percent, per_second, calls) in [(0, 0, 0), (20, 10, 1)] {
         let (a, b) = two();
@@ -435,6 +630,7 @@ async fn a_shields_check_goes_no_further() {
     tasks.spawn(pool.clone().check_members(CancellationToken::new()));
     until_later(|| pool.is_ready()).await;
     assert_eq!(shield.methods(), ["OPTIONS"]);
+    assert!(shield.targets()[0].starts_with("/live/"));
     assert_eq!(shield.headers(0)["max-forwards"], "0");
 }
 

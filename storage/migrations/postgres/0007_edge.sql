@@ -30,6 +30,8 @@ CREATE TABLE edge_nodes (
     health              TEXT COLLATE "C" NOT NULL,
     -- The configuration that it has read.
     configuration       BIGINT NOT NULL CHECK (configuration >= 0),
+    -- It fills from other nodes: these obey purges first.
+    has_shields         BOOLEAN NOT NULL,
     -- It gives nothing that a purge up to this position selects.
     purge_position      BIGINT NOT NULL CHECK (purge_position >= 0)
 );

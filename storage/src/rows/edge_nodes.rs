@@ -26,6 +26,8 @@ pub struct NewNode {
     pub region: String,
     /// Its version.
     pub version: String,
+    /// It fills from other nodes: these obey purges first.
+    pub has_shields: bool,
 }
 
 /// What a node says of itself with each heartbeat.
@@ -139,15 +141,16 @@ pub async fn register(
         "INSERT INTO edge_nodes (id, instance, roles, url, region, version, started_at,
                                  heartbeat_at, lease_until, connections, requests,
                                  requests_per_second, memory_bytes, health, configuration,
-                                 purge_position)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, 0, 0, 0, 0, '', 0, $9)
+                                 purge_position, has_shields)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, 0, 0, 0, 0, '', 0, $9, $10)
          ON CONFLICT (id) DO UPDATE
              SET instance = excluded.instance, roles = excluded.roles, url = excluded.url,
                  region = excluded.region, version = excluded.version,
                  started_at = excluded.started_at, heartbeat_at = excluded.heartbeat_at,
                  lease_until = excluded.lease_until, connections = 0, requests = 0,
                  requests_per_second = 0, memory_bytes = 0, health = '', configuration = 0,
-                 purge_position = excluded.purge_position",
+                 purge_position = excluded.purge_position,
+                 has_shields = excluded.has_shields",
     )
     .bind(node.id)
     .bind(&node.instance)
@@ -158,6 +161,7 @@ pub async fn register(
     .bind(now)
     .bind(now + ttl)
     .bind(purge_position)
+    .bind(node.has_shields)
     .execute(&mut transaction)
     .await?;
     transaction.commit().await?;

@@ -270,6 +270,24 @@ pub async fn awaited(
     Ok(nodes.into_iter().map(|(node,)| node).collect())
 }
 
+/// Are there nodes that others fill from, that serve, and have not obeyed all purges up to
+/// `position`?
+pub async fn awaits_shields(
+    db: &Database,
+    position: u64,
+    now: Timestamp,
+) -> Result<bool, RowError> {
+    let node: Option<(NodeId,)> = query(
+        "SELECT id FROM edge_nodes
+         WHERE lease_until > $1 AND purge_position < $2 AND NOT has_shields LIMIT 1",
+    )
+    .bind(now)
+    .bind(position)
+    .optional(db)
+    .await?;
+    Ok(node.is_some())
+}
+
 /// Who has obeyed the purge, the first 10,000 by their ids.
 pub async fn acknowledgements(
     db: &Database,

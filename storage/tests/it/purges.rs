@@ -12,6 +12,7 @@ const TTL: Micros = Micros::from_secs(15);
 on_both_engines! {
     positions_are_seen_in_their_order_by_whoever_reads_while_others_write,
     e08_a_purge_awaits_the_nodes_whose_leases_live,
+    e08_who_has_shields_is_not_waited_for_by_who_has_shields,
     who_registers_as_a_node_takes_its_place,
     a_node_that_was_away_for_long_is_told_that_it_has_missed_some,
     a_node_is_told_that_the_database_is_not_the_one_it_was,
@@ -36,6 +37,7 @@ fn node() -> NewNode {
         url: "http://edge.example".to_owned(),
         region: "here".to_owned(),
         version: "1".to_owned(),
+        has_shields: false,
     }
 }
 
@@ -85,6 +87,31 @@ async fn positions_are_seen_in_their_order_by_whoever_reads_while_others_write(t
     read.sort_unstable();
     read.dedup();
     assert_eq!(read.len() as u64, WRITERS * EACH);
+}
+
+async fn e08_who_has_shields_is_not_waited_for_by_who_has_shields(test: TestDatabase) {
+    let db = &test.db;
+    let outer = NewNode {
+        has_shields: true,
+        ..node()
+    };
+    edge_nodes::register(db, &outer, 0, TTL, NOW).await.unwrap();
+    let purge = request(db, "/a").await;
+    let awaits = async |now| {
+        purges::awaits_shields(db, purge.position, now)
+            .await
+            .unwrap()
+    };
+    assert!(!awaits(NOW).await);
+    let shield = register(db).await;
+    assert!(awaits(NOW).await);
+    assert!(!awaits(NOW + TTL).await);
+    purges::acknowledge(db, &shield, purge.position, NOW)
+        .await
+        .unwrap();
+    assert!(!awaits(NOW).await);
+    let awaited = purges::awaited(db, purge.position, NOW).await.unwrap();
+    assert_eq!(awaited, [outer.id]);
 }
 
 async fn e08_a_purge_awaits_the_nodes_whose_leases_live(test: TestDatabase) {
