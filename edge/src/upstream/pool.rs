@@ -237,7 +237,7 @@ impl<U: Clone + Send> Shared<U> {
         if !has_time
             || !self
                 .board()
-                .has_another(now, &asking.affinity, &asking.tried)
+                .has_another(now, &asking.affinity, &asking.tried, why)
         {
             return false;
         }
@@ -320,11 +320,12 @@ where
             let why = match Attempt::new(&self, chosen).run(request, &asking).await {
                 Tried::Answer(response) => return Ok(response),
                 Tried::Left | Tried::Moved => {
-                    last = Err(UpstreamError::Timeout);
+                    last = last.or(Err(UpstreamError::Timeout));
                     continue;
                 }
+                // An answer, though it was not the best, is better than none.
                 Tried::Failed(error) => {
-                    last = Err(error);
+                    last = last.or(Err(error));
                     Retry::Failure
                 }
                 Tried::Refused(response, why) => {
