@@ -5,9 +5,11 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use crate::upstream::affinity::{Affinity, Patience, hash};
+use crate::upstream::attempt::Retry;
 use crate::upstream::choice::{self, Candidate};
 use crate::upstream::health::{Change, Health, HealthRules, Standing};
 use crate::upstream::member::{Member, MemberKind};
+use crate::upstream::pool::Asking;
 
 /// The members of a pool. `T` is what asks one.
 #[derive(Debug)]
@@ -187,33 +189,44 @@ impl<T: Clone> Board<T> {
         })
     }
 
-    /// Is there one that has not been `tried`?
-    pub(crate) fn has_another(&self, now: Instant, affinity: &Affinity<'_>, tried: &[u64]) -> bool {
-        self.find(now, affinity, tried).is_some()
+    /// Is there one that has not been `tried`? For a search only one that is fit: who is out
+    /// is a last resort for what failed, and no place to look for what another does not have.
+    pub(crate) fn has_another(
+        &self,
+        now: Instant,
+        affinity: &Affinity<'_>,
+        tried: &[u64],
+        why: Retry,
+    ) -> bool {
+        match why {
+            Retry::Failure => self.find(now, affinity, tried).is_some(),
+            Retry::Search => self.find_fit(now, affinity, tried).is_some(),
+        }
     }
 
     fn find(&self, now: Instant, affinity: &Affinity<'_>, tried: &[u64]) -> Option<usize> {
-        let held = affinity.patience == Patience::Held;
-        let free = |entry: &Entry<T>| {
-            !tried.contains(&entry.id) && entry.probes[usize::from(held)] < self.rules.probes
-        };
-        let willing = |entry: &Entry<T>| match entry.health.standing(now) {
-            Standing::Up => !tried.contains(&entry.id),
-            Standing::Probation => free(entry),
-            // Nobody else has the stream.
-            Standing::Ejected => self.has(entry, affinity) && free(entry),
-            Standing::Down => false,
-        };
-        let groups = || {
-            self.entries
-                .chunk_by(|a, b| a.member.group == b.member.group)
+        self.find_fit(now, affinity, tried)
+            .or_else(|| self.find_any(affinity, tried))
+    }
+
+    /// One that may be asked, of the first group that has enough, or else of any.
+    fn find_fit(&self, now: Instant, affinity: &Affinity<'_>, tried: &[u64]) -> Option<usize> {
+        let fit = |entry: &Entry<T>| {
+            !tried.contains(&entry.id)
+                && match entry.health.standing(now) {
+                    Standing::Up => true,
+                    Standing::Probation => self.may_probe(entry, affinity),
+                    // Nobody else has the stream.
+                    Standing::Ejected => {
+                        self.has(entry, affinity) && self.may_probe(entry, affinity)
+                    }
+                    Standing::Down => false,
+                }
         };
         let mut first = 0;
         let mut weak = None;
-        for group in groups() {
-            let found = self
-                .pick(group, affinity, willing)
-                .map(|index| first + index);
+        for group in self.groups() {
+            let found = self.pick(group, affinity, fit).map(|index| first + index);
             first += group.len();
             match found {
                 Some(index) if self.is_strong(group, now) => return Some(index),
@@ -221,15 +234,28 @@ impl<T: Clone> Board<T> {
                 None => {}
             }
         }
-        // Nobody is fit: whoever has room for a probe, since an answer may come all the same.
-        weak.or_else(|| {
-            let mut first = 0;
-            groups().find_map(|group| {
-                let found = self.pick(group, affinity, free).map(|index| first + index);
-                first += group.len();
-                found
-            })
+        weak
+    }
+
+    /// Whoever has room for a probe, since an answer may come all the same.
+    fn find_any(&self, affinity: &Affinity<'_>, tried: &[u64]) -> Option<usize> {
+        let free = |entry: &Entry<T>| !tried.contains(&entry.id) && self.may_probe(entry, affinity);
+        let mut first = 0;
+        self.groups().find_map(|group| {
+            let found = self.pick(group, affinity, free).map(|index| first + index);
+            first += group.len();
+            found
         })
+    }
+
+    fn groups(&self) -> impl Iterator<Item = &[Entry<T>]> {
+        self.entries
+            .chunk_by(|a, b| a.member.group == b.member.group)
+    }
+
+    fn may_probe(&self, entry: &Entry<T>, affinity: &Affinity<'_>) -> bool {
+        let held = affinity.patience == Patience::Held;
+        entry.probes[usize::from(held)] < self.rules.probes
     }
 
     /// Are enough members of a group up?
@@ -309,26 +335,27 @@ impl<T: Clone> Board<T> {
             .any(|entry| entry.id == id && entry.last_sign.is_some_and(|sign| sign >= since))
     }
 
-    /// May one that is out have what those that were `tried` do not have? The origin that the
-    /// stream has a route to; of a stream without one any other of their group.
-    pub(crate) fn may_be_elsewhere(
-        &self,
-        now: Instant,
-        affinity: &Affinity<'_>,
-        tried: &[u64],
-    ) -> bool {
-        let is_out = |entry: &Entry<T>| {
-            entry.health.standing(now) != Standing::Up && !tried.contains(&entry.id)
+    /// May somebody have what those that were tried do not have: one that failed or is out? The
+    /// origin that the stream has a route to; of a stream without one any other of their group.
+    pub(crate) fn may_be_elsewhere(&self, now: Instant, asking: &Asking<'_>) -> bool {
+        let lacks = |entry: &Entry<T>| {
+            asking.tried.contains(&entry.id) && !asking.failed.contains(&entry.id)
+        };
+        let is_unknown = |entry: &Entry<T>| {
+            !lacks(entry)
+                && (asking.failed.contains(&entry.id) || entry.health.standing(now) != Standing::Up)
         };
         let is_of_their_group = |entry: &Entry<T>| {
-            let mut asked = self.entries.iter().filter(|one| tried.contains(&one.id));
-            asked.any(|one| one.member.group == entry.member.group)
+            let mut lacking = self.entries.iter().filter(|one| lacks(one));
+            lacking.any(|one| one.member.group == entry.member.group)
         };
         let mut entries = self.entries.iter();
-        match entries.find(|entry| self.has(entry, affinity)) {
-            Some(routed) => is_out(routed),
+        match entries.find(|entry| self.has(entry, &asking.affinity)) {
+            Some(routed) => is_unknown(routed),
             None => self.entries.iter().any(|entry| {
-                entry.member.kind == MemberKind::Origin && is_out(entry) && is_of_their_group(entry)
+                entry.member.kind == MemberKind::Origin
+                    && is_unknown(entry)
+                    && is_of_their_group(entry)
             }),
         }
     }

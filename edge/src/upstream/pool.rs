@@ -239,7 +239,7 @@ impl<U: Clone + Send> Shared<U> {
         if !has_time
             || !self
                 .board()
-                .has_another(now, &asking.affinity, &asking.tried)
+                .has_another(now, &asking.affinity, &asking.tried, why)
         {
             return false;
         }
@@ -310,6 +310,7 @@ where
             repeatable: parts.method.is_idempotent() && body.is_end_stream(),
             began,
             tried: Vec::new(),
+            failed: Vec::new(),
         };
         for budget in [&self.failures, &self.searches] {
             lock(budget).request(began.into_std());
@@ -330,6 +331,7 @@ where
                 Tried::Answer(response) => return Ok(response),
                 Tried::Left => {
                     failed = Some(Err(UpstreamError::Timeout));
+                    asking.failed.push(id);
                     continue;
                 }
                 Tried::Moved => {
@@ -339,10 +341,12 @@ where
                 }
                 Tried::Failed(error) => {
                     failed = Some(Err(error));
+                    asking.failed.push(id);
                     Retry::Failure
                 }
                 Tried::Refused(response, Retry::Failure) => {
                     failed = Some(Ok(response));
+                    asking.failed.push(id);
                     Retry::Failure
                 }
                 Tried::Refused(response, Retry::Search) => {
@@ -355,17 +359,11 @@ where
             }
         }
         let now = Instant::now().into_std();
-        match (failed, missing) {
-            // Whoever failed may have what others do not have.
-            (Some(failed), _) => failed,
-            (None, Some(missing))
-                if !self
-                    .board()
-                    .may_be_elsewhere(now, &asking.affinity, &asking.tried) =>
-            {
-                Ok(missing)
-            }
-            (None, _) => Err(UpstreamError::Unavailable),
+        match (missing, failed) {
+            // It is nowhere, as far as can be known.
+            (Some(missing), _) if !self.board().may_be_elsewhere(now, &asking) => Ok(missing),
+            (_, Some(failed)) => failed,
+            (_, None) => Err(UpstreamError::Unavailable),
         }
     }
 }
@@ -378,7 +376,9 @@ pub(crate) struct Asking<'a> {
     /// It names no cache but this edge (RFC 8586), which names itself in all it asks.
     is_first_hop: bool,
     began: Instant,
-    tried: Vec<u64>,
+    pub(crate) tried: Vec<u64>,
+    /// Of those, who gave no answer of use.
+    pub(crate) failed: Vec<u64>,
 }
 
 impl Asking<'_> {

@@ -799,6 +799,24 @@ async fn a_stream_is_searched_where_the_routes_are_behind() {
 }
 
 #[tokio::test]
+async fn a_404_is_not_made_worse_by_whom_else_is_asked() {
+    let (a, b) = (
+        Origin::new(|_| async { Ok(response(404, &[], OriginBody::whole("-"))) }),
+        Mortal::new("b"),
+    );
+    b.dies();
+    let front = Front::new(pool(config(), &[("a", &a), ("b", &b.origin)]));
+    front.pool.set_routes(route("a"));
+    for _ in 0..20 {
+        let answer = front.text("/live/garden/720p.m3u8").await;
+        assert_eq!(answer, (404, "-".to_owned()));
+    }
+    // Once it is out, nobody looks for anything there.
+    assert!(!front.is_up("b"));
+    assert_eq!(b.origin.calls(), 5);
+}
+
+#[tokio::test]
 async fn e09_with_the_origin_dead_stale_is_served_for_a_few_target_durations() {
     let dead = Arc::<AtomicBool>::default();
     let is_dead = Arc::clone(&dead);
