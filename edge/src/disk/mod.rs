@@ -3,7 +3,7 @@
 //! A journal says which files there are, so that none is opened before it is asked for. A
 //! file is whole before the journal names it, and everything in it has a checksum: what a
 //! crash or a power cut left half-written, and what was damaged since, is a miss. So nothing
-//! is synced but what must not be forgotten, which is that something was invalidated.
+//! is synced but what must not be forgotten: that something was invalidated, or purged.
 //!
 //! Nothing waits for the disk but the fill that asks whether there is something. What cannot
 //! be written at once for lack of room is not written.
