@@ -8,17 +8,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::{Request, Response, request};
 use http_body::Body;
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use tower_service::Service;
 
 use crate::config::OriginKind;
 use crate::fields::list_members;
 use crate::node::CDN_LOOP;
 use crate::request_body::RequestBody;
-use crate::upstream::affinity::Affinity;
+use crate::upstream::affinity::{Affinity, Patience};
 use crate::upstream::attempt::{Attempt, Retry, Tried};
 use crate::upstream::board::{Board, MemberState, Reported, Seat};
 use crate::upstream::checks::CheckRules;
@@ -27,6 +27,9 @@ use crate::upstream::health::{Change, HealthRules};
 use crate::upstream::member::Member;
 use crate::upstream::place::{Desk, PoolBody};
 use crate::upstream::retry_budget::RetryBudget;
+
+/// From one time that a held request finds nobody to ask to the next, unless something changes.
+const HELD_PAUSE: Duration = Duration::from_millis(500);
 
 /// How a pool asks its members.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -243,6 +246,19 @@ impl<U: Clone + Send> Shared<U> {
         {
             return false;
         }
+        self.grants(now, why)
+    }
+
+    /// Is there a member to ask again, of all that were tried, and budget left for it?
+    fn may_ask_again(&self, asking: &Asking<'_>) -> bool {
+        let now = Instant::now().into_std();
+        let has_one = self
+            .board()
+            .has_another(now, &asking.affinity, &[], Retry::Failure);
+        has_one && self.grants(now, Retry::Failure)
+    }
+
+    fn grants(&self, now: std::time::Instant, why: Retry) -> bool {
         let (budget, reason) = match why {
             Retry::Failure => (&self.failures, "failure"),
             Retry::Search => (&self.searches, "search"),
@@ -316,6 +332,35 @@ where
             lock(budget).request(began.into_std());
         }
         let mut body = Some(body);
+        loop {
+            let mut changes = self.changes();
+            let answer = self.round(&parts, &mut body, &mut asking).await;
+            // Who is held waits by design: for a member to be there again, too. The fill's
+            // deadline ends that.
+            let waits = asking.affinity.patience == Patience::Held && asking.repeatable;
+            if answer.is_ok() || !waits {
+                return answer;
+            }
+            loop {
+                tokio::select! {
+                    _ = changes.changed() => {}
+                    () = sleep(HELD_PAUSE) => {}
+                }
+                if self.may_ask_again(&asking) {
+                    (asking.tried, asking.failed) = (Vec::new(), Vec::new());
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Asks one member after another.
+    async fn round(
+        self: &Arc<Self>,
+        parts: &request::Parts,
+        body: &mut Option<RequestBody>,
+        asking: &mut Asking<'_>,
+    ) -> Result<Response<PoolBody<B>>, UpstreamError> {
         // What the last member gave that failed, and the last that does not have it.
         let (mut failed, mut missing) = (None, None);
         loop {
@@ -327,7 +372,7 @@ where
             let id = chosen.seat.id;
             asking.tried.push(id);
             let request = Request::from_parts(parts.clone(), body.take().unwrap_or_default());
-            let why = match Attempt::new(&self, chosen).run(request, &asking).await {
+            let why = match Attempt::new(self, chosen).run(request, asking).await {
                 Tried::Answer(response) => return Ok(response),
                 Tried::Left => {
                     failed = Some(Err(UpstreamError::Timeout));
@@ -354,14 +399,14 @@ where
                     Retry::Search
                 }
             };
-            if !self.may_ask_another(&asking, why) {
+            if !self.may_ask_another(asking, why) {
                 break;
             }
         }
         let now = Instant::now().into_std();
         match (missing, failed) {
             // It is nowhere, as far as can be known.
-            (Some(missing), _) if !self.board().may_be_elsewhere(now, &asking) => Ok(missing),
+            (Some(missing), _) if !self.board().may_be_elsewhere(now, asking) => Ok(missing),
             (_, Some(failed)) => failed,
             (_, None) => Err(UpstreamError::Unavailable),
         }
