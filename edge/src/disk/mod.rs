@@ -17,8 +17,10 @@ mod journal;
 mod keeper;
 mod ledger;
 mod purged;
+mod read;
 mod sketch;
 mod witness;
+mod write;
 
 use std::fs::File;
 use std::io;
@@ -46,11 +48,12 @@ use crate::key::CacheKey;
 use crate::large::SliceName;
 use crate::store::Stored;
 use catalog::{Catalog, Room};
-use file::{EntryFile, Identity, MAX_BODY_BYTES, Unread};
+use file::{Identity, MAX_BODY_BYTES};
 use files::Files;
 use journal::Entry;
 use keeper::{Journal, Keeper};
-use ledger::{Ledger, NoRoom};
+use ledger::Ledger;
+use write::Write;
 
 /// How long the tier is left alone after reading or writing failed.
 const PAUSE: Micros = Micros::from_secs(30);
@@ -90,23 +93,6 @@ struct Inner {
     /// Unix time in microseconds until which nothing is read, or written.
     no_reads_until: AtomicI64,
     no_writes_until: AtomicI64,
-}
-
-/// A file to be written.
-struct Write {
-    /// Given in the order in which writes began.
-    id: u64,
-    name: u64,
-    variant: u32,
-    expires: u32,
-    description: Vec<u8>,
-    body: Vec<Bytes>,
-    now: Timestamp,
-    /// Unix time in seconds, and not before the era that it was checked at.
-    used: u32,
-    most: usize,
-    /// Was nothing invalidated since it was asked for?
-    is_current: Box<dyn FnOnce() -> bool + Send>,
 }
 
 impl Disk {
@@ -533,169 +519,6 @@ impl Inner {
 
     fn may_write(&self, now: Timestamp) -> bool {
         self.no_writes_until.load(Ordering::Relaxed) <= now.as_micros()
-    }
-
-    fn read_answer(
-        &self,
-        key: &CacheKey,
-        request: &HeaderMap,
-        rules: &Rules,
-        now: Timestamp,
-        is_gone: impl Fn(&Head, Era) -> bool,
-    ) -> Option<Stored> {
-        let name = description::name_of(key);
-        let entries = self.ledger.lock().catalog.of(name);
-        for entry in entries {
-            let opened = self.open(entry, now);
-            let Some(file) = opened else { continue };
-            let revived = description::revive(&file.front.description, key, rules);
-            let Some((head, checked)) = revived else {
-                // Another key's, or what would not be stored today.
-                self.forget(entry, "useless");
-                continue;
-            };
-            if is_gone(&head, checked) {
-                self.forget(entry, "purged");
-                continue;
-            }
-            if !head.selecting.matches(request, &head.headers) {
-                continue;
-            }
-            let read = file.read(0..file.front.body_bytes);
-            let Some(body) = self.settle(entry, read, now) else {
-                continue;
-            };
-            self.ledger.lock().touch(name, seconds(now));
-            count_read("hit");
-            return Some(Stored::revived(head, body).begun_at(checked));
-        }
-        count_read("miss");
-        None
-    }
-
-    fn read_slice(&self, slice: SliceName, bytes: Range<u64>, now: Timestamp) -> Option<Bytes> {
-        let name = description::name_of_slice(slice);
-        let entry = *self.ledger.lock().catalog.of(name).first()?;
-        let file = self.open(entry, now)?;
-        let is_it = file.front.description == description::of_slice(slice);
-        let read = match is_it && bytes.end <= file.front.body_bytes {
-            true => file.read(bytes),
-            false => Err(Unread::Damaged("it is of another slice")),
-        };
-        let bytes = self.settle(entry, read, now)?;
-        self.ledger.lock().touch(name, seconds(now));
-        count_read("hit");
-        Some(bytes)
-    }
-
-    fn open(&self, entry: Entry, now: Timestamp) -> Option<EntryFile> {
-        if entry.expires <= seconds(now) {
-            self.forget(entry, "expired");
-            return None;
-        }
-        let identity = Identity {
-            id: entry.id,
-            name: entry.name,
-        };
-        let opened = EntryFile::open(&self.files.path(entry.id), identity);
-        self.settle(entry, opened, now)
-    }
-
-    /// What was read; what could not be is forgotten.
-    fn settle<T>(&self, entry: Entry, read: Result<T, Unread>, now: Timestamp) -> Option<T> {
-        match read {
-            Ok(read) => return Some(read),
-            // It may have been given up since it was looked up.
-            Err(Unread::Missing) => self.forget(entry, "missing"),
-            Err(error @ Unread::Damaged(_)) => {
-                tracing::warn!(path = %self.files.path(entry.id).display(), %error, "a cached file is removed");
-                count_damaged(1);
-                self.forget(entry, "damaged");
-            }
-            Err(Unread::Io(error)) => {
-                tracing::error!(path = %self.files.path(entry.id).display(), %error, "a cached file cannot be read; nothing is read from disk for a while");
-                metrics::counter!("nova_edge_disk_faults_total", "operation" => "read")
-                    .increment(1);
-                self.no_reads_until
-                    .store((now + PAUSE).as_micros(), Ordering::Relaxed);
-            }
-        }
-        None
-    }
-
-    fn forget(&self, entry: Entry, reason: &'static str) {
-        let gone = self.ledger.lock().remove(entry.name, entry.id);
-        if let Some(gone) = gone {
-            count_removed(reason, 1);
-            self.files.remove(&[gone]);
-        }
-    }
-
-    fn write(&self, write: Write) {
-        let (id, name) = (write.id, write.name);
-        let identity = Identity { id, name };
-        let front = file::front(identity, &write.description, &write.body);
-        let length: usize = write.body.iter().map(Bytes::len).sum();
-        let Ok(bytes) = u32::try_from(front.len() + length) else {
-            return count_write("failed");
-        };
-        let now = seconds(write.now);
-        let mut gone = Vec::new();
-        let reserved = self
-            .ledger
-            .lock()
-            .reserve(write.name, bytes, now, &mut gone);
-        count_removed("evicted", gone.len() as u64);
-        self.files.remove(&gone);
-        if let Err(no_room) = reserved {
-            return count_write(match no_room {
-                NoRoom::Unwanted => "unwanted",
-                NoRoom::Busy => "dropped",
-            });
-        }
-        let path = self.files.path(id);
-        if let Err(error) = file::write(&path, &front, &write.body) {
-            self.ledger.lock().catalog.release(bytes);
-            self.fail_to_write(write.now, id, &error);
-            return;
-        }
-        let entry = Entry {
-            name: write.name,
-            id,
-            variant: write.variant,
-            bytes,
-            expires: write.expires,
-            used: write.used,
-        };
-        let mut gone = Vec::new();
-        {
-            let mut state = self.ledger.lock();
-            // An invalidation lets it be no longer current first, and removes what is in the
-            // catalog then: one of the two meets it.
-            if (write.is_current)() {
-                state.insert(entry, write.most, &mut gone);
-                count_write("stored");
-            } else {
-                state.catalog.release(bytes);
-                gone.push(entry);
-            }
-        }
-        self.files.remove(&gone);
-    }
-
-    fn fail_to_write(&self, now: Timestamp, id: u64, error: &io::Error) {
-        let path = self.files.path(id);
-        tracing::error!(path = %path.display(), %error, "a file cannot be cached; nothing is written for a while");
-        metrics::counter!("nova_edge_disk_faults_total", "operation" => "write").increment(1);
-        count_write("failed");
-        self.no_writes_until
-            .store((now + PAUSE).as_micros(), Ordering::Relaxed);
-        // What there is of it would only take room.
-        if let Err(error) = std::fs::remove_file(&path)
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            tracing::debug!(path = %path.display(), %error, "the rest of it stays until the next start");
-        }
     }
 }
 
