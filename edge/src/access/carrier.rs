@@ -52,6 +52,11 @@ impl<'a> Target<'a> {
         Ok(Self { token, path, query })
     }
 
+    /// Can it have no token, whichever way its path is read?
+    pub(super) fn is_plain(&self) -> bool {
+        self.token.is_none() && !self.path.bytes().any(|byte| matches!(byte, b'~' | b'%'))
+    }
+
     /// `uri` without its token.
     pub(super) fn without_token(self, uri: &Uri) -> Result<Uri, Denial> {
         let target = match self.query {

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use http::header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
+use http::header::{ACCESS_CONTROL_REQUEST_METHOD, COOKIE, ORIGIN};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Version};
 use http_body::Body;
 use media::{Clock, Timestamp};
@@ -112,6 +112,10 @@ fn admit<R>(
     let is_open = gate.is_open();
     let uri = request.uri().clone();
     let target = Target::read(&uri)?;
+    // Nothing is protected, and nothing is carried: the rule on a server without tokens.
+    if is_open && target.is_plain() && !request.headers().contains_key(COOKIE) {
+        return Ok(None);
+    }
     let (rule, granted) = match canonical_path(&target.path) {
         Ok(path) => {
             if carrier::hides_token(&path) {
