@@ -682,6 +682,18 @@ fn plays(origin: &Origin) -> usize {
 }
 
 #[tokio::test]
+async fn a_held_request_waits_for_a_member_to_be_there_again() {
+    let a = Mortal::new("a");
+    a.dies();
+    let front = Front::new(pool(config(), &[("a", &a.origin)]));
+    let held = front.ask(get(HELD));
+    until(|| a.origin.calls() == 1).await;
+    a.lives();
+    let answer = held.await;
+    assert_eq!((answer.status().as_u16(), a.origin.calls()), (200, 2));
+}
+
+#[tokio::test]
 async fn a_held_request_outlasts_every_try_and_moves_with_its_stream() {
     let (old_opens, _, old) = holding("old");
     let (new_opens, _, new) = holding("new");
