@@ -54,6 +54,10 @@ pub enum DeliverError {
 /// Publishes the events on a bus, where they reach whoever subscribes then: who must not
 /// miss any is a consumer of the outbox itself. A batch is confirmed once, when the events
 /// server has all of it. For one relay.
+///
+/// If the connection to an events server is lost within a batch, all of the batch comes
+/// again in its order. What the client still held of it may come before that, out of order,
+/// by the new connection: subscribers are told of an interruption then.
 #[derive(Debug)]
 pub struct BusDelivery {
     bus: Arc<dyn Bus>,
