@@ -8,6 +8,8 @@ export interface Place {
   readonly there: number;
   /** The playlist's target duration. */
   readonly targetDuration: number;
+  /** Whether it fell behind because it had to wait, and not because its viewer paused it. */
+  readonly waited: boolean;
 }
 
 /** What brings it back. */
@@ -21,7 +23,10 @@ const RESERVE_S = 1;
 const HURRY_S = 1;
 const UNNOTICED = 1.05;
 const HURRIED = 1.1;
-/** Whoever is further behind than this many target durations would hurry for a minute. */
+/**
+ * Whoever is further behind than this many target durations would hurry for a minute, but a
+ * viewer who paused may have wanted just that, and has a button.
+ */
 const JUMP_TARGET_DURATIONS = 3;
 /** Who lands with less than this would wait again. */
 const LANDING_S = 0.5;
@@ -34,8 +39,8 @@ export class Pacer {
   private catchingUp = false;
 
   /** To be asked several times a second. */
-  look({ behind, ahead, there, targetDuration }: Place): Pace {
-    const far = behind > JUMP_TARGET_DURATIONS * targetDuration;
+  look({ behind, ahead, there, targetDuration, waited }: Place): Pace {
+    const far = waited && behind > JUMP_TARGET_DURATIONS * targetDuration;
     if (far && there >= LANDING_S) return { act: "jump" };
     this.catchingUp = behind > (this.catchingUp ? 0 : BEHIND_S) && ahead > RESERVE_S;
     if (!this.catchingUp) return { act: "play", rate: 1 };

@@ -74,6 +74,8 @@ export class Player {
   private loaded = false;
   /** Whether the last playlist that was asked for did not come. */
   private unanswered = false;
+  /** Whether it stood still last because nothing came, and not because it was paused. */
+  private waited = false;
   private retry: number | undefined;
   private holeWatch: number | undefined;
   private lastTime = 0;
@@ -284,12 +286,14 @@ export class Player {
       ahead: bufferedAfter(video, video.currentTime),
       there: bufferedAfter(video, to),
       targetDuration: details.targetduration,
+      waited: this.waited,
     });
     if (pace.act === "play") {
       if (video.playbackRate !== pace.rate) video.playbackRate = pace.rate;
     } else {
       console.info(`player: to the live edge, ${video.currentTime.toFixed(2)} -> ${to.toFixed(2)}`);
       video.currentTime = to;
+      this.waited = false;
     }
   }
 
@@ -335,6 +339,7 @@ export class Player {
   private become(status: PlayerStatus): void {
     if (status === this.current) return;
     this.current = status;
+    if (status !== "playing") this.waited = status !== "paused";
     if (status === "playing") {
       this.playingSince = performance.now();
       this.lastMoved = this.playingSince;

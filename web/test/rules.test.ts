@@ -113,7 +113,7 @@ test("what stands still for another reason is left alone", () => {
 });
 
 function place(behind: number, ahead: number, there = 0): Place {
-  return { behind, ahead, there, targetDuration: 2 };
+  return { behind, ahead, there, targetDuration: 2, waited: true };
 }
 
 test("whoever fell behind plays faster until it is back", () => {
@@ -138,6 +138,8 @@ test("whoever is far behind jumps once there is something to play where it lands
   assert.deepEqual(pacer.look(place(11, 4, 0.4)), { act: "play", rate: 1.1 });
   assert.deepEqual(pacer.look(place(11, 12, 1)), { act: "jump" });
   assert.deepEqual(pacer.look(place(6, 7, 1)), { act: "play", rate: 1.1 });
+  const paused = { ...place(11, 12, 1), waited: false };
+  assert.deepEqual(pacer.look(paused), { act: "play", rate: 1.1 });
 });
 
 test("a connection that broke is tried again, but not for ever", () => {
