@@ -12,7 +12,6 @@ mod history;
 mod invalidation;
 mod limits;
 mod listening;
-mod measured;
 mod origin;
 mod partial;
 mod pool;
