@@ -1,9 +1,6 @@
 //! A listener that the system has no descriptor for. Alone in its process, whose limit it
 //! lowers.
 
-#[path = "it/measured.rs"]
-mod measured;
-
 use std::convert::Infallible;
 use std::fs::File;
 use std::future::{Ready, ready};
@@ -15,14 +12,13 @@ use bytes::Bytes;
 use edge::server::{ReceivedBody, Server, ServerConfig};
 use http::{Request, Response};
 use http_body_util::Full;
+use measured::Measured;
 use rlimit::Resource;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tower_service::Service;
-
-use crate::measured::Measured;
 
 const LIMIT: Duration = Duration::from_secs(20);
 const FILES: u64 = 64;

@@ -6,6 +6,7 @@
 // Lines of JSON on stdout, each with an "event":
 //
 //   playing   once, when the picture moves: { startup_ms }
+//   sample    from then on, once a second: what the page tells, see `readPage` below
 //   result    last: what was measured, see `summary` below
 //   failed    last, instead of a result: { reason, ... }
 //
@@ -18,6 +19,8 @@ import { chromium } from "playwright-core";
 import { BROWSER, BROWSER_ARGS } from "./chromium.mjs";
 
 const SAMPLE_MS = 250;
+/** Of so many samples one is told at once. */
+const SAMPLES_PER_EVENT = 4;
 /** The picture stalls when it stands still for this long: one lost frame is no stall. */
 const STALL_MS = 500;
 /** Messages kept of each kind: a broken page can write without end. */
@@ -143,12 +146,19 @@ function summary(samples) {
 
 /** Collects what the page complains about. */
 function listen(page) {
-  const complaints = { console_errors: [], page_errors: [], failed_requests: [] };
+  const complaints = {
+    console_errors: [],
+    page_errors: [],
+    failed_requests: [],
+    // What the page's player did about its faults.
+    player: [],
+  };
   const keep = (kind, text) => {
     if (complaints[kind].length < MESSAGE_LIMIT) complaints[kind].push(text);
   };
   page.on("console", (message) => {
     if (message.type() === "error") keep("console_errors", message.text());
+    if (message.text().startsWith("player: ")) keep("player", message.text());
   });
   page.on("pageerror", (error) => keep("page_errors", String(error)));
   page.on("response", (response) => {
@@ -190,7 +200,7 @@ async function watch(options, page, stop) {
   const deadline = Date.now() + options.watchMs;
   do {
     const sample = await page.evaluate(readPage);
-    if (sample !== null) samples.push(sample);
+    if (sample !== null && samples.push(sample) % SAMPLES_PER_EVENT === 0) say("sample", sample);
     await pause(SAMPLE_MS, stop);
   } while (!stopped && Date.now() < deadline);
 

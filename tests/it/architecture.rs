@@ -9,6 +9,7 @@ use serde_json::Value;
 const ALLOWED: &[(&str, &[&str])] = &[
     ("media", &[]),
     ("peers", &[]),
+    ("measured", &[]),
     ("ingest", &["media"]),
     ("transcode", &["media"]),
     ("storage", &["media"]),

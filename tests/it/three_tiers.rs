@@ -17,6 +17,9 @@ use crate::harness::{
 const LIMIT: Duration = Duration::from_secs(60);
 /// Segments that are played before something happens, and after it.
 const SOME: u64 = 3;
+/// Seconds behind the live edge: more than a player that has stalled leaves, and far less than
+/// a partition takes.
+const LIVE: f64 = 5.0;
 /// Longer than any player's buffer.
 const PARTITION: Duration = Duration::from_secs(10);
 
@@ -275,7 +278,8 @@ fn long_a_shield_dies_and_comes_back() {
     });
 }
 
-/// What browsers on both edges saw while `happen` did something to the tiers.
+/// What browsers on both edges saw while `happen` did something to the tiers. All of them are
+/// back at the live edge when it is over.
 fn watched(network: &Network, name: &str, happen: impl FnOnce(&mut Tiers)) -> [Value; 2] {
     const EDGES: [&str; 2] = ["edge-1", "edge-2"];
     let mut tiers = Tiers::start(network, 300);
@@ -298,6 +302,12 @@ fn watched(network: &Network, name: &str, happen: impl FnOnce(&mut Tiers)) -> [V
     happen(&mut tiers);
     let happened_at = viewers.fastest();
     viewers.wait_played(happened_at + 4 * SOME, 2 * LIMIT);
+    for browser in &browsers {
+        browser.wait_seen("a picture at the live edge", LIMIT, |seen| {
+            let latency = seen["edge_latency"].as_f64();
+            seen["state"] == "live" && latency.is_some_and(|latency| latency < LIVE)
+        });
+    }
     println!("faults of the other viewers: {:#?}", viewers.finish());
     browsers.map(Browser::finish)
 }

@@ -9,6 +9,8 @@ export type PlayerStatus =
   | "paused"
   /** The buffer ran dry and nothing new comes. */
   | "stalled"
+  /** The buffer ran dry, and the server does not answer. */
+  | "unanswered"
   /** A fatal error is being recovered from. */
   | "recovering"
   /** It played to the end of a playlist that has one. */
@@ -46,6 +48,7 @@ export function phaseOf(status: PlayerStatus, listed: boolean | null, finished: 
       return "ended";
     case "stalled":
       return listed === null ? "lost" : "interrupted";
+    case "unanswered":
     case "recovering":
       return listed === false ? "interrupted" : "lost";
     case "idle":

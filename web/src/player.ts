@@ -11,8 +11,11 @@ import Hls, {
 
 import { HoleSkipper } from "./holes";
 import { posterOf } from "./live";
+import { Pacer } from "./pace";
 import type { PlayerStatus } from "./phase";
+import { LOAD_POLICIES } from "./policies";
 import { Recovery, type FaultKind } from "./recovery";
+import { bufferedAfter } from "./stats";
 
 const HLS_CONFIG: Partial<HlsConfig> = {
   lowLatencyMode: true,
@@ -23,14 +26,24 @@ const HLS_CONFIG: Partial<HlsConfig> = {
   errorPenaltyExpireMs: 5_000,
   // A first guess in bit/s: the default begins every broadcast blurred.
   abrEwmaDefaultEstimate: 2_000_000,
-  // Whoever fell behind catches up unnoticed.
-  maxLiveSyncPlaybackRate: 1.05,
   backBufferLength: 30,
   liveDurationInfinity: true,
+  ...LOAD_POLICIES,
 };
 
-/** Whoever is further behind than this many target durations jumps to the live edge. */
+/**
+ * Whoever is further behind than this many target durations jumps to the live edge, whether
+ * there is something to play yet or not. `Pacer` is for those who are less far behind.
+ */
 const JUMP_TARGET_DURATIONS = 8;
+
+/** What hls.js tells of a playlist that did not come. */
+const UNANSWERED: ReadonlySet<ErrorDetails> = new Set([
+  ErrorDetails.LEVEL_LOAD_ERROR,
+  ErrorDetails.LEVEL_LOAD_TIMEOUT,
+  ErrorDetails.AUDIO_TRACK_LOAD_ERROR,
+  ErrorDetails.AUDIO_TRACK_LOAD_TIMEOUT,
+]);
 
 /** How long a gap opens the renditions that are larger than the picture on the page. */
 const UNCAPPED_MS = 10_000;
@@ -39,8 +52,8 @@ const NO_CAP = -1;
 
 /** How long nothing may move before play counts as stalled. */
 const STALL_MS = 3_000;
-/** A player that stands still for this long while the stream grows is given up. */
-const STUCK_MS = 10_000;
+/** A player that has stalled for this long while the stream grows is given up. */
+const STUCK_MS = 7_000;
 const STUCK_GROWTH_S = 4;
 /** Play that lasted this long has recovered; less may be the same fault again. */
 const SETTLED_MS = 10_000;
@@ -57,12 +70,18 @@ export class Player {
   private source: string | null = null;
   private current: PlayerStatus = "idle";
   private readonly recovery = new Recovery();
+  private pacer = new Pacer();
   private loaded = false;
+  /** Whether the last playlist that was asked for did not come. */
+  private unanswered = false;
+  /** Whether it stood still last because nothing came, and not because it was paused. */
+  private waited = false;
   private retry: number | undefined;
   private holeWatch: number | undefined;
   private lastTime = 0;
   private lastMoved = 0;
   private playingSince = 0;
+  private stalledSince = 0;
   private edgeAtStall = 0;
   private fatalFaults = 0;
 
@@ -143,6 +162,8 @@ export class Player {
 
   private load(playlist: string): void {
     this.loaded = false;
+    this.unanswered = false;
+    this.pacer = new Pacer();
     if (Hls.isSupported()) {
       const hls = new Hls(HLS_CONFIG);
       // Among the constructor's options it would have to come with a liveSyncDurationCount,
@@ -157,6 +178,9 @@ export class Player {
       hls.on(Events.LEVEL_SWITCHED, () => this.onChange());
       hls.on(Events.LEVELS_UPDATED, () => this.onChange());
       hls.on(Events.LEVEL_UPDATED, (_event, { details }) => this.onPlaylist(details));
+      for (const event of [Events.LEVEL_LOADED, Events.AUDIO_TRACK_LOADED] as const) {
+        hls.on(event, () => (this.unanswered = false));
+      }
       hls.on(Events.ERROR, (_event, data) => this.onHlsError(data));
       hls.loadSource(playlist);
       hls.attachMedia(this.video);
@@ -188,6 +212,7 @@ export class Player {
 
   private onHlsError(data: ErrorData): void {
     if (data.details === ErrorDetails.FRAG_GAP) this.uncap();
+    if (UNANSWERED.has(data.details)) this.unanswered = true;
     if (!data.fatal) return;
     const kinds: Partial<Record<ErrorTypes, FaultKind>> = {
       [ErrorTypes.NETWORK_ERROR]: "network",
@@ -250,6 +275,28 @@ export class Player {
     video.currentTime = to;
   }
 
+  /** Brings whoever fell behind back to the live edge. */
+  private keepPace(hls: Hls): void {
+    const { video } = this;
+    const to = hls.liveSyncPosition;
+    const details = hls.latestLevelDetails;
+    if (to === null || details === null || !details.live || video.seeking) return;
+    const pace = this.pacer.look({
+      behind: to - video.currentTime,
+      ahead: bufferedAfter(video, video.currentTime),
+      there: bufferedAfter(video, to),
+      targetDuration: details.targetduration,
+      waited: this.waited,
+    });
+    if (pace.act === "play") {
+      if (video.playbackRate !== pace.rate) video.playbackRate = pace.rate;
+    } else {
+      console.info(`player: to the live edge, ${video.currentTime.toFixed(2)} -> ${to.toFixed(2)}`);
+      video.currentTime = to;
+      this.waited = false;
+    }
+  }
+
   /** Sees what no event tells: time that stands still, and time that moves again. */
   private heartbeat(): void {
     const now = performance.now();
@@ -262,21 +309,27 @@ export class Player {
     if (paused) return;
     const still = now - this.lastMoved;
     switch (this.current) {
-      case "stalled":
       case "recovering":
         if (moved) this.become("playing");
-        else if (this.current === "stalled" && this.isStuck(still)) this.onFault("other", "stuck");
+        break;
+      case "stalled":
+      case "unanswered":
+        if (moved) this.become("playing");
+        else if (this.isStuck(now)) this.onFault("other", "stuck");
+        else this.become(this.unanswered ? "unanswered" : "stalled");
         break;
       case "playing":
-        if (still > STALL_MS) this.become("stalled");
+        if (this.instance !== null) this.keepPace(this.instance);
+        if (still > STALL_MS) this.become(this.unanswered ? "unanswered" : "stalled");
         else if (now - this.playingSince > SETTLED_MS) this.recovery.settled();
         break;
     }
   }
 
   /** Whether there is more to play all the time, and it is not played. */
-  private isStuck(stillMs: number): boolean {
-    return stillMs > STUCK_MS && this.edge() - this.edgeAtStall > STUCK_GROWTH_S;
+  private isStuck(now: number): boolean {
+    const long = this.current === "stalled" && now - this.stalledSince > STUCK_MS;
+    return long && this.edge() - this.edgeAtStall > STUCK_GROWTH_S;
   }
 
   private edge(): number {
@@ -286,10 +339,13 @@ export class Player {
   private become(status: PlayerStatus): void {
     if (status === this.current) return;
     this.current = status;
+    if (status !== "playing") this.waited = status !== "paused";
     if (status === "playing") {
       this.playingSince = performance.now();
       this.lastMoved = this.playingSince;
     } else if (status === "stalled") {
+      // What was missed while the server did not answer is no sign of being stuck.
+      this.stalledSince = performance.now();
       this.edgeAtStall = this.edge();
     }
     this.onChange();

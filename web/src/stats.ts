@@ -42,7 +42,7 @@ export function readStats(player: Player, now: Date): Stats {
     bitrate: level?.bitrate ?? null,
     level: hls?.currentLevel ?? -1,
     levels: hls?.levels.length ?? 0,
-    bufferAhead: bufferAhead(video),
+    bufferAhead: bufferedAfter(video, video.currentTime),
     bandwidth: hls?.bandwidthEstimate ?? null,
     droppedFrames: video.getVideoPlaybackQuality?.().droppedVideoFrames ?? 0,
     fatalErrors: player.fatalErrors,
@@ -62,11 +62,11 @@ function nativePlayingDate(video: HTMLVideoElement & { getStartDate?(): Date }):
   return Number.isNaN(start) ? null : new Date(start + video.currentTime * 1_000);
 }
 
-function bufferAhead(video: HTMLVideoElement): number {
-  const { buffered, currentTime } = video;
+/** How much can be played from a position on without waiting, in seconds. */
+export function bufferedAfter({ buffered }: HTMLVideoElement, position: number): number {
   for (let i = 0; i < buffered.length; i += 1) {
-    if (buffered.start(i) <= currentTime && currentTime <= buffered.end(i)) {
-      return buffered.end(i) - currentTime;
+    if (buffered.start(i) <= position && position <= buffered.end(i)) {
+      return buffered.end(i) - position;
     }
   }
   return 0;

@@ -4,7 +4,9 @@ import test from "node:test";
 import { HoleSkipper, type Playhead } from "../src/holes";
 import { bitrateLabel, renditionLabel, secondsLabel, sinceLabel } from "../src/labels";
 import { parseLive, posterOf } from "../src/live";
+import { Pacer, type Place } from "../src/pace";
 import { phaseOf } from "../src/phase";
+import { LOAD_POLICIES, shouldRetry } from "../src/policies";
 import { Recovery } from "../src/recovery";
 
 const MIDDLE = () => 0.5;
@@ -110,12 +112,54 @@ test("what stands still for another reason is left alone", () => {
   assert.equal(stands(playhead(5, [0, 5.1], [15, 18])), 15.05);
 });
 
+function place(behind: number, ahead: number, there = 0): Place {
+  return { behind, ahead, there, targetDuration: 2, waited: true };
+}
+
+test("whoever fell behind plays faster until it is back", () => {
+  const pacer = new Pacer();
+  const rates = [0.1, 0.2, 0.1, 0.01, 0, 0.1, 1.5, 0.5].map((behind) => {
+    const pace = pacer.look(place(behind, 2));
+    return pace.act === "play" ? pace.rate : null;
+  });
+  assert.deepEqual(rates, [1, 1.05, 1.05, 1.05, 1, 1, 1.1, 1.05]);
+});
+
+test("nobody plays faster than what comes", () => {
+  const pacer = new Pacer();
+  assert.deepEqual(pacer.look(place(5, 1)), { act: "play", rate: 1 });
+  assert.deepEqual(pacer.look(place(5, 1.1)), { act: "play", rate: 1.1 });
+  assert.deepEqual(pacer.look(place(-0.5, 3)), { act: "play", rate: 1 });
+});
+
+test("whoever is far behind jumps once there is something to play where it lands", () => {
+  const pacer = new Pacer();
+  assert.deepEqual(pacer.look(place(11, 4)), { act: "play", rate: 1.1 });
+  assert.deepEqual(pacer.look(place(11, 4, 0.4)), { act: "play", rate: 1.1 });
+  assert.deepEqual(pacer.look(place(11, 12, 1)), { act: "jump" });
+  assert.deepEqual(pacer.look(place(6, 7, 1)), { act: "play", rate: 1.1 });
+  const paused = { ...place(11, 12, 1), waited: false };
+  assert.deepEqual(pacer.look(paused), { act: "play", rate: 1.1 });
+});
+
+test("a connection that broke is tried again, but not for ever", () => {
+  const policy = LOAD_POLICIES.playlistLoadPolicy?.default.errorRetry ?? null;
+  const again = (code: number, count: number, usually: boolean) =>
+    shouldRetry(policy, count, false, { url: "", code }, usually);
+  assert.equal(again(0, 0, false), true);
+  assert.equal(again(0, policy?.maxNumRetry ?? 0, false), false);
+  assert.equal(again(404, 0, false), false);
+  assert.equal(again(503, 0, true), true);
+});
+
 test("the page says what it waits for", () => {
   assert.equal(phaseOf("idle", false, false), "waiting");
   assert.equal(phaseOf("idle", null, false), "lost");
   assert.equal(phaseOf("idle", false, true), "ended");
   assert.equal(phaseOf("stalled", true, false), "interrupted");
   assert.equal(phaseOf("stalled", null, false), "lost");
+  assert.equal(phaseOf("unanswered", true, false), "lost");
+  assert.equal(phaseOf("unanswered", false, false), "interrupted");
   assert.equal(phaseOf("recovering", true, false), "lost");
   assert.equal(phaseOf("recovering", false, false), "interrupted");
   assert.equal(phaseOf("ended", false, true), "ended");

@@ -84,6 +84,10 @@ pub(super) struct Activity {
     pub(super) listener: Arc<Listener>,
     /// Bytes that came from the client.
     received: AtomicU64,
+    /// The last of them do not end a head.
+    ends_open: AtomicBool,
+    /// A request had a body, so that nobody knows where a head ends.
+    has_bodies: AtomicBool,
     /// Requests whose head was read.
     begun: AtomicU64,
     /// Of these those whose answer has not ended.
@@ -103,6 +107,8 @@ pub(super) struct Activity {
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Sample {
     pub(super) received: u64,
+    /// More came than the heads of the requests so far.
+    pub(super) has_half_head: bool,
     pub(super) begun: u64,
     pub(super) under_way: u32,
     pub(super) given: u64,
@@ -115,6 +121,8 @@ impl Activity {
         Self {
             listener: Arc::clone(listener),
             received: AtomicU64::new(0),
+            ends_open: AtomicBool::new(false),
+            has_bodies: AtomicBool::new(false),
             begun: AtomicU64::new(0),
             under_way: AtomicU32::new(0),
             given: AtomicU64::new(0),
@@ -129,6 +137,8 @@ impl Activity {
     pub(super) fn sample(&self) -> Sample {
         Sample {
             received: self.received.load(Ordering::Relaxed),
+            has_half_head: self.ends_open.load(Ordering::Relaxed)
+                && !self.has_bodies.load(Ordering::Relaxed),
             begun: self.begun.load(Ordering::Relaxed),
             under_way: self.under_way.load(Ordering::Relaxed),
             given: self.given.load(Ordering::Relaxed),
@@ -137,8 +147,15 @@ impl Activity {
         }
     }
 
-    pub(super) fn received(&self, bytes: usize) {
+    /// `ends_a_head`: the last of these bytes do.
+    pub(super) fn received(&self, bytes: usize, ends_a_head: bool) {
         self.received.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.ends_open.store(!ends_a_head, Ordering::Relaxed);
+    }
+
+    /// A request has a body.
+    pub(super) fn has_body(&self) {
+        self.has_bodies.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn is_http2(&self) {

@@ -75,6 +75,9 @@ where
         }
         let (parts, incoming) = request.into_parts();
         let (body, fault) = ReceivedBody::new(incoming, &self.activity.listener.config);
+        if fault.is_some() {
+            self.activity.has_body();
+        }
         let mut request = Request::from_parts(parts, body);
         request.extensions_mut().insert(self.peer);
         Answering {

@@ -37,6 +37,8 @@ pub(super) struct Transport {
     stream: Stream,
     /// Read already, to be read again.
     first: Bytes,
+    /// The last bytes that were read.
+    tail: Tail,
     activity: Arc<Activity>,
     /// Where requests of HTTP/1.1 may be answered without hyper.
     lane: Option<Lane>,
@@ -53,6 +55,7 @@ impl Transport {
         Self {
             stream,
             first: Bytes::new(),
+            tail: Tail::default(),
             activity,
             lane: None,
         }
@@ -117,7 +120,11 @@ impl Transport {
             Stream::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
             Stream::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
         };
-        self.activity.received(buffer.filled().len() - before);
+        let came = &buffer.filled()[before..];
+        if !came.is_empty() {
+            self.tail.add(came);
+            self.activity.received(came.len(), self.tail.ends_a_head());
+        }
         read
     }
 
@@ -203,6 +210,23 @@ impl Stream {
             Self::Plain(stream) => Pin::new(stream).poll_flush(context),
             Self::Tls(stream) => Pin::new(stream).poll_flush(context),
         }
+    }
+}
+
+/// The last three bytes of what came in pieces, the newest lowest.
+#[derive(Debug, Default)]
+struct Tail(u32);
+
+impl Tail {
+    fn add(&mut self, bytes: &[u8]) {
+        for byte in &bytes[bytes.len().saturating_sub(3)..] {
+            self.0 = (self.0 << 8 | u32::from(*byte)) & 0x00ff_ffff;
+        }
+    }
+
+    /// Is an empty line the last that came? A CR before an LF may be missing (RFC 9112 2.2).
+    fn ends_a_head(&self) -> bool {
+        self.0 == u32::from_be_bytes(*b"\0\n\r\n") || self.0 & 0xffff == 0x0a0a
     }
 }
 
@@ -297,5 +321,26 @@ impl AsyncWrite for Transport {
             Stream::Plain(stream) => Pin::new(stream).poll_shutdown(context),
             Stream::Tls(stream) => Pin::new(stream).poll_shutdown(context),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_ends_with_an_empty_line_however_it_comes() {
+        let ends = |pieces: &[&str]| {
+            let mut tail = Tail::default();
+            pieces.iter().for_each(|piece| tail.add(piece.as_bytes()));
+            tail.ends_a_head()
+        };
+        assert!(ends(&["GET / HTTP/1.1\r\n\r\n"]));
+        assert!(ends(&["GET / HTTP/1.1\r\n", "\r", "\n"]));
+        assert!(ends(&["GET / HTTP/1.1\n", "\n"]));
+        assert!(!ends(&[]));
+        assert!(!ends(&["GET / HTTP/1.1\r\n"]));
+        assert!(!ends(&["GET / HTTP/1.1\r\n\r\nG"]));
+        assert!(!ends(&["GET / HTTP/1.1\r\n\r"]));
     }
 }

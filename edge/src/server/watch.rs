@@ -89,7 +89,8 @@ impl Watch {
             // Bytes may be pings and settings there.
             return (quiet >= config.idle_timeout).then_some(Cut::Idle);
         }
-        if sample.received > received {
+        // It may have come with the request before it.
+        if sample.received > received || sample.has_half_head {
             let since = *self.head.get_or_insert(now);
             let slow = now.duration_since(since) >= config.header_timeout;
             return slow.then_some(Cut::SlowHeader);
@@ -150,6 +151,16 @@ mod tests {
             ..served()
         });
         assert_eq!(drips, Some((31, Cut::SlowHeader)));
+    }
+
+    #[test]
+    fn half_a_head_that_came_with_a_request_has_its_time_from_the_answer_on() {
+        let pipelined = cut_of(99, |second| Sample {
+            under_way: u32::from(second < 20),
+            has_half_head: true,
+            ..served()
+        });
+        assert_eq!(pipelined, Some((30, Cut::SlowHeader)));
     }
 
     #[test]

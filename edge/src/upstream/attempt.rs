@@ -121,7 +121,7 @@ impl<U: Clone + Send + 'static> Attempt<U> {
     }
 
     /// Waits for the head, for as long as it makes sense to.
-    async fn head<B>(&self, request: Request<RequestBody>, asking: &Asking<'_>) -> Waited<B>
+    async fn head<B>(&self, mut request: Request<RequestBody>, asking: &Asking<'_>) -> Waited<B>
     where
         U: Service<Request<RequestBody>, Response = Response<B>>,
         U::Error: Into<UpstreamError>,
@@ -129,6 +129,9 @@ impl<U: Clone + Send + 'static> Attempt<U> {
         let shared = &self.shared;
         let began = Instant::now();
         let mut changes = shared.changes();
+        if asking.is_repeatable() {
+            request.extensions_mut().insert(self.place.retries());
+        }
         let mut answer = pin!(ask(self.service.clone(), request));
         let held = asking.affinity.patience == Patience::Held;
         let mut wait = Wait {

@@ -20,6 +20,7 @@ use tower_service::Service;
 
 use crate::request_body::RequestBody;
 use crate::upstream::UpstreamError;
+use crate::upstream::place::Retries;
 use crate::upstream::tls::UpstreamTls;
 
 /// Where the origin is, and how connections to it are kept. How long its answers may take
@@ -144,6 +145,7 @@ impl HttpUpstream {
     ) -> Result<Response<Incoming>, UpstreamError> {
         let (mut parts, body) = request.into_parts();
         parts.uri = self.absolute(&parts.uri)?;
+        let retries = parts.extensions.remove::<Retries>();
         // RFC 9110 9.2.2: an idempotent request may be sent once more, if it can be.
         let again = (parts.method.is_idempotent() && body.is_end_stream())
             .then(|| Request::from_parts(parts.clone(), RequestBody::empty()));
@@ -153,7 +155,9 @@ impl HttpUpstream {
         ) {
             (Ok(response), _) => Ok(response),
             // The origin closed a kept-alive connection while the request was on its way.
-            (Err(error), Some(again)) if closed_before_answer(&error) => {
+            (Err(error), Some(again))
+                if closed_before_answer(&error) && retries.is_none_or(|it| it.grant()) =>
+            {
                 self.client.request(again).await.map_err(classify)
             }
             (Err(error), _) => Err(classify(error)),

@@ -22,6 +22,20 @@ pub(crate) trait Desk: Send + Sync {
     fn failed(&self, seat: Seat);
     /// The place is free.
     fn leave(&self, seat: Seat);
+    /// May a request be sent once more? That counts as a retry.
+    fn grants_retry(&self) -> bool;
+}
+
+/// Whom to ask before a request that was lost with its connection is sent to the same member
+/// once more. An extension of requests that a pool sends and that can be repeated.
+#[derive(Clone)]
+pub(crate) struct Retries(Arc<dyn Desk>);
+
+impl Retries {
+    /// Takes one.
+    pub(crate) fn grant(&self) -> bool {
+        self.0.grants_retry()
+    }
 }
 
 /// A place, given back when dropped.
@@ -37,6 +51,10 @@ impl Place {
 
     pub(crate) fn seat(&self) -> Seat {
         self.seat
+    }
+
+    pub(crate) fn retries(&self) -> Retries {
+        Retries(Arc::clone(&self.desk))
     }
 
     pub(crate) fn lives(&self) {

@@ -302,6 +302,10 @@ impl<U: Clone + Send> Desk for Shared<U> {
     fn leave(&self, seat: Seat) {
         self.board().leave(seat);
     }
+
+    fn grants_retry(&self) -> bool {
+        self.grants(Instant::now().into_std(), Retry::Failure)
+    }
 }
 
 impl<U, B> Shared<U>

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use edge::{Edge, EdgeBody, EdgeConfig, EdgeFuture, OriginKind};
+use edge::{Edge, EdgeBody, EdgeConfig, EdgeFuture, OriginKind, PurgeRule, Selector};
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use media::{ManualClock, Micros, Timestamp};
@@ -123,6 +123,13 @@ impl Play {
                     let request = request.body(Empty::new()).unwrap();
                     self.send(Asked::Change(change.clone()), change.target, request);
                 }
+            }
+            Operation::Purge(purge) => {
+                let text = purge.text();
+                let selector = Selector::parse(self.kind, purge.by, &text).unwrap();
+                let soft = purge.soft;
+                self.edge.control().purge(&PurgeRule { selector, soft });
+                self.log.purged(purge);
             }
             Operation::Origin(target, behaviour) => self.log.behave(*target, behaviour),
             Operation::Pass(millis) => self.clock.advance(Micros::from_millis(*millis)),
@@ -256,9 +263,16 @@ fn play(
         play.log.flow();
         play.settle().await;
         let clients = play.clients.lock().unwrap().clone();
-        let exchanges = play.log.exchanges();
         let found = play.log.violations().into_iter().next();
-        let found = found.or_else(|| model::violation(kind, hurries, &clients, &exchanges));
+        let (exchanges, purges) = (play.log.exchanges(), play.log.purges());
+        let history = model::History {
+            kind,
+            hurries,
+            clients: &clients,
+            exchanges: &exchanges,
+            purges: &purges,
+        };
+        let found = found.or_else(|| model::violation(&history));
         found.map_or(Ok(()), |violation| Err(TestCaseError::fail(violation)))
     })
 }

@@ -13,7 +13,6 @@ mod hits;
 mod invalidation;
 mod limits;
 mod listening;
-mod measured;
 mod origin;
 mod partial;
 mod pool;

@@ -503,14 +503,19 @@ async fn the_only_origin_is_waited_for() {
             Ok(response(200, FRESH, OriginBody::whole("late")))
         }
     });
+    let rules = HealthRules {
+        consecutive_failures: 1,
+        ..config().health
+    };
     let config = PoolConfig {
+        health: rules,
         try_timeout: Duration::from_millis(1),
         ..config()
     };
     let front = Front::new(pool(config, &[("a", &slow)]));
     let answer = front.ask(get("/live/garden/1/x/1.m4s"));
-    until(|| slow.calls() == 1).await;
-    tokio::time::sleep(SOON).await;
+    // It is blamed when its time is over.
+    until_later(|| !front.is_up("a")).await;
     open.send(true).unwrap();
     assert_eq!(text(answer.await).await, "late");
     assert_eq!(slow.calls(), 1);
@@ -706,14 +711,21 @@ async fn a_held_request_outlasts_every_try_and_moves_with_its_stream() {
     let front = Front::new(pool);
     let held = front.ask(get(HELD));
     until(|| plays(&old) == 1).await;
-    tokio::time::sleep(SOON).await;
-    assert_eq!((plays(&old), plays(&new)), (1, 0));
+    // A part that is asked for after it is left for the other.
+    let part = front.ask(get("/live/garden/1/x/1.m4s"));
+    until_later(|| plays(&new) == 1).await;
+    let asked = |origin: &Origin| {
+        let targets = origin.targets();
+        targets.iter().filter(|target| *target == HELD).count()
+    };
+    assert_eq!((asked(&old), asked(&new)), (1, 0));
     assert!(front.is_up("old"));
 
     front.pool.set_routes(route("new"));
-    until(|| plays(&new) == 1).await;
+    until(|| asked(&new) == 1).await;
     new_opens.send(true).unwrap();
     assert_eq!(text(held.await).await, "new");
+    assert_eq!(text(part.await).await, "new");
     assert_eq!(front.text("/live/garden/720p.m3u8").await.1, "new");
     // A stream that has not moved stays.
     let routes = HashMap::from([("yard".to_owned(), "old".to_owned())]);

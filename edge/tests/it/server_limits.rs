@@ -94,6 +94,10 @@ async fn a_head_that_does_not_end_is_cut() {
     })
     .await;
     assert_eq!(listening.ended("slow-header"), 4);
+    // Half of it came together with a request that was good.
+    let answer = listening.raw(&(get("/a") + "GET / HT")).await;
+    assert!(answer.ends_with("hello"), "{answer}");
+    assert_eq!(listening.ended("slow-header"), 5);
 }
 
 #[tokio::test]

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use edge::server::{Server, ServerConfig};
-use edge::{Edge, EdgeConfig, HttpUpstream, HttpUpstreamConfig};
+use edge::{
+    Edge, EdgeConfig, HttpUpstream, HttpUpstreamConfig, Member, MemberKind, Pool, PoolConfig,
+};
 use http_body_util::BodyExt;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -16,8 +18,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tower_service::Service;
 
-use crate::origin::{OriginBody, Pieces, response, send, within};
+use crate::origin::{OriginBody, Pieces, get, response, send, text, within};
 
 /// An origin on a socket. Its tasks end with it.
 pub(crate) struct SocketOrigin {
@@ -196,6 +199,70 @@ async fn answers_pass_whole_over_one_kept_connection() {
         assert!(answer.ends_with("\r\n\r\n0123"), "{answer}");
     }
     assert_eq!(origin.connections.load(Ordering::SeqCst), 1);
+}
+
+/// An origin that answers the first request of each connection, and closes it at the second.
+/// It counts what is lost so.
+async fn forgetful() -> (SocketAddr, Arc<AtomicUsize>, JoinSet<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let lost = Arc::<AtomicUsize>::default();
+    let counted = Arc::clone(&lost);
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        let mut serving = JoinSet::new();
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let counted = Arc::clone(&counted);
+            serving.spawn(async move {
+                let mut requests = vec![0; 4_096];
+                let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n0123";
+                if stream.read(&mut requests).await.is_ok_and(|read| read > 0)
+                    && stream.write_all(answer).await.is_ok()
+                    && stream.read(&mut requests).await.is_ok_and(|read| read > 0)
+                {
+                    counted.fetch_add(1, Ordering::SeqCst);
+                }
+            });
+        }
+    });
+    (address, lost, tasks)
+}
+
+#[tokio::test]
+async fn a_request_lost_on_a_kept_connection_is_sent_again_within_the_budget_of_retries() {
+    for (retries_per_second, then) in [(1, 200), (0, 502)] {
+        let (address, lost, _tasks) = forgetful().await;
+        let upstream = HttpUpstreamConfig::new(format!("http://{address}"));
+        let upstream = HttpUpstream::new(&upstream).unwrap();
+        let pool = Pool::new(PoolConfig {
+            checks: None,
+            retry_percent: 0,
+            retries_per_second,
+            ..PoolConfig::default()
+        });
+        let member = Member {
+            name: address.to_string(),
+            kind: MemberKind::Origin,
+            group: 0,
+            weight: 1,
+        };
+        pool.set_members([(member, upstream)]);
+        let mut edge = Edge::new(EdgeConfig::default(), pool, Arc::new(SystemClock));
+        // A connection is kept a little after its answer has ended.
+        let status = within(async {
+            for n in 0.. {
+                let answer = edge.call(get(&format!("/vod/v/{n}"))).await;
+                let status = answer.as_ref().unwrap().status().as_u16();
+                text(answer.unwrap()).await;
+                if lost.load(Ordering::SeqCst) > 0 {
+                    return status;
+                }
+                assert_eq!(status, 200);
+            }
+            unreachable!("numbers end")
+        });
+        assert_eq!(status.await, then);
+    }
 }
 
 #[tokio::test]

@@ -3,11 +3,11 @@
 use std::num::NonZeroU32;
 
 use bytes::Bytes;
+use measured::Measured;
 use media::Micros;
 use storage::rows::jobs::{self, NewJob};
 
 use crate::fixtures::{NOW, TestDatabase};
-use crate::leases_metrics::Measured;
 
 on_both_engines! {
     workers_that_fall_silent_are_counted_and_so_is_what_they_leave,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
+use measured::Measured;
 use storage::objects::faulty::Fault;
 use storage::objects::{
     ErrorKind, FaultyStore, Layer, MemoryStore, Metrics, ObjectStore, Operation, PutOptions, Retry,
@@ -105,7 +106,7 @@ async fn a_faulty_store_fails_as_told() {
 
 #[tokio::test]
 async fn operations_are_counted_by_outcome() {
-    let counted = counters::Counters::default();
+    let counted = Measured::default();
     let _recording = metrics::set_default_local_recorder(&counted);
     let faulty = FaultyStore::new(Arc::new(MemoryStore::default()));
     let store = Metrics { store: "memory" }.around(hasty().around(faulty.clone()));
@@ -120,7 +121,7 @@ async fn operations_are_counted_by_outcome() {
         () = std::future::ready(()) => {}
     }
     let of = |operation: &str, outcome: &str| {
-        counted.get(&format!(
+        counted.count(&format!(
             "nova_object_operations_total store=memory operation={operation} outcome={outcome}"
         ))
     };
@@ -128,50 +129,5 @@ async fn operations_are_counted_by_outcome() {
     assert_eq!(of("get", "not_found"), 1);
     assert_eq!(of("get", "unavailable"), 1);
     assert_eq!(of("get", "cancelled"), 1);
-    assert_eq!(counted.get("nova_object_retries_total operation=get"), 2);
-}
-
-mod counters {
-    use std::collections::BTreeMap;
-    use std::sync::atomic::{AtomicU64, Ordering};
-    use std::sync::{Arc, Mutex};
-
-    use metrics::{
-        Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit,
-    };
-
-    /// What was counted, by `name label=value ...`.
-    #[derive(Default)]
-    pub(super) struct Counters(Mutex<BTreeMap<String, Arc<AtomicU64>>>);
-
-    impl Counters {
-        pub(super) fn get(&self, name: &str) -> u64 {
-            let all = self.0.lock().unwrap();
-            all.get(name)
-                .map_or(0, |count| count.load(Ordering::Acquire))
-        }
-    }
-
-    impl Recorder for Counters {
-        fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-        fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-        fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-
-        fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
-            let labels = key
-                .labels()
-                .map(|label| format!(" {}={}", label.key(), label.value()));
-            let name = key.name().to_owned() + &labels.collect::<String>();
-            let mut all = self.0.lock().unwrap();
-            Counter::from_arc(all.entry(name).or_default().clone())
-        }
-
-        fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
-            Gauge::noop()
-        }
-
-        fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
-            Histogram::noop()
-        }
-    }
+    assert_eq!(counted.count("nova_object_retries_total operation=get"), 2);
 }

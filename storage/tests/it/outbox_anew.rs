@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use measured::Measured;
 use storage::rows::sql::Engine;
 use tokio_util::sync::CancellationToken;
 
 use crate::children::eventually;
 use crate::fixtures::TestDatabase;
-use crate::leases_metrics::Measured;
 use crate::outbox::{Recorder, Running, delivered, payload, relay, write};
 
 on_both_engines! {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
@@ -51,6 +51,18 @@ impl Browser {
                 (event["event"] == "playing" || event["event"] == "failed").then_some(event)
             });
         assert_eq!(event["event"], "playing", "{event:#}");
+    }
+
+    /// Waits until what the page tells, from now on, is `such`. It tells once a second.
+    #[track_caller]
+    pub(crate) fn wait_seen(&self, what: &str, limit: Duration, such: impl Fn(&Value) -> bool) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = now.expect("a clock after 1970").as_millis();
+        self.process.stdout.wait_for(what, limit, |line| {
+            let event: Value = serde_json::from_str(line).ok()?;
+            let told_at = event["wall_ms"].as_u64()?;
+            (u128::from(told_at) > now && such(&event)).then_some(())
+        });
     }
 
     /// Waits for the watching to end by itself, `limit` at the longest, and tells what

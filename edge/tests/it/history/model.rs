@@ -4,7 +4,7 @@ use bytes::Bytes;
 use edge::OriginKind;
 use http::{HeaderMap, Method, StatusCode};
 
-use super::operations::Vary;
+use super::operations::{Purge, Vary};
 use super::origin::{Exchange, Moment, Sent, seconds_of, selected};
 use super::{Answered, Asked, Client, Get};
 use crate::rfc9111::{RequestControl, SECOND, Use};
@@ -12,20 +12,45 @@ use crate::rfc9111::{RequestControl, SECOND, Use};
 /// Microseconds for which the edge's defaults allow what is stale while the origin fails.
 const STALE_IF_ERROR: i64 = 6 * SECOND;
 
+/// What is passed on as it came.
+const KEPT_FIELDS: [&str; 7] = [
+    "cache-control",
+    "cdn-cache-control",
+    "etag",
+    "last-modified",
+    "expires",
+    "vary",
+    "cache-tag",
+];
+
 type Check = Result<(), String>;
 
+/// All that happened.
+pub(super) struct History<'a> {
+    pub(super) kind: OriginKind,
+    /// Of media: what is stale is given at once where the origin does not answer at once.
+    pub(super) hurries: bool,
+    pub(super) clients: &'a [Client],
+    pub(super) exchanges: &'a [Exchange],
+    /// Each with when it had returned.
+    pub(super) purges: &'a [(Moment, Purge)],
+}
+
 /// The first thing that is wrong.
-pub(super) fn violation(
-    kind: OriginKind,
-    hurries: bool,
-    clients: &[Client],
-    exchanges: &[Exchange],
-) -> Option<String> {
+pub(super) fn violation(history: &History<'_>) -> Option<String> {
     let wrong = |(index, client): (usize, &Client)| {
+        let History {
+            kind,
+            hurries,
+            exchanges,
+            purges,
+            ..
+        } = *history;
         let model = Model {
             kind,
             hurries,
             exchanges,
+            purges,
             index,
             client,
         };
@@ -36,7 +61,7 @@ pub(super) fn violation(
             served.map(|id| &exchanges[id])
         ))
     };
-    clients.iter().enumerate().find_map(wrong)
+    history.clients.iter().enumerate().find_map(wrong)
 }
 
 /// The exchange whose fields an answer has.
@@ -61,6 +86,7 @@ struct Model<'a> {
     /// Of media: what is stale is given at once where the origin does not answer at once.
     hurries: bool,
     exchanges: &'a [Exchange],
+    purges: &'a [(Moment, Purge)],
     index: usize,
     client: &'a Client,
 }
@@ -81,6 +107,7 @@ impl Model<'_> {
             return Err("it has fields that were never sent".to_owned());
         };
         ensure(head <= answered.head, "it was answered before the origin")?;
+        self.not_asked_in_vain(answered)?;
         match &client.asked {
             Asked::Change(_) => ensure(
                 exchange.client == Some(self.index),
@@ -90,8 +117,11 @@ impl Model<'_> {
                 ensure(get.ask.target == exchange.target, "it is of another object")?;
                 if !self.is_own(exchange) {
                     self.reused(get, exchange, sent, head)?;
+                    self.newest(get, exchange, head)?;
                 }
                 self.not_invalidated(exchange)?;
+                self.not_purged(exchange)?;
+                self.in_its_own_words(answered, exchange)?;
                 self.aged(answered, exchange, sent, head)?;
                 self.content(get, answered, sent)
             }
@@ -111,7 +141,7 @@ impl Model<'_> {
             && self.kind == OriginKind::General
             && answered.status == StatusCode::GATEWAY_TIMEOUT
         {
-            return Ok(());
+            return self.not_asked_in_vain(answered);
         }
         ensure(answered.status == StatusCode::BAD_GATEWAY, "it is refused")?;
         ensure(
@@ -171,7 +201,11 @@ impl Model<'_> {
             OriginKind::General => answer.guessed_lifetime(),
             OriginKind::Media => None,
         });
-        let lifetime = lifetime.unwrap_or(0);
+        let mut lifetime = lifetime.unwrap_or(0);
+        for purged in self.purged(exchange, true) {
+            // It was fresh for so long.
+            lifetime = lifetime.min(self.age(exchange, purged.max(head).time)?);
+        }
         let wishes = match self.kind {
             OriginKind::General if head < self.client.began => get.ask.control.clone(),
             // What came while this client waited is new enough for all, if it is fresh.
@@ -202,6 +236,122 @@ impl Model<'_> {
         ensure(!invalidated, "it was made invalid before (4.4)")
     }
 
+    /// When what was asked for by `exchange` was purged, before this client came.
+    fn purged(&self, exchange: &Exchange, soft: bool) -> impl Iterator<Item = Moment> {
+        let purges = self
+            .purges
+            .iter()
+            .filter(move |(_, purge)| purge.soft == soft);
+        let purges = purges.filter(|(_, purge)| purge.selects(exchange.target));
+        let between = exchange.began..self.client.began;
+        purges
+            .map(|(at, _)| *at)
+            .filter(move |at| between.contains(at))
+    }
+
+    /// E08: what was asked for before a purge is not given to who asks after it.
+    fn not_purged(&self, exchange: &Exchange) -> Check {
+        let purged = self.purged(exchange, false).next().is_some();
+        ensure(!purged, "it was purged before")
+    }
+
+    /// Was `exchange` over when this client came, and has to be stored? It is no part, for all
+    /// users, and says how long it lives.
+    fn is_stored(&self, exchange: &Exchange) -> bool {
+        let Some((answer, sent)) = exchange.answer().zip(exchange.sent.as_ref()) else {
+            return false;
+        };
+        exchange.method == Method::GET
+            && exchange.user.is_none()
+            && exchange
+                .ended
+                .is_some_and(|ended| ended < self.client.began)
+            && (sent.status, sent.breaks, sent.sets_cookie) == (200, false, false)
+            && sent.vary != Vary::Everything
+            && answer.may_be_stored()
+            && !answer.control.no_cache
+            && answer
+                .stated_lifetime()
+                .is_some_and(|lifetime| lifetime > 0)
+    }
+
+    /// RFC 9111 4: of what is stored the most recent is used.
+    fn newest(&self, get: &Get, exchange: &Exchange, head: Moment) -> Check {
+        let date = |of: &Exchange| {
+            let answer = of.answer()?;
+            Some(answer.date.unwrap_or(answer.response_time / SECOND))
+        };
+        let is_newer = |other: &&Exchange| {
+            let selected = self.kind == OriginKind::Media
+                || other.color.as_deref() == get.ask.color
+                || other
+                    .sent
+                    .as_ref()
+                    .is_some_and(|sent| sent.vary == Vary::Nothing);
+            other.target == exchange.target
+                && other.began > head
+                && selected
+                && date(other) >= date(exchange)
+                && self.is_stored(other)
+        };
+        match self.exchanges.iter().find(is_newer) {
+            Some(newer) => Err(format!("there is a newer one (4): {newer:#?}")),
+            None => Ok(()),
+        }
+    }
+
+    /// What is stored, and fresh, is not asked for. Only where nothing else has happened to the
+    /// object is it sure to be.
+    fn not_asked_in_vain(&self, answered: &Answered) -> Check {
+        let Asked::Get(Get { ask, .. }) = &self.client.asked else {
+            return Ok(());
+        };
+        let only_cached = RequestControl {
+            only_if_cached: true,
+            ..RequestControl::default()
+        };
+        let wishes_nothing = [RequestControl::default(), only_cached].contains(&ask.control);
+        if ask.authorised || !wishes_nothing {
+            return Ok(());
+        }
+        let of_target = self
+            .exchanges
+            .iter()
+            .filter(|other| other.target == ask.target);
+        let before = of_target
+            .clone()
+            .filter(|other| other.began < self.client.began);
+        let Some(last) = before.clone().last().filter(|last| self.is_stored(last)) else {
+            return Ok(());
+        };
+        let is_alone = before.clone().all(|other| {
+            let varies = other
+                .sent
+                .as_ref()
+                .is_some_and(|sent| sent.vary != Vary::Nothing);
+            let is_over = other.ended.is_some_and(|ended| ended < last.began);
+            !varies && (is_over || other.began == last.began)
+        });
+        let is_changed = self.exchanges.iter().any(|change| {
+            change.changes.contains(&ask.target) && change.head.is_none_or(|head| head > last.began)
+        });
+        let is_purged = [false, true].map(|soft| self.purged(last, soft).next().is_some());
+        let lives_for = match last.answer() {
+            Some(answer) => answer.stated_lifetime().unwrap_or(0),
+            None => 0,
+        };
+        let is_fresh = self.age(last, answered.head.time)? < lives_for;
+        if !is_alone || is_changed || is_purged.contains(&true) || !is_fresh {
+            return Ok(());
+        }
+        let meanwhile = self.client.began..answered.head;
+        let mut asked = of_target.map(|other| other.began);
+        ensure(
+            source(&answered.headers).is_some() && !asked.any(|began| meanwhile.contains(&began)),
+            "it was asked for, and is stored and fresh",
+        )
+    }
+
     fn age(&self, exchange: &Exchange, at: i64) -> Result<i64, String> {
         let answer = exchange.answer().ok_or("there was no answer")?;
         Ok(match self.kind {
@@ -230,6 +380,23 @@ impl Model<'_> {
         let date = text(&answered.headers, "date").ok_or("it has no date")?;
         let made = sent.date.unwrap_or(head.time / SECOND);
         ensure(seconds_of(date) == made, "its date is not the origin's")
+    }
+
+    /// RFC 9111 3.2: what was made new says what the origin said last.
+    fn in_its_own_words(&self, answered: &Answered, exchange: &Exchange) -> Check {
+        // The first need not say all (RFC 9110 15.4.5), the other is the edge's own.
+        let is_short = [StatusCode::NOT_MODIFIED, StatusCode::RANGE_NOT_SATISFIABLE];
+        if is_short.contains(&answered.status) {
+            return Ok(());
+        }
+        let differs = |name: &&&str| {
+            let told = answered.headers.get_all(**name).iter();
+            !told.eq(exchange.fields.get_all(**name))
+        };
+        match KEPT_FIELDS.iter().find(differs) {
+            Some(name) => Err(format!("its {name} is not what the origin said (3.2)")),
+            None => Ok(()),
+        }
     }
 
     /// The bytes are those of the one representation that the origin spoke of.

@@ -19,6 +19,7 @@ pub(super) enum Operation {
     Ask(Ask),
     /// A method that is not safe, of a general origin.
     Change(Change),
+    Purge(Purge),
     /// The origin answers otherwise from now on.
     Origin(usize, Behaviour),
     /// Milliseconds of the edge's and the origin's clock.
@@ -70,6 +71,34 @@ pub(super) struct Change {
     pub(super) status: u16,
     /// The answer's `Location` names the other object.
     pub(super) names_other: bool,
+}
+
+/// What is purged: an object, by what selects it, or all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Purge {
+    pub(super) by: &'static str,
+    pub(super) target: usize,
+    pub(super) soft: bool,
+}
+
+impl Purge {
+    pub(super) fn selects(&self, target: usize) -> bool {
+        self.by == "everything" || self.target == target
+    }
+
+    /// What the kind of purge it is selects the object by.
+    pub(super) fn text(&self) -> String {
+        match self.by {
+            "everything" => String::new(),
+            "tag" => tag_of(self.target),
+            _ => TARGETS[self.target].to_owned(),
+        }
+    }
+}
+
+/// What all answers of an object have in `Cache-Tag`.
+pub(super) fn tag_of(target: usize) -> String {
+    format!("object:{target}")
 }
 
 /// How the origin answers requests for an object.
@@ -166,6 +195,7 @@ fn operation() -> impl Strategy<Value = Operation> {
     prop_oneof![
         12 => ask().prop_map(Operation::Ask),
         1 => change().prop_map(Operation::Change),
+        1 => purge().prop_map(Operation::Purge),
         5 => (0..TARGETS.len(), behaviour())
             .prop_map(|(target, behaviour)| Operation::Origin(target, behaviour)),
         4 => select(&[100i64, 900, 1_000, 2_000, 5_000, 9_000, 30_000][..])
@@ -225,6 +255,16 @@ prop_compose! {
         names_other in any::<bool>(),
     ) -> Change {
         Change { target, method, status, names_other }
+    }
+}
+
+prop_compose! {
+    fn purge()(
+        by in select(&["url", "prefix", "pattern", "tag", "everything"][..]),
+        target in 0..TARGETS.len(),
+        soft in any::<bool>(),
+    ) -> Purge {
+        Purge { by, target, soft }
     }
 }
 
@@ -295,6 +335,10 @@ impl fmt::Debug for Operation {
                     true => write!(f, " location={}", TARGETS[1 - target]),
                     false => Ok(()),
                 }
+            }
+            Self::Purge(Purge { by, target, soft }) => {
+                let softly = if *soft { " softly" } else { "" };
+                write!(f, "Purge {by} {}{softly}", TARGETS[*target])
             }
             Self::Origin(target, behaviour) => {
                 write!(f, "Origin {} {behaviour:?}", TARGETS[*target])

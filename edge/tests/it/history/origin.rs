@@ -15,7 +15,7 @@ use media::{Clock, ManualClock};
 use tokio::sync::oneshot;
 use tower_service::Service;
 
-use super::operations::{Behaviour, Date, Fault, TARGETS, Tag, Vary};
+use super::operations::{Behaviour, Date, Fault, Purge, TARGETS, Tag, Vary, tag_of};
 use crate::rfc9111::{Answer, Expires, ResponseControl, SECOND};
 
 /// Seconds from the last modification of an object to the beginning of a history.
@@ -45,6 +45,8 @@ pub(super) struct Exchange {
     pub(super) ended: Option<Moment>,
     /// None where there was no answer.
     pub(super) sent: Option<Sent>,
+    /// As they were sent.
+    pub(super) fields: HeaderMap,
     /// It changes these objects.
     pub(super) changes: Vec<usize>,
 }
@@ -119,6 +121,8 @@ struct State {
     places: usize,
     objects: [Object; TARGETS.len()],
     exchanges: Vec<Exchange>,
+    /// Each with when it had returned.
+    purges: Vec<(Moment, Purge)>,
     holds: bool,
     /// For each answer that waits, what lets it go on.
     waiting: Vec<VecDeque<oneshot::Sender<()>>>,
@@ -142,6 +146,7 @@ impl Log {
                 places: 0,
                 objects: [object(), object()],
                 exchanges: Vec::new(),
+                purges: Vec::new(),
                 holds: false,
                 waiting: Vec::new(),
                 violations: Vec::new(),
@@ -162,6 +167,16 @@ impl Log {
 
     pub(super) fn exchanges(&self) -> Vec<Exchange> {
         self.lock().exchanges.clone()
+    }
+
+    pub(super) fn purged(&self, purge: &Purge) {
+        let mut state = self.lock();
+        let at = state.moment(&self.clock);
+        state.purges.push((at, purge.clone()));
+    }
+
+    pub(super) fn purges(&self) -> Vec<(Moment, Purge)> {
+        self.lock().purges.clone()
     }
 
     pub(super) fn violations(&self) -> Vec<String> {
@@ -245,9 +260,15 @@ impl Service<Request<RequestBody>> for Log {
         let target = TARGETS.iter().position(|target| parts.uri == *target);
         let target = target.expect("the edge asks for what it was asked for");
         if self.kind == OriginKind::Media && asked.user.is_none() {
+            // Who asks after a purge does not wait for what was asked before. What tags will
+            // come nobody knows.
+            let is_purged = |since: Moment| {
+                let mut after = state.purges.iter().filter(|(at, _)| *at > since);
+                after.any(|(_, purge)| purge.selects(target) || purge.by == "tag")
+            };
             let others = state.exchanges.iter();
             let mut others = others.filter(|other| other.target == target && other.user.is_none());
-            if others.any(|other| other.head.is_none()) {
+            if others.any(|other| other.head.is_none() && !is_purged(other.began)) {
                 let violation = format!("{} is asked for twice at once", TARGETS[target]);
                 state.violations.push(violation);
             }
@@ -263,6 +284,7 @@ impl Service<Request<RequestBody>> for Log {
             head: None,
             ended: None,
             sent: None,
+            fields: HeaderMap::new(),
             changes: Vec::new(),
         };
         let answer = match asked.change {
@@ -276,7 +298,13 @@ impl Service<Request<RequestBody>> for Log {
             None => answer(&state.objects[target], &asked, target, began.time),
         };
         let [head_gate, body_gate] = state.gates();
-        exchange.sent = answer.as_ref().map(|answer| answer.sent.clone());
+        if let Some(Reply { sent, bytes }) = &answer {
+            exchange.fields = fields(sent, id, bytes);
+            exchange
+                .fields
+                .insert("cache-tag", tag_of(target).try_into().unwrap());
+            exchange.sent = Some(sent.clone());
+        }
         state.exchanges.push(exchange);
         drop(state);
 
@@ -293,9 +321,10 @@ impl Service<Request<RequestBody>> for Log {
             let Some(Reply { sent, bytes }) = answer else {
                 return Err(UpstreamError::Unreachable("it is told so".to_owned()));
             };
+            let fields = log.lock().exchanges[id].fields.clone();
             let mut response = Response::new(Sending::new(log, id, &sent, bytes, body_gate));
             *response.status_mut() = StatusCode::from_u16(sent.status).unwrap();
-            *response.headers_mut() = fields(&sent, id, &response.body().bytes);
+            *response.headers_mut() = fields;
             Ok(response)
         })
     }
@@ -586,7 +615,6 @@ fn fields(sent: &Sent, id: usize, bytes: &Range<usize>) -> HeaderMap {
 pub(super) struct Sending {
     log: Log,
     id: usize,
-    bytes: Range<usize>,
     pieces: VecDeque<Piece>,
 }
 
@@ -604,7 +632,7 @@ impl Sending {
         bytes: Range<usize>,
         gate: Option<oneshot::Receiver<()>>,
     ) -> Self {
-        let content = Bytes::copy_from_slice(&sent.representation.text.as_bytes()[bytes.clone()]);
+        let content = Bytes::copy_from_slice(&sent.representation.text.as_bytes()[bytes]);
         let half = content.len() / 2;
         let mut pieces = VecDeque::from([Piece::Bytes(content.slice(..half))]);
         pieces.extend(gate.map(Piece::Gate));
@@ -614,12 +642,7 @@ impl Sending {
             (true, true) => {}
             (true, false) => pieces.push_back(Piece::Breaks),
         }
-        Self {
-            log,
-            id,
-            bytes,
-            pieces,
-        }
+        Self { log, id, pieces }
     }
 
     fn ends(&self) {
