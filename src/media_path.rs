@@ -24,7 +24,7 @@ use crate::data_dir::DirectoryLock;
 use crate::demo;
 use crate::encoding::Encodings;
 use crate::live::{Live, LiveParts};
-use crate::origin_node::{MOVED, OriginNode};
+use crate::origin_node::{MOVED, OriginNode, OriginNodeParts};
 use crate::pictures;
 use crate::serve::Foundation;
 use crate::vod::{self, Vod, VodParts};
@@ -77,7 +77,16 @@ impl MediaPath {
         let Foundation { database, clock } = foundation;
         // Before the rows are read: what moves in between is found there.
         let moves = bus.subscribe(&SubjectPattern::new(MOVED)?).await?;
-        let node = OriginNode::start(lock, url, database, &**clock, bus.clone()).await?;
+        let objects = storage::objects::open(&config.objects()).await?;
+        let node = OriginNode::start(OriginNodeParts {
+            lock,
+            url,
+            database,
+            objects: objects.as_ref(),
+            clock: clock.as_ref(),
+            bus: bus.clone(),
+        })
+        .await?;
         let origin_id = node.id();
         let kept = CancellationToken::new();
         let mut keeping = JoinSet::new();
@@ -88,7 +97,6 @@ impl MediaPath {
         if !is_demo && stream_keys::remove_key(database, &demo::NAME.parse()?).await? {
             tracing::warn!("the demo's stream key was removed; --demo brings it back");
         }
-        let objects = storage::objects::open(&config.objects()).await?;
         let windows = Arc::new(LiveStreams::new());
         let origin = Origin::new(OriginParts {
             streams: windows.clone(),

@@ -7,11 +7,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use media::{Clock, Micros, NodeId};
 use storage::events::Bus;
 use storage::rows::leases::this_process;
 use storage::rows::origins::{self, NewOrigin, OriginPlace};
 use storage::rows::{Database, RowError};
+use storage::{ObjectError, ObjectStore};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -28,6 +30,8 @@ const LEASE: Micros = Micros::from_secs(15);
 const HEARTBEAT: Duration = Duration::from_secs(5);
 /// From one question to the next, of who waits for a predecessor.
 const AGAIN: Duration = Duration::from_millis(500);
+/// Origins whose marks are looked for.
+const OTHERS: u32 = 256;
 /// Longer than the lease: who has it now has renewed it by then.
 const PATIENCE: Duration = Duration::from_secs(17);
 
@@ -42,9 +46,33 @@ pub enum OriginNodeError {
         "another nova process has the live streams of this database: stop it, or give this one other roles, such as --role edge; origins stand side by side with --role ingest,transcode,origin each"
     )]
     DatabaseInUse,
+    /// Another keeps its objects elsewhere.
+    #[error(
+        "another nova process, origin {other}, has live streams of this database and keeps objects in another store: name the same store for all with objects.url"
+    )]
+    OtherObjects {
+        /// The other.
+        other: NodeId,
+    },
     /// The database.
     #[error(transparent)]
     Rows(#[from] RowError),
+}
+
+/// What an origin's place is made of.
+pub struct OriginNodeParts<'a> {
+    /// The data directory.
+    pub lock: DirectoryLock,
+    /// Where edges reach it; `None`: it is alone.
+    pub url: Option<String>,
+    /// The rows.
+    pub database: &'a Database,
+    /// The objects.
+    pub objects: &'a dyn ObjectStore,
+    /// The time of day.
+    pub clock: &'a dyn Clock,
+    /// What tells edges that an origin has come.
+    pub bus: Arc<dyn Bus>,
 }
 
 /// An origin's place. The data directory stays locked until it is dropped.
@@ -56,15 +84,16 @@ pub struct OriginNode {
 }
 
 impl OriginNode {
-    /// Waits for a predecessor elsewhere that crashed, and not for one that lives. `url` is
-    /// where edges reach it, and empty where it is alone.
-    pub async fn start(
-        lock: DirectoryLock,
-        url: Option<String>,
-        database: &Database,
-        clock: &dyn Clock,
-        bus: Arc<dyn Bus>,
-    ) -> Result<Self, OriginNodeError> {
+    /// Waits for a predecessor elsewhere that crashed, and not for one that lives.
+    pub async fn start(parts: OriginNodeParts<'_>) -> Result<Self, OriginNodeError> {
+        let OriginNodeParts {
+            lock,
+            url,
+            database,
+            objects,
+            clock,
+            bus,
+        } = parts;
         let origin = NewOrigin {
             id: lock.node_id()?,
             instance: this_process(),
@@ -72,10 +101,18 @@ impl OriginNode {
             url: url.unwrap_or_default(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
+        if !origin.is_alone {
+            leave_mark(objects, origin.id).await;
+        }
         let patience = Instant::now() + PATIENCE;
         loop {
             let registered = origins::register(database, &origin, LEASE, clock.now()).await?;
             if let Some(place) = registered {
+                let others = origins::others(database, place.id(), clock.now(), OTHERS).await?;
+                if let Some(other) = without_mark(objects, others).await {
+                    place.leave(database).await?;
+                    return Err(OriginNodeError::OtherObjects { other });
+                }
                 wake::all(bus.as_ref(), MOVED).await;
                 return Ok(Self { lock, place, bus });
             }
@@ -122,12 +159,41 @@ impl OriginNode {
     }
 }
 
+/// What an origin leaves in the object store, for others to find.
+fn mark(origin: NodeId) -> String {
+    format!("origins/{origin}")
+}
+
+async fn leave_mark(objects: &dyn ObjectStore, origin: NodeId) {
+    let text = Bytes::from(origin.to_string());
+    if let Err(error) = objects.put(&mark(origin), text).await {
+        tracing::warn!(%error, "other origins do not find this one's mark in the object store");
+    }
+}
+
+/// The first of `others` that has left no mark in this store, so that its objects are elsewhere.
+/// Where the store does not answer nobody knows.
+async fn without_mark(objects: &dyn ObjectStore, others: Vec<NodeId>) -> Option<NodeId> {
+    for other in others {
+        match objects.head(&mark(other)).await {
+            Ok(_) => {}
+            Err(ObjectError::NotFound(_)) => return Some(other),
+            Err(error) => {
+                tracing::warn!(%error, "whether other origins have the same objects is not known");
+                return None;
+            }
+        }
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
     use media::{ManualClock, Timestamp};
     use storage::events::LocalBus;
+    use storage::objects::MemoryStore;
     use storage::rows::IfMissing;
 
     use super::*;
@@ -141,9 +207,15 @@ mod tests {
 
     async fn start(directory: &Path, database: &Database, clock: &ManualClock) -> OriginNode {
         let lock = DirectoryLock::take(directory).unwrap();
-        OriginNode::start(lock, None, database, clock, Arc::new(LocalBus::new()))
-            .await
-            .unwrap()
+        let parts = OriginNodeParts {
+            lock,
+            url: None,
+            database,
+            objects: &MemoryStore::default(),
+            clock,
+            bus: Arc::new(LocalBus::new()),
+        };
+        OriginNode::start(parts).await.unwrap()
     }
 
     #[tokio::test]

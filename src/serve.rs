@@ -36,7 +36,7 @@ use crate::cli::Serve;
 use crate::config::Config;
 use crate::data_dir::DirectoryLock;
 use crate::demo::Demo;
-use crate::edge_node::{AssetTable, Assets, EdgeNode, EdgeNodeParts};
+use crate::edge_node::{AssetTable, EdgeNode};
 use crate::media_path::MediaPath;
 use crate::readiness::{Dependency, Readiness};
 use crate::roles::Roles;
@@ -180,7 +180,8 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
     let mut node = match (&foundation, &control, &http) {
         (Some(foundation), Some(control), Some(http)) => {
             let assets = registry::assets(&config, &settings, &table, gate.as_ref())?;
-            let parts = node_parts(&config, roles, foundation, &bus, control, http, assets)?;
+            let parts =
+                registry::node_parts(&config, roles, foundation, &bus, control, http, assets)?;
             Some(EdgeNode::start(parts).await?)
         }
         _ => None,
@@ -296,34 +297,6 @@ fn readiness(
         media.map(|media| media.live.machine()),
         node.map(EdgeNode::trust),
     )
-}
-
-/// What the edge's place in the registry is made of.
-fn node_parts<'a>(
-    config: &'a Config,
-    roles: Roles,
-    foundation: &Foundation,
-    bus: &Arc<dyn Bus>,
-    control: &EdgeControl,
-    http: &Server,
-    assets: Assets,
-) -> Result<EdgeNodeParts<'a>, Box<dyn Error>> {
-    Ok(EdgeNodeParts {
-        database: foundation.database.clone(),
-        clock: foundation.clock.clone(),
-        bus: bus.clone(),
-        events_are_shared: config.events.url != "local:",
-        control: control.clone(),
-        connections: http.open_connections(),
-        data_dir: &config.data_dir,
-        roles: roles.names(),
-        url: config.edge.public_url.clone(),
-        region: config.edge.region.clone(),
-        has_shields: config.edge.has_shields(),
-        shield_url: registry::shield_url(config, http)?,
-        assets,
-        on_database_loss: config.edge.on_database_loss,
-    })
 }
 
 /// SIGTERM or Ctrl-C. Listened for from the start, so that neither is lost.

@@ -1,18 +1,48 @@
 //! What this process tells the registry, and what it reads there.
 
+use std::collections::HashMap;
 use std::error::Error;
 use std::sync::Arc;
 
 use edge::access::Gate;
 use edge::server::Server;
-use edge::{EdgeConfig, HttpUpstream, Pool};
+use edge::{EdgeConfig, EdgeControl, HttpUpstream, Pool};
 use storage::events::{Bus, SubjectPattern};
 
 use super::Foundation;
 use crate::config::{Config, Tier};
-use crate::edge_node::{AssetTable, Assets};
+use crate::edge_node::{AssetTable, Assets, EdgeNodeParts};
 use crate::origin_node::MOVED;
+use crate::roles::Roles;
 use crate::upstreams::{DirectoryParts, Maker, pool_config};
+
+/// What the edge's place in the registry is made of.
+pub(super) fn node_parts<'a>(
+    config: &'a Config,
+    roles: Roles,
+    foundation: &Foundation,
+    bus: &Arc<dyn Bus>,
+    control: &EdgeControl,
+    http: &Server,
+    assets: Assets,
+) -> Result<EdgeNodeParts<'a>, Box<dyn Error>> {
+    Ok(EdgeNodeParts {
+        database: foundation.database.clone(),
+        clock: foundation.clock.clone(),
+        bus: bus.clone(),
+        events_are_shared: config.events.url != "local:",
+        control: control.clone(),
+        connections: http.open_connections(),
+        data_dir: &config.data_dir,
+        roles: roles.names(),
+        url: config.edge.public_url.clone(),
+        region: config.edge.region.clone(),
+        has_shields: config.edge.has_shields(),
+        shield_url: shield_url(config, http)?,
+        assets,
+        on_database_loss: config.edge.on_database_loss,
+    })
+}
 
 /// What keeps the pool as the registry has it.
 pub(super) async fn directory_parts(
@@ -49,7 +79,7 @@ pub(super) fn origin_url(config: &Config, listener: Option<&Server>) -> Option<S
 }
 
 /// Where other edges reach this one as a shield; empty: it is none.
-pub(super) fn shield_url(config: &Config, http: &Server) -> Result<String, Box<dyn Error>> {
+fn shield_url(config: &Config, http: &Server) -> Result<String, Box<dyn Error>> {
     if config.edge.tier == Tier::Edge {
         return Ok(String::new());
     }
@@ -81,6 +111,6 @@ pub(super) fn assets(
             Some(gate) => Some((gate.clone(), config.access_policy()?)),
             None => None,
         },
-        pools: Default::default(),
+        pools: HashMap::new(),
     })
 }

@@ -187,6 +187,48 @@ fn a_origin(nova: &Nova) -> crate::harness::Http {
 }
 
 #[test]
+fn a_stream_whose_origin_stops_is_ended_by_another() {
+    let hosts = Hosts::new();
+    let (one, other) = (hosts.host(), hosts.host());
+    let key = one.create_stream("garden");
+    other.keep_secret(&key);
+    let origin = |site: &Site| {
+        let origin = hosts.origin(site);
+        origin.variable("NOVA__LIVE__GRACE_SECONDS", "1").start()
+    };
+    let mut a = origin(&one);
+    let _b = origin(&other);
+    let edge = hosts.edge().start();
+    let publisher = Encoder::small().publish(&a.rtmp_url(&key));
+    let stream = Stream::new(edge.http(), "garden");
+    stream.wait_live(&["source", "audio"], 2);
+    a.signal(Signal::Term);
+    assert!(a.wait_exit().success());
+    drop((a, publisher));
+    wait_for("the end of the stream", LIMIT, || {
+        let playlist = stream.media("source")?;
+        playlist.ended.then_some(()).ok_or("it goes on".to_owned())
+    });
+}
+
+#[test]
+fn origins_side_by_side_have_the_same_objects() {
+    let hosts = Hosts::new();
+    let _a = hosts.origin(&hosts.host()).start();
+    let other = hosts.host();
+    let elsewhere = format!("file:{}", other.data_dir().join("objects").display());
+    let serve = hosts
+        .origin(&other)
+        .variable("NOVA__OBJECTS__URL", &elsewhere);
+    let sentence = serve.refused();
+    assert!(sentence.contains("objects.url"), "{sentence}");
+    // Nor is a process beside it that is everything.
+    let alone = hosts.host();
+    let sentence = alone.serve().refused();
+    assert!(sentence.contains("has the live streams"), "{sentence}");
+}
+
+#[test]
 fn an_edge_finds_shields_and_origins_that_start_after_it() {
     let hosts = Hosts::new();
     let edge = hosts.edge().start();

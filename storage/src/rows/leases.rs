@@ -91,12 +91,12 @@ pub async fn acquire(
     }))
 }
 
-/// Who has the lease `name`, expired or not; `None`: it was released, or nobody ever had it.
-/// Nobody acquires it from here to the end of the transaction.
+/// Who had the lease `name` last, nobody: empty, and whether it was not released since. Nobody
+/// acquires it from here to the end of the transaction.
 pub(super) async fn lock(
     transaction: &mut Transaction,
     name: &str,
-) -> Result<Option<String>, RowError> {
+) -> Result<(String, bool), RowError> {
     let (owner, expires_at): (String, Timestamp) = query(
         "INSERT INTO leases (name, owner, token, expires_at) VALUES ($1, '', 0, 0)
          ON CONFLICT (name) DO UPDATE SET owner = leases.owner
@@ -105,7 +105,7 @@ pub(super) async fn lock(
     .bind(name)
     .one(transaction)
     .await?;
-    Ok((expires_at > Timestamp::default()).then_some(owner))
+    Ok((owner, expires_at > Timestamp::default()))
 }
 
 /// Gives the lease `name` to `owner`, whoever has it, until it is released: for those that are

@@ -181,9 +181,11 @@ pub async fn take_stream(
 ) -> Result<Option<TakenStream>, RowError> {
     let (name, me) = (lease_name(stream), origin.to_string());
     let mut transaction = db.write().await?;
-    let owner = leases::lock(&mut transaction, &name).await?;
-    let was_ours = owner.as_ref() == Some(&me);
-    if let Some(owner) = owner.filter(|_| !was_ours && claim != Claim::Takeover)
+    let (owner, is_held) = leases::lock(&mut transaction, &name).await?;
+    let was_ours = owner == me;
+    if is_held
+        && !was_ours
+        && claim != Claim::Takeover
         && has_place(&mut transaction, &owner, now).await?
         && (claim == Claim::Heir || has_encoder(&mut transaction, stream).await?)
     {
@@ -302,6 +304,19 @@ pub async fn reachable(db: &Database, limit: u32) -> Result<Vec<Listed>, RowErro
     .bind(limit)
     .all(db)
     .await
+}
+
+/// Origins beside `origin` that have their places, by their ids, at most `limit`.
+pub async fn others(
+    db: &Database,
+    origin: NodeId,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<NodeId>, RowError> {
+    let others =
+        query("SELECT id FROM origins WHERE id <> $1 AND lease_until > $2 ORDER BY id LIMIT $3");
+    let others: Vec<(NodeId,)> = others.bind(origin).bind(now).bind(limit).all(db).await?;
+    Ok(others.into_iter().map(|(id,)| id).collect())
 }
 
 /// Deletes origins that were not heard of since `before`, at most `limit`; how many.

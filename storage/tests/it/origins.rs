@@ -126,8 +126,11 @@ async fn an_heir_takes_what_is_left_and_nothing_else(test: TestDatabase) {
     a.leave(db).await.unwrap();
     assert!(!take(db, stream, &b, Claim::Heir).await.unwrap().was_ours);
     assert!(!first.lease.is_ours(db).await.unwrap());
-    // A stream that was let go is anybody's.
+    // A stream that was released is anybody's.
     let last = take(db, stream, &b, Claim::Heir).await.unwrap();
+    last.lease.release(db).await.unwrap();
+    let last = take(db, stream, &b, Claim::Heir).await.unwrap();
+    assert!(last.was_ours, "nobody has come in between");
     last.lease.release(db).await.unwrap();
     let c = register(db, "c").await;
     assert!(!take(db, stream, &c, Claim::Heir).await.unwrap().was_ours);
@@ -187,14 +190,17 @@ async fn who_is_alone_has_nobody_beside_it(test: TestDatabase) {
 
 async fn who_has_left_is_not_listed(test: TestDatabase) {
     let db = &test.db;
-    let (a, _b) = (register(db, "a").await, register(db, "b").await);
+    let (a, b) = (register(db, "a").await, register(db, "b").await);
     let listed = async || {
         let listed = origins::reachable(db, 10).await.unwrap();
         let urls = listed.into_iter().map(|one| one.url);
         urls.collect::<Vec<_>>()
     };
     assert_eq!(listed().await, ["http://a:8081", "http://b:8081"]);
+    let others = async || origins::others(db, b.id(), NOW, 10).await.unwrap();
+    assert_eq!(others().await, [a.id()]);
     a.leave(db).await.unwrap();
+    assert_eq!(others().await, []);
     assert_eq!(listed().await, ["http://b:8081"]);
     assert_eq!(
         origins::delete_silent(db, NOW + TTL + TTL, 10)
