@@ -163,6 +163,11 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
         None => None,
     };
     let control = cache.as_ref().map(|cache| cache.control.clone());
+    if roles.media && roles.edge && config.edge.discover {
+        tracing::warn!(
+            "edge.discover means nothing here: this edge asks the origin in its process"
+        );
+    }
     // It knows whom to ask before anybody is answered.
     if let Some(pool) = &pool {
         match &foundation {

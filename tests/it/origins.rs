@@ -1,6 +1,6 @@
 //! Several origins on one database: edges find them, and each live stream at its own.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -19,10 +19,16 @@ struct Hosts {
 }
 
 impl Hosts {
+    /// With rows in a file.
     fn new() -> Self {
+        Self::with_settings(&[])
+    }
+
+    /// With these settings besides.
+    fn with_settings(more: &[(&'static str, String)]) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let below = |name: &str| directory.path().join(name).display().to_string();
-        let settings = vec![
+        let mut settings = vec![
             (
                 "NOVA__DATABASE__URL",
                 format!("sqlite:{}", below("nova.db")),
@@ -31,6 +37,7 @@ impl Hosts {
             // What is tested has no use for a ladder.
             ("NOVA__TRANSCODE__ENABLED", "false".to_owned()),
         ];
+        settings.extend_from_slice(more);
         Self {
             _directory: directory,
             settings,
@@ -85,9 +92,8 @@ fn asked(edge: &Nova, member: &str, outcome: &str) -> f64 {
     asked.unwrap_or(0.0)
 }
 
-#[test]
-fn a_live_stream_moves_to_another_origin_and_its_player_notices_nothing() {
-    let hosts = Hosts::new();
+/// Of a player that waits for what comes next.
+fn a_live_stream_moves_to_another_origin(hosts: &Hosts) {
     let (one, other) = (hosts.host(), hosts.host());
     let key = one.create_stream("garden");
     other.keep_secret(&key);
@@ -122,7 +128,7 @@ fn a_live_stream_moves_to_another_origin_and_its_player_notices_nothing() {
 
     drop(a);
     drop(publisher);
-    let before = follower.seen();
+    let (before, killed) = (follower.seen(), Instant::now());
     let _publisher = clip.publish(&b.rtmp_url(&key));
     let after = wait_for("the player to follow at the other origin", LIMIT, || {
         let seen = follower.seen();
@@ -130,6 +136,7 @@ fn a_live_stream_moves_to_another_origin_and_its_player_notices_nothing() {
             .then_some(seen.clone())
             .ok_or(format!("{before:?}, {seen:?}"))
     });
+    println!("after {:?} it has {after:?}", killed.elapsed());
     assert_eq!(after.faults, [""; 0], "{before:?}");
     drop(follower);
     let playlist = stream.media("source").unwrap();
@@ -138,6 +145,23 @@ fn a_live_stream_moves_to_another_origin_and_its_player_notices_nothing() {
         "{playlist:?}"
     );
     wait_for("one route", LIMIT, || routes(1.0));
+}
+
+#[test]
+fn a_live_stream_moves_to_another_origin_and_its_player_notices_nothing() {
+    a_live_stream_moves_to_another_origin(&Hosts::new());
+}
+
+#[test]
+fn a_live_stream_moves_to_another_origin_on_postgresql_and_nats() {
+    let database = peers::postgres::database();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let nats = runtime.block_on(peers::nats::NatsServer::start());
+    let hosts = Hosts::with_settings(&[
+        ("NOVA__DATABASE__URL", database.url()),
+        ("NOVA__EVENTS__URL", nats.url()),
+    ]);
+    a_live_stream_moves_to_another_origin(&hosts);
 }
 
 #[test]
