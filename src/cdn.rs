@@ -8,5 +8,5 @@ pub mod rest;
 mod service;
 mod urls;
 
-pub use service::{Cdn, CdnParts};
-pub use urls::{UrlError, Urls};
+pub use service::{Cdn, CdnParts, MAX_ASSET_ORIGINS};
+pub use urls::{SigningKeys, UrlError, Urls};

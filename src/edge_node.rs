@@ -8,6 +8,7 @@
 //! A shield that has not obeyed yet gives what was purged to an edge that has. So an edge with
 //! shields obeys at once, and once more when they have, and only then tells so.
 
+mod assets;
 mod place;
 mod trust;
 
@@ -19,7 +20,7 @@ use std::time::Duration;
 use edge::server::OpenConnections;
 use edge::{EdgeControl, Obeyed, OriginKind, PurgeRule, Selector};
 use media::{Clock, Micros};
-use storage::events::{Bus, RecvError, Subject, SubjectPattern, Subscription};
+use storage::events::{Bus, RecvError, SubjectPattern, Subscription};
 use storage::rows::edge_nodes::{self, NewNode, NodeState, Registration};
 use storage::rows::leases::this_process;
 use storage::rows::purges::{self, News, PurgeRow, Seen};
@@ -28,7 +29,12 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::origin_node::MOVED;
+use crate::wake;
+
 use place::Place;
+
+pub use assets::{AssetTable, Assets};
 pub use place::PlaceError;
 pub use trust::{OnDatabaseLoss, Trust};
 
@@ -81,6 +87,8 @@ pub struct EdgeNodeParts<'a> {
     pub events_are_shared: bool,
     /// What obeys.
     pub control: EdgeControl,
+    /// What is told of assets.
+    pub assets: Assets,
     /// Who is connected to it.
     pub connections: OpenConnections,
     /// The data directory.
@@ -93,6 +101,8 @@ pub struct EdgeNodeParts<'a> {
     pub region: String,
     /// It fills from other edges.
     pub has_shields: bool,
+    /// Where other edges reach it as a shield; empty: it is none.
+    pub shield_url: String,
     /// What it does when it cannot hear of purges.
     pub on_database_loss: OnDatabaseLoss,
 }
@@ -135,6 +145,7 @@ impl EdgeNode {
             region: parts.region,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             has_shields: parts.has_shields,
+            shield_url: parts.shield_url,
         };
         // Before the rows are read: what is told in between is found there.
         let events = parts.bus.subscribe(&SubjectPattern::new(PURGED)?).await?;
@@ -148,6 +159,7 @@ impl EdgeNode {
             database: parts.database,
             clock: parts.clock,
             control: parts.control,
+            assets: parts.assets,
             connections: parts.connections,
             trust: Arc::clone(&trust),
             place,
@@ -161,6 +173,9 @@ impl EdgeNode {
             unswept: VecDeque::new(),
             requests: (0, Instant::now()),
         };
+        if !agent.new.shield_url.is_empty() {
+            wake::all(parts.bus.as_ref(), MOVED).await;
+        }
         agent.catch_up().await?;
         agent.obey_new().await?;
         trust.extend(asked + TRUSTED, now + TRUSTED_SPAN);
@@ -214,6 +229,7 @@ struct Agent {
     database: Database,
     clock: Arc<dyn Clock>,
     control: EdgeControl,
+    assets: Assets,
     connections: OpenConnections,
     trust: Arc<Trust>,
     place: Place,
@@ -347,6 +363,7 @@ impl Agent {
         let generation = edge_assets::generation(&self.database).await?;
         if generation != self.configuration {
             let (generation, assets) = edge_assets::all(&self.database).await?;
+            self.assets.apply(&assets);
             let tagged = assets
                 .into_iter()
                 .filter(|asset| !asset.rules.tags.is_empty())
@@ -470,22 +487,5 @@ impl Agent {
             Ok(Err(error)) => tracing::debug!(%error, "old purges were not deleted"),
             Err(_) => tracing::debug!("old purges were not deleted in time"),
         }
-    }
-}
-
-/// Tells all nodes that there is a purge. None that misses it is lost: its row is there.
-pub async fn tell(bus: &dyn Bus) {
-    let told = match Subject::new(PURGED) {
-        Ok(subject) => {
-            let event = storage::events::Event::new(subject, bytes::Bytes::new());
-            bus.publish(event).await.map_err(|error| error.to_string())
-        }
-        Err(error) => Err(error.to_string()),
-    };
-    if let Err(error) = told {
-        tracing::warn!(
-            error,
-            "nodes were not told of a purge: they find it by themselves"
-        );
     }
 }

@@ -12,6 +12,7 @@
 #[macro_use]
 mod output;
 
+mod access_keys;
 mod admin;
 mod background;
 mod bench;
@@ -19,12 +20,14 @@ mod cdn;
 mod cli;
 mod commands;
 mod config;
+mod data_dir;
 mod demo;
 mod doctor;
 mod edge_node;
 mod encoding;
 mod live;
 mod media_path;
+mod origin_node;
 mod pictures;
 mod publish;
 mod quantities;
@@ -32,12 +35,12 @@ mod readiness;
 mod roles;
 mod routes;
 mod serve;
-mod sole;
 mod stream_rules;
 mod telemetry;
 mod upstreams;
 mod usage;
 mod vod;
+mod wake;
 mod web;
 mod welcome;
 

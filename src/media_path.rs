@@ -11,6 +11,7 @@ use media::Micros;
 use packager::live::LiveStreams;
 use packager::origin::{Origin, OriginLimits, OriginParts};
 use storage::ObjectStore;
+use storage::events::{Bus, SubjectPattern};
 use storage::rows::{stream_keys, streams};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -19,17 +20,18 @@ use transcode::vod::DemuxCommand;
 use transcode::{BACKGROUND_NICE, WorkerCommand, all_engines};
 
 use crate::config::Config;
+use crate::data_dir::DirectoryLock;
 use crate::demo;
 use crate::encoding::Encodings;
 use crate::live::{Live, LiveParts};
+use crate::origin_node::{MOVED, OriginNode, OriginNodeParts};
 use crate::pictures;
 use crate::serve::Foundation;
-use crate::sole::{DirectoryLock, Sole};
 use crate::vod::{self, Vod, VodParts};
 
 /// How long publishers and sessions have to finish their open segments.
 const FINISH: Duration = Duration::from_millis(4_500);
-/// How long giving the live streams free may take.
+/// How long giving up the origin's place may take.
 const RELEASE: Duration = Duration::from_millis(500);
 /// Engines with encoders that streams have asked for: more than there are.
 const ENCODINGS: u32 = 100;
@@ -56,32 +58,45 @@ pub struct MediaPath {
     tasks: JoinSet<()>,
     /// Ends `keeping`.
     kept: CancellationToken,
-    /// Keeps others from having the streams too. One task; a set, because a handle cannot
+    /// Keeps the origin's place in the registry. One task; a set, because a handle cannot
     /// be waited for again once it has told its end.
     keeping: JoinSet<()>,
 }
 
 impl MediaPath {
+    /// `url` is where edges reach the origin; without it, this process has all live streams.
     /// Unless it `is_demo`, the demo's stream key, which is known to all, is no key any more.
     pub async fn start(
         config: &Config,
         foundation: &Foundation,
+        bus: &Arc<dyn Bus>,
         lock: DirectoryLock,
+        url: Option<String>,
         is_demo: bool,
     ) -> Result<Self, Box<dyn Error>> {
         let Foundation { database, clock } = foundation;
-        let sole = Sole::acquire(lock, database, &**clock).await?;
-        let lease = sole.lease().clone();
+        // Before the rows are read: what moves in between is found there.
+        let moves = bus.subscribe(&SubjectPattern::new(MOVED)?).await?;
+        let objects = storage::objects::open(&config.objects()).await?;
+        let node = OriginNode::start(OriginNodeParts {
+            lock,
+            url,
+            database,
+            objects: objects.as_ref(),
+            clock: clock.as_ref(),
+            bus: bus.clone(),
+        })
+        .await?;
+        let origin_id = node.id();
         let kept = CancellationToken::new();
         let mut keeping = JoinSet::new();
         keeping.spawn({
             let (database, clock, kept) = (database.clone(), clock.clone(), kept.clone());
-            async move { sole.keep(database, &*clock, kept).await }
+            async move { node.keep(database, &*clock, kept).await }
         });
         if !is_demo && stream_keys::remove_key(database, &demo::NAME.parse()?).await? {
             tracing::warn!("the demo's stream key was removed; --demo brings it back");
         }
-        let objects = storage::objects::open(&config.objects()).await?;
         let windows = Arc::new(LiveStreams::new());
         let origin = Origin::new(OriginParts {
             streams: windows.clone(),
@@ -132,7 +147,9 @@ impl MediaPath {
         };
         let live = Live::start(LiveParts {
             database: database.clone(),
-            lease,
+            origin: origin_id,
+            bus: bus.clone(),
+            moves,
             objects: objects.clone(),
             clock: clock.clone(),
             streams: windows,
@@ -221,7 +238,7 @@ impl MediaPath {
         self.tasks.shutdown().await;
         self.kept.cancel();
         if let Ok(Some(Err(error))) = timeout(RELEASE, self.keeping.join_next()).await {
-            tracing::error!(%error, "the lease of the live streams failed");
+            tracing::error!(%error, "the origin's place in the registry failed");
         }
     }
 }

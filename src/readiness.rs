@@ -122,6 +122,9 @@ impl Dependency {
             Self::Upstreams(pool) => {
                 let members = pool.members();
                 let names: Vec<_> = members.iter().map(|one| one.member.name.as_str()).collect();
+                if names.is_empty() {
+                    return Err("the registry has no origin and no shield".to_owned());
+                }
                 Err(format!("none of {} answers", names.join(", ")))
             }
         }

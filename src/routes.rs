@@ -13,11 +13,12 @@ use http::{Request, Response, StatusCode};
 use http_body_util::Either;
 use tower_service::Service;
 
-/// The paths of media begin with these; the last is a token that opens more than one of
-/// the others.
-const MEDIA: [&str; 3] = ["/live/", "/vod/", "/~"];
+/// What edges serve: live streams, videos, and other assets.
+pub const SERVED: [&str; 3] = ["/live/", "/vod/", "/files/"];
+/// A path that begins with this has a token that opens more than one of those.
+const TOKEN: &str = "/~";
 
-/// `/live/` and `/vod/` by `media`, without a detour; the rest by `pages`, if there are any.
+/// What edges serve by `media`, without a detour; the rest by `pages`, if there are any.
 #[derive(Clone)]
 pub struct Routes<M> {
     /// What serves media.
@@ -68,7 +69,8 @@ where
 
     fn call(&mut self, request: Request<ReceivedBody>) -> Self::Future {
         let path = request.uri().path();
-        if MEDIA.iter().any(|prefix| path.starts_with(prefix)) {
+        let is_media = SERVED.iter().any(|prefix| path.starts_with(prefix));
+        if is_media || path.starts_with(TOKEN) {
             return Answering::Media(self.media.call(request));
         }
         match &mut self.pages {

@@ -1,5 +1,7 @@
 //! `nova serve`: the stages of a process's roles, built, run and stopped.
 
+mod registry;
+
 use std::convert::Infallible;
 use std::error::Error;
 use std::sync::Arc;
@@ -11,7 +13,8 @@ use edge::access::{Access, AccessConfig, Gate};
 use edge::server::{ReceivedBody, Server, ServerConfig};
 use edge::usage::Usage;
 use edge::{
-    Disk, DiskConfig, Edge, EdgeBody, EdgeConfig, EdgeControl, EdgeFuture, HttpUpstream, Pool,
+    ByPath, Disk, DiskConfig, Edge, EdgeBody, EdgeConfig, EdgeControl, EdgeFuture, HttpUpstream,
+    Pool,
 };
 use http::{Request, Response};
 use media::{Clock, SystemClock};
@@ -26,17 +29,19 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tower_service::Service;
 
+use crate::access_keys::KeyHolders;
 use crate::background::Background;
 use crate::cdn::{Cdn, CdnParts, Urls};
 use crate::cli::Serve;
 use crate::config::Config;
+use crate::data_dir::DirectoryLock;
 use crate::demo::Demo;
-use crate::edge_node::{EdgeNode, EdgeNodeParts};
+use crate::edge_node::{AssetTable, EdgeNode};
 use crate::media_path::MediaPath;
 use crate::readiness::{Dependency, Readiness};
 use crate::roles::Roles;
 use crate::routes::{Pages, Routes};
-use crate::sole::DirectoryLock;
+use crate::upstreams::Directory;
 use crate::usage::UsageTasks;
 use crate::welcome::{self, Addresses};
 use crate::{admin, telemetry, upstreams, web};
@@ -117,7 +122,8 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
     };
     let mut media = match (&foundation, lock) {
         (Some(foundation), Some(lock)) => {
-            Some(MediaPath::start(&config, foundation, lock, args.demo).await?)
+            let url = registry::origin_url(&config, origin.as_ref());
+            Some(MediaPath::start(&config, foundation, &bus, lock, url, args.demo).await?)
         }
         _ => None,
     };
@@ -140,11 +146,13 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
         let media = WithoutBody(media.origin.clone());
         running.http(server, Routes { media, pages: None });
     }
+    let table = AssetTable::default();
     let cache = match &usage {
         Some(usage) => {
             let usage = usage.usage();
             cache(
-                settings,
+                settings.clone(),
+                &table,
                 media.as_ref(),
                 pool.as_ref(),
                 disk,
@@ -155,15 +163,42 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
         None => None,
     };
     let control = cache.as_ref().map(|cache| cache.control.clone());
+    if roles.media && roles.edge && config.edge.discover {
+        tracing::warn!(
+            "edge.discover means nothing here: this edge asks the origin in its process"
+        );
+    }
+    // It knows whom to ask before anybody is answered.
+    if let Some(pool) = &pool {
+        match &foundation {
+            Some(foundation) => {
+                let parts = registry::directory_parts(&config, foundation, &bus, pool).await?;
+                running.directory(Directory::start(parts).await?);
+            }
+            None if config.edge.discover => {
+                return Err("edge.discover needs database.url: the registry is there".into());
+            }
+            None => {}
+        }
+    }
     // It obeys what it has missed before anybody is answered.
     let mut node = match (&foundation, &control, &http) {
         (Some(foundation), Some(control), Some(http)) => {
-            let parts = node_parts(&config, roles, foundation, &bus, control, http);
+            let assets = registry::assets(&config, &settings, &table, gate.as_ref())?;
+            let parts =
+                registry::node_parts(&config, roles, foundation, &bus, control, http, assets)?;
             Some(EdgeNode::start(parts).await?)
         }
         _ => None,
     };
     running.metrics(metrics.clone());
+    if !config.access.keys_file.as_os_str().is_empty() && (roles.edge || roles.api) {
+        let holders = KeyHolders {
+            gate: gate.clone(),
+            signing: urls.keys.clone(),
+        };
+        running.keys(holders, &config);
+    }
     let readiness = readiness(
         roles,
         foundation.as_ref(),
@@ -269,31 +304,6 @@ fn readiness(
     )
 }
 
-/// What the edge's place in the registry is made of.
-fn node_parts<'a>(
-    config: &'a Config,
-    roles: Roles,
-    foundation: &Foundation,
-    bus: &Arc<dyn Bus>,
-    control: &EdgeControl,
-    http: &Server,
-) -> EdgeNodeParts<'a> {
-    EdgeNodeParts {
-        database: foundation.database.clone(),
-        clock: foundation.clock.clone(),
-        bus: bus.clone(),
-        events_are_shared: config.events.url != "local:",
-        control: control.clone(),
-        connections: http.open_connections(),
-        data_dir: &config.data_dir,
-        roles: roles.names(),
-        url: config.edge.public_url.clone(),
-        region: config.edge.region.clone(),
-        has_shields: config.edge.has_shields(),
-        on_database_loss: config.edge.on_database_loss,
-    }
-}
-
 /// SIGTERM or Ctrl-C. Listened for from the start, so that neither is lost.
 struct StopSignal {
     terminate: Signal,
@@ -330,6 +340,7 @@ fn edge_settings(config: &Config) -> Result<EdgeConfig, Box<dyn Error>> {
 /// The cache, in front of the origin in this process or of upstreams elsewhere.
 fn cache(
     settings: EdgeConfig,
+    table: &AssetTable,
     media: Option<&MediaPath>,
     pool: Option<&Pool<HttpUpstream>>,
     disk: Option<Disk>,
@@ -340,16 +351,18 @@ fn cache(
     match (media, pool) {
         (Some(media), _) => {
             let origin = WithoutBody(media.origin.clone());
-            let upstream = usage.count_upstream(origin);
+            let upstream = usage.count_upstream(ByPath::new(origin, table.clone()));
             let edge = Edge::with_disk(settings, upstream, clock.clone(), disk);
             running.edge(edge.clone());
             Some(Cache::new(edge, clock))
         }
         (None, Some(pool)) => {
             running.checks(pool.clone());
-            let upstream = usage.count_upstream(pool.clone());
+            let upstream = usage.count_upstream(ByPath::new(pool.clone(), table.clone()));
             let edge = Edge::with_disk(settings, upstream, clock.clone(), disk);
             running.edge(edge.clone());
+            let pool = pool.clone();
+            edge.control().knows_upstreams_by(move || pool.is_ready());
             Some(Cache::new(edge, clock))
         }
         (None, None) => None,
@@ -421,7 +434,7 @@ fn urls(config: &Config) -> Result<Urls, Box<dyn Error>> {
             "" => config.http.playback_url.clone(),
             url => url.to_owned(),
         },
-        keys: config.access_keys()?,
+        keys: config.access_keys()?.into(),
         policy: config.access_policy()?,
     })
 }
@@ -533,6 +546,17 @@ impl Running {
     fn checks(&mut self, pool: Pool<HttpUpstream>) {
         self.servers
             .spawn(pool.check_members(self.shutdown.clone()));
+    }
+
+    /// Follows the file of keys, until all stops.
+    fn keys(&mut self, holders: KeyHolders, config: &Config) {
+        self.servers
+            .spawn(holders.follow(config.clone(), self.shutdown.clone()));
+    }
+
+    /// Keeps the pool as the registry has it, until all stops.
+    fn directory(&mut self, directory: Directory) {
+        self.servers.spawn(directory.run(self.shutdown.clone()));
     }
 
     fn metrics(&mut self, metrics: PrometheusHandle) {

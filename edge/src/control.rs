@@ -71,6 +71,12 @@ impl EdgeControl {
         self.0.hears_until.store(until, Ordering::SeqCst);
     }
 
+    /// From now on `is_up` says whether one of its upstreams is: while none is, edges that have
+    /// this one as their shield are told so. Once it was said it stays.
+    pub fn knows_upstreams_by(&self, is_up: impl Fn() -> bool + Send + Sync + 'static) {
+        drop(self.0.upstreams.set(Box::new(is_up)));
+    }
+
     /// What the edge has to do.
     pub fn load(&self) -> EdgeLoad {
         self.0.load()

@@ -74,6 +74,7 @@ pub use purge::{
 pub use request_body::RequestBody;
 pub use service::{Edge, EdgeFuture};
 pub use upstream::{
-    CheckRules, FillError, HealthRules, HttpUpstream, HttpUpstreamConfig, InvalidBase, Member,
-    MemberKind, MemberState, Pool, PoolBody, PoolConfig, TlsError, UpstreamError, UpstreamTls,
+    ByPath, CheckRules, FillError, HealthRules, HttpUpstream, HttpUpstreamConfig, InvalidBase,
+    Member, MemberKind, MemberState, PathTable, Pool, PoolBody, PoolConfig, TlsError,
+    UpstreamError, UpstreamTls,
 };

@@ -75,6 +75,9 @@ impl Asked {
         match parts.method {
             Method::GET | Method::HEAD => {}
             Method::OPTIONS if has_body => return Err(Refusal::RequestBody.into()),
+            Method::OPTIONS if max_forwards(&parts.headers) == Some(0) => {
+                return Err(Aside::LastHop);
+            }
             Method::OPTIONS => return Err(Aside::Preflight),
             _ => return Err(Refusal::Method.into()),
         }

@@ -24,7 +24,7 @@ use crate::refusal::Refusal;
 use crate::request::Asked;
 use crate::slices::SliceReader;
 use crate::store::Stored;
-use crate::upstream::FillError;
+use crate::upstream::{FillError, NOVA_UPSTREAMS, OUT};
 
 /// Where an answer's bytes are.
 pub(crate) enum Content {
@@ -215,19 +215,24 @@ pub(crate) fn preflight() -> Response<EdgeBody> {
     )
 }
 
-/// The answer to an `OPTIONS` that may go no further: the edge is there.
-pub(crate) fn last_hop(close: bool) -> Response<EdgeBody> {
+/// The answer to an `OPTIONS` that may go no further: the edge is there, and whether it has
+/// anybody to ask.
+pub(crate) fn last_hop(kind: OriginKind, is_cut_off: bool, close: bool) -> Response<EdgeBody> {
     let mut headers = HeaderMap::new();
+    if kind == OriginKind::Media {
+        cors::mark_preflight(&mut headers);
+    }
     if close {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    finish(
-        OriginKind::General,
-        StatusCode::NO_CONTENT,
-        headers,
-        EdgeBody::empty(),
-        Outcome::Preflight,
-    )
+    let status = match is_cut_off {
+        true => {
+            headers.insert(NOVA_UPSTREAMS, HeaderValue::from_static(OUT));
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+        false => StatusCode::NO_CONTENT,
+    };
+    finish(kind, status, headers, EdgeBody::empty(), Outcome::Preflight)
 }
 
 impl Content {

@@ -195,7 +195,10 @@ where
         match Asked::read(kind, parts, has_body) {
             Ok(asked) => self.answer(asked, RequestBody::new(body)),
             Err(Aside::Preflight) => EdgeFuture::ready(respond::preflight()),
-            Err(Aside::LastHop) => EdgeFuture::ready(respond::last_hop(close)),
+            Err(Aside::LastHop) => {
+                let is_cut_off = self.shared.is_cut_off();
+                EdgeFuture::ready(respond::last_hop(kind, is_cut_off, close))
+            }
             Err(Aside::Refused(refusal)) => {
                 EdgeFuture::ready(respond::refuse(kind, refusal, close))
             }

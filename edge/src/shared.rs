@@ -1,7 +1,7 @@
 //! What all requests and all fills of an edge share, and answers out of its store.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -111,6 +111,8 @@ pub(crate) struct Shared {
     /// A sweep is under way, or about to be.
     pub(crate) sweeping: AtomicBool,
     requests: AtomicU64,
+    /// Says whether one of the upstreams is up; nobody does: one always is.
+    pub(crate) upstreams: OnceLock<Box<dyn Fn() -> bool + Send + Sync>>,
     /// No new fill begins; those without a head end.
     pub(crate) closing: CancellationToken,
     /// Every fill ends.
@@ -146,12 +148,18 @@ impl Shared {
             hears_until: AtomicI64::new(i64::MAX),
             sweeping: AtomicBool::new(false),
             requests: AtomicU64::new(0),
+            upstreams: OnceLock::new(),
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
             abort: CancellationToken::new(),
             config,
             clock,
         }
+    }
+
+    /// Is none of the upstreams up?
+    pub(crate) fn is_cut_off(&self) -> bool {
+        self.upstreams.get().is_some_and(|is_up| !is_up())
     }
 
     pub(crate) fn rules(&self) -> Rules {

@@ -17,7 +17,7 @@ use storage::rows::Database;
 
 use super::{UrlError, Urls};
 
-pub use assets::{AssetChange, NewAsset};
+pub use assets::{AssetChange, MAX_ASSET_ORIGINS, NewAsset};
 pub use purges::{MAX_WAIT, Purge, PurgeStatus, Reply};
 
 /// Items of the longest page.

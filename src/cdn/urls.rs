@@ -1,9 +1,32 @@
 //! URLs of what is cached.
 
+use std::sync::{Arc, PoisonError, RwLock};
+
 use edge::access::{
     Claims, InvalidScope, KeyRing, PathScope, Policy, Rule, SignError, signed_target,
 };
 use media::Timestamp;
+
+/// The keys that sign, which may be others by and by. Clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct SigningKeys(Arc<RwLock<Arc<KeyRing>>>);
+
+impl SigningKeys {
+    /// From now on these.
+    pub fn set(&self, keys: KeyRing) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+    }
+
+    fn get(&self) -> Arc<KeyRing> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl From<KeyRing> for SigningKeys {
+    fn from(keys: KeyRing) -> Self {
+        Self(Arc::new(RwLock::new(Arc::new(keys))))
+    }
+}
 
 /// Makes URLs that the edges take.
 #[derive(Debug, Default)]
@@ -11,7 +34,7 @@ pub struct Urls {
     /// What they begin with; empty for a path on the same host.
     pub base: String,
     /// The first that can sign does so.
-    pub keys: KeyRing,
+    pub keys: SigningKeys,
     /// What needs a signature.
     pub policy: Policy,
 }
@@ -28,6 +51,11 @@ pub enum UrlError {
 }
 
 impl Urls {
+    /// Whether there is a key at all.
+    pub fn has_keys(&self) -> bool {
+        !self.keys.get().is_empty()
+    }
+
     /// The URL of `target`, a path and maybe a query. Where the policy says so, or
     /// `is_signed`, with a token that expires at `expires` and opens what is beside the path
     /// too: what a playlist names.
@@ -50,7 +78,7 @@ impl Urls {
             Some(folder) => folder.parse()?,
             None => resource,
         };
-        let token = self.keys.sign(&Claims::new(scope, expires))?;
+        let token = self.keys.get().sign(&Claims::new(scope, expires))?;
         Ok(format!("{base}{}{query}", signed_target(path, &token)))
     }
 }
@@ -76,7 +104,7 @@ mod tests {
         let policy = Policy::open().with(&"/live/".parse().unwrap(), Rule::Signed);
         let urls = Urls {
             base: "https://edge.example/".to_owned(),
-            keys: key.parse().unwrap(),
+            keys: key.parse::<KeyRing>().unwrap().into(),
             policy,
         };
         let gate = Gate::new(AccessConfig::default(), key.parse().unwrap());

@@ -5,7 +5,7 @@ mod load;
 mod upstreams;
 
 pub use load::{ConfigError, load};
-pub use upstreams::Upstream;
+pub use upstreams::{MAX_UPSTREAMS, Tier, Upstream};
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -138,6 +138,9 @@ pub struct Vod {
 pub struct Origin {
     /// Where edges reach the origin when it is not in their process.
     pub bind: SocketAddr,
+    /// The same as edges elsewhere call it, `http://HOST:PORT`, for the registry of origins;
+    /// empty: `bind`, if that is the address of one host.
+    pub url: String,
 }
 
 /// `[edge]`
@@ -149,6 +152,14 @@ pub struct Edge {
     pub origins: Vec<String>,
     /// Edges to ask instead of the origins, as long as enough of them are up.
     pub shields: Vec<String>,
+    /// Whether it looks for origins and shields in the registry, beside those that are named
+    /// here. It needs `database.url`.
+    pub discover: bool,
+    /// `edge`, or `shield`: then other edges that discover ask it.
+    pub tier: Tier,
+    /// Where other edges reach a shield, `http://HOST:PORT`; empty: `http.bind`, if that is the
+    /// address of one host.
+    pub shield_url: String,
     /// File of the certificate authorities of `https://` upstreams; empty: the system's.
     pub authorities: String,
     /// This edge's name among edges, by which it knows a loop; empty: made up at each start.
@@ -192,7 +203,7 @@ pub struct Access {
     /// Keys of signed URLs and cookies, `KID:ALGORITHM:KEY` with space or commas between
     /// them. All verify, the first that can sign does so. `nova url key` makes one.
     pub keys: String,
-    /// A file of more keys, behind those; empty: none.
+    /// A file of more keys, behind those; empty: none. It is read again when it changes.
     pub keys_file: PathBuf,
     /// Paths that need a token, with commas between them: all below `/live/NAME/`, or one
     /// resource where no slash is at the end.
@@ -308,11 +319,15 @@ impl Default for Config {
             },
             origin: Origin {
                 bind: loopback(8081),
+                url: String::new(),
             },
             edge: Edge {
                 origin: "http://127.0.0.1:8081".to_owned(),
                 origins: Vec::new(),
                 shields: Vec::new(),
+                discover: false,
+                tier: Tier::Edge,
+                shield_url: String::new(),
                 authorities: String::new(),
                 node: String::new(),
                 memory_mib: 256,
@@ -433,15 +448,23 @@ impl Config {
     /// The keys of signed URLs and cookies, those in the file too.
     pub fn access_keys(&self) -> Result<KeyRing, ConfigError> {
         let path = &self.access.keys_file;
+        if path.as_os_str().is_empty() {
+            return self.access_keys_with(None);
+        }
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+            path: path.clone(),
+            source,
+        })?;
+        self.access_keys_with(Some(&text))
+    }
+
+    /// The same, where `file` is what is in the file.
+    pub fn access_keys_with(&self, file: Option<&str>) -> Result<KeyRing, ConfigError> {
         let mut keys = self.access.keys.clone();
         let mut key = "access.keys";
-        if !path.as_os_str().is_empty() {
-            let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
-                path: path.clone(),
-                source,
-            })?;
+        if let Some(text) = file {
             keys.push('\n');
-            keys.push_str(&text);
+            keys.push_str(text);
             key = "access.keys and access.keys_file";
         }
         let ring: KeyRing = keys
@@ -637,6 +660,7 @@ impl Config {
                 &["http", "https"],
             ),
             ("edge.public_url", &self.edge.public_url, &["http", "https"]),
+            ("origin.url", &self.origin.url, &["http", "https"]),
         ] {
             // What is told to viewers has no password in it.
             let is_told = key != "objects.s3_endpoint";

@@ -7,7 +7,17 @@ use storage::without_credentials;
 use super::{ConfigError, Edge, is_http_origin};
 
 /// Upstreams of one edge.
-const MAX_UPSTREAMS: usize = 256;
+pub const MAX_UPSTREAMS: usize = 256;
+
+/// What an edge is to others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tier {
+    /// Viewers ask it.
+    Edge,
+    /// Other edges ask it.
+    Shield,
+}
 
 /// `[[edge.upstreams]]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,7 +56,7 @@ fn one() -> u32 {
 
 impl Edge {
     /// The members of the pool: `upstreams`, or else `shields` and behind them `origins`, or
-    /// `origin` where there are none of these.
+    /// `origin` where there are none of these and none are looked for.
     pub fn members(&self) -> Vec<Member> {
         let member = |url: &str, kind, group, weight| Member {
             name: url.trim_end_matches('/').to_owned(),
@@ -62,7 +72,7 @@ impl Edge {
         }
         let shields = self.shields.iter();
         let shields = shields.map(|url| member(url, MemberKind::Shield, 0, 1));
-        let origins = match self.origins.is_empty() {
+        let origins = match self.origins.is_empty() && !self.discover {
             true => std::slice::from_ref(&self.origin),
             false => &self.origins,
         };
@@ -72,8 +82,16 @@ impl Edge {
             .collect()
     }
 
-    /// Whether it fills from other edges.
+    /// As what it looks for origins and shields in the registry; `None`: it does not.
+    pub fn discovers(&self) -> Option<Tier> {
+        self.discover.then_some(self.tier)
+    }
+
+    /// Whether it fills from other edges, or may.
     pub fn has_shields(&self) -> bool {
+        if self.discovers() == Some(Tier::Edge) {
+            return true;
+        }
         let members = self.members();
         members.iter().any(|one| one.kind == MemberKind::Shield)
     }
@@ -94,10 +112,18 @@ impl Edge {
             expected: expected.to_owned(),
         };
         let one = [&self.origin];
+        let shield_url = [&self.shield_url];
         let lists = [
             (
                 "edge.origin",
                 one.into_iter().filter(|url| !url.is_empty()).collect(),
+            ),
+            (
+                "edge.shield_url",
+                shield_url
+                    .into_iter()
+                    .filter(|url| !url.is_empty())
+                    .collect(),
             ),
             ("edge.origins", self.origins.iter().collect::<Vec<_>>()),
             ("edge.shields", self.shields.iter().collect()),
@@ -129,8 +155,8 @@ impl Edge {
                 ));
             }
         }
-        if self.members().is_empty() {
-            let expected = "an address there, or in edge.origins, edge.shields or edge.upstreams";
+        if self.members().is_empty() && !self.discover {
+            let expected = "an address there, or in edge.origins, edge.shields or edge.upstreams, or edge.discover";
             return Err(value("edge.origin", "\"\"".to_owned(), expected));
         }
         self.node_id()
@@ -142,7 +168,10 @@ impl Edge {
     pub(super) fn hide_credentials(&mut self) {
         let upstreams = self.upstreams.iter_mut().map(|one| &mut one.url);
         let lists = self.origins.iter_mut().chain(&mut self.shields);
-        for url in lists.chain(upstreams).chain([&mut self.origin]) {
+        for url in lists
+            .chain(upstreams)
+            .chain([&mut self.origin, &mut self.shield_url])
+        {
             *url = without_credentials(url);
         }
     }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use media::NodeId;
 use storage::rows::purges::Seen;
 
-use crate::sole::{DirectoryLock, SoleError, node_id};
+use crate::data_dir::{DirectoryError, DirectoryLock};
 
 /// The file that says how far purges were obeyed.
 const SEEN: &str = "purges-seen";
@@ -17,7 +17,7 @@ const SEEN: &str = "purges-seen";
 pub enum PlaceError {
     /// Its lock, or its id.
     #[error(transparent)]
-    Sole(#[from] SoleError),
+    Directory(#[from] DirectoryError),
     /// A file in it.
     #[error(
         "cannot use {}: {source}; let the user that runs Nova write to it, or name another data directory with --data-dir",
@@ -49,7 +49,7 @@ impl Place {
         })?;
         let lock = DirectoryLock::take(&directory)?;
         Ok(Self {
-            id: node_id(&directory)?,
+            id: lock.node_id()?,
             directory,
             _lock: lock,
         })

@@ -6,10 +6,10 @@ use ingest::{Feed, Publication};
 use media::{Epoch, Frame, Rendition, RenditionName, StreamName, Timestamp, TrackKind};
 use packager::LiveStream;
 use packager::live::{EpochPlan, Lead, LiveError};
-use storage::rows::RowError;
 use storage::rows::segments::{self, EpochRow};
 use storage::rows::sessions::SessionRow;
 use storage::rows::streams::{self, StoredEncoding};
+use storage::rows::{Database, RowError};
 use tokio::task::JoinSet;
 use transcode::{Job, Profile, plan};
 
@@ -36,6 +36,8 @@ pub(super) enum BroadcastError {
 /// What a publication's pipeline stands on.
 pub(super) struct Broadcast<'a> {
     pub(super) context: &'a Context,
+    /// The rows, fenced: another origin may take the stream.
+    pub(super) rows: &'a Database,
     pub(super) session: &'a SessionRow,
     pub(super) window: &'a Arc<LiveStream>,
     pub(super) archive: &'a Archive,
@@ -50,8 +52,7 @@ impl Broadcast<'_> {
     ) -> (Timestamp, Result<(), BroadcastError>) {
         let mut current: Option<Pipeline> = None;
         let mut media_end = Timestamp::default();
-        let Context { shelves, ahead, .. } = self.context;
-        let mut numbers = Numbers::new(&shelves.database, self.session.stream, *ahead);
+        let mut numbers = Numbers::new(self.rows, self.session.stream, self.context.ahead);
         // The next epoch does not wait for the last one's worker.
         let mut ending = JoinSet::new();
         let outcome = loop {
@@ -103,7 +104,7 @@ impl Broadcast<'_> {
             started_at: epoch.start,
             target_duration: epoch.target_duration,
         };
-        segments::insert_epoch(&self.context.shelves.database, self.session.stream, &row).await?;
+        segments::insert_epoch(self.rows, self.session.stream, &row).await?;
         let (ladder, passthrough) = match &self.context.encodings {
             None => (None, true),
             Some(encodings) => {

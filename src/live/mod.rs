@@ -8,6 +8,7 @@
 
 mod archive;
 mod broadcast;
+mod custody;
 mod ladder;
 mod machine;
 mod numbers;
@@ -24,14 +25,14 @@ use std::time::Duration;
 
 use ingest::{BoxFuture, Grant, Host, Publication, PublishRequest, Refusal, TakeoverPolicy};
 use media::timeline::Numbering;
-use media::{Clock, Micros, StreamId, StreamName};
+use media::{Clock, Micros, NodeId, StreamId, StreamName};
 use packager::LiveStreams;
 use storage::ObjectStore;
-use storage::rows::leases::Lease;
-use storage::rows::sessions::SessionRow;
+use storage::events::{Bus, Subscription};
+use storage::rows::origins::Claim;
 use storage::rows::streams::{self, TakeoverPolicy as StoredPolicy};
 use storage::rows::{Database, RowError, sessions, stream_keys};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use transcode::Profile;
@@ -52,8 +53,10 @@ const MAILBOX: usize = 8;
 #[derive(Debug)]
 struct Context {
     shelves: Shelves,
-    /// The rows of live sessions: nothing is written there once another process has them.
-    session_rows: Database,
+    /// This origin, as the registry knows it.
+    origin: NodeId,
+    /// Told when a stream has come to this origin or left it.
+    moved: Arc<Notify>,
     archives: Archives,
     streams: Arc<LiveStreams>,
     /// What ladders are encoded with; without it only the source is served.
@@ -74,8 +77,12 @@ struct Context {
 pub struct LiveParts {
     /// Rows.
     pub database: Database,
-    /// The right to the live streams.
-    pub lease: Lease,
+    /// This origin, as the registry knows it.
+    pub origin: NodeId,
+    /// What tells others that a stream has moved.
+    pub bus: Arc<dyn Bus>,
+    /// What others tell of that.
+    pub moves: Subscription,
     /// Objects.
     pub objects: Arc<dyn ObjectStore>,
     /// The time of day.
@@ -99,7 +106,8 @@ pub struct Live {
 }
 
 impl Live {
-    /// Builds the pipeline, and takes up the sessions that the server was stopped in.
+    /// Builds the pipeline, and takes up the sessions that the server was stopped in, and
+    /// those whose origin is gone.
     pub async fn start(parts: LiveParts) -> Result<Arc<Self>, RowError> {
         let settings = &parts.settings;
         let shelves = Shelves {
@@ -121,7 +129,8 @@ impl Live {
                 clerks: TaskTracker::new(),
                 shutdown: shutdown.clone(),
             },
-            session_rows: shelves.database.fenced(parts.lease),
+            origin: parts.origin,
+            moved: Arc::default(),
             shelves,
             streams: parts.streams,
             encodings: parts.encodings,
@@ -140,19 +149,17 @@ impl Live {
         let database = &live.context.shelves.database;
         for row in sessions::unfinished_sessions(database).await? {
             if let Some(stream) = streams::by_id(database, row.stream).await? {
-                live.resume(stream.name, row).await;
+                let mut session = Session::new(live.context.clone(), row.stream, stream.name);
+                if session.inherit().await? {
+                    let mailbox = live.spawn(session);
+                    live.lock().insert(row.stream, mailbox);
+                }
             }
         }
         live.tasks.spawn(sweeper.run(shutdown));
+        let custody = live.clone().keep_custody(parts.bus, parts.moves);
+        live.tasks.spawn(custody);
         Ok(live)
-    }
-
-    async fn resume(&self, name: StreamName, row: SessionRow) {
-        let stream = row.stream;
-        let mut session = Session::new(self.context.clone(), stream, name);
-        session.resume(row).await;
-        let mailbox = self.spawn(session);
-        self.lock().insert(stream, mailbox);
     }
 
     /// Hands new publications to their sessions until ingest is gone.
@@ -212,10 +219,14 @@ impl Live {
     }
 
     async fn numbering(&self, grant: &Grant) -> Result<Numbering, Refusal> {
+        let claim = match grant.policy {
+            TakeoverPolicy::Takeover => Claim::Takeover,
+            TakeoverPolicy::Reject => Claim::Encoder,
+        };
         loop {
             let mailbox = self.mailbox(grant.stream, &grant.name);
             let (reply, answer) = oneshot::channel();
-            if mailbox.send(Command::Begin(reply)).await.is_ok()
+            if mailbox.send(Command::Begin(claim, reply)).await.is_ok()
                 && let Ok(numbering) = answer.await
             {
                 return numbering;

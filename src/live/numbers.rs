@@ -84,7 +84,11 @@ impl<'a> Numbers<'a> {
                 }
                 return Ok(());
             }
-            Ok(Err(error @ (RowError::NumberTaken { .. } | RowError::NotFound(_)))) => {
+            Ok(Err(
+                error @ (RowError::NumberTaken { .. }
+                | RowError::NotFound(_)
+                | RowError::LeaseLost { .. }),
+            )) => {
                 return Err(error);
             }
             Ok(Err(error)) => error.to_string(),

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use ingest::{Publication, Refusal};
 use media::timeline::Numbering;
-use media::{SessionId, StreamId, StreamName, Timestamp};
+use media::{Micros, SessionId, StreamId, StreamName, Timestamp};
 use packager::LiveStream;
+use storage::rows::leases::Lease;
+use storage::rows::origins::{self, Claim};
 use storage::rows::sessions::{self, SessionRow};
-use storage::rows::{RowError, numbering};
+use storage::rows::{Database, RowError, numbering};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -26,13 +28,20 @@ const WRITE: Duration = Duration::from_secs(5);
 const WRITE_AGAIN: Duration = Duration::from_secs(5);
 /// How long a publisher that was let in may take to begin.
 const BEGIN: Duration = Duration::from_secs(30);
+/// How long an origin must have been without its place before its sessions are taken up by
+/// others that no encoder has come to. It goes on for about so long while the database is away.
+pub(super) const GONE: Micros = Micros::from_secs(30);
 
 /// What a session is told.
 pub(super) enum Command {
     /// A publisher was let in: where does its timeline begin?
-    Begin(oneshot::Sender<Result<Numbering, Refusal>>),
+    Begin(Claim, oneshot::Sender<Result<Numbering, Refusal>>),
     /// A publication has begun.
     Publish(Box<Publication>),
+    /// Another origin seems to have the stream.
+    Look,
+    /// The stream's origin seems to be gone.
+    Inherit,
 }
 
 /// A stream's task.
@@ -41,7 +50,15 @@ pub(super) struct Session {
     stream: StreamId,
     name: StreamName,
     state: State,
+    held: Option<Held>,
     unwritten: Option<Unwritten>,
+}
+
+/// The stream is this origin's, as far as it knows.
+struct Held {
+    lease: Lease,
+    /// The rows, fenced with the lease: nothing is written once another origin has the stream.
+    rows: Database,
 }
 
 /// The end of a session that its row does not know of yet.
@@ -83,15 +100,87 @@ impl Session {
             stream,
             name,
             state: State::idle(),
+            held: None,
             unwritten: None,
         }
     }
 
-    /// Takes up a session that the server was stopped in. Its grace period starts again:
-    /// the encoder could not reach us meanwhile.
-    pub(super) async fn resume(&mut self, row: SessionRow) {
-        let open = self.open(row).await;
-        self.state = State::Open(open, Instant::now() + self.context.grace);
+    /// Takes up the session that the server was stopped in, or whose origin is gone; false
+    /// when there is none, or it is another's. Its grace period starts again: the encoder
+    /// could not reach us meanwhile.
+    pub(super) async fn inherit(&mut self) -> Result<bool, RowError> {
+        let ours = self.claim(Claim::Heir).await?;
+        Ok(ours && matches!(self.state, State::Open(..)))
+    }
+
+    /// Makes the stream this origin's, if `claim` is enough, and takes up its open session
+    /// where another origin had it, or nobody.
+    async fn claim(&mut self, claim: Claim) -> Result<bool, RowError> {
+        let context = self.context.clone();
+        let database = &context.shelves.database;
+        let now = match claim {
+            Claim::Heir => context.shelves.clock.now() - GONE,
+            Claim::Takeover | Claim::Encoder => context.shelves.clock.now(),
+        };
+        let taken = origins::take_stream(database, self.stream, context.origin, claim, now).await?;
+        let Some(taken) = taken else {
+            return Ok(false);
+        };
+        if !taken.was_ours {
+            self.let_go();
+        }
+        self.held = Some(Held {
+            rows: database.fenced(taken.lease.clone()),
+            lease: taken.lease,
+        });
+        if matches!(self.state, State::Idle(_))
+            && let Some(row) = sessions::open_session_of(database, self.stream).await?
+        {
+            let open = self.open(row).await;
+            self.state = State::Open(open, Instant::now() + context.grace);
+        }
+        context.moved.notify_one();
+        Ok(true)
+    }
+
+    /// The stream is another's: nothing of it is served here any more.
+    fn let_go(&mut self) {
+        let window = match std::mem::replace(&mut self.state, State::idle()) {
+            State::Open(open, _) => Some(open.window),
+            State::Ended(window, _) => Some(window),
+            State::Idle(_) => None,
+        };
+        if let Some(window) = window {
+            tracing::info!(stream = %self.name, "another origin has the stream");
+            self.context.streams.remove(&window);
+        }
+        self.held = None;
+        self.unwritten = None;
+    }
+
+    /// Lets the stream go if another origin has it.
+    async fn look(&mut self) -> Result<(), RowError> {
+        let database = &self.context.shelves.database;
+        let is_elsewhere = match &self.held {
+            Some(held) => !held.lease.is_ours(database).await?,
+            // Its end was written: what is open is of another.
+            None => sessions::open_session_of(database, self.stream)
+                .await?
+                .is_some(),
+        };
+        if is_elsewhere {
+            self.let_go();
+        }
+        Ok(())
+    }
+
+    fn rows(&self) -> Result<&Database, RowError> {
+        match &self.held {
+            Some(held) => Ok(&held.rows),
+            None => Err(RowError::LeaseLost {
+                name: format!("live/{}", self.stream),
+            }),
+        }
     }
 
     /// Runs until there is nothing left to serve, or the server stops.
@@ -113,15 +202,35 @@ impl Session {
                 }
             };
             match command {
-                Some(Command::Begin(reply)) => {
-                    let begun = self.begin().await.map_err(|error| {
-                        tracing::error!(stream = %self.name, %error, "cannot begin");
-                        Refusal::Internal
-                    });
+                Some(Command::Begin(claim, reply)) => {
+                    let begun = match self.begin(claim).await {
+                        Ok(Some(numbering)) => Ok(numbering),
+                        Ok(None) => Err(Refusal::Busy),
+                        Err(error) => {
+                            tracing::error!(stream = %self.name, %error, "cannot begin");
+                            Err(Refusal::Internal)
+                        }
+                    };
                     // The encoder may have left meanwhile; the deadline takes care of it.
                     let _ = reply.send(begun);
                 }
                 Some(Command::Publish(publication)) => self.publish(*publication).await,
+                Some(Command::Look) => {
+                    if let Err(error) = self.look().await {
+                        tracing::warn!(stream = %self.name, %error, "whose stream it is is not known");
+                    }
+                }
+                Some(Command::Inherit) if self.held.is_some() => {}
+                Some(Command::Inherit) => match self.inherit().await {
+                    Ok(true) => tracing::info!(
+                        stream = %self.name,
+                        "the stream's origin is gone: its session is taken up"
+                    ),
+                    Ok(false) => {}
+                    Err(error) => {
+                        tracing::warn!(stream = %self.name, %error, "a session was not taken up");
+                    }
+                },
                 None => break,
             }
         }
@@ -175,16 +284,17 @@ impl Session {
         let Unwritten {
             session, ended_at, ..
         } = unwritten;
-        let ending = sessions::end_session(&self.context.session_rows, session, ended_at);
+        let ending = async { sessions::end_session(self.rows()?, session, ended_at).await };
         let failed = match timeout(WRITE, ending).await {
             Ok(Err(RowError::LeaseLost { .. })) => {
                 tracing::warn!(stream = %self.name, "another process has the session: it is not ended here");
-                self.unwritten = None;
+                self.let_go();
                 return;
             }
             // Not open any more: by us, at an attempt whose answer was lost.
             Ok(Ok(()) | Err(RowError::SessionNotOpen(_))) => {
                 self.unwritten = None;
+                self.release().await;
                 return;
             }
             Ok(Err(error)) => error.to_string(),
@@ -200,26 +310,41 @@ impl Session {
         });
     }
 
-    /// Where the timeline goes on. A session is opened when the publication is there: a
+    /// Others may have the stream. When that fails they ask whether there is a session.
+    async fn release(&mut self) {
+        let Some(held) = self.held.take() else { return };
+        let releasing = held.lease.release(&self.context.shelves.database);
+        if !matches!(timeout(WRITE, releasing).await, Ok(Ok(()))) {
+            tracing::warn!(stream = %self.name, "the stream's lease was not released");
+        }
+        self.context.moved.notify_one();
+    }
+
+    /// Where the timeline goes on, unless `claim` is not enough. A session is opened when the publication is there: a
     /// publisher who was let in and sends nothing leaves the ended playlists alone.
-    async fn begin(&mut self) -> Result<Numbering, RowError> {
+    async fn begin(&mut self, claim: Claim) -> Result<Option<Numbering>, RowError> {
         // A session is not gone on with once its playlists have ended.
         self.write_end().await;
         if self.unwritten.is_some() {
             return Err(RowError::Busy);
         }
+        if !self.claim(claim).await? {
+            return Ok(None);
+        }
         let database = &self.context.shelves.database;
         let mut numbers = numbering::next_numbers(database, self.stream).await?;
+        if let State::Open(open, _) = &self.state {
+            sessions::publisher_returned(self.rows()?, open.row.id).await?;
+        }
         match &mut self.state {
             State::Open(open, until) => {
-                sessions::publisher_returned(&self.context.session_rows, open.row.id).await?;
                 *until = Instant::now() + self.context.grace.max(BEGIN);
                 numbers.not_before = numbers.not_before.max(open.media_end);
             }
             State::Idle(until) => *until = Instant::now() + BEGIN,
             State::Ended(..) => {}
         }
-        Ok(numbers)
+        Ok(Some(numbers))
     }
 
     async fn open(&self, row: SessionRow) -> Box<Open> {
@@ -245,9 +370,19 @@ impl Session {
                 }
             },
         };
+        let rows = match self.rows().cloned() {
+            Ok(rows) => rows,
+            Err(error) => {
+                tracing::error!(stream = %self.name, %error, "the publication came too late");
+                self.state = State::Open(open, Instant::now());
+                self.let_go();
+                return;
+            }
+        };
         tracing::info!(stream = %self.name, "publisher is on");
         let broadcast = Broadcast {
             context: &self.context,
+            rows: &rows,
             session: &open.row,
             window: &open.window,
             archive: &open.archive,
@@ -260,87 +395,24 @@ impl Session {
         let grace = self.context.grace;
         tracing::info!(stream = %self.name, grace_seconds = grace.as_secs(), "publisher is off");
         let now = self.context.shelves.clock.now();
-        let database = &self.context.session_rows;
-        if let Err(error) = sessions::publisher_left(database, open.row.id, now).await {
-            tracing::error!(stream = %self.name, %error, "the publisher's leaving was not noted");
-        }
+        let left = sessions::publisher_left(&rows, open.row.id, now).await;
         self.state = State::Open(open, Instant::now() + grace);
+        match left {
+            Ok(()) => {}
+            Err(RowError::LeaseLost { .. }) => self.let_go(),
+            Err(error) => {
+                tracing::error!(stream = %self.name, %error, "the publisher's leaving was not noted");
+            }
+        }
     }
 
     async fn go_live(&self) -> Result<Box<Open>, RowError> {
         let now = self.context.shelves.clock.now();
-        let database = &self.context.session_rows;
-        let opened = sessions::open_session(database, self.stream, now).await?;
+        let opened = sessions::open_session(self.rows()?, self.stream, now).await?;
+        self.context.moved.notify_one();
         Ok(self.open(opened.session).await)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use storage::objects::MemoryStore;
-    use storage::rows::sql::query;
-
-    use super::*;
-    use crate::live::simulation::World;
-
-    async fn run(world: &World, statement: &'static str) {
-        let mut transaction = world.database().write().await.unwrap();
-        query(statement).execute(&mut transaction).await.unwrap();
-        transaction.commit().await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn a_session_that_another_process_has_taken_up_is_left_to_it() {
-        let directory = tempfile::tempdir().unwrap();
-        let world = World::on_sqlite(directory.path(), Arc::new(MemoryStore::default())).await;
-        let stream = world.stream("garden").await;
-        let mut session = Session::new(world.context.clone(), stream, "garden".parse().unwrap());
-        let open = session.go_live().await.unwrap();
-        session.state = State::Open(open, Instant::now());
-        // As the same directory's next process does.
-        run(
-            &world,
-            "UPDATE leases SET token = token + 1 WHERE name = 'live'",
-        )
-        .await;
-        session.expire().await;
-        assert!(session.unwritten.is_none(), "nothing is left to write");
-        let unfinished = sessions::unfinished_sessions(world.database())
-            .await
-            .unwrap();
-        assert_eq!(unfinished.len(), 1, "it is open for its new owner");
-        let error = session.go_live().await.err().unwrap();
-        assert!(matches!(error, RowError::LeaseLost { .. }), "{error}");
-    }
-
-    #[tokio::test]
-    async fn the_end_of_a_session_is_written_when_the_database_takes_it_again() {
-        let directory = tempfile::tempdir().unwrap();
-        let world = World::on_sqlite(directory.path(), Arc::new(MemoryStore::default())).await;
-        let stream = world.stream("garden").await;
-        let name: StreamName = "garden".parse().unwrap();
-        let mut session = Session::new(world.context.clone(), stream, name);
-        let open = session.go_live().await.unwrap();
-        session.state = State::Open(open, Instant::now());
-        run(
-            &world,
-            "CREATE TRIGGER refuses BEFORE UPDATE OF ended_at ON live_sessions
-             BEGIN SELECT RAISE(ABORT, 'not now'); END",
-        )
-        .await;
-        assert!(session.expire().await, "its task goes on");
-        let unfinished = || sessions::unfinished_sessions(world.database());
-        assert_eq!(unfinished().await.unwrap().len(), 1);
-        assert!(session.begin().await.is_err(), "it is not gone on with");
-
-        run(&world, "DROP TRIGGER refuses").await;
-        session.unwritten.as_mut().unwrap().try_at = Instant::now();
-        let (_commands, mailbox) = mpsc::channel(1);
-        let task = tokio::spawn(session.run(mailbox));
-        while !unfinished().await.unwrap().is_empty() {
-            assert!(!task.is_finished());
-            tokio::task::yield_now().await;
-        }
-        task.abort();
-    }
-}
+mod tests;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use media::{
-    AacConfig, AvcConfig, Codec, Frame, ManualClock, Micros, Rendition, RenditionName,
+    AacConfig, AvcConfig, Codec, Frame, ManualClock, Micros, NodeId, Rendition, RenditionName,
     SegmentNumber, StreamId, StreamName, Timestamp, TrackKind,
 };
 use packager::live::{Cut, EpochPlan};
@@ -60,8 +60,6 @@ impl World {
         now: Timestamp,
     ) -> Self {
         let clock = Arc::new(ManualClock::new(now));
-        let lease = leases::acquire(&database, "live", "test", LEASE, now).await;
-        let lease = lease.unwrap().expect("its owner may have it again");
         let shelves = Shelves {
             database,
             objects,
@@ -76,7 +74,8 @@ impl World {
                 clerks: TaskTracker::new(),
                 shutdown: shutdown.clone(),
             },
-            session_rows: shelves.database.fenced(lease),
+            origin: NodeId::new(),
+            moved: Arc::default(),
             shelves,
             streams: Arc::new(LiveStreams::new()),
             encodings: None,

@@ -17,7 +17,7 @@ use media::{EpochNumber, Micros, StreamId, VideoId};
 use packager::object_key;
 use storage::objects::abort_stale_uploads;
 use storage::rows::leases::{self, Lease, Terms};
-use storage::rows::{RowError, Transaction, jobs, outbox, usage, videos};
+use storage::rows::{RowError, Transaction, jobs, origins, outbox, usage, videos};
 use storage::{Database, ObjectError};
 use tokio_util::sync::CancellationToken;
 
@@ -39,6 +39,8 @@ const FINISHED_JOB: Micros = Micros::from_secs(7 * 24 * 60 * 60);
 const CONSUMED_EVENT: Micros = Micros::from_secs(24 * 60 * 60);
 /// Minutes of usage are kept for so long.
 const USAGE_MINUTE: Micros = Micros::from_secs(90 * 24 * 60 * 60);
+/// Origins are known for so long after they were last heard of.
+const SILENT_ORIGIN: Micros = Micros::from_secs(24 * 60 * 60);
 /// Rows that one step of housekeeping deletes in a transaction.
 const ROWS_AT_ONCE: u32 = 1_000;
 /// Cancelled videos that one step deletes.
@@ -128,6 +130,7 @@ impl Sweeper {
         let delivered = outbox::delete_delivered(rows, now, ROWS_AT_ONCE);
         let consumed = outbox::forget_consumed(rows, now - CONSUMED_EVENT, ROWS_AT_ONCE);
         let usage = usage::delete_before(rows, now - USAGE_MINUTE, ROWS_AT_ONCE);
+        let origins = origins::delete_silent(rows, now - SILENT_ORIGIN, ROWS_AT_ONCE);
         let recordings = videos::delete_gone_recordings(rows, ROWS_AT_ONCE);
         let cancelled = self.delete_cancelled_videos();
         let abandoned = videos::imports::fail_abandoned(rows, ROWS_AT_ONCE);
@@ -138,6 +141,7 @@ impl Sweeper {
             housekeeping("delivered_events", limit, delivered, stop).await,
             housekeeping("consumed_events", limit, consumed, stop).await,
             housekeeping("old_usage", limit, usage, stop).await,
+            housekeeping("silent_origins", limit, origins, stop).await,
             housekeeping("gone_recordings", limit, recordings, stop).await,
             housekeeping("cancelled_videos", VIDEOS_AT_ONCE.into(), cancelled, stop).await,
             housekeeping("abandoned_videos", limit, abandoned, stop).await,

@@ -18,6 +18,7 @@ pub mod jobs;
 pub mod leases;
 mod migrate;
 pub mod numbering;
+pub mod origins;
 pub mod outbox;
 mod postgres;
 pub mod purges;

@@ -149,6 +149,112 @@ fn an_operator_is_given_a_url_that_opens_what_is_protected() {
 }
 
 #[test]
+fn keys_are_read_again_when_their_file_changes() {
+    let site = Site::new();
+    let file = site.data_dir().join("access.keys");
+    let new_key = |kid: &str| {
+        let key = site.nova(&["url", "key", kid]).succeeded();
+        site.keep_secret(key.trim().rsplit(':').next().unwrap());
+        key
+    };
+    let (old, new) = (new_key("2026a"), new_key("2026b"));
+    std::fs::write(&file, &old).unwrap();
+    let nova = site
+        .serve()
+        .variable("NOVA__ACCESS__KEYS_FILE", file.to_str().unwrap())
+        .variable("NOVA__ACCESS__SIGNED", "/live/")
+        .start();
+    let base = nova.http().url("");
+    let url_of = |key: &str| {
+        let arguments = [
+            "url",
+            "sign",
+            "--path",
+            "/live/none/",
+            "--expires-in",
+            "1h",
+            "--base",
+            &base,
+        ];
+        let url = site.nova_with(&[("NOVA__ACCESS__KEYS", key.trim())], &arguments);
+        let url = url.succeeded().trim().to_owned();
+        let token = url.split("/~").nth(1).unwrap().split('/').next().unwrap();
+        site.keep_secret(token.rsplit('.').next().unwrap());
+        url
+    };
+    // 404: it is let in, and there is no such stream.
+    let ask = |url: &str| nova.http().get(url).unwrap().status;
+    let wait_status = |url: &str, status: u16| {
+        wait_for("the keys to be read", WARM_UP, || match ask(url) {
+            given if given == status => Ok(()),
+            given => Err(given.to_string()),
+        });
+    };
+    let (by_old, by_new) = (url_of(&old), url_of(&new));
+    assert_eq!((ask(&by_old), ask(&by_new)), (404, 403));
+    std::fs::write(&file, format!("{new}\n{old}\n")).unwrap();
+    wait_status(&by_new, 404);
+    assert_eq!(ask(&by_old), 404);
+    // The operations sign with what is first.
+    let body = json!({"path": "/live/none/index.m3u8"}).to_string();
+    let said = nova.admin().post_json("/api/v1/cdn/urls", &body).unwrap();
+    let said: Value = serde_json::from_slice(&said.body).unwrap();
+    let url = said["url"].as_str().unwrap();
+    assert!(url.contains("/~1.2026b."), "signed with the new key");
+    site.keep_secret(url.split('/').nth(2).unwrap().rsplit('.').next().unwrap());
+
+    std::fs::write(&file, "2026c:hmac-sha256:short").unwrap();
+    let why = "access.keys_file cannot be used: the keys stay as they were";
+    wait_for("the log to say so", WARM_UP, || {
+        (nova.events(why).len() == 1)
+            .then_some(())
+            .ok_or("it does not".to_owned())
+    });
+    assert_eq!((ask(&by_old), ask(&by_new)), (404, 404));
+    std::fs::write(&file, &new).unwrap();
+    wait_status(&by_old, 403);
+    assert_eq!(ask(&by_new), 404);
+}
+
+#[test]
+fn an_asset_is_for_whoever_has_a_token() {
+    let keys = Site::new();
+    let key = keys.nova(&["url", "key", "2026a"]).succeeded();
+    let site = Site::with_settings(&[("NOVA__ACCESS__KEYS", key.trim())]);
+    site.keep_secret(key.trim().rsplit(':').next().unwrap());
+    let nova = site.serve().start();
+    let path = "/vod/films/index.m3u8";
+    assert_eq!(nova.http().get(path).unwrap().status, 404);
+    let mut asset = json!({
+        "name": "films", "path_prefix": "/vod/films", "kind": "vod", "access": "signed",
+    });
+    let post = |path: &str, body: &Value| {
+        let answer = nova.admin().post_json(path, &body.to_string()).unwrap();
+        let text = answer.text();
+        (answer.status, text)
+    };
+    let (status, text) = post("/api/v1/cdn/assets", &asset);
+    assert!(status == 400 && text.contains("a folder"), "{text}");
+    asset["path_prefix"] = json!("/vod/films/");
+    let (status, text) = post("/api/v1/cdn/assets", &asset);
+    assert_eq!(status, 201, "{text}");
+    wait_for("the asset to be protected", WARM_UP, || {
+        let status = nova.http().get(path).unwrap().status;
+        (status == 403).then_some(()).ok_or(status.to_string())
+    });
+    assert_eq!(
+        nova.http().get("/vod/others/index.m3u8").unwrap().status,
+        404
+    );
+    let (_, said) = post("/api/v1/cdn/urls", &json!({"path": path}));
+    let said: Value = serde_json::from_str(&said).unwrap();
+    let url = said["url"].as_str().unwrap();
+    let token = url.split("/~").nth(1).unwrap().split('/').next().unwrap();
+    site.keep_secret(token.rsplit('.').next().unwrap());
+    assert_eq!(nova.http().get(url).unwrap().status, 404);
+}
+
+#[test]
 fn a_token_is_for_an_address_and_a_time() {
     let site = site("/live/");
     let nova = site.serve().start();

@@ -13,6 +13,7 @@ mod harness;
 mod hostile;
 mod low_latency;
 mod operations;
+mod origins;
 mod pictures;
 mod playback;
 mod publishing;

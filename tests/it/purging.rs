@@ -373,8 +373,11 @@ fn the_operations_of_a_cdn() {
         json(&url("/vod/a/index.m3u8").body)["url"],
         "/vod/a/index.m3u8"
     );
-    admin.patch_json(&one, r#"{"access": "signed"}"#).unwrap();
-    assert_eq!(url("/vod/a/index.m3u8").status, 501);
+    // Without a key nobody could watch.
+    let refused = admin.patch_json(&one, r#"{"access": "signed"}"#).unwrap();
+    assert_eq!(refused.status, 400, "{}", refused.text());
+    assert!(refused.text().contains("access.keys"), "{}", refused.text());
+    assert_eq!(url("/vod/a/index.m3u8").status, 200);
     assert_eq!(url("/vod/b/index.m3u8").status, 200);
     assert_eq!(url("vod").status, 400);
     assert_eq!(admin.delete(&one).unwrap().status, 204);

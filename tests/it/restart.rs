@@ -3,8 +3,9 @@
 use std::fs;
 use std::time::Duration;
 
-use media::{Clock, Micros, SystemClock};
-use storage::rows::{Database, IfMissing, leases, sessions};
+use media::{Clock, Micros, NodeId, SystemClock};
+use storage::rows::origins::{self, Claim, NewOrigin};
+use storage::rows::{Database, IfMissing, sessions};
 
 use crate::harness::{Encoder, Signal, Site, Stream, Watcher, wait_for};
 
@@ -126,8 +127,19 @@ fn a_server_whose_streams_another_process_has_taken_ends() {
     let open_sessions = runtime.block_on(async {
         let database = Database::open(&url, IfMissing::Fail).await.unwrap();
         let (now, ttl) = (SystemClock.now(), Micros::from_secs(600));
-        let lease = leases::acquire(&database, "live", owner.trim(), ttl, now).await;
-        assert!(lease.unwrap().is_some());
+        let successor = NewOrigin {
+            id: owner.trim().parse().unwrap(),
+            instance: "another".to_owned(),
+            url: String::new(),
+            is_alone: true,
+            version: "1".to_owned(),
+        };
+        let place = origins::register(&database, &successor, ttl, now).await;
+        assert!(place.unwrap().is_some());
+        let open = origins::open_streams(&database, now).await.unwrap();
+        let (stream, other) = (open[0].stream, NodeId::new());
+        let taken = origins::take_stream(&database, stream, other, Claim::Takeover, now).await;
+        assert!(taken.unwrap().is_some());
         // Its publisher leaves, and the grace period ends: the session is not its any more.
         drop(encoder);
         let status = nova.wait_exit();

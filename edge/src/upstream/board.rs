@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::upstream::affinity::{Affinity, Patience, hash};
 use crate::upstream::attempt::Retry;
+use crate::upstream::checks::Checked;
 use crate::upstream::choice::{self, Candidate};
 use crate::upstream::health::{Change, Health, HealthRules, Standing};
 use crate::upstream::member::{Member, MemberKind};
@@ -402,6 +403,17 @@ impl<T: Clone> Board<T> {
         out < most
     }
 
+    /// Is an origin of another group than this member's there?
+    fn has_another_group(&self, now: Instant, id: u64) -> bool {
+        let group = self.entries.iter().find(|entry| entry.id == id);
+        let group = group.map(|entry| entry.member.group);
+        self.entries.iter().any(|entry| {
+            entry.member.kind == MemberKind::Origin
+                && Some(entry.member.group) != group
+                && entry.is_there(now)
+        })
+    }
+
     /// The request, or its body, has ended.
     pub(crate) fn leave(&mut self, seat: Seat) {
         let Some(entry) = self.entries.iter_mut().find(|entry| entry.id == seat.id) else {
@@ -438,8 +450,13 @@ impl<T: Clone> Board<T> {
         self.entries.iter().map(|entry| entry.next_check).min()
     }
 
-    /// A check has passed or failed.
-    pub(crate) fn checked(&mut self, now: Instant, id: u64, passed: bool) -> Option<Reported> {
+    /// A check has found something.
+    pub(crate) fn checked(&mut self, now: Instant, id: u64, found: Checked) -> Option<Reported> {
+        let passed = match found {
+            Checked::Passed => true,
+            Checked::Failed => false,
+            Checked::CutOff => !self.has_another_group(now, id),
+        };
         let entry = self.entries.iter_mut().find(|entry| entry.id == id)?;
         if passed {
             entry.last_sign = Some(now);
@@ -451,6 +468,11 @@ impl<T: Clone> Board<T> {
 }
 
 impl<T> Entry<T> {
+    /// It is up, and has shown it.
+    fn is_there(&self, now: Instant) -> bool {
+        self.health.standing(now) == Standing::Up && self.last_sign.is_some()
+    }
+
     fn reported(&self, change: Change) -> Reported {
         Reported {
             name: self.member.name.clone(),

@@ -56,7 +56,7 @@ fn id(board: &Board<()>, name: &str) -> u64 {
 fn down(board: &mut Board<()>, now: Instant, name: &str) {
     let id = id(board, name);
     for _ in 0..3 {
-        board.checked(now, id, false);
+        board.checked(now, id, Checked::Failed);
     }
 }
 
@@ -107,6 +107,27 @@ fn origins_are_asked_when_too_few_shields_are_up() {
     assert_eq!(asks(&mut board, now, PLAYLIST, &tried).unwrap(), "c");
     down(&mut board, now, "o");
     assert_eq!(asks(&mut board, now, PLAYLIST, &[]).unwrap(), "c");
+}
+
+#[test]
+fn a_shield_that_is_cut_off_is_passed_over_while_somebody_else_is_there() {
+    let (mut board, at) = board(vec![shield("s"), origin("o")]);
+    let (now, s, o) = (at(0), id(&board, "s"), id(&board, "o"));
+    let checks = |board: &mut Board<()>, member, found, times| {
+        for _ in 0..times {
+            board.checked(now, member, found);
+        }
+    };
+    // Nobody has heard of the origin yet.
+    checks(&mut board, s, Checked::CutOff, 3);
+    assert_eq!(asks(&mut board, now, PLAYLIST, &[]).unwrap(), "s");
+    checks(&mut board, o, Checked::Passed, 1);
+    checks(&mut board, s, Checked::CutOff, 3);
+    assert_eq!(asks(&mut board, now, PLAYLIST, &[]).unwrap(), "o");
+    // All origins are down: what the shield has stored is better than nothing.
+    down(&mut board, now, "o");
+    checks(&mut board, s, Checked::CutOff, 2);
+    assert_eq!(asks(&mut board, now, PLAYLIST, &[]).unwrap(), "s");
 }
 
 #[test]
@@ -330,7 +351,11 @@ proptest! {
                 }
                 Step::Ends { .. } => {}
                 Step::Checked { member, passed } => {
-                    board.checked(time, member, passed);
+                    let found = match passed {
+                        true => Checked::Passed,
+                        false => Checked::Failed,
+                    };
+                    board.checked(time, member, found);
                 }
                 Step::Members(mask) => board.set_members(time, some(mask)),
             }

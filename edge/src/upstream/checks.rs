@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{HeaderValue, Method, Request, Response, header};
+use http::{HeaderName, HeaderValue, Method, Request, Response, header};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
@@ -16,12 +16,27 @@ use crate::upstream::pool::{Pool, ask};
 /// What a shield is asked for: below `/live/` it is its edge that answers.
 const SHIELD_PATH: &str = "/live/check/index.m3u8";
 
+/// What a shield says of its upstreams: [`OUT`], when none is up.
+pub(crate) const NOVA_UPSTREAMS: HeaderName = HeaderName::from_static("nova-upstreams");
+pub(crate) const OUT: &str = "out";
+
+/// What a check has found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Checked {
+    Passed,
+    Failed,
+    /// A shield is there, and has nobody to ask.
+    CutOff,
+}
+
 /// How members are checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckRules {
     /// What an origin is asked for, by GET. An answer below 500 passes: that the path is
     /// there is not needed. A shield's edge is asked for OPTIONS that it must not forward (RFC 9110
-    /// 7.6.2), so that its origin's health is not taken for its own.
+    /// 7.6.2), so that its origin's health is not taken for its own. If it says that none of its
+    /// upstreams is up, that counts as long as somebody of another group is: what it has stored
+    /// is worth asking for when there is nobody else.
     pub path: String,
     /// From one check to the next, give or take a tenth.
     pub interval: Duration,
@@ -61,7 +76,7 @@ where
                 .due(Instant::now().into_std(), rules.interval);
             for (id, kind, service) in due {
                 let rules = rules.clone();
-                running.spawn(async move { (id, passes(kind, service, &rules).await) });
+                running.spawn(async move { (id, check(kind, service, &rules).await) });
             }
             let next = shared.board().next_check();
             let next = async {
@@ -75,9 +90,9 @@ where
                 () = next => {}
                 // Of new members the first check is due.
                 Ok(()) = changes.changed() => {}
-                Some(Ok((id, passed))) = running.join_next() => {
+                Some(Ok((id, checked))) = running.join_next() => {
                     let now = Instant::now().into_std();
-                    let reported = shared.board().checked(now, id, passed);
+                    let reported = shared.board().checked(now, id, checked);
                     shared.tell(reported);
                 }
             }
@@ -86,7 +101,7 @@ where
 }
 
 /// The body, if there is one, is not read.
-async fn passes<U, B>(kind: MemberKind, service: U, rules: &CheckRules) -> bool
+async fn check<U, B>(kind: MemberKind, service: U, rules: &CheckRules) -> Checked
 where
     U: Service<Request<RequestBody>, Response = Response<B>>,
     U::Error: Into<UpstreamError>,
@@ -97,7 +112,7 @@ where
         MemberKind::Origin => &rules.path,
     };
     let Ok(target) = path.parse() else {
-        return false;
+        return Checked::Failed;
     };
     *request.uri_mut() = target;
     if kind == MemberKind::Shield {
@@ -107,7 +122,15 @@ where
     let agent = HeaderValue::from_static("nova-check");
     request.headers_mut().insert(header::USER_AGENT, agent);
     match timeout(rules.timeout, ask(service, request)).await {
-        Ok(Ok(response)) => !response.status().is_server_error(),
-        Ok(Err(_)) | Err(_) => false,
+        Ok(Ok(response)) => {
+            let upstreams = response.headers().get(NOVA_UPSTREAMS);
+            let is_cut_off = upstreams.is_some_and(|told| told == OUT);
+            match response.status().is_server_error() {
+                true if kind == MemberKind::Shield && is_cut_off => Checked::CutOff,
+                true => Checked::Failed,
+                false => Checked::Passed,
+            }
+        }
+        Ok(Err(_)) | Err(_) => Checked::Failed,
     }
 }

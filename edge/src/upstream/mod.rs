@@ -7,6 +7,7 @@
 mod affinity;
 mod attempt;
 mod board;
+mod by_path;
 mod checks;
 mod choice;
 mod error;
@@ -20,7 +21,9 @@ mod rolling;
 mod tls;
 
 pub use board::MemberState;
+pub use by_path::{ByPath, PathTable};
 pub use checks::CheckRules;
+pub(crate) use checks::{NOVA_UPSTREAMS, OUT};
 pub use error::{FillError, UpstreamError};
 pub use health::HealthRules;
 pub use http::{HttpUpstream, HttpUpstreamConfig, InvalidBase};

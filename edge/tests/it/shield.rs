@@ -1,11 +1,12 @@
 //! Edges behind a shield: one request per key reaches the origin, ages add up, loops end.
 
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use edge::{Edge, EdgeBody, EdgeConfig, Member, MemberKind, NodeId, Pool, PoolConfig};
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use http_body_util::Empty;
 use media::{ManualClock, Micros, Timestamp};
 use tokio::sync::watch;
@@ -211,4 +212,29 @@ async fn a_loop_that_a_client_makes_up_harms_nobody_else() {
     ];
     let general = House::general(Origin::fixed("x", &[]));
     assert_eq!(general.ask(get_with("/a", &hidden)).await.status(), 508);
+}
+
+#[tokio::test]
+async fn a_shield_without_upstreams_says_so_to_checks_only() {
+    let is_up = Arc::new(AtomicBool::new(false));
+    let clock = Arc::new(ManualClock::new(Timestamp::from_micros(1)));
+    let shield = Edge::new(EdgeConfig::default(), Origin::fixed("x", &[]), clock);
+    shield.control().knows_upstreams_by({
+        let is_up = Arc::clone(&is_up);
+        move || is_up.load(Ordering::SeqCst)
+    });
+    let options = |fields: &[(&str, &str)]| {
+        let mut request = get_with("/live/check/index.m3u8", fields);
+        *request.method_mut() = Method::OPTIONS;
+        ask(&shield, request)
+    };
+    let told = options(&[("max-forwards", "0")]).await;
+    assert_eq!(told.status(), 503);
+    assert_eq!(field(&told, "nova-upstreams"), Some("out"));
+    assert_eq!(options(&[]).await.status(), 204);
+    assert_eq!(ask(&shield, get("/vod/a/1")).await.status(), 200);
+    is_up.store(true, Ordering::SeqCst);
+    let told = options(&[("max-forwards", "0")]).await;
+    assert_eq!(told.status(), 204);
+    assert_eq!(field(&told, "nova-upstreams"), None);
 }

@@ -1,5 +1,6 @@
 //! Assets: registered, changed, looked at.
 
+use edge::access::PathScope;
 use edge::{OriginKind, Selector};
 use media::AssetId;
 use social::ServiceError;
@@ -7,9 +8,12 @@ use storage::rows::edge_assets::{self, AssetAccess, AssetRow, AssetRules, Regist
 use storage::rows::{Entity, RowError};
 
 use super::{Cdn, CdnError, MAX_PAGE};
+use crate::routes::SERVED;
 
 /// The longest name, in bytes.
 const MAX_NAME_BYTES: usize = 200;
+/// Origins that assets have together: each edge keeps connections to them all.
+pub const MAX_ASSET_ORIGINS: usize = 64;
 /// Tags of one asset.
 const MAX_TAGS: usize = 16;
 
@@ -22,9 +26,9 @@ pub struct NewAsset {
     pub path_prefix: String,
     /// `live`, `vod` or `other`.
     pub kind: String,
-    /// `http(s)://HOST:PORT`, or empty.
+    /// What is asked for it, `http(s)://HOST:PORT`; empty: the origin of the installation.
     pub origin: String,
-    /// `public` or `signed`.
+    /// `signed`, or `public`: what `[access]` says.
     pub access: String,
     /// A purge of one of them selects all paths of the asset.
     pub tags: Vec<String>,
@@ -58,6 +62,7 @@ impl Cdn {
             access: word(&new.access)?,
             tags: tags(new.tags)?,
         };
+        self.check(&rules).await?;
         let database = self.database()?;
         let registered = edge_assets::register(database, &rules, self.0.clock.now()).await;
         registered.map_err(|error| match error {
@@ -86,6 +91,10 @@ impl Cdn {
             set(&mut rules.access, access);
             set(&mut rules.tags, tags);
         };
+        let mut changed = self.asset(id).await?.rules;
+        let preview = change.clone();
+        preview(&mut changed);
+        self.check(&changed).await?;
         let now = self.0.clock.now();
         Ok(edge_assets::update(self.database()?, id, change, now).await?)
     }
@@ -112,6 +121,41 @@ impl Cdn {
     ) -> Result<Vec<AssetRow>, CdnError> {
         let limit = limit.clamp(1, MAX_PAGE);
         Ok(edge_assets::list(self.database()?, after, limit).await?)
+    }
+
+    /// Whether edges can do what the rules of an asset say.
+    async fn check(&self, rules: &AssetRules) -> Result<(), CdnError> {
+        let prefix = &rules.path_prefix;
+        let is_signed = rules.access == AssetAccess::Signed;
+        let is_of_the_edge = SERVED.iter().any(|folder| prefix.starts_with(folder));
+        if (is_signed || !rules.origin.is_empty()) && !is_of_the_edge {
+            return Err(CdnError::Invalid(format!(
+                "an asset with an origin of its own, or for holders of a signature, lies below {}: path_prefix is {prefix:?}",
+                SERVED.join(", ")
+            )));
+        }
+        if is_signed {
+            let scope = prefix.parse::<PathScope>();
+            if !prefix.ends_with('/') || !scope.is_ok_and(|scope| scope.as_str() == prefix) {
+                return Err(CdnError::Invalid(format!(
+                    "an asset for holders of a signature is a folder, such as /vod/films/: path_prefix is {prefix:?}"
+                )));
+            }
+            if !self.0.urls.has_keys() {
+                return Err(CdnError::Invalid(
+                    "an asset cannot be for holders of a signature, since this process has no key: set access.keys or access.keys_file here and at all edges".to_owned(),
+                ));
+            }
+        }
+        if !rules.origin.is_empty() {
+            let origins = edge_assets::origins(self.database()?).await?;
+            if !origins.contains(&rules.origin) && origins.len() >= MAX_ASSET_ORIGINS {
+                return Err(CdnError::Invalid(format!(
+                    "assets have {MAX_ASSET_ORIGINS} origins already, and edges keep connections to no more"
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// Is `path` for holders of a signature? The asset with the longest prefix says.

@@ -10,7 +10,8 @@ use storage::rows::{Database, Entity, RowError, edge_nodes};
 use tokio::time::{Instant, sleep};
 
 use super::{Cdn, CdnError, MAX_PAGE};
-use crate::edge_node;
+use crate::edge_node::PURGED;
+use crate::wake;
 
 /// The longest that a request waits for nodes. A node that is not heard of any more is waited
 /// for until its lease ends, which is sooner.
@@ -80,7 +81,7 @@ impl Cdn {
             requested_by: purge.requested_by,
         };
         let row = purges::request(database, &new, self.0.clock.now()).await?;
-        edge_node::tell(&*self.0.bus).await;
+        wake::all(&*self.0.bus, PURGED).await;
         self.wait(database, &row, purge.wait).await?;
         self.purge_status(row.id).await
     }

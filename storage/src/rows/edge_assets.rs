@@ -280,6 +280,13 @@ pub async fn list(
         .await
 }
 
+/// The origins that assets have.
+pub async fn origins(db: &Database) -> Result<Vec<String>, RowError> {
+    let origins = query("SELECT DISTINCT origin FROM edge_assets WHERE origin <> ''");
+    let origins: Vec<(String,)> = origins.all(db).await?;
+    Ok(origins.into_iter().map(|(origin,)| origin).collect())
+}
+
 /// The generation of the configuration.
 pub async fn generation(db: &Database) -> Result<u64, RowError> {
     edge_counters::last(db, CONFIGURATION).await

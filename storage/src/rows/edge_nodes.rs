@@ -8,6 +8,7 @@
 use media::{Micros, NodeId, Timestamp};
 use uuid::Uuid;
 
+use super::origins::Listed;
 use super::sql::{FromRow, Row, query};
 use super::{Database, RowError};
 
@@ -28,6 +29,8 @@ pub struct NewNode {
     pub version: String,
     /// It fills from other nodes: these obey purges first.
     pub has_shields: bool,
+    /// Where other edges reach it as a shield; empty: it is none.
+    pub shield_url: String,
 }
 
 /// What a node says of itself with each heartbeat.
@@ -141,8 +144,8 @@ pub async fn register(
         "INSERT INTO edge_nodes (id, instance, roles, url, region, version, started_at,
                                  heartbeat_at, lease_until, connections, requests,
                                  requests_per_second, memory_bytes, health, configuration,
-                                 purge_position, has_shields)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, 0, 0, 0, 0, '', 0, $9, $10)
+                                 purge_position, has_shields, shield_url)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, 0, 0, 0, 0, '', 0, $9, $10, $11)
          ON CONFLICT (id) DO UPDATE
              SET instance = excluded.instance, roles = excluded.roles, url = excluded.url,
                  region = excluded.region, version = excluded.version,
@@ -150,7 +153,7 @@ pub async fn register(
                  lease_until = excluded.lease_until, connections = 0, requests = 0,
                  requests_per_second = 0, memory_bytes = 0, health = '', configuration = 0,
                  purge_position = excluded.purge_position,
-                 has_shields = excluded.has_shields",
+                 has_shields = excluded.has_shields, shield_url = excluded.shield_url",
     )
     .bind(node.id)
     .bind(&node.instance)
@@ -162,6 +165,7 @@ pub async fn register(
     .bind(now + ttl)
     .bind(purge_position)
     .bind(node.has_shields)
+    .bind(&node.shield_url)
     .execute(&mut transaction)
     .await?;
     transaction.commit().await?;
@@ -233,6 +237,17 @@ pub async fn list(
          FROM edge_nodes WHERE id > $1 ORDER BY id LIMIT $2",
     )
     .bind(after.map_or(Uuid::nil(), NodeId::as_uuid))
+    .bind(limit)
+    .all(db)
+    .await
+}
+
+/// Shields that have not left, by their ids, at most `limit`.
+pub async fn shields(db: &Database, limit: u32) -> Result<Vec<Listed>, RowError> {
+    query(
+        "SELECT shield_url AS url, lease_until FROM edge_nodes
+         WHERE shield_url <> '' AND lease_until > 0 ORDER BY id LIMIT $1",
+    )
     .bind(limit)
     .all(db)
     .await

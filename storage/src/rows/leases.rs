@@ -91,6 +91,49 @@ pub async fn acquire(
     }))
 }
 
+/// Who had the lease `name` last, nobody: empty, and whether it was not released since. Nobody
+/// acquires it from here to the end of the transaction.
+pub(super) async fn lock(
+    transaction: &mut Transaction,
+    name: &str,
+) -> Result<(String, bool), RowError> {
+    let (owner, expires_at): (String, Timestamp) = query(
+        "INSERT INTO leases (name, owner, token, expires_at) VALUES ($1, '', 0, 0)
+         ON CONFLICT (name) DO UPDATE SET owner = leases.owner
+         RETURNING owner, expires_at",
+    )
+    .bind(name)
+    .one(transaction)
+    .await?;
+    Ok((owner, expires_at > Timestamp::default()))
+}
+
+/// Gives the lease `name` to `owner`, whoever has it, until it is released: for those that are
+/// held as long as something else is.
+pub(super) async fn take(
+    transaction: &mut Transaction,
+    name: &str,
+    owner: &str,
+) -> Result<Lease, RowError> {
+    let (token,): (u64,) = query(
+        "INSERT INTO leases (name, owner, token, expires_at) VALUES ($1, $2, 1, $3)
+         ON CONFLICT (name) DO UPDATE
+             SET owner = excluded.owner, token = leases.token + 1,
+                 expires_at = excluded.expires_at
+         RETURNING token",
+    )
+    .bind(name)
+    .bind(owner)
+    .bind(Timestamp::from_micros(i64::MAX))
+    .one(transaction)
+    .await?;
+    Ok(Lease {
+        name: name.to_owned(),
+        token,
+        is_lost: Arc::default(),
+    })
+}
+
 impl Lease {
     /// Its name.
     pub fn name(&self) -> &str {
@@ -152,6 +195,19 @@ impl Lease {
             .execute(transaction)
             .await?;
         self.unless_lost(held)
+    }
+
+    /// Whether nobody else has acquired it, expired or not.
+    pub async fn is_ours(&self, db: &Database) -> Result<bool, RowError> {
+        let ours = query("SELECT 1 FROM leases WHERE name = $1 AND token = $2")
+            .bind(&self.name)
+            .bind(self.token)
+            .exists(db)
+            .await?;
+        if !ours {
+            self.tell_of_loss();
+        }
+        Ok(ours)
     }
 
     /// As [`Lease::renew`], but also when it has expired and nobody has acquired it: for

@@ -23,11 +23,12 @@ macro_rules! migrations {
             migration!($engine, 6, "encodings"),
             migration!($engine, 7, "edge"),
             migration!($engine, 8, "usage"),
+            migration!($engine, 10, "0010", "origins"),
         ]
     };
 }
 
-/// Version, description, text.
+/// Version, description, text. From 10 on also the version as the file has it.
 macro_rules! migration {
     ($engine:literal, $version:literal, $name:literal) => {
         (
@@ -38,6 +39,21 @@ macro_rules! migration {
                 $engine,
                 "/000",
                 $version,
+                "_",
+                $name,
+                ".sql"
+            )),
+        )
+    };
+    ($engine:literal, $version:literal, $number:literal, $name:literal) => {
+        (
+            $version,
+            $name,
+            include_str!(concat!(
+                "../../migrations/",
+                $engine,
+                "/",
+                $number,
                 "_",
                 $name,
                 ".sql"

@@ -31,6 +31,7 @@ mod object_store_suite;
 mod object_stores;
 mod object_uploads;
 mod object_uploads_suite;
+mod origins;
 mod outbox;
 mod outbox_anew;
 mod outbox_crash;

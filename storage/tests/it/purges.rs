@@ -29,7 +29,7 @@ async fn request(db: &Database, subject: &str) -> PurgeRow {
     purges::request(db, &purge, NOW).await.unwrap()
 }
 
-fn node() -> NewNode {
+pub(crate) fn node() -> NewNode {
     NewNode {
         id: NodeId::new(),
         instance: storage::rows::leases::this_process(),
@@ -38,6 +38,7 @@ fn node() -> NewNode {
         region: "here".to_owned(),
         version: "1".to_owned(),
         has_shields: false,
+        shield_url: String::new(),
     }
 }
 

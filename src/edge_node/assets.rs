@@ -1,0 +1,176 @@
+//! How registered assets are served: asked of an origin of their own, and protected.
+
+use std::collections::HashMap;
+
+use edge::access::{Gate, PathScope, Policy, Rule};
+use edge::{HttpUpstream, Member, MemberKind, PathTable, Pool, PoolConfig};
+use storage::rows::edge_assets::{AssetAccess, AssetRow};
+
+use crate::cdn::MAX_ASSET_ORIGINS;
+use crate::upstreams::Maker;
+
+/// What assets are asked of: each origin is a pool of its own, so that one that fails takes no
+/// room from others.
+pub type AssetTable = PathTable<Pool<HttpUpstream>>;
+
+/// What changes when assets do.
+pub struct Assets {
+    /// What is asked by path.
+    pub table: AssetTable,
+    /// Makes what asks an origin.
+    pub maker: Maker,
+    /// How origins are asked. They are not checked: requests tell how they are.
+    pub pool: PoolConfig,
+    /// What lets viewers in, and what it protects without assets; `None`: other edges do that.
+    pub gate: Option<(Gate, Policy)>,
+    /// By URL: one that stays keeps its connections, and what is known of it.
+    pub pools: HashMap<String, Pool<HttpUpstream>>,
+}
+
+impl Assets {
+    /// From now on these are all assets.
+    pub fn apply(&mut self, assets: &[AssetRow]) {
+        let mut pools = HashMap::new();
+        for url in assets.iter().map(|asset| &asset.rules.origin) {
+            if url.is_empty() || pools.contains_key(url) {
+                continue;
+            }
+            if pools.len() == MAX_ASSET_ORIGINS {
+                tracing::error!(
+                    most = MAX_ASSET_ORIGINS,
+                    "assets have more origins than are asked: what is of the others fails"
+                );
+                break;
+            }
+            let pool = match self.pools.remove(url) {
+                Some(pool) => pool,
+                None => self.pool_of(url),
+            };
+            pools.insert(url.clone(), pool);
+        }
+        self.pools = pools;
+        let has_origin = |asset: &&AssetRow| !asset.rules.origin.is_empty();
+        let with_origin: Vec<_> = assets.iter().filter(has_origin).collect();
+        // What has none matters only within what has one.
+        let matters = |asset: &&AssetRow| is_within(asset, &with_origin);
+        let prefixes = assets.iter().filter(matters).map(|asset| {
+            let prefix = asset.rules.path_prefix.clone();
+            match asset.rules.origin.as_str() {
+                "" => (prefix, None),
+                url => (prefix, Some(self.known_pool(url))),
+            }
+        });
+        self.table.set(prefixes.collect::<Vec<_>>());
+        if let Some((gate, policy)) = &self.gate {
+            gate.set_policy(protected(policy, assets));
+        }
+    }
+
+    /// One beyond the bound is a pool without members: it answers that there is nobody to ask.
+    fn known_pool(&self, url: &str) -> Pool<HttpUpstream> {
+        let known = self.pools.get(url).cloned();
+        known.unwrap_or_else(|| Pool::new(self.pool.clone()))
+    }
+
+    fn pool_of(&mut self, url: &str) -> Pool<HttpUpstream> {
+        let pool = Pool::new(PoolConfig {
+            checks: None,
+            ..self.pool.clone()
+        });
+        let name = url.trim_end_matches('/').to_owned();
+        match self.maker.make(&name) {
+            Ok(service) => {
+                let member = Member {
+                    name,
+                    kind: MemberKind::Origin,
+                    group: 0,
+                    weight: 1,
+                };
+                pool.set_members([(member, service)]);
+            }
+            Err(error) => {
+                tracing::error!(origin = %name, %error, "an asset's origin cannot be asked")
+            }
+        }
+        pool
+    }
+}
+
+/// Does `asset` lie in one of `others`, or is it one?
+fn is_within(asset: &AssetRow, others: &[&AssetRow]) -> bool {
+    let prefix = &asset.rules.path_prefix;
+    others
+        .iter()
+        .any(|other| prefix.starts_with(&other.rules.path_prefix))
+}
+
+/// `policy`, and what assets protect besides. A public asset opens nothing that the policy
+/// protects, only what is of another asset around it.
+fn protected(policy: &Policy, assets: &[AssetRow]) -> Policy {
+    let is_signed = |asset: &&AssetRow| asset.rules.access == AssetAccess::Signed;
+    let signed: Vec<_> = assets.iter().filter(is_signed).collect();
+    let mut all = policy.clone();
+    for asset in assets.iter().filter(|asset| is_within(asset, &signed)) {
+        let prefix = &asset.rules.path_prefix;
+        let Ok(scope) = prefix.parse::<PathScope>() else {
+            tracing::error!(
+                prefix,
+                "an asset cannot be protected: its prefix is no path"
+            );
+            continue;
+        };
+        let rule = match asset.rules.access {
+            AssetAccess::Signed => Rule::Signed,
+            AssetAccess::Public => policy.rule(scope.as_str()),
+        };
+        all = all.with(&scope, rule);
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use media::{AssetId, Timestamp};
+    use storage::rows::edge_assets::{AssetKind, AssetRules};
+
+    use super::*;
+
+    fn asset(path_prefix: &str, access: AssetAccess) -> AssetRow {
+        AssetRow {
+            id: AssetId::new(),
+            rules: AssetRules {
+                name: path_prefix.to_owned(),
+                path_prefix: path_prefix.to_owned(),
+                kind: AssetKind::Other,
+                origin: String::new(),
+                access,
+                tags: Vec::new(),
+            },
+            created_at: Timestamp::default(),
+            updated_at: Timestamp::default(),
+        }
+    }
+
+    #[test]
+    fn an_asset_protects_and_opens_nothing_that_the_policy_protects() {
+        let config = Policy::open().with(&"/live/".parse().unwrap(), Rule::Signed);
+        let assets = [
+            asset("/vod/paid/", AssetAccess::Signed),
+            asset("/vod/paid/trailers/", AssetAccess::Public),
+            asset("/live/", AssetAccess::Public),
+            asset("/live/secret/", AssetAccess::Signed),
+            asset("/live/secret/open/", AssetAccess::Public),
+        ];
+        let policy = protected(&config, &assets);
+        for (path, rule) in [
+            ("/vod/free/1", Rule::Public),
+            ("/vod/paid/1", Rule::Signed),
+            ("/vod/paid/trailers/1", Rule::Public),
+            ("/live/a/1", Rule::Signed),
+            ("/live/secret/1", Rule::Signed),
+            ("/live/secret/open/1", Rule::Signed),
+        ] {
+            assert_eq!(policy.rule(path), rule, "{path}");
+        }
+    }
+}

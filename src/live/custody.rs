@@ -1,0 +1,86 @@
+//! Which live streams are whose: what another origin has taken is let go, and what nobody has
+//! any more is taken up.
+//!
+//! The rows tell; an event says that they have changed. An encoder that comes takes its stream
+//! along at once (`session`). This is about streams that no encoder comes for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use media::StreamId;
+use storage::events::{Bus, RecvError, Subscription};
+use storage::rows::RowError;
+use storage::rows::origins::{self, OpenStream};
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use super::Live;
+use super::session::{Command, GONE};
+use crate::origin_node::MOVED;
+use crate::wake;
+
+/// How often the rows are looked at where nothing is heard.
+const LOOK: Duration = Duration::from_secs(5);
+/// How long the database may take to answer.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+impl Live {
+    /// Until the shutdown.
+    pub(super) async fn keep_custody(self: Arc<Self>, bus: Arc<dyn Bus>, mut moves: Subscription) {
+        let mut ticks = interval(LOOK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut hears_events = true;
+        let shutdown = &self.context.shutdown;
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = self.context.moved.notified() => {
+                    shutdown.run_until_cancelled(wake::all(bus.as_ref(), MOVED)).await;
+                    continue;
+                }
+                _ = ticks.tick() => {}
+                event = moves.recv(), if hears_events => {
+                    // Whatever it says, and whatever was lost: the rows tell.
+                    hears_events = !matches!(event, Err(RecvError::Closed));
+                }
+            }
+            let looking = timeout(PATIENCE, self.look());
+            match shutdown.run_until_cancelled(looking).await {
+                None => return,
+                Some(Ok(Ok(()))) => {}
+                Some(Ok(Err(error))) => {
+                    tracing::debug!(%error, "whose streams are whose is not known");
+                }
+                Some(Err(_)) => tracing::debug!("whose streams are whose is not known in time"),
+            }
+        }
+    }
+
+    async fn look(&self) -> Result<(), RowError> {
+        let shelves = &self.context.shelves;
+        let gone_since = shelves.clock.now() - GONE;
+        for open in origins::open_streams(&shelves.database, gone_since).await? {
+            let OpenStream {
+                stream,
+                name,
+                origin,
+            } = open;
+            // A session that is busy hears of it with the next look.
+            match origin {
+                Some(origin) if origin == self.context.origin => {}
+                Some(_) => {
+                    if let Some(mailbox) = self.session(stream) {
+                        drop(mailbox.try_send(Command::Look));
+                    }
+                }
+                None => drop(self.mailbox(stream, &name).try_send(Command::Inherit)),
+            }
+        }
+        Ok(())
+    }
+
+    /// The way to a stream's session, if there is one.
+    fn session(&self, stream: StreamId) -> Option<mpsc::Sender<Command>> {
+        self.lock().get(&stream).cloned()
+    }
+}
