@@ -16,6 +16,7 @@ mod measured;
 mod origin;
 mod partial;
 mod pool;
+mod prewarm;
 mod purging;
 mod reuse;
 mod rfc9111;
