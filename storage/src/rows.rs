@@ -20,6 +20,7 @@ mod migrate;
 pub mod numbering;
 pub mod outbox;
 mod postgres;
+pub mod prewarms;
 pub mod purges;
 pub mod retention;
 pub mod segments;
@@ -34,6 +35,7 @@ mod url;
 pub mod usage;
 pub mod users;
 pub mod videos;
+mod words;
 
 pub use check::Fault;
 pub use connect::{Database, IfMissing};
