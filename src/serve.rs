@@ -11,7 +11,8 @@ use edge::access::{Access, AccessConfig, Gate};
 use edge::server::{ReceivedBody, Server, ServerConfig};
 use edge::usage::Usage;
 use edge::{
-    Disk, DiskConfig, Edge, EdgeBody, EdgeConfig, EdgeControl, EdgeFuture, HttpUpstream, Pool,
+    Disk, DiskConfig, Edge, EdgeBody, EdgeConfig, EdgeFuture, HttpUpstream, Pool, PrewarmConfig,
+    Prewarmer,
 };
 use http::{Request, Response};
 use media::{Clock, SystemClock};
@@ -27,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 use tower_service::Service;
 
 use crate::background::Background;
-use crate::cdn::{Cdn, CdnParts, Urls};
+use crate::cdn::{Cdn, CdnParts, EdgeHandles, Urls};
 use crate::cli::Serve;
 use crate::config::Config;
 use crate::demo::Demo;
@@ -145,6 +146,7 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
             let usage = usage.usage();
             cache(
                 settings,
+                prewarm_settings(&config),
                 media.as_ref(),
                 pool.as_ref(),
                 disk,
@@ -154,11 +156,11 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
         }
         None => None,
     };
-    let control = cache.as_ref().map(|cache| cache.control.clone());
+    let handles = cache.as_ref().map(|cache| cache.handles.clone());
     // It obeys what it has missed before anybody is answered.
-    let mut node = match (&foundation, &control, &http) {
-        (Some(foundation), Some(control), Some(http)) => {
-            let parts = node_parts(&config, roles, foundation, &bus, control, http);
+    let mut node = match (&foundation, &handles, &http) {
+        (Some(foundation), Some(handles), Some(http)) => {
+            let parts = node_parts(&config, roles, foundation, &bus, handles, http);
             Some(EdgeNode::start(parts).await?)
         }
         _ => None,
@@ -176,7 +178,7 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
         database: foundation.as_ref().map(|of| of.database.clone()),
         bus: bus.clone(),
         clock: Arc::new(SystemClock),
-        edge: control,
+        edge: handles,
         urls,
     });
     let admin_pages = admin::router(metrics, Arc::new(readiness), cdn);
@@ -275,7 +277,7 @@ fn node_parts<'a>(
     roles: Roles,
     foundation: &Foundation,
     bus: &Arc<dyn Bus>,
-    control: &EdgeControl,
+    edge: &EdgeHandles,
     http: &Server,
 ) -> EdgeNodeParts<'a> {
     EdgeNodeParts {
@@ -283,7 +285,8 @@ fn node_parts<'a>(
         clock: foundation.clock.clone(),
         bus: bus.clone(),
         events_are_shared: config.events.url != "local:",
-        control: control.clone(),
+        control: edge.control.clone(),
+        prewarmer: edge.prewarmer.clone(),
         connections: http.open_connections(),
         data_dir: &config.data_dir,
         roles: roles.names(),
@@ -327,9 +330,18 @@ fn edge_settings(config: &Config) -> Result<EdgeConfig, Box<dyn Error>> {
     })
 }
 
+/// How what will be asked for is fetched.
+fn prewarm_settings(config: &Config) -> PrewarmConfig {
+    PrewarmConfig {
+        concurrency: config.edge.prewarm_concurrency,
+        ..PrewarmConfig::default()
+    }
+}
+
 /// The cache, in front of the origin in this process or of upstreams elsewhere.
 fn cache(
     settings: EdgeConfig,
+    prewarm: PrewarmConfig,
     media: Option<&MediaPath>,
     pool: Option<&Pool<HttpUpstream>>,
     disk: Option<Disk>,
@@ -343,14 +355,16 @@ fn cache(
             let upstream = usage.count_upstream(origin);
             let edge = Edge::with_disk(settings, upstream, clock.clone(), disk);
             running.edge(edge.clone());
-            Some(Cache::new(edge, clock))
+            let prewarmer = edge.prewarmer(prewarm);
+            Some(Cache::new(edge, prewarmer, clock))
         }
         (None, Some(pool)) => {
             running.checks(pool.clone());
             let upstream = usage.count_upstream(pool.clone());
             let edge = Edge::with_disk(settings, upstream, clock.clone(), disk);
             running.edge(edge.clone());
-            Some(Cache::new(edge, clock))
+            let prewarmer = edge.prewarmer(prewarm);
+            Some(Cache::new(edge, prewarmer, clock))
         }
         (None, None) => None,
     }
@@ -361,7 +375,7 @@ type Answering = Box<dyn FnOnce(Front, &mut Running)>;
 
 /// The cache, whatever is behind it, while nobody is answered yet.
 struct Cache {
-    control: EdgeControl,
+    handles: EdgeHandles,
     serve: Answering,
 }
 
@@ -374,7 +388,7 @@ struct Front {
 }
 
 impl Cache {
-    fn new<U>(edge: Edge<U>, clock: Arc<SystemClock>) -> Self
+    fn new<U>(edge: Edge<U>, prewarmer: Prewarmer, clock: Arc<SystemClock>) -> Self
     where
         U: 'static,
         Edge<U>: Service<
@@ -387,7 +401,10 @@ impl Cache {
             + 'static,
     {
         Self {
-            control: edge.control(),
+            handles: EdgeHandles {
+                control: edge.control(),
+                prewarmer,
+            },
             serve: Box::new(|front, running| {
                 let Front {
                     server,

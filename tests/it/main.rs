@@ -15,6 +15,7 @@ mod low_latency;
 mod operations;
 mod pictures;
 mod playback;
+mod prewarming;
 mod publishing;
 mod purging;
 mod restart;
