@@ -1,5 +1,7 @@
 //! The command line.
 
+mod prewarm;
+
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -10,6 +12,8 @@ use storage::rows::streams::TakeoverPolicy;
 use transcode::{EncoderChoice, EngineName, Profile};
 
 use crate::quantities::{Amount, Span, or_none};
+
+pub use prewarm::{PrewarmArgs, PrewarmCommand};
 
 /// A streaming engine: RTMP in, an adaptive ladder, LL-HLS and DASH out.
 #[derive(Debug, Parser)]
@@ -73,6 +77,8 @@ pub enum Command {
     Url(UrlCommand),
     /// Have something leave the caches of all edges
     Purge(PurgeArgs),
+    /// Have edges store something before anybody asks for it
+    Prewarm(PrewarmArgs),
     /// Nodes: the edges of this installation
     #[command(subcommand)]
     Node(NodeCommand),

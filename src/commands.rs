@@ -62,6 +62,10 @@ pub async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
             let config = load(&settings, false)?;
             cdn::command::purge(&open(&settings).await?, &config, args).await
         }
+        Command::Prewarm(args) => {
+            let config = load(&settings, false)?;
+            cdn::command::prewarm(&open(&settings).await?, &config, args).await
+        }
         Command::Node(command) => {
             let config = load(&settings, false)?;
             cdn::command::node(&open(&settings).await?, &config, command).await

@@ -10,6 +10,7 @@
 
 mod assets;
 mod place;
+pub mod prewarms;
 mod trust;
 
 use std::collections::VecDeque;
@@ -18,13 +19,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use edge::server::OpenConnections;
-use edge::{EdgeControl, Obeyed, OriginKind, PurgeRule, Selector};
+use edge::{EdgeControl, Obeyed, OriginKind, Prewarmer, PurgeRule, Selector};
 use media::{Clock, Micros};
 use storage::events::{Bus, RecvError, SubjectPattern, Subscription};
 use storage::rows::edge_nodes::{self, NewNode, NodeState, Registration};
 use storage::rows::leases::this_process;
 use storage::rows::purges::{self, News, PurgeRow, Seen};
-use storage::rows::{Database, RowError, edge_assets};
+use storage::rows::{Database, RowError, edge_assets, prewarms as orders};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -36,6 +37,7 @@ use place::Place;
 
 pub use assets::{AssetTable, Assets};
 pub use place::PlaceError;
+use prewarms::{PREWARM, Prewarms};
 pub use trust::{OnDatabaseLoss, Trust};
 
 /// The subject of the event that there is a purge.
@@ -68,6 +70,9 @@ const TIDY: Duration = Duration::from_secs(600);
 const PURGES_KEPT: Micros = Micros::from_secs(7 * 24 * 3_600);
 /// Purges that are kept at most.
 const MOST_PURGES: u64 = 100_000;
+/// How long prewarms are listed, and how many at most.
+const PREWARMS_KEPT: Micros = Micros::from_secs(7 * 24 * 3_600);
+const MOST_PREWARMS: u32 = 1_000;
 /// How long a node is listed that is silent.
 const NODES_KEPT: Micros = Micros::from_secs(24 * 3_600);
 /// Rows that are deleted at a time.
@@ -89,6 +94,8 @@ pub struct EdgeNodeParts<'a> {
     pub control: EdgeControl,
     /// What is told of assets.
     pub assets: Assets,
+    /// What stores what will be asked for.
+    pub prewarmer: Prewarmer,
     /// Who is connected to it.
     pub connections: OpenConnections,
     /// The data directory.
@@ -149,12 +156,19 @@ impl EdgeNode {
         };
         // Before the rows are read: what is told in between is found there.
         let events = parts.bus.subscribe(&SubjectPattern::new(PURGED)?).await?;
+        let orders = parts.bus.subscribe(&SubjectPattern::new(PREWARM)?).await?;
         let trust = Arc::new(Trust::new(parts.control.clone(), parts.on_database_loss));
         // Before the monotonic clock: a stop in between ends the trust sooner, not later.
         let now = parts.clock.now();
         let asked = Instant::now();
         let registration =
             edge_nodes::register(&parts.database, &new, seen.position, LEASE, now).await?;
+        let prewarms = Prewarms::new(
+            parts.database.clone(),
+            parts.clock.clone(),
+            registration.clone(),
+            parts.prewarmer,
+        );
         let mut agent = Agent {
             database: parts.database,
             clock: parts.clock,
@@ -187,6 +201,7 @@ impl EdgeNode {
             false => POLL_WITHOUT_EVENTS,
         };
         tasks.spawn(agent.run(events, poll, shutdown.clone()));
+        tasks.spawn(prewarms.run(orders, parts.events_are_shared, shutdown.clone()));
         Ok(Self {
             trust,
             shutdown,
@@ -480,12 +495,14 @@ impl Agent {
         let tidied = async {
             let old = now - PURGES_KEPT;
             purges::delete_old(database, old, MOST_PURGES, DELETED_AT_ONCE).await?;
+            let old = now - PREWARMS_KEPT;
+            orders::delete_old(database, old, MOST_PREWARMS, DELETED_AT_ONCE).await?;
             edge_nodes::delete_silent(database, now - NODES_KEPT, DELETED_AT_ONCE).await
         };
         match timeout(PATIENCE, tidied).await {
             Ok(Ok(_)) => {}
-            Ok(Err(error)) => tracing::debug!(%error, "old purges were not deleted"),
-            Err(_) => tracing::debug!("old purges were not deleted in time"),
+            Ok(Err(error)) => tracing::debug!(%error, "old purges and prewarms were not deleted"),
+            Err(_) => tracing::debug!("old purges and prewarms were not deleted in time"),
         }
     }
 }

@@ -13,8 +13,8 @@ use edge::access::{Access, AccessConfig, Gate};
 use edge::server::{ReceivedBody, Server, ServerConfig};
 use edge::usage::Usage;
 use edge::{
-    ByPath, Disk, DiskConfig, Edge, EdgeBody, EdgeConfig, EdgeControl, EdgeFuture, HttpUpstream,
-    Pool,
+    ByPath, Disk, DiskConfig, Edge, EdgeBody, EdgeConfig, EdgeFuture, HttpUpstream, Pool,
+    PrewarmConfig, Prewarmer,
 };
 use http::{Request, Response};
 use media::{Clock, SystemClock};
@@ -31,7 +31,7 @@ use tower_service::Service;
 
 use crate::access_keys::KeyHolders;
 use crate::background::Background;
-use crate::cdn::{Cdn, CdnParts, Urls};
+use crate::cdn::{Cdn, CdnParts, EdgeHandles, Urls};
 use crate::cli::Serve;
 use crate::config::Config;
 use crate::data_dir::DirectoryLock;
@@ -153,6 +153,7 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
             cache(
                 settings.clone(),
                 &table,
+                prewarm_settings(&config),
                 media.as_ref(),
                 pool.as_ref(),
                 disk,
@@ -162,7 +163,7 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
         }
         None => None,
     };
-    let control = cache.as_ref().map(|cache| cache.control.clone());
+    let handles = cache.as_ref().map(|cache| cache.handles.clone());
     if roles.media && roles.edge && config.edge.discover {
         tracing::warn!(
             "edge.discover means nothing here: this edge asks the origin in its process"
@@ -182,11 +183,11 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
         }
     }
     // It obeys what it has missed before anybody is answered.
-    let mut node = match (&foundation, &control, &http) {
-        (Some(foundation), Some(control), Some(http)) => {
+    let mut node = match (&foundation, &handles, &http) {
+        (Some(foundation), Some(handles), Some(http)) => {
             let assets = registry::assets(&config, &settings, &table, gate.as_ref())?;
             let parts =
-                registry::node_parts(&config, roles, foundation, &bus, control, http, assets)?;
+                registry::node_parts(&config, roles, foundation, &bus, handles, http, assets)?;
             Some(EdgeNode::start(parts).await?)
         }
         _ => None,
@@ -211,7 +212,7 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
         database: foundation.as_ref().map(|of| of.database.clone()),
         bus: bus.clone(),
         clock: Arc::new(SystemClock),
-        edge: control,
+        edge: handles,
         urls,
     });
     let admin_pages = admin::router(metrics, Arc::new(readiness), cdn);
@@ -337,10 +338,19 @@ fn edge_settings(config: &Config) -> Result<EdgeConfig, Box<dyn Error>> {
     })
 }
 
+/// How what will be asked for is fetched.
+fn prewarm_settings(config: &Config) -> PrewarmConfig {
+    PrewarmConfig {
+        concurrency: config.edge.prewarm_concurrency,
+        ..PrewarmConfig::default()
+    }
+}
+
 /// The cache, in front of the origin in this process or of upstreams elsewhere.
 fn cache(
     settings: EdgeConfig,
     table: &AssetTable,
+    prewarm: PrewarmConfig,
     media: Option<&MediaPath>,
     pool: Option<&Pool<HttpUpstream>>,
     disk: Option<Disk>,
@@ -354,7 +364,8 @@ fn cache(
             let upstream = usage.count_upstream(ByPath::new(origin, table.clone()));
             let edge = Edge::with_disk(settings, upstream, clock.clone(), disk);
             running.edge(edge.clone());
-            Some(Cache::new(edge, clock))
+            let prewarmer = edge.prewarmer(prewarm);
+            Some(Cache::new(edge, prewarmer, clock))
         }
         (None, Some(pool)) => {
             running.checks(pool.clone());
@@ -363,7 +374,8 @@ fn cache(
             running.edge(edge.clone());
             let pool = pool.clone();
             edge.control().knows_upstreams_by(move || pool.is_ready());
-            Some(Cache::new(edge, clock))
+            let prewarmer = edge.prewarmer(prewarm);
+            Some(Cache::new(edge, prewarmer, clock))
         }
         (None, None) => None,
     }
@@ -374,7 +386,7 @@ type Answering = Box<dyn FnOnce(Front, &mut Running)>;
 
 /// The cache, whatever is behind it, while nobody is answered yet.
 struct Cache {
-    control: EdgeControl,
+    handles: EdgeHandles,
     serve: Answering,
 }
 
@@ -387,7 +399,7 @@ struct Front {
 }
 
 impl Cache {
-    fn new<U>(edge: Edge<U>, clock: Arc<SystemClock>) -> Self
+    fn new<U>(edge: Edge<U>, prewarmer: Prewarmer, clock: Arc<SystemClock>) -> Self
     where
         U: 'static,
         Edge<U>: Service<
@@ -400,7 +412,10 @@ impl Cache {
             + 'static,
     {
         Self {
-            control: edge.control(),
+            handles: EdgeHandles {
+                control: edge.control(),
+                prewarmer,
+            },
             serve: Box::new(|front, running| {
                 let Front {
                     server,

@@ -106,6 +106,13 @@ impl Fills {
         Ok(Joined::Leads(reader, lead))
     }
 
+    /// Might as many fills of each kind begin as run?
+    pub(crate) fn is_half_free(&self, config: &EdgeConfig) -> bool {
+        let half = |most: usize| most.min(Semaphore::MAX_PERMITS) / 2;
+        self.shared.available_permits() >= half(config.max_fills)
+            && self.held.available_permits() >= half(config.max_held_fills)
+    }
+
     /// Joins the fill of a slice, or begins it: whoever is given a lead must run it. It is
     /// never refused, since the head of its answer is out; there are no more than readers.
     pub(crate) fn join_slice(self: &Arc<Self>, key: &FillKey) -> (Reader, Option<Lead>) {

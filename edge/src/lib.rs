@@ -37,6 +37,7 @@ mod key;
 mod large;
 mod lookup;
 mod node;
+mod prewarm;
 mod promote;
 mod purge;
 mod question;
@@ -68,6 +69,12 @@ pub use control::{EdgeControl, EdgeLoad, Obeyed};
 pub use disk::read_any_bytes;
 pub use disk::{Disk, DiskConfig, DiskError, DiskStatus};
 pub use node::{InvalidNodeId, NodeId};
+#[doc(hidden)]
+pub use prewarm::read_any_playlist;
+pub use prewarm::{
+    InvalidPrewarm, MAX_PREWARM_PATHS, PrewarmConfig, PrewarmEnd, PrewarmFigures, PrewarmOrder,
+    PrewarmProgress, Prewarmer,
+};
 pub use purge::{
     InvalidSelector, MAX_PATTERN_BYTES, MAX_TAG_BYTES, Pattern, PatternFault, PurgeRule, Selector,
 };

@@ -29,6 +29,7 @@ use crate::freshness::Reuse;
 use crate::head::Head;
 use crate::hits::Hits;
 use crate::lookup::Found;
+use crate::prewarm::{PrewarmConfig, Prewarmer};
 use crate::promote::Look;
 use crate::question::Question;
 use crate::reader::Reader;
@@ -135,6 +136,13 @@ where
             shared: Arc::new(Shared::new(config, clock, tier)),
         }
     }
+
+    /// What has it store what will be asked for.
+    pub fn prewarmer(&self, config: PrewarmConfig) -> Prewarmer {
+        let edge = self.clone();
+        let ask = move |asked| edge.answer(asked, RequestBody::empty());
+        Prewarmer::new(Arc::clone(&self.shared), config, Box::new(ask))
+    }
 }
 
 fn any_upstream<U, B>(upstream: U) -> AnyUpstream
@@ -193,7 +201,10 @@ where
         // RFC 9113 8.2.2: `Connection` has no place in HTTP/2.
         let close = has_body && parts.version <= Version::HTTP_11;
         match Asked::read(kind, parts, has_body) {
-            Ok(asked) => self.answer(asked, RequestBody::new(body)),
+            Ok(asked) => {
+                self.shared.count_request();
+                self.answer(asked, RequestBody::new(body))
+            }
             Err(Aside::Preflight) => EdgeFuture::ready(respond::preflight()),
             Err(Aside::LastHop) => {
                 let is_cut_off = self.shared.is_cut_off();
@@ -216,7 +227,6 @@ where
 {
     fn answer(&self, asked: Asked, body: RequestBody) -> EdgeFuture {
         let shared = &self.shared;
-        shared.count_request();
         let found = shared.look_up(&asked);
         let mut why = match asked.passes {
             Some(Pass::Method) => Forward::Method,

@@ -22,7 +22,7 @@ use crate::cache_status::{Forward, Outcome};
 use crate::coalesce::Fills;
 use crate::config::{EdgeConfig, OriginKind};
 use crate::control::EdgeLoad;
-use crate::disk::Disk;
+use crate::disk::{Admission, Disk};
 use crate::era::Era;
 use crate::fences::Fences;
 use crate::freshness::{Reuse, Rules};
@@ -30,6 +30,7 @@ use crate::head::Head;
 use crate::key::CacheKey;
 use crate::large::{LargeObject, slices_of, whole_of};
 use crate::lookup::Found;
+use crate::prewarm::Wanted;
 use crate::purge::{self, PurgeRule, Verdict};
 use crate::range::Extent;
 use crate::request::Asked;
@@ -104,6 +105,8 @@ pub(crate) struct Shared {
     pub(crate) fills: Arc<Fills>,
     pub(crate) waiting: Arc<Semaphore>,
     pub(crate) held: Arc<Semaphore>,
+    /// What an operator wants stored just now.
+    pub(crate) wanted: Arc<Wanted>,
     stale_alarm: Mutex<StaleAlarm>,
     pub(crate) tasks: TaskTracker,
     /// Until when purges are heard of, by the clock.
@@ -144,6 +147,7 @@ impl Shared {
             fences,
             waiting: limit(config.max_waiting),
             held: limit(config.max_held),
+            wanted: Arc::default(),
             stale_alarm: Mutex::default(),
             hears_until: AtomicI64::new(i64::MAX),
             sweeping: AtomicBool::new(false),
@@ -204,9 +208,66 @@ impl Shared {
             key,
             stored,
             self.config.origin,
+            self.admission(key),
             self.clock.now(),
             is_current,
         );
+    }
+
+    /// How what is under `key` comes into a full disk tier.
+    fn admission(&self, key: &CacheKey) -> Admission {
+        match self.wanted.has(key) {
+            true => Admission::Certain,
+            false => Admission::Contested,
+        }
+    }
+
+    /// Writes to disk what is stored in memory for `asked`, if it is not there.
+    pub(crate) fn keep_on_disk(&self, asked: &Asked) {
+        let is_missing = |tier: &DiskTier| !tier.disk.has(&asked.key);
+        if self.disk.as_ref().is_some_and(is_missing)
+            && let Some(stored) = self.look_up(asked).answer()
+        {
+            self.write_to_disk(&asked.key, stored, stored.checked.era());
+        }
+    }
+
+    /// Is there an answer to `asked` in memory, or is it written to disk?
+    pub(crate) fn is_stored(&self, asked: &Asked) -> bool {
+        if self.disk.is_some() {
+            return true;
+        }
+        self.store.settle();
+        self.look_up(asked).answer().is_some()
+    }
+
+    /// Bytes that the larger of the tiers has room for.
+    pub(crate) fn capacity(&self) -> u64 {
+        let disk = self
+            .disk
+            .as_ref()
+            .map_or(0, |tier| tier.disk.config().bytes);
+        self.config.memory_bytes.max(disk)
+    }
+
+    /// Is half of what requests and fills may take free, so that what nobody waits for does
+    /// not stand in anybody's way?
+    pub(crate) fn is_at_ease(&self) -> bool {
+        let is_half_free = |most: usize, room: &Semaphore| {
+            room.available_permits() >= most.min(Semaphore::MAX_PERMITS) / 2
+        };
+        is_half_free(self.config.max_waiting, &self.waiting)
+            && is_half_free(self.config.max_held, &self.held)
+            && self.fills.is_half_free(&self.config)
+            && self.fill_memory.has_room(self.config.fill_memory_bytes / 2)
+            && self.disk_is_at_ease()
+    }
+
+    /// Is half of the room for what waits to be written to disk free?
+    pub(crate) fn disk_is_at_ease(&self) -> bool {
+        self.disk
+            .as_ref()
+            .is_none_or(|tier| tier.disk.is_half_free())
     }
 
     /// Returns when no restart can undo the purges so far.
@@ -292,8 +353,9 @@ impl Shared {
         let (fences, key) = (Arc::clone(&self.fences), object.key.clone());
         let is_current = move || !fences.stands_before(&key, began);
         let slice = object.slice(number);
+        let admission = self.admission(&object.key);
         tier.disk
-            .store_slice(slice, pieces, self.clock.now(), is_current)
+            .store_slice(slice, pieces, admission, self.clock.now(), is_current)
     }
 
     /// Lets nobody use what is stored of a large object that the origin no longer has.

@@ -26,6 +26,9 @@ use crate::range::ContentRange;
 /// make an object of 32 MiB.
 const MAX_JOINED_CHUNKS: usize = 4_096;
 
+/// The most that TinyLFU counts.
+const ASKED_OFTEN: usize = 15;
+
 /// One answer, or a part of one.
 #[derive(Debug, Clone)]
 pub(crate) struct Stored {
@@ -487,6 +490,18 @@ impl MemoryStore {
         metrics::gauge!("nova_edge_memory_bytes").set(self.resources.weighted_size() as f64);
         // `with` puts it first.
         entry.into_value().newest().cloned().unwrap_or(stored)
+    }
+
+    /// Has what comes under `key` be taken for something that is asked for often.
+    pub(crate) fn favour(&self, key: &CacheKey) {
+        for _ in 0..ASKED_OFTEN {
+            self.resources.get(key);
+        }
+    }
+
+    /// Decides which of what came in lately stays, which is otherwise done later.
+    pub(crate) fn settle(&self) {
+        self.resources.run_pending_tasks();
     }
 
     pub(crate) fn remove(&self, key: &CacheKey) {

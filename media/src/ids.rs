@@ -85,6 +85,11 @@ uuid_id!(
 );
 
 uuid_id!(
+    /// An order to have something in caches before it is asked for.
+    PrewarmId
+);
+
+uuid_id!(
     /// Something registered to be cached.
     AssetId
 );

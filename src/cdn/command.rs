@@ -1,4 +1,6 @@
-//! `nova purge` and `nova node`.
+//! `nova purge`, `nova prewarm` and `nova node`.
+
+mod prewarm;
 
 use std::error::Error;
 use std::sync::Arc;
@@ -11,6 +13,8 @@ use super::service::{MAX_WAIT, Purge, Reply};
 use super::{Cdn, CdnParts, Urls};
 use crate::cli::{NodeCommand, PurgeArgs};
 use crate::config::Config;
+
+pub use prewarm::prewarm;
 
 /// Nodes listed at a time.
 const PAGE: u32 = 500;

@@ -1,5 +1,6 @@
 //! The operations as REST, under `/api/v1/cdn`.
 
+mod prewarms;
 mod usage;
 
 use std::str::FromStr;
@@ -33,6 +34,16 @@ pub fn router(cdn: Cdn) -> Router {
     Router::new()
         .route("/api/v1/cdn/purges", get(purges).post(purge))
         .route("/api/v1/cdn/purges/{id}", get(purge_status))
+        .route(
+            "/api/v1/cdn/prewarms",
+            get(prewarms::prewarms)
+                .post(prewarms::prewarm)
+                .layer(DefaultBodyLimit::max(prewarms::MAX_BODY_BYTES)),
+        )
+        .route(
+            "/api/v1/cdn/prewarms/{id}",
+            get(prewarms::prewarm_status).delete(prewarms::cancel),
+        )
         .route("/api/v1/cdn/nodes", get(nodes))
         .route("/api/v1/cdn/deployment", get(deployment))
         .route("/api/v1/cdn/metrics", get(figures))
@@ -53,6 +64,7 @@ impl From<CdnError> for Problem {
         match error {
             CdnError::Invalid(detail) => Self::invalid(detail),
             CdnError::NoDatabase => Self::unavailable_here("no_database", error.to_string()),
+            CdnError::NoEdge => Self::unavailable_here("no_edge", error.to_string()),
             CdnError::NotNoted(_) => Self::unavailable_here("not_noted", error.to_string()),
             CdnError::NoSigner => Self::unavailable_here("no_signer", error.to_string()),
             CdnError::Service(error) => error.into(),
@@ -67,9 +79,14 @@ fn answer(status: StatusCode, body: impl Serialize) -> Response {
 }
 
 fn body<T>(given: Result<Json<T>, JsonRejection>) -> Result<T, Problem> {
+    body_of(given, MAX_BODY_BYTES)
+}
+
+/// The body of a route that takes so many bytes.
+fn body_of<T>(given: Result<Json<T>, JsonRejection>, most: usize) -> Result<T, Problem> {
     match given {
         Ok(Json(body)) => Ok(body),
-        Err(JsonRejection::BytesRejection(_)) => Err(Problem::body_too_large(MAX_BODY_BYTES)),
+        Err(JsonRejection::BytesRejection(_)) => Err(Problem::body_too_large(most)),
         Err(error) => Err(Problem::invalid(error.body_text())),
     }
 }

@@ -2,13 +2,15 @@
 
 mod assets;
 mod nodes;
+mod prewarms;
 mod purges;
 mod usage;
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use edge::access::SignError;
-use edge::{EdgeControl, InvalidSelector};
+use edge::{EdgeControl, InvalidPrewarm, InvalidSelector, Prewarmer};
 use media::{Clock, Micros};
 use social::ServiceError;
 use storage::RowError;
@@ -17,7 +19,10 @@ use storage::rows::Database;
 
 use super::{UrlError, Urls};
 
+use prewarms::LocalPrewarms;
+
 pub use assets::{AssetChange, MAX_ASSET_ORIGINS, NewAsset};
+pub use prewarms::{NewPrewarm, PrewarmNodeStatus, PrewarmStatus};
 pub use purges::{MAX_WAIT, Purge, PurgeStatus, Reply};
 
 /// Items of the longest page.
@@ -33,14 +38,38 @@ pub struct CdnParts {
     /// The time of day.
     pub clock: Arc<dyn Clock>,
     /// The edge in this process, if it has one.
-    pub edge: Option<EdgeControl>,
+    pub edge: Option<EdgeHandles>,
     /// What makes URLs.
     pub urls: Urls,
 }
 
+/// What an edge is operated by.
+#[derive(Debug, Clone)]
+pub struct EdgeHandles {
+    /// Purges.
+    pub control: EdgeControl,
+    /// Prewarms.
+    pub prewarmer: Prewarmer,
+}
+
 /// The operations. Clones are the same.
 #[derive(Debug, Clone)]
-pub struct Cdn(Arc<CdnParts>);
+pub struct Cdn(Arc<Parts>);
+
+#[derive(Debug)]
+struct Parts {
+    given: CdnParts,
+    /// Prewarms of the edge in this process, where there are no rows.
+    local: LocalPrewarms,
+}
+
+impl Deref for Parts {
+    type Target = CdnParts;
+
+    fn deref(&self) -> &CdnParts {
+        &self.given
+    }
+}
 
 /// Why an operation was not done.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +80,9 @@ pub enum CdnError {
     /// This process has no rows.
     #[error("this process has no database: set database.url, or ask one that has")]
     NoDatabase,
+    /// Nobody is there to prewarm.
+    #[error("no edge is live in the registry of nodes, see nova node list")]
+    NoEdge,
     /// A signature is needed, and nobody makes one.
     #[error(
         "the path needs a signature, and no key of this process can make one: set access.keys or access.keys_file"
@@ -78,10 +110,19 @@ impl From<InvalidSelector> for CdnError {
     }
 }
 
+impl From<InvalidPrewarm> for CdnError {
+    fn from(error: InvalidPrewarm) -> Self {
+        Self::Invalid(error.to_string())
+    }
+}
+
 impl Cdn {
     /// The operations on these parts.
     pub fn new(parts: CdnParts) -> Self {
-        Self(Arc::new(parts))
+        Self(Arc::new(Parts {
+            given: parts,
+            local: LocalPrewarms::default(),
+        }))
     }
 
     fn database(&self) -> Result<&Database, CdnError> {

@@ -184,6 +184,8 @@ pub struct Edge {
     pub region: String,
     /// What it does when it cannot hear of purges: `revalidate`, or `serve`.
     pub on_database_loss: OnDatabaseLoss,
+    /// Objects that all prewarms together fetch at a time.
+    pub prewarm_concurrency: usize,
 }
 
 impl Edge {
@@ -338,6 +340,7 @@ impl Default for Config {
                 public_url: String::new(),
                 region: String::new(),
                 on_database_loss: OnDatabaseLoss::Revalidate,
+                prewarm_concurrency: 4,
             },
             access: Access {
                 keys: String::new(),
@@ -570,6 +573,8 @@ impl Config {
             range(key, given as u64, 1, 64)?;
         }
         range("edge.memory_mib", self.edge.memory_mib, 1, 1 << 20)?;
+        let concurrency = self.edge.prewarm_concurrency as u64;
+        range("edge.prewarm_concurrency", concurrency, 1, 256)?;
         let keys = self.access.keys.parse::<KeyRing>().map_err(|error| {
             let key = "access.keys";
             ConfigError::Keys { key, error }

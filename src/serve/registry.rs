@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use edge::access::Gate;
 use edge::server::Server;
-use edge::{EdgeConfig, EdgeControl, HttpUpstream, Pool};
+use edge::{EdgeConfig, HttpUpstream, Pool};
 use storage::events::{Bus, SubjectPattern};
 
 use super::Foundation;
+use crate::cdn::EdgeHandles;
 use crate::config::{Config, Tier};
 use crate::edge_node::{AssetTable, Assets, EdgeNodeParts};
 use crate::origin_node::MOVED;
@@ -22,7 +23,7 @@ pub(super) fn node_parts<'a>(
     roles: Roles,
     foundation: &Foundation,
     bus: &Arc<dyn Bus>,
-    control: &EdgeControl,
+    edge: &EdgeHandles,
     http: &Server,
     assets: Assets,
 ) -> Result<EdgeNodeParts<'a>, Box<dyn Error>> {
@@ -31,7 +32,8 @@ pub(super) fn node_parts<'a>(
         clock: foundation.clock.clone(),
         bus: bus.clone(),
         events_are_shared: config.events.url != "local:",
-        control: control.clone(),
+        control: edge.control.clone(),
+        prewarmer: edge.prewarmer.clone(),
         connections: http.open_connections(),
         data_dir: &config.data_dir,
         roles: roles.names(),

@@ -21,6 +21,7 @@ pub mod numbering;
 pub mod origins;
 pub mod outbox;
 mod postgres;
+pub mod prewarms;
 pub mod purges;
 pub mod retention;
 pub mod segments;
@@ -35,6 +36,7 @@ mod url;
 pub mod usage;
 pub mod users;
 pub mod videos;
+mod words;
 
 pub use check::Fault;
 pub use connect::{Database, IfMissing};

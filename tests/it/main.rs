@@ -16,6 +16,7 @@ mod operations;
 mod origins;
 mod pictures;
 mod playback;
+mod prewarming;
 mod publishing;
 mod purging;
 mod restart;

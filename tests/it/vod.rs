@@ -12,7 +12,7 @@ use crate::harness::{
 const LIMIT: Duration = Duration::from_secs(90);
 
 /// A file of so many seconds of test picture and sound, 30 frames a second.
-fn media_file(folder: &Path, name: &str, size: &str, seconds: u32) -> PathBuf {
+pub(crate) fn media_file(folder: &Path, name: &str, size: &str, seconds: u32) -> PathBuf {
     // FFmpeg's DASH demuxer ends with the first track that does, and may leave out the last
     // of reordered frames: where manifests are read with it, there are none.
     media_file_with(folder, name, size, seconds, 0)

@@ -3,7 +3,7 @@
 //! Out goes what was not used for longest. In comes, once there is no room, only what was
 //! asked for more often lately than each of those that would have to go. So what is asked
 //! for once does not turn the disk over, and what no longer is gives way all the same, since
-//! the counts are halved again and again.
+//! the counts are halved again and again. What an operator wants there comes in all the same.
 
 use std::collections::HashMap;
 
@@ -29,6 +29,15 @@ pub(super) struct Room {
 /// asked for as often.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Unwanted;
+
+/// How a file comes in where there is no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Admission {
+    /// In the place of what was asked for less often.
+    Contested,
+    /// In the place of whatever was not used for longest: somebody has said so.
+    Certain,
+}
 
 /// The files, by name and by last use.
 #[derive(Debug)]
@@ -151,6 +160,7 @@ impl Catalog {
         name: u64,
         bytes: u32,
         now: u32,
+        admission: Admission,
         out: &mut Vec<Entry>,
     ) -> Result<(), Unwanted> {
         self.sweep(now, out);
@@ -166,7 +176,10 @@ impl Catalog {
             };
             let victim = node.entry;
             let lives = victim.expires > now && victim.name != name;
-            if lives && self.sketch.estimate(victim.name) >= wanted {
+            if lives
+                && admission == Admission::Contested
+                && self.sketch.estimate(victim.name) >= wanted
+            {
                 return Err(Unwanted);
             }
             freed += space(victim.bytes);

@@ -23,7 +23,7 @@ fn entry(name: u64, id: u64) -> Entry {
 fn put(catalog: &mut Catalog, entry: Entry) -> Result<Vec<u64>, Unwanted> {
     let mut out = Vec::new();
     catalog.asked_for(entry.name);
-    catalog.reserve(entry.name, entry.bytes, NOW, &mut out)?;
+    catalog.reserve(entry.name, entry.bytes, NOW, Admission::Contested, &mut out)?;
     catalog.insert(entry, 2, &mut out);
     Ok(out.iter().map(|gone| gone.id).collect())
 }
@@ -126,7 +126,7 @@ proptest! {
                 0..=2 => {
                     id += 1;
                     catalog.asked_for(name);
-                    if catalog.reserve(name, size, NOW, &mut out).is_ok() {
+                    if catalog.reserve(name, size, NOW, Admission::Contested, &mut out).is_ok() {
                         let variant = size % 3;
                         let expires = NOW + size % 2;
                         let entry = Entry { name, id, variant, bytes: size, expires, used: NOW };

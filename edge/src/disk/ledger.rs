@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::catalog::{Catalog, Unwanted};
+use super::catalog::{Admission, Catalog, Unwanted};
 use super::journal::{Entry, Record};
 
 /// Records that wait to be written at one time; a removal is always taken.
@@ -211,12 +211,13 @@ impl State {
         name: u64,
         bytes: u32,
         now: u32,
+        admission: Admission,
         out: &mut Vec<Entry>,
     ) -> Result<(), NoRoom> {
         if self.is_broken || self.pending.len() >= MAX_PENDING {
             return Err(NoRoom::Busy);
         }
-        let reserved = self.catalog.reserve(name, bytes, now, out);
+        let reserved = self.catalog.reserve(name, bytes, now, admission, out);
         self.note_gone(out);
         Ok(reserved?)
     }

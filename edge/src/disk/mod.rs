@@ -47,6 +47,7 @@ use crate::head::Head;
 use crate::key::CacheKey;
 use crate::large::SliceName;
 use crate::store::Stored;
+pub(crate) use catalog::Admission;
 use catalog::{Catalog, Room};
 use file::{Identity, MAX_BODY_BYTES};
 use files::Files;
@@ -258,6 +259,17 @@ impl Disk {
         self.inner.ledger.new_id()
     }
 
+    /// Is half of the room for what waits to be written free?
+    pub(crate) fn is_half_free(&self) -> bool {
+        self.inner.waiting.available_permits() >= self.inner.waiting_permits / 2
+    }
+
+    /// May there be something under `key`?
+    pub(crate) fn has(&self, key: &CacheKey) -> bool {
+        let state = self.inner.ledger.lock();
+        state.catalog.has(description::name_of(key))
+    }
+
     /// Counts that `key` was asked for, and says whether there may be something under it.
     pub(crate) fn looks_for(&self, key: &CacheKey) -> bool {
         let name = description::name_of(key);
@@ -358,6 +370,7 @@ impl Disk {
         key: &CacheKey,
         stored: &Stored,
         kind: OriginKind,
+        admission: Admission,
         now: Timestamp,
         is_current: impl FnOnce() -> bool + Send + 'static,
     ) {
@@ -385,6 +398,7 @@ impl Disk {
             now,
             used: seconds(now.max(Timestamp::from_micros(stored.checked.era().as_micros()))),
             most: self.max_variants,
+            admission,
             is_current: Box::new(is_current),
         };
         self.spawn(write);
@@ -395,6 +409,7 @@ impl Disk {
         &self,
         slice: SliceName,
         body: Vec<Bytes>,
+        admission: Admission,
         now: Timestamp,
         is_current: impl FnOnce() -> bool + Send + 'static,
     ) -> Option<tokio::task::JoinHandle<()>> {
@@ -409,6 +424,7 @@ impl Disk {
             now,
             used: seconds(now),
             most: 1,
+            admission,
             is_current: Box::new(is_current),
         };
         self.spawn(write)
@@ -683,7 +699,9 @@ mod tests {
         };
         {
             let mut state = disk.inner.ledger.lock();
-            state.reserve(entry.name, 1, 0, &mut Vec::new()).unwrap();
+            let admission = Admission::Contested;
+            let reserved = state.reserve(entry.name, 1, 0, admission, &mut Vec::new());
+            reserved.unwrap();
             state.insert(entry, 1, &mut Vec::new());
         }
         disk.inner.forget(entry, "damaged");

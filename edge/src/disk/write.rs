@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use media::Timestamp;
 
+use super::catalog::Admission;
 use super::file::{self, Identity};
 use super::journal::Entry;
 use super::ledger::NoRoom;
@@ -24,6 +25,7 @@ pub(super) struct Write {
     /// Unix time in seconds, and not before the era that it was checked at.
     pub(super) used: u32,
     pub(super) most: usize,
+    pub(super) admission: Admission,
     /// Was nothing invalidated since it was asked for?
     pub(super) is_current: Box<dyn FnOnce() -> bool + Send>,
 }
@@ -39,10 +41,10 @@ impl Inner {
         };
         let now = seconds(write.now);
         let mut gone = Vec::new();
-        let reserved = self
-            .ledger
-            .lock()
-            .reserve(write.name, bytes, now, &mut gone);
+        let reserved =
+            self.ledger
+                .lock()
+                .reserve(write.name, bytes, now, write.admission, &mut gone);
         count_removed("evicted", gone.len() as u64);
         self.files.remove(&gone);
         if let Err(no_room) = reserved {

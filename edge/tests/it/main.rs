@@ -16,6 +16,7 @@ mod listening;
 mod origin;
 mod partial;
 mod pool;
+mod prewarm;
 mod purging;
 mod reuse;
 mod rfc9111;

@@ -4,7 +4,9 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use edge::{DiskConfig, EdgeConfig};
+use edge::{
+    DiskConfig, EdgeConfig, OriginKind, PrewarmConfig, PrewarmEnd, PrewarmOrder, PrewarmProgress,
+};
 use http::{HeaderMap, Request};
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -442,4 +444,25 @@ proptest! {
             assert_eq!(sent.len(), library.sent().len());
         });
     }
+}
+
+#[tokio::test]
+async fn a_prewarmed_object_is_stored_in_slices() {
+    let (library, directory) = (Library::default(), tempfile::tempdir().unwrap());
+    let disk = disk_of_slices(&directory);
+    let house = House::on_disk(library.origin(), EdgeConfig::default(), &disk);
+    let order = PrewarmOrder::parse(OriginKind::Media, "urls", "/film", None, &[]).unwrap();
+    for _ in 0..2 {
+        let progress = PrewarmProgress::default();
+        let prewarmer = house.edge.prewarmer(PrewarmConfig::default());
+        let end = within(prewarmer.run(&order, &progress)).await;
+        assert_eq!(end, PrewarmEnd::Done, "{:?}", progress.errors());
+        assert_eq!(progress.figures().bytes, WHOLE);
+        house.written(6).await;
+    }
+    assert_eq!(library.sent(), [(0, WHOLE)]);
+    let response = house
+        .ask(get_with("/film", &[("range", "bytes=-1000")]))
+        .await;
+    assert!(status(&response).starts_with("nova; hit; detail=disk"));
 }

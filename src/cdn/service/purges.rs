@@ -88,8 +88,11 @@ impl Cdn {
 
     async fn purge_here(&self, selector: Selector, soft: bool) -> Result<PurgeStatus, CdnError> {
         let edge = self.0.edge.as_ref().ok_or(CdnError::NoDatabase)?;
-        edge.purge(&PurgeRule { selector, soft });
-        edge.note_purges().await.map_err(CdnError::NotNoted)?;
+        edge.control.purge(&PurgeRule { selector, soft });
+        edge.control
+            .note_purges()
+            .await
+            .map_err(CdnError::NotNoted)?;
         Ok(PurgeStatus {
             row: None,
             nodes: Vec::new(),

@@ -1,55 +1,18 @@
 //! Assets: what an operator has registered to be cached. Every change raises the generation of
 //! the configuration, and each node tells which one it has read.
 
-use std::fmt;
-use std::str::FromStr;
-
 use media::{AssetId, Timestamp};
 use uuid::Uuid;
 
+pub use super::words::InvalidWord;
+
 use super::edge_counters::{self, CONFIGURATION};
 use super::sql::{FromRow, Row, query};
+use super::words::words;
 use super::{Database, Entity, RowError, Transaction, Unique};
 
 /// Assets of an installation: each node keeps them all in memory.
 pub const MAX_ASSETS: u32 = 10_000;
-
-/// A word that is not in its closed set.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("{given:?} is not valid: expected {expected}")]
-pub struct InvalidWord {
-    given: String,
-    expected: &'static str,
-}
-
-/// A closed set of words.
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident, $expected:literal:
-     $($(#[$of:meta])* $variant:ident = $word:literal),+) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-        pub enum $name { $($(#[$of])* $variant),+ }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(match self { $(Self::$variant => $word),+ })
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = InvalidWord;
-            fn from_str(text: &str) -> Result<Self, InvalidWord> {
-                match text {
-                    $($word => Ok(Self::$variant),)+
-                    _ => Err(InvalidWord {
-                        given: text.chars().take(40).collect(),
-                        expected: $expected,
-                    }),
-                }
-            }
-        }
-    };
-}
 
 words! {
     /// What an asset is.

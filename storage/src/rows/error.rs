@@ -166,6 +166,10 @@ pub enum Entity {
     Video,
     /// A purge.
     Purge,
+    /// A prewarm.
+    Prewarm,
+    /// An edge in the registry.
+    Node,
     /// An asset.
     Asset,
     /// A session, an epoch or a rendition that a new row refers to.
@@ -180,6 +184,8 @@ impl fmt::Display for Entity {
             Self::Job => "job",
             Self::Video => "video",
             Self::Purge => "purge",
+            Self::Prewarm => "prewarm",
+            Self::Node => "edge node",
             Self::Asset => "asset",
             Self::Parent => "session, epoch or rendition",
         })

@@ -23,6 +23,7 @@ macro_rules! migrations {
             migration!($engine, 6, "encodings"),
             migration!($engine, 7, "edge"),
             migration!($engine, 8, "usage"),
+            migration!($engine, 9, "prewarm"),
             migration!($engine, 10, "0010", "origins"),
         ]
     };

@@ -38,6 +38,7 @@ mod outbox_crash;
 mod outbox_nats;
 mod outbox_stopped;
 mod outbox_writers;
+mod prewarms;
 mod processes;
 mod purges;
 mod retention;

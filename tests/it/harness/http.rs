@@ -21,6 +21,8 @@ pub(crate) struct Response {
     pub(crate) status: u16,
     /// Of `Content-Type`; empty when there is none.
     pub(crate) content_type: String,
+    /// Of `Cache-Status`; empty when there is none.
+    pub(crate) cache_status: String,
     /// What the page may load, of `Content-Security-Policy`; empty when there is none.
     pub(crate) policy: String,
     /// The body.
@@ -108,6 +110,7 @@ fn read(
     Ok(Response {
         status: answer.status().as_u16(),
         content_type: header("content-type"),
+        cache_status: header("cache-status"),
         policy: header("content-security-policy"),
         body: answer
             .body_mut()

@@ -30,7 +30,7 @@ pub(crate) use encoder::{Encoder, Publisher, make_file};
 pub(crate) use follower::Follower;
 pub(crate) use gate::Gate;
 pub(crate) use history::{History, Seen, now};
-pub(crate) use http::{Http, Response};
+pub(crate) use http::{Http, Response, resolve};
 pub(crate) use network::{Host, Network};
 pub(crate) use obs::Obs;
 pub(crate) use pages::Pages;

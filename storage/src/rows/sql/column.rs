@@ -5,8 +5,8 @@ use std::fmt;
 
 use bytes::Bytes;
 use media::{
-    AssetId, EpochNumber, JobId, Micros, NodeId, PurgeId, RenditionName, SegmentNumber, SessionId,
-    StreamId, StreamName, Timestamp, UserId, VideoId,
+    AssetId, EpochNumber, JobId, Micros, NodeId, PrewarmId, PurgeId, RenditionName, SegmentNumber,
+    SessionId, StreamId, StreamName, Timestamp, UserId, VideoId,
 };
 use sqlx::{Decode, Postgres, Row as _, Sqlite, Type};
 use uuid::Uuid;
@@ -151,6 +151,7 @@ meaning! {
     JobId: Uuid, |id, _place| Ok(JobId::from(id));
     VideoId: Uuid, |id, _place| Ok(VideoId::from(id));
     NodeId: Uuid, |id, _place| Ok(NodeId::from(id));
+    PrewarmId: Uuid, |id, _place| Ok(PrewarmId::from(id));
     PurgeId: Uuid, |id, _place| Ok(PurgeId::from(id));
     AssetId: Uuid, |id, _place| Ok(AssetId::from(id));
     StreamName: String, |name, place| name.parse().map_err(|error| undecodable(place, error));

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use media::{
-    AssetId, EpochNumber, JobId, Micros, NodeId, PurgeId, RenditionName, SegmentNumber, SessionId,
-    StreamId, StreamName, Timestamp, UserId, VideoId,
+    AssetId, EpochNumber, JobId, Micros, NodeId, PrewarmId, PurgeId, RenditionName, SegmentNumber,
+    SessionId, StreamId, StreamName, Timestamp, UserId, VideoId,
 };
 use uuid::Uuid;
 
@@ -92,6 +92,7 @@ bind! {
     JobId => Uuid, |id| id.as_uuid();
     VideoId => Uuid, |id| id.as_uuid();
     NodeId => Uuid, |id| id.as_uuid();
+    PrewarmId => Uuid, |id| id.as_uuid();
     PurgeId => Uuid, |id| id.as_uuid();
     AssetId => Uuid, |id| id.as_uuid();
 }

@@ -8,13 +8,19 @@ use sqlx::{Connection, Row};
 use uuid::Uuid;
 
 /// Words of columns that take no others.
-const WORDS: [(&str, &str, &[&str]); 12] = [
+const WORDS: [(&str, &str, &[&str]); 14] = [
     ("edge_assets", "kind", &["live", "vod", "other"]),
     ("edge_assets", "access", &["public", "signed"]),
     (
         "purges",
         "kind",
         &["url", "prefix", "pattern", "tag", "everything"],
+    ),
+    ("prewarms", "kind", &["urls", "video", "playlist"]),
+    (
+        "prewarm_nodes",
+        "state",
+        &["waiting", "running", "done", "failed", "cancelled"],
     ),
     ("streams", "takeover", &["takeover", "reject"]),
     ("renditions", "kind", &["video", "audio"]),

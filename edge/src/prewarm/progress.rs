@@ -1,0 +1,99 @@
+//! How far a prewarm is.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// What failed first is told of so many.
+const MAX_ERRORS: usize = 10;
+
+/// How far a prewarm is. Clones show the same.
+#[derive(Debug, Clone, Default)]
+pub struct PrewarmProgress(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    figures: PrewarmFigures,
+    errors: Vec<String>,
+}
+
+/// How much is done. Of objects, playlists among them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PrewarmFigures {
+    /// Those that are known of.
+    pub total: u64,
+    /// Those that are stored.
+    pub done: u64,
+    /// Those that cannot be.
+    pub failed: u64,
+    /// Bytes of those that are stored.
+    pub bytes: u64,
+}
+
+impl PrewarmProgress {
+    /// How much is done.
+    pub fn figures(&self) -> PrewarmFigures {
+        self.lock().figures
+    }
+
+    /// What failed first: of each the path, without its query, and the reason.
+    pub fn errors(&self) -> Vec<String> {
+        self.lock().errors.clone()
+    }
+
+    pub(super) fn found(&self, objects: u64) {
+        self.lock().figures.total += objects;
+    }
+
+    pub(super) fn done(&self, bytes: u64) {
+        let mut state = self.lock();
+        state.figures.done += 1;
+        state.figures.bytes += bytes;
+    }
+
+    /// What is at `path` cannot be stored.
+    pub(super) fn failed(&self, path: &str, reason: &str) {
+        self.lock().figures.failed += 1;
+        self.told(format!("{}: {reason}", shown(path)));
+    }
+
+    pub(super) fn told(&self, error: String) {
+        let mut state = self.lock();
+        if state.errors.len() < MAX_ERRORS {
+            state.errors.push(error);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A path or URI as it may be shown: without its query, where secrets stand.
+fn shown(path: &str) -> String {
+    let end = path.find(['?', '#']).unwrap_or(path.len());
+    let segments = path[..end].split('/').map(|segment| {
+        // The token of a signed URL.
+        match segment.starts_with("~1.") {
+            true => "~",
+            false => segment,
+        }
+    });
+    let path = segments.collect::<Vec<_>>().join("/");
+    path.chars().take(200).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_few_and_tell_no_secrets() {
+        let progress = PrewarmProgress::default();
+        for _ in 0..2 * MAX_ERRORS {
+            progress.failed("/live/~1.a.b.c/x?nova_token=1.a.b.c", "404");
+        }
+        assert_eq!(progress.figures().failed, 2 * MAX_ERRORS as u64);
+        let errors = progress.errors();
+        assert_eq!(errors.len(), MAX_ERRORS);
+        assert_eq!(errors[0], "/live/~/x: 404");
+    }
+}

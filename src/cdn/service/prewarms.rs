@@ -1,0 +1,169 @@
+//! Prewarms: asked for, looked at, cancelled.
+
+mod local;
+
+use edge::{OriginKind, PrewarmOrder};
+use media::{NodeId, PrewarmId, Timestamp};
+use storage::rows::prewarms::{
+    self, PrewarmKind, PrewarmOrder as OrderRow, PrewarmProgress, PrewarmRow, PrewarmState,
+};
+use storage::rows::{Entity, RowError};
+
+use super::{Cdn, CdnError, MAX_PAGE};
+use crate::edge_node;
+
+pub use local::LocalPrewarms;
+
+/// Nodes that a prewarm may name.
+const MAX_NODES: usize = 1_000;
+
+/// A prewarm as it is asked for.
+#[derive(Debug, Clone)]
+pub struct NewPrewarm<'a> {
+    /// `urls`, `video` or `playlist`.
+    pub kind: &'a str,
+    /// URLs or paths, a line each; a video's id; a playlist's URL or path.
+    pub subject: &'a str,
+    /// Segments of each rendition. None: all.
+    pub depth: Option<u32>,
+    /// None: all.
+    pub renditions: &'a [String],
+    /// None: all that are live.
+    pub nodes: &'a [NodeId],
+    /// Who asks.
+    pub requested_by: &'a str,
+}
+
+/// How far a prewarm is.
+#[derive(Debug, Clone)]
+pub struct PrewarmStatus {
+    /// It, and all its nodes together.
+    pub row: PrewarmRow,
+    /// Each of them.
+    pub nodes: Vec<PrewarmNodeStatus>,
+}
+
+/// How far a node is.
+#[derive(Debug, Clone)]
+pub struct PrewarmNodeStatus {
+    /// `None`: the edge in this process, which is in no registry.
+    pub node: Option<NodeId>,
+    /// Where it is.
+    pub state: PrewarmState,
+    /// Whether its lease lives.
+    pub is_live: bool,
+    /// What it has done.
+    pub progress: PrewarmProgress,
+    /// What failed first.
+    pub errors: Vec<String>,
+    /// When it told so.
+    pub updated_at: Timestamp,
+}
+
+impl Cdn {
+    /// Has edges store what will be asked for. Returns at once.
+    pub async fn prewarm(&self, new: NewPrewarm<'_>) -> Result<PrewarmStatus, CdnError> {
+        let origin = OriginKind::Media;
+        let order = PrewarmOrder::parse(origin, new.kind, new.subject, new.depth, new.renditions)?;
+        if new.nodes.len() > MAX_NODES {
+            let most =
+                format!("the nodes of a prewarm are not valid: expected {MAX_NODES} at most");
+            return Err(CdnError::Invalid(most));
+        }
+        let row = OrderRow {
+            kind: kind_of(&order),
+            subject: order.subject(),
+            depth: new.depth,
+            renditions: new.renditions.to_vec(),
+        };
+        let now = self.now();
+        let Some(database) = &self.0.database else {
+            let edge = self.0.edge.as_ref().ok_or(CdnError::NoDatabase)?;
+            if !new.nodes.is_empty() {
+                return Err(CdnError::NoDatabase);
+            }
+            let begun = self
+                .0
+                .local
+                .begin(&edge.prewarmer, order, row, new.requested_by, now);
+            return begun.ok_or_else(|| CdnError::Invalid(TOO_MANY.to_owned()));
+        };
+        let (nodes, by) = (new.nodes, new.requested_by);
+        let requested = prewarms::request(database, &row, nodes, by, now).await;
+        let id = requested.map_err(|error| match error {
+            RowError::NotFound(Entity::Node) if nodes.is_empty() => CdnError::NoEdge,
+            RowError::TooLarge { .. } => CdnError::Invalid(error.to_string()),
+            error => error.into(),
+        })?;
+        edge_node::prewarms::tell(&*self.0.bus).await;
+        self.prewarm_status(id).await
+    }
+
+    /// How far a prewarm is.
+    pub async fn prewarm_status(&self, id: PrewarmId) -> Result<PrewarmStatus, CdnError> {
+        let unknown = RowError::NotFound(Entity::Prewarm);
+        let Some(database) = self.rows_of_prewarms()? else {
+            return Ok(self.0.local.get(id).ok_or(unknown)?);
+        };
+        let now = self.now();
+        let row = prewarms::get(database, id, now).await?.ok_or(unknown)?;
+        let nodes = prewarms::nodes(database, id, now).await?.into_iter();
+        let nodes = nodes.map(|told| PrewarmNodeStatus {
+            node: Some(told.node),
+            state: told.state,
+            is_live: told.is_live,
+            progress: told.progress,
+            errors: told.errors,
+            updated_at: told.updated_at,
+        });
+        Ok(PrewarmStatus {
+            row,
+            nodes: nodes.collect(),
+        })
+    }
+
+    /// Prewarms, the newest first, those before `before`.
+    pub async fn prewarms(
+        &self,
+        before: Option<PrewarmId>,
+        limit: u32,
+    ) -> Result<Vec<PrewarmRow>, CdnError> {
+        let limit = limit.clamp(1, MAX_PAGE);
+        match self.rows_of_prewarms()? {
+            Some(database) => Ok(prewarms::list(database, before, limit, self.now()).await?),
+            None => Ok(self.0.local.list(before, limit)),
+        }
+    }
+
+    /// Ends a prewarm where it has not ended. What is stored stays.
+    pub async fn cancel_prewarm(&self, id: PrewarmId) -> Result<PrewarmStatus, CdnError> {
+        match self.rows_of_prewarms()? {
+            Some(database) => {
+                prewarms::cancel(database, id, self.now()).await?;
+                edge_node::prewarms::tell(&*self.0.bus).await;
+            }
+            None => self.0.local.cancel(id, self.now()),
+        }
+        self.prewarm_status(id).await
+    }
+
+    /// None: they are those of the edge in this process.
+    fn rows_of_prewarms(&self) -> Result<Option<&storage::rows::Database>, CdnError> {
+        match (&self.0.database, &self.0.edge) {
+            (Some(database), _) => Ok(Some(database)),
+            (None, Some(_)) => Ok(None),
+            (None, None) => Err(CdnError::NoDatabase),
+        }
+    }
+}
+
+const TOO_MANY: &str =
+    "too many prewarms run: expected 16 at most without a database; wait for one, or cancel one";
+
+fn kind_of(order: &PrewarmOrder) -> PrewarmKind {
+    match order.kind() {
+        "urls" => PrewarmKind::Urls,
+        "video" => PrewarmKind::Video,
+        _ => PrewarmKind::Playlist,
+    }
+}

@@ -1,0 +1,37 @@
+-- What edges are to have before anybody asks for it.
+CREATE TABLE prewarms (
+    id           UUID   NOT NULL PRIMARY KEY,
+    kind         TEXT COLLATE "C" NOT NULL CHECK (kind IN ('urls', 'video', 'playlist')),
+    -- The video's id, the playlist's path, or paths with a line end between them.
+    subject      TEXT COLLATE "C" NOT NULL,
+    -- How many paths there are; of other kinds 0.
+    urls         BIGINT NOT NULL CHECK (urls >= 0),
+    -- Segments of each rendition: from the beginning, or the newest of what is live. NULL: all.
+    depth        BIGINT CHECK (depth > 0),
+    -- Names with commas between them; empty: all.
+    renditions   TEXT COLLATE "C" NOT NULL,
+    requested_at BIGINT NOT NULL,
+    requested_by TEXT COLLATE "C" NOT NULL
+);
+
+CREATE INDEX prewarms_age ON prewarms (requested_at);
+
+-- Who is to have it, and how far they are. Made with the prewarm: an edge finds its work here.
+CREATE TABLE prewarm_nodes (
+    prewarm_id UUID   NOT NULL REFERENCES prewarms (id) ON DELETE CASCADE,
+    node_id    UUID   NOT NULL REFERENCES edge_nodes (id) ON DELETE CASCADE,
+    state      TEXT COLLATE "C" NOT NULL
+               CHECK (state IN ('waiting', 'running', 'done', 'failed', 'cancelled')),
+    -- Objects: those that are known of, those that are there, those that cannot be.
+    total      BIGINT NOT NULL CHECK (total >= 0),
+    done       BIGINT NOT NULL CHECK (done >= 0),
+    failed     BIGINT NOT NULL CHECK (failed >= 0),
+    -- Bytes of those that are there.
+    bytes      BIGINT NOT NULL CHECK (bytes >= 0),
+    -- What failed first, a line each.
+    errors     TEXT COLLATE "C" NOT NULL,
+    updated_at BIGINT NOT NULL,
+    PRIMARY KEY (prewarm_id, node_id)
+);
+
+CREATE INDEX prewarm_nodes_node ON prewarm_nodes (node_id, state);
