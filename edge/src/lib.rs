@@ -32,12 +32,14 @@ mod freshness;
 mod gather;
 mod head;
 mod invalidation;
+mod keep;
 mod key;
 mod large;
 mod lookup;
 mod node;
 mod promote;
 mod purge;
+mod push;
 mod question;
 mod range;
 mod reader;
@@ -70,6 +72,7 @@ pub use node::{InvalidNodeId, NodeId};
 pub use purge::{
     InvalidSelector, MAX_PATTERN_BYTES, MAX_TAG_BYTES, Pattern, PatternFault, PurgeRule, Selector,
 };
+pub use push::PushConfig;
 pub use request_body::RequestBody;
 pub use service::{Edge, EdgeFuture};
 pub use upstream::{

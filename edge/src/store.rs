@@ -19,6 +19,7 @@ use crate::gather::gathered;
 use crate::head::Head;
 use crate::key::CacheKey;
 use crate::purge::{Purges, Stamp, Verdict};
+use crate::push::Interest;
 use crate::range::ContentRange;
 
 /// Chunks of the most that parts are joined to: each join copies their list. Pieces of 8 KiB
@@ -39,6 +40,8 @@ pub(crate) struct Stored {
     pub(crate) is_exact: bool,
     /// Until when purges are known not to be about it.
     pub(crate) checked: Stamp,
+    /// Of what was pushed: whether more of it is wanted.
+    pub(crate) interest: Option<Arc<Interest>>,
 }
 
 /// All that is stored under one key, the newest first: one answer for each selection by
@@ -110,6 +113,7 @@ impl Stored {
             whole: Some(length),
             is_exact: true,
             checked: Stamp::default(),
+            interest: None,
         }
     }
 
@@ -137,6 +141,7 @@ impl Stored {
             whole,
             is_exact: end == range.bytes.end,
             checked: Stamp::default(),
+            interest: None,
         })
     }
 
@@ -157,6 +162,7 @@ impl Stored {
             whole: Some(length),
             is_exact: true,
             checked: Stamp::default(),
+            interest: None,
         }
     }
 
@@ -172,6 +178,14 @@ impl Stored {
         Self {
             head: Arc::new(head.for_others()),
             ..self.clone()
+        }
+    }
+
+    /// The same, pushed because of this interest.
+    pub(crate) fn wanted_by(self, interest: Arc<Interest>) -> Self {
+        Self {
+            interest: Some(interest),
+            ..self
         }
     }
 
@@ -293,6 +307,7 @@ impl Stored {
             whole: self.whole,
             is_exact: true,
             checked: self.checked.of_both(&known.checked),
+            interest: later.interest.clone(),
         };
         (joined.weight() <= limits.bytes).then_some(joined)
     }

@@ -17,6 +17,7 @@ mod pictures;
 mod playback;
 mod publishing;
 mod purging;
+mod push;
 mod restart;
 mod retention;
 mod roles;

@@ -17,6 +17,7 @@ mod origin;
 mod partial;
 mod pool;
 mod purging;
+mod push;
 mod reuse;
 mod rfc9111;
 mod server_crowd;

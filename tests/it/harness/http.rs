@@ -23,6 +23,8 @@ pub(crate) struct Response {
     pub(crate) content_type: String,
     /// What the page may load, of `Content-Security-Policy`; empty when there is none.
     pub(crate) policy: String,
+    /// How it was come by, of `Cache-Status`; empty when it does not say.
+    pub(crate) cache_status: String,
     /// The body.
     pub(crate) body: Vec<u8>,
 }
@@ -109,6 +111,7 @@ fn read(
         status: answer.status().as_u16(),
         content_type: header("content-type"),
         policy: header("content-security-policy"),
+        cache_status: header("cache-status"),
         body: answer
             .body_mut()
             .with_config()
