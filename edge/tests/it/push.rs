@@ -1,12 +1,18 @@
 //! New media are pushed: what is watched here is there when it is asked for.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use edge::{EdgeBody, EdgeConfig, PurgeRule, PushConfig, Selector};
+use edge::{
+    Edge, EdgeBody, EdgeConfig, Member, MemberKind, Pool, PoolConfig, PurgeRule, PushConfig,
+    Selector,
+};
 use http::Response;
 use media::feed::{CONTENT_TYPE, Content, Decoder, Event, ObjectHead, encode};
+use media::{ManualClock, Timestamp};
+use tower_service::Service;
 
 use crate::origin::*;
 
@@ -488,4 +494,35 @@ async fn a_subscriber_is_told_that_there_is_no_feed() {
         assert_eq!(answer.status(), 404);
     }
     assert_eq!(house.origin.calls(), 2);
+}
+
+#[tokio::test]
+async fn a_feed_moves_with_its_stream() {
+    let (a, b) = (Publisher::new(), Publisher::new());
+    let pool = Pool::new(PoolConfig {
+        checks: None,
+        ..PoolConfig::default()
+    });
+    let member = |(name, publisher): (&str, &Publisher)| {
+        let member = Member {
+            name: name.to_owned(),
+            kind: MemberKind::Origin,
+            group: 0,
+            weight: 1,
+        };
+        (member, publisher.origin.clone())
+    };
+    pool.set_members([("a", &a), ("b", &b)].map(member));
+    let route = |name: &str| HashMap::from([("garden".to_owned(), name.to_owned())]);
+    pool.set_routes(route("a"));
+    let clock = ManualClock::new(Timestamp::from_micros(1_700_000_000_000_000));
+    let edge = Edge::new(pushing(patient()), pool.clone(), Arc::new(clock));
+    let Ok(answer) = within(edge.clone().call(get(&part(7, 0)))).await;
+    assert_eq!(answer.status(), 200);
+    until(|| a.feeds() == 1).await;
+    // It takes no place: it is no request that could end.
+    until(|| pool.members().iter().all(|state| state.under_way == 0)).await;
+    pool.set_routes(route("b"));
+    within(a.feed().closed()).await;
+    until(|| b.feeds() == 1).await;
 }
