@@ -11,7 +11,7 @@ use media::feed::CONTENT_TYPE as FEED_TYPE;
 use tokio::time::timeout;
 use tower_service::Service;
 
-use super::feed::Phase;
+use super::feed::{Phase, Progress};
 use super::name::FeedName;
 use super::subscriber::Subscriber;
 use super::subscription::start;
@@ -94,8 +94,9 @@ where
     if is_new {
         start(Arc::clone(&feed), upstream, shared);
     }
-    let is_settled = progress.wait_for(|progress| progress.phase != Phase::Asked);
-    let phase = match timeout(PATIENCE, is_settled).await {
+    // One that has ended is asked for again, and who followed it here comes back before.
+    let settled = |progress: &Progress| matches!(progress.phase, Phase::Live | Phase::Refused);
+    let phase = match timeout(PATIENCE, progress.wait_for(settled)).await {
         Ok(Ok(progress)) => progress.phase,
         _ => Phase::Ended,
     };

@@ -12,7 +12,7 @@ use super::config::PushConfig;
 use super::feeds::Seat;
 use super::interest::Interest;
 use super::name::{FeedName, Item, Point};
-use super::subscriber::{Outlet, Pushed, Subscriber, pair};
+use super::subscriber::{Handed, Outlet, Pushed, Subscriber, pair};
 
 /// A rendition whose new media are pushed here.
 #[derive(Debug)]
@@ -106,7 +106,15 @@ impl Feed {
             return;
         }
         match Pushed::new(head, Arc::clone(chunks), joined).map(Arc::new) {
-            Ok(pushed) => outlets.retain_mut(|outlet| outlet.send(&pushed)),
+            Ok(pushed) => outlets.retain_mut(|outlet| match outlet.send(&pushed) {
+                Handed::Taken => true,
+                Handed::Left => false,
+                Handed::TooSlow => {
+                    metrics::counter!("nova_edge_push_dropped_total").increment(1);
+                    tracing::warn!(feed = %self.name, "a subscriber is too slow for its feed, which ends");
+                    false
+                }
+            }),
             // It was read as this is written, so that the limits are the same.
             Err(error) => {
                 tracing::error!(feed = %self.name, %error, "an object cannot be handed on");

@@ -60,6 +60,16 @@ impl Delivery {
     }
 }
 
+/// What became of an object that was handed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Handed {
+    Taken,
+    /// The subscriber has left.
+    Left,
+    /// As much waits for it as may.
+    TooSlow,
+}
+
 /// Where a feed leaves what it has for one subscriber.
 #[derive(Debug)]
 pub(super) struct Outlet {
@@ -71,8 +81,8 @@ pub(super) struct Outlet {
 }
 
 impl Outlet {
-    /// Hands an object on; false if the subscriber has left, or is too slow.
-    pub(super) fn send(&mut self, pushed: &Arc<Pushed>) -> bool {
+    /// Hands an object on.
+    pub(super) fn send(&mut self, pushed: &Arc<Pushed>) -> Handed {
         let count = pushed.joined.as_ref().map(|(_, count)| *count);
         let delivery = Delivery {
             pushed: Arc::clone(pushed),
@@ -80,30 +90,21 @@ impl Outlet {
         };
         let weight = delivery.weight();
         if self.queued.load(Ordering::Relaxed) + weight > self.max_queued {
-            self.drops();
-            return false;
+            return Handed::TooSlow;
         }
         // Before it can be taken out.
         self.queued.fetch_add(weight, Ordering::Relaxed);
         self.sent = self.sent.saturating_add(1);
         match self.deliveries.try_send(delivery) {
-            Ok(()) => true,
-            Err(mpsc::error::TrySendError::Full(_)) => {
-                self.drops();
-                false
-            }
-            Err(mpsc::error::TrySendError::Closed(_)) => false,
+            Ok(()) => Handed::Taken,
+            Err(mpsc::error::TrySendError::Full(_)) => Handed::TooSlow,
+            Err(mpsc::error::TrySendError::Closed(_)) => Handed::Left,
         }
     }
 
     /// Nobody waits for it any more.
     pub(super) fn is_closed(&self) -> bool {
         self.deliveries.is_closed()
-    }
-
-    fn drops(&self) {
-        metrics::counter!("nova_edge_push_dropped_total").increment(1);
-        tracing::warn!("a subscriber is too slow for its feed, which ends");
     }
 }
 

@@ -10,7 +10,7 @@ use http::{Request, Response, StatusCode, Version};
 use http_body::Body;
 use http_body_util::BodyExt;
 use media::feed;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tower_service::Service;
 
 use super::feed::{Feed, Phase};
@@ -28,7 +28,7 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// How often it is looked whether a feed is wanted.
 const LOOK: Duration = Duration::from_secs(1);
-/// How long a feed is not asked for that ended with nothing, at first.
+/// How long a feed is not asked for that ended with nothing, or at once, at first.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// The same, after more and more of these.
 const LAST_PAUSE: Duration = Duration::from_secs(8);
@@ -148,7 +148,7 @@ where
     let mut pause = FIRST_PAUSE;
     loop {
         feed.enters(Phase::Asked);
-        let mut objects = 0;
+        let (asked, mut objects) = (Instant::now(), 0);
         let end = tokio::select! {
             end = follow(feed, upstream.clone(), shared, &mut objects) => end,
             end = watch(feed, shared, feeds) => end,
@@ -164,7 +164,9 @@ where
             // Who subscribed here is told, and comes again if it likes.
             Next::Rests if feed.passed.is_some() => return Phase::Refused,
             Next::Rests => (Phase::Refused, feeds.config.rest),
-            Next::AsksAgain if objects > 0 => (Phase::Ended, Duration::ZERO),
+            Next::AsksAgain if objects > 0 && asked.elapsed() >= LOOK => {
+                (Phase::Ended, Duration::ZERO)
+            }
             Next::AsksAgain => {
                 let rest = pause;
                 pause = LAST_PAUSE.min(pause * 2);
