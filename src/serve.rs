@@ -14,7 +14,7 @@ use edge::server::{ReceivedBody, Server, ServerConfig};
 use edge::usage::Usage;
 use edge::{
     ByPath, Disk, DiskConfig, Edge, EdgeBody, EdgeConfig, EdgeFuture, HttpUpstream, Pool,
-    PrewarmConfig, Prewarmer,
+    PrewarmConfig, Prewarmer, PushConfig,
 };
 use http::{Request, Response};
 use media::{Clock, SystemClock};
@@ -334,6 +334,10 @@ fn edge_settings(config: &Config) -> Result<EdgeConfig, Box<dyn Error>> {
         memory_bytes: config.edge.memory_mib << 20,
         head_timeout: hold_limit(config) + Duration::from_secs(3),
         shutdown_grace: EDGE_GRACE,
+        push: config.edge.push.then(|| PushConfig {
+            max_feeds: config.edge.max_feeds,
+            ..PushConfig::default()
+        }),
         ..EdgeConfig::default()
     })
 }
@@ -348,7 +352,7 @@ fn prewarm_settings(config: &Config) -> PrewarmConfig {
 
 /// The cache, in front of the origin in this process or of upstreams elsewhere.
 fn cache(
-    settings: EdgeConfig,
+    mut settings: EdgeConfig,
     table: &AssetTable,
     prewarm: PrewarmConfig,
     media: Option<&MediaPath>,
@@ -360,6 +364,10 @@ fn cache(
     let clock = Arc::new(SystemClock);
     match (media, pool) {
         (Some(media), _) => {
+            // What is in this process is as near as it can be. Other edges may follow it here.
+            if let Some(push) = &mut settings.push {
+                push.for_viewers = false;
+            }
             let origin = WithoutBody(media.origin.clone());
             let upstream = usage.count_upstream(ByPath::new(origin, table.clone()));
             let edge = Edge::with_disk(settings, upstream, clock.clone(), disk);

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 use crate::cache_status::Outcome;
+use crate::push::Subscriber;
 use crate::reader::Reader;
 use crate::slices::SliceReader;
 use crate::store::Stored;
@@ -46,6 +47,7 @@ enum Source {
     Slices(Box<SliceReader>),
     /// A fill that passes a large object; where it leaves this reader behind, slices go on.
     Pass(Reader, Box<SliceReader>),
+    Feed(Box<Subscriber>),
 }
 
 impl EdgeBody {
@@ -86,6 +88,11 @@ impl EdgeBody {
         let remaining = bytes.end.saturating_sub(bytes.start);
         slices.narrow(bytes);
         Self::new(Source::Slices(Box::new(slices)), Some(remaining))
+    }
+
+    /// What is pushed, as long as it is.
+    pub(crate) fn feed(subscriber: Subscriber) -> Self {
+        Self::new(Source::Feed(Box::new(subscriber)), None)
     }
 
     /// All of a large object, from a fill that passes it.
@@ -143,6 +150,7 @@ impl EdgeBody {
             } => Poll::Ready(Ok(next_stored(answer, chunk, skip, remaining))),
             Source::Fill(reader) => reader.poll_next(context),
             Source::Slices(slices) => slices.poll_next(context),
+            Source::Feed(subscriber) => subscriber.poll_next(context).map(Ok),
             Source::Pass(reader, slices) => {
                 if let Ok(bytes) = ready!(reader.poll_next(context)) {
                     return Poll::Ready(Ok(bytes));

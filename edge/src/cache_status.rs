@@ -73,6 +73,8 @@ pub(crate) enum Outcome {
     Refused { detail: &'static str },
     /// The answer to `OPTIONS`.
     Preflight,
+    /// A feed for another edge.
+    Feed,
 }
 
 impl Outcome {
@@ -90,6 +92,7 @@ impl Outcome {
             Self::Forwarded { .. } => "miss",
             Self::StaleOnError { .. } | Self::Revalidated => "stale",
             Self::Preflight => "preflight",
+            Self::Feed => "feed",
         }
     }
 
@@ -99,14 +102,14 @@ impl Outcome {
             Self::Forwarded { stored, .. } => stored.err(),
             Self::StaleOnError { detail } | Self::Failed { detail, .. } => Some(detail),
             Self::Refused { detail } => Some(detail),
-            Self::Hit | Self::HitOnDisk | Self::Revalidated | Self::Preflight => None,
+            Self::Hit | Self::HitOnDisk | Self::Revalidated | Self::Preflight | Self::Feed => None,
         }
     }
 
     /// Appends this cache's member; those of caches nearer to the origin stay before
     /// it (RFC 9211 2). `ttl` is the rest of the lifetime in seconds.
     pub(crate) fn write(self, headers: &mut HeaderMap, ttl: Option<i64>) {
-        if self == Self::Preflight {
+        if matches!(self, Self::Preflight | Self::Feed) {
             return;
         }
         let mut text = String::with_capacity(64);
@@ -155,7 +158,7 @@ impl Outcome {
                 write!(out, "; detail={detail}")?;
             }
             Self::Refused { detail } => write!(out, "; detail={detail}")?,
-            Self::Preflight => {}
+            Self::Preflight | Self::Feed => {}
         }
         if let Some(ttl) = ttl {
             write!(out, "; ttl={ttl}")?;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::node::NodeId;
+use crate::push::PushConfig;
 
 /// What is behind an edge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -65,6 +66,8 @@ pub struct EdgeConfig {
     pub stale_if_error: Duration,
     /// How long a request for media waits for the origin before it takes a stale answer.
     pub stale_wait: Duration,
+    /// How new media are pushed here, and on to other edges; None: they are not. Of media only.
+    pub push: Option<PushConfig>,
     /// How long [`Edge::shutdown`](crate::Edge::shutdown) lets bodies run on.
     pub shutdown_grace: Duration,
 }
@@ -100,6 +103,7 @@ impl Default for EdgeConfig {
             reader_timeout: Duration::from_secs(30),
             stale_if_error: Duration::from_secs(6),
             stale_wait: Duration::from_secs(2),
+            push: None,
             shutdown_grace: Duration::from_secs(3),
         }
     }

@@ -16,11 +16,12 @@ use crate::coalesce::Lead;
 use crate::era::Era;
 use crate::fill::{Push, weight_of};
 use crate::freshness::NoStoreReason;
-use crate::head::{Circumstances, Head};
+use crate::head::{Circumstances, Head, Source};
 use crate::invalidation;
+use crate::keep::Storage;
 use crate::large::LargeObject;
 use crate::promote::{self, Look};
-use crate::purge::Verdict;
+use crate::push::{self, Awaited, Wait};
 use crate::question::{Known, Meaning, Question};
 use crate::range::ContentRange;
 use crate::request_body::RequestBody;
@@ -37,21 +38,24 @@ pub(crate) async fn run<U, B>(
     lead: Lead,
     upstream: U,
     question: Question,
-    look: Option<Look>,
+    before: Before,
     body: RequestBody,
     shared: Arc<Shared>,
 ) where
-    U: Service<Request<RequestBody>, Response = Response<B>> + Clone,
-    U::Error: Into<UpstreamError>,
-    B: Body<Data = Bytes>,
-    B::Error: Into<BoxError>,
+    U: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + Sync + 'static,
+    U::Error: Into<UpstreamError> + Send,
+    U::Future: Send,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError> + Send,
 {
+    let pushes = shared.feeds.is_some().then(|| upstream.clone());
     let end = tokio::select! {
-        end = answer(&lead, upstream, question, look, body, &shared) => end,
+        end = answer(&lead, upstream, question, before, body, &shared) => end,
         () = shared.abort.cancelled() => Err(FillError::ShuttingDown),
     };
     let (outcome, reason) = match &end {
         Ok(Filled::FromDisk) => ("disk", ""),
+        Ok(Filled::FromFeed) => ("pushed", ""),
         Ok(Filled::FromOrigin(Ok(()))) => {
             shared.end_alarms();
             ("stored", "")
@@ -69,24 +73,38 @@ pub(crate) async fn run<U, B>(
     };
     metrics::counter!("nova_edge_fills_total", "outcome" => outcome, "reason" => reason)
         .increment(1);
+    let is_there = matches!(end, Ok(Filled::FromOrigin(Ok(()))))
+        && lead
+            .fill
+            .head()
+            .is_some_and(|head| head.status == StatusCode::OK);
+    let key = lead.key.key.clone();
     lead.end(end.map(|_| ()));
+    if let Some(upstream) = pushes.filter(|_| is_there) {
+        push::follow_viewers(&key, upstream, &shared);
+    }
+}
+
+/// What is tried before the upstream is asked.
+pub(crate) struct Before {
+    pub(crate) look: Option<Look>,
+    /// It will be pushed.
+    pub(crate) awaited: Option<Awaited>,
 }
 
 /// Where a fill's answer came from.
 enum Filled {
     FromDisk,
+    FromFeed,
     FromOrigin(Storage),
 }
 
-/// Whether an answer was stored, or why not.
-type Storage = Result<(), NoStoreReason>;
-
-/// Looks on disk first, if there may be something.
+/// Looks on disk first, if there may be something, and waits for what is pushed.
 async fn answer<U, B>(
     lead: &Lead,
     upstream: U,
     mut question: Question,
-    look: Option<Look>,
+    before: Before,
     body: RequestBody,
     shared: &Arc<Shared>,
 ) -> Result<Filled, FillError>
@@ -96,14 +114,27 @@ where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
-    if let Some(look) = look
+    if let Some(look) = before.look
         && promote::answer(lead, &look, &mut question, shared).await?
     {
         return Ok(Filled::FromDisk);
     }
-    fill(lead, upstream, question, body, shared)
-        .await
-        .map(Filled::FromOrigin)
+    let mut late = None;
+    if let Some(awaited) = before.awaited {
+        match awaited.wait(&lead.key.key, shared).await {
+            Wait::Pushed(stored) => {
+                promote::give(lead, &stored, Source::Feed);
+                return Ok(Filled::FromFeed);
+            }
+            Wait::Over => {}
+            Wait::Late => late = Some(awaited),
+        }
+    }
+    let storage = fill(lead, upstream, question, body, shared).await?;
+    if let (Some(awaited), Ok(())) = (late, storage) {
+        awaited.was_late();
+    }
+    Ok(Filled::FromOrigin(storage))
 }
 
 async fn fill<U, B>(
@@ -227,7 +258,7 @@ where
         _ => Some(Stored::whole(&head, lead.fill.chunks())),
     };
     Ok(match stored {
-        Some(stored) => keep(lead, stored, began, shared),
+        Some(stored) => shared.keep(&lead.key.key, stored, lead.began, began),
         None => Err(NoStoreReason::Status),
     })
 }
@@ -257,7 +288,12 @@ fn keep_large(
         _ => head.clone(),
     };
     of_object.large = Some(Arc::clone(&object));
-    if let Err(reason) = keep(lead, Stored::large(&of_object, whole), began, shared) {
+    if let Err(reason) = shared.keep(
+        &lead.key.key,
+        Stored::large(&of_object, whole),
+        lead.began,
+        began,
+    ) {
         head.storage = Err(reason);
         return None;
     }
@@ -327,36 +363,6 @@ fn circumstances<'a>(
     }
 }
 
-/// Was what has these fields not purged since the fill began?
-fn not_purged(lead: &Lead, headers: &HeaderMap, shared: &Shared) -> Storage {
-    let purges = shared.fences.purges();
-    match purges.verdict(&lead.key.key, headers, lead.began).0 {
-        Verdict::Stays => Ok(()),
-        Verdict::Stale(_) | Verdict::Gone => Err(NoStoreReason::Invalidated),
-    }
-}
-
-/// Stores an answer, unless it was purged since the fill began, or its key invalidated since
-/// `began`.
-fn keep(lead: &Lead, stored: Stored, began: Era, shared: &Shared) -> Storage {
-    let key = &lead.key.key;
-    not_purged(lead, &stored.head.headers, shared)?;
-    if shared.fences.stands_before(key, began) {
-        return Err(NoStoreReason::Invalidated);
-    }
-    // What was purged is not joined to it.
-    shared.store.current(key, shared.fences.purges());
-    let stored = shared.store.insert(key, stored.begun_at(lead.began));
-    // Looked at again: an invalidation raises first and removes then, so that of what it
-    // meets here one of the two removes it.
-    if shared.fences.stands_before(key, began) {
-        shared.store.remove(key);
-        return Err(NoStoreReason::Invalidated);
-    }
-    shared.write_to_disk(key, &stored, began);
-    Ok(())
-}
-
 /// Answers with `stored`, of which the origin has said that it is still good.
 fn confirm<B>(
     lead: &Lead,
@@ -380,8 +386,8 @@ fn confirm<B>(
     }
     storage?;
     // A 304 may bring other tags than those that were purged meanwhile.
-    not_purged(lead, &stored.head.headers, shared)?;
-    keep(lead, stored.under(&head), lead.began, shared)
+    shared.not_purged(&lead.key.key, &stored.head.headers, lead.began)?;
+    shared.keep(&lead.key.key, stored.under(&head), lead.began, lead.began)
 }
 
 /// Answers with the beginning that is stored and the rest that the origin sends.
@@ -420,10 +426,10 @@ where
     let pouring = Pouring::new(head.storage.map(|_| ()), rest);
     let storage = pour(lead, pouring, body, shared).await?;
     Ok(storage
-        .and_then(|()| not_purged(lead, &beginning.head.headers, shared))
+        .and_then(|()| shared.not_purged(&lead.key.key, &beginning.head.headers, lead.began))
         .and_then(|()| {
             let stored = Stored::whole(&head, lead.fill.chunks());
-            keep(lead, stored, lead.began, shared)
+            shared.keep(&lead.key.key, stored, lead.began, lead.began)
         }))
 }
 
@@ -465,7 +471,10 @@ async fn hear(lead: &Lead, parts: &response::Parts, heard: &Circumstances<'_>, s
     }
 }
 
-async fn ask<U, B>(mut upstream: U, request: Request<RequestBody>) -> Result<Response<B>, FillError>
+pub(crate) async fn ask<U, B>(
+    mut upstream: U,
+    request: Request<RequestBody>,
+) -> Result<Response<B>, FillError>
 where
     U: Service<Request<RequestBody>, Response = Response<B>>,
     U::Error: Into<UpstreamError>,

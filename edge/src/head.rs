@@ -41,8 +41,17 @@ pub(crate) struct Head {
     pub(crate) forwarded: Option<StatusCode>,
     /// Of what is stored in slices: where its bytes are.
     pub(crate) large: Option<Arc<LargeObject>>,
-    /// Nobody was asked for it: it was on disk.
-    pub(crate) from_disk: bool,
+    pub(crate) source: Source,
+}
+
+/// Where an answer was had from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// It was asked for.
+    Upstream,
+    Disk,
+    /// It was waited for, and came of itself.
+    Feed,
 }
 
 /// What a stored head was, but for what follows from it.
@@ -109,7 +118,7 @@ impl Head {
             withheld: Vec::new(),
             forwarded: None,
             large: None,
-            from_disk: false,
+            source: Source::Upstream,
         };
         head.decide(circumstances);
         Ok(head)
@@ -128,7 +137,7 @@ impl Head {
             headers: updated(&self.headers, &update),
             arrival,
             forwarded: Some(not_modified.status),
-            from_disk: false,
+            source: Source::Upstream,
             ..self.clone()
         };
         head.decide(circumstances);
@@ -158,7 +167,7 @@ impl Head {
             withheld: Vec::new(),
             forwarded: None,
             large: revived.large,
-            from_disk: false,
+            source: Source::Upstream,
         })
     }
 
@@ -178,7 +187,7 @@ impl Head {
             head.headers.remove(name);
         }
         head.forwarded = None;
-        head.from_disk = false;
+        head.source = Source::Upstream;
         head
     }
 

@@ -108,6 +108,7 @@ impl Shared {
         }
         let head = stored.plain_head.at(stored, path, now)?;
         self.count_request();
+        stored.is_asked_for(now);
         Some((Arc::clone(stored), head))
     }
 }

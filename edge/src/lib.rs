@@ -33,6 +33,7 @@ mod gather;
 mod head;
 mod hits;
 mod invalidation;
+mod keep;
 mod key;
 mod large;
 mod lookup;
@@ -40,6 +41,7 @@ mod node;
 mod prewarm;
 mod promote;
 mod purge;
+mod push;
 mod question;
 mod range;
 mod reader;
@@ -78,6 +80,7 @@ pub use prewarm::{
 pub use purge::{
     InvalidSelector, MAX_PATTERN_BYTES, MAX_TAG_BYTES, Pattern, PatternFault, PurgeRule, Selector,
 };
+pub use push::PushConfig;
 pub use request_body::RequestBody;
 pub use service::{Edge, EdgeFuture};
 pub use upstream::{

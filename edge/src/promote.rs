@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::coalesce::Lead;
 use crate::freshness::Reuse;
-use crate::head::Head;
+use crate::head::{Head, Source};
 use crate::lookup::Found;
 use crate::purge::Verdict;
 use crate::question::Question;
@@ -35,7 +35,11 @@ pub(crate) async fn answer(
         if let Some(stored) = found.answer() {
             let reuse = shared.reuse(stored, asked);
             if matches!(reuse, Reuse::Fresh | Reuse::Revalidate) {
-                give(lead, stored, reuse);
+                if reuse == Reuse::Revalidate {
+                    // Who asks for it anew must not be given this.
+                    lead.close();
+                }
+                give(lead, stored, Source::Disk);
                 return Ok(true);
             }
         }
@@ -75,14 +79,11 @@ async fn promote(lead: &Lead, asked: &Asked, shared: &Shared) -> Option<Found> {
     Some(Found::only(lead.began, stored, asked))
 }
 
-fn give(lead: &Lead, stored: &Arc<Stored>, reuse: Reuse) {
-    if reuse == Reuse::Revalidate {
-        // Who asks for it anew must not be given this.
-        lead.close();
-    }
+/// Answers with `stored`.
+pub(crate) fn give(lead: &Lead, stored: &Stored, source: Source) {
     let mut head = (*stored.head).clone();
     head.length = stored.whole;
-    head.from_disk = true;
+    head.source = source;
     lead.fill.publish_head(Arc::new(head));
     for chunk in stored.chunks.iter() {
         // It was stored, so it is small enough to be kept without a window.

@@ -24,7 +24,7 @@ use crate::store::Stored;
 use crate::validation::{any_of, conditions, confirmed};
 
 /// RFC 9110 7.6.3.
-const VIA_NOVA: HeaderValue = HeaderValue::from_static("1.1 nova");
+pub(crate) const VIA_NOVA: HeaderValue = HeaderValue::from_static("1.1 nova");
 
 /// A request to the origin, in the making.
 #[derive(Debug)]

@@ -29,6 +29,12 @@ pub(crate) enum Refusal {
     OnlyIfCached,
     /// The request was here before, or has passed too many caches (RFC 8586).
     Loop,
+    /// There is no such feed, or not for who asks.
+    NoFeed,
+    /// As many feeds are followed as may be, here or by whoever asks.
+    TooManyFeeds,
+    /// The feed is not to be had at the moment.
+    FeedEnded,
     /// The edge is shutting down.
     ShuttingDown,
 }
@@ -44,11 +50,14 @@ impl Refusal {
             // RFC 9111 5.2.1.7.
             Self::OnlyIfCached => StatusCode::GATEWAY_TIMEOUT,
             Self::Loop => StatusCode::LOOP_DETECTED,
+            Self::NoFeed => StatusCode::NOT_FOUND,
             Self::TooManyFills
             | Self::TooManyHeldFills
             | Self::TooManyPrivateFills
             | Self::TooManyWaiting
             | Self::TooManyHeld
+            | Self::TooManyFeeds
+            | Self::FeedEnded
             | Self::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -67,6 +76,9 @@ impl Refusal {
             Self::TooManyHeld => "too-many-held",
             Self::OnlyIfCached => "only-if-cached",
             Self::Loop => "loop",
+            Self::NoFeed => "no-feed",
+            Self::TooManyFeeds => "too-many-feeds",
+            Self::FeedEnded => "feed-ended",
             Self::ShuttingDown => "shutting-down",
         }
     }
@@ -83,8 +95,11 @@ impl Refusal {
             | Self::TooManyHeldFills
             | Self::TooManyPrivateFills
             | Self::TooManyWaiting
-            | Self::TooManyHeld => "This edge is busy; try again in a second.\n",
+            | Self::TooManyHeld
+            | Self::TooManyFeeds
+            | Self::FeedEnded => "This edge is busy; try again in a second.\n",
             Self::OnlyIfCached => "Nothing is stored that answers this.\n",
+            Self::NoFeed => "There is no such feed here.\n",
             Self::Loop => "Caches ask each other in a circle for this.\n",
             Self::ShuttingDown => "This edge is shutting down.\n",
         }

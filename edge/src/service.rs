@@ -21,16 +21,17 @@ use crate::access::Gate;
 use crate::body::EdgeBody;
 use crate::cache_status::{Forward, Outcome};
 use crate::coalesce::{Joined, Lead};
-use crate::config::EdgeConfig;
+use crate::config::{EdgeConfig, OriginKind};
 use crate::control::EdgeControl;
 use crate::disk::{Disk, DiskStatus};
-use crate::fetch;
+use crate::fetch::{self, Before};
 use crate::freshness::Reuse;
-use crate::head::Head;
+use crate::head::{Head, Source};
 use crate::hits::Hits;
 use crate::lookup::Found;
 use crate::prewarm::{PrewarmConfig, Prewarmer};
 use crate::promote::Look;
+use crate::push;
 use crate::question::Question;
 use crate::reader::Reader;
 use crate::refusal::Refusal;
@@ -197,6 +198,11 @@ where
     fn call(&mut self, request: Request<R>) -> EdgeFuture {
         let kind = self.shared.config.origin;
         let (parts, body) = request.into_parts();
+        if kind == OriginKind::Media && push::is_feed(parts.uri.path()) {
+            let (upstream, shared) = (self.upstream.clone(), Arc::clone(&self.shared));
+            let answer = push::answer(parts, upstream, shared);
+            return EdgeFuture(Inner::Waits(Box::pin(answer)));
+        }
         let has_body = !body.is_end_stream();
         // RFC 9113 8.2.2: `Connection` has no place in HTTP/2.
         let close = has_body && parts.version <= Version::HTTP_11;
@@ -437,9 +443,13 @@ where
             asked: asked.clone(),
             alone,
         });
+        let awaited = (found.answer().is_none() && !alone)
+            .then(|| shared.feeds.as_ref()?.awaits(&asked.key))
+            .flatten();
+        let before = Before { look, awaited };
         self.shared
             .tasks
-            .spawn(fetch::run(lead, upstream, question, look, body, shared));
+            .spawn(fetch::run(lead, upstream, question, before, body, shared));
     }
 
     async fn wait(self, asked: Asked, mut waiter: Waiter, found: Found) -> Response<EdgeBody> {
@@ -457,7 +467,7 @@ where
             };
             if !waiter.collapsed || shared.is_for(&asked, &head) {
                 if !waiter.collapsed
-                    && head.from_disk
+                    && head.source == Source::Disk
                     && head.reuse(shared.clock.now(), &asked.wishes) == Reuse::Revalidate
                 {
                     self.revalidate(&asked, &shared.look_up(&asked));

@@ -32,6 +32,7 @@ use crate::large::{LargeObject, slices_of, whole_of};
 use crate::lookup::Found;
 use crate::prewarm::Wanted;
 use crate::purge::{self, PurgeRule, Verdict};
+use crate::push::Feeds;
 use crate::range::Extent;
 use crate::request::Asked;
 use crate::request_body::RequestBody;
@@ -103,6 +104,8 @@ pub(crate) struct Shared {
     pub(crate) fences: Arc<Fences>,
     pub(crate) fill_memory: Arc<Budget>,
     pub(crate) fills: Arc<Fills>,
+    /// None where nothing is pushed.
+    pub(crate) feeds: Option<Feeds>,
     pub(crate) waiting: Arc<Semaphore>,
     pub(crate) held: Arc<Semaphore>,
     /// What an operator wants stored just now.
@@ -145,6 +148,10 @@ impl Shared {
             fill_memory: Budget::new(config.fill_memory_bytes),
             fills: Fills::new(&config, Arc::clone(&fences)),
             fences,
+            feeds: match config.origin {
+                OriginKind::Media => config.push.clone().map(Feeds::new),
+                OriginKind::General => None,
+            },
             waiting: limit(config.max_waiting),
             held: limit(config.max_held),
             wanted: Arc::default(),
@@ -496,13 +503,14 @@ impl Shared {
         outcome: Outcome,
     ) -> Response<EdgeBody> {
         let kind = self.config.origin;
+        let now = self.clock.now();
+        stored.is_asked_for(now);
         let head = Arc::clone(&stored.head);
         let extent = stored.whole.map(Extent::Known);
         let content = match &head.large {
             Some(object) => Content::Slices(self.slices(asked, object)),
             None => Content::Stored(stored),
         };
-        let now = self.clock.now();
         respond::with_content(kind, asked, &head, content, extent, outcome, now)
     }
 }

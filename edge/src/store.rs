@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
+use media::Timestamp;
 use moka::Expiry;
 use moka::ops::compute::{CompResult, Op};
 use moka::policy::EvictionPolicy;
@@ -20,6 +21,7 @@ use crate::head::Head;
 use crate::hits::PlainHead;
 use crate::key::CacheKey;
 use crate::purge::{Purges, Stamp, Verdict};
+use crate::push::Interest;
 use crate::range::ContentRange;
 
 /// Chunks of the most that parts are joined to: each join copies their list. Pieces of 8 KiB
@@ -45,6 +47,8 @@ pub(crate) struct Stored {
     pub(crate) checked: Stamp,
     /// Its head as a plain hit has it.
     pub(crate) plain_head: PlainHead,
+    /// Of what was pushed: whether more of it is wanted.
+    pub(crate) interest: Option<Arc<Interest>>,
 }
 
 /// All that is stored under one key, the newest first: one answer for each selection by
@@ -117,6 +121,7 @@ impl Stored {
             is_exact: true,
             checked: Stamp::default(),
             plain_head: PlainHead::default(),
+            interest: None,
         }
     }
 
@@ -145,6 +150,7 @@ impl Stored {
             is_exact: end == range.bytes.end,
             checked: Stamp::default(),
             plain_head: PlainHead::default(),
+            interest: None,
         })
     }
 
@@ -166,6 +172,7 @@ impl Stored {
             is_exact: true,
             checked: Stamp::default(),
             plain_head: PlainHead::default(),
+            interest: None,
         }
     }
 
@@ -181,6 +188,21 @@ impl Stored {
         Self {
             head: Arc::new(head.for_others()),
             ..self.clone()
+        }
+    }
+
+    /// A viewer has it at `now`: what is pushed like it is still wanted.
+    pub(crate) fn is_asked_for(&self, now: Timestamp) {
+        if let Some(interest) = &self.interest {
+            interest.touch(now);
+        }
+    }
+
+    /// The same, pushed because of this interest.
+    pub(crate) fn wanted_by(self, interest: Arc<Interest>) -> Self {
+        Self {
+            interest: Some(interest),
+            ..self
         }
     }
 
@@ -303,6 +325,7 @@ impl Stored {
             is_exact: true,
             checked: self.checked.of_both(&known.checked),
             plain_head: PlainHead::default(),
+            interest: later.interest.clone(),
         };
         (joined.weight() <= limits.bytes).then_some(joined)
     }

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use crate::body::EdgeBody;
 use crate::cache_status::{Forward, Outcome};
 use crate::config::OriginKind;
-use crate::head::Head;
+use crate::head::{Head, Source};
 use crate::large::LargeObject;
 use crate::lookup::Found;
 use crate::range::Extent;
@@ -102,9 +102,10 @@ impl Waiter {
         {
             extent = Some(self.reader.extent_for(range).await?);
         }
-        let outcome = match head.from_disk {
-            true => Outcome::HitOnDisk,
-            false => self.forwarded(head),
+        let outcome = match head.source {
+            Source::Disk => Outcome::HitOnDisk,
+            Source::Feed => Outcome::Hit,
+            Source::Upstream => self.forwarded(head),
         };
         let content = Content::Fill(self.reader);
         let now = shared.clock.now();
@@ -123,10 +124,10 @@ impl Waiter {
         object: &Arc<LargeObject>,
     ) -> Result<Response<EdgeBody>, FillError> {
         let kind = shared.config.origin;
-        let passes = head.forwarded.is_none() && !head.from_disk;
-        let outcome = match head.from_disk {
-            true => shared.outcome_of_slices(asked, head, object),
-            false => self.forwarded(head),
+        let passes = head.forwarded.is_none() && head.source == Source::Upstream;
+        let outcome = match head.source {
+            Source::Upstream => self.forwarded(head),
+            _ => shared.outcome_of_slices(asked, head, object),
         };
         let slices = shared.slices(asked, object);
         let extent = Some(Extent::Known(object.whole));

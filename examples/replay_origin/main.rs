@@ -21,17 +21,15 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use clap::Parser;
 use http::{Request, Response};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use media::{Clock, Micros, StreamId, StreamName, SystemClock, Timestamp};
 use packager::live::LiveConfig;
-use packager::origin::{OriginLimits, OriginParts};
+use packager::origin::{OriginBody, OriginLimits, OriginParts};
 use packager::{LiveStream, LiveStreams, Origin};
 use serde_json::json;
 use storage::objects::FileStore;
@@ -134,7 +132,7 @@ async fn answer(
     client: SocketAddr,
     request: Request<Incoming>,
     mut origin: Origin,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+) -> Result<Response<OriginBody>, Infallible> {
     let client = client.ip();
     let target = request.uri().to_string();
     say(json!({ "event": "asked", "client": client, "target": target }));

@@ -5,6 +5,7 @@
 //! it as an argument, so that everything here is tested without sleeping.
 
 mod codec;
+pub mod feed;
 mod frame;
 mod frame_rate;
 mod ids;

@@ -2,6 +2,7 @@
 
 mod bandwidth;
 mod epochs;
+mod feed;
 mod lead;
 mod listing;
 mod plan;
@@ -13,6 +14,7 @@ mod track;
 mod window;
 
 pub(crate) use bandwidth::measured;
+pub use feed::{FeedCursor, FeedStep, Published};
 pub use lead::{Cut, Lead};
 pub(crate) use plan::MAX_PARTS;
 pub use plan::{EpochPlan, LiveConfig, LiveError, RestoredEpoch, RestoredStream};

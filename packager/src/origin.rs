@@ -3,6 +3,7 @@
 
 mod answer;
 mod directives;
+mod feed;
 mod hold;
 mod pictures;
 mod route;
@@ -29,6 +30,8 @@ use crate::playlist::MediaPlaylist;
 use crate::storyboard::Bounds;
 use answer::{Answer, Freshness, Refusal};
 use directives::Directives;
+use feed::Feeds;
+pub use feed::{FeedBody, OriginBody};
 use hold::Holds;
 use pictures::Pictures;
 use route::{LiveResource, Route};
@@ -43,6 +46,9 @@ pub struct OriginLimits {
     /// Requests held at one time, over all streams. An edge in front makes one of all that
     /// ask for the same.
     pub held_requests: usize,
+    /// Feeds at one time, over all streams: one of each rendition for each edge that follows
+    /// it.
+    pub feeds: usize,
     /// Requests for pictures at one time. A quarter of them is kept back for what is live.
     pub pictures: usize,
     /// How long a request for a picture may take: less than an edge in front waits.
@@ -53,6 +59,7 @@ impl Default for OriginLimits {
     fn default() -> Self {
         Self {
             held_requests: 4_096,
+            feeds: 4_096,
             pictures: 64,
             picture_time: Duration::from_secs(10),
         }
@@ -90,6 +97,7 @@ struct Inner {
     objects: Arc<dyn ObjectStore>,
     clock: Arc<dyn Clock>,
     holds: Holds,
+    feeds: Feeds,
     database: Option<Database>,
     pictures: Option<Pictures>,
 }
@@ -110,6 +118,7 @@ impl Origin {
             objects,
             clock,
             holds: Holds::new(limits.held_requests),
+            feeds: Feeds::new(limits.feeds),
             database,
             pictures: pictures.map(|maker| Pictures::new(maker, limits)),
         }))
@@ -117,7 +126,7 @@ impl Origin {
 }
 
 impl Service<Request<()>> for Origin {
-    type Response = Response<Full<Bytes>>;
+    type Response = Response<OriginBody>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
@@ -130,16 +139,12 @@ impl Service<Request<()>> for Origin {
         Box::pin(async move {
             let route = Route::parse(request.uri().path());
             let tags = route.as_ref().and_then(Route::tags);
-            let answer = inner.answer(&request, route).await;
-            let mut response = match answer {
-                Ok(answer) => answer.into_response(),
-                Err(refusal) => refusal.into_response(),
-            };
+            let mut response = inner.respond(&request, route).await;
             if let Some(tags) = tags {
                 response.headers_mut().insert(CACHE_TAG, tags);
             }
             Ok(match *request.method() {
-                Method::HEAD => response.map(|_| Full::default()),
+                Method::HEAD => response.map(|_| OriginBody::Whole(Full::default())),
                 _ => response,
             })
         })
@@ -147,6 +152,34 @@ impl Service<Request<()>> for Origin {
 }
 
 impl Inner {
+    async fn respond(&self, request: &Request<()>, route: Option<Route>) -> Response<OriginBody> {
+        let answer = match route {
+            Some(Route::Live(name, LiveResource::Feed(rendition)))
+                if request.method() == Method::GET =>
+            {
+                match self.feed(&name, rendition) {
+                    Ok(response) => return response,
+                    Err(refusal) => Err(refusal),
+                }
+            }
+            route => self.answer(request, route).await,
+        };
+        let response = match answer {
+            Ok(answer) => answer.into_response(),
+            Err(refusal) => refusal.into_response(),
+        };
+        response.map(OriginBody::Whole)
+    }
+
+    fn feed(
+        &self,
+        name: &StreamName,
+        rendition: RenditionName,
+    ) -> Result<Response<OriginBody>, Refusal> {
+        let stream = self.streams.get(name).ok_or(Refusal::UnknownStream)?;
+        self.feeds.subscribe(&stream, rendition)
+    }
+
     async fn answer(&self, request: &Request<()>, route: Option<Route>) -> Result<Answer, Refusal> {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return Err(Refusal::MethodNotAllowed);
@@ -175,6 +208,8 @@ impl Inner {
             LiveResource::MediaPlaylist(rendition) => {
                 self.media_playlist(&stream, &rendition, directives).await
             }
+            // It has no end, so that there is nothing to say of it beforehand.
+            LiveResource::Feed(_) => Err(Refusal::NoSuchMedia),
             LiveResource::Init(epoch, rendition) => match stream.init(epoch, &rendition) {
                 Some(bytes) => Ok(Answer::init(bytes)),
                 None => {

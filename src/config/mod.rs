@@ -10,6 +10,7 @@ pub use upstreams::{MAX_UPSTREAMS, Tier, Upstream};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use edge::PushConfig;
 use edge::access::{KeyRing, PathScope, Policy, Rule};
 use edge::server::{Rate, ServerConfig, Tls, TlsError};
 use edge::usage::AccessLogTarget;
@@ -166,6 +167,11 @@ pub struct Edge {
     pub node: String,
     /// Memory for cached responses, in MiB.
     pub memory_mib: u64,
+    /// New media of what is watched here are pushed from where they are published, so that
+    /// they are here when they are asked for.
+    pub push: bool,
+    /// Renditions of live streams that are pushed here at one time.
+    pub max_feeds: usize,
     /// In the place of `origin`, `origins` and `shields`, with groups and weights.
     pub upstreams: Vec<Upstream>,
     /// Disk for cached responses, in MiB; 0: none. An edge next to its origin has no use for
@@ -333,6 +339,8 @@ impl Default for Config {
                 authorities: String::new(),
                 node: String::new(),
                 memory_mib: 256,
+                push: true,
+                max_feeds: PushConfig::default().max_feeds,
                 upstreams: Vec::new(),
                 disk_mib: 0,
                 disk_dir: String::new(),
@@ -575,6 +583,7 @@ impl Config {
         range("edge.memory_mib", self.edge.memory_mib, 1, 1 << 20)?;
         let concurrency = self.edge.prewarm_concurrency as u64;
         range("edge.prewarm_concurrency", concurrency, 1, 256)?;
+        range("edge.max_feeds", self.edge.max_feeds as u64, 1, 1 << 16)?;
         let keys = self.access.keys.parse::<KeyRing>().map_err(|error| {
             let key = "access.keys";
             ConfigError::Keys { key, error }

@@ -19,6 +19,7 @@ mod playback;
 mod prewarming;
 mod publishing;
 mod purging;
+mod push;
 mod restart;
 mod retention;
 mod roles;

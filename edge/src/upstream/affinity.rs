@@ -2,6 +2,7 @@
 
 use crate::config::OriginKind;
 use crate::key::is_held;
+use crate::push::{FEED, is_feed};
 
 /// A request, as far as the choice of a member depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +12,8 @@ pub(crate) struct Affinity<'a> {
     /// Of `/live/{stream}/...`.
     pub(crate) stream: Option<&'a str>,
     pub(crate) patience: Patience,
+    /// Its answer goes on for as long as it is at the right member.
+    pub(crate) is_feed: bool,
 }
 
 /// How long an answer's head may take.
@@ -42,8 +45,9 @@ impl<'a> Affinity<'a> {
             Some((stream, rendition)) => hash(0, &[stream, rendition]),
             None => hash(0, &[target]),
         };
+        let is_feed = live.is_some() && is_feed(target);
         let patience = match live {
-            _ if is_held(target) => Patience::Held,
+            _ if is_feed || is_held(target) => Patience::Held,
             Some(_) if is_prompt(target) => Patience::Prompt,
             _ => Patience::Slow,
         };
@@ -51,6 +55,7 @@ impl<'a> Affinity<'a> {
             hash,
             stream: live.map(|(stream, _)| stream),
             patience,
+            is_feed,
         }
     }
 }
@@ -68,7 +73,7 @@ pub(crate) fn hash(seed: u64, texts: &[&str]) -> u64 {
     hasher.finish()
 }
 
-/// Stream and rendition of `/live/{stream}/{rendition}.m3u8` and
+/// Stream and rendition of `/live/{stream}/{rendition}.m3u8`, of a feed, and of
 /// `/live/{stream}/{epoch}/{rendition}/{file}`; of what all renditions share, none.
 fn live(target: &str) -> Option<(&str, &str)> {
     let path = target.split('?').next().unwrap_or(target);
@@ -77,6 +82,7 @@ fn live(target: &str) -> Option<(&str, &str)> {
         Some((folder, _file)) => folder.rsplit('/').next().unwrap_or(folder),
         None => rest
             .strip_suffix(".m3u8")
+            .or_else(|| rest.strip_suffix(FEED))
             .filter(|name| *name != "index")
             .unwrap_or(""),
     };
@@ -103,6 +109,7 @@ mod tests {
         let one = [
             "/live/garden/720p.m3u8",
             "/live/garden/720p.m3u8?_HLS_msn=7&_HLS_part=1",
+            "/live/garden/720p.feed",
             "/live/garden/3/720p/init.mp4",
             "/live/garden/3/720p/7.m4s",
             "/live/garden/4/720p/7.1.m4s",
@@ -131,6 +138,7 @@ mod tests {
             ("/live/a/1/b/2.m4s", Patience::Prompt),
             ("/live/a/1/b/2.0.m4s", Patience::Held),
             ("/live/a/b.m3u8?_HLS_msn=2", Patience::Held),
+            ("/live/a/b.feed", Patience::Held),
             ("/live/a/poster.jpg", Patience::Slow),
             ("/vod/a/1/b/2.m4s", Patience::Slow),
         ] {

@@ -12,7 +12,7 @@ use crate::upstream::affinity::Patience;
 use crate::upstream::board::Chosen;
 use crate::upstream::error::UpstreamError;
 use crate::upstream::member::MemberKind;
-use crate::upstream::place::{Desk, Place, PoolBody};
+use crate::upstream::place::{Desk, Moves, Place, PoolBody};
 use crate::upstream::pool::{Asking, Shared, ask};
 
 /// What a request to one member came to.
@@ -192,6 +192,16 @@ impl<U: Clone + Send + 'static> Attempt<U> {
         }
     }
 
+    /// The body of a feed. Its head is the answer that counts, and its place is free: for as
+    /// long as it goes on, it is no request that could fail.
+    fn feed<B>(self, body: B, asking: &Asking<'_>) -> PoolBody<B> {
+        self.place.answered();
+        let seat = self.place.seat();
+        let stream = asking.affinity.stream.map(str::to_owned);
+        let moves = Arc::clone(&self.shared).feed_moves(asking.affinity.hash, stream, seat);
+        PoolBody::feed(body, Moves::new(moves))
+    }
+
     /// What a head says of the member, and of the need to ask another.
     fn judge<B>(
         self,
@@ -219,6 +229,12 @@ impl<U: Clone + Send + 'static> Attempt<U> {
         let is_blamed = outcome == "error";
         if is_blamed {
             self.place.failed();
+        }
+        if asking.affinity.is_feed && response.status() == StatusCode::OK {
+            return (
+                outcome,
+                Tried::Answer(response.map(|body| self.feed(body, asking))),
+            );
         }
         let stall = self.shared.config.stall;
         let response = response.map(|body| PoolBody::new(body, self.place, is_blamed, stall));

@@ -329,6 +329,22 @@ impl<T: Clone> Board<T> {
             })
     }
 
+    /// Should a feed that comes from a member be followed elsewhere? Where a held request would
+    /// be, and in a group before its own once that may be asked again.
+    pub(crate) fn is_feed_misplaced(
+        &self,
+        now: Instant,
+        affinity: &Affinity<'_>,
+        seat: Seat,
+    ) -> bool {
+        let group = |entry: &Entry<T>| entry.member.group;
+        let its = self.entries.iter().find(|entry| entry.id == seat.id);
+        let right = self.find_fit(now, affinity, &[]);
+        let right = right.and_then(|index| self.entries.get(index));
+        self.is_misplaced(now, affinity, seat)
+            || its.is_some_and(|its| right.is_some_and(|right| group(right) < group(its)))
+    }
+
     /// Has the member given a sign of life since `since`?
     pub(crate) fn has_lived(&self, id: u64, since: Instant) -> bool {
         self.entries

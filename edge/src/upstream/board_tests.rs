@@ -5,6 +5,7 @@ use crate::config::OriginKind;
 
 const PLAYLIST: &str = "/live/garden/720p.m3u8";
 const HELD: &str = "/live/garden/720p.m3u8?_HLS_msn=7";
+const FEED: &str = "/live/garden/720p.feed";
 const VIDEO: &str = "/vod/a/1/720p/1.m4s";
 
 fn member(name: &str, kind: MemberKind, group: u32) -> (Member, ()) {
@@ -280,6 +281,27 @@ fn what_is_held_moves_with_its_stream_or_when_its_member_is_out() {
     assert!(board.is_misplaced(at(0), &of(HELD), held.seat));
     board.set_members(at(0), vec![origin("c")]);
     assert!(board.is_misplaced(at(0), &of(HELD), held.seat));
+}
+
+#[test]
+fn a_feed_goes_back_to_a_shield_that_is_up_again() {
+    let (mut board, at) = board(vec![shield("s"), origin("o")]);
+    down(&mut board, at(0), "s");
+    let feed = board.choose(at(0), &of(FEED), &[]).unwrap();
+    assert_eq!(feed.name, "o");
+    assert!(!board.is_feed_misplaced(at(0), &of(FEED), feed.seat));
+    let id = id(&board, "s");
+    for _ in 0..2 {
+        board.checked(at(1_000), id, true);
+    }
+    assert!(board.is_feed_misplaced(at(1_000), &of(FEED), feed.seat));
+    // What is held will end by itself.
+    assert!(!board.is_misplaced(at(1_000), &of(HELD), feed.seat));
+    let feed = board.choose(at(1_000), &of(FEED), &[]).unwrap();
+    assert_eq!(feed.name, "s");
+    assert!(!board.is_feed_misplaced(at(1_000), &of(FEED), feed.seat));
+    down(&mut board, at(2_000), "s");
+    assert!(board.is_feed_misplaced(at(2_000), &of(FEED), feed.seat));
 }
 
 #[test]

@@ -61,7 +61,7 @@ impl Place {
         self.desk.lives(self.seat);
     }
 
-    fn answered(&self) {
+    pub(crate) fn answered(&self) {
         self.desk.answered(self.seat);
     }
 
@@ -82,8 +82,24 @@ impl fmt::Debug for Place {
     }
 }
 
+/// Comes when a feed should be followed elsewhere.
+pub(crate) struct Moves(Pin<Box<dyn Future<Output = ()> + Send>>);
+
+impl Moves {
+    pub(crate) fn new(moves: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self(Box::pin(moves))
+    }
+}
+
+impl fmt::Debug for Moves {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Moves").finish_non_exhaustive()
+    }
+}
+
 /// The body of a member's answer. Its end, or that nobody reads on, counts for the member;
-/// that it breaks off, or stands still, counts against it. It is not asked for again.
+/// that it breaks off, or stands still, counts against it. It is not asked for again. A feed has
+/// no end to count, and ends when it should be asked of another member.
 #[derive(Debug)]
 pub struct PoolBody<B> {
     inner: B,
@@ -94,6 +110,8 @@ pub struct PoolBody<B> {
     stall: Duration,
     /// Since when bytes are waited for.
     waiting: Option<Instant>,
+    /// Of a feed.
+    moves: Option<Moves>,
 }
 
 impl<B> PoolBody<B> {
@@ -104,6 +122,19 @@ impl<B> PoolBody<B> {
             is_blamed,
             stall,
             waiting: None,
+            moves: None,
+        }
+    }
+
+    /// The body of a feed, whose head has counted for its member.
+    pub(crate) fn feed(inner: B, moves: Moves) -> Self {
+        Self {
+            inner,
+            place: None,
+            is_blamed: false,
+            stall: Duration::MAX,
+            waiting: None,
+            moves: Some(moves),
         }
     }
 
@@ -131,6 +162,11 @@ impl<B: Body<Data = Bytes> + Unpin> Body for PoolBody<B> {
         match &polled {
             Poll::Pending => {
                 this.waiting.get_or_insert_with(Instant::now);
+                if let Some(moves) = &mut this.moves
+                    && moves.0.as_mut().poll(context).is_ready()
+                {
+                    return Poll::Ready(None);
+                }
             }
             Poll::Ready(Some(Ok(_))) => this.waiting = None,
             Poll::Ready(Some(Err(_))) => this.end(false),

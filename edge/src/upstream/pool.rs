@@ -278,6 +278,25 @@ impl<U: Clone + Send> Shared<U> {
         self.board().is_misplaced(now, &asking.affinity, seat)
     }
 
+    /// Returns when a feed that comes from `seat` should be followed elsewhere.
+    pub(crate) async fn feed_moves(self: Arc<Self>, hash: u64, stream: Option<String>, seat: Seat) {
+        let mut changes = self.changes();
+        // What changed since the member was chosen.
+        changes.mark_changed();
+        let affinity = Affinity {
+            hash,
+            stream: stream.as_deref(),
+            patience: Patience::Held,
+            is_feed: true,
+        };
+        while changes.changed().await.is_ok() {
+            let now = Instant::now().into_std();
+            if self.board().is_feed_misplaced(now, &affinity, seat) {
+                return;
+            }
+        }
+    }
+
     /// Has a member given a sign of life since `since`?
     pub(crate) fn has_lived(&self, id: u64, since: Instant) -> bool {
         self.board().has_lived(id, since.into_std())

@@ -18,6 +18,7 @@ mod partial;
 mod pool;
 mod prewarm;
 mod purging;
+mod push;
 mod reuse;
 mod rfc9111;
 mod server_crowd;

@@ -221,7 +221,7 @@ impl House {
         .await;
     }
 
-    fn of(origin: Origin, config: EdgeConfig) -> Self {
+    pub(crate) fn of(origin: Origin, config: EdgeConfig) -> Self {
         let start = Timestamp::from_micros(1_700_000_000_000_000);
         let clock = Arc::new(ManualClock::new(start));
         Self {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use edge::{Edge, EdgeBody, EdgeConfig, Member, MemberKind, NodeId, Pool, PoolConfig};
+use edge::{Edge, EdgeBody, EdgeConfig, Member, MemberKind, NodeId, Pool, PoolConfig, PushConfig};
 use http::{Method, Request, Response};
 use http_body_util::Empty;
 use media::{ManualClock, Micros, Timestamp};
@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use tower_service::Service;
 
 use crate::origin::*;
+use crate::push::{Publisher, pushing};
 
 type Shield = Edge<Origin>;
 type Outer = Edge<Pool<Shield>>;
@@ -26,10 +27,19 @@ struct Tiers {
 
 impl Tiers {
     fn new(origin: &Origin, edges: usize, shields: usize) -> Self {
+        Self::with(origin, edges, shields, EdgeConfig::default)
+    }
+
+    fn with(
+        origin: &Origin,
+        edges: usize,
+        shields: usize,
+        config: impl Fn() -> EdgeConfig,
+    ) -> Self {
         let start = Timestamp::from_micros(1_700_000_000_000_000);
         let clock = Arc::new(ManualClock::new(start));
         let shields: Vec<_> = (0..shields)
-            .map(|_| Edge::new(EdgeConfig::default(), origin.clone(), clock.clone()))
+            .map(|_| Edge::new(config(), origin.clone(), clock.clone()))
             .collect();
         let members = || {
             shields.iter().enumerate().map(|(n, shield)| {
@@ -46,7 +56,7 @@ impl Tiers {
             .map(|_| {
                 let pool = Pool::new(PoolConfig::default());
                 pool.set_members(members());
-                Edge::new(EdgeConfig::default(), pool, clock.clone())
+                Edge::new(config(), pool, clock.clone())
             })
             .collect();
         Self { edges, clock }
@@ -237,4 +247,48 @@ async fn a_shield_without_upstreams_says_so_to_checks_only() {
     let told = options(&[("max-forwards", "0")]).await;
     assert_eq!(told.status(), 204);
     assert_eq!(field(&told, "nova-upstreams"), None);
+}
+
+#[tokio::test]
+async fn a_shield_follows_one_feed_for_all_edges() {
+    let publisher = Publisher::new();
+    let push = || {
+        pushing(PushConfig {
+            patience: DEADLINE * 2,
+            ..PushConfig::default()
+        })
+    };
+    let tiers = Tiers::with(&publisher.origin, 3, 2, push);
+    let part = |number| format!("/live/garden/1/720p/7.{number}.m4s");
+    for edge in 0..3 {
+        tiers.ask(edge, &part(0)).await;
+    }
+    until(|| publisher.feeds() == 1).await;
+    // A part that is there when it is asked for says that the edge's feed is.
+    let mut number = 0;
+    for edge in 0..3 {
+        loop {
+            number += 1;
+            publisher.push(&part(number), "pushed");
+            let response = tiers.ask(edge, &part(number)).await;
+            let members = response.headers().get_all("cache-status").iter();
+            if members
+                .map(|member| member.to_str().unwrap())
+                .eq(["nova; hit; ttl=60"])
+            {
+                break;
+            }
+        }
+    }
+    let before = publisher.media().len();
+    let next = part(number + 1);
+    let held: Vec<_> = (0..3).map(|edge| tiers.ask(edge, &next)).collect();
+    publisher.push(&next, "pushed to all");
+    for pending in held {
+        let response = pending.await;
+        assert_eq!(status(&response), "nova; hit; ttl=60");
+        assert_eq!(text(response).await, "pushed to all");
+    }
+    assert_eq!(publisher.feeds(), 1);
+    assert_eq!(publisher.media().len(), before);
 }

@@ -12,8 +12,8 @@ use tokio::sync::watch;
 
 use super::window::Window;
 use super::{
-    Cut, EpochPlan, LiveConfig, LiveError, PartState, ReloadState, ReloadTarget, RestoredStream,
-    SegmentState,
+    Cut, EpochPlan, FeedCursor, FeedStep, LiveConfig, LiveError, PartState, ReloadState,
+    ReloadTarget, RestoredStream, SegmentState,
 };
 use crate::playlist::{MediaPlaylist, Mpd, Multivariant, WebVtt};
 
@@ -181,6 +181,17 @@ impl LiveStream {
         index: PartIndex,
     ) -> PartState {
         self.window().part(epoch, rendition, number, index)
+    }
+
+    /// Where a subscriber of a rendition begins: behind all that has been published. `None` if
+    /// there is no such rendition, or the stream has ended.
+    pub fn feed_start(&self, rendition: &RenditionName) -> Option<FeedCursor> {
+        self.window().feed_start(rendition)
+    }
+
+    /// What comes after `cursor`, which is moved behind it.
+    pub fn feed_next(&self, rendition: &RenditionName, cursor: &mut FeedCursor) -> FeedStep {
+        self.window().feed_next(rendition, cursor)
     }
 
     /// Which thumbnail is shown when; `None` if there is no picture in what is listed.

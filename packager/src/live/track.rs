@@ -134,6 +134,15 @@ impl Track {
         !self.entries.is_empty() || self.open.is_some()
     }
 
+    /// Behind what has been published: a segment, and how many of its parts are there.
+    /// `epoch_first` is the current epoch's first segment.
+    pub(crate) fn end_of_media(&self, epoch_first: SegmentNumber) -> (SegmentNumber, usize) {
+        match &self.open {
+            Some(open) => (open.number, open.parts.len()),
+            None => (self.next.max(epoch_first), 0),
+        }
+    }
+
     /// The part that comes next, where `epoch_first` is the current epoch's first segment.
     pub(crate) fn hint(&self, epoch_first: SegmentNumber) -> Option<(SegmentNumber, PartIndex)> {
         match &self.open {

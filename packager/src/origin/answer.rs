@@ -172,6 +172,9 @@ pub(crate) enum Refusal {
     /// A limit with a name.
     #[error("too many requests are waiting")]
     TooManyHeld,
+    /// A limit with a name.
+    #[error("too many feeds are followed")]
+    TooManyFeeds,
     /// The object store failed.
     #[error("the object store does not answer")]
     ObjectStore,
@@ -212,6 +215,7 @@ impl Refusal {
             Self::TooFarAhead => "too_far_ahead",
             Self::NotInTime => "not_in_time",
             Self::TooManyHeld => "too_many_held",
+            Self::TooManyFeeds => "too_many_feeds",
             Self::ObjectStore => "object_store",
             Self::Unrenderable => "unrenderable",
             Self::NoPictures => "no_pictures",
@@ -238,6 +242,7 @@ impl Refusal {
             Self::Directive(_) | Self::TooFarAhead => StatusCode::BAD_REQUEST,
             Self::NotInTime
             | Self::TooManyHeld
+            | Self::TooManyFeeds
             | Self::ObjectStore
             | Self::Database
             | Self::TooManyPictures

@@ -47,6 +47,8 @@ pub(crate) enum LiveResource {
     Mpd,
     /// `{rendition}.m3u8`
     MediaPlaylist(RenditionName),
+    /// `{rendition}.feed`
+    Feed(RenditionName),
     /// `{epoch}/{rendition}/init.mp4`
     Init(EpochNumber, RenditionName),
     /// `{epoch}/{rendition}/{n}.m4s`
@@ -124,9 +126,10 @@ impl VodResource {
             }
             LiveResource::Poster => Self::Poster,
             LiveResource::Storyboard => Self::Storyboard,
-            LiveResource::Part(..) | LiveResource::Thumbnail | LiveResource::ThumbnailOf(..) => {
-                return None;
-            }
+            LiveResource::Feed(..)
+            | LiveResource::Part(..)
+            | LiveResource::Thumbnail
+            | LiveResource::ThumbnailOf(..) => return None,
         })
     }
 }
@@ -135,6 +138,7 @@ impl LiveResource {
     fn rendition(&self) -> Option<&RenditionName> {
         match self {
             Self::MediaPlaylist(name)
+            | Self::Feed(name)
             | Self::Init(_, name)
             | Self::Segment(_, name, _)
             | Self::Part(_, name, _, _) => Some(name),
@@ -152,6 +156,9 @@ impl LiveResource {
             _ => {}
         }
         let Some((epoch, rest)) = path.split_once('/') else {
+            if let Some(rendition) = path.strip_suffix(".feed") {
+                return Some(Self::Feed(rendition.parse().ok()?));
+            }
             let rendition = path.strip_suffix(".m3u8")?;
             return Some(Self::MediaPlaylist(rendition.parse().ok()?));
         };
@@ -195,6 +202,10 @@ mod tests {
                 "/live/demo/3/720p/12.0.m4s",
                 Some("stream:demo, rendition:720p"),
             ),
+            (
+                "/live/demo/source.feed",
+                Some("stream:demo, rendition:source"),
+            ),
             ("/live/demo/time", None),
             (
                 "/vod/0193c0de-0000-7000-8000-00000000000a/3/audio/1.m4s",
@@ -223,6 +234,10 @@ mod tests {
             (
                 "/live/demo/source.m3u8",
                 live(LiveResource::MediaPlaylist(source.clone())),
+            ),
+            (
+                "/live/demo/source.feed",
+                live(LiveResource::Feed(source.clone())),
             ),
             (
                 "/live/demo/3/source/init.mp4",
@@ -320,6 +335,9 @@ mod tests {
             "/live/demo/3/thumbnail/12.jpg",
             "/live/demo/3/thumbnails/",
             "/live/demo/3/storyboard/0-2.jpg",
+            "/live/demo/.feed",
+            "/live/demo/3/source.feed",
+            "/vod/0193c0de-0000-7000-8000-00000000000a/source.feed",
             "/vod/abc/index.m3u8",
             "/vod/0193c0de-0000-7000-8000-00000000000a/thumbnail.jpg",
             "/vod/0193c0de-0000-7000-8000-00000000000a/0/thumbnails/7.jpg",

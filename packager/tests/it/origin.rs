@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full};
+use http_body_util::BodyExt;
 use media::{EpochNumber, ManualClock, SegmentNumber};
 use packager::live::LiveConfig;
-use packager::origin::{OriginLimits, OriginParts};
+use packager::origin::{OriginBody, OriginLimits, OriginParts};
 use packager::{LiveStream, LiveStreams, Origin, object_key};
 use storage::ObjectStore;
 use storage::objects::FileStore;
@@ -19,20 +19,20 @@ use tower_service::Service;
 use crate::fixture::*;
 
 /// Far longer than anything here takes.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-struct World {
-    origin: Origin,
+pub(crate) struct World {
+    pub(crate) origin: Origin,
     streams: Arc<LiveStreams>,
-    live: Arc<LiveStream>,
+    pub(crate) live: Arc<LiveStream>,
     objects: Arc<dyn ObjectStore>,
     _directory: tempfile::TempDir,
 }
 
-struct Reply {
-    status: StatusCode,
-    headers: http::HeaderMap,
-    body: Bytes,
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: http::HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 impl Reply {
@@ -47,7 +47,7 @@ impl Reply {
     }
 }
 
-async fn reply(response: Response<Full<Bytes>>) -> Reply {
+async fn reply(response: Response<OriginBody>) -> Reply {
     let (parts, body) = response.into_parts();
     Reply {
         status: parts.status,
@@ -57,7 +57,7 @@ async fn reply(response: Response<Full<Bytes>>) -> Reply {
 }
 
 impl World {
-    fn with_limits(limits: OriginLimits) -> Self {
+    pub(crate) fn with_limits(limits: OriginLimits) -> Self {
         let (streams, live) = live();
         let directory = tempfile::tempdir().unwrap();
         let objects: Arc<dyn ObjectStore> = Arc::new(FileStore::open(directory.path()).unwrap());
@@ -78,19 +78,19 @@ impl World {
         }
     }
 
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with_limits(OriginLimits::default())
     }
 
     /// Epoch 3, segments 40 to 42, and two parts of 43 of the source.
-    fn playing() -> Self {
+    pub(crate) fn playing() -> Self {
         let world = Self::new();
         push_segments(&world.live, &[source(), rung(), sound()], 40..43);
         push_parts(&world.live, &source(), 43, 2);
         world
     }
 
-    async fn ask(&self, method: Method, path: &str) -> Reply {
+    pub(crate) async fn ask(&self, method: Method, path: &str) -> Reply {
         let request = Request::builder()
             .method(method)
             .uri(path)
@@ -101,7 +101,7 @@ impl World {
         reply(response).await
     }
 
-    async fn get(&self, path: &str) -> Reply {
+    pub(crate) async fn get(&self, path: &str) -> Reply {
         self.ask(Method::GET, path).await
     }
 

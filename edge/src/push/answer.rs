@@ -1,0 +1,110 @@
+//! A feed for an edge in front of this one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderValue, Method, Request, Response, request};
+use http_body::Body;
+use media::feed::CONTENT_TYPE as FEED_TYPE;
+use tokio::time::timeout;
+use tower_service::Service;
+
+use super::feed::{Phase, Progress};
+use super::name::FeedName;
+use super::subscriber::Subscriber;
+use super::subscription::start;
+use crate::access::Viewer;
+use crate::body::EdgeBody;
+use crate::cache_status::Outcome;
+use crate::config::OriginKind;
+use crate::node::{CDN_LOOP, is_from_edge};
+use crate::refusal::Refusal;
+use crate::request_body::RequestBody;
+use crate::respond;
+use crate::server::Peer;
+use crate::shared::Shared;
+use crate::upstream::UpstreamError;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// How long a subscriber waits for the feed to be had from the upstream.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Answers a request for a feed.
+pub(crate) async fn answer<U, B>(
+    parts: request::Parts,
+    upstream: U,
+    shared: Arc<Shared>,
+) -> Response<EdgeBody>
+where
+    U: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + Sync + 'static,
+    U::Error: Into<UpstreamError> + Send,
+    U::Future: Send,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError> + Send,
+{
+    match subscribe(&parts, upstream, &shared).await {
+        Ok(subscriber) => {
+            let body = EdgeBody::feed(subscriber).come_by(Outcome::Feed);
+            let mut response = Response::new(body);
+            let headers = response.headers_mut();
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(FEED_TYPE));
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            response
+        }
+        Err(refusal) => respond::refuse(OriginKind::Media, refusal, false),
+    }
+}
+
+async fn subscribe<U, B>(
+    parts: &request::Parts,
+    upstream: U,
+    shared: &Arc<Shared>,
+) -> Result<Subscriber, Refusal>
+where
+    U: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + Sync + 'static,
+    U::Error: Into<UpstreamError> + Send,
+    U::Future: Send,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError> + Send,
+{
+    let feeds = shared.feeds.as_ref().ok_or(Refusal::NoFeed)?;
+    let (headers, extensions) = (&parts.headers, &parts.extensions);
+    // It is for edges. Who has a token is a viewer, and would outlast it.
+    if parts.method != Method::GET || !is_from_edge(headers) || extensions.get::<Viewer>().is_some()
+    {
+        return Err(Refusal::NoFeed);
+    }
+    if shared.config.node.is_looped(headers) {
+        return Err(Refusal::Loop);
+    }
+    if shared.closing.is_cancelled() {
+        return Err(Refusal::ShuttingDown);
+    }
+    let name = FeedName::of_target(parts.uri.path()).ok_or(Refusal::NoFeed)?;
+    let address = extensions.get().map(Peer::ip);
+    let seat = feeds.seat(address).ok_or(Refusal::TooManyFeeds)?;
+    let passed = || headers.get_all(CDN_LOOP).iter().cloned().collect();
+    let (feed, is_new) = feeds
+        .followed(name, shared.clock.now(), passed)
+        .ok_or(Refusal::TooManyFeeds)?;
+    let mut progress = feed.progress();
+    if is_new {
+        start(Arc::clone(&feed), upstream, shared);
+    }
+    // One that has ended is asked for again, and who followed it here comes back before.
+    let settled = |progress: &Progress| matches!(progress.phase, Phase::Live | Phase::Refused);
+    let phase = match timeout(PATIENCE, progress.wait_for(settled)).await {
+        Ok(Ok(progress)) => progress.phase,
+        _ => Phase::Ended,
+    };
+    match phase {
+        Phase::Live => feed
+            .subscribe(seat, &feeds.config)
+            .ok_or(Refusal::FeedEnded),
+        Phase::Refused => Err(Refusal::NoFeed),
+        Phase::Asked | Phase::Ended => Err(Refusal::FeedEnded),
+    }
+}

@@ -1,0 +1,164 @@
+//! One feed: how far it is, and who follows it here.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use http::HeaderValue;
+use media::feed::ObjectHead;
+use media::{Micros, Timestamp};
+use tokio::sync::watch;
+
+use super::config::PushConfig;
+use super::feeds::Seat;
+use super::interest::Interest;
+use super::name::{FeedName, Item, Point};
+use super::subscriber::{Handed, Outlet, Pushed, Subscriber, pair};
+
+/// A rendition whose new media are pushed here.
+#[derive(Debug)]
+pub(crate) struct Feed {
+    pub(super) name: FeedName,
+    pub(super) interest: Arc<Interest>,
+    /// Of the subscriber that it was begun for: `CDN-Loop`. None of one for viewers.
+    pub(super) passed: Option<Vec<HeaderValue>>,
+    progress: watch::Sender<Progress>,
+    outlets: Mutex<Vec<Outlet>>,
+    /// What the upstream had, and the feed had not brought.
+    suspicion: Mutex<Option<Point>>,
+}
+
+/// How far a feed is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Progress {
+    pub(super) phase: Phase,
+    /// What comes next, once something has come.
+    pub(super) next: Option<Point>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// It is being asked for.
+    Asked,
+    /// What is published comes.
+    Live,
+    /// It is not asked for, since the upstream gives none.
+    Refused,
+    /// It has ended, and is asked for again in a moment.
+    Ended,
+}
+
+impl Progress {
+    /// Will this come of it?
+    pub(super) fn awaits(self, item: Item) -> bool {
+        self.phase == Phase::Live && self.next.is_some_and(|next| next.is_before(item))
+    }
+}
+
+impl Feed {
+    pub(super) fn new(name: FeedName, now: Timestamp, passed: Option<Vec<HeaderValue>>) -> Self {
+        Self {
+            name,
+            interest: Arc::new(Interest::new(now)),
+            passed,
+            progress: watch::Sender::new(Progress {
+                phase: Phase::Asked,
+                next: None,
+            }),
+            outlets: Mutex::default(),
+            suspicion: Mutex::default(),
+        }
+    }
+
+    pub(super) fn progress(&self) -> watch::Receiver<Progress> {
+        self.progress.subscribe()
+    }
+
+    pub(super) fn awaits(&self, item: Item) -> bool {
+        self.progress.borrow().awaits(item)
+    }
+
+    /// It is asked for, or what it is asked for is answered.
+    pub(super) fn enters(&self, phase: Phase) {
+        self.progress.send_modify(|progress| progress.phase = phase);
+    }
+
+    /// `item` has come, or would have, were it stored.
+    pub(super) fn came(&self, item: Item) {
+        self.progress.send_modify(|progress| {
+            if let Some(point) = item.point() {
+                progress.next = Some(point.next());
+            }
+        });
+    }
+
+    /// Nothing comes any more: who follows it here is left, and who waits for it goes on.
+    pub(super) fn ends(&self, phase: Phase) {
+        *lock(&self.suspicion) = None;
+        let mut outlets = lock(&self.outlets);
+        outlets.clear();
+        self.progress.send_replace(Progress { phase, next: None });
+    }
+
+    /// Hands on what has come.
+    pub(super) fn hand_on(&self, head: &ObjectHead, chunks: &Arc<[Bytes]>, joined: Option<u32>) {
+        let mut outlets = lock(&self.outlets);
+        if outlets.is_empty() {
+            return;
+        }
+        match Pushed::new(head, Arc::clone(chunks), joined).map(Arc::new) {
+            Ok(pushed) => outlets.retain_mut(|outlet| match outlet.send(&pushed) {
+                Handed::Taken => true,
+                Handed::Left => false,
+                Handed::TooSlow => {
+                    metrics::counter!("nova_edge_push_dropped_total").increment(1);
+                    tracing::warn!(feed = %self.name, "a subscriber is too slow for its feed, which ends");
+                    false
+                }
+            }),
+            // It was read as this is written, so that the limits are the same.
+            Err(error) => {
+                tracing::error!(feed = %self.name, %error, "an object cannot be handed on");
+                outlets.clear();
+            }
+        }
+    }
+
+    /// One more that follows it here from now on. None if it is not live.
+    pub(super) fn subscribe(&self, seat: Seat, config: &PushConfig) -> Option<Subscriber> {
+        let mut outlets = lock(&self.outlets);
+        // Under the lock: `ends` empties it under the same.
+        if self.progress.borrow().phase != Phase::Live {
+            return None;
+        }
+        let (outlet, subscriber) = pair(seat, config.max_queued, config.max_queued_bytes);
+        outlets.push(outlet);
+        Some(subscriber)
+    }
+
+    /// Has nobody asked for its rendition lately, and does nobody follow it here?
+    pub(super) fn is_unwanted(&self, now: Timestamp, config: &PushConfig) -> bool {
+        let mut outlets = lock(&self.outlets);
+        outlets.retain(|outlet| !outlet.is_closed());
+        outlets.is_empty() && self.interest.is_over(now, Micros::from(config.idle))
+    }
+
+    /// The upstream had `item`, and it has not come.
+    pub(super) fn suspect(&self, item: Item) {
+        if self.awaits(item) {
+            *lock(&self.suspicion) = item.point();
+        }
+    }
+
+    /// What it is suspected to be late with, still.
+    pub(super) fn late_with(&self) -> Option<Point> {
+        let mut suspicion = lock(&self.suspicion);
+        let next = self.progress.borrow().next;
+        suspicion.take_if(|point| next.is_none_or(|next| next > *point));
+        *suspicion
+    }
+}
+
+/// No code panics while it holds one of the locks.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

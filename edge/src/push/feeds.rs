@@ -1,0 +1,176 @@
+//! The feeds of an edge, and how many there may be.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use http::HeaderValue;
+use media::Timestamp;
+
+use super::config::PushConfig;
+use super::feed::Feed;
+use super::held::Awaited;
+use super::name::{FeedName, Item};
+use crate::key::CacheKey;
+
+/// All feeds. Each is here for as long as its task runs.
+#[derive(Debug)]
+pub(crate) struct Feeds {
+    pub(super) config: PushConfig,
+    open: Mutex<HashMap<FeedName, Arc<Feed>>>,
+    seats: Arc<Seats>,
+}
+
+impl Feeds {
+    pub(crate) fn new(config: PushConfig) -> Self {
+        Self {
+            open: Mutex::default(),
+            seats: Arc::new(Seats {
+                most: config.max_subscribers,
+                most_of_address: config.max_subscribers_per_address,
+                taken: Mutex::default(),
+            }),
+            config,
+        }
+    }
+
+    /// What brings `key`, which is not there yet.
+    pub(crate) fn awaits(&self, key: &CacheKey) -> Option<Awaited> {
+        let (name, item) = FeedName::of(key.path())?;
+        let feed = self.lock().get(&name).cloned()?;
+        feed.awaits(item).then(|| Awaited::new(feed, item))
+    }
+
+    /// `key` was asked for at `now`, and there is such a thing: its feed is wanted. Whoever is
+    /// given a new one must run it.
+    pub(super) fn wanted(&self, key: &CacheKey, now: Timestamp) -> Option<Arc<Feed>> {
+        let (name, item) = FeedName::of(key.path())?;
+        let mut open = self.lock();
+        if let Some(feed) = open.get(&name) {
+            feed.interest.touch(now);
+            return None;
+        }
+        // Who looks once is not followed: a player asks for more than a playlist.
+        let follows = key.is_held() || matches!(item, Item::Segment(_));
+        if !self.config.for_viewers || !follows || open.len() >= self.config.max_feeds {
+            return None;
+        }
+        let feed = Arc::new(Feed::new(name.clone(), now, None));
+        open.insert(name, Arc::clone(&feed));
+        Some(feed)
+    }
+
+    /// The feed that a subscriber follows, and whether it is new: then it must be run. None:
+    /// there is no room for one. `passed` is the subscriber's `CDN-Loop`.
+    pub(super) fn followed(
+        &self,
+        name: FeedName,
+        now: Timestamp,
+        passed: impl FnOnce() -> Vec<HeaderValue>,
+    ) -> Option<(Arc<Feed>, bool)> {
+        let mut open = self.lock();
+        if let Some(feed) = open.get(&name) {
+            feed.interest.touch(now);
+            return Some((Arc::clone(feed), false));
+        }
+        if open.len() >= self.config.max_feeds {
+            return None;
+        }
+        let feed = Arc::new(Feed::new(name.clone(), now, Some(passed())));
+        open.insert(name, Arc::clone(&feed));
+        Some((feed, true))
+    }
+
+    /// Forgets a feed if nobody wants it. Then its task must end.
+    pub(super) fn forget_unwanted(&self, feed: &Arc<Feed>, now: Timestamp) -> bool {
+        let mut open = self.lock();
+        let is_unwanted = feed.is_unwanted(now, &self.config);
+        if is_unwanted {
+            open.remove(&feed.name);
+        }
+        is_unwanted
+    }
+
+    /// Forgets a feed. Its task ends.
+    pub(super) fn forget(&self, feed: &Arc<Feed>) {
+        let mut open = self.lock();
+        if open
+            .get(&feed.name)
+            .is_some_and(|known| Arc::ptr_eq(known, feed))
+        {
+            open.remove(&feed.name);
+        }
+    }
+
+    /// A place for one more subscriber, at `address`.
+    pub(super) fn seat(&self, address: Option<IpAddr>) -> Option<Seat> {
+        self.seats.take(address)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<FeedName, Arc<Feed>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The places of subscribers.
+#[derive(Debug)]
+struct Seats {
+    most: usize,
+    most_of_address: usize,
+    taken: Mutex<Taken>,
+}
+
+#[derive(Debug, Default)]
+struct Taken {
+    all: usize,
+    by_address: HashMap<IpAddr, usize>,
+}
+
+impl Seats {
+    fn take(self: &Arc<Self>, address: Option<IpAddr>) -> Option<Seat> {
+        let mut taken = self.lock();
+        if taken.all >= self.most {
+            return None;
+        }
+        if let Some(address) = address {
+            let of_address = taken.by_address.get(&address).copied().unwrap_or(0);
+            if of_address >= self.most_of_address {
+                return None;
+            }
+            taken.by_address.insert(address, of_address + 1);
+        }
+        taken.all += 1;
+        metrics::gauge!("nova_edge_push_subscribers").increment(1.0);
+        Some(Seat {
+            seats: Arc::clone(self),
+            address,
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A subscriber's place, given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    seats: Arc<Seats>,
+    address: Option<IpAddr>,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut taken = self.seats.lock();
+        taken.all = taken.all.saturating_sub(1);
+        if let Some(address) = self.address
+            && let Some(of_address) = taken.by_address.get_mut(&address)
+        {
+            *of_address = of_address.saturating_sub(1);
+            if *of_address == 0 {
+                taken.by_address.remove(&address);
+            }
+        }
+        metrics::gauge!("nova_edge_push_subscribers").decrement(1.0);
+    }
+}

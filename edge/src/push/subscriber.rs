@@ -1,0 +1,158 @@
+//! An edge that follows a feed here.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use media::feed::{self, Content, FeedError, ObjectHead};
+use tokio::sync::mpsc;
+
+use super::feeds::Seat;
+
+/// An object that has come, as it is handed on.
+#[derive(Debug)]
+pub(super) struct Pushed {
+    /// As it is sent to who lacks some of what makes it.
+    head: Bytes,
+    chunks: Arc<[Bytes]>,
+    length: u64,
+    /// As it is sent to who has been sent so many objects before it.
+    joined: Option<(Bytes, u32)>,
+}
+
+impl Pushed {
+    /// `joined`: it is made of so many before it.
+    pub(super) fn new(
+        head: &ObjectHead,
+        chunks: Arc<[Bytes]>,
+        joined: Option<u32>,
+    ) -> Result<Self, FeedError> {
+        let length: usize = chunks.iter().map(Bytes::len).sum();
+        let joined = match joined {
+            Some(count) => Some((feed::encode(head, Content::Joined(count))?, count)),
+            None => None,
+        };
+        Ok(Self {
+            head: feed::encode(head, Content::bytes(length)?)?,
+            chunks,
+            length: length as u64,
+            joined,
+        })
+    }
+}
+
+/// What is sent of an object.
+#[derive(Debug)]
+struct Delivery {
+    pushed: Arc<Pushed>,
+    is_joined: bool,
+}
+
+impl Delivery {
+    /// Bytes that it keeps in memory.
+    fn weight(&self) -> u64 {
+        match self.is_joined {
+            true => 0,
+            false => self.pushed.length,
+        }
+    }
+}
+
+/// What became of an object that was handed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Handed {
+    Taken,
+    /// The subscriber has left.
+    Left,
+    /// As much waits for it as may.
+    TooSlow,
+}
+
+/// Where a feed leaves what it has for one subscriber.
+#[derive(Debug)]
+pub(super) struct Outlet {
+    deliveries: mpsc::Sender<Delivery>,
+    queued: Arc<AtomicU64>,
+    max_queued: u64,
+    /// Objects that it was sent.
+    sent: u32,
+}
+
+impl Outlet {
+    /// Hands an object on.
+    pub(super) fn send(&mut self, pushed: &Arc<Pushed>) -> Handed {
+        let count = pushed.joined.as_ref().map(|(_, count)| *count);
+        let delivery = Delivery {
+            pushed: Arc::clone(pushed),
+            is_joined: count.is_some_and(|count| count <= self.sent),
+        };
+        let weight = delivery.weight();
+        if self.queued.load(Ordering::Relaxed) + weight > self.max_queued {
+            return Handed::TooSlow;
+        }
+        // Before it can be taken out.
+        self.queued.fetch_add(weight, Ordering::Relaxed);
+        self.sent = self.sent.saturating_add(1);
+        match self.deliveries.try_send(delivery) {
+            Ok(()) => Handed::Taken,
+            Err(mpsc::error::TrySendError::Full(_)) => Handed::TooSlow,
+            Err(mpsc::error::TrySendError::Closed(_)) => Handed::Left,
+        }
+    }
+
+    /// Nobody waits for it any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.deliveries.is_closed()
+    }
+}
+
+/// The body of a feed's answer.
+#[derive(Debug)]
+pub(crate) struct Subscriber {
+    deliveries: mpsc::Receiver<Delivery>,
+    queued: Arc<AtomicU64>,
+    /// What is left to send of the object that was taken last.
+    left: VecDeque<Bytes>,
+    _seat: Seat,
+}
+
+/// Both ends. At most so many objects and bytes are between them.
+pub(super) fn pair(seat: Seat, max_queued: usize, max_queued_bytes: u64) -> (Outlet, Subscriber) {
+    let (sender, deliveries) = mpsc::channel(max_queued.max(1));
+    let queued = Arc::new(AtomicU64::new(0));
+    let outlet = Outlet {
+        deliveries: sender,
+        queued: Arc::clone(&queued),
+        max_queued: max_queued_bytes,
+        sent: 0,
+    };
+    let subscriber = Subscriber {
+        deliveries,
+        queued,
+        left: VecDeque::new(),
+        _seat: seat,
+    };
+    (outlet, subscriber)
+}
+
+impl Subscriber {
+    /// The next bytes. None when the feed has ended.
+    pub(crate) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if let Some(bytes) = self.left.pop_front() {
+            return Poll::Ready(Some(bytes));
+        }
+        let Some(delivery) = ready!(self.deliveries.poll_recv(context)) else {
+            return Poll::Ready(None);
+        };
+        self.queued.fetch_sub(delivery.weight(), Ordering::Relaxed);
+        Poll::Ready(Some(match &delivery.pushed.joined {
+            Some((head, _)) if delivery.is_joined => head.clone(),
+            _ => {
+                self.left.extend(delivery.pushed.chunks.iter().cloned());
+                delivery.pushed.head.clone()
+            }
+        }))
+    }
+}

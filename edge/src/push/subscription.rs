@@ -1,0 +1,292 @@
+//! Following a feed: asks for it, reads it, and asks anew when it has ended.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, VIA};
+use http::{Request, Response, StatusCode, Version};
+use http_body::Body;
+use http_body_util::BodyExt;
+use media::feed;
+use tokio::time::{Instant, sleep, timeout};
+use tower_service::Service;
+
+use super::feed::{Feed, Phase};
+use super::feeds::Feeds;
+use super::receive::{Receiver, Unreadable};
+use crate::fetch::ask;
+use crate::key::CacheKey;
+use crate::node::CDN_LOOP;
+use crate::question::VIA_NOVA;
+use crate::request_body::RequestBody;
+use crate::shared::Shared;
+use crate::upstream::{FillError, UpstreamError};
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// How often it is looked whether a feed is wanted.
+const LOOK: Duration = Duration::from_secs(1);
+/// How long a feed is not asked for that ended with nothing, or at once, at first.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+/// The same, after more and more of these.
+const LAST_PAUSE: Duration = Duration::from_secs(8);
+
+/// Why a feed has ended.
+#[derive(Debug, thiserror::Error)]
+enum End {
+    #[error("nobody has asked for its rendition lately")]
+    Unwanted,
+    #[error("the edge is shutting down")]
+    Closing,
+    #[error("the upstream has ended it")]
+    Over,
+    #[error("the upstream gives none, but {0}")]
+    Refused(StatusCode),
+    #[error("the upstream gives none now, but {0}")]
+    Busy(StatusCode),
+    #[error("{0}")]
+    Failed(FillError),
+    #[error("the upstream has what it should have brought")]
+    Stuck,
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+}
+
+/// What is to be done about an end.
+enum Next {
+    Ends,
+    AsksAgain,
+    Rests,
+}
+
+impl End {
+    /// The label in the metrics.
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Unwanted => "unwanted",
+            Self::Closing => "closing",
+            Self::Over => "over",
+            Self::Refused(_) => "refused",
+            Self::Busy(_) => "busy",
+            Self::Failed(error) => error.reason(),
+            Self::Stuck => "stuck",
+            Self::Unreadable(Unreadable::Purged) => "purged",
+            Self::Unreadable(_) => "damaged",
+        }
+    }
+
+    fn next(&self) -> Next {
+        match self {
+            Self::Unwanted | Self::Closing => Next::Ends,
+            Self::Unreadable(Unreadable::Purged) => Next::AsksAgain,
+            Self::Refused(_) | Self::Unreadable(_) => Next::Rests,
+            Self::Over | Self::Busy(_) | Self::Failed(_) | Self::Stuck => Next::AsksAgain,
+        }
+    }
+
+    fn tell(&self, feed: &Feed) {
+        let feed = &feed.name;
+        match self {
+            Self::Unreadable(Unreadable::Purged) => {
+                tracing::debug!(%feed, reason = %self, "a feed is asked for anew");
+            }
+            Self::Unreadable(_) | Self::Stuck | Self::Failed(_) => {
+                tracing::warn!(%feed, reason = %self, "a feed has ended");
+            }
+            Self::Refused(_) => {
+                tracing::info!(%feed, reason = %self, "a feed is not to be had");
+            }
+            _ => tracing::debug!(%feed, reason = %self, "a feed has ended"),
+        }
+    }
+}
+
+/// `key` was filled for a viewer: sees to it that what comes after it is pushed.
+pub(crate) fn follow_viewers<U, B>(key: &CacheKey, upstream: U, shared: &Arc<Shared>)
+where
+    U: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + Sync + 'static,
+    U::Error: Into<UpstreamError> + Send,
+    U::Future: Send,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError> + Send,
+{
+    let Some(feeds) = &shared.feeds else { return };
+    if let Some(feed) = feeds.wanted(key, shared.clock.now()) {
+        start(feed, upstream, shared);
+    }
+}
+
+/// Runs a feed that is new.
+pub(super) fn start<U, B>(feed: Arc<Feed>, upstream: U, shared: &Arc<Shared>)
+where
+    U: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + Sync + 'static,
+    U::Error: Into<UpstreamError> + Send,
+    U::Future: Send,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError> + Send,
+{
+    let task = Arc::clone(shared);
+    shared.tasks.spawn(async move {
+        if let Some(feeds) = &task.feeds {
+            let phase = run(&feed, upstream, &task, feeds).await;
+            feeds.forget(&feed);
+            feed.ends(phase);
+        }
+    });
+}
+
+/// Follows a feed for as long as it is wanted. What becomes of it.
+async fn run<U, B>(feed: &Arc<Feed>, upstream: U, shared: &Arc<Shared>, feeds: &Feeds) -> Phase
+where
+    U: Service<Request<RequestBody>, Response = Response<B>> + Clone,
+    U::Error: Into<UpstreamError>,
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    let mut pause = FIRST_PAUSE;
+    loop {
+        feed.enters(Phase::Asked);
+        let (asked, mut objects) = (Instant::now(), 0);
+        let end = tokio::select! {
+            end = follow(feed, upstream.clone(), shared, &mut objects) => end,
+            end = watch(feed, shared, feeds) => end,
+            () = shared.closing.cancelled() => End::Closing,
+        };
+        end.tell(feed);
+        metrics::counter!("nova_edge_push_ended_total", "reason" => end.reason()).increment(1);
+        if objects > 0 {
+            pause = FIRST_PAUSE;
+        }
+        let (phase, rest) = match end.next() {
+            Next::Ends => return Phase::Ended,
+            // Who subscribed here is told, and comes again if it likes.
+            Next::Rests if feed.passed.is_some() => return Phase::Refused,
+            Next::Rests => (Phase::Refused, feeds.config.rest),
+            Next::AsksAgain if objects > 0 && asked.elapsed() >= LOOK => {
+                (Phase::Ended, Duration::ZERO)
+            }
+            Next::AsksAgain => {
+                let rest = pause;
+                pause = LAST_PAUSE.min(pause * 2);
+                (Phase::Ended, rest)
+            }
+        };
+        feed.ends(phase);
+        tokio::select! {
+            () = sleep(rest) => {}
+            () = shared.closing.cancelled() => return Phase::Ended,
+        }
+        if feeds.forget_unwanted(feed, shared.clock.now()) {
+            return Phase::Ended;
+        }
+    }
+}
+
+/// Returns when a feed should not be followed on.
+async fn watch(feed: &Arc<Feed>, shared: &Shared, feeds: &Feeds) -> End {
+    let mut late = None;
+    loop {
+        sleep(LOOK).await;
+        if feeds.forget_unwanted(feed, shared.clock.now()) {
+            return End::Unwanted;
+        }
+        // It may have been about to come when the upstream was asked for it.
+        match feed.late_with() {
+            Some(point) if late == Some(point) => return End::Stuck,
+            point => late = point,
+        }
+    }
+}
+
+/// Asks for a feed and reads it to its end, counting its objects.
+async fn follow<U, B>(feed: &Arc<Feed>, upstream: U, shared: &Arc<Shared>, objects: &mut u64) -> End
+where
+    U: Service<Request<RequestBody>, Response = Response<B>>,
+    U::Error: Into<UpstreamError>,
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    // Before it is asked for: what is purged from now on is not stored when it comes.
+    let began = shared.fences.now();
+    let body = match subscribe(feed, upstream, shared).await {
+        Ok(body) => body,
+        Err(end) => return end,
+    };
+    feed.enters(Phase::Live);
+    let _live = Live::new();
+    let mut body = pin!(body);
+    let mut receiver = Receiver::new(shared, feed, began);
+    loop {
+        let taken = match body.frame().await {
+            None => match receiver.finish() {
+                Ok(()) => return End::Over,
+                Err(error) => return error.into(),
+            },
+            Some(Err(error)) => {
+                let error: BoxError = error.into();
+                return End::Failed(FillError::BodyBroken(error.to_string().into()));
+            }
+            Some(Ok(frame)) => match frame.into_data() {
+                Ok(bytes) => receiver.take(bytes),
+                Err(_trailers) => continue,
+            },
+        };
+        match taken {
+            Ok(more) => *objects += more,
+            Err(error) => return error.into(),
+        }
+    }
+}
+
+/// The body of a feed.
+async fn subscribe<U, B>(feed: &Feed, upstream: U, shared: &Shared) -> Result<B, End>
+where
+    U: Service<Request<RequestBody>, Response = Response<B>>,
+    U::Error: Into<UpstreamError>,
+{
+    let mut request = Request::builder()
+        .version(Version::HTTP_11)
+        .uri(feed.name.as_str())
+        .body(RequestBody::empty())
+        .map_err(|error| End::Failed(UpstreamError::Protocol(error.to_string()).into()))?;
+    let headers = request.headers_mut();
+    headers.insert(VIA, VIA_NOVA);
+    for passed in feed.passed.iter().flatten() {
+        headers.append(CDN_LOOP, passed.clone());
+    }
+    headers.append(CDN_LOOP, shared.config.node.loop_member());
+    let response = timeout(shared.config.head_timeout, ask(upstream, request))
+        .await
+        .unwrap_or(Err(FillError::HeadTimeout))
+        .map_err(End::Failed)?;
+    let status = response.status();
+    let is_feed = response
+        .headers()
+        .get(CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes() == feed::CONTENT_TYPE.as_bytes());
+    match status {
+        StatusCode::OK if is_feed => Ok(response.into_body()),
+        status if status.is_server_error() && status != StatusCode::LOOP_DETECTED => {
+            Err(End::Busy(status))
+        }
+        status => Err(End::Refused(status)),
+    }
+}
+
+/// A feed that is live, as it is counted.
+struct Live;
+
+impl Live {
+    fn new() -> Self {
+        metrics::gauge!("nova_edge_push_feeds").increment(1.0);
+        Self
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        metrics::gauge!("nova_edge_push_feeds").decrement(1.0);
+    }
+}
