@@ -292,7 +292,7 @@ fn a_feed_goes_back_to_a_shield_that_is_up_again() {
     assert!(!board.is_feed_misplaced(at(0), &of(FEED), feed.seat));
     let id = id(&board, "s");
     for _ in 0..2 {
-        board.checked(at(1_000), id, true);
+        board.checked(at(1_000), id, Checked::Passed);
     }
     assert!(board.is_feed_misplaced(at(1_000), &of(FEED), feed.seat));
     // What is held will end by itself.

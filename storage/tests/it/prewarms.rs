@@ -32,6 +32,7 @@ fn node() -> NewNode {
         region: String::new(),
         version: "1".to_owned(),
         has_shields: false,
+        shield_url: String::new(),
     }
 }
 

@@ -25,8 +25,6 @@ pub(crate) struct Response {
     pub(crate) cache_status: String,
     /// What the page may load, of `Content-Security-Policy`; empty when there is none.
     pub(crate) policy: String,
-    /// How it was come by, of `Cache-Status`; empty when it does not say.
-    pub(crate) cache_status: String,
     /// The body.
     pub(crate) body: Vec<u8>,
 }
@@ -114,7 +112,6 @@ fn read(
         content_type: header("content-type"),
         cache_status: header("cache-status"),
         policy: header("content-security-policy"),
-        cache_status: header("cache-status"),
         body: answer
             .body_mut()
             .with_config()
