@@ -408,6 +408,7 @@ impl Cache {
                     gate,
                     usage,
                 } = front;
+                let server = server.with_fast_path(edge.hits(gate.clone(), usage.clone()));
                 let media = Access::new(gate, usage.count(edge), clock);
                 running.http(server, Routes { media, pages });
             }),

@@ -33,6 +33,10 @@ pub(crate) const ALL: &[Start] = &[
         command: nova,
     },
     Start {
+        name: "nova-threads",
+        command: nova_with_threads,
+    },
+    Start {
         name: "nginx",
         command: nginx,
     },
@@ -157,8 +161,15 @@ impl Drop for Contestant {
     }
 }
 
-/// As it comes, with the edge's role alone.
+/// As it comes, with the edge's role alone, and one thread, as nginx has one worker.
 fn nova(place: &Place<'_>) -> Result<Command, Box<dyn Error>> {
+    let mut command = nova_with_threads(place)?;
+    command.env("TOKIO_WORKER_THREADS", "1");
+    Ok(command)
+}
+
+/// The same with a thread for each processor, which `wrk` then shares one with.
+fn nova_with_threads(place: &Place<'_>) -> Result<Command, Box<dyn Error>> {
     let mut command = Command::new(place.nova);
     command
         .args(["serve", "--role", "edge", "--data-dir"])

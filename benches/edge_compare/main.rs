@@ -30,7 +30,8 @@ usage: edge_compare --nova FILE [--seconds N] [--rounds N] [--connections N] [--
   --seconds N       length of each run; default 5
   --rounds N        default 3
   --connections N   of wrk; default 64
-  --only NAMES      of nova, nginx, varnish, trafficserver; default: all";
+  --only NAMES      of nova, nova-threads, nginx, varnish, trafficserver;
+                    default: all";
 
 /// What is asked for.
 struct Settings {

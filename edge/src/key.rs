@@ -1,7 +1,7 @@
 //! The canonical name of what is asked for. The origin is asked by this name, so
 //! nothing outside it can change an answer.
 
-use std::borrow::Cow;
+use std::borrow::{Borrow, Cow};
 use std::fmt;
 use std::sync::Arc;
 
@@ -116,6 +116,13 @@ impl CacheKey {
 
     /// The path and query to ask the origin for.
     pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Equal, ordered and hashed as its text is.
+impl Borrow<str> for CacheKey {
+    fn borrow(&self) -> &str {
         &self.0
     }
 }

@@ -31,6 +31,7 @@ mod formulas;
 mod freshness;
 mod gather;
 mod head;
+mod hits;
 mod invalidation;
 mod key;
 mod large;

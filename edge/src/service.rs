@@ -5,7 +5,6 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -18,6 +17,7 @@ use tower::ServiceExt;
 use tower::util::BoxCloneSyncService;
 use tower_service::Service;
 
+use crate::access::Gate;
 use crate::body::EdgeBody;
 use crate::cache_status::{Forward, Outcome};
 use crate::coalesce::{Joined, Lead};
@@ -27,6 +27,7 @@ use crate::disk::{Disk, DiskStatus};
 use crate::fetch;
 use crate::freshness::Reuse;
 use crate::head::Head;
+use crate::hits::Hits;
 use crate::lookup::Found;
 use crate::promote::Look;
 use crate::question::Question;
@@ -35,9 +36,11 @@ use crate::refusal::Refusal;
 use crate::request::{Aside, Asked, Pass};
 use crate::request_body::RequestBody;
 use crate::respond;
+use crate::server::FastPath;
 use crate::shared::{AnyUpstream, DiskTier, Shared};
 use crate::store::Stored;
 use crate::upstream::{FillError, UpstreamError};
+use crate::usage::Usage;
 use crate::waiter::{Waited, Waiter};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -72,6 +75,17 @@ impl<U> Edge<U> {
     /// What an operator can do to it.
     pub fn control(&self) -> EdgeControl {
         EdgeControl::new(Arc::clone(&self.shared))
+    }
+
+    /// What answers plain requests for what is in memory without this service, to be put in
+    /// front of it. Where `gate` protects something, where `usage` writes records, and in
+    /// front of a general origin it answers nothing.
+    pub fn hits(&self, gate: Gate, usage: Usage) -> Arc<dyn FastPath> {
+        Arc::new(Hits {
+            shared: Arc::clone(&self.shared),
+            gate,
+            usage,
+        })
     }
 
     /// Ends the fills and waits for their tasks. Requests that wait for the origin are
@@ -202,7 +216,7 @@ where
 {
     fn answer(&self, asked: Asked, body: RequestBody) -> EdgeFuture {
         let shared = &self.shared;
-        shared.requests.fetch_add(1, Ordering::Relaxed);
+        shared.count_request();
         let found = shared.look_up(&asked);
         let mut why = match asked.passes {
             Some(Pass::Method) => Forward::Method,

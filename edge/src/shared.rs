@@ -17,6 +17,7 @@ use tower::util::BoxCloneSyncService;
 
 use crate::body::EdgeBody;
 use crate::budget::Budget;
+use crate::cache_control::RequestDirectives;
 use crate::cache_status::{Forward, Outcome};
 use crate::coalesce::Fills;
 use crate::config::{EdgeConfig, OriginKind};
@@ -109,7 +110,7 @@ pub(crate) struct Shared {
     pub(crate) hears_until: AtomicI64,
     /// A sweep is under way, or about to be.
     pub(crate) sweeping: AtomicBool,
-    pub(crate) requests: AtomicU64,
+    requests: AtomicU64,
     /// Says whether one of the upstreams is up; nobody does: one always is.
     pub(crate) upstreams: OnceLock<Box<dyn Fn() -> bool + Send + Sync>>,
     /// No new fill begins; those without a head end.
@@ -240,6 +241,10 @@ impl Shared {
         }
     }
 
+    pub(crate) fn count_request(&self) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(crate) fn look_up(&self, asked: &Asked) -> Found {
         // Before the look: a purge between the two is one that the fill does not know of.
         let at = self.fences.now();
@@ -252,8 +257,17 @@ impl Shared {
 
     /// What may be done with `stored` for this request.
     pub(crate) fn reuse(&self, stored: &Stored, asked: &Asked) -> Reuse {
-        let now = self.clock.now();
-        match stored.head.reuse(now, &asked.wishes) {
+        self.reuse_at(stored, &asked.wishes, self.clock.now())
+    }
+
+    /// The same for a request with these `wishes`, at `now`.
+    pub(crate) fn reuse_at(
+        &self,
+        stored: &Stored,
+        wishes: &RequestDirectives,
+        now: Timestamp,
+    ) -> Reuse {
+        match stored.head.reuse(now, wishes) {
             Reuse::Fresh | Reuse::Revalidate if !self.may_use(stored, now) => Reuse::Stale,
             reuse => reuse,
         }

@@ -17,6 +17,7 @@ use crate::era::Era;
 use crate::fill::weight_of;
 use crate::gather::gathered;
 use crate::head::Head;
+use crate::hits::PlainHead;
 use crate::key::CacheKey;
 use crate::purge::{Purges, Stamp, Verdict};
 use crate::range::ContentRange;
@@ -39,6 +40,8 @@ pub(crate) struct Stored {
     pub(crate) is_exact: bool,
     /// Until when purges are known not to be about it.
     pub(crate) checked: Stamp,
+    /// Its head as a plain hit has it.
+    pub(crate) plain_head: PlainHead,
 }
 
 /// All that is stored under one key, the newest first: one answer for each selection by
@@ -110,6 +113,7 @@ impl Stored {
             whole: Some(length),
             is_exact: true,
             checked: Stamp::default(),
+            plain_head: PlainHead::default(),
         }
     }
 
@@ -137,6 +141,7 @@ impl Stored {
             whole,
             is_exact: end == range.bytes.end,
             checked: Stamp::default(),
+            plain_head: PlainHead::default(),
         })
     }
 
@@ -157,6 +162,7 @@ impl Stored {
             whole: Some(length),
             is_exact: true,
             checked: Stamp::default(),
+            plain_head: PlainHead::default(),
         }
     }
 
@@ -293,12 +299,13 @@ impl Stored {
             whole: self.whole,
             is_exact: true,
             checked: self.checked.of_both(&known.checked),
+            plain_head: PlainHead::default(),
         };
         (joined.weight() <= limits.bytes).then_some(joined)
     }
 
     fn weight(&self) -> u64 {
-        self.chunks.iter().map(weight_of).sum::<u64>() + self.head.weight()
+        self.chunks.iter().map(weight_of).sum::<u64>() + self.head.weight() + PlainHead::WEIGHT
     }
 }
 
@@ -328,6 +335,14 @@ impl Resource {
     /// The newest answer, of whatever selection.
     pub(crate) fn newest(&self) -> Option<&Arc<Stored>> {
         self.variants.first()
+    }
+
+    /// The answer for every request, whatever its fields.
+    pub(crate) fn only(&self) -> Option<&Arc<Stored>> {
+        match &self.variants[..] {
+            [stored] if stored.head.selecting.is_nothing() => Some(stored),
+            _ => None,
+        }
     }
 
     /// All answers.
@@ -409,6 +424,11 @@ impl MemoryStore {
 
     pub(crate) fn get(&self, key: &CacheKey) -> Option<Arc<Resource>> {
         self.resources.get(key)
+    }
+
+    /// What is stored under a key that is `path` and nothing else.
+    pub(crate) fn of_path(&self, path: &str) -> Option<Arc<Resource>> {
+        self.resources.get(path)
     }
 
     /// What is stored under `key` and may still be used.

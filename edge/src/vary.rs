@@ -18,6 +18,11 @@ pub(crate) struct Selecting(Vec<(HeaderName, Option<Vec<u8>>)>);
 pub(crate) struct VaryAny;
 
 impl Selecting {
+    /// Does every request select it?
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// What the answer with these fields was selected by in `request`. A name that is none
     /// counts as `*`, since nobody can tell what the answer depends on.
     pub(crate) fn of(answer: &HeaderMap, request: &HeaderMap) -> Result<Self, VaryAny> {

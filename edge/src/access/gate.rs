@@ -160,7 +160,7 @@ impl Gate {
     }
 
     /// Is everything public?
-    pub(super) fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         self.0.policy.load().is_open()
     }
 

@@ -100,7 +100,7 @@ fn content_length(headers: &HeaderMap) -> Option<u64> {
 }
 
 /// RFC 3986 3.2.2 and 3.2.3: a name or address, and maybe a port.
-fn is_of_a_host(byte: &u8) -> bool {
+pub(super) fn is_of_a_host(byte: &u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(byte)
 }
 

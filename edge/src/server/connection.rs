@@ -27,6 +27,7 @@ use super::activity::{Activity, Cut, Order};
 use super::addresses::Seat;
 use super::config::ServerConfig;
 use super::connections::Registered;
+use super::fast_path::FastPath;
 use super::guarded::{Guarded, Peer};
 use super::received::ReceivedBody;
 use super::transport::{Protocol, Stream, Transport};
@@ -48,6 +49,7 @@ pub(super) struct Serving<S> {
     pub(super) protocols: Arc<Protocols>,
     pub(super) tls: Option<TlsAcceptor>,
     pub(super) handshakes: Arc<Semaphore>,
+    pub(super) fast_path: Option<Arc<dyn FastPath>>,
 }
 
 /// hyper's settings.
@@ -181,14 +183,18 @@ where
             Ok(Err(error)) => return End::Failed(error),
             Err(end) => return end,
         };
+        let peer = Peer {
+            address,
+            is_tls: transport.is_tls(),
+        };
+        if let (Protocol::Http1, Some(path)) = (protocol, self.fast_path) {
+            transport.answer_by(path, peer);
+        }
         let service = Guarded {
             service: RefCell::new(self.service),
             activity: Arc::clone(activity),
             seat,
-            peer: Peer {
-                address,
-                is_tls: transport.is_tls(),
-            },
+            peer,
         };
         let io = TokioIo::new(transport);
         match protocol {

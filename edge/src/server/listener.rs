@@ -23,6 +23,7 @@ use super::addresses::Addresses;
 use super::config::ServerConfig;
 use super::connection::{Protocols, Serving, Streams};
 use super::connections::{Connections, OpenConnections};
+use super::fast_path::FastPath;
 use super::received::ReceivedBody;
 use super::tls::Tls;
 
@@ -40,6 +41,7 @@ pub struct Server {
     config: ServerConfig,
     tls: Option<Tls>,
     open: OpenConnections,
+    fast_path: Option<Arc<dyn FastPath>>,
 }
 
 /// An address that could not be bound.
@@ -79,7 +81,14 @@ impl Server {
             config,
             tls: None,
             open: OpenConnections::default(),
+            fast_path: None,
         })
+    }
+
+    /// Asks `path` first, over HTTP/1.1, where no rate is to be kept.
+    pub fn with_fast_path(mut self, path: Arc<dyn FastPath>) -> Self {
+        self.fast_path = Some(path);
+        self
     }
 
     /// Speaks nothing but TLS.
@@ -130,6 +139,10 @@ impl Server {
             protocols: Arc::new(Protocols::new(config, Streams(streams.clone()))),
             tls: self.tls.as_ref().map(Tls::acceptor),
             handshakes: Arc::new(Semaphore::new(config.max_handshakes)),
+            // It does not count what an address asks for.
+            fast_path: self
+                .fast_path
+                .filter(|_| config.requests_per_address.per_second == 0),
         };
         let mut door = Door {
             listener: Arc::clone(&listener),

@@ -3,7 +3,7 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
@@ -11,12 +11,18 @@ use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 use super::activity::{Activity, Cut, Order};
+use super::fast_path::{FastPath, Limits};
+use super::guarded::Peer;
 use super::tls::HTTP2;
+use super::turn::{Decision, Lane};
+use super::unsent::Unsent;
 
 /// RFC 9113 3.4.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Bytes of the first read: most requests of HTTP/1.1 are within.
-const FIRST_READ: usize = 1_024;
+const FIRST_READ: usize = 4_096;
+/// Pieces that one call takes to the socket.
+const PIECES: usize = 64;
 
 /// What a client is about to speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +38,8 @@ pub(super) struct Transport {
     /// Read already, to be read again.
     first: Bytes,
     activity: Arc<Activity>,
+    /// Where requests of HTTP/1.1 may be answered without hyper.
+    lane: Option<Lane>,
 }
 
 #[derive(Debug)]
@@ -46,7 +54,18 @@ impl Transport {
             stream,
             first: Bytes::new(),
             activity,
+            lane: None,
         }
+    }
+
+    /// Asks `path` for answers from now on, whenever hyper is at rest.
+    pub(super) fn answer_by(&mut self, path: Arc<dyn FastPath>, peer: Peer) {
+        let config = &self.activity.listener.config;
+        let limits = Limits {
+            bytes: config.max_header_bytes as usize,
+            fields: config.max_headers,
+        };
+        self.lane = Some(Lane::new(path, peer, limits));
     }
 
     pub(super) fn is_tls(&self) -> bool {
@@ -78,10 +97,111 @@ impl Transport {
         Ok(protocol)
     }
 
+    /// What comes from the client, or came and was not read yet.
+    fn poll_bytes(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if !self.first.is_empty() {
+            let length = self.first.len().min(buffer.remaining());
+            buffer.put_slice(&self.first[..length]);
+            self.first.advance(length);
+            if self.first.is_empty() {
+                self.first = Bytes::new();
+            }
+            return Poll::Ready(Ok(()));
+        }
+        let before = buffer.filled().len();
+        let read = match &mut self.stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
+            Stream::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
+        };
+        self.activity.received(buffer.filled().len() - before);
+        read
+    }
+
+    /// Ready when the socket has taken all that the fast path has answered. That it goes out is
+    /// for `poll_flush`, which hyper calls after each read.
+    fn poll_unsent(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(lane) = &mut self.lane else {
+            return Poll::Ready(Ok(()));
+        };
+        let Some(unsent) = &mut lane.unsent else {
+            return Poll::Ready(Ok(()));
+        };
+        while unsent.has_remaining() {
+            let mut slots = [IoSlice::new(&[]); PIECES];
+            let count = unsent.chunks_vectored(&mut slots);
+            let sent = ready!(self.stream.poll_write(context, &slots[..count]))?;
+            if sent == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            unsent.advance(sent);
+            self.activity.taken(sent);
+        }
+        lane.unsent = None;
+        self.activity.request_ends();
+        Poll::Ready(Ok(()))
+    }
+
+    /// Answers what it can of the requests that came, and says how many bytes they were.
+    /// Pending while the socket does not take the last answer; all before it is done.
+    fn poll_answers(
+        &mut self,
+        context: &mut Context<'_>,
+        came: &[u8],
+    ) -> (usize, Poll<io::Result<()>>) {
+        let mut answered = 0;
+        while let Some(lane) = &mut self.lane
+            && let Decision::Answered(length, answer) = lane.look(&came[answered..], &self.activity)
+        {
+            answered += length;
+            let unsent = Unsent::new(answer);
+            self.activity.request_begins();
+            self.activity.given(unsent.remaining());
+            lane.unsent = Some(unsent);
+            match self.poll_unsent(context) {
+                Poll::Ready(Ok(())) => {}
+                not_all => return (answered, not_all),
+            }
+            if answered == came.len() {
+                break;
+            }
+        }
+        (answered, Poll::Ready(Ok(())))
+    }
+
+    fn hyper_writes(&mut self) {
+        if let Some(lane) = &mut self.lane {
+            lane.hyper_writes();
+        }
+    }
+
     fn socket(&self) -> &TcpStream {
         match &self.stream {
             Stream::Plain(stream) => stream,
             Stream::Tls(stream) => stream.get_ref().0,
+        }
+    }
+}
+
+impl Stream {
+    fn poll_write(
+        &mut self,
+        context: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(context, pieces),
+            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(context, pieces),
+        }
+    }
+
+    fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Plain(stream) => Pin::new(stream).poll_flush(context),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(context),
         }
     }
 }
@@ -103,22 +223,30 @@ impl AsyncRead for Transport {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if !self.first.is_empty() {
-            let length = self.first.len().min(buffer.remaining());
-            buffer.put_slice(&self.first[..length]);
-            self.first.advance(length);
-            if self.first.is_empty() {
-                self.first = Bytes::new();
-            }
-            return Poll::Ready(Ok(()));
-        }
+        let this = &mut *self;
+        ready!(this.poll_unsent(context))?;
         let before = buffer.filled().len();
-        let read = match &mut self.stream {
-            Stream::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
-            Stream::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
-        };
-        self.activity.received(buffer.filled().len() - before);
-        read
+        loop {
+            ready!(this.poll_bytes(context, buffer))?;
+            let came = &buffer.filled()[before..];
+            let (answered, sent) = this.poll_answers(context, came);
+            if answered == 0 {
+                return Poll::Ready(Ok(()));
+            }
+            let rest = Bytes::copy_from_slice(&came[answered..]);
+            buffer.set_filled(before);
+            if sent.is_pending() {
+                this.first = match this.first.is_empty() {
+                    true => rest,
+                    false => [rest, std::mem::take(&mut this.first)].concat().into(),
+                };
+            } else if !rest.is_empty() {
+                // hyper's, and looked at already.
+                buffer.put_slice(&rest);
+                return sent;
+            }
+            ready!(sent)?;
+        }
     }
 }
 
@@ -128,6 +256,8 @@ impl AsyncWrite for Transport {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_unsent(context))?;
+        self.hyper_writes();
         match &mut self.stream {
             Stream::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
             Stream::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
@@ -139,10 +269,9 @@ impl AsyncWrite for Transport {
         context: &mut Context<'_>,
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match &mut self.stream {
-            Stream::Plain(stream) => Pin::new(stream).poll_write_vectored(context, pieces),
-            Stream::Tls(stream) => Pin::new(stream).poll_write_vectored(context, pieces),
-        }
+        ready!(self.poll_unsent(context))?;
+        self.hyper_writes();
+        self.stream.poll_write(context, pieces)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -153,13 +282,17 @@ impl AsyncWrite for Transport {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.stream {
-            Stream::Plain(stream) => Pin::new(stream).poll_flush(context),
-            Stream::Tls(stream) => Pin::new(stream).poll_flush(context),
+        ready!(self.poll_unsent(context))?;
+        let this = &mut *self;
+        ready!(this.stream.poll_flush(context))?;
+        if let Some(lane) = &mut this.lane {
+            lane.flushed(&this.activity);
         }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_unsent(context))?;
         match &mut self.stream {
             Stream::Plain(stream) => Pin::new(stream).poll_shutdown(context),
             Stream::Tls(stream) => Pin::new(stream).poll_shutdown(context),

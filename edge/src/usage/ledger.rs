@@ -1,15 +1,18 @@
 //! Usage by subject, until it is drained.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use media::Timestamp;
+use metrics::Counter;
 
 use super::session::Session;
 use super::subject::{Subject, prefix};
 use super::viewers::Viewers;
+use crate::server::Receipt;
 
 const MINUTE: i64 = 60_000_000;
 const HALF_MINUTE: i64 = MINUTE / 2;
@@ -65,18 +68,25 @@ pub(super) struct Drained {
 }
 
 /// The account of one subject.
-#[derive(Debug)]
 pub(super) struct Account {
     subject: Subject,
     pub(super) requests: AtomicU64,
     pub(super) hits: AtomicU64,
     pub(super) errors: AtomicU64,
-    pub(super) bytes: AtomicU64,
+    bytes: AtomicU64,
+    /// Of all accounts together.
+    sent_bytes: Counter,
     pub(super) origin_requests: AtomicU64,
     pub(super) origin_bytes: AtomicU64,
     viewers: Viewers,
     /// Half minutes since something was counted.
     idle: AtomicU64,
+}
+
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Account").field(&self.subject).finish()
+    }
 }
 
 impl Account {
@@ -87,6 +97,7 @@ impl Account {
             hits: AtomicU64::new(0),
             errors: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
+            sent_bytes: metrics::counter!("nova_edge_sent_bytes_total"),
             origin_requests: AtomicU64::new(0),
             origin_bytes: AtomicU64::new(0),
             viewers: Viewers::default(),
@@ -112,6 +123,14 @@ impl Account {
             origin_requests: take(&self.origin_requests),
             origin_bytes: take(&self.origin_bytes),
         }
+    }
+}
+
+/// A client takes bytes of a body.
+impl Receipt for Account {
+    fn taken(&self, bytes: u64) {
+        count(&self.bytes, bytes);
+        self.sent_bytes.increment(bytes);
     }
 }
 

@@ -14,7 +14,7 @@ use super::session::Session;
 use crate::access::Viewer;
 use crate::cache_status::Outcome;
 use crate::cmcd::{self, Value};
-use crate::server::Peer;
+use crate::server::{Peer, Receipt};
 
 /// Counts one request. It lies in the body of the answer, and ends with it.
 pub(crate) struct Meter {
@@ -96,9 +96,8 @@ impl Meter {
     /// The client took so many bytes.
     pub(crate) fn sent(&mut self, bytes: u64) {
         self.bytes = self.bytes.saturating_add(bytes);
-        self.shared.meters.sent_bytes.increment(bytes);
         if let Some(account) = &self.account {
-            count(&account.bytes, bytes);
+            account.taken(bytes);
         }
     }
 

@@ -33,7 +33,6 @@ const MAX_ITEMS: usize = 4;
 pub(super) struct Meters {
     requests: [[Counter; CLASSES.len()]; RESULTS.len()],
     time_to_head: [Histogram; RESULTS.len()],
-    pub(super) sent_bytes: Counter,
     starvations: PerObjectType<Counter>,
     buffer: PerObjectType<Histogram>,
     throughput: PerObjectType<Histogram>,
@@ -63,7 +62,6 @@ impl Meters {
             }),
             time_to_head: RESULTS
                 .map(|result| histogram!("nova_edge_time_to_head_seconds", "result" => result)),
-            sent_bytes: counter!("nova_edge_sent_bytes_total"),
             starvations: PerObjectType::new(
                 |kind| counter!("nova_edge_cmcd_buffer_starvations_total", "object_type" => kind),
             ),

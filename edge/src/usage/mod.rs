@@ -3,7 +3,8 @@
 //! [`Usage::count`] puts a service in front of an edge that gives each request a meter, which
 //! lies in the body of the answer and ends with it. Meters add to the account of a subject
 //! (a stream, a video, all else) with atomics; [`Usage::report`] drains the accounts every
-//! ten seconds. Where access records are asked for, each meter leaves one.
+//! ten seconds. Where access records are asked for, each meter leaves one. Hits of the fast path
+//! are counted without a meter.
 
 mod access_log;
 mod hyperloglog;
@@ -19,6 +20,9 @@ mod viewers;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
+
+use http::StatusCode;
 
 pub use access_log::{AccessLog, AccessLogError, AccessLogTarget};
 pub use ledger::Counts;
@@ -28,9 +32,12 @@ pub use service::{Counted, CountedBody, CountedFuture, CountedUpstream, CountedU
 pub use subject::Subject;
 
 use access_log::Records;
-use ledger::Ledger;
+use ledger::{Ledger, count};
 use meters::Meters;
 use session::Hasher;
+
+use crate::cache_status::Outcome;
+use crate::server::{PlainRequest, Receipt};
 
 /// What an operator may set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +92,30 @@ impl Usage {
     /// `edge`, counted.
     pub fn count<S>(&self, edge: S) -> Counted<S> {
         Counted::new(edge, Arc::clone(&self.0))
+    }
+
+    /// Is a record written of each request?
+    pub(crate) fn is_recorded(&self) -> bool {
+        self.0.records.is_some()
+    }
+
+    /// Counts that `request`, which came at `begun`, is answered from memory, but for the bytes,
+    /// which the socket takes.
+    pub(crate) fn count_hit(&self, request: &PlainRequest<'_>, begun: Instant) -> Arc<dyn Receipt> {
+        let Shared {
+            ledger,
+            hasher,
+            meters,
+            ..
+        } = &*self.0;
+        let account = ledger.account(&ledger.place(request.path), true);
+        count(&account.requests, 1);
+        count(&account.hits, 1);
+        account.saw(hasher.of_agent(Some(request.peer.ip()), request.user_agent));
+        let result = Outcome::Hit.label(StatusCode::OK);
+        meters.answered(result, Some(StatusCode::OK));
+        meters.head_after(result, begun.elapsed());
+        account
     }
 
     /// `upstream`, counted.

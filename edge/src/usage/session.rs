@@ -56,7 +56,14 @@ impl Hasher {
 
     /// By address and user agent, where nothing better is known: all who share both are one.
     pub(super) fn of_client(&self, address: Option<IpAddr>, headers: &HeaderMap) -> Session {
-        let agent = headers.get(USER_AGENT).map(|agent| agent.as_bytes());
+        self.of_agent(
+            address,
+            headers.get(USER_AGENT).map(|agent| agent.as_bytes()),
+        )
+    }
+
+    /// The same, by the value of `User-Agent`.
+    pub(super) fn of_agent(&self, address: Option<IpAddr>, agent: Option<&[u8]>) -> Session {
         self.session(&Told::Client(address, agent))
     }
 }

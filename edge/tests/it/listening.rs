@@ -55,6 +55,17 @@ impl Listening {
     }
 
     pub(crate) async fn start(change: impl FnOnce(&mut ServerConfig), tls: Option<Tls>) -> Self {
+        Self::start_with(change, |server| match tls {
+            Some(tls) => server.with_tls(tls),
+            None => server,
+        })
+        .await
+    }
+
+    pub(crate) async fn start_with(
+        change: impl FnOnce(&mut ServerConfig),
+        add: impl FnOnce(Server) -> Server,
+    ) -> Self {
         let measured = Measured::default();
         // The recorder of a thread, which ends with the test's process.
         let recorder: &'static Measured = Box::leak(Box::new(measured.clone()));
@@ -62,10 +73,7 @@ impl Listening {
         let mut config = ServerConfig::default();
         change(&mut config);
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut server = Server::bind("test", any, config).await.unwrap();
-        if let Some(tls) = tls {
-            server = server.with_tls(tls);
-        }
+        let server = add(Server::bind("test", any, config).await.unwrap());
         let address = server.address();
         let shutdown = CancellationToken::new();
         let answers = Answers::default();

@@ -16,6 +16,7 @@ use tokio_rustls::client::TlsStream;
 
 use crate::listening::{Listening, eventually, get, rest};
 use crate::origin::within;
+use crate::server_fast_path::Fast;
 
 /// A certificate and its key in files.
 struct Pair {
@@ -125,6 +126,44 @@ async fn both_versions_and_both_protocols_are_agreed_on() {
     assert_eq!(version, http::Version::HTTP_2);
     let expected = "HTTP/2.0 https://edge.test/request from 127.0.0.1 tls=true";
     assert_eq!(text, expected);
+}
+
+#[tokio::test]
+async fn the_fast_path_answers_over_tls_and_who_stops_reading_is_cut() {
+    let pair = Pair::new();
+    let fast = Fast::default();
+    let (path, tls) = (Arc::new(fast.clone()), pair.load().unwrap());
+    let change = |config: &mut edge::server::ServerConfig| {
+        config.pace_window = Duration::from_millis(400);
+        config.idle_timeout = Duration::from_millis(400);
+        config.least_pace = 1_000_000;
+    };
+    let add = |server: edge::server::Server| server.with_tls(tls).with_fast_path(path);
+    let listening = Listening::start_with(change, add).await;
+    let config = || client(&pair.certificate, BOTH, &["http/1.1"]);
+    let mut stream = connect(&listening, config()).await.unwrap();
+    for path in ["/fast", "/a", "/fast", "/fast"] {
+        stream.write_all(get(path).as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"hello") {
+            assert!(within(stream.read_buf(&mut answer)).await.unwrap() > 0);
+        }
+    }
+    assert_eq!(fast.answered(), 3);
+    drop(stream);
+    // What is small fits into the buffers of TLS, what is large does not.
+    for path in ["/fast", "/fast/big"] {
+        let name = ServerName::try_from("edge.test").unwrap();
+        let narrow = listening.connect_narrow().await;
+        let narrow = TlsConnector::from(Arc::new(config())).connect(name, narrow);
+        let mut narrow = within(narrow).await.unwrap();
+        let before = listening.ended("slow-reader") + listening.ended("idle");
+        narrow
+            .write_all(get(path).repeat(500).as_bytes())
+            .await
+            .unwrap();
+        eventually(|| listening.ended("slow-reader") + listening.ended("idle") > before).await;
+    }
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ const WHOLE: u64 = 4 * MIB + 12_345;
 
 /// An origin of one large object that gives ranges.
 #[derive(Clone, Default)]
-struct Library {
+pub(crate) struct Library {
     version: Arc<AtomicU8>,
     /// What was asked for: the bytes of each request.
     sent: Arc<Mutex<Vec<(u64, u64)>>>,
@@ -63,7 +63,7 @@ impl Library {
         })
     }
 
-    fn answer(&self, request: &Request<()>) -> http::Response<OriginBody> {
+    pub(crate) fn answer(&self, request: &Request<()>) -> http::Response<OriginBody> {
         let version = self.version.load(Ordering::SeqCst);
         let tag = format!("\"v{version}\"");
         let headers = request.headers();

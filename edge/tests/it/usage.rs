@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use edge::access::{SessionName, Viewer};
-use edge::server::Peer;
+use edge::access::{AccessConfig, Gate, KeyRing, SessionName, Viewer};
+use edge::server::{Peer, PlainRequest};
 use edge::usage::{
     AccessLogTarget, Counted, CountedUpstream, Usage, UsageConfig, UsageMinute, UsageSink,
 };
@@ -40,6 +40,7 @@ impl UsageSink for Kept {
 /// A counted edge in front of a counted origin.
 struct House {
     edge: Counted<Edge<CountedUpstream<Origin>>>,
+    uncounted: Edge<CountedUpstream<Origin>>,
     usage: Usage,
     kept: Kept,
     clock: Arc<ManualClock>,
@@ -60,7 +61,8 @@ impl House {
         let kind = config.origin;
         let edge = Edge::new(config, usage.count_upstream(origin), clock.clone());
         let mut house = Self {
-            edge: usage.count(edge),
+            edge: usage.count(edge.clone()),
+            uncounted: edge,
             usage,
             kept: Kept::default(),
             clock: clock.clone(),
@@ -156,6 +158,53 @@ async fn requests_count_for_their_stream() {
             ("other".to_owned(), [3, 0, 1, 12, 3, 12], 1),
         ]
     );
+}
+
+#[tokio::test]
+async fn hits_of_the_fast_path_count_as_those_of_the_service() {
+    let mut told_of = Vec::new();
+    for is_fast in [false, true] {
+        let house = House::of_media(media());
+        let edge = house.uncounted.clone();
+        let hits = edge.hits(
+            Gate::new(AccessConfig::default(), KeyRing::default()),
+            house.usage.clone(),
+        );
+        let peer = Peer {
+            address: "192.0.2.1:1000".parse().unwrap(),
+            is_tls: false,
+        };
+        let mut hit = 0;
+        for (path, agent) in [
+            ("/live/a/1.m4s", "one"),
+            ("/live/a/1.m4s", "one"),
+            ("/live/a/1.m4s", "two"),
+            ("/elsewhere/1.m4s", "one"),
+            ("/elsewhere/1.m4s", "one"),
+        ] {
+            let plain = PlainRequest {
+                path,
+                user_agent: Some(agent.as_bytes()),
+                peer,
+            };
+            if is_fast && let Some(answer) = hits.answer(&plain) {
+                answer.receipt.taken(4);
+                hit += 1;
+                continue;
+            }
+            let mut request = get_with(path, &[("user-agent", agent)]);
+            request.extensions_mut().insert(peer);
+            bytes(house.ask(request).await).await.unwrap();
+        }
+        assert_eq!(hit, if is_fast { 3 } else { 0 });
+        told_of.push((told(&house.end().await), edge.control().load().requests));
+    }
+    assert_eq!(told_of[0], told_of[1]);
+    let ([stream, other], 5) = (&told_of[1].0[..], told_of[1].1) else {
+        panic!("{told_of:?}");
+    };
+    assert_eq!(*stream, ("live/a".to_owned(), [3, 2, 0, 12, 1, 4], 2));
+    assert_eq!(*other, ("other".to_owned(), [2, 1, 0, 8, 1, 4], 1));
 }
 
 #[tokio::test]
