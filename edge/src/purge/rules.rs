@@ -30,7 +30,18 @@ pub(crate) struct Rules {
 #[derive(Debug, Clone, Copy, Default)]
 struct Mark {
     hard: Option<Era>,
-    soft: Option<(Era, Timestamp)>,
+    soft: Option<Soft>,
+}
+
+/// The soft purges of one selector.
+#[derive(Debug, Clone, Copy)]
+struct Soft {
+    last: Era,
+    last_at: Timestamp,
+    /// Where there is one: the one before the last.
+    previous: Option<Era>,
+    /// When the first one was.
+    first_at: Timestamp,
 }
 
 /// What has become of an answer.
@@ -63,7 +74,7 @@ impl Rules {
     /// dropped, and what was not checked against it counts as gone; how many those were.
     pub(crate) fn add(&mut self, rule: &PurgeRule, era: Era, at: Timestamp) -> usize {
         let note = |mark: &mut Mark| match rule.soft {
-            true => mark.soft = Some((era, at)),
+            true => mark.soft = Some(Soft::after(mark.soft, era, at)),
             false => mark.hard = Some(era),
         };
         match &rule.selector {
@@ -109,7 +120,7 @@ impl Rules {
         self.floor = self.floor.max(era);
         let stays = |mark: &mut Mark| {
             mark.hard = mark.hard.filter(|&hard| hard > era);
-            mark.soft = mark.soft.filter(|&(soft, _)| soft > era);
+            mark.soft = mark.soft.filter(|soft| soft.last > era);
             mark.hard.is_some() || mark.soft.is_some()
         };
         stays(&mut self.everything);
@@ -224,14 +235,35 @@ impl Mark {
     fn since(&self, since: Era) -> Verdict {
         match (self.hard, self.soft) {
             (Some(hard), _) if hard > since => Verdict::Gone,
-            (_, Some((soft, at))) if soft > since => Verdict::Stale(at),
+            (_, Some(soft)) if soft.last > since => Verdict::Stale(soft.at(since)),
             _ => Verdict::Stays,
         }
     }
 
     fn latest(&self) -> Era {
-        let soft = self.soft.map(|(era, _)| era);
+        let soft = self.soft.map(|soft| soft.last);
         self.hard.max(soft).unwrap_or(Era::FIRST)
+    }
+}
+
+impl Soft {
+    fn after(before: Option<Self>, era: Era, at: Timestamp) -> Self {
+        Self {
+            last: era,
+            last_at: at,
+            previous: before.map(|soft| soft.last),
+            first_at: before.map_or(at, |soft| soft.first_at),
+        }
+    }
+
+    /// Since when what was last checked at `since`, before the last one, is stale. If several
+    /// came since, it is since the first of all, which may be too early, and never too late: a
+    /// purge that is repeated lets nothing be used for longer.
+    fn at(&self, since: Era) -> Timestamp {
+        match self.previous {
+            Some(previous) if previous > since => self.first_at,
+            _ => self.last_at,
+        }
     }
 }
 
@@ -276,6 +308,23 @@ mod tests {
         assert_eq!(verdict(4_998), Verdict::Gone);
         assert_eq!(verdict(4_999), Verdict::Stale(at(5_000)));
         assert_eq!(verdict(5_000), Verdict::Stays);
+    }
+
+    #[test]
+    fn a_soft_purge_that_is_repeated_lets_nothing_be_used_for_longer() {
+        let mut rules = Rules::default();
+        for era in [10, 20, 30] {
+            let rule = PurgeRule {
+                selector: selector("url", "/a"),
+                soft: true,
+            };
+            rules.add(&rule, Era::from_micros(era), at(era));
+        }
+        let verdict = |since| rules.verdict("/a", Vec::new, Era::from_micros(since));
+        assert_eq!(verdict(9), Verdict::Stale(at(10)));
+        assert_eq!(verdict(19), Verdict::Stale(at(10)));
+        assert_eq!(verdict(20), Verdict::Stale(at(30)));
+        assert_eq!(verdict(30), Verdict::Stays);
     }
 
     #[test]
@@ -371,7 +420,9 @@ mod tests {
                     Verdict::Stays => prop_assert!(!is_gone && about.is_empty()),
                     Verdict::Stale(at) => {
                         prop_assert!(!is_gone);
-                        prop_assert!(about.iter().any(|(_, _, era)| *era == at.as_micros()));
+                        // Of several purges the first counts.
+                        prop_assert!(!about.is_empty());
+                        prop_assert!(about.iter().all(|(_, _, era)| at.as_micros() <= *era));
                     }
                 }
                 let may = rules.may_select(&path, Era::from_micros(since));

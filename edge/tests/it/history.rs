@@ -20,9 +20,14 @@ use tower_service::Service;
 mod model;
 mod operations;
 mod origin;
+mod sending;
 
-use operations::{Ask, Behaviour, Change, Condition, Operation, Range, TARGETS};
+use operations::{
+    Ask, Behaviour, Change, Condition, Date, Fault, Operation, Range, TARGETS, Tag, Vary,
+};
 use origin::{Log, Moment};
+
+use crate::rfc9111::{RequestControl, ResponseControl};
 
 /// In seconds of Unix time.
 const START: i64 = 1_700_000_000;
@@ -280,11 +285,62 @@ fn play(
 fn config() -> ProptestConfig {
     let usual = ProptestConfig::default();
     ProptestConfig {
-        cases: usual.cases.max(1_024),
+        cases: usual.cases.max(4_096),
         failure_persistence: None,
         max_shrink_iters: 20_000,
         ..usual
     }
+}
+
+/// What is drawn once in a million histories.
+#[test]
+fn the_head_that_came_last_stays_whichever_body_ended_last() {
+    let lives = Behaviour {
+        renews: false,
+        fault: Fault::None,
+        status: 200,
+        control: ResponseControl {
+            max_age: Some(60),
+            ..ResponseControl::default()
+        },
+        targeted: false,
+        expires: None,
+        tag: Tag::None,
+        has_last_modified: false,
+        vary: Vary::Nothing,
+        age: None,
+        date: Date::Now,
+        has_length: false,
+        has_ranges: false,
+        sets_cookie: false,
+    };
+    let ask = |no_cache| {
+        Operation::Ask(Ask {
+            target: 0,
+            is_head: false,
+            authorised: false,
+            color: None,
+            control: RequestControl {
+                no_cache,
+                ..RequestControl::default()
+            },
+            range: None,
+            condition: Condition::None,
+        })
+    };
+    let history = [
+        Operation::Hold,
+        ask(false),
+        Operation::Release(0),
+        Operation::Pass(1_000),
+        // Its head and its body come before the rest of the first one's body.
+        ask(true),
+        Operation::Release(1),
+        Operation::Release(1),
+        Operation::Release(0),
+        ask(false),
+    ];
+    play(OriginKind::General, false, &lives, &history).unwrap();
 }
 
 proptest! {

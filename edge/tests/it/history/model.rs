@@ -42,13 +42,14 @@ pub(super) fn violation(history: &History<'_>) -> Option<String> {
         let History {
             kind,
             hurries,
+            clients,
             exchanges,
             purges,
-            ..
         } = *history;
         let model = Model {
             kind,
             hurries,
+            clients,
             exchanges,
             purges,
             index,
@@ -85,6 +86,7 @@ struct Model<'a> {
     kind: OriginKind,
     /// Of media: what is stale is given at once where the origin does not answer at once.
     hurries: bool,
+    clients: &'a [Client],
     exchanges: &'a [Exchange],
     purges: &'a [(Moment, Purge)],
     index: usize,
@@ -255,8 +257,21 @@ impl Model<'_> {
         ensure(!purged, "it was purged before")
     }
 
+    /// Was the object changed, or purged, after `exchange` began? The edge began it a little
+    /// before, and hears of a change a little after its head has come.
+    fn is_changed_since(&self, exchange: &Exchange) -> bool {
+        let asked = exchange.client.map(|client| self.clients[client].began);
+        let since = asked.unwrap_or(exchange.began);
+        let mut changes = self.exchanges.iter();
+        let mut purges = self.purges.iter();
+        changes.any(|change| {
+            change.changes.contains(&exchange.target)
+                && change.ended.is_none_or(|ended| ended > since)
+        }) || purges.any(|(at, purge)| purge.selects(exchange.target) && *at > since)
+    }
+
     /// Was `exchange` over when this client came, and has to be stored? It is no part, for all
-    /// users, and says how long it lives.
+    /// users, says how long it lives, and nothing has happened to the object since.
     fn is_stored(&self, exchange: &Exchange) -> bool {
         let Some((answer, sent)) = exchange.answer().zip(exchange.sent.as_ref()) else {
             return false;
@@ -268,6 +283,7 @@ impl Model<'_> {
                 .is_some_and(|ended| ended < self.client.began)
             && (sent.status, sent.breaks, sent.sets_cookie) == (200, false, false)
             && sent.vary != Vary::Everything
+            && !self.is_changed_since(exchange)
             && answer.may_be_stored()
             && !answer.control.no_cache
             && answer
@@ -288,8 +304,10 @@ impl Model<'_> {
                     .sent
                     .as_ref()
                     .is_some_and(|sent| sent.vary == Vary::Nothing);
+            // Which of two came later is told by the clock.
             other.target == exchange.target
                 && other.began > head
+                && other.head.is_some_and(|other| other.time > head.time)
                 && selected
                 && date(other) >= date(exchange)
                 && self.is_stored(other)
@@ -332,16 +350,12 @@ impl Model<'_> {
             let is_over = other.ended.is_some_and(|ended| ended < last.began);
             !varies && (is_over || other.began == last.began)
         });
-        let is_changed = self.exchanges.iter().any(|change| {
-            change.changes.contains(&ask.target) && change.head.is_none_or(|head| head > last.began)
-        });
-        let is_purged = [false, true].map(|soft| self.purged(last, soft).next().is_some());
         let lives_for = match last.answer() {
             Some(answer) => answer.stated_lifetime().unwrap_or(0),
             None => 0,
         };
         let is_fresh = self.age(last, answered.head.time)? < lives_for;
-        if !is_alone || is_changed || is_purged.contains(&true) || !is_fresh {
+        if !is_alone || !is_fresh {
             return Ok(());
         }
         let meanwhile = self.client.began..answered.head;

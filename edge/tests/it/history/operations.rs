@@ -194,11 +194,12 @@ pub(super) fn operations() -> impl Strategy<Value = Vec<Operation>> {
 fn operation() -> impl Strategy<Value = Operation> {
     prop_oneof![
         12 => ask().prop_map(Operation::Ask),
-        1 => change().prop_map(Operation::Change),
-        1 => purge().prop_map(Operation::Purge),
+        2 => change().prop_map(Operation::Change),
+        2 => purge().prop_map(Operation::Purge),
         5 => (0..TARGETS.len(), behaviour())
             .prop_map(|(target, behaviour)| Operation::Origin(target, behaviour)),
-        4 => select(&[100i64, 900, 1_000, 2_000, 5_000, 9_000, 30_000][..])
+        // Twice the last is longer than any lifetime that is guessed.
+        4 => select(&[100i64, 900, 1_000, 2_000, 5_000, 9_000, 30_000, 400_000][..])
             .prop_map(Operation::Pass),
         2 => Just(Operation::Hold),
         5 => (0usize..4).prop_map(Operation::Release),
@@ -210,7 +211,7 @@ fn operation() -> impl Strategy<Value = Operation> {
 prop_compose! {
     fn ask()(
         target in select(&[0usize, 0, 0, 1][..]),
-        is_head in rare(0.1),
+        is_head in rare(0.15),
         authorised in rare(0.12),
         color in option::of(select(&COLORS[..])),
         control in prop_oneof![4 => Just(RequestControl::default()), 1 => request_control()],

@@ -5,17 +5,16 @@ use std::future::Future;
 use std::ops::Range;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use edge::{OriginKind, RequestBody, UpstreamError};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
-use http_body::{Body, Frame};
 use media::{Clock, ManualClock};
 use tokio::sync::oneshot;
 use tower_service::Service;
 
-use super::operations::{Behaviour, Date, Fault, Purge, TARGETS, Tag, Vary, tag_of};
+use super::operations::{Behaviour, COLORS, Date, Fault, Purge, TARGETS, Tag, Vary, tag_of};
+use super::sending::Sending;
 use crate::rfc9111::{Answer, Expires, ResponseControl, SECOND};
 
 /// Seconds from the last modification of an object to the beginning of a history.
@@ -179,6 +178,13 @@ impl Log {
         self.lock().purges.clone()
     }
 
+    /// The body of the answer `id` has ended.
+    pub(super) fn ended(&self, id: usize) {
+        let mut state = self.lock();
+        let now = state.moment(&self.clock);
+        state.exchanges[id].ended.get_or_insert(now);
+    }
+
     pub(super) fn violations(&self) -> Vec<String> {
         self.lock().violations.clone()
     }
@@ -260,15 +266,13 @@ impl Service<Request<RequestBody>> for Log {
         let target = TARGETS.iter().position(|target| parts.uri == *target);
         let target = target.expect("the edge asks for what it was asked for");
         if self.kind == OriginKind::Media && asked.user.is_none() {
-            // Who asks after a purge does not wait for what was asked before. What tags will
-            // come nobody knows.
-            let is_purged = |since: Moment| {
-                let mut after = state.purges.iter().filter(|(at, _)| *at > since);
-                after.any(|(_, purge)| purge.selects(target) || purge.by == "tag")
-            };
+            // Who asks after a purge does not wait for what was asked before, and from then on
+            // there may be two. What tags will come nobody knows.
+            let mut purges = state.purges.iter();
+            let is_purged = purges.any(|(_, purge)| purge.selects(target) || purge.by == "tag");
             let others = state.exchanges.iter();
             let mut others = others.filter(|other| other.target == target && other.user.is_none());
-            if others.any(|other| other.head.is_none() && !is_purged(other.began)) {
+            if !is_purged && others.any(|other| other.head.is_none()) {
                 let violation = format!("{} is asked for twice at once", TARGETS[target]);
                 state.violations.push(violation);
             }
@@ -491,7 +495,9 @@ fn representation(
     target: usize,
 ) -> Representation {
     let color = match behaviour.vary {
-        Vary::Color => asked.color.as_deref().unwrap_or("plain"),
+        // Who says no color is given what one of them has: what is stored for the one will do
+        // for the other, if the origin says so.
+        Vary::Color => asked.color.as_deref().unwrap_or(COLORS[0]),
         Vary::Nothing | Vary::Everything => "any",
     };
     let (user, modified_for) = match asked.user {
@@ -609,86 +615,4 @@ fn fields(sent: &Sent, id: usize, bytes: &Range<usize>) -> HeaderMap {
         set("content-length", length.to_string());
     }
     headers
-}
-
-/// The body of an answer, in two halves.
-pub(super) struct Sending {
-    log: Log,
-    id: usize,
-    pieces: VecDeque<Piece>,
-}
-
-enum Piece {
-    Bytes(Bytes),
-    Gate(oneshot::Receiver<()>),
-    Breaks,
-}
-
-impl Sending {
-    fn new(
-        log: Log,
-        id: usize,
-        sent: &Sent,
-        bytes: Range<usize>,
-        gate: Option<oneshot::Receiver<()>>,
-    ) -> Self {
-        let content = Bytes::copy_from_slice(&sent.representation.text.as_bytes()[bytes]);
-        let half = content.len() / 2;
-        let mut pieces = VecDeque::from([Piece::Bytes(content.slice(..half))]);
-        pieces.extend(gate.map(Piece::Gate));
-        match (sent.breaks, sent.has_length) {
-            (false, _) => pieces.push_back(Piece::Bytes(content.slice(half..))),
-            // It ends as if it were whole, but for its length.
-            (true, true) => {}
-            (true, false) => pieces.push_back(Piece::Breaks),
-        }
-        Self { log, id, pieces }
-    }
-
-    fn ends(&self) {
-        let mut state = self.log.lock();
-        let now = state.moment(&self.log.clock);
-        state.exchanges[self.id].ended.get_or_insert(now);
-    }
-}
-
-impl Drop for Sending {
-    fn drop(&mut self) {
-        self.ends();
-    }
-}
-
-impl Body for Sending {
-    type Data = Bytes;
-    type Error = &'static str;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, &'static str>>> {
-        loop {
-            match self.pieces.front_mut() {
-                Some(Piece::Gate(gate)) => {
-                    // Let go, or all are.
-                    let _ = ready!(Pin::new(gate).poll(context));
-                    self.pieces.pop_front();
-                }
-                Some(Piece::Bytes(bytes)) => {
-                    let bytes = std::mem::take(bytes);
-                    self.pieces.pop_front();
-                    if !bytes.is_empty() {
-                        return Poll::Ready(Some(Ok(Frame::data(bytes))));
-                    }
-                }
-                Some(Piece::Breaks) => {
-                    self.pieces.pop_front();
-                    return Poll::Ready(Some(Err("it breaks off, as it is told")));
-                }
-                None => {
-                    self.ends();
-                    return Poll::Ready(None);
-                }
-            }
-        }
-    }
 }
