@@ -200,10 +200,11 @@ impl Player {
             let (number, part) = next;
             let directives = format!("?_HLS_msn={number}&_HLS_part={part}");
             let hint = playlist.preload_hint.take();
-            let (reloaded, fetched) =
+            let (reloaded, came) =
                 tokio::join!(self.reload(&directives), self.hint(hint.as_deref()));
-            (playlist, hinted) = (reloaded?, hint);
-            fetched?;
+            playlist = reloaded?;
+            hinted = hint.filter(|_| came.is_some());
+            came.transpose()?;
         }
     }
 
@@ -224,10 +225,23 @@ impl Player {
         self.played.fetch_max(number, Ordering::Relaxed);
     }
 
-    async fn hint(&self, part: Option<&str>) -> Result<(), GaveUp> {
-        match part {
-            Some(part) => self.media(part).await,
-            None => Ok(()),
+    /// Asks for the part that is announced, if one is. None: it did not come to be, since the
+    /// segment has ended before it.
+    async fn hint(&self, part: Option<&str>) -> Option<Result<(), GaveUp>> {
+        let part = part?;
+        let answer = timeout(REQUEST_LIMIT, self.get(part)).await;
+        let answer = answer.unwrap_or_else(|_| Err("no answer".to_owned()));
+        match answer.and_then(|bytes| digest(part, &bytes)) {
+            Ok(digest) => {
+                self.got(part, digest);
+                Some(Ok(()))
+            }
+            Err(error) if error == StatusCode::NOT_FOUND.to_string() => None,
+            Err(error) => {
+                self.seen
+                    .fault(format!("{} {part}: {error}", self.edge.ip()));
+                Some(self.media(part).await)
+            }
         }
     }
 
@@ -241,22 +255,18 @@ impl Player {
     }
 
     async fn media(&self, path: &str) -> Result<(), GaveUp> {
-        let is_init = path.ends_with(".mp4");
-        let digest = |bytes: &[u8]| -> Result<u64, String> {
-            match is_init {
-                true => cmaf::check_init(bytes)?,
-                false => drop(cmaf::check_segment(bytes)?),
-            }
-            Ok(hash(bytes))
-        };
-        let digest = self.fetch(path, digest).await?;
+        let digest = self.fetch(path, |bytes| digest(path, bytes)).await?;
+        self.got(path, digest);
+        Ok(())
+    }
+
+    fn got(&self, path: &str, digest: u64) {
         let known = *lock(&self.seen.media)
             .entry(path.to_owned())
             .or_insert(digest);
         if known != digest {
             self.seen.fault(format!("{path} is not what others got"));
         }
-        Ok(())
     }
 
     /// What `read` makes of the answer; a request that fails is made again.
@@ -294,6 +304,15 @@ impl Player {
             status => Err(status.to_string()),
         }
     }
+}
+
+/// What media are told apart by, if they are whole.
+fn digest(path: &str, bytes: &[u8]) -> Result<u64, String> {
+    match path.ends_with(".mp4") {
+        true => cmaf::check_init(bytes)?,
+        false => drop(cmaf::check_segment(bytes)?),
+    }
+    Ok(hash(bytes))
 }
 
 /// The error with its causes.
