@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
@@ -245,8 +246,10 @@ async fn a_feed_of_a_stream_that_stands_still_says_that_it_lives() {
     let world = World::playing();
     let mut feed = Feed::of(&world, &source()).await;
     tokio::time::pause();
+    assert_eq!(feed.next(), Next::Nothing);
     for signs in 1..4 {
-        tokio::time::advance(KEEP_ALIVE).await;
+        // Timers are exact to the millisecond.
+        tokio::time::advance(KEEP_ALIVE + Duration::from_millis(1)).await;
         assert_eq!(feed.next(), Next::Nothing);
         assert_eq!(feed.alive, signs);
     }
