@@ -33,7 +33,7 @@ use crate::access_keys::KeyHolders;
 use crate::background::Background;
 use crate::cdn::{Cdn, CdnParts, EdgeHandles, Urls};
 use crate::cli::Serve;
-use crate::config::Config;
+use crate::config::{Config, Tier};
 use crate::data_dir::DirectoryLock;
 use crate::demo::Demo;
 use crate::edge_node::{AssetTable, EdgeNode};
@@ -336,6 +336,8 @@ fn edge_settings(config: &Config) -> Result<EdgeConfig, Box<dyn Error>> {
         shutdown_grace: EDGE_GRACE,
         push: config.edge.push.then(|| PushConfig {
             max_feeds: config.edge.max_feeds,
+            max_feeds_for_edges: config.edge.max_feeds,
+            for_edges: config.edge.tier == Tier::Shield,
             ..PushConfig::default()
         }),
         ..EdgeConfig::default()
@@ -367,6 +369,7 @@ fn cache(
             // What is in this process is as near as it can be. Other edges may follow it here.
             if let Some(push) = &mut settings.push {
                 push.for_viewers = false;
+                push.for_edges = true;
             }
             let origin = WithoutBody(media.origin.clone());
             let upstream = usage.count_upstream(ByPath::new(origin, table.clone()));

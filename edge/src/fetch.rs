@@ -48,7 +48,7 @@ pub(crate) async fn run<U, B>(
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError> + Send,
 {
-    let pushes = shared.feeds.is_some().then(|| upstream.clone());
+    let pushes = (shared.feeds.is_some() && before.is_watched).then(|| upstream.clone());
     let end = tokio::select! {
         end = answer(&lead, upstream, question, before, body, &shared) => end,
         () = shared.abort.cancelled() => Err(FillError::ShuttingDown),
@@ -90,6 +90,8 @@ pub(crate) struct Before {
     pub(crate) look: Option<Look>,
     /// It will be pushed.
     pub(crate) awaited: Option<Awaited>,
+    /// A viewer asks, who will want more like it.
+    pub(crate) is_watched: bool,
 }
 
 /// Where a fill's answer came from.

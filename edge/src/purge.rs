@@ -23,7 +23,7 @@ use media::Timestamp;
 pub use pattern::{MAX_PATTERN_BYTES, Pattern, PatternFault};
 pub use rule::{InvalidSelector, MAX_TAG_BYTES, PurgeRule, Selector};
 use rules::Rules;
-pub(crate) use rules::Verdict;
+pub(crate) use rules::{Group, Verdict};
 pub(crate) use stamp::Stamp;
 pub(crate) use sweep::sweep;
 
@@ -110,6 +110,13 @@ impl Purges {
         rules.may_select(self.subject(key), since)
     }
 
+    /// Where no rule since `since` may be about what `group` may have: the era up to which
+    /// that is known.
+    pub(crate) fn passes_by(&self, group: &impl Group, since: Era) -> Option<Era> {
+        let rules = self.rules.read().unwrap_or_else(PoisonError::into_inner);
+        (!rules.may_select_of(group, since)).then(|| self.latest())
+    }
+
     /// From now on what is below these prefixes has these tags, beside its own.
     pub(crate) fn tag_prefixes(&self, tagged: BTreeMap<Box<str>, Vec<Box<str>>>) {
         let mut rules = self.rules.write().unwrap_or_else(PoisonError::into_inner);
@@ -156,7 +163,7 @@ impl Purges {
 }
 
 /// The tags of an answer. How many there are is bounded by the size of a head.
-fn tags_of(headers: &HeaderMap) -> Vec<&str> {
+pub(crate) fn tags_of(headers: &HeaderMap) -> Vec<&str> {
     headers
         .get_all(CACHE_TAG)
         .iter()

@@ -9,6 +9,7 @@ use crate::cmcd;
 use crate::config::OriginKind;
 use crate::fields::remove_hop_by_hop;
 use crate::key::CacheKey;
+use crate::push::is_feed;
 use crate::range::ByteRange;
 use crate::refusal::Refusal;
 
@@ -31,6 +32,8 @@ pub(crate) struct Asked {
     pub(crate) passes: Option<Pass>,
     /// How often a large object became another before its first byte was sent.
     pub(crate) changes: u8,
+    /// No viewer asks: it is stored ahead of its time.
+    pub(crate) prewarms: bool,
 }
 
 /// Why a request goes to the origin as it is.
@@ -87,6 +90,10 @@ impl Asked {
         cmcd::remove_fields(&mut parts.headers);
         let kind = OriginKind::Media;
         let key = CacheKey::of(kind, &parts.uri).map_err(Refusal::Target)?;
+        // Whoever may have one has been given it.
+        if is_feed(key.path()) {
+            return Err(Refusal::NoFeed.into());
+        }
         let wishes = RequestDirectives::default();
         Ok(Self::new(kind, key, parts, wishes, None))
     }
@@ -147,6 +154,7 @@ impl Asked {
             wishes,
             passes,
             changes: 0,
+            prewarms: false,
         }
     }
 

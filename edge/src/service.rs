@@ -446,7 +446,11 @@ where
         let awaited = (found.answer().is_none() && !alone)
             .then(|| shared.feeds.as_ref()?.awaits(&asked.key))
             .flatten();
-        let before = Before { look, awaited };
+        let before = Before {
+            look,
+            awaited,
+            is_watched: !asked.prewarms,
+        };
         self.shared
             .tasks
             .spawn(fetch::run(lead, upstream, question, before, body, shared));

@@ -21,7 +21,7 @@ use crate::head::Head;
 use crate::hits::PlainHead;
 use crate::key::CacheKey;
 use crate::purge::{Purges, Stamp, Verdict};
-use crate::push::Interest;
+use crate::push::Wish;
 use crate::range::ContentRange;
 
 /// Chunks of the most that parts are joined to: each join copies their list. Pieces of 8 KiB
@@ -48,7 +48,7 @@ pub(crate) struct Stored {
     /// Its head as a plain hit has it.
     pub(crate) plain_head: PlainHead,
     /// Of what was pushed: whether more of it is wanted.
-    pub(crate) interest: Option<Arc<Interest>>,
+    pub(crate) wish: Option<Wish>,
 }
 
 /// All that is stored under one key, the newest first: one answer for each selection by
@@ -121,7 +121,7 @@ impl Stored {
             is_exact: true,
             checked: Stamp::default(),
             plain_head: PlainHead::default(),
-            interest: None,
+            wish: None,
         }
     }
 
@@ -150,7 +150,7 @@ impl Stored {
             is_exact: end == range.bytes.end,
             checked: Stamp::default(),
             plain_head: PlainHead::default(),
-            interest: None,
+            wish: None,
         })
     }
 
@@ -172,7 +172,7 @@ impl Stored {
             is_exact: true,
             checked: Stamp::default(),
             plain_head: PlainHead::default(),
-            interest: None,
+            wish: None,
         }
     }
 
@@ -193,17 +193,14 @@ impl Stored {
 
     /// A viewer has it at `now`: what is pushed like it is still wanted.
     pub(crate) fn is_asked_for(&self, now: Timestamp) {
-        if let Some(interest) = &self.interest {
-            interest.touch(now);
+        if let Some(wish) = &self.wish {
+            wish.touch(now);
         }
     }
 
-    /// The same, pushed because of this interest.
-    pub(crate) fn wanted_by(self, interest: Arc<Interest>) -> Self {
-        Self {
-            interest: Some(interest),
-            ..self
-        }
+    /// The same, pushed because of this wish.
+    pub(crate) fn wanted_by(self, wish: Option<Wish>) -> Self {
+        Self { wish, ..self }
     }
 
     /// The same, of a fill that began at `began`.
@@ -325,7 +322,7 @@ impl Stored {
             is_exact: true,
             checked: self.checked.of_both(&known.checked),
             plain_head: PlainHead::default(),
-            interest: later.interest.clone(),
+            wish: later.wish.clone(),
         };
         (joined.weight() <= limits.bytes).then_some(joined)
     }

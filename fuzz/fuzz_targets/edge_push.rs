@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
-use media::feed::{Decoder, Event, FeedError, encode};
+use media::feed::{ALIVE, Decoder, Event, FeedError, encode};
 
 /// All events of a feed that comes in pieces of `length`, its bytes joined, and its end.
 fn read(bytes: &[u8], length: usize) -> (Vec<Event>, Result<(), FeedError>) {
@@ -44,6 +44,7 @@ fuzz_target!(|input: (u8, &[u8])| {
             }
             Event::Data(data) => written.extend_from_slice(data),
             Event::End => {}
+            Event::Alive => written.extend_from_slice(&ALIVE),
         }
     }
     // What is left is a beginning, or what is wrong.

@@ -2,17 +2,21 @@
 //!
 //! A feed is a row of objects. Each has the path that it could be asked for under, the head
 //! that the answer would have, and its bytes, or how many of the objects before it make it:
-//! a segment is the concatenation of its parts, and those have been sent.
+//! a segment is the concatenation of its parts, and those have been sent. A feed of which there
+//! is nothing to send is shown to live by an empty object ([`ALIVE`]).
 //!
 //! ```text
 //! object    kind (1) path-length (2) head-length (2) size (4) path head [bytes]
-//! kind      1: `size` bytes follow; 2: it is made of the `size` objects before it
+//! kind      1: `size` bytes follow; 2: it is made of the `size` objects before it;
+//!           3: a sign of life, and all else of the object is 0 or missing
 //! head      status (2) field*
 //! field     name-length (1) value-length (2) name value
 //! ```
 //!
 //! Lengths are bytes, and numbers are in network order. No IO: bytes in, events out, and every
 //! length has a limit.
+
+use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
@@ -30,10 +34,19 @@ pub const MAX_BODY_BYTES: u32 = 64 << 20;
 /// Objects that one can be made of.
 pub const MAX_JOINED: u32 = 1_024;
 
+/// After so long without an object, whoever serves a feed sends [`ALIVE`].
+pub const KEEP_ALIVE: Duration = Duration::from_secs(4);
+/// A feed of which nothing has come for so long has died, whatever its connection says.
+pub const SILENCE: Duration = KEEP_ALIVE.saturating_mul(3);
+
 /// Kind, and three lengths.
 const PREFIX_BYTES: usize = 9;
 const KIND_BYTES: u8 = 1;
 const KIND_JOINED: u8 = 2;
+const KIND_ALIVE: u8 = 3;
+
+/// The empty object that shows that a feed lives. It may stand between objects.
+pub const ALIVE: [u8; PREFIX_BYTES] = [KIND_ALIVE, 0, 0, 0, 0, 0, 0, 0, 0];
 
 /// What an object is, but for its bytes.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -64,14 +77,19 @@ pub enum Event {
     Data(Bytes),
     /// All of it has come.
     End,
+    /// Between objects: nothing is published, and the feed lives.
+    Alive,
 }
 
 /// Why bytes are no feed, or something cannot be an object of one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum FeedError {
-    /// Neither bytes nor a number of objects.
-    #[error("an object of kind {0}: expected 1 or 2")]
+    /// Neither bytes, nor a number of objects, nor a sign of life.
+    #[error("an object of kind {0}: expected 1, 2 or 3")]
     Kind(u8),
+    /// A sign of life that is more than that.
+    #[error("a sign of life with a length: expected none")]
+    Alive,
     /// The path.
     #[error("a path of {0} bytes: expected 1 to {MAX_PATH_BYTES}")]
     PathLength(usize),
@@ -200,6 +218,12 @@ impl Decoder {
                     let Some(mut prefix) = self.take(PREFIX_BYTES, input) else {
                         return Ok(None);
                     };
+                    if prefix[0] == KIND_ALIVE {
+                        return match *prefix == ALIVE {
+                            true => Ok(Some(Event::Alive)),
+                            false => Err(FeedError::Alive),
+                        };
+                    }
                     self.state = State::Head(Prefix::read(&mut prefix)?);
                 }
                 State::Head(prefix) => {

@@ -170,7 +170,8 @@ pub struct Edge {
     /// New media of what is watched here are pushed from where they are published, so that
     /// they are here when they are asked for.
     pub push: bool,
-    /// Renditions of live streams that are pushed here at one time.
+    /// Renditions of live streams that are pushed here at one time; at a shield as many again
+    /// for edges.
     pub max_feeds: usize,
     /// In the place of `origin`, `origins` and `shields`, with groups and weights.
     pub upstreams: Vec<Upstream>,

@@ -99,11 +99,15 @@ impl Inner {
     fn asked(&self, key: &str) -> Result<Asked, Fault> {
         let request = Request::get(key).body(());
         let (parts, ()) = request.map_err(|_| Fault::Path("not-a-path"))?.into_parts();
-        Asked::read(self.shared.config.origin, parts, false).map_err(|aside| {
+        let asked = Asked::read(self.shared.config.origin, parts, false).map_err(|aside| {
             Fault::Path(match aside {
                 Aside::Refused(refusal) => refusal.reason(),
                 Aside::Preflight | Aside::LastHop => "method",
             })
+        })?;
+        Ok(Asked {
+            prewarms: true,
+            ..asked
         })
     }
 

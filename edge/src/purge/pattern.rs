@@ -80,6 +80,15 @@ impl FromStr for Pattern {
 }
 
 impl Pattern {
+    /// What all paths begin with that it matches.
+    pub(crate) fn beginning(&self) -> String {
+        let bytes = self.tokens.iter().map_while(|token| match token {
+            Token::Byte(byte) => Some(char::from(*byte)),
+            Token::InSegment | Token::Anything => None,
+        });
+        bytes.collect()
+    }
+
     /// The pattern as it was given.
     pub fn as_str(&self) -> &str {
         &self.text

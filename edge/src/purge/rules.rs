@@ -55,6 +55,16 @@ pub(crate) enum Verdict {
     Gone,
 }
 
+/// Answers that are not there yet, of which it is known what they may be.
+pub(crate) trait Group {
+    /// May one have this path?
+    fn may_have(&self, path: &str) -> bool;
+    /// May one have a path that begins so?
+    fn may_have_below(&self, prefix: &str) -> bool;
+    /// May one have this tag?
+    fn may_be_tagged(&self, tag: &str) -> bool;
+}
+
 impl Default for Rules {
     fn default() -> Self {
         Self {
@@ -179,6 +189,20 @@ impl Rules {
                 .of_path(subject)
                 .chain(self.tags.values())
                 .any(|mark| mark.since(since) != Verdict::Stays)
+    }
+
+    /// May a rule since `since` be about something that `group` may have?
+    pub(crate) fn may_select_of(&self, group: &impl Group, since: Era) -> bool {
+        let is_news = |mark: &Mark| mark.since(since) != Verdict::Stays;
+        let (mut urls, mut prefixes) = (self.urls.iter(), self.prefixes.iter());
+        let (mut patterns, mut tags) = (self.patterns.iter(), self.tags.iter());
+        since < self.floor
+            || is_news(&self.everything)
+            || urls.any(|(url, mark)| is_news(mark) && group.may_have(url))
+            || prefixes.any(|(prefix, mark)| is_news(mark) && group.may_have_below(prefix))
+            || patterns
+                .any(|(pattern, mark)| is_news(mark) && group.may_have_below(&pattern.beginning()))
+            || tags.any(|(tag, mark)| is_news(mark) && group.may_be_tagged(tag))
     }
 
     /// The marks that select `subject` by its path.

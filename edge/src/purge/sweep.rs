@@ -32,6 +32,10 @@ pub(crate) async fn sweep(shared: Arc<Shared>) {
             let shared = Arc::clone(&shared);
             move || {
                 let go_on = || !shared.closing.is_cancelled();
+                // First: what they bring meanwhile is checked already.
+                if let Some(feeds) = &shared.feeds {
+                    feeds.check(shared.fences.purges());
+                }
                 shared.store.sweep(shared.fences.purges(), go_on)
             }
         });

@@ -1,10 +1,9 @@
 //! A feed for an edge in front of this one.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Method, Request, Response, request};
 use http_body::Body;
 use media::feed::CONTENT_TYPE as FEED_TYPE;
@@ -29,8 +28,8 @@ use crate::upstream::UpstreamError;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// How long a subscriber waits for the feed to be had from the upstream.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// What a subscriber reads, and the caches that it comes through before this one.
+type Subscribed = (Subscriber, Vec<HeaderValue>);
 
 /// Answers a request for a feed.
 pub(crate) async fn answer<U, B>(
@@ -46,15 +45,28 @@ where
     B::Error: Into<BoxError> + Send,
 {
     match subscribe(&parts, upstream, &shared).await {
-        Ok(subscriber) => {
+        Ok((subscriber, chain)) => {
             let body = EdgeBody::feed(subscriber).come_by(Outcome::Feed);
             let mut response = Response::new(body);
             let headers = response.headers_mut();
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(FEED_TYPE));
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            // Who is in it must not follow: nothing would come, in a circle.
+            headers.append(CDN_LOOP, shared.config.node.loop_member());
+            for passed in chain {
+                headers.append(CDN_LOOP, passed);
+            }
             response
         }
-        Err(refusal) => respond::refuse(OriginKind::Media, refusal, false),
+        Err(refusal) => {
+            let mut response = respond::refuse(OriginKind::Media, refusal, false);
+            if let (Refusal::TooManyFeeds, Some(feeds)) = (refusal, &shared.feeds) {
+                // There will be as many in a second, and an edge does well without.
+                let seconds = feeds.config.rest.as_secs();
+                response.headers_mut().insert(RETRY_AFTER, seconds.into());
+            }
+            response
+        }
     }
 }
 
@@ -62,7 +74,7 @@ async fn subscribe<U, B>(
     parts: &request::Parts,
     upstream: U,
     shared: &Arc<Shared>,
-) -> Result<Subscriber, Refusal>
+) -> Result<Subscribed, Refusal>
 where
     U: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + Sync + 'static,
     U::Error: Into<UpstreamError> + Send,
@@ -72,6 +84,9 @@ where
 {
     let feeds = shared.feeds.as_ref().ok_or(Refusal::NoFeed)?;
     let (headers, extensions) = (&parts.headers, &parts.extensions);
+    if !feeds.config.for_edges {
+        return Err(Refusal::NoFeed);
+    }
     // It is for edges. Who has a token is a viewer, and would outlast it.
     if parts.method != Method::GET || !is_from_edge(headers) || extensions.get::<Viewer>().is_some()
     {
@@ -96,13 +111,15 @@ where
     }
     // One that has ended is asked for again, and who followed it here comes back before.
     let settled = |progress: &Progress| matches!(progress.phase, Phase::Live | Phase::Refused);
-    let phase = match timeout(PATIENCE, progress.wait_for(settled)).await {
+    let patience = feeds.config.subscriber_patience;
+    let phase = match timeout(patience, progress.wait_for(settled)).await {
         Ok(Ok(progress)) => progress.phase,
         _ => Phase::Ended,
     };
     match phase {
         Phase::Live => feed
             .subscribe(seat, &feeds.config)
+            .map(|subscriber| (subscriber, feed.chain()))
             .ok_or(Refusal::FeedEnded),
         Phase::Refused => Err(Refusal::NoFeed),
         Phase::Asked | Phase::Ended => Err(Refusal::FeedEnded),

@@ -1,9 +1,10 @@
 //! One feed: how far it is, and who follows it here.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 use media::feed::ObjectHead;
 use media::{Micros, Timestamp};
 use tokio::sync::watch;
@@ -13,6 +14,11 @@ use super::feeds::Seat;
 use super::interest::Interest;
 use super::name::{FeedName, Item, Point};
 use super::subscriber::{Handed, Outlet, Pushed, Subscriber, pair};
+use crate::budget::Reservation;
+use crate::purge::{Group, Stamp, tags_of};
+
+/// Tags of a rendition's media. Of one with more it is not known which it has.
+const MAX_TAGS: usize = 64;
 
 /// A rendition whose new media are pushed here.
 #[derive(Debug)]
@@ -21,9 +27,15 @@ pub(crate) struct Feed {
     pub(super) interest: Arc<Interest>,
     /// Of the subscriber that it was begun for: `CDN-Loop`. None of one for viewers.
     pub(super) passed: Option<Vec<HeaderValue>>,
+    /// Up to when what comes has been checked against purges; at first when it was asked for.
+    pub(super) checked: Stamp,
+    /// Those that what has come had.
+    tags: Mutex<BTreeSet<Box<str>>>,
+    /// The caches that it comes through, as its answer told: `CDN-Loop`.
+    chain: Mutex<Vec<HeaderValue>>,
     progress: watch::Sender<Progress>,
     outlets: Mutex<Vec<Outlet>>,
-    /// What the upstream had, and the feed had not brought.
+    /// The first that the upstream had, and the feed had not brought.
     suspicion: Mutex<Option<Point>>,
 }
 
@@ -33,6 +45,8 @@ pub(super) struct Progress {
     pub(super) phase: Phase,
     /// What comes next, once something has come.
     pub(super) next: Option<Point>,
+    /// It has not brought in time what was waited for, nor anything since.
+    pub(super) is_late: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,8 +62,13 @@ pub(super) enum Phase {
 }
 
 impl Progress {
-    /// Will this come of it?
+    /// Is it worth while to wait for this?
     pub(super) fn awaits(self, item: Item) -> bool {
+        !self.is_late && self.brings(item)
+    }
+
+    /// Will this come of it?
+    fn brings(self, item: Item) -> bool {
         self.phase == Phase::Live && self.next.is_some_and(|next| next.is_before(item))
     }
 }
@@ -60,9 +79,13 @@ impl Feed {
             name,
             interest: Arc::new(Interest::new(now)),
             passed,
+            checked: Stamp::default(),
+            tags: Mutex::default(),
+            chain: Mutex::default(),
             progress: watch::Sender::new(Progress {
                 phase: Phase::Asked,
                 next: None,
+                is_late: false,
             }),
             outlets: Mutex::default(),
             suspicion: Mutex::default(),
@@ -85,10 +108,39 @@ impl Feed {
     /// `item` has come, or would have, were it stored.
     pub(super) fn came(&self, item: Item) {
         self.progress.send_modify(|progress| {
+            progress.is_late = false;
             if let Some(point) = item.point() {
-                progress.next = Some(point.next());
+                let next = point.next();
+                progress.next = Some(next);
+                self.interest.reaches(next.segment);
             }
         });
+    }
+
+    /// It has not brought what was waited for. Nothing is waited for until something comes.
+    pub(super) fn falls_behind(&self) {
+        self.progress
+            .send_modify(|progress| progress.is_late = true);
+    }
+
+    /// What has come has these fields.
+    pub(super) fn notes_tags(&self, headers: &HeaderMap) {
+        let mut known = lock(&self.tags);
+        for tag in tags_of(headers) {
+            if known.len() <= MAX_TAGS && !known.contains(tag) {
+                known.insert(tag.into());
+            }
+        }
+    }
+
+    /// Its answer has come, through these caches.
+    pub(super) fn comes_through(&self, chain: Vec<HeaderValue>) {
+        *lock(&self.chain) = chain;
+    }
+
+    /// The caches that it comes through, but this one.
+    pub(super) fn chain(&self) -> Vec<HeaderValue> {
+        lock(&self.chain).clone()
     }
 
     /// Nothing comes any more: who follows it here is left, and who waits for it goes on.
@@ -96,16 +148,26 @@ impl Feed {
         *lock(&self.suspicion) = None;
         let mut outlets = lock(&self.outlets);
         outlets.clear();
-        self.progress.send_replace(Progress { phase, next: None });
+        self.progress.send_replace(Progress {
+            phase,
+            next: None,
+            is_late: false,
+        });
     }
 
-    /// Hands on what has come.
-    pub(super) fn hand_on(&self, head: &ObjectHead, chunks: &Arc<[Bytes]>, joined: Option<u32>) {
+    /// Hands on what has come. `room` is none yet, and of what all subscribers share.
+    pub(super) fn hand_on(
+        &self,
+        head: &ObjectHead,
+        chunks: &Arc<[Bytes]>,
+        joined: Option<u32>,
+        room: Reservation,
+    ) {
         let mut outlets = lock(&self.outlets);
         if outlets.is_empty() {
             return;
         }
-        match Pushed::new(head, Arc::clone(chunks), joined).map(Arc::new) {
+        match Pushed::new(head, Arc::clone(chunks), joined, room).map(Arc::new) {
             Ok(pushed) => outlets.retain_mut(|outlet| match outlet.send(&pushed) {
                 Handed::Taken => true,
                 Handed::Left => false,
@@ -144,8 +206,11 @@ impl Feed {
 
     /// The upstream had `item`, and it has not come.
     pub(super) fn suspect(&self, item: Item) {
-        if self.awaits(item) {
-            *lock(&self.suspicion) = item.point();
+        let progress = *self.progress.borrow();
+        if let Some(point) = item.point().filter(|_| progress.brings(item)) {
+            let mut suspicion = lock(&self.suspicion);
+            suspicion.take_if(|known| progress.next.is_none_or(|next| next > *known));
+            suspicion.get_or_insert(point);
         }
     }
 
@@ -155,6 +220,30 @@ impl Feed {
         let next = self.progress.borrow().next;
         suspicion.take_if(|point| next.is_none_or(|next| next > *point));
         *suspicion
+    }
+}
+
+/// What may still come of it.
+impl Group for Feed {
+    fn may_have(&self, path: &str) -> bool {
+        let Some((name, item)) = FeedName::of(path) else {
+            return false;
+        };
+        let next = self.progress.borrow().next;
+        name == self.name
+            && match item.point() {
+                Some(point) => next.is_none_or(|next| next <= point),
+                None => item == Item::Init,
+            }
+    }
+
+    fn may_have_below(&self, prefix: &str) -> bool {
+        self.name.may_begin_with(prefix)
+    }
+
+    fn may_be_tagged(&self, tag: &str) -> bool {
+        let tags = lock(&self.tags);
+        tags.is_empty() || tags.len() > MAX_TAGS || tags.contains(tag)
     }
 }
 

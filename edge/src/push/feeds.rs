@@ -11,7 +11,9 @@ use super::config::PushConfig;
 use super::feed::Feed;
 use super::held::Awaited;
 use super::name::{FeedName, Item};
+use crate::budget::Budget;
 use crate::key::CacheKey;
+use crate::purge::Purges;
 
 /// All feeds. Each is here for as long as its task runs.
 #[derive(Debug)]
@@ -19,12 +21,15 @@ pub(crate) struct Feeds {
     pub(super) config: PushConfig,
     open: Mutex<HashMap<FeedName, Arc<Feed>>>,
     seats: Arc<Seats>,
+    /// Of what waits for subscribers.
+    pub(super) queued: Arc<Budget>,
 }
 
 impl Feeds {
     pub(crate) fn new(config: PushConfig) -> Self {
         Self {
             open: Mutex::default(),
+            queued: Budget::new(config.max_queued_bytes_of_all),
             seats: Arc::new(Seats {
                 most: config.max_subscribers,
                 most_of_address: config.max_subscribers_per_address,
@@ -41,18 +46,24 @@ impl Feeds {
         feed.awaits(item).then(|| Awaited::new(feed, item))
     }
 
-    /// `key` was asked for at `now`, and there is such a thing: its feed is wanted. Whoever is
-    /// given a new one must run it.
+    /// `key` was asked for at `now`, and there is such a thing: its feed is wanted, if it is of
+    /// the live edge. Whoever is given a new one must run it.
     pub(super) fn wanted(&self, key: &CacheKey, now: Timestamp) -> Option<Arc<Feed>> {
         let (name, item) = FeedName::of(key.path())?;
         let mut open = self.lock();
         if let Some(feed) = open.get(&name) {
-            feed.interest.touch(now);
+            match item {
+                Item::Part(point) | Item::Segment(point) => {
+                    feed.interest.touch_by(point.segment, now);
+                }
+                Item::Playlist if key.is_held() => feed.interest.touch(now),
+                Item::Playlist | Item::Init => {}
+            }
             return None;
         }
-        // Who looks once is not followed: a player asks for more than a playlist.
-        let follows = key.is_held() || matches!(item, Item::Segment(_));
-        if !self.config.for_viewers || !follows || open.len() >= self.config.max_feeds {
+        // Who asks for anything else may watch the past, or look once.
+        let is_full = || count(&open, false) >= self.config.max_feeds;
+        if !self.config.for_viewers || !key.is_held() || is_full() {
             return None;
         }
         let feed = Arc::new(Feed::new(name.clone(), now, None));
@@ -73,12 +84,23 @@ impl Feeds {
             feed.interest.touch(now);
             return Some((Arc::clone(feed), false));
         }
-        if open.len() >= self.config.max_feeds {
+        if count(&open, true) >= self.config.max_feeds_for_edges {
             return None;
         }
         let feed = Arc::new(Feed::new(name.clone(), now, Some(passed())));
         open.insert(name, Arc::clone(&feed));
         Some((feed, true))
+    }
+
+    /// What comes of feeds that no purge is about counts as checked. What comes of others is not
+    /// stored, and they are asked for anew.
+    pub(crate) fn check(&self, purges: &Purges) {
+        let open: Vec<_> = self.lock().values().cloned().collect();
+        for feed in open {
+            if let Some(era) = purges.passes_by(&*feed, feed.checked.era()) {
+                feed.checked.raise(era);
+            }
+        }
     }
 
     /// Forgets a feed if nobody wants it. Then its task must end.
@@ -110,6 +132,14 @@ impl Feeds {
     fn lock(&self) -> MutexGuard<'_, HashMap<FeedName, Arc<Feed>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How many have been begun for edges, or for viewers.
+fn count(open: &HashMap<FeedName, Arc<Feed>>, for_edges: bool) -> usize {
+    let feeds = open.values();
+    feeds
+        .filter(|feed| feed.passed.is_some() == for_edges)
+        .count()
 }
 
 /// The places of subscribers.

@@ -54,6 +54,9 @@ impl Awaited {
             wait = timeout(feeds.config.patience, waiting) => wait.unwrap_or(Wait::Late),
             () = shared.closing.cancelled() => Wait::Over,
         };
+        if let Wait::Late = wait {
+            self.feed.falls_behind();
+        }
         let outcome = match wait {
             Wait::Pushed(_) => "pushed",
             Wait::Over => "over",

@@ -26,7 +26,7 @@ pub(crate) use answer::answer;
 pub use config::PushConfig;
 pub(crate) use feeds::Feeds;
 pub(crate) use held::{Awaited, Wait};
-pub(crate) use interest::Interest;
+pub(crate) use interest::Wish;
 pub(crate) use name::{FEED, is_feed};
 pub(crate) use subscriber::Subscriber;
 pub(crate) use subscription::follow_viewers;

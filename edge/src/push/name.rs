@@ -5,6 +5,10 @@ use std::sync::Arc;
 
 use crate::key::canonical_path;
 
+/// Parts behind the next that are waited for: a player may ask for what it has not been told
+/// of, but no segment is sure to have so many.
+const AHEAD: u64 = 3;
+
 /// How the target of a feed ends.
 pub(crate) const FEED: &str = ".feed";
 
@@ -30,10 +34,14 @@ pub(crate) enum Item {
     Segment(Point),
 }
 
-/// May a path be a feed's? Of these none is looked up or filled: an answer that does not end
-/// is no object.
+/// May a path be a feed's, however it is spelled? Of these none is looked up or filled: an
+/// answer that does not end is no object.
 pub(crate) fn is_feed(path: &str) -> bool {
-    path.ends_with(FEED) && path.starts_with("/live/")
+    let may_be = |path: &str| path.ends_with(FEED) && path.starts_with("/live/");
+    match path.contains('%') {
+        true => canonical_path(path).is_ok_and(|path| may_be(&path)),
+        false => may_be(path),
+    }
 }
 
 impl FeedName {
@@ -82,6 +90,23 @@ impl FeedName {
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// May media of this rendition have a path that begins with `prefix`?
+    pub(crate) fn may_begin_with(&self, prefix: &str) -> bool {
+        let begins_so = |text: &str| text.starts_with(prefix) || prefix.starts_with(text);
+        let rendition = self.0.strip_suffix(FEED).unwrap_or(&self.0);
+        let Some((stream, rendition)) = rendition.rsplit_once('/') else {
+            return true;
+        };
+        let stream = format!("{stream}/");
+        let Some(rest) = prefix.strip_prefix(&stream) else {
+            return begins_so(&stream);
+        };
+        let (epoch, rest) = rest.split_once('/').unwrap_or((rest, ""));
+        let rendition = format!("{rendition}/");
+        epoch.bytes().all(|byte| byte.is_ascii_digit())
+            && (rest.starts_with(&rendition) || rendition.starts_with(rest))
+    }
 }
 
 impl fmt::Display for FeedName {
@@ -113,18 +138,20 @@ impl Point {
         }
     }
 
-    /// Will `item` come of a feed of which this comes next? A part of the segment that is in
-    /// the making, or of the next, and that segment itself; what is farther ahead is for the
-    /// origin to judge.
+    /// Will `item` come soon of a feed of which this comes next? One of the next parts of the
+    /// segment that is in the making, that segment itself, or the first part of the next. What
+    /// is farther ahead may never be, and is for the origin to judge.
     pub(crate) fn is_before(self, item: Item) -> bool {
-        let (point, ahead) = match item {
-            Item::Part(point) => (point, 1),
-            Item::Segment(point) => (point, 0),
+        let (point, is_soon) = match item {
+            Item::Part(point) => match point.segment.checked_sub(self.segment) {
+                Some(0) => (point, point.part <= self.part.saturating_add(AHEAD)),
+                Some(1) => (point, point.part == 0),
+                _ => return false,
+            },
+            Item::Segment(point) => (point, point.segment == self.segment),
             Item::Playlist | Item::Init => return false,
         };
-        point.epoch == self.epoch
-            && self <= point
-            && point.segment <= self.segment.saturating_add(ahead)
+        is_soon && point.epoch == self.epoch && self <= point
     }
 }
 
@@ -188,6 +215,57 @@ mod tests {
     }
 
     #[test]
+    fn a_feed_is_known_however_it_is_spelled() {
+        for path in [
+            "/live/garden/720p.feed",
+            "/live/garden/720p.fee%64",
+            "/live/garden/720p%2Efeed",
+            "/%6Cive/garden/720p%2efeed",
+            "/live/.feed",
+        ] {
+            assert!(is_feed(path), "{path}");
+        }
+        for path in [
+            "/live/garden/720p.feed/",
+            "/live/garden/720p.fee%2564",
+            "/live/garden/720p.feed%",
+            "/vod/garden/720p.feed",
+        ] {
+            assert!(!is_feed(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn what_begins_a_path_of_its_media_may_select_a_feed() {
+        let feed = FeedName::of_target("/live/garden/720p.feed").unwrap();
+        for prefix in [
+            "",
+            "/",
+            "/li",
+            "/live/garden",
+            "/live/garden/",
+            "/live/garden/3",
+            "/live/garden/3/",
+            "/live/garden/3/72",
+            "/live/garden/3/720p/",
+            "/live/garden/3/720p/7",
+        ] {
+            assert!(feed.may_begin_with(prefix), "{prefix}");
+        }
+        for prefix in [
+            "/live/gardens/",
+            "/live/b",
+            "/vod/",
+            "/live/garden/index",
+            "/live/garden/720p.m3u8",
+            "/live/garden/3/720p0/",
+            "/live/garden/3/audio/",
+        ] {
+            assert!(!feed.may_begin_with(prefix), "{prefix}");
+        }
+    }
+
+    #[test]
     fn only_what_comes_soon_is_waited_for() {
         let next = match item("/live/a/3/b/7.1.m4s") {
             Item::Part(point) => point.next(),
@@ -204,7 +282,9 @@ mod tests {
         }
         for path in [
             "/live/a/3/b/7.1.m4s",
+            "/live/a/3/b/7.6.m4s",
             "/live/a/3/b/6.m4s",
+            "/live/a/3/b/8.1.m4s",
             "/live/a/3/b/8.m4s",
             "/live/a/3/b/9.0.m4s",
             "/live/a/4/b/7.2.m4s",

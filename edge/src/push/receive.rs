@@ -1,17 +1,18 @@
 //! What comes of a feed: from its bytes to what is stored.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri, response};
 use media::feed::{Content, Decoder, Event, FeedError, MAX_JOINED, ObjectHead};
 
 use super::feed::Feed;
+use super::feeds::Feeds;
+use super::interest::Wish;
 use super::name::{FeedName, Item};
 use crate::budget::Reservation;
 use crate::config::OriginKind;
-use crate::era::Era;
 use crate::fill::weight_of;
 use crate::freshness::NoStoreReason;
 use crate::head::{Circumstances, Head};
@@ -52,36 +53,30 @@ struct Coming {
 }
 
 /// An object that has come, for what is made of it.
-struct Kept {
-    /// As they are stored.
-    chunks: Arc<[Bytes]>,
-    weight: u64,
-    _room: Reservation,
-}
+///
+/// Its bytes are the store's. Where they are gone, what is made of them is asked for.
+type Kept = Weak<[Bytes]>;
 
 /// Reads a feed, and stores what comes.
 pub(super) struct Receiver<'a> {
     shared: &'a Arc<Shared>,
+    feeds: &'a Feeds,
     feed: &'a Arc<Feed>,
-    /// When the feed was asked for.
-    began: Era,
     decoder: Decoder,
     coming: Option<Coming>,
     /// The last objects, without one missing between them.
     kept: VecDeque<Kept>,
-    kept_weight: u64,
 }
 
 impl<'a> Receiver<'a> {
-    pub(super) fn new(shared: &'a Arc<Shared>, feed: &'a Arc<Feed>, began: Era) -> Self {
+    pub(super) fn new(shared: &'a Arc<Shared>, feeds: &'a Feeds, feed: &'a Arc<Feed>) -> Self {
         Self {
             shared,
+            feeds,
             feed,
-            began,
             decoder: Decoder::new(),
             coming: None,
             kept: VecDeque::new(),
-            kept_weight: 0,
         }
     }
 
@@ -103,6 +98,7 @@ impl<'a> Receiver<'a> {
                         objects += 1;
                     }
                 }
+                Event::Alive => {}
             }
         }
         Ok(objects)
@@ -140,7 +136,8 @@ impl<'a> Receiver<'a> {
     fn joined(&self, count: u32) -> Option<Vec<Bytes>> {
         let first = self.kept.len().checked_sub(count as usize)?;
         let of = self.kept.range(first..);
-        let chunks: Vec<_> = of.flat_map(|kept| kept.chunks.iter().cloned()).collect();
+        let kept: Vec<_> = of.map(Weak::upgrade).collect::<Option<_>>()?;
+        let chunks: Vec<_> = kept.iter().flat_map(|kept| kept.iter().cloned()).collect();
         let length: u64 = chunks.iter().map(|chunk| chunk.len() as u64).sum();
         (length <= self.shared.config.max_object_bytes).then_some(chunks)
     }
@@ -149,7 +146,7 @@ impl<'a> Receiver<'a> {
         let (key, item) = self.named(&coming.head.path)?;
         let storage = match coming.refused {
             Some(reason) => Err(reason),
-            None => self.store(&key, &coming)?,
+            None => self.store(&key, item, &coming)?,
         };
         let (outcome, reason) = match &storage {
             Ok(_) => ("stored", ""),
@@ -159,10 +156,12 @@ impl<'a> Receiver<'a> {
             .increment(1);
         let is_purged = matches!(storage, Err(NoStoreReason::Invalidated));
         match storage {
-            Ok(chunks) => self.keep(coming, chunks),
+            Ok(chunks) if matches!(item, Item::Part(_)) => self.keep(&chunks),
+            // An init segment is no part of a segment.
+            Ok(_) => self.kept.clear(),
             Err(reason) => {
                 tracing::debug!(%key, reason = reason.as_str(), "what was pushed is not stored");
-                self.forget();
+                self.kept.clear();
             }
         }
         self.feed.came(item);
@@ -192,6 +191,7 @@ impl<'a> Receiver<'a> {
     fn store(
         &self,
         key: &CacheKey,
+        item: Item,
         coming: &Coming,
     ) -> Result<Result<Arc<[Bytes]>, NoStoreReason>, Unreadable> {
         let now = self.shared.clock.now();
@@ -220,43 +220,28 @@ impl<'a> Receiver<'a> {
         }
         let stored = Stored::whole(&head, coming.chunks.iter().cloned().collect());
         let chunks = Arc::clone(&stored.chunks);
-        let stored = stored.wanted_by(Arc::clone(&self.feed.interest));
-        let storage = self.shared.keep(key, stored, self.began, self.began);
+        let interest = || Arc::clone(&self.feed.interest);
+        let wish = item.point().map(|at| Wish::new(interest(), at.segment));
+        let asked = self.feed.checked.era();
+        self.feed.notes_tags(&head.headers);
+        let storage = self.shared.keep(key, stored.wanted_by(wish), asked, asked);
         if storage.is_ok() {
             let joined = match coming.content {
                 Content::Joined(count) => Some(count),
                 Content::Bytes(_) => None,
             };
-            self.feed.hand_on(&coming.head, &chunks, joined);
+            let room = self.feeds.queued.reserve_nothing();
+            self.feed.hand_on(&coming.head, &chunks, joined, room);
         }
         Ok(storage.map(|()| chunks))
     }
 
     /// Keeps what has come until something is made of it.
-    fn keep(&mut self, coming: Coming, chunks: Arc<[Bytes]>) {
-        if let Content::Joined(_) = coming.content {
-            return self.forget();
+    fn keep(&mut self, chunks: &Arc<[Bytes]>) {
+        if self.kept.len() == MAX_JOINED as usize {
+            self.kept.pop_front();
         }
-        self.kept_weight += coming.weight;
-        self.kept.push_back(Kept {
-            chunks,
-            weight: coming.weight,
-            _room: coming.room,
-        });
-        while self.kept.len() > MAX_JOINED as usize
-            || self.kept_weight > self.shared.config.max_object_bytes
-        {
-            match self.kept.pop_front() {
-                Some(old) => self.kept_weight -= old.weight,
-                None => break,
-            }
-        }
-    }
-
-    /// Nothing is made any more of what has come.
-    fn forget(&mut self) {
-        self.kept.clear();
-        self.kept_weight = 0;
+        self.kept.push_back(Arc::downgrade(chunks));
     }
 }
 

@@ -1,6 +1,7 @@
 //! An edge that follows a feed here.
 
 use std::collections::VecDeque;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
@@ -8,8 +9,10 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use media::feed::{self, Content, FeedError, ObjectHead};
 use tokio::sync::mpsc;
+use tokio::time::{Sleep, sleep};
 
 use super::feeds::Seat;
+use crate::budget::Reservation;
 
 /// An object that has come, as it is handed on.
 #[derive(Debug)]
@@ -20,14 +23,19 @@ pub(super) struct Pushed {
     length: u64,
     /// As it is sent to who has been sent so many objects before it.
     joined: Option<(Bytes, u32)>,
+    /// For as long as it waits anywhere.
+    _room: Reservation,
+    /// There is room for it beside what waits already.
+    has_room: bool,
 }
 
 impl Pushed {
-    /// `joined`: it is made of so many before it.
+    /// `joined`: it is made of so many before it. `room` is none yet.
     pub(super) fn new(
         head: &ObjectHead,
         chunks: Arc<[Bytes]>,
         joined: Option<u32>,
+        mut room: Reservation,
     ) -> Result<Self, FeedError> {
         let length: usize = chunks.iter().map(Bytes::len).sum();
         let joined = match joined {
@@ -39,6 +47,8 @@ impl Pushed {
             chunks,
             length: length as u64,
             joined,
+            has_room: room.grow(length as u64),
+            _room: room,
         })
     }
 }
@@ -89,7 +99,10 @@ impl Outlet {
             is_joined: count.is_some_and(|count| count <= self.sent),
         };
         let weight = delivery.weight();
-        if self.queued.load(Ordering::Relaxed) + weight > self.max_queued {
+        // One may wait always, whatever its size.
+        let queued = self.queued.load(Ordering::Relaxed);
+        let fits = pushed.has_room && queued + weight <= self.max_queued;
+        if queued > 0 && weight > 0 && !fits {
             return Handed::TooSlow;
         }
         // Before it can be taken out.
@@ -115,6 +128,8 @@ pub(crate) struct Subscriber {
     queued: Arc<AtomicU64>,
     /// What is left to send of the object that was taken last.
     left: VecDeque<Bytes>,
+    /// When it is told that the feed lives, if nothing comes before.
+    alive: Pin<Box<Sleep>>,
     _seat: Seat,
 }
 
@@ -132,6 +147,7 @@ pub(super) fn pair(seat: Seat, max_queued: usize, max_queued_bytes: u64) -> (Out
         deliveries,
         queued,
         left: VecDeque::new(),
+        alive: Box::pin(sleep(feed::KEEP_ALIVE)),
         _seat: seat,
     };
     (outlet, subscriber)
@@ -143,9 +159,15 @@ impl Subscriber {
         if let Some(bytes) = self.left.pop_front() {
             return Poll::Ready(Some(bytes));
         }
-        let Some(delivery) = ready!(self.deliveries.poll_recv(context)) else {
+        let Poll::Ready(delivery) = self.deliveries.poll_recv(context) else {
+            ready!(self.alive.as_mut().poll(context));
+            self.alive.set(sleep(feed::KEEP_ALIVE));
+            return Poll::Ready(Some(Bytes::from_static(&feed::ALIVE)));
+        };
+        let Some(delivery) = delivery else {
             return Poll::Ready(None);
         };
+        self.alive.set(sleep(feed::KEEP_ALIVE));
         self.queued.fetch_sub(delivery.weight(), Ordering::Relaxed);
         Poll::Ready(Some(match &delivery.pushed.joined {
             Some((head, _)) if delivery.is_joined => head.clone(),

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, VIA};
+use http::header::{CONTENT_TYPE, RETRY_AFTER, VIA};
 use http::{Request, Response, StatusCode, Version};
 use http_body::Body;
 use http_body_util::BodyExt;
-use media::feed;
+use media::feed::{self, SILENCE};
 use tokio::time::{Instant, sleep, timeout};
 use tower_service::Service;
 
@@ -44,8 +44,13 @@ enum End {
     Over,
     #[error("the upstream gives none, but {0}")]
     Refused(StatusCode),
+    /// It may be asked again after so long.
     #[error("the upstream gives none now, but {0}")]
-    Busy(StatusCode),
+    Busy(StatusCode, Duration),
+    #[error("the caches that it comes through ask each other in a circle")]
+    Loop,
+    #[error("nothing has come of it for {SILENCE:?}")]
+    Silent,
     #[error("{0}")]
     Failed(FillError),
     #[error("the upstream has what it should have brought")]
@@ -69,7 +74,9 @@ impl End {
             Self::Closing => "closing",
             Self::Over => "over",
             Self::Refused(_) => "refused",
-            Self::Busy(_) => "busy",
+            Self::Busy(..) => "busy",
+            Self::Loop => "loop",
+            Self::Silent => "silent",
             Self::Failed(error) => error.reason(),
             Self::Stuck => "stuck",
             Self::Unreadable(Unreadable::Purged) => "purged",
@@ -81,8 +88,10 @@ impl End {
         match self {
             Self::Unwanted | Self::Closing => Next::Ends,
             Self::Unreadable(Unreadable::Purged) => Next::AsksAgain,
-            Self::Refused(_) | Self::Unreadable(_) => Next::Rests,
-            Self::Over | Self::Busy(_) | Self::Failed(_) | Self::Stuck => Next::AsksAgain,
+            Self::Refused(_) | Self::Loop | Self::Unreadable(_) => Next::Rests,
+            Self::Over | Self::Busy(..) | Self::Failed(_) | Self::Stuck | Self::Silent => {
+                Next::AsksAgain
+            }
         }
     }
 
@@ -92,7 +101,7 @@ impl End {
             Self::Unreadable(Unreadable::Purged) => {
                 tracing::debug!(%feed, reason = %self, "a feed is asked for anew");
             }
-            Self::Unreadable(_) | Self::Stuck | Self::Failed(_) => {
+            Self::Unreadable(_) | Self::Stuck | Self::Silent | Self::Loop | Self::Failed(_) => {
                 tracing::warn!(%feed, reason = %self, "a feed has ended");
             }
             Self::Refused(_) => {
@@ -150,7 +159,7 @@ where
         feed.enters(Phase::Asked);
         let (asked, mut objects) = (Instant::now(), 0);
         let end = tokio::select! {
-            end = follow(feed, upstream.clone(), shared, &mut objects) => end,
+            end = follow(feed, upstream.clone(), shared, feeds, &mut objects) => end,
             end = watch(feed, shared, feeds) => end,
             () = shared.closing.cancelled() => End::Closing,
         };
@@ -170,7 +179,11 @@ where
             Next::AsksAgain => {
                 let rest = pause;
                 pause = LAST_PAUSE.min(pause * 2);
-                (Phase::Ended, rest)
+                let asked_for = match end {
+                    End::Busy(_, after) => after.min(feeds.config.rest),
+                    _ => Duration::ZERO,
+                };
+                (Phase::Ended, rest.max(asked_for))
             }
         };
         feed.ends(phase);
@@ -201,7 +214,13 @@ async fn watch(feed: &Arc<Feed>, shared: &Shared, feeds: &Feeds) -> End {
 }
 
 /// Asks for a feed and reads it to its end, counting its objects.
-async fn follow<U, B>(feed: &Arc<Feed>, upstream: U, shared: &Arc<Shared>, objects: &mut u64) -> End
+async fn follow<U, B>(
+    feed: &Arc<Feed>,
+    upstream: U,
+    shared: &Arc<Shared>,
+    feeds: &Feeds,
+    objects: &mut u64,
+) -> End
 where
     U: Service<Request<RequestBody>, Response = Response<B>>,
     U::Error: Into<UpstreamError>,
@@ -209,7 +228,7 @@ where
     B::Error: Into<BoxError>,
 {
     // Before it is asked for: what is purged from now on is not stored when it comes.
-    let began = shared.fences.now();
+    feed.checked.raise(shared.fences.now());
     let body = match subscribe(feed, upstream, shared).await {
         Ok(body) => body,
         Err(end) => return end,
@@ -217,9 +236,12 @@ where
     feed.enters(Phase::Live);
     let _live = Live::new();
     let mut body = pin!(body);
-    let mut receiver = Receiver::new(shared, feed, began);
+    let mut receiver = Receiver::new(shared, feeds, feed);
     loop {
-        let taken = match body.frame().await {
+        let Ok(frame) = timeout(SILENCE, body.frame()).await else {
+            return End::Silent;
+        };
+        let taken = match frame {
             None => match receiver.finish() {
                 Ok(()) => return End::Over,
                 Err(error) => return error.into(),
@@ -267,9 +289,19 @@ where
         .get(CONTENT_TYPE)
         .is_some_and(|value| value.as_bytes() == feed::CONTENT_TYPE.as_bytes());
     match status {
-        StatusCode::OK if is_feed => Ok(response.into_body()),
+        StatusCode::OK if is_feed => {
+            // What it comes through may have come to follow this one.
+            if shared.config.node.is_looped(response.headers()) {
+                return Err(End::Loop);
+            }
+            let chain = response.headers().get_all(CDN_LOOP);
+            feed.comes_through(chain.iter().cloned().collect());
+            Ok(response.into_body())
+        }
         status if status.is_server_error() && status != StatusCode::LOOP_DETECTED => {
-            Err(End::Busy(status))
+            let after = response.headers().get(RETRY_AFTER);
+            let seconds = after.and_then(|value| value.to_str().ok()?.parse().ok());
+            Err(End::Busy(status, Duration::from_secs(seconds.unwrap_or(0))))
         }
         status => Err(End::Refused(status)),
     }

@@ -210,6 +210,8 @@ impl<U: Clone + Send + 'static> Attempt<U> {
     ) -> (&'static str, Tried<PoolBody<B>>) {
         let busy = response.headers().contains_key(header::RETRY_AFTER);
         let (outcome, retry) = match response.status() {
+            // A feed is no need: whoever has none to give is not gone round for it.
+            StatusCode::SERVICE_UNAVAILABLE if busy && asking.affinity.is_feed => ("busy", None),
             // It is there, and has too much to do for this one.
             StatusCode::SERVICE_UNAVAILABLE if busy => ("busy", Some(Retry::Failure)),
             StatusCode::BAD_GATEWAY

@@ -165,6 +165,8 @@ impl<B: Body<Data = Bytes> + Unpin> Body for PoolBody<B> {
                 if let Some(moves) = &mut this.moves
                     && moves.0.as_mut().poll(context).is_ready()
                 {
+                    // It is not polled after its end.
+                    this.moves = None;
                     return Poll::Ready(None);
                 }
             }

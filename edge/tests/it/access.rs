@@ -23,6 +23,7 @@ use crate::origin::{
     House, Origin, OriginBody, field, get, get_with, response, send, send_with, status, text,
     until, within,
 };
+use crate::push::{Publisher, as_edge, patient, pushing};
 
 const HOUR: Micros = Micros::from_secs(3_600);
 const FRESH: &[(&str, &str)] = &[("cache-control", "public, max-age=60, s-maxage=60")];
@@ -94,6 +95,27 @@ async fn e07_a_token_in_any_place_splits_nothing() {
         assert_eq!(text(response).await, "media");
     }
     assert_eq!(guarded.house.origin.targets(), [target]);
+}
+
+#[tokio::test]
+async fn a_token_opens_no_feed_however_it_is_spelled() {
+    let publisher = Publisher::new();
+    let house = House::of(publisher.origin.clone(), pushing(patient()));
+    let guarded = Guarded::new(house);
+    let token = guarded.token("/live/demo/", "s");
+    for path in [
+        "/live/demo/720p.feed",
+        "/live/demo/720p.fee%64",
+        "/live/demo/720p%2Efeed",
+        "/live/%64emo/720p.feed",
+    ] {
+        for target in [format!("/~{token}{path}"), signed_target(path, &token)] {
+            let answer = guarded.ask(as_edge(&target)).await;
+            assert_eq!(answer.status(), 404, "{target}");
+            assert_eq!(status(&answer), "nova; detail=no-feed");
+        }
+    }
+    assert_eq!(publisher.origin.calls(), 0);
 }
 
 #[tokio::test]

@@ -19,6 +19,7 @@ mod pool;
 mod prewarm;
 mod purging;
 mod push;
+mod push_limits;
 mod reuse;
 mod rfc9111;
 mod server_crowd;

@@ -78,12 +78,15 @@ fn order(kind: &str, subject: &str, depth: Option<u32>, renditions: &[&str]) -> 
     PrewarmOrder::parse(OriginKind::Media, kind, subject, depth, &renditions).unwrap()
 }
 
-fn urls(paths: &[&str]) -> PrewarmOrder {
+pub(crate) fn urls(paths: &[&str]) -> PrewarmOrder {
     order("urls", &paths.join("\n"), None, &[])
 }
 
 impl House {
-    async fn prewarm(&self, order: &PrewarmOrder) -> (PrewarmEnd, PrewarmFigures, Vec<String>) {
+    pub(crate) async fn prewarm(
+        &self,
+        order: &PrewarmOrder,
+    ) -> (PrewarmEnd, PrewarmFigures, Vec<String>) {
         let progress = PrewarmProgress::default();
         let end = within(self.edge.prewarmer(CONFIG).run(order, &progress)).await;
         (end, progress.figures(), progress.errors())

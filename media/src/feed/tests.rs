@@ -89,6 +89,7 @@ fn expected_segment() -> ObjectHead {
 fn what_is_no_object_is_named() {
     for (bytes, error) in [
         (prefix(0, 1, 2, 0), FeedError::Kind(0)),
+        (prefix(3, 0, 0, 1), FeedError::Alive),
         (prefix(1, 0, 2, 0), FeedError::PathLength(0)),
         (prefix(1, 1_025, 2, 0), FeedError::PathLength(1_025)),
         (prefix(1, 1, 1, 0), FeedError::HeadLength(1)),
@@ -200,4 +201,20 @@ proptest! {
         let read = |length| events(pieces(&bytes, length));
         prop_assert_eq!(read(length), read(bytes.len()));
     }
+}
+
+#[test]
+fn a_sign_of_life_stands_between_objects() {
+    let object = encode(&part(), Content::Bytes(0)).unwrap();
+    let alive = Bytes::from_static(&ALIVE);
+    let events = events([alive.clone(), object, alive]).unwrap();
+    assert_eq!(
+        events,
+        [
+            Event::Alive,
+            Event::Object(part(), Content::Bytes(0)),
+            Event::End,
+            Event::Alive
+        ]
+    );
 }

@@ -268,8 +268,14 @@ impl Refusal {
         let text = format!("{self}\n");
         let mut response = response(status, "text/plain; charset=utf-8", freshness, text.into());
         if status == StatusCode::SERVICE_UNAVAILABLE {
-            let second = HeaderValue::from_static("1");
-            response.headers_mut().insert(RETRY_AFTER, second);
+            // There will be as many feeds in a second, and an edge does well without.
+            let seconds = if self == Self::TooManyFeeds {
+                "30"
+            } else {
+                "1"
+            };
+            let seconds = HeaderValue::from_static(seconds);
+            response.headers_mut().insert(RETRY_AFTER, seconds);
         }
         if status == StatusCode::METHOD_NOT_ALLOWED {
             let allowed = HeaderValue::from_static("GET, HEAD");

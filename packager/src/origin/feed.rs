@@ -17,6 +17,7 @@ use http_body_util::Full;
 use media::feed::{self, Content, FeedError, ObjectHead};
 use media::{RenditionName, StreamName};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::{Sleep, sleep};
 
 use super::answer::{Answer, Refusal};
 use super::route::LiveResource;
@@ -139,6 +140,8 @@ pub struct FeedBody {
     waiting: Option<Waiting>,
     /// The bytes of the object whose head was sent last.
     bytes: Option<Bytes>,
+    /// When it is told to live, if nothing is published before.
+    alive: Pin<Box<Sleep>>,
 }
 
 impl FeedBody {
@@ -146,6 +149,7 @@ impl FeedBody {
         Self {
             waiting: Some(Box::pin(feed.next())),
             bytes: None,
+            alive: Box::pin(sleep(feed::KEEP_ALIVE)),
         }
     }
 
@@ -156,7 +160,12 @@ impl FeedBody {
         let Some(waiting) = &mut self.waiting else {
             return Poll::Ready(None);
         };
-        let next = ready!(waiting.as_mut().poll(context));
+        let Poll::Ready(next) = waiting.as_mut().poll(context) else {
+            ready!(self.alive.as_mut().poll(context));
+            self.alive.set(sleep(feed::KEEP_ALIVE));
+            return Poll::Ready(Some(Bytes::from_static(&feed::ALIVE)));
+        };
+        self.alive.set(sleep(feed::KEEP_ALIVE));
         self.waiting = None;
         Poll::Ready(next.map(|(feed, (head, bytes))| {
             self.waiting = Some(Box::pin(feed.next()));

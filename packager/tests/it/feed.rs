@@ -2,11 +2,12 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
 use http_body::Body;
-use media::feed::{CONTENT_TYPE, Content, Decoder, Event, ObjectHead};
+use media::feed::{CONTENT_TYPE, Content, Decoder, Event, KEEP_ALIVE, ObjectHead};
 use media::{EpochNumber, RenditionName};
 use packager::LiveStream;
 use packager::origin::{OriginBody, OriginLimits};
@@ -20,6 +21,8 @@ struct Feed {
     body: OriginBody,
     decoder: Decoder,
     left: Bytes,
+    /// Signs of life that have come.
+    alive: u32,
 }
 
 /// What comes of a feed.
@@ -43,6 +46,7 @@ impl Feed {
             body: response.into_body(),
             decoder: Decoder::new(),
             left: Bytes::new(),
+            alive: 0,
         }
     }
 
@@ -54,6 +58,7 @@ impl Feed {
                 Some(Event::Object(head, Content::Joined(count))) => begun = Some((head, count)),
                 Some(Event::Object(head, Content::Bytes(_))) => begun = Some((head, 0)),
                 Some(Event::Data(data)) => bytes = [bytes, data].concat().into(),
+                Some(Event::Alive) => self.alive += 1,
                 Some(Event::End) => {
                     let (head, count) = begun.expect("an object has begun");
                     return Ok((head, bytes, count));
@@ -210,6 +215,7 @@ async fn there_are_only_so_many_feeds_and_only_of_what_is_live() {
     let feed = Feed::of(&world, &source()).await;
     let refused = world.get("/live/demo/360p.feed").await;
     assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(refused.headers["retry-after"], "30");
     drop(feed);
     Feed::of(&world, &rung()).await;
     for path in ["/live/demo/1080p.feed", "/live/other/source.feed"] {
@@ -233,4 +239,25 @@ async fn a_feed_waits_for_the_first_part_and_wakes_by_notification() {
     push_parts(&world.live, &sound(), 40, 1);
     let frame = tokio::time::timeout(PATIENCE, next).await.unwrap().unwrap();
     assert!(frame.is_some());
+}
+
+#[tokio::test]
+async fn a_feed_of_a_stream_that_stands_still_says_that_it_lives() {
+    let world = World::playing();
+    let mut feed = Feed::of(&world, &source()).await;
+    tokio::time::pause();
+    assert_eq!(feed.next(), Next::Nothing);
+    for signs in 1..4 {
+        // Timers are exact to the millisecond.
+        tokio::time::advance(KEEP_ALIVE + Duration::from_millis(1)).await;
+        assert_eq!(feed.next(), Next::Nothing);
+        assert_eq!(feed.alive, signs);
+    }
+    // What is published is one, too.
+    tokio::time::advance(KEEP_ALIVE / 2).await;
+    push_part(&world.live, &source(), 43, 2);
+    feed.skip();
+    tokio::time::advance(KEEP_ALIVE / 2).await;
+    assert_eq!(feed.next(), Next::Nothing);
+    assert_eq!(feed.alive, 3);
 }
