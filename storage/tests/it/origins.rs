@@ -227,7 +227,7 @@ async fn who_is_alone_has_nobody_beside_it(test: TestDatabase) {
     let again = origins::register(db, &alone, TTL, NOW).await.unwrap();
     assert_eq!(again, Some(place.clone()));
     let later = NOW + TTL;
-    place.renew(db, TTL, later).await.unwrap();
+    place.renew(db, &alone.url, TTL, later).await.unwrap();
     assert_eq!(
         origins::register(db, &other, TTL, later).await.unwrap(),
         None
@@ -237,7 +237,7 @@ async fn who_is_alone_has_nobody_beside_it(test: TestDatabase) {
         .await
         .unwrap()
         .unwrap();
-    let lost = place.renew(db, TTL, gone).await;
+    let lost = place.renew(db, &alone.url, TTL, gone).await;
     assert!(matches!(lost, Err(RowError::LeaseLost { .. })), "{lost:?}");
     assert_eq!(
         origins::register(db, &alone, TTL, gone).await.unwrap(),
