@@ -25,13 +25,34 @@ pub struct KeyHolders {
 /// What is in the file now, or why it cannot be read.
 type Content = Result<String, String>;
 
+/// What the looks at the file have found.
+#[derive(Default)]
+struct Changes {
+    taken: Option<Content>,
+    last: Option<Content>,
+}
+
+impl Changes {
+    /// What is to be taken, now that `content` was found.
+    fn found(&mut self, content: Content) -> Option<&Content> {
+        let is_steady = self.last.as_ref() == Some(&content) || self.taken.is_none();
+        let is_new = self.taken.as_ref() != Some(&content);
+        self.last = Some(content.clone());
+        if !is_steady || !is_new {
+            return None;
+        }
+        self.taken = Some(content);
+        self.taken.as_ref()
+    }
+}
+
 impl KeyHolders {
-    /// Follows the file until `shutdown`. One that cannot be used changes nothing: the log says
-    /// why.
+    /// Follows the file until `shutdown`. A change counts once two looks have found the same: it
+    /// may be written at the moment. One that cannot be used changes nothing: the log says why.
     pub async fn follow(self, config: Config, shutdown: CancellationToken) {
         let mut ticks = interval(LOOK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut last: Option<Content> = None;
+        let mut changes = Changes::default();
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => return,
@@ -39,9 +60,9 @@ impl KeyHolders {
             }
             let read = tokio::fs::read_to_string(&config.access.keys_file).await;
             let content = read.map_err(|error| error.to_string());
-            if last.as_ref() != Some(&content) {
-                self.take(&config, &content, last.is_none());
-                last = Some(content);
+            let is_first = changes.taken.is_none();
+            if let Some(content) = changes.found(content) {
+                self.take(&config, content, is_first);
             }
         }
     }
@@ -78,4 +99,34 @@ fn keys(config: &Config, content: &Content) -> Result<KeyRing, String> {
     let text = content.as_ref().map_err(Clone::clone)?;
     let keys = config.access_keys_with(Some(text.as_str()));
     keys.map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_taken_once_it_stays_the_same() {
+        let mut changes = Changes::default();
+        let mut found = |text: &str| changes.found(Ok(text.to_owned())).cloned();
+        let taken = |text: &str| Some(Ok(text.to_owned()));
+        assert_eq!(found("a"), taken("a"));
+        assert_eq!(found("a"), None);
+        assert_eq!(found(""), None, "it is being written");
+        assert_eq!(found("a b"), None);
+        assert_eq!(found("a b"), taken("a b"));
+        assert_eq!(found("a b"), None);
+        // Back before anybody was told.
+        assert_eq!(found("c"), None);
+        assert_eq!(found("a b"), None);
+        assert_eq!(found("a b"), None);
+    }
+
+    #[test]
+    fn a_file_without_a_key_cannot_be_used() {
+        let mut config = Config::default();
+        config.access.keys_file = "some.keys".into();
+        let error = keys(&config, &Ok("\n".to_owned())).unwrap_err();
+        assert!(error.contains("some.keys"), "{error}");
+    }
 }

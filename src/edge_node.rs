@@ -135,6 +135,8 @@ pub enum EdgeNodeError {
 #[derive(Debug)]
 pub struct EdgeNode {
     trust: Arc<Trust>,
+    /// Cancelled: it answers, so that others may be told where.
+    serves: CancellationToken,
     shutdown: CancellationToken,
     tasks: JoinSet<()>,
 }
@@ -152,7 +154,8 @@ impl EdgeNode {
             region: parts.region,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             has_shields: parts.has_shields,
-            shield_url: parts.shield_url,
+            // Until it answers there.
+            shield_url: String::new(),
         };
         // Before the rows are read: what is told in between is found there.
         let events = parts.bus.subscribe(&SubjectPattern::new(PURGED)?).await?;
@@ -169,6 +172,7 @@ impl EdgeNode {
             registration.clone(),
             parts.prewarmer,
         );
+        let serves = CancellationToken::new();
         let mut agent = Agent {
             database: parts.database,
             clock: parts.clock,
@@ -186,10 +190,10 @@ impl EdgeNode {
             configuration: 0,
             unswept: VecDeque::new(),
             requests: (0, Instant::now()),
+            bus: parts.bus,
+            shield_url: parts.shield_url,
+            serves: serves.clone(),
         };
-        if !agent.new.shield_url.is_empty() {
-            wake::all(parts.bus.as_ref(), MOVED).await;
-        }
         agent.catch_up().await?;
         agent.obey_new().await?;
         trust.extend(asked + TRUSTED, now + TRUSTED_SPAN);
@@ -204,9 +208,15 @@ impl EdgeNode {
         tasks.spawn(prewarms.run(orders, parts.events_are_shared, shutdown.clone()));
         Ok(Self {
             trust,
+            serves,
             shutdown,
             tasks,
         })
+    }
+
+    /// From now on it answers: other edges may ask it, where it is a shield.
+    pub fn serves(&self) {
+        self.serves.cancel();
     }
 
     /// Whether it hears of purges.
@@ -265,6 +275,10 @@ struct Agent {
     unswept: VecDeque<(Obeyed, Seen)>,
     /// How many requests there had been, and when.
     requests: (u64, Instant),
+    bus: Arc<dyn Bus>,
+    /// Where other edges reach it as a shield once it `serves`, as long as they are not told.
+    shield_url: String,
+    serves: CancellationToken,
 }
 
 impl Agent {
@@ -276,6 +290,8 @@ impl Agent {
         };
         let (mut heartbeat, mut poll, mut tidy) = (every(HEARTBEAT), every(poll), every(TIDY));
         let mut hears_events = true;
+        // Of where it is as a shield.
+        let mut tells = false;
         loop {
             let awaits_shields = self.new.has_shields && self.seen != self.acknowledged;
             let renews = tokio::select! {
@@ -283,6 +299,11 @@ impl Agent {
                 _ = heartbeat.tick() => true,
                 _ = poll.tick() => false,
                 () = sleep(POLL_SHIELDS), if awaits_shields => false,
+                () = self.serves.cancelled(), if !self.shield_url.is_empty() => {
+                    self.new.shield_url = std::mem::take(&mut self.shield_url);
+                    tells = true;
+                    true
+                }
                 _ = tidy.tick() => {
                     shutdown.run_until_cancelled(self.tidy()).await;
                     false
@@ -305,6 +326,10 @@ impl Agent {
                 None => break,
                 Some(Ok(Ok(()))) if renews => {
                     self.trust.extend(asked + TRUSTED, now + TRUSTED_SPAN);
+                    if std::mem::take(&mut tells) {
+                        let told = wake::all(self.bus.as_ref(), MOVED);
+                        shutdown.run_until_cancelled(told).await;
+                    }
                 }
                 Some(Ok(Ok(()))) => {}
                 Some(Ok(Err(error))) => self.trust.failed(&error.to_string()),
@@ -356,6 +381,7 @@ impl Agent {
             memory_bytes: load.memory_bytes,
             health: self.trust.notice().unwrap_or_default(),
             configuration: self.configuration,
+            shield_url: self.new.shield_url.clone(),
         }
     }
 

@@ -56,6 +56,8 @@ pub struct MediaPath {
     vod: Option<Vod>,
     shutdown: CancellationToken,
     tasks: JoinSet<()>,
+    /// Cancelled: the origin answers.
+    serves: CancellationToken,
     /// Ends `keeping`.
     kept: CancellationToken,
     /// Keeps the origin's place in the registry. One task; a set, because a handle cannot
@@ -82,17 +84,18 @@ impl MediaPath {
             lock,
             url,
             database,
-            objects: objects.as_ref(),
+            objects: &objects,
             clock: clock.as_ref(),
             bus: bus.clone(),
         })
         .await?;
-        let origin_id = node.id();
-        let kept = CancellationToken::new();
+        let place = node.place().clone();
+        let (serves, kept) = (CancellationToken::new(), CancellationToken::new());
         let mut keeping = JoinSet::new();
         keeping.spawn({
-            let (database, clock, kept) = (database.clone(), clock.clone(), kept.clone());
-            async move { node.keep(database, &*clock, kept).await }
+            let (database, clock) = (database.clone(), clock.clone());
+            let (serves, kept) = (serves.clone(), kept.clone());
+            async move { node.keep(database, &*clock, serves, kept).await }
         });
         if !is_demo && stream_keys::remove_key(database, &demo::NAME.parse()?).await? {
             tracing::warn!("the demo's stream key was removed; --demo brings it back");
@@ -147,7 +150,7 @@ impl MediaPath {
         };
         let live = Live::start(LiveParts {
             database: database.clone(),
-            origin: origin_id,
+            place,
             bus: bus.clone(),
             moves,
             objects: objects.clone(),
@@ -186,9 +189,15 @@ impl MediaPath {
             vod,
             shutdown,
             tasks,
+            serves,
             kept,
             keeping,
         })
+    }
+
+    /// From now on the origin answers: edges may be told where.
+    pub fn serves(&self) {
+        self.serves.cancel();
     }
 
     /// Returns when a task has ended that should not.

@@ -63,12 +63,12 @@ pub enum OriginNodeError {
 pub struct OriginNodeParts<'a> {
     /// The data directory.
     pub lock: DirectoryLock,
-    /// Where edges reach it; `None`: it is alone.
+    /// Where edges reach it once it serves; `None`: it is alone.
     pub url: Option<String>,
     /// The rows.
     pub database: &'a Database,
     /// The objects.
-    pub objects: &'a dyn ObjectStore,
+    pub objects: &'a Arc<dyn ObjectStore>,
     /// The time of day.
     pub clock: &'a dyn Clock,
     /// What tells edges that an origin has come.
@@ -80,7 +80,11 @@ pub struct OriginNodeParts<'a> {
 pub struct OriginNode {
     lock: DirectoryLock,
     place: OriginPlace,
+    /// Empty: edges are not told.
+    url: String,
     bus: Arc<dyn Bus>,
+    /// Where its mark is still to be left.
+    unmarked: Option<Arc<dyn ObjectStore>>,
 }
 
 impl OriginNode {
@@ -98,23 +102,30 @@ impl OriginNode {
             id: lock.node_id()?,
             instance: this_process(),
             is_alone: url.is_none(),
-            url: url.unwrap_or_default(),
+            // Until it answers there.
+            url: String::new(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
-        if !origin.is_alone {
-            leave_mark(objects, origin.id).await;
-        }
+        let unmarked = match origin.is_alone {
+            true => None,
+            false => leave_mark(objects, origin.id).await,
+        };
         let patience = Instant::now() + PATIENCE;
         loop {
             let registered = origins::register(database, &origin, LEASE, clock.now()).await?;
             if let Some(place) = registered {
                 let others = origins::others(database, place.id(), clock.now(), OTHERS).await?;
-                if let Some(other) = without_mark(objects, others).await {
+                if let Some(other) = without_mark(objects.as_ref(), others).await {
                     place.leave(database).await?;
                     return Err(OriginNodeError::OtherObjects { other });
                 }
-                wake::all(bus.as_ref(), MOVED).await;
-                return Ok(Self { lock, place, bus });
+                return Ok(Self {
+                    lock,
+                    place,
+                    url: url.unwrap_or_default(),
+                    bus,
+                    unmarked,
+                });
             }
             if Instant::now() >= patience {
                 return Err(OriginNodeError::DatabaseInUse);
@@ -124,22 +135,48 @@ impl OriginNode {
         }
     }
 
-    /// The origin.
-    pub fn id(&self) -> NodeId {
-        self.place.id()
+    /// Its place.
+    pub fn place(&self) -> &OriginPlace {
+        &self.place
     }
 
     /// Keeps the place until `shutdown`, or until another process has it: that one could, if
     /// this one was stopped or cut off from the database for longer than the lease. Then this
-    /// one has to end. While the database is away it goes on.
-    pub async fn keep(self, database: Database, clock: &dyn Clock, shutdown: CancellationToken) {
-        let Self { lock, place, bus } = self;
-        while let Some(()) = shutdown.run_until_cancelled(sleep(HEARTBEAT)).await {
-            let now = clock.now();
-            let renewing = timeout(HEARTBEAT, place.renew(&database, LEASE, now));
+    /// one has to end. While the database is away it goes on. Edges are told where it is once it
+    /// `serves`.
+    pub async fn keep(
+        mut self,
+        database: Database,
+        clock: &dyn Clock,
+        serves: CancellationToken,
+        shutdown: CancellationToken,
+    ) {
+        let mut told = self.url.is_empty();
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                () = serves.cancelled(), if !told => {}
+                () = sleep(HEARTBEAT) => {}
+            }
+            let (now, tells) = (clock.now(), serves.is_cancelled());
+            let url = if tells { self.url.as_str() } else { "" };
+            let renewing = timeout(HEARTBEAT, self.place.renew(&database, url, LEASE, now));
             let failed = match shutdown.run_until_cancelled(renewing).await {
                 None => break,
-                Some(Ok(Ok(()))) => continue,
+                Some(Ok(Ok(()))) => {
+                    let is_news = tells && !told;
+                    told |= tells;
+                    let rest = async {
+                        if is_news {
+                            wake::all(self.bus.as_ref(), MOVED).await;
+                        }
+                        if let Some(objects) = self.unmarked.take() {
+                            self.unmarked = leave_mark(&objects, self.place.id()).await;
+                        }
+                    };
+                    shutdown.run_until_cancelled(rest).await;
+                    continue;
+                }
                 Some(Ok(Err(RowError::LeaseLost { .. }))) => {
                     tracing::error!(
                         "another nova process has taken the live streams of this database: this one ends"
@@ -150,25 +187,31 @@ impl OriginNode {
                 Some(Err(_)) => format!("no answer within {HEARTBEAT:?}"),
             };
             tracing::warn!(error = failed, "the origin's place was not renewed");
+            // Not at once, where it is to be told.
+            shutdown.run_until_cancelled(sleep(AGAIN)).await;
         }
-        match place.leave(&database).await {
-            Ok(()) => wake::all(bus.as_ref(), MOVED).await,
+        match self.place.leave(&database).await {
+            Ok(()) => wake::all(self.bus.as_ref(), MOVED).await,
             Err(error) => tracing::warn!(%error, "the origin's place was not given up"),
         }
-        drop(lock);
+        drop(self.lock);
     }
 }
 
 /// What an origin leaves in the object store, for others to find.
-fn mark(origin: NodeId) -> String {
+pub fn mark(origin: NodeId) -> String {
     format!("origins/{origin}")
 }
 
-async fn leave_mark(objects: &dyn ObjectStore, origin: NodeId) {
+/// Gives back the store that did not take it.
+async fn leave_mark(
+    objects: &Arc<dyn ObjectStore>,
+    origin: NodeId,
+) -> Option<Arc<dyn ObjectStore>> {
     let text = Bytes::from(origin.to_string());
-    if let Err(error) = objects.put(&mark(origin), text).await {
-        tracing::warn!(%error, "other origins do not find this one's mark in the object store");
-    }
+    let error = objects.put(&mark(origin), text).await.err()?;
+    tracing::warn!(%error, "other origins do not start before this one's mark is in the object store");
+    Some(objects.clone())
 }
 
 /// The first of `others` that has left no mark in this store, so that its objects are elsewhere.
@@ -206,16 +249,61 @@ mod tests {
     }
 
     async fn start(directory: &Path, database: &Database, clock: &ManualClock) -> OriginNode {
+        let objects: Arc<dyn ObjectStore> = Arc::new(MemoryStore::default());
+        start_at(directory, database, clock, None, &objects).await
+    }
+
+    async fn start_at(
+        directory: &Path,
+        database: &Database,
+        clock: &ManualClock,
+        url: Option<&str>,
+        objects: &Arc<dyn ObjectStore>,
+    ) -> OriginNode {
         let lock = DirectoryLock::take(directory).unwrap();
         let parts = OriginNodeParts {
             lock,
-            url: None,
+            url: url.map(str::to_owned),
             database,
-            objects: &MemoryStore::default(),
+            objects,
             clock,
             bus: Arc::new(LocalBus::new()),
         };
         OriginNode::start(parts).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn edges_are_told_once_it_serves_and_the_mark_is_left_then_at_last() {
+        let directory = tempfile::tempdir().unwrap();
+        let database = database(directory.path()).await;
+        let clock = Arc::new(ManualClock::new(Timestamp::from_micros(1)));
+        let objects: Arc<dyn ObjectStore> = Arc::new(MemoryStore::default());
+        let url = Some("http://a:8081");
+        let mut node = start_at(directory.path(), &database, &clock, url, &objects).await;
+        let mark = mark(node.place().id());
+        // As if the store had not taken it.
+        objects.delete(&mark).await.unwrap();
+        node.unmarked = Some(objects.clone());
+        let urls = async || {
+            let listed = origins::reachable(&database, clock.now(), 10).await;
+            let urls = listed.unwrap().into_iter().map(|one| one.url);
+            urls.collect::<Vec<_>>()
+        };
+        assert_eq!(urls().await, [""; 0], "nobody answers there yet");
+
+        let (serves, shutdown) = (CancellationToken::new(), CancellationToken::new());
+        serves.cancel();
+        let (clock, rows) = (clock.clone(), database.clone());
+        let (served, stop) = (serves.clone(), shutdown.clone());
+        let keeping = tokio::spawn(async move { node.keep(rows, &*clock, served, stop).await });
+        while objects.head(&mark).await.is_err() {
+            assert!(!keeping.is_finished());
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(urls().await, ["http://a:8081"]);
+        shutdown.cancel();
+        keeping.await.unwrap();
+        assert_eq!(urls().await, [""; 0], "it has left");
     }
 
     #[tokio::test]
@@ -224,12 +312,12 @@ mod tests {
         let database = database(directory.path()).await;
         let clock = ManualClock::new(Timestamp::from_micros(1));
         let first = start(directory.path(), &database, &clock).await;
-        let (before, place) = (first.id(), first.place.clone());
+        let (before, place) = (first.place.id(), first.place.clone());
         // As a crash leaves it.
         drop(first);
         let again = start(directory.path(), &database, &clock).await;
-        assert_eq!(again.id(), before);
-        let lost = place.renew(&database, LEASE, clock.now()).await;
+        assert_eq!(again.place.id(), before);
+        let lost = place.renew(&database, "", LEASE, clock.now()).await;
         assert!(matches!(lost, Err(RowError::LeaseLost { .. })), "{lost:?}");
     }
 
@@ -240,13 +328,13 @@ mod tests {
         let clock = ManualClock::new(Timestamp::from_micros(1));
         let first = start(one.path(), &database, &clock).await;
         clock.advance(LEASE + LEASE);
-        let renewed = first.place.renew(&database, LEASE, clock.now()).await;
+        let renewed = first.place.renew(&database, "", LEASE, clock.now()).await;
         renewed.unwrap();
         clock.advance(LEASE);
         let second = start(other.path(), &database, &clock).await;
-        let lost = first.place.renew(&database, LEASE, clock.now()).await;
+        let lost = first.place.renew(&database, "", LEASE, clock.now()).await;
         assert!(matches!(lost, Err(RowError::LeaseLost { .. })), "{lost:?}");
-        let renewed = second.place.renew(&database, LEASE, clock.now()).await;
+        let renewed = second.place.renew(&database, "", LEASE, clock.now()).await;
         renewed.unwrap();
     }
 }

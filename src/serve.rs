@@ -142,9 +142,10 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
         rtmp: media.as_ref().map(|media| media.rtmp),
         admin: admin.address(),
     };
-    if let (Some(server), Some(media)) = (origin, &media) {
-        let media = WithoutBody(media.origin.clone());
+    if let (Some(server), Some(path)) = (origin, &media) {
+        let media = WithoutBody(path.origin.clone());
         running.http(server, Routes { media, pages: None });
+        path.serves();
     }
     let table = AssetTable::default();
     let cache = match &usage {
@@ -234,6 +235,9 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
             }
             _ => running.http(server, Pages(pages.unwrap_or_default())),
         }
+    }
+    if let Some(node) = &node {
+        node.serves();
     }
     welcome::print(&config, addresses, demo.is_some());
 

@@ -475,6 +475,10 @@ impl Config {
         let mut keys = self.access.keys.clone();
         let mut key = "access.keys";
         if let Some(text) = file {
+            // As it may be while it is written.
+            if text.parse::<KeyRing>().is_ok_and(|ring| ring.is_empty()) {
+                return Err(self.empty_keys_file());
+            }
             keys.push('\n');
             keys.push_str(text);
             key = "access.keys and access.keys_file";
@@ -485,6 +489,15 @@ impl Config {
         match ring.is_empty() && !self.access_policy()?.is_open() {
             true => Err(self.no_keys()),
             false => Ok(ring),
+        }
+    }
+
+    /// A file is named, and there is no key in it.
+    fn empty_keys_file(&self) -> ConfigError {
+        ConfigError::Value {
+            key: "access.keys_file".to_owned(),
+            given: self.access.keys_file.display().to_string(),
+            expected: "a file with a key at least; nova url key makes one".to_owned(),
         }
     }
 

@@ -112,20 +112,32 @@ fn protected(policy: &Policy, assets: &[AssetRow]) -> Policy {
     let mut all = policy.clone();
     for asset in assets.iter().filter(|asset| is_within(asset, &signed)) {
         let prefix = &asset.rules.path_prefix;
-        let Ok(scope) = prefix.parse::<PathScope>() else {
-            tracing::error!(
-                prefix,
-                "an asset cannot be protected: its prefix is no path"
-            );
+        let Some(folder) = folder(prefix) else {
             continue;
         };
+        let is_whole = folder.as_str() == prefix;
         let rule = match asset.rules.access {
             AssetAccess::Signed => Rule::Signed,
-            AssetAccess::Public => policy.rule(scope.as_str()),
+            // It would open what lies beside it.
+            AssetAccess::Public if !is_whole => continue,
+            AssetAccess::Public => policy.rule(folder.as_str()),
         };
-        all = all.with(&scope, rule);
+        if !is_whole {
+            tracing::error!(
+                prefix,
+                folder = folder.as_str(),
+                "the prefix of an asset is no folder: all of the folder around it is protected"
+            );
+        }
+        all = all.with(&folder, rule);
     }
     all
+}
+
+/// The nearest folder that all paths which begin with `prefix` are in: `/`, if need be.
+fn folder(prefix: &str) -> Option<PathScope> {
+    let folders = prefix.rmatch_indices('/').map(|(at, _)| &prefix[..=at]);
+    folders.chain(["/"]).find_map(|folder| folder.parse().ok())
 }
 
 #[cfg(test)]
@@ -149,6 +161,27 @@ mod tests {
             created_at: Timestamp::default(),
             updated_at: Timestamp::default(),
         }
+    }
+
+    #[test]
+    fn what_is_no_folder_protects_more_and_opens_nothing() {
+        let assets = [
+            asset("/vod/paid", AssetAccess::Signed),
+            asset("/vod/paid/trailers", AssetAccess::Public),
+        ];
+        let policy = protected(&Policy::open(), &assets);
+        for path in [
+            "/vod/paid",
+            "/vod/paid/1",
+            "/vod/paid2/1",
+            "/vod/paid/trailers/1",
+        ] {
+            assert_eq!(policy.rule(path), Rule::Signed, "{path}");
+        }
+        assert_eq!(policy.rule("/live/a/1"), Rule::Public);
+        let nowhere = [asset("paid", AssetAccess::Signed)];
+        let policy = protected(&Policy::open(), &nowhere);
+        assert_eq!(policy.rule("/live/a/1"), Rule::Signed);
     }
 
     #[test]

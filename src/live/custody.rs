@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use media::StreamId;
-use storage::events::{Bus, RecvError, Subscription};
+use storage::events::{Bus, Subscription};
 use storage::rows::RowError;
 use storage::rows::origins::{self, OpenStream};
 use tokio::sync::mpsc;
@@ -17,7 +17,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use super::Live;
 use super::session::{Command, GONE};
 use crate::origin_node::MOVED;
-use crate::wake;
+use crate::wake::{self, Wakes};
 
 /// How often the rows are looked at where nothing is heard.
 const LOOK: Duration = Duration::from_secs(5);
@@ -26,10 +26,10 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 impl Live {
     /// Until the shutdown.
-    pub(super) async fn keep_custody(self: Arc<Self>, bus: Arc<dyn Bus>, mut moves: Subscription) {
+    pub(super) async fn keep_custody(self: Arc<Self>, bus: Arc<dyn Bus>, moves: Subscription) {
+        let mut moves = Wakes::new(moves);
         let mut ticks = interval(LOOK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut hears_events = true;
         let shutdown = &self.context.shutdown;
         loop {
             tokio::select! {
@@ -39,10 +39,7 @@ impl Live {
                     continue;
                 }
                 _ = ticks.tick() => {}
-                event = moves.recv(), if hears_events => {
-                    // Whatever it says, and whatever was lost: the rows tell.
-                    hears_events = !matches!(event, Err(RecvError::Closed));
-                }
+                () = moves.heard() => {}
             }
             let looking = timeout(PATIENCE, self.look());
             match shutdown.run_until_cancelled(looking).await {
@@ -67,13 +64,18 @@ impl Live {
             } = open;
             // A session that is busy hears of it with the next look.
             match origin {
-                Some(origin) if origin == self.context.origin => {}
-                Some(_) => {
+                Some(origin) if origin != self.context.place.id() => {
                     if let Some(mailbox) = self.session(stream) {
                         drop(mailbox.try_send(Command::Look));
                     }
                 }
-                None => drop(self.mailbox(stream, &name).try_send(Command::Inherit)),
+                // A session of ours that is served has nothing to inherit, and knows that.
+                Some(_) | None => {
+                    let mailbox = self.mailbox(stream, &name);
+                    if mailbox.capacity() == mailbox.max_capacity() {
+                        drop(mailbox.try_send(Command::Inherit));
+                    }
+                }
             }
         }
         Ok(())

@@ -25,13 +25,13 @@ use std::time::Duration;
 
 use ingest::{BoxFuture, Grant, Host, Publication, PublishRequest, Refusal, TakeoverPolicy};
 use media::timeline::Numbering;
-use media::{Clock, Micros, NodeId, StreamId, StreamName};
+use media::{Clock, Micros, StreamId, StreamName};
 use packager::LiveStreams;
 use storage::ObjectStore;
 use storage::events::{Bus, Subscription};
-use storage::rows::origins::Claim;
-use storage::rows::streams::{self, TakeoverPolicy as StoredPolicy};
-use storage::rows::{Database, RowError, sessions, stream_keys};
+use storage::rows::origins::{self, Claim, OriginPlace};
+use storage::rows::streams::TakeoverPolicy as StoredPolicy;
+use storage::rows::{Database, RowError, stream_keys};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -40,7 +40,7 @@ use transcode::Profile;
 use crate::encoding::Encodings;
 
 use self::archive::{Archives, Shelves};
-use self::session::{Command, Session};
+use self::session::{Command, GONE, Session};
 use self::sweeper::Sweeper;
 
 pub use self::archive::RecordingHealth;
@@ -53,8 +53,8 @@ const MAILBOX: usize = 8;
 #[derive(Debug)]
 struct Context {
     shelves: Shelves,
-    /// This origin, as the registry knows it.
-    origin: NodeId,
+    /// This origin's place in the registry.
+    place: OriginPlace,
     /// Told when a stream has come to this origin or left it.
     moved: Arc<Notify>,
     archives: Archives,
@@ -77,8 +77,8 @@ struct Context {
 pub struct LiveParts {
     /// Rows.
     pub database: Database,
-    /// This origin, as the registry knows it.
-    pub origin: NodeId,
+    /// This origin's place in the registry.
+    pub place: OriginPlace,
     /// What tells others that a stream has moved.
     pub bus: Arc<dyn Bus>,
     /// What others tell of that.
@@ -129,7 +129,7 @@ impl Live {
                 clerks: TaskTracker::new(),
                 shutdown: shutdown.clone(),
             },
-            origin: parts.origin,
+            place: parts.place,
             moved: Arc::default(),
             shelves,
             streams: parts.streams,
@@ -147,12 +147,21 @@ impl Live {
             tasks: TaskTracker::new(),
         });
         let database = &live.context.shelves.database;
-        for row in sessions::unfinished_sessions(database).await? {
-            if let Some(stream) = streams::by_id(database, row.stream).await? {
-                let mut session = Session::new(live.context.clone(), row.stream, stream.name);
-                if session.inherit().await? {
+        let gone_since = live.context.shelves.clock.now() - GONE;
+        let me = live.context.place.id();
+        for open in origins::open_streams(database, gone_since).await? {
+            if open.origin.is_some_and(|origin| origin != me) {
+                continue;
+            }
+            let mut session = Session::new(live.context.clone(), open.stream, open.name.clone());
+            match session.inherit().await {
+                Ok(true) => {
                     let mailbox = live.spawn(session);
-                    live.lock().insert(row.stream, mailbox);
+                    live.lock().insert(open.stream, mailbox);
+                }
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::warn!(stream = %open.name, %error, "a session is not taken up yet");
                 }
             }
         }

@@ -40,7 +40,7 @@ pub(super) enum Command {
     Publish(Box<Publication>),
     /// Another origin seems to have the stream.
     Look,
-    /// The stream's origin seems to be gone.
+    /// Nobody seems to have the stream's session: its origin is gone, or this one has lost it.
     Inherit,
 }
 
@@ -109,8 +109,18 @@ impl Session {
     /// when there is none, or it is another's. Its grace period starts again: the encoder
     /// could not reach us meanwhile.
     pub(super) async fn inherit(&mut self) -> Result<bool, RowError> {
+        let awaits_encoder = self.held.is_some();
         let ours = self.claim(Claim::Heir).await?;
-        Ok(ours && matches!(self.state, State::Open(..)))
+        let is_open = matches!(self.state, State::Open(..));
+        if ours && !is_open && !awaits_encoder {
+            self.release().await;
+        }
+        Ok(ours && is_open)
+    }
+
+    /// A session is served here, or one is ended: there is nothing to inherit.
+    fn has_session(&self) -> bool {
+        self.held.is_some() && !matches!(self.state, State::Idle(_))
     }
 
     /// Makes the stream this origin's, if `claim` is enough, and takes up its open session
@@ -122,40 +132,50 @@ impl Session {
             Claim::Heir => context.shelves.clock.now() - GONE,
             Claim::Takeover | Claim::Encoder => context.shelves.clock.now(),
         };
-        let taken = origins::take_stream(database, self.stream, context.origin, claim, now).await?;
+        let taken = origins::take_stream(database, self.stream, &context.place, claim, now).await?;
         let Some(taken) = taken else {
             return Ok(false);
         };
         if !taken.was_ours {
             self.let_go();
         }
-        self.held = Some(Held {
+        let held = Held {
             rows: database.fenced(taken.lease.clone()),
             lease: taken.lease,
-        });
+        };
+        // What fails from here on leaves a stream that is this origin's and that no session has:
+        // `custody` finds it, and it is inherited.
         if matches!(self.state, State::Idle(_))
             && let Some(row) = sessions::open_session_of(database, self.stream).await?
         {
+            if claim == Claim::Heir {
+                // Whoever had the session before may have crashed with an encoder on.
+                let now = context.shelves.clock.now();
+                sessions::publisher_left(&held.rows, row.id, now).await?;
+            }
             let open = self.open(row).await;
             self.state = State::Open(open, Instant::now() + context.grace);
         }
+        self.held = Some(held);
         context.moved.notify_one();
         Ok(true)
     }
 
     /// The stream is another's: nothing of it is served here any more.
     fn let_go(&mut self) {
-        let window = match std::mem::replace(&mut self.state, State::idle()) {
-            State::Open(open, _) => Some(open.window),
-            State::Ended(window, _) => Some(window),
-            State::Idle(_) => None,
-        };
-        if let Some(window) = window {
-            tracing::info!(stream = %self.name, "another origin has the stream");
-            self.context.streams.remove(&window);
-        }
         self.held = None;
         self.unwritten = None;
+        // Whoever is idle stays so until its deadline, however often it hears of the other.
+        if matches!(self.state, State::Idle(_)) {
+            return;
+        }
+        let window = match std::mem::replace(&mut self.state, State::idle()) {
+            State::Open(open, _) => open.window,
+            State::Ended(window, _) => window,
+            State::Idle(_) => return,
+        };
+        tracing::info!(stream = %self.name, "another origin has the stream");
+        self.context.streams.remove(&window);
     }
 
     /// Lets the stream go if another origin has it.
@@ -196,6 +216,8 @@ impl Session {
                 }
                 () = self.deadline() => {
                     if !self.expire().await {
+                        // An encoder that was let in has not begun.
+                        self.release().await;
                         break;
                     }
                     continue;
@@ -220,11 +242,11 @@ impl Session {
                         tracing::warn!(stream = %self.name, %error, "whose stream it is is not known");
                     }
                 }
-                Some(Command::Inherit) if self.held.is_some() => {}
+                Some(Command::Inherit) if self.has_session() => {}
                 Some(Command::Inherit) => match self.inherit().await {
                     Ok(true) => tracing::info!(
                         stream = %self.name,
-                        "the stream's origin is gone: its session is taken up"
+                        "a session that nobody had is taken up"
                     ),
                     Ok(false) => {}
                     Err(error) => {

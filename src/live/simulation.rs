@@ -12,6 +12,7 @@ use media::{
 use packager::live::{Cut, EpochPlan};
 use packager::{LiveStream, LiveStreams};
 use storage::rows::leases::{self, Lease};
+use storage::rows::origins::{self, NewOrigin};
 use storage::rows::segments::{self, EpochRow};
 use storage::rows::sessions::SessionRow;
 use storage::rows::streams::{self, NewStream, TakeoverPolicy};
@@ -65,6 +66,15 @@ impl World {
             objects,
             clock: clock.clone(),
         };
+        let origin = NewOrigin {
+            id: NodeId::new(),
+            instance: leases::this_process(),
+            url: String::new(),
+            is_alone: false,
+            version: "1".to_owned(),
+        };
+        let place = origins::register(&shelves.database, &origin, LEASE, now).await;
+        let place = place.unwrap().expect("nobody is alone");
         let shutdown = CancellationToken::new();
         let context = Context {
             archives: Archives {
@@ -74,7 +84,7 @@ impl World {
                 clerks: TaskTracker::new(),
                 shutdown: shutdown.clone(),
             },
-            origin: NodeId::new(),
+            place,
             moved: Arc::default(),
             shelves,
             streams: Arc::new(LiveStreams::new()),

@@ -22,6 +22,7 @@ use storage::{Database, ObjectError};
 use tokio_util::sync::CancellationToken;
 
 use super::archive::Shelves;
+use crate::origin_node::mark;
 
 /// The pause between rounds that left nothing to do.
 const ROUND: Duration = Duration::from_secs(30);
@@ -130,7 +131,7 @@ impl Sweeper {
         let delivered = outbox::delete_delivered(rows, now, ROWS_AT_ONCE);
         let consumed = outbox::forget_consumed(rows, now - CONSUMED_EVENT, ROWS_AT_ONCE);
         let usage = usage::delete_before(rows, now - USAGE_MINUTE, ROWS_AT_ONCE);
-        let origins = origins::delete_silent(rows, now - SILENT_ORIGIN, ROWS_AT_ONCE);
+        let origins = self.delete_silent_origins();
         let recordings = videos::delete_gone_recordings(rows, ROWS_AT_ONCE);
         let cancelled = self.delete_cancelled_videos();
         let abandoned = videos::imports::fail_abandoned(rows, ROWS_AT_ONCE);
@@ -147,6 +148,16 @@ impl Sweeper {
             housekeeping("abandoned_videos", limit, abandoned, stop).await,
         ];
         steps.into_iter().fold(Swept::default(), Swept::and)
+    }
+
+    /// Their rows, then their marks: without a row nobody looks for one. How many.
+    async fn delete_silent_origins(&self) -> Result<u64, SweepError> {
+        let before = self.shelves.clock.now() - SILENT_ORIGIN;
+        let silent = origins::delete_silent(self.database(), before, ROWS_AT_ONCE).await?;
+        for origin in &silent {
+            self.shelves.objects.delete(&mark(*origin)).await?;
+        }
+        Ok(silent.len() as u64)
     }
 
     /// First their objects, then their rows; how many.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::error::Error;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use edge::access::Gate;
@@ -16,6 +17,7 @@ use crate::edge_node::{AssetTable, Assets, EdgeNodeParts};
 use crate::origin_node::MOVED;
 use crate::roles::Roles;
 use crate::upstreams::{DirectoryParts, Maker, pool_config};
+use crate::wake::Wakes;
 
 /// What the edge's place in the registry is made of.
 pub(super) fn node_parts<'a>(
@@ -57,7 +59,7 @@ pub(super) async fn directory_parts(
         database: foundation.database.clone(),
         clock: foundation.clock.clone(),
         // Before the rows are read: what is told in between is found there.
-        events: bus.subscribe(&SubjectPattern::new(MOVED)?).await?,
+        wakes: Wakes::new(bus.subscribe(&SubjectPattern::new(MOVED)?).await?),
         events_are_shared: config.events.url != "local:",
         pool: pool.clone(),
         maker: Maker::new(config),
@@ -75,9 +77,22 @@ pub(super) fn origin_url(config: &Config, listener: Option<&Server>) -> Option<S
         return Some(String::new());
     }
     Some(match given {
-        "" => format!("http://{address}"),
+        "" => {
+            warn_of_loopback(config, address, "origin.url");
+            format!("http://{address}")
+        }
         url => url.to_owned(),
     })
+}
+
+/// Who shares a database may be on other hosts, and these do not reach a loopback address.
+fn warn_of_loopback(config: &Config, address: SocketAddr, key: &str) {
+    if address.ip().is_loopback() && !config.database_url().starts_with("sqlite:") {
+        tracing::warn!(
+            %address,
+            "edges on other hosts are told an address that they do not reach: set {key}"
+        );
+    }
 }
 
 /// Where other edges reach this one as a shield; empty: it is none.
@@ -91,7 +106,10 @@ fn shield_url(config: &Config, http: &Server) -> Result<String, Box<dyn Error>> 
             "edge.shield_url is empty: expected http://HOST:PORT where other edges reach this shield, since http.bind is {address}"
         )
         .into()),
-        "" => Ok(format!("{}://{address}", config.http.scheme())),
+        "" => {
+            warn_of_loopback(config, address, "edge.shield_url");
+            Ok(format!("{}://{address}", config.http.scheme()))
+        }
         url => Ok(url.to_owned()),
     }
 }

@@ -1,17 +1,18 @@
 //! What the registry tells the pool of an edge: which origin has which live stream, and, where
 //! it is to find them, which origins and shields there are.
 //!
-//! The registry says who exists, and the pool's health who may be asked. So a member whose lease
-//! has run out stays as long as it is up: that it cannot reach the database is no reason not to
-//! ask it. One that has left goes at once. While the database is away nothing changes.
+//! The registry says who exists, and the pool's health who may be asked. So an origin whose lease
+//! has run out stays as long as it is up, for some minutes: that it cannot reach the database is no
+//! reason not to ask it. A shield goes with its lease, since it does not hear of purges any more,
+//! and origins stand behind it. One that has left goes at once. While the database is away nothing
+//! changes.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use edge::{HttpUpstream, Member, MemberKind, MemberState, Pool};
-use media::{Clock, Timestamp};
-use storage::events::{RecvError, Subscription};
+use media::{Clock, Micros, Timestamp};
 use storage::rows::origins::Listed;
 use storage::rows::{Database, RowError, edge_nodes, origins};
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Maker;
 use crate::config::{MAX_UPSTREAMS, Tier};
+use crate::wake::Wakes;
 
 /// How often the rows are looked at where events come from other processes.
 const POLL: Duration = Duration::from_secs(1);
@@ -26,6 +28,8 @@ const POLL: Duration = Duration::from_secs(1);
 const POLL_WITHOUT_EVENTS: Duration = Duration::from_millis(250);
 /// How long the database may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long an origin whose lease has run out is a member: another may be at its address later.
+const SILENCE: Micros = Micros::from_secs(300);
 /// Live streams with a route. Those beyond are searched for.
 const MAX_ROUTES: u32 = 50_000;
 /// The groups of members that the registry tells of, as those of `edge.shields` and
@@ -40,7 +44,7 @@ pub struct DirectoryParts {
     /// The time of day.
     pub clock: Arc<dyn Clock>,
     /// What tells that the registry has changed.
-    pub events: Subscription,
+    pub wakes: Wakes,
     /// Whether that comes from other processes too.
     pub events_are_shared: bool,
     /// What is told.
@@ -82,15 +86,11 @@ impl Directory {
             false => POLL_WITHOUT_EVENTS,
         });
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut hears_events = true;
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 _ = ticks.tick() => {}
-                event = self.parts.events.recv(), if hears_events => {
-                    // Whatever it says, and whatever was lost: the rows tell.
-                    hears_events = !matches!(event, Err(RecvError::Closed));
-                }
+                () = self.parts.wakes.heard() => {}
             }
             let looking = timeout(PATIENCE, self.look());
             let fault = match shutdown.run_until_cancelled(looking).await {
@@ -119,16 +119,18 @@ impl Directory {
     async fn look(&mut self) -> Result<(), RowError> {
         let DirectoryParts {
             database,
+            clock,
             discovers,
             ..
         } = &self.parts;
         let limit = u32::try_from(MAX_UPSTREAMS).unwrap_or(u32::MAX);
+        let now = clock.now();
         let shields = match discovers {
-            Some(Tier::Edge) => edge_nodes::shields(database, limit).await?,
+            Some(Tier::Edge) => edge_nodes::shields(database, now, limit).await?,
             Some(Tier::Shield) | None => Vec::new(),
         };
         let origins = match discovers {
-            Some(_) => origins::reachable(database, limit).await?,
+            Some(_) => origins::reachable(database, now - SILENCE, limit).await?,
             None => Vec::new(),
         };
         let routes = origins::routes(database, MAX_ROUTES).await?;
@@ -182,7 +184,7 @@ impl Directory {
 }
 
 /// Those of the configuration, and those that were `found` and that may be there: they have a
-/// lease, or the pool knows them as up. Not more than a pool may have.
+/// lease, or are origins that the pool knows as up. Not more than a pool may have.
 fn members(
     configured: &[Member],
     found: &[(MemberKind, u32, Vec<Listed>)],
@@ -193,9 +195,12 @@ fn members(
     for (kind, group, listed) in found {
         for Listed { url, lease_until } in listed {
             let name = url.trim_end_matches('/');
-            let is_up = || known.iter().any(|one| one.member.name == name && one.up);
+            let may_stay = || {
+                let is_up = |one: &MemberState| one.member.name == name && one.up;
+                *kind == MemberKind::Origin && known.iter().any(is_up)
+            };
             let is_new = members.iter().all(|member| member.name != name);
-            if is_new && members.len() < MAX_UPSTREAMS && (*lease_until > now || is_up()) {
+            if is_new && members.len() < MAX_UPSTREAMS && (*lease_until > now || may_stay()) {
                 members.push(Member {
                     name: name.to_owned(),
                     kind: *kind,
@@ -239,7 +244,14 @@ mod tests {
             listed("http://silent-and-unknown", 50),
         ];
         let found = [
-            (MemberKind::Shield, SHIELDS, vec![listed("http://s", 100)]),
+            (
+                MemberKind::Shield,
+                SHIELDS,
+                vec![
+                    listed("http://s", 100),
+                    listed("http://s-silent-and-up", 50),
+                ],
+            ),
             (MemberKind::Origin, ORIGINS, origins),
         ];
         let state = |name: &str, up| MemberState {
@@ -249,6 +261,7 @@ mod tests {
             under_way: 0,
         };
         let known = [
+            state("http://s-silent-and-up", true),
             state("http://silent-and-up", true),
             state("http://silent-and-out", false),
         ];

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use media::{Clock, Micros, NodeId, SystemClock};
+use media::{Clock, Micros, SystemClock};
 use storage::rows::origins::{self, Claim, NewOrigin};
 use storage::rows::{Database, IfMissing, sessions};
 
@@ -135,10 +135,10 @@ fn a_server_whose_streams_another_process_has_taken_ends() {
             version: "1".to_owned(),
         };
         let place = origins::register(&database, &successor, ttl, now).await;
-        assert!(place.unwrap().is_some());
+        let place = place.unwrap().expect("it is the same origin");
         let open = origins::open_streams(&database, now).await.unwrap();
-        let (stream, other) = (open[0].stream, NodeId::new());
-        let taken = origins::take_stream(&database, stream, other, Claim::Takeover, now).await;
+        let stream = open[0].stream;
+        let taken = origins::take_stream(&database, stream, &place, Claim::Takeover, now).await;
         assert!(taken.unwrap().is_some());
         // Its publisher leaves, and the grace period ends: the session is not its any more.
         drop(encoder);

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::task::{Context, Poll, ready};
 
 use http::header::{ACCESS_CONTROL_REQUEST_METHOD, COOKIE, ORIGIN};
@@ -22,6 +22,7 @@ use super::policy::Rule;
 use crate::body::EdgeBody;
 use crate::config::OriginKind;
 use crate::key::canonical_path;
+use crate::node::is_from_edge;
 use crate::refusal::Refusal;
 use crate::server::Peer;
 
@@ -74,6 +75,9 @@ where
             }
             Err(refused) => refused,
         };
+        if matches!(refused, Refused::Denied(Denial::Missing)) && is_from_edge(request.headers()) {
+            tell_of_edge();
+        }
         // RFC 9113 8.2.2: `Connection` has no place in HTTP/2.
         let close = !request.body().is_end_stream() && request.version() <= Version::HTTP_11;
         AccessFuture::refused(match refused {
@@ -81,6 +85,17 @@ where
             Refused::Target(refusal) => refuse(self.gate.config().origin, refusal, close),
         })
     }
+}
+
+/// An edge takes tokens off, so that a node behind it that wants one serves nothing that is
+/// protected. Told once: anybody can look like an edge.
+fn tell_of_edge() {
+    static TOLD: Once = Once::new();
+    TOLD.call_once(|| {
+        tracing::warn!(
+            "another edge asked for what needs a signature and was refused: if this is a shield, set edge.tier to shield"
+        );
+    });
 }
 
 /// Why a request goes no further.

@@ -20,6 +20,8 @@ pub(crate) struct Board<T> {
     min_up_percent: u32,
     /// Requests under way that a member may always have, whatever others have.
     load_floor: u64,
+    /// Members are checked.
+    has_checks: bool,
     /// By group, and as they were given.
     entries: Vec<Entry<T>>,
     routes: HashMap<String, String>,
@@ -86,11 +88,17 @@ pub struct MemberState {
 }
 
 impl<T: Clone> Board<T> {
-    pub(crate) fn new(rules: HealthRules, min_up_percent: u32, load_floor: u64) -> Self {
+    pub(crate) fn new(
+        rules: HealthRules,
+        min_up_percent: u32,
+        load_floor: u64,
+        has_checks: bool,
+    ) -> Self {
         Self {
             rules,
             min_up_percent,
             load_floor,
+            has_checks,
             entries: Vec::new(),
             routes: HashMap::new(),
             next_id: 0,
@@ -99,13 +107,15 @@ impl<T: Clone> Board<T> {
     }
 
     /// From now on these are the members. Who stays, by its name, keeps its service and what
-    /// is known of it. Of two with one name the first counts.
+    /// is known of it. Of two with one name the first counts. Who comes to others has to pass a
+    /// check first, if there are checks.
     pub(crate) fn set_members(
         &mut self,
         now: Instant,
         members: impl IntoIterator<Item = (Member, T)>,
     ) {
         let mut old = std::mem::take(&mut self.entries);
+        let is_first = old.is_empty();
         for (member, service) in members {
             if self
                 .entries
@@ -129,7 +139,10 @@ impl<T: Clone> Board<T> {
                         hash: hash(0, &[&member.name]),
                         member,
                         service,
-                        health: Health::new(&self.rules, now),
+                        health: match is_first || !self.has_checks {
+                            true => Health::new(&self.rules, now),
+                            false => Health::unproven(&self.rules, now),
+                        },
                         load: 0,
                         held: 0,
                         probes: [0, 0],
@@ -259,10 +272,11 @@ impl<T: Clone> Board<T> {
         entry.probes[usize::from(held)] < self.rules.probes
     }
 
-    /// Are enough members of a group up?
+    /// Are enough members of a group up, of those that were up at some time?
     fn is_strong(&self, group: &[Entry<T>], now: Instant) -> bool {
         let weight = |entry: &Entry<T>| u64::from(entry.member.weight.max(1));
-        let all: u64 = group.iter().map(weight).sum();
+        let proven = group.iter().filter(|entry| !entry.health.is_unproven());
+        let all: u64 = proven.map(weight).sum();
         let up: u64 = group
             .iter()
             .filter(|entry| entry.health.standing(now) == Standing::Up)
@@ -371,6 +385,7 @@ impl<T: Clone> Board<T> {
             Some(routed) => is_unknown(routed),
             None => self.entries.iter().any(|entry| {
                 entry.member.kind == MemberKind::Origin
+                    && !entry.health.is_unproven()
                     && is_unknown(entry)
                     && is_of_their_group(entry)
             }),

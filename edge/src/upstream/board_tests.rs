@@ -33,7 +33,7 @@ fn board(members: Vec<(Member, ())>) -> (Board<()>, impl Fn(u64) -> Instant) {
         consecutive_failures: 2,
         ..HealthRules::default()
     };
-    let mut board = Board::new(rules, 50, 1_000);
+    let mut board = Board::new(rules, 50, 1_000, true);
     board.set_members(start, members);
     (board, move |millis| start + Duration::from_millis(millis))
 }
@@ -223,7 +223,8 @@ fn who_stays_keeps_what_is_known_of_it() {
         .into_iter()
         .map(|state| (state.member.name, state.up, state.under_way))
         .collect();
-    let expected = [("b", true, 1), ("c", true, 0), ("a", false, 0)];
+    // Who comes has to pass a check first.
+    let expected = [("b", true, 1), ("c", false, 0), ("a", false, 0)];
     assert_eq!(
         states,
         expected.map(|(name, up, n)| (name.to_owned(), up, n))
@@ -233,6 +234,42 @@ fn who_stays_keeps_what_is_known_of_it() {
     board.answered(at(0), under_way.seat);
     board.leave(under_way.seat);
     assert_eq!(board.states(at(0))[0].under_way, 0);
+}
+
+#[test]
+fn who_comes_to_others_is_asked_once_a_check_has_passed() {
+    let (mut board, at) = board(vec![shield("a"), origin("o")]);
+    let now = at(0);
+    let all = ["a", "b", "c", "d", "e"];
+    let members = all
+        .map(shield)
+        .into_iter()
+        .chain([origin("o"), origin("p")]);
+    board.set_members(now, members);
+    for n in 0..20 {
+        let video = format!("/vod/a/1/720p/{n}.m4s");
+        // Nor do those who come make the group weak.
+        assert_eq!(asks(&mut board, now, &video, &[]).unwrap(), "a");
+    }
+    let proven = id(&board, "b");
+    let up = board.checked(now, proven, Checked::Passed).unwrap();
+    assert_eq!(up.change, Change::Up);
+    let mut chosen: Vec<_> = (0..60)
+        .filter_map(|n| asks(&mut board, now, &format!("/vod/a/1/720p/{n}.m4s"), &[]))
+        .collect();
+    chosen.sort();
+    chosen.dedup();
+    assert_eq!(chosen, ["a", "b"]);
+    // Who is nobody's first is still better than nothing.
+    for name in ["a", "b", "o"] {
+        down(&mut board, now, name);
+    }
+    assert!(asks(&mut board, now, VIDEO, &[]).is_some());
+    // Without checks nobody would ever be up.
+    let mut unchecked = Board::new(HealthRules::default(), 50, 1_000, false);
+    unchecked.set_members(now, vec![origin("a")]);
+    unchecked.set_members(now, vec![origin("a"), origin("b")]);
+    assert!(unchecked.states(now).iter().all(|state| state.up));
 }
 
 #[test]
@@ -278,6 +315,9 @@ fn what_is_held_moves_with_its_stream_or_when_its_member_is_out() {
     down(&mut board, at(0), "a");
     assert!(!board.is_misplaced(at(0), &of(HELD), held.seat));
     board.set_members(at(0), vec![origin("a"), origin("c")]);
+    assert!(!board.is_misplaced(at(0), &of(HELD), held.seat));
+    let c = id(&board, "c");
+    board.checked(at(0), c, Checked::Passed);
     assert!(board.is_misplaced(at(0), &of(HELD), held.seat));
     board.set_members(at(0), vec![origin("c")]);
     assert!(board.is_misplaced(at(0), &of(HELD), held.seat));

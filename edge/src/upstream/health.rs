@@ -76,6 +76,8 @@ pub(crate) enum Change {
 #[derive(Debug, Clone)]
 pub(crate) struct Health {
     down: bool,
+    /// It has yet to answer for the first time.
+    unproven: bool,
     /// Checks in a row that contradict `down`.
     contradictions: u32,
     /// Checks in a row that passed on probation.
@@ -105,6 +107,7 @@ impl Health {
     pub(crate) fn new(rules: &HealthRules, now: Instant) -> Self {
         Self {
             down: false,
+            unproven: false,
             contradictions: 0,
             probation_passed: 0,
             breaker: Breaker::Closed { since: now },
@@ -113,6 +116,20 @@ impl Health {
             ejections: 0,
             probes_passed: 0,
         }
+    }
+
+    /// Of a member that has come to others: it is down until one check has passed.
+    pub(crate) fn unproven(rules: &HealthRules, now: Instant) -> Self {
+        Self {
+            down: true,
+            unproven: true,
+            ..Self::new(rules, now)
+        }
+    }
+
+    /// Has it yet to answer for the first time?
+    pub(crate) fn is_unproven(&self) -> bool {
+        self.unproven
     }
 
     pub(crate) fn standing(&self, now: Instant) -> Standing {
@@ -138,10 +155,15 @@ impl Health {
             self.contradictions = 0;
         } else {
             self.contradictions += 1;
-            let needed = if self.down { rules.rise } else { rules.fall };
+            let needed = match self.down {
+                true if self.unproven => 1,
+                true => rules.rise,
+                false => rules.fall,
+            };
             if self.contradictions >= needed {
                 self.contradictions = 0;
                 self.down = !passed;
+                self.unproven &= !passed;
             }
         }
         let is_over = matches!(self.breaker, Breaker::Open { until } if until <= now);
@@ -181,6 +203,7 @@ impl Health {
             return None;
         }
         self.down = false;
+        self.unproven = false;
         self.contradictions = 0;
         self.close(now);
         Some(Change::Up)
@@ -289,6 +312,24 @@ mod tests {
             (vec![], Standing::Down)
         );
         assert_eq!(checks(&[true]), (vec![Change::Up], Standing::Up));
+    }
+
+    #[test]
+    fn who_is_unproven_is_down_until_a_check_has_passed() {
+        let start = Instant::now();
+        let mut health = Health::unproven(&rules(), start);
+        assert_eq!(health.checked(&rules(), start, false, false), None);
+        assert_eq!(health.standing(start), Standing::Down);
+        let up = health.checked(&rules(), start, true, false);
+        assert_eq!(up, Some(Change::Up));
+        assert_eq!(health.standing(start), Standing::Up);
+        assert!(!health.is_unproven());
+        // From then on as all others.
+        for _ in 0..3 {
+            health.checked(&rules(), start, false, false);
+        }
+        assert_eq!(health.checked(&rules(), start, true, false), None);
+        assert_eq!(health.standing(start), Standing::Down);
     }
 
     #[test]

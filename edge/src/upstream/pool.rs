@@ -118,6 +118,7 @@ impl<U: Clone> Pool<U> {
             config.health.clone(),
             config.min_up_percent,
             config.load_floor,
+            config.checks.is_some(),
         );
         let budget = || {
             let budget = RetryBudget::new(config.retry_percent, config.retries_per_second, now);
@@ -136,7 +137,9 @@ impl<U: Clone> Pool<U> {
 
     /// From now on these are the members, in one step. One that stays, by its name, keeps
     /// what is known of it, its connections and its requests; requests to one that leaves
-    /// end as they would, but for those that are held, which are asked of another.
+    /// end as they would, but for those that are held, which are asked of another. One that comes to
+    /// others is down until a check has passed, where there are checks: that somebody names it does
+    /// not mean that it answers yet.
     pub fn set_members(&self, members: impl IntoIterator<Item = (Member, U)>) {
         let shared = &self.shared;
         let now = Instant::now().into_std();
@@ -212,7 +215,7 @@ impl<U> Shared<U> {
                 tracing::warn!(member = %name, ?lasts, "a member is ejected: requests to it fail");
             }
             Change::Down => tracing::warn!(member = %name, "a member is down: its checks fail"),
-            Change::Up => tracing::info!(member = %name, "a member is up again"),
+            Change::Up => tracing::info!(member = %name, "a member is up"),
         }
         gauge_up(&name, change == Change::Up);
         self.changed();

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::future::pending;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -777,6 +777,37 @@ async fn held_requests_at_an_origin_that_dies_are_asked_of_the_other() {
     for answer in held {
         assert_eq!(text(answer.await).await, "new");
     }
+}
+
+#[tokio::test]
+async fn a_member_that_accepts_and_does_not_answer_is_asked_for_nothing() {
+    let (a, b) = two();
+    let (pool, _tasks) = checked(config(), &[("a", &a.origin)]);
+    let front = Front::new(pool);
+    let (asked, checked) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
+    let mute = Origin::told({
+        let (asked, checked) = (asked.clone(), checked.clone());
+        move |_, request| {
+            let count = match request.uri().path() {
+                "/healthz" => &checked,
+                _ => &asked,
+            };
+            count.fetch_add(1, Ordering::SeqCst);
+            pending()
+        }
+    });
+    let members = [
+        member("a", &a.origin),
+        member("mute", &mute),
+        member("b", &b.origin),
+    ];
+    front.pool.set_members(members);
+    until_later(|| front.is_up("b") && checked.load(Ordering::SeqCst) > 1).await;
+    for n in 0..40 {
+        assert_eq!(front.text(&format!("/vod/v/{n}")).await.0, 200);
+    }
+    assert!(!front.is_up("mute"));
+    assert_eq!(asked.load(Ordering::SeqCst), 0);
 }
 
 #[tokio::test]

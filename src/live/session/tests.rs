@@ -1,5 +1,4 @@
 use storage::objects::MemoryStore;
-use storage::rows::origins::NewOrigin;
 use storage::rows::sql::query;
 
 use super::*;
@@ -46,16 +45,6 @@ async fn an_ended_stream_is_let_go_when_another_origin_has_it() {
         crate::live::simulation::START,
     )
     .await;
-    let registered = NewOrigin {
-        id: other.context.origin,
-        instance: "other".to_owned(),
-        url: String::new(),
-        is_alone: false,
-        version: "1".to_owned(),
-    };
-    let (database, now) = (world.database(), world.context.shelves.clock.now());
-    let place = origins::register(database, &registered, GONE, now).await;
-    assert!(place.unwrap().is_some());
     let stream = world.stream("garden").await;
     let name: StreamName = "garden".parse().unwrap();
     let mut here = Session::new(world.context.clone(), stream, name.clone());
@@ -80,6 +69,82 @@ async fn an_ended_stream_is_let_go_when_another_origin_has_it() {
     assert!(!here.inherit().await.unwrap());
     there.look().await.unwrap();
     assert!(known(&other));
+}
+
+#[tokio::test]
+async fn a_claim_that_fails_halfway_leaves_the_stream_to_be_inherited() {
+    let directory = tempfile::tempdir().unwrap();
+    let world = World::on_sqlite(directory.path(), Arc::new(MemoryStore::default())).await;
+    let stream = world.stream("garden").await;
+    let name: StreamName = "garden".parse().unwrap();
+    let now = world.context.shelves.clock.now();
+    // As a crash leaves it: an encoder was on.
+    let opened = sessions::open_session(world.database(), stream, now).await;
+    let mut session = Session::new(world.context.clone(), stream, name);
+    // What the row says cannot be.
+    run(&world, "UPDATE live_sessions SET started_at = 'never'").await;
+    let failed = session.begin(Claim::Encoder).await;
+    assert!(failed.is_err());
+    assert!(session.held.is_none() && !session.has_session());
+    let open = origins::open_streams(world.database(), now).await.unwrap();
+    assert_eq!(open[0].origin, Some(world.context.place.id()), "it is ours");
+
+    run(&world, "UPDATE live_sessions SET started_at = 1").await;
+    assert!(session.inherit().await.unwrap());
+    assert!(session.has_session());
+    let row = sessions::open_session_of(world.database(), stream).await;
+    let row = row.unwrap().unwrap();
+    assert_eq!(row.id, opened.unwrap().session.id);
+    assert_eq!(row.publisher_left_at, Some(now), "it has no encoder");
+}
+
+#[tokio::test]
+async fn a_session_that_was_let_go_ends_while_the_stream_is_live_elsewhere() {
+    let directory = tempfile::tempdir().unwrap();
+    let world = World::on_sqlite(directory.path(), Arc::new(MemoryStore::default())).await;
+    let stream = world.stream("garden").await;
+    let name: StreamName = "garden".parse().unwrap();
+    let now = world.context.shelves.clock.now();
+    sessions::open_session(world.database(), stream, now)
+        .await
+        .unwrap();
+    let mut session = Session::new(world.context.clone(), stream, name);
+    let deadline = |session: &Session| match session.state {
+        State::Idle(deadline) => deadline,
+        State::Open(..) | State::Ended(..) => panic!("it has nothing to serve"),
+    };
+    let before = deadline(&session);
+    while Instant::now() <= before - BEGIN {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..3 {
+        session.look().await.unwrap();
+    }
+    assert_eq!(deadline(&session), before);
+}
+
+#[tokio::test]
+async fn who_was_let_in_and_does_not_begin_leaves_the_stream_to_others() {
+    let directory = tempfile::tempdir().unwrap();
+    let world = World::on_sqlite(directory.path(), Arc::new(MemoryStore::default())).await;
+    let stream = world.stream("garden").await;
+    let name: StreamName = "garden".parse().unwrap();
+    let mut session = Session::new(world.context.clone(), stream, name.clone());
+    assert!(session.begin(Claim::Encoder).await.unwrap().is_some());
+    let lease = format!("live/{stream}");
+    let is_held = async || {
+        let held = query("SELECT 1 FROM leases WHERE name = $1 AND expires_at > 0");
+        held.bind(&lease).exists(world.database()).await.unwrap()
+    };
+    assert!(is_held().await);
+    session.state = State::Idle(Instant::now());
+    let (_commands, mailbox) = mpsc::channel(1);
+    session.run(mailbox).await;
+    assert!(!is_held().await);
+    // Nor does who looks for a session, and finds none.
+    let mut heir = Session::new(world.context.clone(), stream, name);
+    assert!(!heir.inherit().await.unwrap());
+    assert!(!is_held().await);
 }
 
 #[tokio::test]

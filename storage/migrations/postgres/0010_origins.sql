@@ -20,3 +20,7 @@ CREATE INDEX origins_heartbeat ON origins (heartbeat_at);
 
 -- Where other edges reach a node that is a shield; empty: it is none.
 ALTER TABLE edge_nodes ADD COLUMN shield_url TEXT COLLATE "C" NOT NULL DEFAULT '';
+
+-- Until now one process had all live streams, by this lease. One that still runs has lost them, and
+-- ends.
+UPDATE leases SET token = token + 1, expires_at = 0 WHERE name = 'live';

@@ -29,7 +29,7 @@ pub struct NewNode {
     pub version: String,
     /// It fills from other nodes: these obey purges first.
     pub has_shields: bool,
-    /// Where other edges reach it as a shield; empty: it is none.
+    /// Where other edges reach it as a shield; empty: they do not, or not yet.
     pub shield_url: String,
 }
 
@@ -48,6 +48,8 @@ pub struct NodeState {
     pub health: String,
     /// The configuration that it has read.
     pub configuration: u64,
+    /// Where other edges reach it as a shield; empty: they do not, or not yet.
+    pub shield_url: String,
 }
 
 /// A node.
@@ -100,6 +102,7 @@ impl FromRow for NodeRow {
                 memory_bytes: row.get("memory_bytes")?,
                 health: row.get("health")?,
                 configuration: row.get("configuration")?,
+                shield_url: row.get("shield_url")?,
             },
             purge_position: row.get("purge_position")?,
         })
@@ -189,7 +192,8 @@ impl Registration {
         let held = query(
             "UPDATE edge_nodes
              SET heartbeat_at = $3, lease_until = $4, connections = $5, requests = $6,
-                 requests_per_second = $7, memory_bytes = $8, health = $9, configuration = $10
+                 requests_per_second = $7, memory_bytes = $8, health = $9, configuration = $10,
+                 shield_url = $11
              WHERE id = $1 AND instance = $2",
         )
         .bind(self.id)
@@ -202,6 +206,7 @@ impl Registration {
         .bind(state.memory_bytes)
         .bind(&state.health)
         .bind(state.configuration)
+        .bind(&state.shield_url)
         .execute(&mut transaction)
         .await?;
         transaction.commit().await?;
@@ -233,7 +238,7 @@ pub async fn list(
     query(
         "SELECT id, roles, url, region, version, started_at, heartbeat_at, lease_until,
                 connections, requests, requests_per_second, memory_bytes, health,
-                configuration, purge_position
+                configuration, purge_position, shield_url
          FROM edge_nodes WHERE id > $1 ORDER BY id LIMIT $2",
     )
     .bind(after.map_or(Uuid::nil(), NodeId::as_uuid))
@@ -242,12 +247,16 @@ pub async fn list(
     .await
 }
 
-/// Shields that have not left, by their ids, at most `limit`.
-pub async fn shields(db: &Database, limit: u32) -> Result<Vec<Listed>, RowError> {
+/// Shields with a lease, by their ids: at most `limit`, those whose leases last longest.
+pub async fn shields(db: &Database, now: Timestamp, limit: u32) -> Result<Vec<Listed>, RowError> {
     query(
-        "SELECT shield_url AS url, lease_until FROM edge_nodes
-         WHERE shield_url <> '' AND lease_until > 0 ORDER BY id LIMIT $1",
+        "SELECT url, lease_until FROM
+             (SELECT id, shield_url AS url, lease_until FROM edge_nodes
+              WHERE shield_url <> '' AND lease_until > $1
+              ORDER BY lease_until DESC, id LIMIT $2) AS listed
+         ORDER BY id",
     )
+    .bind(now)
     .bind(limit)
     .all(db)
     .await

@@ -114,21 +114,45 @@ impl OriginPlace {
     }
 
     /// Keeps the place until `ttl` from `now`, also when it has run out: others can have taken
-    /// single streams then, which their leases tell. [`RowError::LeaseLost`] when another
-    /// process has registered as this origin, or one that is alone.
-    pub async fn renew(&self, db: &Database, ttl: Micros, now: Timestamp) -> Result<(), RowError> {
+    /// single streams then, which their leases tell. Edges reach it at `url`; empty: they do not,
+    /// or not yet. [`RowError::LeaseLost`] when another process has registered as this origin, or
+    /// one that is alone.
+    pub async fn renew(
+        &self,
+        db: &Database,
+        url: &str,
+        ttl: Micros,
+        now: Timestamp,
+    ) -> Result<(), RowError> {
         let mut transaction = db.write().await?;
         let held = query(
-            "UPDATE origins SET heartbeat_at = $3, lease_until = $4
+            "UPDATE origins SET heartbeat_at = $3, lease_until = $4, url = $5
              WHERE id = $1 AND instance = $2",
         )
         .bind(self.id)
         .bind(&self.instance)
         .bind(now)
         .bind(now + ttl)
+        .bind(url)
         .execute(&mut transaction)
         .await?;
         transaction.commit().await?;
+        self.unless_lost(held)
+    }
+
+    /// Goes before what only its process may do in `transaction`: no other registers as this
+    /// origin from here to the end of it.
+    async fn fence(&self, transaction: &mut Transaction) -> Result<(), RowError> {
+        // Changes nothing: what it leaves is the lock of the row.
+        let held = query("UPDATE origins SET url = url WHERE id = $1 AND instance = $2")
+            .bind(self.id)
+            .bind(&self.instance)
+            .execute(transaction)
+            .await?;
+        self.unless_lost(held)
+    }
+
+    fn unless_lost(&self, held: u64) -> Result<(), RowError> {
         match held {
             0 => Err(RowError::LeaseLost {
                 name: format!("origin {}", self.id),
@@ -170,17 +194,18 @@ pub struct TakenStream {
     pub was_ours: bool,
 }
 
-/// Gives `origin` the live stream `stream`; `None` when another has it that `claim` is not
-/// enough for.
+/// Gives the origin that has `place` the live stream `stream`; `None` when another has it that
+/// `claim` is not enough for. [`RowError::LeaseLost`] when the place is another process's.
 pub async fn take_stream(
     db: &Database,
     stream: StreamId,
-    origin: NodeId,
+    place: &OriginPlace,
     claim: Claim,
     now: Timestamp,
 ) -> Result<Option<TakenStream>, RowError> {
-    let (name, me) = (lease_name(stream), origin.to_string());
+    let (name, me) = (lease_name(stream), place.id.to_string());
     let mut transaction = db.write().await?;
+    place.fence(&mut transaction).await?;
     let (owner, is_held) = leases::lock(&mut transaction, &name).await?;
     let was_ours = owner == me;
     if is_held
@@ -295,42 +320,59 @@ pub async fn routes(db: &Database, limit: u32) -> Result<Vec<Route>, RowError> {
     .await
 }
 
-/// Origins that have not left, by their ids, at most `limit`.
-pub async fn reachable(db: &Database, limit: u32) -> Result<Vec<Listed>, RowError> {
+/// Origins that have not left and whose leases have not run out before `since`, by their ids: at
+/// most `limit`, those whose leases last longest.
+pub async fn reachable(
+    db: &Database,
+    since: Timestamp,
+    limit: u32,
+) -> Result<Vec<Listed>, RowError> {
     query(
-        "SELECT url, lease_until FROM origins
-         WHERE url <> '' AND lease_until > 0 ORDER BY id LIMIT $1",
+        "SELECT url, lease_until FROM
+             (SELECT id, url, lease_until FROM origins
+              WHERE url <> '' AND lease_until > 0 AND lease_until >= $1
+              ORDER BY lease_until DESC, id LIMIT $2) AS listed
+         ORDER BY id",
     )
+    .bind(since)
     .bind(limit)
     .all(db)
     .await
 }
 
-/// Origins beside `origin` that have their places, by their ids, at most `limit`.
+/// Origins beside `origin` that have their places, at most `limit`, those first whose leases last
+/// longest.
 pub async fn others(
     db: &Database,
     origin: NodeId,
     now: Timestamp,
     limit: u32,
 ) -> Result<Vec<NodeId>, RowError> {
-    let others =
-        query("SELECT id FROM origins WHERE id <> $1 AND lease_until > $2 ORDER BY id LIMIT $3");
+    let others = query(
+        "SELECT id FROM origins WHERE id <> $1 AND lease_until > $2
+         ORDER BY lease_until DESC, id LIMIT $3",
+    );
     let others: Vec<(NodeId,)> = others.bind(origin).bind(now).bind(limit).all(db).await?;
     Ok(others.into_iter().map(|(id,)| id).collect())
 }
 
-/// Deletes origins that were not heard of since `before`, at most `limit`; how many.
-pub async fn delete_silent(db: &Database, before: Timestamp, limit: u32) -> Result<u64, RowError> {
+/// Deletes origins that were not heard of since `before`, at most `limit`; which.
+pub async fn delete_silent(
+    db: &Database,
+    before: Timestamp,
+    limit: u32,
+) -> Result<Vec<NodeId>, RowError> {
     let mut transaction = db.write().await?;
-    let deleted = query(
+    let deleted: Vec<(NodeId,)> = query(
         "DELETE FROM origins WHERE id IN
              (SELECT id FROM origins WHERE heartbeat_at < $1 AND lease_until < $1
-              ORDER BY heartbeat_at, id LIMIT $2)",
+              ORDER BY heartbeat_at, id LIMIT $2)
+         RETURNING id",
     )
     .bind(before)
     .bind(limit)
-    .execute(&mut transaction)
+    .all(&mut transaction)
     .await?;
     transaction.commit().await?;
-    Ok(deleted)
+    Ok(deleted.into_iter().map(|(id,)| id).collect())
 }

@@ -20,7 +20,7 @@ pub struct SessionRow {
     /// When it went live.
     pub started_at: Timestamp,
     /// Since when it has had no publisher. `None` also when the process that had the
-    /// publisher was killed.
+    /// publisher was killed, until another takes the session up.
     pub publisher_left_at: Option<Timestamp>,
 }
 

@@ -2,7 +2,8 @@
 
 use media::{Micros, NodeId, StreamId, StreamName};
 use storage::rows::origins::{self, Claim, NewOrigin, OpenStream, OriginPlace, Route, TakenStream};
-use storage::rows::{edge_nodes, sessions};
+use storage::rows::sql::query;
+use storage::rows::{edge_nodes, leases, sessions};
 use storage::{Database, RowError};
 
 use crate::fixtures::{NOW, TestDatabase};
@@ -16,6 +17,9 @@ on_both_engines! {
     who_lost_a_stream_writes_nothing_of_it,
     who_is_alone_has_nobody_beside_it,
     who_has_left_is_not_listed,
+    who_has_lost_its_place_takes_nothing,
+    rows_of_the_dead_hide_nobody,
+    who_had_all_streams_before_the_migration_has_lost_them,
     of_many_who_take_a_stream_at_once_one_has_it,
 }
 
@@ -40,7 +44,7 @@ async fn take(
     place: &OriginPlace,
     claim: Claim,
 ) -> Option<TakenStream> {
-    let taken = origins::take_stream(db, stream, place.id(), claim, NOW).await;
+    let taken = origins::take_stream(db, stream, place, claim, NOW).await;
     taken.unwrap()
 }
 
@@ -102,14 +106,74 @@ async fn who_may_not_take_a_stream_over_waits_for_its_encoder_to_leave(test: Tes
     take(db, stream, &a, Claim::Takeover).await.unwrap();
     let opened = sessions::open_session(db, stream, NOW).await.unwrap();
     assert_eq!(take(db, stream, &b, Claim::Encoder).await, None);
-    let gone = origins::take_stream(db, stream, b.id(), Claim::Encoder, NOW + TTL).await;
+    let gone = origins::take_stream(db, stream, &b, Claim::Encoder, NOW + TTL).await;
     assert!(gone.unwrap().is_some(), "the other's place has run out");
 
-    take(db, stream, &a, Claim::Takeover).await.unwrap();
-    sessions::publisher_left(db, opened.session.id, NOW)
+    // Whoever takes the session up has no encoder, though the one before it could not say that
+    // its own had left.
+    let heir = take(db, stream, &a, Claim::Takeover).await.unwrap();
+    assert_eq!(take(db, stream, &b, Claim::Encoder).await, None);
+    let rows = db.fenced(heir.lease);
+    sessions::publisher_left(&rows, opened.session.id, NOW)
         .await
         .unwrap();
     assert!(take(db, stream, &b, Claim::Encoder).await.is_some());
+}
+
+async fn who_has_lost_its_place_takes_nothing(test: TestDatabase) {
+    let db = &test.db;
+    let stream = test.stream("garden").await;
+    let before = origin("a", false);
+    let successor = NewOrigin {
+        instance: "another".to_owned(),
+        ..before.clone()
+    };
+    let register = async |origin: &NewOrigin| origins::register(db, origin, TTL, NOW).await;
+    let lost = register(&before).await.unwrap().unwrap();
+    let place = register(&successor).await.unwrap().unwrap();
+    for claim in [Claim::Takeover, Claim::Encoder, Claim::Heir] {
+        let refused = origins::take_stream(db, stream, &lost, claim, NOW).await;
+        assert!(
+            matches!(refused, Err(RowError::LeaseLost { .. })),
+            "{refused:?}"
+        );
+    }
+    let renewed = lost.renew(db, "http://stale:8081", TTL, NOW).await;
+    assert!(
+        matches!(renewed, Err(RowError::LeaseLost { .. })),
+        "{renewed:?}"
+    );
+    assert!(take(db, stream, &place, Claim::Heir).await.is_some());
+}
+
+async fn rows_of_the_dead_hide_nobody(test: TestDatabase) {
+    let db = &test.db;
+    let dead = register(db, "dead").await;
+    let later = NOW + TTL + TTL;
+    let mut alive = Vec::new();
+    for name in ["x", "y"] {
+        let registered = origins::register(db, &origin(name, false), TTL, later).await;
+        alive.push(registered.unwrap().unwrap());
+    }
+    let urls = async |since, limit| {
+        let listed = origins::reachable(db, since, limit).await.unwrap();
+        let urls = listed.into_iter().map(|one| one.url);
+        urls.collect::<Vec<_>>()
+    };
+    // By their ids, which grow with time, and the dead one's is the first.
+    let all = ["http://dead:8081", "http://x:8081", "http://y:8081"];
+    assert_eq!(urls(NOW, 10).await, all);
+    assert_eq!(urls(NOW, 2).await, all[1..]);
+    assert_eq!(
+        urls(later, 10).await,
+        all[1..],
+        "it was silent for too long"
+    );
+    let others = origins::others(db, alive[1].id(), NOW, 1).await.unwrap();
+    assert_eq!(others, [alive[0].id()]);
+
+    let deleted = origins::delete_silent(db, later, 10).await.unwrap();
+    assert_eq!(deleted, [dead.id()]);
 }
 
 async fn an_heir_takes_what_is_left_and_nothing_else(test: TestDatabase) {
@@ -163,7 +227,7 @@ async fn who_is_alone_has_nobody_beside_it(test: TestDatabase) {
     let again = origins::register(db, &alone, TTL, NOW).await.unwrap();
     assert_eq!(again, Some(place.clone()));
     let later = NOW + TTL;
-    place.renew(db, TTL, later).await.unwrap();
+    place.renew(db, &alone.url, TTL, later).await.unwrap();
     assert_eq!(
         origins::register(db, &other, TTL, later).await.unwrap(),
         None
@@ -173,7 +237,7 @@ async fn who_is_alone_has_nobody_beside_it(test: TestDatabase) {
         .await
         .unwrap()
         .unwrap();
-    let lost = place.renew(db, TTL, gone).await;
+    let lost = place.renew(db, &alone.url, TTL, gone).await;
     assert!(matches!(lost, Err(RowError::LeaseLost { .. })), "{lost:?}");
     assert_eq!(
         origins::register(db, &alone, TTL, gone).await.unwrap(),
@@ -192,7 +256,7 @@ async fn who_has_left_is_not_listed(test: TestDatabase) {
     let db = &test.db;
     let (a, b) = (register(db, "a").await, register(db, "b").await);
     let listed = async || {
-        let listed = origins::reachable(db, 10).await.unwrap();
+        let listed = origins::reachable(db, NOW, 10).await.unwrap();
         let urls = listed.into_iter().map(|one| one.url);
         urls.collect::<Vec<_>>()
     };
@@ -205,7 +269,8 @@ async fn who_has_left_is_not_listed(test: TestDatabase) {
     assert_eq!(
         origins::delete_silent(db, NOW + TTL + TTL, 10)
             .await
-            .unwrap(),
+            .unwrap()
+            .len(),
         2
     );
     assert_eq!(listed().await, [""; 0]);
@@ -219,12 +284,41 @@ async fn who_has_left_is_not_listed(test: TestDatabase) {
     let place = edge_nodes::register(db, &shield, 0, TTL, NOW)
         .await
         .unwrap();
-    let shields = edge_nodes::shields(db, 10).await.unwrap();
+    let shields = edge_nodes::shields(db, NOW, 10).await.unwrap();
     assert_eq!(shields.len(), 1);
     assert_eq!(shields[0].url, "http://s:8080");
     assert_eq!(shields[0].lease_until, NOW + TTL);
+    let after = edge_nodes::shields(db, NOW + TTL, 10).await.unwrap();
+    assert_eq!(after, [], "its lease has run out");
+    // It says where it is once it answers there.
+    let state = edge_nodes::NodeState {
+        shield_url: "http://t:8080".to_owned(),
+        ..edge_nodes::NodeState::default()
+    };
+    place.renew(db, &state, TTL, NOW).await.unwrap();
+    let shields = edge_nodes::shields(db, NOW, 10).await.unwrap();
+    assert_eq!(shields[0].url, "http://t:8080");
     place.leave(db).await.unwrap();
-    assert_eq!(edge_nodes::shields(db, 10).await.unwrap(), []);
+    assert_eq!(edge_nodes::shields(db, NOW, 10).await.unwrap(), []);
+}
+
+/// Of a version in which one process had all live streams.
+async fn who_had_all_streams_before_the_migration_has_lost_them(test: TestDatabase) {
+    let db = &test.db;
+    let mut transaction = db.write().await.unwrap();
+    for undo in [
+        "DROP TABLE origins",
+        "ALTER TABLE edge_nodes DROP COLUMN shield_url",
+        "DELETE FROM _sqlx_migrations WHERE version >= 10",
+    ] {
+        query(undo).execute(&mut transaction).await.unwrap();
+    }
+    transaction.commit().await.unwrap();
+    let before = leases::acquire(db, "live", "before", TTL, NOW).await;
+    let before = before.unwrap().expect("nobody has it");
+    assert!(before.is_ours(db).await.unwrap());
+    assert!(!db.migrate().await.unwrap().is_empty());
+    assert!(!before.is_ours(db).await.unwrap());
 }
 
 async fn of_many_who_take_a_stream_at_once_one_has_it(test: TestDatabase) {

@@ -11,6 +11,7 @@ use storage::rows::retention;
 use tokio_util::sync::CancellationToken;
 
 use crate::live::simulation::{SEGMENT, World, all_keys};
+use crate::origin_node::mark;
 
 struct Swept {
     world: World,
@@ -230,4 +231,17 @@ async fn epochs_of_a_long_session_go_with_their_segments() {
     assert!(inits.count() <= 2 * 2, "{keys:?}");
     assert!(keys.len() <= 2 * (10 + 2), "{keys:?}");
     assert_eq!(swept.world.database().check().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn the_mark_of_a_silent_origin_goes_with_its_row() {
+    let swept = Swept::new().await;
+    let mark = mark(swept.world.context.place.id());
+    let text = Bytes::from_static(b"here");
+    swept.store.put(&mark, text).await.unwrap();
+    swept.sweep().await;
+    assert_eq!(swept.keys().await, 1);
+    swept.world.clock.advance(Micros::from_secs(600_000));
+    swept.sweep().await;
+    assert_eq!(swept.keys().await, 0);
 }
