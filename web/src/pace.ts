@@ -16,7 +16,7 @@ export interface Place {
 export type Pace = { readonly act: "jump" } | { readonly act: "play"; readonly rate: number };
 
 /** Below this nobody is behind; who is catching up does so to the end. */
-const BEHIND_S = 0.15;
+const ON_TIME_S = 0.15;
 /** Faster play may not use up more than what is beyond this. */
 const RESERVE_S = 1;
 /** Whoever is further behind than this will be heard to hurry. */
@@ -24,10 +24,10 @@ const HURRY_S = 1;
 const UNNOTICED = 1.05;
 const HURRIED = 1.1;
 /**
- * Whoever is further behind than this many target durations would hurry for a minute, but a
- * viewer who paused may have wanted just that, and has a button.
+ * Whoever is further behind than this many target durations would hurry for a minute, and
+ * jumps; but a viewer who paused may have wanted just that, and has a button.
  */
-const JUMP_TARGET_DURATIONS = 3;
+const FAR_TARGET_DURATIONS = 3;
 /** Who lands with less than this would wait again. */
 const LANDING_S = 0.5;
 
@@ -40,9 +40,13 @@ export class Pacer {
 
   /** To be asked several times a second. */
   look({ behind, ahead, there, targetDuration, waited }: Place): Pace {
-    const far = waited && behind > JUMP_TARGET_DURATIONS * targetDuration;
-    if (far && there >= LANDING_S) return { act: "jump" };
-    this.catchingUp = behind > (this.catchingUp ? 0 : BEHIND_S) && ahead > RESERVE_S;
+    const far = behind > FAR_TARGET_DURATIONS * targetDuration;
+    if (far && waited && there >= LANDING_S) return { act: "jump" };
+    if (far && !waited) {
+      this.catchingUp = false;
+      return { act: "play", rate: 1 };
+    }
+    this.catchingUp = behind > (this.catchingUp ? 0 : ON_TIME_S) && ahead > RESERVE_S;
     if (!this.catchingUp) return { act: "play", rate: 1 };
     return { act: "play", rate: behind > HURRY_S ? HURRIED : UNNOTICED };
   }

@@ -11,10 +11,12 @@ import Hls, {
 
 import { HoleSkipper } from "./holes";
 import { posterOf } from "./live";
+import { Outage, type PlaylistKind } from "./outage";
 import { Pacer } from "./pace";
 import type { PlayerStatus } from "./phase";
 import { LOAD_POLICIES } from "./policies";
 import { Recovery, type FaultKind } from "./recovery";
+import { Standstill } from "./standstill";
 import { bufferedAfter } from "./stats";
 
 const HLS_CONFIG: Partial<HlsConfig> = {
@@ -32,17 +34,17 @@ const HLS_CONFIG: Partial<HlsConfig> = {
 };
 
 /**
- * Whoever is further behind than this many target durations jumps to the live edge, whether
- * there is something to play yet or not. `Pacer` is for those who are less far behind.
+ * hls.js takes whoever is further behind than this many target durations to the live edge,
+ * whether there is something to play yet or not. `Pacer` is for those who are less far behind.
  */
-const JUMP_TARGET_DURATIONS = 8;
+const MAX_LATENCY_TARGET_DURATIONS = 8;
 
 /** What hls.js tells of a playlist that did not come. */
-const UNANSWERED: ReadonlySet<ErrorDetails> = new Set([
-  ErrorDetails.LEVEL_LOAD_ERROR,
-  ErrorDetails.LEVEL_LOAD_TIMEOUT,
-  ErrorDetails.AUDIO_TRACK_LOAD_ERROR,
-  ErrorDetails.AUDIO_TRACK_LOAD_TIMEOUT,
+const UNANSWERED: ReadonlyMap<ErrorDetails, PlaylistKind> = new Map([
+  [ErrorDetails.LEVEL_LOAD_ERROR, "level"],
+  [ErrorDetails.LEVEL_LOAD_TIMEOUT, "level"],
+  [ErrorDetails.AUDIO_TRACK_LOAD_ERROR, "audio"],
+  [ErrorDetails.AUDIO_TRACK_LOAD_TIMEOUT, "audio"],
 ]);
 
 /** How long a gap opens the renditions that are larger than the picture on the page. */
@@ -52,9 +54,6 @@ const NO_CAP = -1;
 
 /** How long nothing may move before play counts as stalled. */
 const STALL_MS = 3_000;
-/** A player that has stalled for this long while the stream grows is given up. */
-const STUCK_MS = 7_000;
-const STUCK_GROWTH_S = 4;
 /** Play that lasted this long has recovered; less may be the same fault again. */
 const SETTLED_MS = 10_000;
 const HEARTBEAT_MS = 500;
@@ -71,18 +70,18 @@ export class Player {
   private current: PlayerStatus = "idle";
   private readonly recovery = new Recovery();
   private pacer = new Pacer();
+  private outage = new Outage();
+  private standstill = new Standstill();
   private loaded = false;
-  /** Whether the last playlist that was asked for did not come. */
-  private unanswered = false;
-  /** Whether it stood still last because nothing came, and not because it was paused. */
+  /** Whether it fell behind because nothing came, and not because it was paused. */
   private waited = false;
+  /** Whether it plays faster to come back to the live edge. */
+  private hurries = false;
   private retry: number | undefined;
   private holeWatch: number | undefined;
   private lastTime = 0;
   private lastMoved = 0;
   private playingSince = 0;
-  private stalledSince = 0;
-  private edgeAtStall = 0;
   private fatalFaults = 0;
 
   /**
@@ -95,7 +94,11 @@ export class Player {
     private readonly onBlocked: () => void,
   ) {
     video.addEventListener("playing", () => this.become("playing"));
+    video.addEventListener("waiting", () => {
+      if (!video.paused && !video.seeking) this.waited = true;
+    });
     video.addEventListener("pause", () => {
+      this.waited = false;
       if (this.current === "playing" && !video.ended) this.become("paused");
     });
     video.addEventListener("ended", () => this.become("ended"));
@@ -162,13 +165,13 @@ export class Player {
 
   private load(playlist: string): void {
     this.loaded = false;
-    this.unanswered = false;
+    this.outage = new Outage();
     this.pacer = new Pacer();
     if (Hls.isSupported()) {
       const hls = new Hls(HLS_CONFIG);
       // Among the constructor's options it would have to come with a liveSyncDurationCount,
       // which would override the playlist's own PART-HOLD-BACK.
-      hls.config.liveMaxLatencyDurationCount = JUMP_TARGET_DURATIONS;
+      hls.config.liveMaxLatencyDurationCount = MAX_LATENCY_TARGET_DURATIONS;
       this.instance = hls;
       hls.on(Events.MANIFEST_PARSED, () => {
         this.loaded = true;
@@ -178,9 +181,8 @@ export class Player {
       hls.on(Events.LEVEL_SWITCHED, () => this.onChange());
       hls.on(Events.LEVELS_UPDATED, () => this.onChange());
       hls.on(Events.LEVEL_UPDATED, (_event, { details }) => this.onPlaylist(details));
-      for (const event of [Events.LEVEL_LOADED, Events.AUDIO_TRACK_LOADED] as const) {
-        hls.on(event, () => (this.unanswered = false));
-      }
+      hls.on(Events.LEVEL_LOADED, () => this.outage.answered("level"));
+      hls.on(Events.AUDIO_TRACK_LOADED, () => this.outage.answered("audio"));
       hls.on(Events.ERROR, (_event, data) => this.onHlsError(data));
       hls.loadSource(playlist);
       hls.attachMedia(this.video);
@@ -212,7 +214,8 @@ export class Player {
 
   private onHlsError(data: ErrorData): void {
     if (data.details === ErrorDetails.FRAG_GAP) this.uncap();
-    if (UNANSWERED.has(data.details)) this.unanswered = true;
+    const unanswered = UNANSWERED.get(data.details);
+    if (unanswered !== undefined) this.outage.failed(unanswered, performance.now());
     if (!data.fatal) return;
     const kinds: Partial<Record<ErrorTypes, FaultKind>> = {
       [ErrorTypes.NETWORK_ERROR]: "network",
@@ -238,7 +241,8 @@ export class Player {
     const source = this.source;
     if (source === null) return;
     this.fatalFaults += 1;
-    const remedy = this.recovery.fault(kind, this.loaded, this.current === "playing");
+    const patient = this.current === "playing" || this.current === "paused";
+    const remedy = this.recovery.fault(kind, this.loaded, patient);
     console.info(`player: ${kind} fault (${details}): ${remedy.act}`);
     window.clearTimeout(this.retry);
     // Loading again shows nobody anything while the buffer lasts.
@@ -250,6 +254,7 @@ export class Player {
     }
     this.retry = window.setTimeout(() => {
       if (remedy.act === "load-again" && this.instance !== null) {
+        this.outage = new Outage();
         this.instance.startLoad();
       } else {
         this.unload();
@@ -280,15 +285,22 @@ export class Player {
     const { video } = this;
     const to = hls.liveSyncPosition;
     const details = hls.latestLevelDetails;
+    if (details?.live === false && this.hurries) {
+      this.hurries = false;
+      video.playbackRate = 1;
+    }
     if (to === null || details === null || !details.live || video.seeking) return;
+    const behind = to - video.currentTime;
+    if (behind <= 0) this.waited = false;
     const pace = this.pacer.look({
-      behind: to - video.currentTime,
+      behind,
       ahead: bufferedAfter(video, video.currentTime),
       there: bufferedAfter(video, to),
       targetDuration: details.targetduration,
       waited: this.waited,
     });
     if (pace.act === "play") {
+      this.hurries = pace.rate !== 1;
       if (video.playbackRate !== pace.rate) video.playbackRate = pace.rate;
     } else {
       console.info(`player: to the live edge, ${video.currentTime.toFixed(2)} -> ${to.toFixed(2)}`);
@@ -306,8 +318,14 @@ export class Player {
       this.lastTime = currentTime;
       this.lastMoved = now;
     }
+    if (this.outage.isTooLong(now)) {
+      // Until it is time to try again nobody is asked.
+      this.instance?.stopLoad();
+      this.onFault("network", "no answer");
+    }
     if (paused) return;
     const still = now - this.lastMoved;
+    const waits = this.outage.lasts ? "unanswered" : "stalled";
     switch (this.current) {
       case "recovering":
         if (moved) this.become("playing");
@@ -315,21 +333,16 @@ export class Player {
       case "stalled":
       case "unanswered":
         if (moved) this.become("playing");
-        else if (this.isStuck(now)) this.onFault("other", "stuck");
-        else this.become(this.unanswered ? "unanswered" : "stalled");
+        else if (this.standstill.isStuck(now, this.edge(), !this.outage.lasts)) {
+          this.onFault("other", "stuck");
+        } else this.become(waits);
         break;
       case "playing":
         if (this.instance !== null) this.keepPace(this.instance);
-        if (still > STALL_MS) this.become(this.unanswered ? "unanswered" : "stalled");
+        if (still > STALL_MS) this.become(waits);
         else if (now - this.playingSince > SETTLED_MS) this.recovery.settled();
         break;
     }
-  }
-
-  /** Whether there is more to play all the time, and it is not played. */
-  private isStuck(now: number): boolean {
-    const long = this.current === "stalled" && now - this.stalledSince > STUCK_MS;
-    return long && this.edge() - this.edgeAtStall > STUCK_GROWTH_S;
   }
 
   private edge(): number {
@@ -339,15 +352,12 @@ export class Player {
   private become(status: PlayerStatus): void {
     if (status === this.current) return;
     this.current = status;
-    if (status !== "playing") this.waited = status !== "paused";
     if (status === "playing") {
       this.playingSince = performance.now();
       this.lastMoved = this.playingSince;
-    } else if (status === "stalled") {
-      // What was missed while the server did not answer is no sign of being stuck.
-      this.stalledSince = performance.now();
-      this.edgeAtStall = this.edge();
     }
+    if (status === "stalled" || status === "unanswered") this.waited = true;
+    else this.standstill = new Standstill();
     this.onChange();
   }
 }

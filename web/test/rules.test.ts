@@ -4,10 +4,12 @@ import test from "node:test";
 import { HoleSkipper, type Playhead } from "../src/holes";
 import { bitrateLabel, renditionLabel, secondsLabel, sinceLabel } from "../src/labels";
 import { parseLive, posterOf } from "../src/live";
+import { Outage, OUTAGE_MS } from "../src/outage";
 import { Pacer, type Place } from "../src/pace";
 import { phaseOf } from "../src/phase";
 import { LOAD_POLICIES, shouldRetry } from "../src/policies";
 import { Recovery } from "../src/recovery";
+import { Standstill } from "../src/standstill";
 
 const MIDDLE = () => 0.5;
 
@@ -138,8 +140,13 @@ test("whoever is far behind jumps once there is something to play where it lands
   assert.deepEqual(pacer.look(place(11, 4, 0.4)), { act: "play", rate: 1.1 });
   assert.deepEqual(pacer.look(place(11, 12, 1)), { act: "jump" });
   assert.deepEqual(pacer.look(place(6, 7, 1)), { act: "play", rate: 1.1 });
-  const paused = { ...place(11, 12, 1), waited: false };
-  assert.deepEqual(pacer.look(paused), { act: "play", rate: 1.1 });
+});
+
+test("who paused for long is neither taken to the live edge nor hurried", () => {
+  const pacer = new Pacer();
+  const paused = (behind: number): Place => ({ ...place(behind, 12, 1), waited: false });
+  assert.deepEqual(pacer.look(paused(11)), { act: "play", rate: 1 });
+  assert.deepEqual(pacer.look(paused(5)), { act: "play", rate: 1.1 });
 });
 
 test("a connection that broke is tried again, but not for ever", () => {
@@ -150,6 +157,70 @@ test("a connection that broke is tried again, but not for ever", () => {
   assert.equal(again(0, policy?.maxNumRetry ?? 0, false), false);
   assert.equal(again(404, 0, false), false);
   assert.equal(again(503, 0, true), true);
+});
+
+test("a server that refuses at once is tried for longer than a cut lasts", () => {
+  const lasts: number[] = [];
+  for (const policy of [LOAD_POLICIES.playlistLoadPolicy, LOAD_POLICIES.fragLoadPolicy]) {
+    const retry = policy?.default.errorRetry;
+    assert.ok(retry);
+    // Picture and sound, which are counted together.
+    for (const count of [1, 2]) {
+      const due = Array.from({ length: count }, () => 0);
+      for (let failures = 0; failures < retry.maxNumRetry; failures += 1) {
+        const next = due.indexOf(Math.min(...due));
+        const delay = Math.min(retry.retryDelayMs * 2 ** failures, retry.maxRetryDelayMs);
+        due[next] = (due[next] ?? 0) + delay;
+      }
+      lasts.push(Math.min(...due));
+    }
+  }
+  assert.deepEqual(lasts, [29_500, 14_500, 29_500, 14_500]);
+  assert.ok(Math.min(...lasts) > 12_000 && Math.max(...lasts) < OUTAGE_MS);
+});
+
+test("an outage is one of pictures or of sound, and is too long once in a while", () => {
+  const outage = new Outage();
+  assert.equal(outage.lasts, false);
+  outage.failed("level", 0);
+  outage.failed("level", OUTAGE_MS - 1);
+  outage.answered("audio");
+  assert.equal(outage.lasts, true);
+  assert.equal(outage.isTooLong(OUTAGE_MS - 1), false);
+  assert.equal(outage.isTooLong(OUTAGE_MS), true);
+  assert.equal(outage.isTooLong(OUTAGE_MS + 1), false);
+  assert.equal(outage.lasts, true);
+  assert.equal(outage.isTooLong(2 * OUTAGE_MS), true);
+  outage.answered("level");
+  assert.equal(outage.lasts, false);
+  // Of two that take turns none has failed for long.
+  for (let at = 0; at < 3 * OUTAGE_MS; at += 1_000) {
+    const [fails, comes] = at % 2_000 === 0 ? (["level", "audio"] as const) : (["audio", "level"] as const);
+    outage.failed(fails, at);
+    outage.answered(comes);
+    assert.equal(outage.isTooLong(at), false);
+  }
+});
+
+/** When a player is stuck that is looked at twice in a second. */
+function stuckAt(edge: (ms: number) => number, answered: (ms: number) => boolean): number | null {
+  const standstill = new Standstill();
+  for (let at = 0; at <= 60_000; at += 500) {
+    if (standstill.isStuck(at, edge(at), answered(at))) return at;
+  }
+  return null;
+}
+
+test("who stands still while there is more all the time is stuck", () => {
+  const grows = (ms: number) => ms / 1_000;
+  assert.equal(stuckAt(grows, () => true), 7_500);
+  assert.equal(stuckAt(() => 5, () => true), null);
+  assert.equal(stuckAt(grows, () => false), null);
+  // What came after an outage was not there to be played in it.
+  const cut = (ms: number) => ms > 6_000 && ms < 16_000;
+  assert.equal(stuckAt((ms) => (cut(ms) ? 6 : Math.min(grows(ms), 16)), (ms) => !cut(ms) && ms > 3_000), null);
+  // One that comes and goes does not put it off for ever.
+  assert.equal(stuckAt(grows, (ms) => ms % 2_000 !== 0), 15_000);
 });
 
 test("the page says what it waits for", () => {

@@ -86,8 +86,8 @@ pub(super) struct Activity {
     received: AtomicU64,
     /// The last of them do not end a head.
     ends_open: AtomicBool,
-    /// A request had a body, so that nobody knows where a head ends.
-    has_bodies: AtomicBool,
+    /// The last request has a body, so that what came after its head may be no head.
+    has_body: AtomicBool,
     /// Requests whose head was read.
     begun: AtomicU64,
     /// Of these those whose answer has not ended.
@@ -122,7 +122,7 @@ impl Activity {
             listener: Arc::clone(listener),
             received: AtomicU64::new(0),
             ends_open: AtomicBool::new(false),
-            has_bodies: AtomicBool::new(false),
+            has_body: AtomicBool::new(false),
             begun: AtomicU64::new(0),
             under_way: AtomicU32::new(0),
             given: AtomicU64::new(0),
@@ -138,7 +138,7 @@ impl Activity {
         Sample {
             received: self.received.load(Ordering::Relaxed),
             has_half_head: self.ends_open.load(Ordering::Relaxed)
-                && !self.has_bodies.load(Ordering::Relaxed),
+                && !self.has_body.load(Ordering::Relaxed),
             begun: self.begun.load(Ordering::Relaxed),
             under_way: self.under_way.load(Ordering::Relaxed),
             given: self.given.load(Ordering::Relaxed),
@@ -153,9 +153,10 @@ impl Activity {
         self.ends_open.store(!ends_a_head, Ordering::Relaxed);
     }
 
-    /// A request has a body.
-    pub(super) fn has_body(&self) {
-        self.has_bodies.store(true, Ordering::Relaxed);
+    /// Whether the request whose head was read last has a body. Those of the fast path have
+    /// none, and come after none that has.
+    pub(super) fn has_body(&self, has_body: bool) {
+        self.has_body.store(has_body, Ordering::Relaxed);
     }
 
     pub(super) fn is_http2(&self) {

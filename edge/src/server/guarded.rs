@@ -57,6 +57,8 @@ where
     type Future = Answering<S::Future>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
+        // Also of one that is refused, whose body comes all the same.
+        self.activity.has_body(!request.body().is_end_stream());
         let answer = Pending {
             ticket: Ticket::new(&self.activity),
             is_head: *request.method() == Method::HEAD,
@@ -75,9 +77,6 @@ where
         }
         let (parts, incoming) = request.into_parts();
         let (body, fault) = ReceivedBody::new(incoming, &self.activity.listener.config);
-        if fault.is_some() {
-            self.activity.has_body();
-        }
         let mut request = Request::from_parts(parts, body);
         request.extensions_mut().insert(self.peer);
         Answering {

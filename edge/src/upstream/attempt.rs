@@ -129,7 +129,7 @@ impl<U: Clone + Send + 'static> Attempt<U> {
         let shared = &self.shared;
         let began = Instant::now();
         let mut changes = shared.changes();
-        if asking.is_repeatable() {
+        if !shared.has_another(asking, Retry::Failure) {
             request.extensions_mut().insert(self.place.retries());
         }
         let mut answer = pin!(ask(self.service.clone(), request));
@@ -163,7 +163,11 @@ impl<U: Clone + Send + 'static> Attempt<U> {
                         Waited::Head(response)
                     }
                     Err(error) => {
-                        wait.blame();
+                        match error {
+                            // It may do so with a connection that was kept.
+                            UpstreamError::Closed => wait.is_over(),
+                            _ => wait.blame(),
+                        }
                         Waited::Failed(error)
                     }
                 },

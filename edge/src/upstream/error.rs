@@ -17,6 +17,10 @@ pub enum UpstreamError {
     /// A connection that broke, or an answer that is not HTTP.
     #[error("gave no valid answer: {0}")]
     Protocol(String),
+    /// A connection that was closed before there was an answer, as one that was kept may be,
+    /// and the request was not sent again.
+    #[error("closed the connection before it answered")]
+    Closed,
     /// Nobody to ask: all have failed, and as many requests as may find out whether one is
     /// back.
     #[error("has no member that may be asked now")]
@@ -91,7 +95,7 @@ impl FillError {
         match self {
             Self::Upstream(UpstreamError::Unreachable(_)) => "origin-unreachable",
             Self::Upstream(UpstreamError::Timeout) | Self::HeadTimeout => "origin-timeout",
-            Self::Upstream(UpstreamError::Protocol(_)) => "origin-protocol",
+            Self::Upstream(UpstreamError::Protocol(_) | UpstreamError::Closed) => "origin-protocol",
             Self::Upstream(UpstreamError::Unavailable) => "origin-unavailable",
             Self::UnexpectedStatus(_) => "origin-unexpected-status",
             Self::InvalidLength => "origin-invalid-length",

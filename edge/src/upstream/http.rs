@@ -155,9 +155,10 @@ impl HttpUpstream {
         ) {
             (Ok(response), _) => Ok(response),
             // The origin closed a kept-alive connection while the request was on its way.
-            (Err(error), Some(again))
-                if closed_before_answer(&error) && retries.is_none_or(|it| it.grant()) =>
-            {
+            (Err(error), Some(again)) if closed_before_answer(&error) => {
+                if retries.is_some_and(|it| !it.grant()) {
+                    return Err(UpstreamError::Closed);
+                }
                 self.client.request(again).await.map_err(classify)
             }
             (Err(error), _) => Err(classify(error)),

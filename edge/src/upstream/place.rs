@@ -27,7 +27,8 @@ pub(crate) trait Desk: Send + Sync {
 }
 
 /// Whom to ask before a request that was lost with its connection is sent to the same member
-/// once more. An extension of requests that a pool sends and that can be repeated.
+/// once more. An extension of requests that a pool sends and that no other member can be asked:
+/// where one can, the budget is for that.
 #[derive(Clone)]
 pub(crate) struct Retries(Arc<dyn Desk>);
 

@@ -235,21 +235,20 @@ fn gauge_up(name: &str, up: bool) {
 }
 
 impl<U: Clone + Send> Shared<U> {
-    /// Is there another member to ask, and are a try, time and budget left for it?
-    pub(crate) fn may_ask_another(&self, asking: &Asking<'_>, why: Retry) -> bool {
+    /// Is there another member to ask, and are a try and time left for it?
+    pub(crate) fn has_another(&self, asking: &Asking<'_>, why: Retry) -> bool {
         let now = Instant::now();
-        let has_time = asking.repeatable
+        asking.repeatable
             && asking.tried.len() < self.config.max_tries
-            && now - asking.began < self.config.retry_within;
-        let now = now.into_std();
-        if !has_time
-            || !self
+            && now - asking.began < self.config.retry_within
+            && self
                 .board()
-                .has_another(now, &asking.affinity, &asking.tried, why)
-        {
-            return false;
-        }
-        self.grants(now, why)
+                .has_another(now.into_std(), &asking.affinity, &asking.tried, why)
+    }
+
+    /// The same, and is there budget for it? That is taken then.
+    pub(crate) fn may_ask_another(&self, asking: &Asking<'_>, why: Retry) -> bool {
+        self.has_another(asking, why) && self.grants(Instant::now().into_std(), why)
     }
 
     /// Is there a member to ask again, of all that were tried, and budget left for it?

@@ -23,7 +23,7 @@ mod origin;
 mod sending;
 
 use operations::{
-    Ask, Behaviour, Change, Condition, Date, Fault, Operation, Range, TARGETS, Tag, Vary,
+    Ask, Behaviour, Change, Condition, Date, Fault, Operation, Purge, Range, TARGETS, Tag, Vary,
 };
 use origin::{Log, Moment};
 
@@ -292,10 +292,9 @@ fn config() -> ProptestConfig {
     }
 }
 
-/// What is drawn once in a million histories.
-#[test]
-fn the_head_that_came_last_stays_whichever_body_ended_last() {
-    let lives = Behaviour {
+/// Fresh for a minute, and nothing else.
+fn lives() -> Behaviour {
+    Behaviour {
         renews: false,
         fault: Fault::None,
         status: 200,
@@ -313,21 +312,31 @@ fn the_head_that_came_last_stays_whichever_body_ended_last() {
         has_length: false,
         has_ranges: false,
         sets_cookie: false,
-    };
-    let ask = |no_cache| {
-        Operation::Ask(Ask {
-            target: 0,
-            is_head: false,
-            authorised: false,
-            color: None,
-            control: RequestControl {
-                no_cache,
-                ..RequestControl::default()
-            },
-            range: None,
-            condition: Condition::None,
-        })
-    };
+    }
+}
+
+fn ask(no_cache: bool) -> Operation {
+    ask_by(false, no_cache)
+}
+
+fn ask_by(is_head: bool, no_cache: bool) -> Operation {
+    Operation::Ask(Ask {
+        target: 0,
+        is_head,
+        authorised: false,
+        color: None,
+        control: RequestControl {
+            no_cache,
+            ..RequestControl::default()
+        },
+        range: None,
+        condition: Condition::None,
+    })
+}
+
+/// What is drawn once in a million histories.
+#[test]
+fn the_head_that_came_last_stays_whichever_body_ended_last() {
     let history = [
         Operation::Hold,
         ask(false),
@@ -340,7 +349,60 @@ fn the_head_that_came_last_stays_whichever_body_ended_last() {
         Operation::Release(0),
         ask(false),
     ];
-    play(OriginKind::General, false, &lives, &history).unwrap();
+    play(OriginKind::General, false, &lives(), &history).unwrap();
+}
+
+/// A miss too many, and no wrong answer.
+#[test]
+fn what_a_head_tells_of_another_keeps_what_is_on_its_way_from_being_stored() {
+    let mut before = lives();
+    before.control.max_age = Some(0);
+    before.has_last_modified = true;
+    let mut after = lives();
+    after.control.max_age = None;
+    after.expires = Some(Some(1));
+    let history = [
+        Operation::Hold,
+        ask(false),
+        ask(false),
+        ask(false),
+        Operation::Origin(0, after),
+        ask_by(true, false),
+        Operation::Flow,
+        ask(false),
+    ];
+    play(OriginKind::General, false, &before, &history).unwrap();
+}
+
+#[test]
+fn what_is_purged_softly_twice_is_stale_since_the_first_time() {
+    let mut first = lives();
+    first.control.stale_if_error = Some(10);
+    let fails = Behaviour {
+        fault: Fault::Unavailable,
+        ..first.clone()
+    };
+    let purge = || {
+        Operation::Purge(Purge {
+            by: "url",
+            target: 0,
+            soft: true,
+        })
+    };
+    let history = [
+        ask(false),
+        Operation::Pass(1_000),
+        purge(),
+        Operation::Pass(9_000),
+        purge(),
+        Operation::Origin(0, fails),
+        // Beyond `stale-if-error` since the first, and within it since the second.
+        Operation::Pass(2_000),
+        ask(false),
+    ];
+    for kind in [OriginKind::General, OriginKind::Media] {
+        play(kind, false, &first, &history).unwrap();
+    }
 }
 
 proptest! {

@@ -540,6 +540,23 @@ async fn a_busy_origin_is_spared_and_not_blamed() {
 }
 
 #[tokio::test]
+async fn a_member_is_not_blamed_for_the_end_of_a_kept_connection() {
+    let closes = Origin::new(|_| async { Err(UpstreamError::Closed) });
+    let front = Front::new(pool(
+        PoolConfig {
+            max_tries: 1,
+            ..config()
+        },
+        &[("a", &closes), ("b", &closes)],
+    ));
+    for n in 0..20 {
+        assert_eq!(front.text(&format!("/vod/v/{n}")).await.0, 502);
+    }
+    assert_eq!(closes.calls(), 20);
+    assert!(front.is_up("a") && front.is_up("b"));
+}
+
+#[tokio::test]
 async fn e04_a_body_that_breaks_off_is_not_asked_for_again_but_counts() {
     let (pieces, body) = OriginBody::open();
     let body = std::sync::Mutex::new(Some(body));

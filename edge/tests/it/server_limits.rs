@@ -98,6 +98,44 @@ async fn a_head_that_does_not_end_is_cut() {
     let answer = listening.raw(&(get("/a") + "GET / HT")).await;
     assert!(answer.ends_with("hello"), "{answer}");
     assert_eq!(listening.ended("slow-header"), 5);
+    // And a request before that had a body.
+    let post = "POST /a HTTP/1.1\r\nHost: edge\r\nContent-Length: 1\r\n\r\nx";
+    let all = post.to_owned() + &get("/a") + "GET / HT";
+    let answers = listening.raw(&all).await;
+    assert_eq!(answers.matches("HTTP/1.1 200 ").count(), 2);
+    assert_eq!(listening.ended("slow-header"), 6);
+}
+
+#[tokio::test]
+async fn the_body_of_a_request_that_was_refused_is_no_half_head() {
+    let listening = Listening::with(|config| {
+        config.header_timeout = SHORT;
+        config.idle_timeout = LONG;
+        config.requests_per_address = Rate {
+            per_second: 1,
+            burst: 1,
+        };
+    })
+    .await;
+    let post = "POST /a HTTP/1.1\r\nHost: edge\r\nContent-Length: 1\r\n\r\nx";
+    let mut refused = loop {
+        let mut stream = listening.connect().await;
+        stream.write_all(get("/a").as_bytes()).await.unwrap();
+        read_until(&mut stream, "\r\n\r\n").await;
+        stream.write_all(post.as_bytes()).await.unwrap();
+        let answer = read_until(&mut stream, "\r\n\r\n").await;
+        if answer.contains("HTTP/1.1 429 ") {
+            break stream;
+        }
+    };
+    // It has waited for longer than one that is cut for its half head.
+    let mut half = listening.connect_from(2).await;
+    let half_head = get("/a") + "GET / HT";
+    half.write_all(half_head.as_bytes()).await.unwrap();
+    assert!(rest(&mut half).await.ends_with("hello"));
+    assert_eq!(listening.ended("slow-header"), 1);
+    refused.write_all(get("/a").as_bytes()).await.unwrap();
+    read_until(&mut refused, "HTTP/1.1 ").await;
 }
 
 #[tokio::test]

@@ -228,40 +228,88 @@ async fn forgetful() -> (SocketAddr, Arc<AtomicUsize>, JoinSet<()>) {
     (address, lost, tasks)
 }
 
-#[tokio::test]
-async fn a_request_lost_on_a_kept_connection_is_sent_again_within_the_budget_of_retries() {
-    for (retries_per_second, then) in [(1, 200), (0, 502)] {
-        let (address, lost, _tasks) = forgetful().await;
-        let upstream = HttpUpstreamConfig::new(format!("http://{address}"));
-        let upstream = HttpUpstream::new(&upstream).unwrap();
+/// Members that forget, as an edge asks them.
+struct Forgetful {
+    edge: Edge<Pool<HttpUpstream>>,
+    lost: Vec<Arc<AtomicUsize>>,
+    asked: usize,
+    _tasks: Vec<JoinSet<()>>,
+}
+
+impl Forgetful {
+    async fn new(count: u32, retries_per_second: u32) -> Self {
+        let (mut members, mut lost, mut tasks) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..count {
+            let (address, counted, serving) = forgetful().await;
+            let upstream = HttpUpstreamConfig {
+                // So that what is sent again has a new connection.
+                max_idle: 1,
+                ..HttpUpstreamConfig::new(format!("http://{address}"))
+            };
+            let member = Member {
+                name: address.to_string(),
+                kind: MemberKind::Origin,
+                group: 0,
+                weight: 1,
+            };
+            members.push((member, HttpUpstream::new(&upstream).unwrap()));
+            lost.push(counted);
+            tasks.push(serving);
+        }
         let pool = Pool::new(PoolConfig {
             checks: None,
             retry_percent: 0,
             retries_per_second,
             ..PoolConfig::default()
         });
-        let member = Member {
-            name: address.to_string(),
-            kind: MemberKind::Origin,
-            group: 0,
-            weight: 1,
-        };
-        pool.set_members([(member, upstream)]);
-        let mut edge = Edge::new(EdgeConfig::default(), pool, Arc::new(SystemClock));
-        // A connection is kept a little after its answer has ended.
-        let status = within(async {
-            for n in 0.. {
-                let answer = edge.call(get(&format!("/vod/v/{n}"))).await;
+        pool.set_members(members);
+        let edge = Edge::new(EdgeConfig::default(), pool, Arc::new(SystemClock));
+        Self {
+            edge,
+            lost,
+            asked: 0,
+            _tasks: tasks,
+        }
+    }
+
+    fn lost(&self) -> usize {
+        let counts = self.lost.iter().map(|lost| lost.load(Ordering::SeqCst));
+        counts.sum()
+    }
+
+    /// Asks until a request is lost, and says what became of that one. A connection is kept a
+    /// little after its answer has ended.
+    async fn lose(&mut self) -> u16 {
+        let before = self.lost();
+        within(async {
+            loop {
+                self.asked += 1;
+                let answer = self.edge.call(get(&format!("/vod/v/{}", self.asked))).await;
                 let status = answer.as_ref().unwrap().status().as_u16();
                 text(answer.unwrap()).await;
-                if lost.load(Ordering::SeqCst) > 0 {
+                if self.lost() > before {
                     return status;
                 }
                 assert_eq!(status, 200);
             }
-            unreachable!("numbers end")
-        });
-        assert_eq!(status.await, then);
+        })
+        .await
+    }
+}
+
+#[tokio::test]
+async fn a_request_lost_on_a_kept_connection_is_sent_again_within_the_budget_of_retries() {
+    for (retries_per_second, then) in [(1, 200), (0, 502)] {
+        let mut members = Forgetful::new(1, retries_per_second).await;
+        assert_eq!(members.lose().await, then);
+    }
+}
+
+#[tokio::test]
+async fn what_another_member_could_be_asked_needs_no_budget_to_be_sent_again() {
+    let mut members = Forgetful::new(2, 0).await;
+    for _ in 0..4 {
+        assert_eq!(members.lose().await, 200);
     }
 }
 

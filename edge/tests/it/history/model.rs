@@ -342,12 +342,18 @@ impl Model<'_> {
         let Some(last) = before.clone().last().filter(|last| self.is_stored(last)) else {
             return Ok(());
         };
+        // What a HEAD, which the origin answered meanwhile, told of another keeps what is on its
+        // way from being stored, from the moment on that its client came.
+        let came = match last.client {
+            Some(client) => self.clients[client].began,
+            None => last.began,
+        };
         let is_alone = before.clone().all(|other| {
             let varies = other
                 .sent
                 .as_ref()
                 .is_some_and(|sent| sent.vary != Vary::Nothing);
-            let is_over = other.ended.is_some_and(|ended| ended < last.began);
+            let is_over = other.ended.is_some_and(|ended| ended < came);
             !varies && (is_over || other.began == last.began)
         });
         let lives_for = match last.answer() {
