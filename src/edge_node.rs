@@ -522,7 +522,7 @@ impl Agent {
             let old = now - PURGES_KEPT;
             purges::delete_old(database, old, MOST_PURGES, DELETED_AT_ONCE).await?;
             let old = now - PREWARMS_KEPT;
-            orders::delete_old(database, old, MOST_PREWARMS, DELETED_AT_ONCE).await?;
+            orders::delete_old(database, old, MOST_PREWARMS, DELETED_AT_ONCE, now).await?;
             edge_nodes::delete_silent(database, now - NODES_KEPT, DELETED_AT_ONCE).await
         };
         match timeout(PATIENCE, tidied).await {

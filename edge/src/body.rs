@@ -10,6 +10,9 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 use crate::cache_status::Outcome;
+use crate::fill::Fill;
+use crate::keep::Storage;
+use crate::large::LargeObject;
 use crate::push::Subscriber;
 use crate::reader::Reader;
 use crate::slices::SliceReader;
@@ -48,6 +51,26 @@ enum Source {
     /// A fill that passes a large object; where it leaves this reader behind, slices go on.
     Pass(Reader, Box<SliceReader>),
     Feed(Box<Subscriber>),
+}
+
+/// What a body comes from, for who wants to know after its end what became of it.
+#[derive(Debug)]
+pub(crate) struct Behind {
+    fill: Option<Arc<Fill>>,
+    large: Option<Arc<LargeObject>>,
+}
+
+impl Behind {
+    /// What became of the answer of the fill. None before its end, and where there is none, or
+    /// where it did not ask the origin.
+    pub(crate) fn storage(&self) -> Option<Storage> {
+        self.fill.as_ref()?.lock().storage
+    }
+
+    /// The object that is stored in slices.
+    pub(crate) fn large(&self) -> Option<&LargeObject> {
+        self.large.as_deref()
+    }
 }
 
 impl EdgeBody {
@@ -129,6 +152,17 @@ impl EdgeBody {
 
     pub(crate) fn outcome(&self) -> Option<Outcome> {
         self.outcome
+    }
+
+    /// What it comes from.
+    pub(crate) fn behind(&self) -> Behind {
+        let (fill, large) = match &self.source {
+            Source::Fill(reader) => (Some(reader.fill()), None),
+            Source::Slices(slices) => (None, Some(slices.object())),
+            Source::Pass(_, slices) => (None, Some(slices.object())),
+            _ => (None, None),
+        };
+        Behind { fill, large }
     }
 
     pub(crate) fn count_with(&mut self, meter: Box<Meter>) {

@@ -78,6 +78,9 @@ pub(crate) async fn run<U, B>(
             .fill
             .head()
             .is_some_and(|head| head.status == StatusCode::OK);
+    if let Ok(Filled::FromOrigin(storage)) = &end {
+        lead.fill.lock().storage = Some(*storage);
+    }
     let key = lead.key.key.clone();
     lead.end(end.map(|_| ()));
     if let Some(upstream) = pushes.filter(|_| is_there) {

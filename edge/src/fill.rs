@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 
 use crate::budget::Reservation;
 use crate::head::Head;
+use crate::keep::Storage;
 use crate::reader::Reader;
 use crate::upstream::FillError;
 
@@ -50,6 +51,8 @@ pub(crate) struct Fill {
 pub(crate) struct State {
     pub(crate) head: Option<Arc<Head>>,
     pub(crate) end: Option<Result<(), FillError>>,
+    /// Whether the origin's answer was stored; it is there before the end.
+    pub(crate) storage: Option<Storage>,
     /// Bytes that came so far.
     pub(crate) received: u64,
     /// The most that may be kept, once not all is kept.

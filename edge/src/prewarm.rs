@@ -9,6 +9,7 @@
 //! and fills may take is taken; a body is read no faster than it gets to the disk.
 
 mod fetch;
+mod kept;
 mod order;
 mod plan;
 mod playlist;
@@ -36,6 +37,8 @@ use fetch::{Fault, Read};
 
 /// With so many objects in a row that the origin gives no answer for, it is left alone.
 const MOST_FAULTS: u32 = 8;
+/// What is told then.
+const GIVEN_UP: &str = "given up: the origin fails again and again";
 
 /// How objects are fetched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +83,7 @@ struct Inner {
     shared: Arc<Shared>,
     config: PrewarmConfig,
     ask: Ask,
-    /// For objects that are fetched.
+    /// For objects that are fetched: not for those that wait for another try.
     room: Semaphore,
 }
 
@@ -153,7 +156,7 @@ struct Stopped;
 struct Run {
     prewarmer: Prewarmer,
     progress: PrewarmProgress,
-    left: Mutex<std::vec::IntoIter<Box<str>>>,
+    left: Mutex<std::vec::IntoIter<Arc<str>>>,
     /// Objects in a row for which the origin gave no answer.
     faults: AtomicU32,
     /// Nothing more is begun.
@@ -164,9 +167,6 @@ impl Run {
     async fn work(self: Arc<Self>) {
         let inner = &self.prewarmer.0;
         while let Some(key) = self.next() {
-            let Ok(_permit) = inner.room.acquire().await else {
-                return;
-            };
             let fetched = inner.fetch(&key, Read::Nothing).await;
             let is_the_origins = fetched.as_ref().is_err_and(Fault::is_the_origins);
             match fetched {
@@ -178,7 +178,7 @@ impl Run {
         }
     }
 
-    fn next(&self) -> Option<Box<str>> {
+    fn next(&self) -> Option<Arc<str>> {
         if self.ends.load(Ordering::Relaxed) {
             return None;
         }
@@ -197,7 +197,7 @@ impl Run {
         };
         let room = self.prewarmer.0.shared.capacity();
         let reason = if faults >= MOST_FAULTS {
-            "given up: the origin fails again and again".to_owned()
+            GIVEN_UP.to_owned()
         } else if self.progress.figures().bytes > room {
             let mebibytes = room >> 20;
             format!("given up: it is more than the {mebibytes} MiB that the cache has room for")

@@ -34,6 +34,10 @@ impl Reader {
         }
     }
 
+    pub(crate) fn fill(&self) -> Arc<Fill> {
+        Arc::clone(&self.fill)
+    }
+
     /// Waits for the head.
     pub(crate) async fn head(&mut self) -> Result<Arc<Head>, FillError> {
         self.wait_for(|state| match (&state.head, &state.end) {

@@ -210,7 +210,12 @@ impl Shared {
             return;
         }
         let (fences, fenced) = (Arc::clone(&self.fences), key.clone());
-        let is_current = move || !fences.stands_before(&fenced, began);
+        let writing = self.wanted.will_write(key);
+        let is_current = move || {
+            // Asked under the lock of the catalog, so that who waited for it sees it there.
+            let _writing = writing;
+            !fences.stands_before(&fenced, began)
+        };
         tier.disk.store(
             key,
             stored,
@@ -227,25 +232,6 @@ impl Shared {
             true => Admission::Certain,
             false => Admission::Contested,
         }
-    }
-
-    /// Writes to disk what is stored in memory for `asked`, if it is not there.
-    pub(crate) fn keep_on_disk(&self, asked: &Asked) {
-        let is_missing = |tier: &DiskTier| !tier.disk.has(&asked.key);
-        if self.disk.as_ref().is_some_and(is_missing)
-            && let Some(stored) = self.look_up(asked).answer()
-        {
-            self.write_to_disk(&asked.key, stored, stored.checked.era());
-        }
-    }
-
-    /// Is there an answer to `asked` in memory, or is it written to disk?
-    pub(crate) fn is_stored(&self, asked: &Asked) -> bool {
-        if self.disk.is_some() {
-            return true;
-        }
-        self.store.settle();
-        self.look_up(asked).answer().is_some()
     }
 
     /// Bytes that the larger of the tiers has room for.
@@ -358,7 +344,12 @@ impl Shared {
     ) -> Option<JoinHandle<()>> {
         let tier = self.disk.as_ref()?;
         let (fences, key) = (Arc::clone(&self.fences), object.key.clone());
-        let is_current = move || !fences.stands_before(&key, began);
+        let writing = self.wanted.will_write(&key);
+        let is_current = move || {
+            // As of an answer.
+            let _writing = writing;
+            !fences.stands_before(&key, began)
+        };
         let slice = object.slice(number);
         let admission = self.admission(&object.key);
         tier.disk

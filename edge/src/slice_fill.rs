@@ -31,7 +31,12 @@ pub(crate) fn open(
     if let Some(lead) = lead {
         let (shared, object, asked) = (Arc::clone(shared), Arc::clone(object), Arc::clone(asked));
         let tasks = shared.tasks.clone();
-        tasks.spawn(async move { run(lead, &object, number, &asked, &shared).await });
+        // Before its last byte is read: who wants the object waits for its write, too.
+        let writing = shared.wanted.will_write(&object.key);
+        tasks.spawn(async move {
+            run(lead, &object, number, &asked, &shared).await;
+            drop(writing);
+        });
     }
     reader
 }

@@ -68,6 +68,10 @@ impl SliceReader {
         other
     }
 
+    pub(crate) fn object(&self) -> Arc<LargeObject> {
+        Arc::clone(&self.object)
+    }
+
     /// Bytes of the whole object.
     pub(crate) fn whole(&self) -> u64 {
         self.object.whole

@@ -58,6 +58,16 @@ impl Problem {
         }
     }
 
+    /// As much as may be is under way; later it may be done: `code` tells of what, `detail` says
+    /// it.
+    pub fn too_many(code: &'static str, detail: String) -> Self {
+        Self {
+            status: StatusCode::TOO_MANY_REQUESTS,
+            code,
+            detail: sentence(&detail).into(),
+        }
+    }
+
     /// Nothing is at this path.
     pub fn not_found() -> Self {
         Self {

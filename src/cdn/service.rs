@@ -83,6 +83,9 @@ pub enum CdnError {
     /// Nobody is there to prewarm.
     #[error("no edge is live in the registry of nodes, see nova node list")]
     NoEdge,
+    /// As many prewarms as may have not ended.
+    #[error("too many prewarms: {0} have not ended; wait for one, or cancel one")]
+    TooManyPrewarms(u64),
     /// A signature is needed, and nobody makes one.
     #[error(
         "the path needs a signature, and no key of this process can make one: set access.keys or access.keys_file"

@@ -10,10 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use edge::{PrewarmEnd, PrewarmFigures, PrewarmOrder, PrewarmProgress, Prewarmer};
-use media::{Clock, Micros, PrewarmId};
+use media::{Clock, PrewarmId, Timestamp};
 use storage::events::{Bus, RecvError, Subscription};
 use storage::rows::edge_nodes::Registration;
-use storage::rows::prewarms::{self, PrewarmState};
+use storage::rows::prewarms::{self, OPEN_FOR, PrewarmState};
 use storage::rows::{Database, RowError};
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
@@ -36,8 +36,8 @@ const REPORT: Duration = Duration::from_secs(1);
 const AT_ONCE: usize = 4;
 /// Orders that are looked at.
 const PAGE: u32 = 64;
-/// What was asked for longer ago is not begun any more.
-const KEPT: Micros = Micros::from_secs(24 * 3_600);
+/// Why what is older is not done any more.
+const TOO_OLD: &str = "it was not done within a day";
 
 /// Tells all nodes that prewarms have come or were cancelled.
 pub async fn tell(bus: &dyn Bus) {
@@ -52,6 +52,8 @@ pub(super) struct Prewarms {
     prewarmer: Prewarmer,
     tasks: JoinSet<PrewarmEnd>,
     running: BTreeMap<PrewarmId, Run>,
+    /// Why it was not known last which there are, or not told how far they are.
+    trouble: Option<String>,
 }
 
 /// An order that is done, or whose end is not written down yet.
@@ -59,6 +61,9 @@ struct Run {
     progress: PrewarmProgress,
     task: AbortHandle,
     end: Option<PrewarmState>,
+    requested_at: Timestamp,
+    /// So it was given up.
+    is_too_old: bool,
     /// What was written down last, and when.
     told: (PrewarmFigures, Instant),
 }
@@ -77,6 +82,7 @@ impl Prewarms {
             prewarmer,
             tasks: JoinSet::new(),
             running: BTreeMap::new(),
+            trouble: None,
         }
     }
 
@@ -108,20 +114,36 @@ impl Prewarms {
                 _ = report.tick(), if !self.running.is_empty() => {}
             }
             let step = async {
-                self.report().await?;
-                self.look().await
+                let told = self.report().await;
+                // Others are looked for all the same.
+                self.look().await.and(told)
             };
-            match shutdown.run_until_cancelled(timeout(PATIENCE, step)).await {
+            let trouble = match shutdown.run_until_cancelled(timeout(PATIENCE, step)).await {
                 None => break,
-                Some(Ok(Ok(()))) => {}
-                Some(Ok(Err(error))) => tracing::debug!(%error, "prewarms are not known"),
-                Some(Err(_)) => tracing::debug!("prewarms are not known in time"),
-            }
+                Some(Ok(ended)) => ended.err().map(|error| error.to_string()),
+                Some(Err(_)) => Some("the database does not answer in time".to_owned()),
+            };
+            self.note(trouble);
         }
         self.tasks.shutdown().await;
     }
 
-    /// Begins what has come, and ends what was cancelled.
+    /// Logs what has changed.
+    fn note(&mut self, trouble: Option<String>) {
+        if self.trouble == trouble {
+            return;
+        }
+        match &trouble {
+            Some(error) => {
+                tracing::warn!(%error, "prewarms cannot be read, or not written how far they are");
+            }
+            None => tracing::info!("prewarms are read and written again"),
+        }
+        self.trouble = trouble;
+    }
+
+    /// Begins what has come, and ends what was cancelled. One that cannot be begun does not
+    /// keep the others from it.
     async fn look(&mut self) -> Result<(), RowError> {
         let open = prewarms::open(&self.database, self.registration.id(), PAGE).await?;
         self.running.retain(|id, run| {
@@ -131,16 +153,17 @@ impl Prewarms {
             }
             stays
         });
+        let mut looked = Ok(());
         for id in open {
             let busy = self.running.values().filter(|run| run.end.is_none());
             if busy.count() >= AT_ONCE {
                 break;
             }
             if !self.running.contains_key(&id) {
-                self.begin(id).await?;
+                looked = looked.and(self.begin(id).await);
             }
         }
-        Ok(())
+        looked
     }
 
     async fn begin(&mut self, id: PrewarmId) -> Result<(), RowError> {
@@ -156,12 +179,8 @@ impl Prewarms {
             &row.renditions,
         );
         let order = match parsed {
-            Ok(order) if requested_at + KEPT > now => order,
-            Ok(_) => {
-                return self
-                    .refuse(id, "it was not done within a day".to_owned())
-                    .await;
-            }
+            Ok(order) if requested_at + OPEN_FOR > now => order,
+            Ok(_) => return self.refuse(id, TOO_OLD.to_owned()).await,
             // A newer version may know more.
             Err(error) => return self.refuse(id, error.to_string()).await,
         };
@@ -178,6 +197,8 @@ impl Prewarms {
             progress,
             task,
             end: None,
+            requested_at,
+            is_too_old: false,
             told: (PrewarmFigures::default(), Instant::now()),
         };
         self.running.insert(id, run);
@@ -215,37 +236,63 @@ impl Prewarms {
         };
     }
 
-    /// Writes down how far they are.
+    /// Writes down how far they are. One of which that fails does not keep the others from it.
     async fn report(&mut self) -> Result<(), RowError> {
-        let mut over = Vec::new();
+        let (mut over, mut reported) = (Vec::new(), Ok(()));
         for (id, run) in &mut self.running {
-            let figures = run.progress.figures();
-            let is_news = figures != run.told.0 && run.told.1.elapsed() >= REPORT;
-            if run.end.is_none() && !is_news {
-                continue;
-            }
-            let state = run.end.unwrap_or(PrewarmState::Running);
-            let progress = prewarms::PrewarmProgress {
-                total: figures.total,
-                done: figures.done,
-                failed: figures.failed,
-                bytes: figures.bytes,
-            };
-            let errors = run.progress.errors();
-            let (node, now) = (&self.registration, self.clock.now());
-            let goes_on =
-                prewarms::report(&self.database, node, *id, state, &progress, &errors, now).await?;
-            run.told = (figures, Instant::now());
-            if !goes_on {
-                run.task.abort();
-            }
-            if !goes_on || run.end.is_some() {
-                over.push(*id);
+            match run
+                .report(*id, &self.database, &self.registration, &*self.clock)
+                .await
+            {
+                Ok(true) => {}
+                Ok(false) => over.push(*id),
+                Err(error) => reported = reported.and(Err(error)),
             }
         }
         for id in over {
             self.running.remove(&id);
         }
-        Ok(())
+        reported
+    }
+}
+
+impl Run {
+    /// Writes down how far it is, if there is something new. False when it is over.
+    async fn report(
+        &mut self,
+        id: PrewarmId,
+        database: &Database,
+        node: &Registration,
+        clock: &dyn Clock,
+    ) -> Result<bool, RowError> {
+        let now = clock.now();
+        if self.end.is_none() && self.requested_at + OPEN_FOR <= now {
+            tracing::warn!(%id, "a prewarm is given up: {TOO_OLD}");
+            self.task.abort();
+            self.end = Some(PrewarmState::Failed);
+            self.is_too_old = true;
+        }
+        let mut errors = self.progress.errors();
+        if self.is_too_old {
+            errors.insert(0, TOO_OLD.to_owned());
+        }
+        let figures = self.progress.figures();
+        let is_news = figures != self.told.0 && self.told.1.elapsed() >= REPORT;
+        if self.end.is_none() && !is_news {
+            return Ok(true);
+        }
+        let state = self.end.unwrap_or(PrewarmState::Running);
+        let progress = prewarms::PrewarmProgress {
+            total: figures.total,
+            done: figures.done,
+            failed: figures.failed,
+            bytes: figures.bytes,
+        };
+        let goes_on = prewarms::report(database, node, id, state, &progress, &errors, now).await?;
+        self.told = (figures, Instant::now());
+        if !goes_on {
+            self.task.abort();
+        }
+        Ok(goes_on && self.end.is_none())
     }
 }

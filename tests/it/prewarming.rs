@@ -207,6 +207,7 @@ fn what_cannot_be_stored_is_told_and_fails_the_command() {
         json!({"kind": "urls"}),
         json!({"kind": "urls", "urls": []}),
         json!({"kind": "urls", "urls": ["/a", ""]}),
+        json!({"kind": "urls", "urls": ["/a\n/b"]}),
         json!({"kind": "urls", "urls": ["/a"], "subject": "/a"}),
         json!({"kind": "urls", "urls": ["/a"], "depth": 1}),
         json!({"kind": "films", "subject": "a"}),
@@ -273,6 +274,37 @@ fn a_prewarm_outlives_its_edge_and_ends_when_somebody_says_so() {
     assert_eq!((&done["state"], &done["done"]), (&json!("done"), &json!(2)));
     assert!(is_hit(&edge.http(), "/live/a/2.m4s"));
     assert_eq!(get(&edge.admin(), first)["state"], "cancelled");
+}
+
+#[test]
+fn as_many_urls_as_may_be_are_taken() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", directory.path().join("nova.db").display());
+    let settings = [("NOVA__DATABASE__URL", &*url)];
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let hangs = format!("http://{}", silent.local_addr().unwrap());
+    let edge = edge(&hangs, &settings);
+    let folder = "https://edge.example.org/vod/0193c0de-0000-7000-8000-00000000000a";
+    let urls: Vec<_> = (0..10_000)
+        .map(|n| format!("{folder}/0193c0de-0000-7000-8000-00000000000b/1080p-h264/{n:05}.m4s"))
+        .collect();
+    let admin = edge.admin();
+    let begun = post(&admin, &json!({"kind": "urls", "urls": urls}), 202);
+    assert_eq!(begun["urls"], 10_000);
+    let site = Site::with_settings(&settings);
+    let list = site.data_dir().join("urls");
+    std::fs::write(&list, urls.join("\n")).unwrap();
+    let told = site
+        .nova(&["prewarm", "--urls-from", list.to_str().unwrap()])
+        .succeeded();
+    assert!(told.starts_with("prewarm "), "{told}");
+    for id in [
+        begun["id"].as_str().unwrap(),
+        told.trim().trim_start_matches("prewarm "),
+    ] {
+        assert_eq!(get(&admin, id)["urls"], 10_000);
+        admin.delete(&format!("{PREWARMS}/{id}")).unwrap();
+    }
 }
 
 #[test]

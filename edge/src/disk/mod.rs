@@ -363,6 +363,57 @@ impl Disk {
         })
     }
 
+    /// Until when an answer is of use, if that is long enough to write it.
+    fn expires(&self, stored: &Stored, kind: OriginKind, now: Timestamp) -> Option<Timestamp> {
+        let expires = stored.head.lasts_until(kind)?;
+        let lasts = expires.as_micros().saturating_sub(now.as_micros());
+        (lasts >= i64::from(self.inner.config.min_seconds) * 1_000_000).then_some(expires)
+    }
+
+    /// Is an answer of use for so long that it is written?
+    pub(crate) fn lasts(&self, stored: &Stored, kind: OriginKind, now: Timestamp) -> bool {
+        self.expires(stored, kind, now).is_some()
+    }
+
+    /// Is an answer under `key` there, and of use for as long as `stored`, which is in memory?
+    /// It counts as used then, since somebody wants it there.
+    pub(crate) fn keeps(
+        &self,
+        key: &CacheKey,
+        stored: Option<&Stored>,
+        kind: OriginKind,
+        now: Timestamp,
+    ) -> bool {
+        let (name, now) = (description::name_of(key), seconds(now));
+        let like = stored.map(|stored| {
+            let until = stored.head.lasts_until(kind).map_or(now, seconds);
+            (description::variant_of(stored), until)
+        });
+        let mut state = self.inner.ledger.lock();
+        let entries = state.catalog.of(name).into_iter();
+        let mut those = entries.filter(|entry| match like {
+            Some((variant, until)) => entry.variant == variant && entry.expires >= until,
+            None => entry.expires > now,
+        });
+        let keeps = those.next().is_some();
+        if keeps {
+            state.touch(name, now);
+        }
+        keeps
+    }
+
+    /// Are all these slices of `object` there? They count as used then.
+    pub(crate) fn keeps_slices(&self, object: u64, numbers: Range<u64>, now: Timestamp) -> bool {
+        if !self.has_slices(object, numbers.clone()) {
+            return false;
+        }
+        for number in numbers {
+            let name = description::name_of_slice(SliceName { object, number });
+            self.inner.ledger.lock().touch(name, seconds(now));
+        }
+        true
+    }
+
     /// Writes an answer, when there is time, room and use for it; `is_current` is asked at
     /// the last moment.
     pub(crate) fn store(
@@ -374,13 +425,9 @@ impl Disk {
         now: Timestamp,
         is_current: impl FnOnce() -> bool + Send + 'static,
     ) {
-        let Some(expires) = stored.head.lasts_until(kind) else {
+        let Some(expires) = self.expires(stored, kind, now) else {
             return;
         };
-        let lasts = expires.as_micros().saturating_sub(now.as_micros());
-        if lasts < i64::from(self.inner.config.min_seconds) * 1_000_000 {
-            return;
-        }
         let description = match description::of_answer(key, stored) {
             Ok(description) => description,
             Err(error) => {

@@ -8,7 +8,9 @@ use http_body_util::BodyExt;
 use tokio::time::{Instant, sleep};
 
 use super::Inner;
+use super::kept::Tier;
 use super::playlist::MAX_PLAYLIST_BYTES;
+use super::wanted::Wanting;
 use crate::body::EdgeBody;
 use crate::cache_status::Outcome;
 use crate::config::OriginKind;
@@ -39,12 +41,16 @@ pub(super) enum Fault {
     Status(StatusCode),
     #[error("the origin failed: {0}")]
     Origin(&'static str),
-    #[error("there was no room for it: {0}")]
+    #[error("the origin has no room for it: {0}")]
     Busy(&'static str),
+    #[error("there was no room for it here: {0}")]
+    Full(&'static str),
     #[error("the answer may not be stored: {0}")]
     NotStored(&'static str),
-    #[error("the answer was not kept: it was purged meanwhile, or the cache is too small")]
-    NotKept,
+    #[error("it was purged while it came")]
+    Purged,
+    #[error("the answer was not kept: {0}")]
+    NotKept(&'static str),
     #[error("the playlist is longer than 16 MiB")]
     LongPlaylist,
     #[error("the edge is shutting down")]
@@ -70,7 +76,7 @@ impl Inner {
     /// Has what is under `key` stored.
     pub(super) async fn fetch(&self, key: &str, read: Read) -> Result<Fetched, Fault> {
         let asked = self.asked(key)?;
-        let _wanting = self.shared.wanted.want(&asked.key);
+        let wanting = self.shared.wanted.want(&asked.key);
         if self.shared.config.origin == OriginKind::General {
             self.shared.store.favour(&asked.key);
         }
@@ -78,14 +84,21 @@ impl Inner {
         let (mut pause, mut tries) = (self.config.pause, 0);
         loop {
             self.give_way().await?;
-            let fault = match self.attempt(&asked, read).await {
+            let attempt = {
+                // Not held in the pauses: another order may have something that comes.
+                let Ok(_permit) = self.room.acquire().await else {
+                    return Err(Fault::ShuttingDown);
+                };
+                self.attempt(&asked, &wanting, read).await
+            };
+            let fault = match attempt {
                 Ok(fetched) => return Ok(fetched),
                 Err(fault) => fault,
             };
             tries += 1;
             let again = match fault {
-                Fault::Busy(_) => Instant::now() < patience,
-                Fault::Origin(_) => tries < TRIES,
+                Fault::Busy(_) | Fault::Full(_) => Instant::now() < patience,
+                Fault::Origin(_) | Fault::Purged => tries < TRIES,
                 _ => false,
             };
             if !again {
@@ -112,9 +125,9 @@ impl Inner {
     }
 
     /// Waits while those who wait for an answer need the room.
-    async fn give_way(&self) -> Result<(), Fault> {
+    pub(super) async fn give_way(&self) -> Result<(), Fault> {
         let mut has_waited = false;
-        while !self.shared.is_at_ease() {
+        while !self.shared.closing.is_cancelled() && !self.shared.is_at_ease() {
             if !std::mem::replace(&mut has_waited, true) {
                 metrics::counter!("nova_edge_prewarm_pauses_total").increment(1);
             }
@@ -126,26 +139,33 @@ impl Inner {
         }
     }
 
-    async fn attempt(&self, asked: &Asked, read: Read) -> Result<Fetched, Fault> {
+    async fn attempt(
+        &self,
+        asked: &Asked,
+        wanting: &Wanting,
+        read: Read,
+    ) -> Result<Fetched, Fault> {
         let response = (self.ask)(asked.clone()).await;
         let (parts, body) = response.unwrap_or_else(|never| match never {}).into_parts();
-        let is_stored = self.judge(parts.status, body.outcome())?;
-        if is_stored && read == Read::Nothing {
-            self.shared.keep_on_disk(asked);
-            let bytes = http_body::Body::size_hint(&body).lower();
-            count("stored", 0);
-            return Ok(Fetched {
-                bytes,
+        let was_there = self.judge(parts.status, body.outcome())?;
+        let behind = body.behind();
+        let was_in_memory = matches!(body.outcome(), Some(Outcome::Hit));
+        let is_hit = was_in_memory || matches!(body.outcome(), Some(Outcome::HitOnDisk));
+        let fetched = match is_hit && read == Read::Nothing {
+            true => Fetched {
+                bytes: http_body::Body::size_hint(&body).lower(),
                 body: Bytes::new(),
-            });
+            },
+            false => self.drain(body, read).await?,
+        };
+        let tier = self.check_kept(asked, wanting, &behind).await?;
+        if tier == Tier::Disk && !was_in_memory {
+            self.spare_memory(asked);
         }
-        let fetched = self.drain(body, read).await?;
-        if is_stored {
-            self.shared.keep_on_disk(asked);
-        } else if !self.shared.is_stored(asked) {
-            return Err(Fault::NotKept);
+        match was_there {
+            true => count("stored", 0),
+            false => count("fetched", fetched.bytes),
         }
-        count(if is_stored { "stored" } else { "fetched" }, fetched.bytes);
         Ok(fetched)
     }
 
@@ -158,9 +178,11 @@ impl Inner {
             _ => Fault::Status(status),
         };
         match outcome {
-            Some(Outcome::Refused { detail } | Outcome::Failed { detail, .. }) => {
-                Err(failed(detail))
-            }
+            Some(Outcome::Refused { detail }) => match failed(detail) {
+                Fault::Busy(detail) => Err(Fault::Full(detail)),
+                fault => Err(fault),
+            },
+            Some(Outcome::Failed { detail, .. }) => Err(failed(detail)),
             Some(Outcome::StaleOnError { detail }) => Err(Fault::Origin(detail)),
             _ if status.is_server_error() => Err(failed(
                 status.canonical_reason().unwrap_or("its answer says so"),

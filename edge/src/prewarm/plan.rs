@@ -1,14 +1,19 @@
 //! Which objects an order is about: playlists are read, and what they name is gathered.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
+use std::sync::Arc;
 
 use super::fetch::{Fault, Fetched, Read};
 use super::order::{PrewarmOrder, Subject};
-use super::playlist::{MediaPlaylist, Playlist, PlaylistFault, Segment, UriFault, resolve};
-use super::{Inner, PrewarmProgress, Stopped};
+use super::playlist::{Base, MediaPlaylist, Playlist, PlaylistFault, Segment, UriFault};
+use super::{GIVEN_UP, Inner, MOST_FAULTS, PrewarmProgress, Stopped};
 
 /// Objects of one order at most: as many as Nova lists of one video, of all renditions.
 const MAX_OBJECTS: usize = 300_000;
+/// Bytes that their keys have at most.
+const MAX_KEY_BYTES: usize = 64 << 20;
+/// After so many URIs others have the thread.
+const AT_ONCE: usize = 1_000;
 
 /// The objects that are not stored yet, each once: first those that the order names, then the
 /// first of each rendition, the second of each, and so on, since that is how they are played.
@@ -16,45 +21,72 @@ pub(super) async fn plan(
     inner: &Inner,
     order: &PrewarmOrder,
     progress: &PrewarmProgress,
-) -> Result<Vec<Box<str>>, Stopped> {
+) -> Result<Vec<Arc<str>>, Stopped> {
     let mut plan = Plan {
         inner,
         order,
         progress,
-        objects: Vec::new(),
+        room: Room::of(MAX_OBJECTS, MAX_KEY_BYTES),
         seen: HashSet::new(),
-        is_full: false,
+        faults: 0,
+        ends: false,
     };
+    let mut objects = Vec::new();
     let root: Box<str> = match &order.subject {
         Subject::Paths(paths) => {
-            for path in paths {
-                plan.add(path.clone());
-            }
-            return Ok(plan.objects);
+            objects.extend(paths.iter().filter_map(|path| plan.add(path)));
+            return Ok(objects);
         }
         Subject::Video(id) => {
-            plan.add(format!("/vod/{id}/manifest.mpd").into());
+            objects.extend(plan.add(&format!("/vod/{id}/manifest.mpd")));
             format!("/vod/{id}/index.m3u8").into()
         }
         Subject::Playlist(path) => path.clone(),
     };
     let renditions = plan.renditions(&root).await?;
-    plan.interleave(renditions);
-    Ok(plan.objects)
+    interleave(renditions, &mut objects);
+    Ok(objects)
 }
 
 struct Plan<'a> {
     inner: &'a Inner,
     order: &'a PrewarmOrder,
     progress: &'a PrewarmProgress,
-    objects: Vec<Box<str>>,
+    /// For what has not been gathered.
+    room: Room,
     /// Playlists, too.
-    seen: HashSet<Box<str>>,
-    is_full: bool,
+    seen: HashSet<Arc<str>>,
+    /// Playlists in a row that the origin gave no answer for.
+    faults: u32,
+    /// Nothing more is gathered.
+    ends: bool,
 }
 
-/// The objects of one rendition, in the order in which they are played.
-type Rendition = VecDeque<Box<str>>;
+/// The objects of one rendition that no other has, in the order in which they are played.
+type Rendition = Vec<Arc<str>>;
+
+/// What one order may take of memory.
+#[derive(Debug)]
+struct Room {
+    objects: usize,
+    bytes: usize,
+}
+
+impl Room {
+    fn of(objects: usize, bytes: usize) -> Self {
+        Self { objects, bytes }
+    }
+
+    /// Takes room for one more; false when there is none.
+    fn takes(&mut self, key: &str) -> bool {
+        let has = self.objects > 0 && key.len() <= self.bytes;
+        if has {
+            self.objects -= 1;
+            self.bytes -= key.len();
+        }
+        has
+    }
+}
 
 impl Plan<'_> {
     /// What the playlist names, or the playlists that it names.
@@ -66,19 +98,31 @@ impl Plan<'_> {
         };
         let named = match self.read(root, &fetched) {
             None => return Ok(renditions),
+            Some(Playlist::Media(_)) if !self.order.renditions.is_empty() => {
+                self.refuse(
+                    root,
+                    "it is a media playlist: there are no renditions to choose",
+                );
+                return Ok(renditions);
+            }
             Some(Playlist::Media(media)) => {
-                renditions.push(self.rendition(root, &media));
+                renditions.push(self.rendition(root, &media).await);
                 return Ok(renditions);
             }
             Some(Playlist::Multivariant(named)) => self.chosen(root, named),
         };
         for key in named {
+            if self.ends {
+                break;
+            }
             let Some(fetched) = self.playlist(&key).await? else {
                 continue;
             };
             match self.read(&key, &fetched) {
                 None => {}
-                Some(Playlist::Media(media)) => renditions.push(self.rendition(&key, &media)),
+                Some(Playlist::Media(media)) => {
+                    renditions.push(self.rendition(&key, &media).await);
+                }
                 Some(Playlist::Multivariant(_)) => {
                     let reason = "a multivariant playlist names it, but it is one itself";
                     self.refuse(&key, reason);
@@ -89,12 +133,17 @@ impl Plan<'_> {
     }
 
     /// Has a playlist stored, and gives it.
-    async fn playlist(&self, key: &str) -> Result<Option<Fetched>, Stopped> {
+    async fn playlist(&mut self, key: &str) -> Result<Option<Fetched>, Stopped> {
         self.progress.found(1);
-        let Ok(_permit) = self.inner.room.acquire().await else {
-            return Err(Stopped);
+        let fetched = self.inner.fetch(key, Read::Playlist).await;
+        self.faults = match &fetched {
+            Err(fault) if fault.is_the_origins() => self.faults + 1,
+            _ => 0,
         };
-        match self.inner.fetch(key, Read::Playlist).await {
+        if self.faults >= MOST_FAULTS && !std::mem::replace(&mut self.ends, true) {
+            self.progress.told(GIVEN_UP.to_owned());
+        }
+        match fetched {
             Ok(fetched) => {
                 self.progress.done(fetched.bytes);
                 Ok(Some(fetched))
@@ -115,7 +164,7 @@ impl Plan<'_> {
     }
 
     /// The media playlists that a multivariant one names, of the renditions that are wanted.
-    fn chosen(&mut self, base: &str, named: Vec<&str>) -> Vec<Box<str>> {
+    fn chosen(&mut self, root: &str, named: Vec<&str>) -> Vec<Arc<str>> {
         let mut wanted: Vec<&str> = self
             .order
             .renditions
@@ -123,6 +172,7 @@ impl Plan<'_> {
             .map(|name| name.as_str())
             .collect();
         let all = wanted.is_empty();
+        let base = self.base(root);
         let mut chosen = Vec::new();
         for uri in named {
             let name = rendition_of(uri);
@@ -130,35 +180,55 @@ impl Plan<'_> {
                 continue;
             }
             wanted.retain(|one| *one != name);
-            let key = self.key(base, uri);
-            chosen.extend(key.filter(|key| self.seen.insert(key.clone())));
+            if let Some(key) = self.key(&base, uri) {
+                let key: Arc<str> = key.into();
+                if self.seen.insert(Arc::clone(&key)) {
+                    chosen.push(key);
+                }
+            }
         }
         for name in wanted {
-            self.refuse(base, &format!("it names no rendition {name}"));
+            self.refuse(root, &format!("it names no rendition {name}"));
         }
         chosen
     }
 
     /// What is wanted of a rendition.
-    fn rendition(&mut self, base: &str, media: &MediaPlaylist<'_>) -> Rendition {
+    async fn rendition(&mut self, key: &str, media: &MediaPlaylist<'_>) -> Rendition {
         let segments = within(media, self.order.depth.map(std::num::NonZeroU32::get));
+        let base = self.base(key);
         let (mut objects, mut map) = (Rendition::new(), None);
-        for segment in segments {
+        for (segment, number) in segments.iter().zip(1..) {
+            if self.ends {
+                break;
+            }
             if segment.map.is_some() && map != segment.map {
                 map = segment.map;
-                objects.extend(segment.map.and_then(|uri| self.key(base, uri)));
+                objects.extend(segment.map.and_then(|uri| self.named(&base, uri)));
             }
-            objects.extend(self.key(base, segment.uri));
+            objects.extend(self.named(&base, segment.uri));
+            if number % AT_ONCE == 0 {
+                tokio::task::yield_now().await;
+            }
         }
         objects
     }
 
+    /// What a playlist names, if it may be fetched, and nothing else was that.
+    fn named(&mut self, base: &Base, uri: &str) -> Option<Arc<str>> {
+        let key = self.key(base, uri)?;
+        self.add(&key)
+    }
+
     /// The key of what a playlist names, if it may be fetched.
-    fn key(&self, base: &str, uri: &str) -> Option<Box<str>> {
-        let key: Result<_, UriFault> = resolve(self.inner.shared.config.origin, base, uri);
-        key.map(Box::from)
-            .inspect_err(|fault| self.refuse(uri, &fault.to_string()))
+    fn key(&self, base: &Base, uri: &str) -> Option<String> {
+        let key: Result<_, UriFault> = base.resolve(uri);
+        key.inspect_err(|fault| self.refuse(uri, &fault.to_string()))
             .ok()
+    }
+
+    fn base(&self, key: &str) -> Base {
+        Base::of(self.inner.shared.config.origin, key)
     }
 
     /// Something that is named will not be stored.
@@ -167,30 +237,33 @@ impl Plan<'_> {
         self.progress.failed(what, reason);
     }
 
-    fn interleave(&mut self, mut renditions: Vec<Rendition>) {
-        while !renditions.is_empty() {
-            for rendition in &mut renditions {
-                if let Some(key) = rendition.pop_front() {
-                    self.add(key);
-                }
-            }
-            renditions.retain(|rendition| !rendition.is_empty());
+    /// One more object, if it is new and there is room.
+    fn add(&mut self, key: &str) -> Option<Arc<str>> {
+        if self.ends || self.seen.contains(key) {
+            return None;
         }
+        if !self.room.takes(key) {
+            self.ends = true;
+            let reason = "this and what follows are too many: 300,000 objects at most, and 64 MiB of their paths";
+            self.refuse(key, reason);
+            return None;
+        }
+        let key: Arc<str> = key.into();
+        self.seen.insert(Arc::clone(&key));
+        Some(key)
     }
+}
 
-    fn add(&mut self, key: Box<str>) {
-        if self.objects.len() >= MAX_OBJECTS {
-            if !std::mem::replace(&mut self.is_full, true) {
-                self.refuse(
-                    &key,
-                    "this and what follows are too many: 300,000 objects at most",
-                );
-            }
-            return;
-        }
-        if self.seen.insert(key.clone()) {
-            self.objects.push(key);
-        }
+/// Adds the first of each rendition, the second of each, and so on.
+fn interleave(renditions: Vec<Rendition>, objects: &mut Vec<Arc<str>>) {
+    let mut left: Vec<_> = renditions.into_iter().map(Vec::into_iter).collect();
+    while !left.is_empty() {
+        left.retain_mut(|rendition| {
+            let next = rendition.next();
+            let goes_on = next.is_some();
+            objects.extend(next);
+            goes_on
+        });
     }
 }
 
@@ -241,5 +314,24 @@ mod tests {
         assert_eq!(rendition_of("/vod/a/720p.m3u8"), "720p");
         assert_eq!(rendition_of("/live/a/v0.m3u8?_HLS_skip=YES"), "v0");
         assert_eq!(rendition_of("/x"), "x");
+    }
+
+    #[test]
+    fn what_is_gathered_has_an_end() {
+        let mut few = Room::of(2, 100);
+        assert!(few.takes("/a") && few.takes("/b") && !few.takes("/c"));
+        let mut small = Room::of(100, 5);
+        assert!(small.takes("/ab") && !small.takes("/cd") && small.takes("/e"));
+    }
+
+    #[test]
+    fn renditions_take_turns() {
+        let of = |keys: &[&str]| -> Rendition { keys.iter().map(|key| Arc::from(*key)).collect() };
+        let mut objects = of(&["/m"]);
+        interleave(
+            vec![of(&["/a1", "/a2", "/a3"]), of(&[]), of(&["/b1"])],
+            &mut objects,
+        );
+        assert_eq!(objects, of(&["/m", "/a1", "/b1", "/a2", "/a3"]));
     }
 }

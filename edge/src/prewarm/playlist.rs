@@ -199,25 +199,45 @@ fn attribute<'a>(list: &'a str, wanted: &str) -> Option<&'a str> {
     None
 }
 
-/// The cache key of a URI that stands in the playlist with the key `base`.
-pub(crate) fn resolve(origin: OriginKind, base: &str, uri: &str) -> Result<String, UriFault> {
-    if uri.contains("{$") {
-        return Err(UriFault::Variable);
+/// What the URIs in a playlist are relative to.
+#[derive(Debug)]
+pub(crate) struct Base {
+    origin: OriginKind,
+    /// None: nothing is relative to that.
+    url: Option<Url>,
+}
+
+impl Base {
+    /// The playlist under the key `key`.
+    pub(crate) fn of(origin: OriginKind, key: &str) -> Self {
+        let site = Url::parse("http://site.invalid").ok();
+        let url = site.and_then(|site| {
+            let url = site.join(key).ok()?;
+            (url.origin() == site.origin()).then_some(url)
+        });
+        Self { origin, url }
     }
-    let site = Url::parse("http://site.invalid").map_err(|_| UriFault::NoUri)?;
-    let base = site.join(base).map_err(|_| UriFault::NoUri)?;
-    let url = base.join(uri).map_err(|_| UriFault::NoUri)?;
-    if url.origin() != site.origin() {
-        let host = url.host_str().unwrap_or(url.scheme());
-        return Err(UriFault::OffSite(host.chars().take(100).collect()));
-    }
-    let target: http::Uri = url[url::Position::BeforePath..url::Position::AfterQuery]
-        .parse()
-        .map_err(|_| UriFault::NoUri)?;
-    let key = CacheKey::of(origin, &target).map_err(|error| UriFault::Key(error.to_string()))?;
-    match origin == OriginKind::Media && hides_token(key.as_str()) {
-        true => Err(UriFault::Token),
-        false => Ok(key.as_str().to_owned()),
+
+    /// The cache key of a URI that stands in the playlist.
+    pub(crate) fn resolve(&self, uri: &str) -> Result<String, UriFault> {
+        if uri.contains("{$") {
+            return Err(UriFault::Variable);
+        }
+        let base = self.url.as_ref().ok_or(UriFault::NoUri)?;
+        let url = base.join(uri).map_err(|_| UriFault::NoUri)?;
+        if url.origin() != base.origin() {
+            let host = url.host_str().unwrap_or(url.scheme());
+            return Err(UriFault::OffSite(host.chars().take(100).collect()));
+        }
+        let target: http::Uri = url[url::Position::BeforePath..url::Position::AfterQuery]
+            .parse()
+            .map_err(|_| UriFault::NoUri)?;
+        let key = CacheKey::of(self.origin, &target);
+        let key = key.map_err(|error| UriFault::Key(error.to_string()))?;
+        match self.origin == OriginKind::Media && hides_token(key.as_str()) {
+            true => Err(UriFault::Token),
+            false => Ok(key.as_str().to_owned()),
+        }
     }
 }
 
@@ -237,11 +257,14 @@ pub fn read_any_playlist(bytes: &[u8], base: &str) {
                 .collect()
         }
     };
+    let of = |origin| Base::of(origin, base);
+    let (media, general) = (of(OriginKind::Media), of(OriginKind::General));
+    let root = Base::of(OriginKind::Media, "/");
     for uri in uris {
-        if let Ok(key) = resolve(OriginKind::Media, base, uri) {
-            assert_eq!(resolve(OriginKind::Media, "/", &key).as_ref(), Ok(&key));
+        if let Ok(key) = media.resolve(uri) {
+            assert_eq!(root.resolve(&key).as_ref(), Ok(&key));
         }
-        if let Ok(key) = resolve(OriginKind::General, base, uri) {
+        if let Ok(key) = general.resolve(uri) {
             assert!(key.starts_with('/'));
         }
     }
@@ -314,7 +337,8 @@ mod tests {
 
     #[test]
     fn uris_are_of_this_site() {
-        let of = |uri| resolve(OriginKind::Media, "/vod/a/index.m3u8", uri);
+        let base = Base::of(OriginKind::Media, "/vod/a/index.m3u8");
+        let of = |uri| base.resolve(uri);
         for (uri, key) in [
             ("720p.m3u8", "/vod/a/720p.m3u8"),
             ("1/720p/2.m4s?x=1#y", "/vod/a/1/720p/2.m4s"),
@@ -337,7 +361,7 @@ mod tests {
             assert_eq!(of(uri), fault, "{uri}");
         }
         assert!(matches!(of("a%2fb.m4s"), Err(UriFault::Key(_))));
-        let general = resolve(OriginKind::General, "/a/b?c", "d?e=f");
+        let general = Base::of(OriginKind::General, "/a/b?c").resolve("d?e=f");
         assert_eq!(general.as_deref(), Ok("/a/d?e=f"));
     }
 }

@@ -1,5 +1,6 @@
 //! How far a prewarm is.
 
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What failed first is told of so many.
@@ -58,7 +59,8 @@ impl PrewarmProgress {
     pub(super) fn told(&self, error: String) {
         let mut state = self.lock();
         if state.errors.len() < MAX_ERRORS {
-            state.errors.push(error);
+            // Hosts and names in it are whatever a playlist says.
+            state.errors.push(error.replace(char::is_control, " "));
         }
     }
 
@@ -67,10 +69,11 @@ impl PrewarmProgress {
     }
 }
 
-/// A path or URI as it may be shown: without its query, where secrets stand.
+/// A path or URI as it may be shown: without its query and its user, where secrets stand.
 fn shown(path: &str) -> String {
     let end = path.find(['?', '#']).unwrap_or(path.len());
-    let segments = path[..end].split('/').map(|segment| {
+    let path = without_user(&path[..end]);
+    let segments = path.split('/').map(|segment| {
         // The token of a signed URL.
         match segment.starts_with("~1.") {
             true => "~",
@@ -79,6 +82,23 @@ fn shown(path: &str) -> String {
     });
     let path = segments.collect::<Vec<_>>().join("/");
     path.chars().take(200).collect()
+}
+
+/// `//host/path` of `//user:password@host/path`.
+fn without_user(uri: &str) -> Cow<'_, str> {
+    // As browsers read it.
+    let is_slash = |c| matches!(c, '/' | '\\');
+    let Some((scheme, rest)) = uri.split_once("//") else {
+        return Cow::Borrowed(uri);
+    };
+    let authority = rest.trim_start_matches(is_slash);
+    let end = authority.find(is_slash).unwrap_or(authority.len());
+    match authority[..end].rfind('@') {
+        Some(at) if scheme.is_empty() || scheme.ends_with(':') => {
+            Cow::Owned(format!("{scheme}//{}", &authority[at + 1..]))
+        }
+        _ => Cow::Borrowed(uri),
+    }
 }
 
 #[cfg(test)]
@@ -95,5 +115,24 @@ mod tests {
         let errors = progress.errors();
         assert_eq!(errors.len(), MAX_ERRORS);
         assert_eq!(errors[0], "/live/~/x: 404");
+    }
+
+    #[test]
+    fn what_is_shown_has_no_users_and_no_control_characters() {
+        let progress = PrewarmProgress::default();
+        for (path, says) in [
+            ("/a\0b\n\u{9b}c", "/a b  c: x y"),
+            ("https://ada:secret@a.example/b", "https://a.example/b: x y"),
+            ("//ada:se@cret@a.example", "//a.example: x y"),
+            (
+                "https:///ada:secret@a.example/b",
+                "https://a.example/b: x y",
+            ),
+            ("/a//b@c/d", "/a//b@c/d: x y"),
+        ] {
+            let told = progress.errors().len();
+            progress.failed(path, "x\0y");
+            assert_eq!(progress.errors()[told], says);
+        }
     }
 }

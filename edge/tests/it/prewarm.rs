@@ -17,10 +17,10 @@ use crate::origin::*;
 const FRESH: [(&str, &str); 1] = [("cache-control", "max-age=600")];
 const VIDEO: &str = "/vod/0193c0de-0000-7000-8000-00000000000a";
 
-/// Pauses are short, since the origin is here.
+/// Pauses are short, since the origin is here; what comes late on a busy machine comes.
 const CONFIG: PrewarmConfig = PrewarmConfig {
     concurrency: 4,
-    patience: Duration::from_millis(200),
+    patience: DEADLINE,
     pause: Duration::from_millis(1),
 };
 
@@ -505,4 +505,221 @@ async fn a_viewer_and_a_prewarm_share_a_fill() {
     bodies.lock().unwrap().clear();
     assert_eq!(within(run).await.unwrap(), PrewarmEnd::Done);
     assert_eq!(asked.load(Ordering::SeqCst), 1);
+}
+
+/// An origin whose first answer is given by the test, piece by piece, and the others at once.
+fn in_pieces() -> (Arc<Mutex<Vec<Pieces>>>, Origin) {
+    let bodies: Arc<Mutex<Vec<Pieces>>> = Arc::default();
+    let kept = Arc::clone(&bodies);
+    let origin = Origin::new(move |n| {
+        let body = match n {
+            1 => {
+                let (pieces, body) = OriginBody::open();
+                kept.lock().unwrap().push(pieces);
+                body
+            }
+            _ => OriginBody::whole("second"),
+        };
+        async move { Ok(response(200, &FRESH, body)) }
+    });
+    (bodies, origin)
+}
+
+#[tokio::test]
+async fn what_is_purged_while_it_comes_is_fetched_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let (bodies, origin) = in_pieces();
+    let house = House::on_disk(origin, EdgeConfig::default(), &disk(&directory));
+    let (prewarmer, progress) = (house.edge.prewarmer(CONFIG), PrewarmProgress::default());
+    let run = tokio::spawn(async move { prewarmer.run(&urls(&["/a"]), &progress).await });
+    until(|| !bodies.lock().unwrap().is_empty()).await;
+    send(&bodies.lock().unwrap()[0], "first");
+    house.purge("url", "/a");
+    bodies.lock().unwrap().clear();
+    assert_eq!(within(run).await.unwrap(), PrewarmEnd::Done);
+    assert_eq!(house.origin.calls(), 2);
+    let response = house.get("/a").await;
+    assert!(status(&response).starts_with("nova; hit"));
+    assert_eq!(text(response).await, "second");
+    assert_eq!(house.disk().files, 1);
+}
+
+#[tokio::test]
+async fn a_body_that_turns_out_too_large_is_a_failure() {
+    let directory = tempfile::tempdir().unwrap();
+    let (bodies, origin) = in_pieces();
+    let config = EdgeConfig {
+        max_object_bytes: 1_000,
+        ..EdgeConfig::default()
+    };
+    let house = House::on_disk(origin, config, &disk(&directory));
+    let order = urls(&["/a"]);
+    let run = async {
+        let ended = house.prewarm(&order);
+        let sent = async {
+            until(|| !bodies.lock().unwrap().is_empty()).await;
+            for _ in 0..20 {
+                send(
+                    &bodies.lock().unwrap()[0],
+                    "a hundred bytes or so, but for a few",
+                );
+                tokio::task::yield_now().await;
+            }
+            for _ in 0..20 {
+                send(
+                    &bodies.lock().unwrap()[0],
+                    "a hundred bytes or so, but for a few",
+                );
+            }
+            bodies.lock().unwrap().clear();
+        };
+        tokio::join!(ended, sent).0
+    };
+    let (end, figures, errors) = within(run).await;
+    assert_eq!((end, figures.failed), (PrewarmEnd::Failed, 1));
+    assert_eq!(errors, ["/a: the answer may not be stored: too-large"]);
+}
+
+#[tokio::test]
+async fn what_does_not_get_to_the_disk_is_a_failure() {
+    let directory = tempfile::tempdir().unwrap();
+    let house = House::on_disk(
+        site(&[("/a", "a"), ("/b", "b")]),
+        EdgeConfig::default(),
+        &disk(&directory),
+    );
+    // Where files would be are none: writing fails, and the disk is left alone.
+    for entry in std::fs::read_dir(directory.path()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            std::fs::remove_dir_all(&path).unwrap();
+            std::fs::write(&path, "").unwrap();
+        }
+    }
+    for path in ["/a", "/b"] {
+        let (end, _, errors) = house.prewarm(&urls(&[path])).await;
+        assert_eq!(end, PrewarmEnd::Failed);
+        let expected =
+            format!("{path}: the answer was not kept: the disk fails, and is left alone");
+        assert_eq!(errors, [expected]);
+        assert!(house.is_hit(path).await, "it is in memory all the same");
+    }
+}
+
+#[tokio::test]
+async fn what_is_done_is_on_disk() {
+    let directory = tempfile::tempdir().unwrap();
+    let origin = Origin::fixed("a", &FRESH);
+    let house = House::on_disk(origin, EdgeConfig::default(), &disk(&directory));
+    let paths: Vec<_> = (0..100).map(|n| format!("/{n}")).collect();
+    let paths: Vec<_> = paths.iter().map(|path| &**path).collect();
+    assert_eq!(house.prewarm(&urls(&paths)).await.0, PrewarmEnd::Done);
+    assert_eq!(house.disk().files, 100);
+}
+
+#[tokio::test]
+async fn one_order_waits_for_another_try_without_standing_in_the_way() {
+    let (asked, open) = (
+        Arc::new(AtomicUsize::new(0)),
+        Arc::new(AtomicBool::new(false)),
+    );
+    let (count, is_open) = (Arc::clone(&asked), Arc::clone(&open));
+    let origin = Origin::told(move |_, request| {
+        let status = match request.uri().path() {
+            "/busy" if !is_open.load(Ordering::SeqCst) => {
+                count.fetch_add(1, Ordering::SeqCst);
+                503
+            }
+            _ => 200,
+        };
+        async move { Ok(response(status, &FRESH, OriginBody::whole("a"))) }
+    });
+    let house = House::new(origin);
+    // The pause is longer than the test.
+    let prewarmer = house.edge.prewarmer(PrewarmConfig {
+        concurrency: 1,
+        patience: 100 * DEADLINE,
+        pause: 10 * DEADLINE,
+    });
+    let busy = tokio::spawn({
+        let prewarmer = prewarmer.clone();
+        async move {
+            let progress = PrewarmProgress::default();
+            prewarmer.run(&urls(&["/busy"]), &progress).await
+        }
+    });
+    until(|| asked.load(Ordering::SeqCst) == 1).await;
+    let end = within(prewarmer.run(&urls(&["/a"]), &PrewarmProgress::default())).await;
+    assert_eq!(end, PrewarmEnd::Done);
+    busy.abort();
+}
+
+#[tokio::test]
+async fn an_origin_that_gives_no_playlists_is_left_alone() {
+    let named: String = (0..100)
+        .map(|n| format!("#EXT-X-STREAM-INF:BANDWIDTH=1\n{n}.m3u8\n"))
+        .collect();
+    let multivariant = format!("#EXTM3U\n{named}");
+    let origin = Origin::told(move |_, request| {
+        let found = (request.uri().path() == "/live/a/index.m3u8").then(|| multivariant.clone());
+        async move {
+            Ok(match found {
+                Some(text) => response(200, &FRESH, OriginBody::whole(text.leak())),
+                None => response(500, &[], OriginBody::whole("")),
+            })
+        }
+    });
+    let house = House::new(origin);
+    let order = order("playlist", "/live/a/index.m3u8", None, &[]);
+    let (end, figures, errors) = house.prewarm(&order).await;
+    assert_eq!((end, figures.failed), (PrewarmEnd::Failed, 8));
+    assert!(errors.join("\n").contains("given up: the origin fails"));
+}
+
+#[tokio::test]
+async fn a_media_playlist_has_no_renditions_to_choose() {
+    let house = House::new(video());
+    let path = format!("{VIDEO}/source.m3u8");
+    let (end, _, errors) = house
+        .prewarm(&order("playlist", &path, None, &["source"]))
+        .await;
+    assert_eq!(end, PrewarmEnd::Failed);
+    assert!(errors[0].contains("it is a media playlist"), "{errors:?}");
+    assert_eq!(house.origin.calls(), 1);
+}
+
+#[tokio::test]
+async fn a_prewarm_larger_than_memory_leaves_there_what_viewers_want() {
+    let directory = tempfile::tempdir().unwrap();
+    let origin = Origin::new(|_| async {
+        let body = OriginBody::whole("x".repeat(100_000).leak());
+        Ok(response(200, &FRESH, body))
+    });
+    let config = EdgeConfig {
+        memory_bytes: 1 << 20,
+        ..EdgeConfig::default()
+    };
+    let house = House::on_disk(origin, config, &disk(&directory));
+    let popular: Vec<_> = (0..5).map(|n| format!("/popular/{n}")).collect();
+    for path in &popular {
+        house.text(path).await;
+    }
+    let paths: Vec<_> = (0..40).map(|n| format!("/{n}")).collect();
+    let paths: Vec<_> = paths.iter().map(|path| &**path).collect();
+    let one_at_a_time = PrewarmConfig {
+        concurrency: 1,
+        ..CONFIG
+    };
+    let prewarmer = house.edge.prewarmer(one_at_a_time);
+    for _ in 0..2 {
+        let progress = PrewarmProgress::default();
+        let end = within(prewarmer.run(&urls(&paths), &progress)).await;
+        assert_eq!((end, progress.figures().done), (PrewarmEnd::Done, 40));
+    }
+    assert_eq!(house.origin.calls(), 45);
+    for path in &popular {
+        assert_eq!(status(&house.get(path).await), "nova; hit; ttl=600");
+    }
+    let response = house.get("/39").await;
+    assert_eq!(status(&response), "nova; hit; detail=disk; ttl=600");
 }

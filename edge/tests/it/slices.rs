@@ -458,11 +458,23 @@ async fn a_prewarmed_object_is_stored_in_slices() {
         let end = within(prewarmer.run(&order, &progress)).await;
         assert_eq!(end, PrewarmEnd::Done, "{:?}", progress.errors());
         assert_eq!(progress.figures().bytes, WHOLE);
-        house.written(6).await;
+        assert_eq!(house.disk().files, 6, "the last slice, too");
     }
     assert_eq!(library.sent(), [(0, WHOLE)]);
     let response = house
         .ask(get_with("/film", &[("range", "bytes=-1000")]))
         .await;
     assert!(status(&response).starts_with("nova; hit; detail=disk"));
+}
+
+#[tokio::test]
+async fn a_prewarm_of_what_is_known_ends_with_all_slices_on_disk() {
+    let (library, directory) = (Library::default(), tempfile::tempdir().unwrap());
+    let house = knowing(&library, &directory).await;
+    let order = PrewarmOrder::parse(OriginKind::General, "urls", "/a", None, &[]).unwrap();
+    let progress = PrewarmProgress::default();
+    let prewarmer = house.edge.prewarmer(PrewarmConfig::default());
+    let end = within(prewarmer.run(&order, &progress)).await;
+    assert_eq!(end, PrewarmEnd::Done, "{:?}", progress.errors());
+    assert_eq!(house.disk().files, 6);
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use media::PrewarmId;
 use storage::rows::Database;
-use storage::rows::prewarms::{MAX_SUBJECT_BYTES, PrewarmProgress, PrewarmState};
+use storage::rows::prewarms::{PrewarmProgress, PrewarmState};
 use tokio::time::sleep;
 
 use super::cdn;
@@ -17,6 +17,8 @@ use crate::cdn::service::{NewPrewarm, PrewarmStatus};
 use crate::cli::{PrewarmArgs, PrewarmCommand};
 use crate::config::Config;
 
+/// Bytes of the longest list of URLs: with their hosts, and what is not kept of them.
+const MAX_LIST_BYTES: usize = 4 << 20;
 /// How often it is looked at while it is waited for.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -81,15 +83,15 @@ fn subject(args: &PrewarmArgs) -> Result<(&'static str, String), Box<dyn Error>>
 fn read(file: &Path) -> Result<String, Box<dyn Error>> {
     let named = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
     let mut text = String::new();
-    let most = MAX_SUBJECT_BYTES as u64 + 1;
+    let most = MAX_LIST_BYTES as u64 + 1;
     let read = match file == Path::new("-") {
         true => io::stdin().take(most).read_to_string(&mut text),
         false => fs::File::open(file).and_then(|file| file.take(most).read_to_string(&mut text)),
     };
     let bytes = read.map_err(|error| named(&error))?;
-    if bytes > MAX_SUBJECT_BYTES {
-        let kibibytes = MAX_SUBJECT_BYTES >> 10;
-        return Err(named(&format!("it is too long: expected {kibibytes} KiB at most")).into());
+    if bytes > MAX_LIST_BYTES {
+        let mebibytes = MAX_LIST_BYTES >> 20;
+        return Err(named(&format!("it is too long: expected {mebibytes} MiB at most")).into());
     }
     Ok(text)
 }

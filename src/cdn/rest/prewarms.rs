@@ -13,8 +13,8 @@ use super::{Page, PageQuery, answer, body_of, id};
 use crate::cdn::Cdn;
 use crate::cdn::service::{NewPrewarm, PrewarmNodeStatus, PrewarmStatus};
 
-/// The largest request body, in bytes: of many URLs.
-pub(super) const MAX_BODY_BYTES: usize = 1 << 20;
+/// The largest request body, in bytes: of as many URLs as may be, with their hosts.
+pub(super) const MAX_BODY_BYTES: usize = 4 << 20;
 
 /// `POST /api/v1/cdn/prewarms`
 #[derive(Debug, Deserialize)]
@@ -46,10 +46,14 @@ impl PrewarmBody {
                 "A prewarm of urls has urls, and one of a video or a playlist has a subject.",
             ));
         }
-        if let Some(at) = self.urls.iter().position(|url| url.trim().is_empty()) {
-            let line = at + 1;
+        for (url, number) in self.urls.iter().zip(1..) {
+            let reason = match url.trim() {
+                "" => "it is empty",
+                url if url.contains(char::is_control) => "it has a control character",
+                _ => continue,
+            };
             return Err(Problem::invalid(format!(
-                "URL {line} to prewarm is not valid: it is empty."
+                "URL {number} to prewarm is not valid: {reason}."
             )));
         }
         Ok(match self.kind.as_str() {

@@ -86,13 +86,14 @@ impl Cdn {
                 .0
                 .local
                 .begin(&edge.prewarmer, order, row, new.requested_by, now);
-            return begun.ok_or_else(|| CdnError::Invalid(TOO_MANY.to_owned()));
+            return begun.ok_or(CdnError::TooManyPrewarms(local::AT_ONCE as u64));
         };
         let (nodes, by) = (new.nodes, new.requested_by);
         let requested = prewarms::request(database, &row, nodes, by, now).await;
         let id = requested.map_err(|error| match error {
             RowError::NotFound(Entity::Node) if nodes.is_empty() => CdnError::NoEdge,
             RowError::TooLarge { .. } => CdnError::Invalid(error.to_string()),
+            RowError::TooManyPrewarms(most) => CdnError::TooManyPrewarms(most),
             error => error.into(),
         })?;
         edge_node::prewarms::tell(&*self.0.bus).await;
@@ -156,9 +157,6 @@ impl Cdn {
         }
     }
 }
-
-const TOO_MANY: &str =
-    "too many prewarms run: expected 16 at most without a database; wait for one, or cancel one";
 
 fn kind_of(order: &PrewarmOrder) -> PrewarmKind {
     match order.kind() {

@@ -19,7 +19,8 @@ CREATE INDEX prewarms_age ON prewarms (requested_at);
 -- Who is to have it, and how far they are. Made with the prewarm: an edge finds its work here.
 CREATE TABLE prewarm_nodes (
     prewarm_id UUID   NOT NULL REFERENCES prewarms (id) ON DELETE CASCADE,
-    node_id    UUID   NOT NULL REFERENCES edge_nodes (id) ON DELETE CASCADE,
+    -- No reference: what a node has not done stays undone when its own row goes.
+    node_id    UUID   NOT NULL,
     state      TEXT COLLATE "C" NOT NULL
                CHECK (state IN ('waiting', 'running', 'done', 'failed', 'cancelled')),
     -- Objects: those that are known of, those that are there, those that cannot be.

@@ -63,6 +63,9 @@ pub enum RowError {
         /// What it may have, in bytes.
         limit: usize,
     },
+    /// So many prewarms have not ended.
+    #[error("{0} prewarms have not ended: wait for one, or cancel one")]
+    TooManyPrewarms(u64),
     /// The session has ended, and its objects were compared with its rows since: nothing is
     /// added to it any more.
     #[error("the session is settled: nothing is added to it any more")]

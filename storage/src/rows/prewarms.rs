@@ -4,7 +4,9 @@
 //! ([`open`]), writes down that it begins ([`begin`]) and how far it is ([`report`]), and learns
 //! from what these say whether somebody has ended it meanwhile ([`cancel`]).
 
-use media::{NodeId, PrewarmId, Timestamp};
+use std::collections::BTreeSet;
+
+use media::{Micros, NodeId, PrewarmId, Timestamp};
 use uuid::Uuid;
 
 pub use super::words::InvalidWord;
@@ -16,7 +18,7 @@ use super::words::words;
 use super::{Database, Entity, RowError};
 
 /// The longest subject of a prewarm, in bytes: paths with line ends between them.
-pub const MAX_SUBJECT_BYTES: usize = 512 << 10;
+pub const MAX_SUBJECT_BYTES: usize = 2 << 20;
 
 /// The longest names of renditions, in bytes, with commas between them.
 pub const MAX_RENDITIONS_BYTES: usize = 1_024;
@@ -26,6 +28,13 @@ pub const MAX_REQUESTER_BYTES: usize = 255;
 
 /// The longest account of what failed, in bytes.
 pub const MAX_ERRORS_BYTES: usize = 4_096;
+
+/// How long after its request a prewarm is begun, and done: what has not ended by then has
+/// failed.
+pub const OPEN_FOR: Micros = Micros::from_secs(24 * 3_600);
+
+/// Prewarms that have not ended, of all nodes together.
+pub const MAX_OPEN: u64 = 256;
 
 words! {
     /// What is prewarmed.
@@ -153,7 +162,8 @@ impl FromRow for PrewarmRow {
                 // Of another node, which has ended.
                 _ => PrewarmState::Running,
             }
-        } else if counted("failed_nodes")? {
+        } else if counted("undone_nodes")? {
+            // By those that live, too, if it is too late.
             PrewarmState::Failed
         } else if counted("cancelled_nodes")? {
             PrewarmState::Cancelled
@@ -186,7 +196,8 @@ impl FromRow for PrewarmNode {
     }
 }
 
-/// The columns of a [`PrewarmRow`]; `$1` is now.
+/// The columns of a [`PrewarmRow`]; `$1` is now, and what was requested until `$2` is not done
+/// any more.
 macro_rules! select {
     ($rest:literal) => {
         concat!(
@@ -196,13 +207,14 @@ macro_rules! select {
                     CAST(COALESCE(SUM(n.done), 0) AS BIGINT) AS done,
                     CAST(COALESCE(SUM(n.failed), 0) AS BIGINT) AS failed,
                     CAST(COALESCE(SUM(n.bytes), 0) AS BIGINT) AS bytes,
-                    COUNT(CASE WHEN e.lease_until > $1 AND n.state = 'running' THEN 1 END)
+                    COUNT(CASE WHEN e.lease_until > $1 AND p.requested_at > $2
+                                    AND n.state = 'running' THEN 1 END)
                         AS running_nodes,
-                    COUNT(CASE WHEN e.lease_until > $1 AND n.state = 'waiting' THEN 1 END)
+                    COUNT(CASE WHEN e.lease_until > $1 AND p.requested_at > $2
+                                    AND n.state = 'waiting' THEN 1 END)
                         AS waiting_nodes,
-                    COUNT(CASE WHEN n.state = 'failed' OR (e.lease_until <= $1
-                                    AND n.state IN ('waiting', 'running')) THEN 1 END)
-                        AS failed_nodes,
+                    COUNT(CASE WHEN n.state IN ('failed', 'waiting', 'running') THEN 1 END)
+                        AS undone_nodes,
                     COUNT(CASE WHEN n.state = 'cancelled' THEN 1 END) AS cancelled_nodes
              FROM prewarms p
              LEFT JOIN prewarm_nodes n ON n.prewarm_id = p.id
@@ -213,7 +225,8 @@ macro_rules! select {
 }
 
 /// Adds a prewarm for `nodes`, or for all with a live lease. [`RowError::NotFound`] when one
-/// is not in the registry, or none lives; [`RowError::TooLarge`] when a text is.
+/// is not in the registry, or none lives; [`RowError::TooLarge`] when a text is;
+/// [`RowError::TooManyPrewarms`] when [`MAX_OPEN`] have not ended.
 pub async fn request(
     db: &Database,
     order: &PrewarmOrder,
@@ -231,6 +244,18 @@ pub async fn request(
         PrewarmKind::Video | PrewarmKind::Playlist => 0,
     };
     let mut transaction = db.write().await?;
+    let open: Option<(u64,)> = query(
+        "SELECT COUNT(*) AS open FROM prewarms p
+         WHERE p.requested_at > $1 AND EXISTS (
+             SELECT 1 FROM prewarm_nodes n
+             WHERE n.prewarm_id = p.id AND n.state IN ('waiting', 'running'))",
+    )
+    .bind(now - OPEN_FOR)
+    .optional(&mut transaction)
+    .await?;
+    if open.is_some_and(|(open,)| open >= MAX_OPEN) {
+        return Err(RowError::TooManyPrewarms(MAX_OPEN));
+    }
     query(
         "INSERT INTO prewarms (id, kind, subject, urls, depth, renditions, requested_at,
                                requested_by)
@@ -260,7 +285,8 @@ pub async fn request(
             return Err(RowError::NotFound(Entity::Node));
         }
     }
-    for node in nodes {
+    // One that is named twice does it once.
+    for node in nodes.iter().collect::<BTreeSet<_>>() {
         let found = query(
             "INSERT INTO prewarm_nodes (prewarm_id, node_id, state, total, done, failed, bytes,
                                         errors, updated_at)
@@ -285,8 +311,9 @@ pub async fn get(
     id: PrewarmId,
     now: Timestamp,
 ) -> Result<Option<PrewarmRow>, RowError> {
-    query(select!("WHERE p.id = $2 GROUP BY p.id"))
+    query(select!("WHERE p.id = $3 GROUP BY p.id"))
         .bind(now)
+        .bind(now - OPEN_FOR)
         .bind(id)
         .optional(db)
         .await
@@ -300,9 +327,10 @@ pub async fn list(
     now: Timestamp,
 ) -> Result<Vec<PrewarmRow>, RowError> {
     query(select!(
-        "WHERE p.id < $2 GROUP BY p.id ORDER BY p.id DESC LIMIT $3"
+        "WHERE p.id < $3 GROUP BY p.id ORDER BY p.id DESC LIMIT $4"
     ))
     .bind(now)
+    .bind(now - OPEN_FOR)
     // Every id comes before the last UUID.
     .bind(before.map_or(Uuid::max(), PrewarmId::as_uuid))
     .bind(limit)
@@ -318,8 +346,8 @@ pub async fn nodes(
 ) -> Result<Vec<PrewarmNode>, RowError> {
     query(
         "SELECT n.node_id, n.state, n.total, n.done, n.failed, n.bytes, n.errors, n.updated_at,
-                e.lease_until > $2 AS is_live
-         FROM prewarm_nodes n JOIN edge_nodes e ON e.id = n.node_id
+                e.lease_until IS NOT NULL AND e.lease_until > $2 AS is_live
+         FROM prewarm_nodes n LEFT JOIN edge_nodes e ON e.id = n.node_id
          WHERE n.prewarm_id = $1 ORDER BY n.node_id LIMIT 10000",
     )
     .bind(id)
@@ -415,7 +443,8 @@ fn lines(errors: &[String]) -> String {
         if text.len() + error.len() >= MAX_ERRORS_BYTES {
             break;
         }
-        text.push_str(&error.replace(['\r', '\n'], " "));
+        // Neither engine is to be asked what it does with the others: one refuses NUL.
+        text.push_str(&error.replace(char::is_control, " "));
         text.push('\n');
     }
     text
@@ -443,25 +472,30 @@ pub async fn cancel(db: &Database, id: PrewarmId, now: Timestamp) -> Result<(), 
     transaction.commit().await
 }
 
-/// Deletes prewarms that were requested before `before`, and all but the newest `keep`, at
-/// most `limit`; how many.
+/// Deletes prewarms that were requested before `before`, and those that have ended of all but
+/// the newest `keep`, at most `limit`; how many.
 pub async fn delete_old(
     db: &Database,
     before: Timestamp,
     keep: u32,
     limit: u32,
+    now: Timestamp,
 ) -> Result<u64, RowError> {
     let mut transaction = db.write().await?;
     let deleted = query(
         "DELETE FROM prewarms WHERE id IN
              (SELECT id FROM prewarms
               WHERE requested_at < $1
-                 OR id NOT IN (SELECT id FROM prewarms ORDER BY id DESC LIMIT $2)
+                 OR (id NOT IN (SELECT id FROM prewarms ORDER BY id DESC LIMIT $2)
+                     AND (requested_at <= $4 OR NOT EXISTS (
+                         SELECT 1 FROM prewarm_nodes n
+                         WHERE n.prewarm_id = prewarms.id AND n.state IN ('waiting', 'running'))))
               ORDER BY id LIMIT $3)",
     )
     .bind(before)
     .bind(keep)
     .bind(limit)
+    .bind(now - OPEN_FOR)
     .execute(&mut transaction)
     .await?;
     transaction.commit().await?;

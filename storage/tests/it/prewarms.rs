@@ -4,8 +4,8 @@ use media::{Micros, NodeId, PrewarmId};
 use storage::Database;
 use storage::rows::edge_nodes::{self, NewNode, Registration};
 use storage::rows::prewarms::{
-    self, MAX_ERRORS_BYTES, MAX_SUBJECT_BYTES, PrewarmKind, PrewarmOrder, PrewarmProgress,
-    PrewarmRow, PrewarmState,
+    self, MAX_ERRORS_BYTES, MAX_OPEN, MAX_SUBJECT_BYTES, OPEN_FOR, PrewarmKind, PrewarmOrder,
+    PrewarmProgress, PrewarmRow, PrewarmState,
 };
 use storage::rows::{Entity, RowError};
 
@@ -20,6 +20,10 @@ on_both_engines! {
     who_registers_as_a_node_has_its_prewarms,
     a_node_that_is_away_is_not_waited_for,
     what_is_too_large_is_refused_or_cut,
+    what_failed_may_have_any_characters,
+    what_a_node_has_not_done_stays_undone_without_it,
+    what_is_not_done_within_a_day_has_failed,
+    no_more_are_open_than_may_be,
     old_prewarms_go,
 }
 
@@ -163,6 +167,10 @@ async fn a_prewarm_is_for_the_nodes_that_are_named(test: TestDatabase) {
         .unwrap();
     assert_eq!(open(db, &one).await, [id]);
     assert_eq!(open(db, &other).await, []);
+    let twice = prewarms::request(db, &order, &[other.id(), other.id()], "test", NOW)
+        .await
+        .unwrap();
+    assert_eq!(prewarms::nodes(db, twice, NOW).await.unwrap().len(), 1);
     let unknown = prewarms::request(db, &order, &[one.id(), NodeId::new()], "test", NOW).await;
     assert!(matches!(unknown, Err(RowError::NotFound(Entity::Node))));
     assert_eq!(open(db, &one).await, [id], "all of it or nothing");
@@ -254,6 +262,82 @@ async fn what_is_too_large_is_refused_or_cut(test: TestDatabase) {
     assert_eq!(told[0].errors.len(), MAX_ERRORS_BYTES / 1_001);
 }
 
+async fn what_failed_may_have_any_characters(test: TestDatabase) {
+    let db = &test.db;
+    let node = register(db).await;
+    let id = request(db, &paths(&["/a"])).await;
+    let errors = ["/a\0b: 404\u{7f}\u{9b}".to_owned(), "c\td".to_owned()];
+    let (state, progress) = (PrewarmState::Failed, PrewarmProgress::default());
+    let reported = prewarms::report(db, &node, id, state, &progress, &errors, NOW).await;
+    assert!(reported.unwrap());
+    let told = prewarms::nodes(db, id, NOW).await.unwrap();
+    assert_eq!(told[0].errors, ["/a b: 404  ", "c d"]);
+}
+
+async fn what_a_node_has_not_done_stays_undone_without_it(test: TestDatabase) {
+    let db = &test.db;
+    let (done, undone) = (register(db).await, register(db).await);
+    let id = request(db, &paths(&["/a"])).await;
+    let both = request(db, &paths(&["/b"])).await;
+    let progress = PrewarmProgress {
+        total: 1,
+        done: 1,
+        ..PrewarmProgress::default()
+    };
+    for (node, id) in [(&done, id), (&done, both), (&undone, both)] {
+        assert!(report(db, node, id, PrewarmState::Done, progress).await);
+    }
+    let later = NOW + TTL + TTL;
+    let silent = edge_nodes::delete_silent(db, later, 10).await.unwrap();
+    assert_eq!(silent, 2);
+    let row = prewarms::get(db, id, later).await.unwrap().unwrap();
+    assert_eq!((row.state, row.progress), (PrewarmState::Failed, progress));
+    let row = prewarms::get(db, both, later).await.unwrap().unwrap();
+    assert_eq!(row.state, PrewarmState::Done, "it is not undone by that");
+    let told = prewarms::nodes(db, id, later).await.unwrap();
+    assert_eq!(told.len(), 2);
+    assert!(told.iter().all(|node| !node.is_live));
+}
+
+async fn what_is_not_done_within_a_day_has_failed(test: TestDatabase) {
+    let db = &test.db;
+    let long = Micros::from_secs(7 * 24 * 3_600);
+    let node = edge_nodes::register(db, &node(), 0, long, NOW)
+        .await
+        .unwrap();
+    let (waits, runs) = (
+        request(db, &paths(&["/a"])).await,
+        request(db, &paths(&["/b"])).await,
+    );
+    assert!(prewarms::begin(db, &node, runs, NOW).await.unwrap());
+    let states = async |at| {
+        let rows = prewarms::list(db, None, 10, at).await.unwrap();
+        let states = [waits, runs].map(|id| rows.iter().find(|row| row.id == id).unwrap().state);
+        let one = prewarms::get(db, runs, at).await.unwrap().unwrap();
+        assert_eq!(one.state, states[1]);
+        states
+    };
+    let second = Micros::from_secs(1);
+    let in_time = states(NOW + OPEN_FOR - second).await;
+    assert_eq!(in_time, [PrewarmState::Waiting, PrewarmState::Running]);
+    assert_eq!(states(NOW + OPEN_FOR).await, [PrewarmState::Failed; 2]);
+}
+
+async fn no_more_are_open_than_may_be(test: TestDatabase) {
+    let db = &test.db;
+    let node = register(db).await;
+    let order = paths(&["/a"]);
+    let mut first = None;
+    for _ in 0..MAX_OPEN {
+        first.get_or_insert(request(db, &order).await);
+    }
+    let refused = prewarms::request(db, &order, &[], "test", NOW).await;
+    assert!(matches!(refused, Err(RowError::TooManyPrewarms(MAX_OPEN))));
+    let done = PrewarmProgress::default();
+    assert!(report(db, &node, first.unwrap(), PrewarmState::Done, done).await);
+    request(db, &order).await;
+}
+
 async fn old_prewarms_go(test: TestDatabase) {
     let db = &test.db;
     let node = register(db).await;
@@ -262,10 +346,20 @@ async fn old_prewarms_go(test: TestDatabase) {
         all.push(request(db, &paths(&["/a"])).await);
     }
     let later = NOW + Micros::from_secs(1);
-    assert_eq!(prewarms::delete_old(db, NOW, 5, 100).await.unwrap(), 0);
-    assert_eq!(prewarms::delete_old(db, NOW, 3, 100).await.unwrap(), 2);
-    assert_eq!(open(db, &node).await, all[2..]);
-    assert_eq!(prewarms::delete_old(db, later, 100, 2).await.unwrap(), 2);
-    assert_eq!(prewarms::delete_old(db, later, 100, 2).await.unwrap(), 1);
+    let delete_old = async |before, keep, limit, now| {
+        let deleted = prewarms::delete_old(db, before, keep, limit, now).await;
+        deleted.unwrap()
+    };
+    assert_eq!(delete_old(NOW, 5, 100, NOW).await, 0);
+    assert_eq!(delete_old(NOW, 3, 100, NOW).await, 0, "they are being done");
+    let done = PrewarmProgress::default();
+    assert!(report(db, &node, all[1], PrewarmState::Done, done).await);
+    assert_eq!(delete_old(NOW, 3, 100, NOW).await, 1);
+    all.remove(1);
+    assert_eq!(open(db, &node).await, all);
+    assert_eq!(delete_old(NOW, 3, 100, NOW + OPEN_FOR).await, 1);
+    assert_eq!(open(db, &node).await, all[1..]);
+    assert_eq!(delete_old(later, 100, 2, NOW).await, 2);
+    assert_eq!(delete_old(later, 100, 2, NOW).await, 1);
     assert_eq!(open(db, &node).await, []);
 }

@@ -12,7 +12,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use super::{PrewarmNodeStatus, PrewarmStatus};
 
 /// Prewarms that run at a time.
-const AT_ONCE: usize = 16;
+pub(super) const AT_ONCE: usize = 16;
 /// Those that are listed.
 const LISTED: usize = 100;
 
