@@ -151,10 +151,13 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
     let cache = match &usage {
         Some(usage) => {
             let usage = usage.usage();
+            let settings = CacheSettings {
+                edge: settings.clone(),
+                prewarm: prewarm_settings(&config),
+            };
             cache(
-                settings.clone(),
+                settings,
                 &table,
-                prewarm_settings(&config),
                 media.as_ref(),
                 pool.as_ref(),
                 disk,
@@ -356,11 +359,16 @@ fn prewarm_settings(config: &Config) -> PrewarmConfig {
     }
 }
 
+/// How the cache works, and what fills it ahead.
+struct CacheSettings {
+    edge: EdgeConfig,
+    prewarm: PrewarmConfig,
+}
+
 /// The cache, in front of the origin in this process or of upstreams elsewhere.
 fn cache(
-    mut settings: EdgeConfig,
+    settings: CacheSettings,
     table: &AssetTable,
-    prewarm: PrewarmConfig,
     media: Option<&MediaPath>,
     pool: Option<&Pool<HttpUpstream>>,
     disk: Option<Disk>,
@@ -368,6 +376,10 @@ fn cache(
     running: &mut Running,
 ) -> Option<Cache> {
     let clock = Arc::new(SystemClock);
+    let CacheSettings {
+        edge: mut settings,
+        prewarm,
+    } = settings;
     match (media, pool) {
         (Some(media), _) => {
             // What is in this process is as near as it can be. Other edges may follow it here.

@@ -54,13 +54,13 @@ pub(crate) async fn run<U, B>(
         () = shared.abort.cancelled() => Err(FillError::ShuttingDown),
     };
     let (outcome, reason) = match &end {
-        Ok(Filled::FromDisk) => ("disk", ""),
-        Ok(Filled::FromFeed) => ("pushed", ""),
-        Ok(Filled::FromOrigin(Ok(()))) => {
+        Ok(Filled::Disk) => ("disk", ""),
+        Ok(Filled::Feed) => ("pushed", ""),
+        Ok(Filled::Origin(Ok(()))) => {
             shared.end_alarms();
             ("stored", "")
         }
-        Ok(Filled::FromOrigin(Err(reason))) => ("not-stored", reason.as_str()),
+        Ok(Filled::Origin(Err(reason))) => ("not-stored", reason.as_str()),
         Err(error) => {
             let key = &lead.key.key;
             if *error == FillError::Deserted {
@@ -73,12 +73,12 @@ pub(crate) async fn run<U, B>(
     };
     metrics::counter!("nova_edge_fills_total", "outcome" => outcome, "reason" => reason)
         .increment(1);
-    let is_there = matches!(end, Ok(Filled::FromOrigin(Ok(()))))
+    let is_there = matches!(end, Ok(Filled::Origin(Ok(()))))
         && lead
             .fill
             .head()
             .is_some_and(|head| head.status == StatusCode::OK);
-    if let Ok(Filled::FromOrigin(storage)) = &end {
+    if let Ok(Filled::Origin(storage)) = &end {
         lead.fill.lock().storage = Some(*storage);
     }
     let key = lead.key.key.clone();
@@ -99,9 +99,9 @@ pub(crate) struct Before {
 
 /// Where a fill's answer came from.
 enum Filled {
-    FromDisk,
-    FromFeed,
-    FromOrigin(Storage),
+    Disk,
+    Feed,
+    Origin(Storage),
 }
 
 /// Looks on disk first, if there may be something, and waits for what is pushed.
@@ -122,14 +122,14 @@ where
     if let Some(look) = before.look
         && promote::answer(lead, &look, &mut question, shared).await?
     {
-        return Ok(Filled::FromDisk);
+        return Ok(Filled::Disk);
     }
     let mut late = None;
     if let Some(awaited) = before.awaited {
         match awaited.wait(&lead.key.key, shared).await {
             Wait::Pushed(stored) => {
                 promote::give(lead, &stored, Source::Feed);
-                return Ok(Filled::FromFeed);
+                return Ok(Filled::Feed);
             }
             Wait::Over => {}
             Wait::Late => late = Some(awaited),
@@ -139,7 +139,7 @@ where
     if let (Some(awaited), Ok(())) = (late, storage) {
         awaited.was_late();
     }
-    Ok(Filled::FromOrigin(storage))
+    Ok(Filled::Origin(storage))
 }
 
 async fn fill<U, B>(

@@ -58,7 +58,8 @@ async fn purge_and_sweep(house: &House, selectors: &[Selector]) {
             soft: false,
         })
     });
-    let last = purges.last().unwrap();
+    // All are done, not the last only.
+    let last = purges.reduce(|_, later| later).unwrap();
     within(async {
         while !control.has_swept(last) {
             sleep(Duration::from_millis(10)).await;
