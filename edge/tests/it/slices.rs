@@ -330,13 +330,19 @@ async fn an_origin_that_gives_no_ranges_although_it_said_so_is_passed() {
     });
     let config = EdgeConfig::default();
     let house = House::on_disk(origin, config, &disk_of_slices(&directory));
-    for _ in 0..3 {
+    let ask = async || {
         let part = house.ask(range("bytes=100-199")).await;
         assert_eq!(part.status(), 206);
         assert_eq!(bytes(part).await.unwrap(), content(0, 100, 200));
-    }
-    // The head, a slice, and once more the whole, which is small enough to be stored.
-    assert_eq!(house.origin.calls(), 3);
+    };
+    ask().await;
+    // The head, a slice, and once more the whole, which is small enough to be stored; a slice
+    // more where the first answer has not ended when it is asked for again.
+    let calls = house.origin.calls();
+    assert!((3..=4).contains(&calls), "{calls}");
+    ask().await;
+    ask().await;
+    assert_eq!(house.origin.calls(), calls);
 }
 
 #[tokio::test]
