@@ -38,7 +38,11 @@ impl Window {
         target: Option<ReloadTarget>,
     ) -> ReloadState {
         let Some(track) = self.tracks.get(name) else {
-            return ReloadState::Unknown;
+            // Before the first epoch nobody knows which there will be.
+            return match self.epochs.current() {
+                None if !self.ended => ReloadState::Wait,
+                _ => ReloadState::Unknown,
+            };
         };
         if self.ended {
             return ReloadState::Ready;

@@ -440,6 +440,26 @@ async fn an_end_releases_everybody() {
 }
 
 #[tokio::test]
+async fn before_the_first_epoch_nobody_is_told_that_there_is_no_such_rendition() {
+    let world = World::new();
+    let live = world.streams.insert(stream(LiveConfig::default()));
+    let known = world.held("/live/demo/source.m3u8?_HLS_msn=40").await;
+    let unknown = world.held("/live/demo/8k.m3u8").await;
+    live.begin_epoch(plan(3, 40, vec![video(source(), 3_000_000)]))
+        .unwrap();
+    assert_eq!(released(unknown).await.status, StatusCode::NOT_FOUND);
+    assert!(!known.is_finished());
+    push_segments(&live, &[source()], 40..41);
+    assert!(released(known).await.text().contains("3/source/40.m4s\n"));
+
+    // What ends without an epoch never has one.
+    let live = world.streams.insert(stream(LiveConfig::default()));
+    let never = world.held("/live/demo/source.m3u8").await;
+    live.end();
+    assert_eq!(released(never).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
 async fn manifests_are_held_until_they_are_complete() {
     let world = World::new();
     let live = world.streams.insert(stream(LiveConfig::default()));
