@@ -210,20 +210,6 @@ impl Lease {
         Ok(ours)
     }
 
-    /// As [`Lease::renew`], but also when it has expired and nobody has acquired it: for
-    /// an owner that goes by [`Lease::fence`].
-    pub async fn extend(&self, db: &Database, ttl: Micros, now: Timestamp) -> Result<(), RowError> {
-        let mut transaction = db.write().await?;
-        let held = query("UPDATE leases SET expires_at = $3 WHERE name = $1 AND token = $2")
-            .bind(&self.name)
-            .bind(self.token)
-            .bind(now + ttl)
-            .execute(&mut transaction)
-            .await?;
-        transaction.commit().await?;
-        self.unless_lost(held)
-    }
-
     /// Lets the next one have it at once, whatever its clock says. Its token stays, so
     /// that the next is greater. Nothing happens if it is lost already.
     pub async fn release(&self, db: &Database) -> Result<(), RowError> {
