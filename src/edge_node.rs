@@ -30,13 +30,13 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::data_dir::DirectoryError;
 use crate::origin_node::MOVED;
 use crate::wake;
 
 use place::Place;
 
 pub use assets::{AssetTable, Assets};
-pub use place::PlaceError;
 use prewarms::{PREWARM, Prewarms};
 pub use trust::{OnDatabaseLoss, Trust};
 
@@ -119,7 +119,7 @@ pub struct EdgeNodeParts<'a> {
 pub enum EdgeNodeError {
     /// Its files.
     #[error(transparent)]
-    Place(#[from] PlaceError),
+    Place(#[from] DirectoryError),
     /// The rows.
     #[error("the edge cannot register: {0}")]
     Rows(#[from] RowError),

@@ -12,25 +12,6 @@ use crate::data_dir::{DirectoryError, DirectoryLock};
 /// The file that says how far purges were obeyed.
 const SEEN: &str = "purges-seen";
 
-/// Why the folder cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum PlaceError {
-    /// Its lock, or its id.
-    #[error(transparent)]
-    Directory(#[from] DirectoryError),
-    /// A file in it.
-    #[error(
-        "cannot use {}: {source}; let the user that runs Nova write to it, or name another data directory with --data-dir",
-        file.display()
-    )]
-    File {
-        /// The file.
-        file: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-}
-
 /// The folder, locked until this is dropped: two edges with one id would answer for each other.
 #[derive(Debug)]
 pub struct Place {
@@ -41,9 +22,9 @@ pub struct Place {
 
 impl Place {
     /// Makes the folder if there is none.
-    pub fn take(data_dir: &Path) -> Result<Self, PlaceError> {
+    pub fn take(data_dir: &Path) -> Result<Self, DirectoryError> {
         let directory = data_dir.join("edge");
-        fs::create_dir_all(&directory).map_err(|source| PlaceError::File {
+        fs::create_dir_all(&directory).map_err(|source| DirectoryError::File {
             file: directory.clone(),
             source,
         })?;
@@ -62,7 +43,7 @@ impl Place {
 
     /// The last purge that all that is stored here is known to be free of. What cannot be
     /// read is none: then more is obeyed again than need be.
-    pub fn seen(&self) -> Result<Seen, PlaceError> {
+    pub fn seen(&self) -> Result<Seen, DirectoryError> {
         let file = self.directory.join(SEEN);
         match fs::read_to_string(&file) {
             Ok(text) => Ok(parse(&text).unwrap_or_else(|| {
@@ -70,7 +51,7 @@ impl Place {
                 Seen::default()
             })),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Seen::default()),
-            Err(source) => Err(PlaceError::File { file, source }),
+            Err(source) => Err(DirectoryError::File { file, source }),
         }
     }
 
