@@ -69,21 +69,10 @@ impl Meter {
     pub(super) fn answered(&mut self, outcome: Option<Outcome>, status: StatusCode) {
         let after = self.begun.elapsed();
         let result = meters::result_of(outcome, status);
-        let is_good = status.is_success() || status.is_redirection();
-        let was_served = is_good && result != "preflight";
-        let account = self.shared.ledger.account(&self.place, was_served);
-        count(&account.requests, 1);
-        if matches!(result, "hit" | "disk_hit" | "stale") {
-            count(&account.hits, 1);
-        }
-        if status.is_server_error() {
-            count(&account.errors, 1);
-        }
-        if was_served {
-            account.saw(self.session);
-        }
-        self.shared.meters.answered(result, Some(status));
-        self.shared.meters.head_after(result, after);
+        let session = self.session;
+        let account = self
+            .shared
+            .count_answer(&self.place, session, result, status, after);
         self.account = Some(account);
         self.answer = Some(Answered {
             status,

@@ -20,7 +20,7 @@ mod viewers;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::StatusCode;
 
@@ -32,9 +32,9 @@ pub use service::{Counted, CountedBody, CountedFuture, CountedUpstream, CountedU
 pub use subject::Subject;
 
 use access_log::Records;
-use ledger::{Ledger, count};
+use ledger::{Account, Ledger, Place, count};
 use meters::Meters;
-use session::Hasher;
+use session::{Hasher, Session};
 
 use crate::cache_status::Outcome;
 use crate::server::{PlainRequest, Receipt};
@@ -102,25 +102,49 @@ impl Usage {
     /// Counts that `request`, which came at `begun`, is answered from memory, but for the bytes,
     /// which the socket takes.
     pub(crate) fn count_hit(&self, request: &PlainRequest<'_>, begun: Instant) -> Arc<dyn Receipt> {
-        let Shared {
-            ledger,
-            hasher,
-            meters,
-            ..
-        } = &*self.0;
-        let account = ledger.account(&ledger.place(request.path), true);
-        count(&account.requests, 1);
-        count(&account.hits, 1);
-        account.saw(hasher.of_agent(Some(request.peer.ip()), request.user_agent));
-        let result = Outcome::Hit.label(StatusCode::OK);
-        meters.answered(result, Some(StatusCode::OK));
-        meters.head_after(result, begun.elapsed());
-        account
+        let shared = &self.0;
+        let place = shared.ledger.place(request.path);
+        let session = shared
+            .hasher
+            .of_agent(Some(request.peer.ip()), request.user_agent);
+        let status = StatusCode::OK;
+        let result = Outcome::Hit.label(status);
+        shared.count_answer(&place, session, result, status, begun.elapsed())
     }
 
     /// `upstream`, counted.
     pub fn count_upstream<U>(&self, upstream: U) -> CountedUpstream<U> {
         CountedUpstream::new(upstream, Arc::clone(&self.0))
+    }
+}
+
+impl Shared {
+    /// Counts an answer whose head is there `after` so long, but for its bytes, which are for
+    /// the account that it counts for.
+    fn count_answer(
+        &self,
+        place: &Place,
+        session: Session,
+        result: &'static str,
+        status: StatusCode,
+        after: Duration,
+    ) -> Arc<Account> {
+        let is_good = status.is_success() || status.is_redirection();
+        let was_served = is_good && result != "preflight";
+        let account = self.ledger.account(place, was_served);
+        count(&account.requests, 1);
+        if matches!(result, "hit" | "disk_hit" | "stale") {
+            count(&account.hits, 1);
+        }
+        if status.is_server_error() {
+            count(&account.errors, 1);
+        }
+        if was_served {
+            account.saw(session);
+        }
+        self.meters.answered(result, Some(status));
+        self.meters.head_after(result, after);
+        account
     }
 }
 
