@@ -9,6 +9,9 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use criterion::{Criterion, criterion_group, criterion_main};
+use edge::access::{AccessConfig, Gate, KeyRing};
+use edge::server::{Peer, PlainRequest};
+use edge::usage::{Usage, UsageConfig};
 use edge::{Edge, EdgeConfig, RequestBody};
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::{Request, Response};
@@ -77,6 +80,21 @@ fn hit(criterion: &mut Criterion) {
             .unwrap_or_else(|never| match never {});
         let body = response.into_body().collect().await.expect("a whole body");
         assert_eq!(body.to_bytes().len(), 2_048);
+    });
+    let (usage, _) = Usage::new(&UsageConfig::default()).expect("no access log");
+    let gate = Gate::new(AccessConfig::default(), KeyRing::default());
+    let hits = edge.hits(gate, usage);
+    let plain = PlainRequest {
+        path: PATH,
+        user_agent: Some(b"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36"),
+        peer: Peer {
+            address: ([127, 0, 0, 1], 8_080).into(),
+            is_tls: false,
+        },
+    };
+    // With all that is counted, which `edge/hit` is without.
+    criterion.bench_function("edge/fast_path", |bencher| {
+        bencher.iter(|| hits.answer(black_box(&plain)).expect("a hit"));
     });
     let mut context = Context::from_waker(Waker::noop());
     criterion.bench_function("edge/request", |bencher| bencher.iter(request));
