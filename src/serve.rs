@@ -1,6 +1,8 @@
 //! `nova serve`: the stages of a process's roles, built, run and stopped.
 
+mod cache;
 mod registry;
+mod stop_signal;
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -9,13 +11,9 @@ use std::time::Duration;
 
 use axum::Router;
 use bytes::Bytes;
-use edge::access::{Access, AccessConfig, Gate};
+use edge::access::{AccessConfig, Gate};
 use edge::server::{ReceivedBody, Server, ServerConfig};
-use edge::usage::Usage;
-use edge::{
-    ByPath, Disk, DiskConfig, Edge, EdgeBody, EdgeConfig, EdgeFuture, HttpUpstream, Pool,
-    PrewarmConfig, Prewarmer, PushConfig,
-};
+use edge::{Edge, HttpUpstream, Pool};
 use http::{Request, Response};
 use media::{Clock, SystemClock};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -23,7 +21,6 @@ use packager::origin::Origin;
 use social::rest::{AppState, PlaybackBase};
 use storage::events::Bus;
 use storage::rows::{Database, IfMissing};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -31,9 +28,9 @@ use tower_service::Service;
 
 use crate::access_keys::KeyHolders;
 use crate::background::Background;
-use crate::cdn::{Cdn, CdnParts, EdgeHandles, Urls};
+use crate::cdn::{Cdn, CdnParts, Urls};
 use crate::cli::Serve;
-use crate::config::{Config, Tier};
+use crate::config::Config;
 use crate::data_dir::DirectoryLock;
 use crate::demo::Demo;
 use crate::edge_node::{AssetTable, EdgeNode};
@@ -45,6 +42,9 @@ use crate::upstreams::Directory;
 use crate::usage::UsageTasks;
 use crate::welcome::{self, Addresses};
 use crate::{admin, telemetry, upstreams, web};
+
+use cache::{CacheSettings, Front, cache, edge_disk, edge_settings, prewarm_settings};
+use stop_signal::StopSignal;
 
 /// How long HTTP requests under way have after the media has ended.
 const DRAIN: Duration = Duration::from_millis(2_500);
@@ -312,152 +312,6 @@ fn readiness(
     )
 }
 
-/// SIGTERM or Ctrl-C. Listened for from the start, so that neither is lost.
-struct StopSignal {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl StopSignal {
-    fn listen() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn received(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
-}
-
-/// What the cache may take, and how long.
-fn edge_settings(config: &Config) -> Result<EdgeConfig, Box<dyn Error>> {
-    Ok(EdgeConfig {
-        node: config.edge.node_id()?,
-        memory_bytes: config.edge.memory_mib << 20,
-        head_timeout: hold_limit(config) + Duration::from_secs(3),
-        shutdown_grace: EDGE_GRACE,
-        push: config.edge.push.then(|| PushConfig {
-            max_feeds: config.edge.max_feeds,
-            max_feeds_for_edges: config.edge.max_feeds,
-            for_edges: config.edge.tier == Tier::Shield,
-            ..PushConfig::default()
-        }),
-        ..EdgeConfig::default()
-    })
-}
-
-/// How what will be asked for is fetched.
-fn prewarm_settings(config: &Config) -> PrewarmConfig {
-    PrewarmConfig {
-        concurrency: config.edge.prewarm_concurrency,
-        ..PrewarmConfig::default()
-    }
-}
-
-/// How the cache works, and what fills it ahead.
-struct CacheSettings {
-    edge: EdgeConfig,
-    prewarm: PrewarmConfig,
-}
-
-/// The cache, in front of the origin in this process or of upstreams elsewhere.
-fn cache(
-    settings: CacheSettings,
-    table: &AssetTable,
-    media: Option<&MediaPath>,
-    pool: Option<&Pool<HttpUpstream>>,
-    disk: Option<Disk>,
-    usage: &Usage,
-    running: &mut Running,
-) -> Option<Cache> {
-    let clock = Arc::new(SystemClock);
-    let CacheSettings {
-        edge: mut settings,
-        prewarm,
-    } = settings;
-    match (media, pool) {
-        (Some(media), _) => {
-            // What is in this process is as near as it can be. Other edges may follow it here.
-            if let Some(push) = &mut settings.push {
-                push.for_viewers = false;
-                push.for_edges = true;
-            }
-            let origin = WithoutBody(media.origin.clone());
-            let upstream = usage.count_upstream(ByPath::new(origin, table.clone()));
-            let edge = Edge::with_disk(settings, upstream, clock.clone(), disk);
-            running.edge(edge.clone());
-            let prewarmer = edge.prewarmer(prewarm);
-            Some(Cache::new(edge, prewarmer, clock))
-        }
-        (None, Some(pool)) => {
-            running.checks(pool.clone());
-            let upstream = usage.count_upstream(ByPath::new(pool.clone(), table.clone()));
-            let edge = Edge::with_disk(settings, upstream, clock.clone(), disk);
-            running.edge(edge.clone());
-            let pool = pool.clone();
-            edge.control().knows_upstreams_by(move || pool.is_ready());
-            let prewarmer = edge.prewarmer(prewarm);
-            Some(Cache::new(edge, prewarmer, clock))
-        }
-        (None, None) => None,
-    }
-}
-
-/// Has an edge, of whatever type, answer players.
-type Answering = Box<dyn FnOnce(Front, &mut Running)>;
-
-/// The cache, whatever is behind it, while nobody is answered yet.
-struct Cache {
-    handles: EdgeHandles,
-    serve: Answering,
-}
-
-/// What stands between players and the cache.
-struct Front {
-    server: Server,
-    pages: Option<Router>,
-    gate: Gate,
-    usage: Usage,
-}
-
-impl Cache {
-    fn new<U>(edge: Edge<U>, prewarmer: Prewarmer, clock: Arc<SystemClock>) -> Self
-    where
-        U: 'static,
-        Edge<U>: Service<
-                Request<ReceivedBody>,
-                Response = Response<EdgeBody>,
-                Error = Infallible,
-                Future = EdgeFuture,
-            > + Clone
-            + Send
-            + 'static,
-    {
-        Self {
-            handles: EdgeHandles {
-                control: edge.control(),
-                prewarmer,
-            },
-            serve: Box::new(|front, running| {
-                let Front {
-                    server,
-                    pages,
-                    gate,
-                    usage,
-                } = front;
-                let server = server.with_fast_path(edge.hits(gate.clone(), usage.clone()));
-                let media = Access::new(gate, usage.count(edge), clock);
-                running.http(server, Routes { media, pages });
-            }),
-        }
-    }
-}
-
 /// Who may have what of the cache.
 fn gate(config: &Config) -> Result<Gate, Box<dyn Error>> {
     let settings = AccessConfig {
@@ -479,28 +333,6 @@ fn urls(config: &Config) -> Result<Urls, Box<dyn Error>> {
         keys: config.access_keys()?.into(),
         policy: config.access_policy()?,
     })
-}
-
-/// The disk tier of the cache, if there is to be one.
-async fn edge_disk(config: &Config) -> Result<Option<Disk>, Box<dyn Error>> {
-    let witness = config.data_dir.join("edge").join("cache-witness");
-    let Some(directory) = config.edge_disk() else {
-        Disk::leave(&witness)?;
-        return Ok(None);
-    };
-    let disk = DiskConfig {
-        witness: Some(witness),
-        ..DiskConfig::new(directory, config.edge.disk_mib << 20)
-    };
-    let open = move || Disk::open(disk, SystemClock.now());
-    Ok(Some(tokio::task::spawn_blocking(open).await??))
-}
-
-/// The longest that an origin holds a request: three target durations, each less than
-/// two segments' targets, and taken for four seconds while none is known.
-fn hold_limit(config: &Config) -> Duration {
-    let target_duration = Duration::from_secs(config.live.segment_seconds.into()) * 2;
-    3 * target_duration.max(Duration::from_secs(4))
 }
 
 /// The pages and the API.
