@@ -7,7 +7,7 @@
 //! until the commit. [`run_while_held`] acquires, renews and releases.
 //!
 //! An owner that must go on while the database is away, and that alone has the rows it
-//! writes, goes by [`Lease::fence`] and [`Lease::extend`]: what counts for it is whether
+//! writes, goes by [`Lease::fence`]: what counts for it is whether
 //! somebody else has come, not whether somebody could have.
 
 mod held;
