@@ -1,5 +1,7 @@
 //! Accounts: who may own streams.
 
+pub mod refresh;
+
 use std::fmt;
 use std::str::FromStr;
 

@@ -8,28 +8,32 @@ use super::super::sql::{FromRow, Row, query};
 use super::super::{Database, RowError, Transaction};
 use super::{Told, cut, lock_owner, tell_ended};
 
-/// What the rows say of a family when one of its tokens is shown.
+/// What the rows say when a token of a family is shown.
 ///
 /// Tokens have generations: the login's token is of generation 0, and a token that is given
-/// for one of generation `n` is of generation `n + 1`. When a reply is lost, several of one
-/// generation may be given, one after the other.
+/// for one of generation `n` is of generation `n + 1`. When replies are lost, several of one
+/// generation are given, one after the other.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Family {
     /// When the login ends, unless it is refreshed.
     pub expires_at: Timestamp,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
-    /// When another token of the shown one's generation, or of a later one, was first used.
-    pub overtaken_at: Option<Timestamp>,
-    /// When the family's newest token was given.
-    pub newest_at: Timestamp,
+    /// When the shown token was given.
+    pub given_at: Timestamp,
+    /// When another was first given for it.
+    pub used_at: Option<Timestamp>,
+    /// Whether another was given for some other token of the family, of the same generation
+    /// or a later one.
+    pub is_overtaken: bool,
 }
 
 /// What a rule makes of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Decision {
-    /// The token is given for another: it counts as used, and every token that was given for
-    /// it before counts as revoked.
+    /// Another token is given for the shown one, which counts as used. Those that were given
+    /// for it before count as revoked, since their replies must have been lost: they are told
+    /// apart from it by nothing else.
     Rotate,
     /// The login is good, and nothing changes: whoever asked keeps the token they have.
     Keep,
@@ -116,27 +120,18 @@ pub async fn refresh(
     .bind(token_hash)
     .optional(db)
     .await?;
-    let Some(Shown {
-        session,
-        user,
-        generation,
-    }) = shown
-    else {
+    let Some(shown) = shown else {
         return Ok(Refreshed::Refused);
     };
+    let (session, user) = (shown.session, shown.user);
     let mut transaction = db.write().await?;
     // Logins of one user take turns: with each other, and with whatever ends them.
     lock_owner(&mut transaction, user).await?;
-    let Some(family) = load(&mut transaction, session, token_hash, generation).await? else {
+    let Some(family) = load(&mut transaction, token_hash).await? else {
         return Ok(Refreshed::Refused);
     };
     match decide(&family) {
         Decision::Rotate => {
-            let shown = Shown {
-                session,
-                user,
-                generation,
-            };
             rotate(&mut transaction, &shown, token_hash, successor, now).await?;
             transaction.commit().await?;
             Ok(Refreshed::Rotated { session, user })
@@ -186,35 +181,28 @@ impl FromRow for Family {
         Ok(Self {
             expires_at: row.get("expires_at")?,
             ended_at: row.get("ended_at")?,
-            overtaken_at: row.get("overtaken_at")?,
-            newest_at: row.get("newest_at")?,
+            given_at: row.get("created_at")?,
+            used_at: row.get("used_at")?,
+            is_overtaken: row.get("is_overtaken")?,
         })
     }
 }
 
-/// `None` when the login or its token went in between. The newest token is one of the latest
-/// generation, or of the one before: in the order of generations it is near the end.
+/// `None` when the login or its token went in between.
 async fn load(
     transaction: &mut Transaction,
-    session: LoginSessionId,
     token_hash: &[u8],
-    generation: u64,
 ) -> Result<Option<Family>, RowError> {
     query(
-        "SELECT s.expires_at, s.ended_at,
-                (SELECT MIN(o.used_at) FROM refresh_tokens o
-                 WHERE o.session_id = s.id AND o.generation >= $3 AND o.token_hash <> $2)
-                    AS overtaken_at,
-                (SELECT MAX(n.created_at) FROM refresh_tokens n
-                 WHERE n.session_id = s.id AND n.generation >= $3) AS newest_at
-         FROM login_sessions s
-         WHERE s.id = $1
-             AND EXISTS (SELECT 1 FROM refresh_tokens p
-                         WHERE p.token_hash = $2 AND p.session_id = s.id)",
+        "SELECT s.expires_at, s.ended_at, t.created_at, t.used_at,
+                EXISTS (SELECT 1 FROM refresh_tokens o
+                        WHERE o.session_id = t.session_id AND o.generation >= t.generation
+                            AND o.token_hash <> t.token_hash AND o.used_at IS NOT NULL)
+                    AS is_overtaken
+         FROM refresh_tokens t JOIN login_sessions s ON s.id = t.session_id
+         WHERE t.token_hash = $1",
     )
-    .bind(session)
     .bind(token_hash)
-    .bind(generation)
     .optional(transaction)
     .await
 }
