@@ -71,44 +71,63 @@ impl fmt::Display for Role {
     }
 }
 
-macro_rules! scopes {
-    ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
-        /// What a personal API token may do.
-        #[derive(
-            Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, async_graphql::Enum,
-            utoipa::ToSchema, serde::Serialize, serde::Deserialize,
-        )]
-        pub enum Scope {
-            $($(#[$doc])* #[serde(rename = $text)] $name,)*
-        }
-
-        impl Scope {
-            /// Every scope.
-            pub const ALL: &[Self] = &[$(Self::$name),*];
-
-            /// The scope as rows and people write it.
-            pub fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$name => $text,)*
-                }
-            }
-        }
-    };
+/// What a personal API token may do.
+#[derive(
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Debug,
+    async_graphql::Enum,
+    utoipa::ToSchema,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+pub enum Scope {
+    /// Read one's own account.
+    #[serde(rename = "account:read")]
+    AccountRead,
+    /// Change one's own profile and preferences.
+    #[serde(rename = "account:write")]
+    AccountWrite,
+    /// Read what the owner of the token may read of others.
+    #[serde(rename = "people:read")]
+    PeopleRead,
+    /// Follow, block, mute, report.
+    #[serde(rename = "people:write")]
+    PeopleWrite,
+    /// What a moderator may, if the owner of the token is one.
+    #[serde(rename = "moderation")]
+    Moderation,
+    /// What an administrator may, if the owner of the token is one.
+    #[serde(rename = "admin")]
+    Admin,
 }
 
-scopes! {
-    /// Read one's own account.
-    AccountRead = "account:read";
-    /// Change one's own profile and preferences.
-    AccountWrite = "account:write";
-    /// Read what the owner of the token may read of others.
-    PeopleRead = "people:read";
-    /// Follow, block, mute, report.
-    PeopleWrite = "people:write";
-    /// What a moderator may, if the owner of the token is one.
-    Moderation = "moderation";
-    /// What an administrator may, if the owner of the token is one.
-    Admin = "admin";
+impl Scope {
+    /// Every scope.
+    pub const ALL: &[Self] = &[
+        Self::AccountRead,
+        Self::AccountWrite,
+        Self::PeopleRead,
+        Self::PeopleWrite,
+        Self::Moderation,
+        Self::Admin,
+    ];
+
+    /// The scope as rows and people write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AccountRead => "account:read",
+            Self::AccountWrite => "account:write",
+            Self::PeopleRead => "people:read",
+            Self::PeopleWrite => "people:write",
+            Self::Moderation => "moderation",
+            Self::Admin => "admin",
+        }
+    }
 }
 
 impl fmt::Display for Scope {
@@ -236,6 +255,17 @@ mod tests {
             let caller = Caller::anonymous(address.parse().unwrap(), "");
             assert_eq!(caller.network().to_string(), network);
         }
+    }
+
+    #[test]
+    fn a_scope_is_spelled_the_same_everywhere() {
+        for scope in Scope::ALL {
+            assert_eq!(serde_json::to_value(scope).unwrap(), scope.as_str());
+            assert_eq!(scope.as_str().parse(), Ok(*scope));
+        }
+        let schema = serde_json::json!(<Scope as utoipa::PartialSchema>::schema());
+        let words: Vec<_> = Scope::ALL.iter().map(|scope| scope.as_str()).collect();
+        assert_eq!(schema["enum"], serde_json::json!(words));
     }
 
     #[test]
