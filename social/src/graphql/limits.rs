@@ -1,11 +1,18 @@
 //! What one document may ask for. Depth, complexity and the directives of one field are counted
-//! by the library; what it does not count, here, before anything is validated or executed.
+//! by the library; what it does not count, here, before anything is validated or executed; and
+//! how much there is to count at all, before the library counts.
 
 use std::sync::Arc;
 
-use async_graphql::extensions::{Extension, ExtensionContext, ExtensionFactory, NextParseQuery};
+use async_graphql::extensions::{
+    Extension, ExtensionContext, ExtensionFactory, NextParseQuery, NextPrepareRequest,
+};
 use async_graphql::parser::types::{ExecutableDocument, Selection, SelectionSet};
-use async_graphql::{ErrorExtensionValues, Positioned, ServerError, ServerResult, Variables};
+use async_graphql::{
+    ErrorExtensionValues, Positioned, Request, ServerError, ServerResult, Variables,
+};
+
+use super::expansion;
 
 use crate::caller::{Caller, Identity};
 use crate::settings::Introspection;
@@ -15,6 +22,10 @@ pub const MAX_DEPTH: usize = 15;
 /// How much may be asked for: each field is one, a list's fields are one for each item asked
 /// for.
 pub const MAX_COMPLEXITY: usize = 2_000;
+/// Selections in a document, those of a fragment once, and again wherever it is spread.
+pub const MAX_SELECTIONS: usize = 4_000;
+/// How deep selections may be in selections, where a spread is one level too.
+pub const MAX_NESTING: usize = 32;
 /// Aliases in a document.
 pub const MAX_ALIASES: usize = 20;
 /// Directives in a document.
@@ -38,6 +49,26 @@ impl ExtensionFactory for DocumentLimits {
 
 #[async_graphql::async_trait::async_trait]
 impl Extension for DocumentLimits {
+    /// Before anything else looks at the document: the library follows every spread of every
+    /// fragment, several times, and does not remember where it has been.
+    async fn prepare_request(
+        &self,
+        context: &ExtensionContext<'_>,
+        request: Request,
+        next: NextPrepareRequest<'_>,
+    ) -> ServerResult<Request> {
+        // It keeps the document for whoever parses next.
+        let mut request = next.run(context, request).await?;
+        if !expansion::is_bounded(request.parsed_query()?) {
+            let message = format!(
+                "The document is nested too deep or has too many selections where its fragments \
+                 are spread: at most {MAX_SELECTIONS}, {MAX_NESTING} levels deep, are taken."
+            );
+            return Err(refused(message, TOO_LARGE));
+        }
+        Ok(request)
+    }
+
     async fn parse_query(
         &self,
         context: &ExtensionContext<'_>,

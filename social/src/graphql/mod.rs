@@ -3,6 +3,7 @@
 
 mod connection;
 mod error;
+mod expansion;
 mod http;
 mod limits;
 mod loaders;
@@ -22,6 +23,7 @@ use crate::settings::Introspection;
 
 pub use limits::{
     MAX_ALIASES, MAX_BATCH, MAX_COMPLEXITY, MAX_DEPTH, MAX_DIRECTIVES, MAX_DIRECTIVES_OF_FIELD,
+    MAX_NESTING, MAX_SELECTIONS,
 };
 use mutation::Mutation;
 use query::Query;

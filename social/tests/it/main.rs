@@ -16,6 +16,7 @@ mod s04_refresh;
 mod s05_measured;
 mod s05_revocation;
 mod s10_mails;
+mod s11_expansion;
 mod s11_graphql;
 mod sessions;
 mod sockets;
