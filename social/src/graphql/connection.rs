@@ -3,6 +3,7 @@
 use async_graphql::OutputType;
 use async_graphql::connection::{Connection, Edge};
 
+use super::limits::MAX_COMPLEXITY;
 use crate::ServiceError;
 use crate::paging::{PageRequest, Paged};
 
@@ -20,4 +21,13 @@ pub(super) fn connection<T: OutputType>(page: Paged<T>) -> Connection<String, T>
         .edges
         .extend(edges.map(|(cursor, node)| Edge::new(cursor, node)));
     connection
+}
+
+/// The complexity of a page: that of an item for each item asked for. Any number may be asked
+/// for here; what is no page is refused later. Never much above what is taken, because
+/// the library adds up whatever comes.
+pub(super) fn of_page(first: Option<i32>, of_item: usize) -> usize {
+    let items = first.unwrap_or(20).clamp(1, 101).unsigned_abs() as usize;
+    let of_items = items.saturating_mul(of_item).saturating_add(1);
+    of_items.min(MAX_COMPLEXITY + 1)
 }

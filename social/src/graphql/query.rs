@@ -3,7 +3,7 @@
 use async_graphql::connection::Connection;
 use async_graphql::{ComplexObject, Context, Json, Object, Result};
 
-use super::connection::{connection, page};
+use super::connection::{connection, of_page, page};
 use super::user::{People, User, people};
 use crate::Services;
 use crate::caller::Caller;
@@ -41,7 +41,7 @@ impl Query {
     }
 
     /// What was told of anybody; for moderators.
-    #[graphql(complexity = "first.unwrap_or(20).max(1) as usize * child_complexity + 1")]
+    #[graphql(complexity = "of_page(first, child_complexity)")]
     async fn reports(
         &self,
         context: &Context<'_>,
@@ -57,7 +57,7 @@ impl Query {
 
     /// Who did what by right of a role, the newest first; for moderators. `actor` and `subject`
     /// are names.
-    #[graphql(complexity = "first.unwrap_or(20).max(1) as usize * child_complexity + 1")]
+    #[graphql(complexity = "of_page(first, child_complexity)")]
     async fn audit_log(
         &self,
         context: &Context<'_>,
@@ -85,7 +85,7 @@ impl Query {
 #[ComplexObject]
 impl Me {
     /// One's open sessions, the newest first.
-    #[graphql(complexity = "first.unwrap_or(20).max(1) as usize * child_complexity + 1")]
+    #[graphql(complexity = "of_page(first, child_complexity)")]
     async fn sessions(
         &self,
         context: &Context<'_>,
@@ -98,7 +98,7 @@ impl Me {
     }
 
     /// One's API tokens, the newest first.
-    #[graphql(complexity = "first.unwrap_or(20).max(1) as usize * child_complexity + 1")]
+    #[graphql(complexity = "of_page(first, child_complexity)")]
     async fn api_tokens(
         &self,
         context: &Context<'_>,
@@ -111,7 +111,7 @@ impl Me {
     }
 
     /// Who asks to follow, the earliest first.
-    #[graphql(complexity = "first.unwrap_or(20).max(1) as usize * child_complexity + 1")]
+    #[graphql(complexity = "of_page(first, child_complexity)")]
     async fn follow_requests(
         &self,
         context: &Context<'_>,
@@ -124,7 +124,7 @@ impl Me {
     }
 
     /// Whom one blocks.
-    #[graphql(complexity = "first.unwrap_or(20).max(1) as usize * child_complexity + 1")]
+    #[graphql(complexity = "of_page(first, child_complexity)")]
     async fn blocks(
         &self,
         context: &Context<'_>,
@@ -137,7 +137,7 @@ impl Me {
     }
 
     /// Whom one mutes.
-    #[graphql(complexity = "first.unwrap_or(20).max(1) as usize * child_complexity + 1")]
+    #[graphql(complexity = "of_page(first, child_complexity)")]
     async fn mutes(
         &self,
         context: &Context<'_>,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_graphql::connection::{Connection, Edge, EmptyFields};
 use async_graphql::{Context, ID, Object, Result};
 
-use super::connection::page;
+use super::connection::{of_page, page};
 use super::loaders::Loaders;
 use super::query::of;
 use crate::caller::Role;
@@ -99,7 +99,7 @@ impl User {
     }
 
     /// Who follows them, the latest first. Of a private account, only its followers may see it.
-    #[graphql(complexity = "first.unwrap_or(20).max(1) as usize * child_complexity + 1")]
+    #[graphql(complexity = "of_page(first, child_complexity)")]
     async fn followers(
         &self,
         context: &Context<'_>,
@@ -113,7 +113,7 @@ impl User {
     }
 
     /// Whom they follow, the latest first. Of a private account, only its followers may see it.
-    #[graphql(complexity = "first.unwrap_or(20).max(1) as usize * child_complexity + 1")]
+    #[graphql(complexity = "of_page(first, child_complexity)")]
     async fn following(
         &self,
         context: &Context<'_>,

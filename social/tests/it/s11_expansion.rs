@@ -1,8 +1,8 @@
 //! S11: what is small as it is written and endless as it is meant.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::app::TestApp;
+use crate::app::{TestApp, generous};
 
 /// Refused, and so answered at all: nobody could count what they ask for.
 async fn refusal(app: &TestApp, document: &str) -> Value {
@@ -31,4 +31,32 @@ async fn s11_fragments_of_fragments() {
     // What people write is taken.
     let page = "fragment page on LiveStream { name } fragment all on Query { live { ...page } }";
     app.anybody().data(&format!("{{ ...all }} {page}")).await;
+}
+
+#[tokio::test]
+async fn s11_pages_of_any_size() {
+    let app = TestApp::with(generous()).await;
+    let ada = app.person("ada").await;
+    let (largest, smallest) = (i32::MAX, i32::MIN);
+    for first in [largest, smallest, 0, 101] {
+        let people = |within: &str| {
+            format!("followers(first: {first}) {{ edges {{ node {{ name {within} }} }} }}")
+        };
+        let nested = people(&people(&people(&people(""))));
+        let document = format!("{{ user(name: \"ada\") {{ {nested} }} }}");
+        let answer = ada.graphql(&document).await;
+        assert!(answer["errors"][0]["message"].is_string(), "{answer}");
+    }
+    // Also where a variable has it.
+    let query = "query($first: Int) {
+        me { a: sessions(first: $first) { edges { node { id } } } mutes(first: $first) {
+            edges { node { followers(first: $first) { edges { node {
+                following(first: $first) { edges { node { id } } }
+            } } } } }
+        } }
+    }";
+    let document = json!({ "query": query, "variables": { "first": largest } });
+    let answer = ada.post("/graphql", &document).await.ok(200);
+    let message = answer["errors"][0]["message"].as_str().unwrap();
+    assert!(message.contains("complex"), "{answer}");
 }
