@@ -140,17 +140,13 @@ impl Services {
         self.clock.now()
     }
 
-    /// Makes a caller known by what stands in `Authorization`. The scheme is compared without
-    /// case (RFC 9110 11.1).
+    /// Makes a caller known by what stands in `Authorization`.
     pub async fn authenticate(
         &self,
         caller: Caller,
         authorization: &str,
     ) -> Result<Caller, ServiceError> {
-        let token = match authorization.split_once(' ') {
-            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
-            _ => return Err(ServiceError::Unauthenticated),
-        };
+        let token = bearer(authorization).ok_or(ServiceError::Unauthenticated)?;
         let identity = match token.starts_with(PREFIX) {
             true => self.find_token(token).await?,
             false => self.access_tokens.verify(token).await?,
@@ -190,7 +186,8 @@ impl Services {
         }
     }
 
-    fn learn(&self, event: &AccountEvent, at: Timestamp) {
+    /// Obeys what has happened at `at`.
+    pub(crate) fn learn(&self, event: &AccountEvent, at: Timestamp) {
         // Before: whoever is told looks anew.
         self.known_tokens.forget();
         self.revocations.learn(event, at, self.now());
@@ -226,6 +223,13 @@ impl Services {
             }
         }
     }
+}
+
+/// The token that stands in `Authorization`. The scheme is compared without case (RFC 9110
+/// 11.1).
+pub(crate) fn bearer(authorization: &str) -> Option<&str> {
+    let (scheme, token) = authorization.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 async fn subscribe(bus: &dyn Bus) -> Result<Subscription, ServiceError> {

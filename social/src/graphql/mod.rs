@@ -8,6 +8,7 @@ mod http;
 mod limits;
 mod loaders;
 mod mutation;
+mod pass;
 mod people;
 mod query;
 mod socket;

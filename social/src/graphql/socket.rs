@@ -2,11 +2,13 @@
 //! (<https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md>).
 //!
 //! Whoever connects says who they are in `connection_init`, as `{"Authorization": "Bearer ..."}`.
-//! When the session ends that it names, the socket does.
+//! The socket is open for as long as that would let them in: it is looked at before each operation,
+//! and now and then.
 
 use std::collections::HashSet;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use async_graphql::http::{ClientMessage, WebSocket as Protocol, WebSocketProtocols, WsMessage};
@@ -16,14 +18,15 @@ use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{Extension, State};
 use axum::response::Response;
 use futures_util::stream::SplitSink;
-use futures_util::{SinkExt, StreamExt, future};
+use futures_util::{SinkExt, StreamExt, future, stream};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::Schema;
 use super::loaders::Loaders;
+use super::pass::Pass;
 use crate::caller::Caller;
 use crate::problem::Problem;
 use crate::rest::MAX_BODY_BYTES;
@@ -34,6 +37,10 @@ const PROTOCOL: &str = "graphql-transport-ws";
 const MAX_OPERATIONS: usize = 20;
 /// How long a client may take to say who it is.
 const INIT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often it is looked at whether the client would still be let in.
+const CHECKED_EVERY: Duration = Duration::from_secs(60);
+/// How long operations may take to tell of the end.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// How long a client may be silent. The protocol has pings of the client's.
 const SILENCE: Duration = Duration::from_secs(180);
 /// How long a client may take to take a message.
@@ -45,7 +52,11 @@ const WRITE_BUFFER: usize = 256 * 1024;
 
 /// A reason to close, as the protocol numbers them.
 type Close = (u16, &'static str);
-const ENDED: Close = (4401, "the session has ended");
+const ENDED: Close = (
+    4401,
+    "what was shown in connection_init is not good any more",
+);
+const UNKNOWN: Close = (1013, "try again later");
 const INIT_TIMED_OUT: Close = (4408, "connection initialisation timeout");
 const TOO_MANY: Close = (4429, "too many operations at once");
 
@@ -75,20 +86,35 @@ async fn serve(schema: Schema, services: Services, caller: Caller, socket: WebSo
     let (mut sink, stream) = socket.split();
     let operations = Operations::default();
     let (known, who) = watch::channel(None);
+    let gate = Gate {
+        services: services.clone(),
+        who: who.clone(),
+        closed: Arc::new(watch::Sender::new(None)),
+    };
     let (of_stream, init_services) = (operations.clone(), services.clone());
-    let incoming = stream
-        .take_while(|message| future::ready(message.is_ok()))
-        .filter_map(async |message| match message {
-            Ok(Message::Text(text)) => Some(ClientMessage::from_bytes(text.as_bytes())),
-            Ok(Message::Binary(bytes)) => Some(ClientMessage::from_bytes(&bytes)),
-            _ => None,
-        })
-        .take_while(move |message| future::ready(of_stream.heard(message)));
+    let (admits, hears) = (gate.clone(), gate.clone());
+    let mut incoming = Box::pin(
+        stream
+            .take_while(|message| future::ready(message.is_ok()))
+            .filter_map(async |message| match message {
+                Ok(Message::Text(text)) => Some(ClientMessage::from_bytes(text.as_bytes())),
+                Ok(Message::Binary(bytes)) => Some(ClientMessage::from_bytes(&bytes)),
+                _ => None,
+            })
+            .then(move |message| admits.clone().admit(message))
+            .take_while(move |message| future::ready(of_stream.heard(message))),
+    );
+    // Not an end: what is under way may still say something.
+    let incoming = stream::poll_fn(move |context| match hears.is_closed() {
+        true => Poll::Pending,
+        false => incoming.poll_next_unpin(context),
+    });
     let protocol = WebSocketProtocols::GraphQLWS;
-    let mut outgoing = Protocol::from_message_stream(schema, Box::pin(incoming), protocol)
+    let mut outgoing = Protocol::from_message_stream(schema, incoming, protocol)
         .on_connection_init(async move |said| {
-            let caller = introduce(&init_services, caller, &said).await?;
-            known.send_replace(Some(caller.clone()));
+            let pass = introduce(&init_services, caller, &said).await?;
+            let caller = pass.caller.clone();
+            known.send_replace(Some(pass));
             let mut data = Data::default();
             data.insert(Arc::new(Loaders::new(&init_services, &caller)));
             data.insert(caller);
@@ -99,11 +125,12 @@ async fn serve(schema: Schema, services: Services, caller: Caller, socket: WebSo
     let mut is_late = pin!(is_late(who));
     let close = loop {
         let message = tokio::select! {
-            // What is to be told of an end is told before it.
+            // The end comes first, however much a client says.
             biased;
-            message = outgoing.next() => message,
             close = &mut ended => break close,
+            close = gate.closed() => break close,
             close = &mut is_late => break close,
+            message = outgoing.next() => message,
         };
         match message {
             Some(WsMessage::Text(text)) => {
@@ -121,6 +148,21 @@ async fn serve(schema: Schema, services: Services, caller: Caller, socket: WebSo
             None => return,
         }
     };
+    gate.close(close);
+    if close == ENDED {
+        let farewell = async {
+            while operations.are_some()
+                && let Some(WsMessage::Text(text)) = outgoing.next().await
+            {
+                operations.said(&text);
+                if !send(&mut sink, Message::Text(text.into())).await {
+                    break;
+                }
+            }
+        };
+        // Some operations have nothing to say of it, and go on.
+        let _ = timeout(FAREWELL, farewell).await;
+    }
     let (code, reason) = close;
     let reason = reason.into();
     send(&mut sink, Message::Close(Some(CloseFrame { code, reason }))).await;
@@ -132,30 +174,100 @@ async fn send(sink: &mut SplitSink<WebSocket, Message>, message: Message) -> boo
 }
 
 /// Who the client says it is in `connection_init`.
-async fn introduce(services: &Services, caller: Caller, said: &Value) -> Result<Caller, Error> {
+async fn introduce(services: &Services, caller: Caller, said: &Value) -> Result<Pass, Error> {
     let authorization = ["Authorization", "authorization"]
         .into_iter()
         .find_map(|name| said.get(name));
-    match authorization {
-        None | Some(Value::Null) => Ok(caller),
-        Some(Value::String(text)) => Ok(services.authenticate(caller, text).await?),
-        Some(_) => Err(ServiceError::Unauthenticated.into()),
-    }
+    let (caller, shown) = match authorization {
+        None | Some(Value::Null) => (caller, None),
+        Some(Value::String(text)) => {
+            let caller = services.authenticate(caller, text).await?;
+            (caller, Some(text.clone()))
+        }
+        Some(_) => return Err(ServiceError::Unauthenticated.into()),
+    };
+    Ok(Pass { caller, shown })
 }
 
 /// Returns when whoever is there must not be any more.
-async fn ended(services: &Services, mut who: watch::Receiver<Option<Caller>>) -> Close {
+async fn ended(services: &Services, mut who: watch::Receiver<Option<Pass>>) -> Close {
     let known = who.wait_for(Option::is_some).await;
-    let caller = known.ok().and_then(|known| known.clone());
-    match caller {
-        Some(caller) => services.until_revoked(&caller.identity).await,
-        None => future::pending().await,
+    let Some(pass) = known.ok().and_then(|known| known.clone()) else {
+        return future::pending().await;
+    };
+    let refused = async {
+        loop {
+            sleep(CHECKED_EVERY).await;
+            if let Err(error) = pass.check(services).await {
+                return closing(&error);
+            }
+        }
+    };
+    tokio::select! {
+        biased;
+        () = services.until_revoked(&pass.caller.identity) => ENDED,
+        close = refused => close,
     }
-    ENDED
+}
+
+/// How a socket is closed whose client is not let in again.
+fn closing(error: &ServiceError) -> Close {
+    match error {
+        ServiceError::Unauthenticated => ENDED,
+        _ => UNKNOWN,
+    }
+}
+
+/// What every operation of a socket has to come through.
+#[derive(Clone)]
+struct Gate {
+    services: Services,
+    who: watch::Receiver<Option<Pass>>,
+    closed: Arc<watch::Sender<Option<Close>>>,
+}
+
+impl Gate {
+    /// Lets a message through, unless it is an operation of somebody who would not be let in
+    /// again: then nothing comes through any more.
+    async fn admit(
+        self,
+        message: serde_json::Result<ClientMessage>,
+    ) -> serde_json::Result<ClientMessage> {
+        let pass = match &message {
+            Ok(ClientMessage::Start { .. }) => self.who.borrow().clone(),
+            _ => None,
+        };
+        if let Some(pass) = pass
+            && let Err(error) = pass.check(&self.services).await
+        {
+            self.close(closing(&error));
+            return future::pending().await;
+        }
+        message
+    }
+
+    /// Has nothing come through any more.
+    fn close(&self, close: Close) {
+        self.closed.send_replace(Some(close));
+    }
+
+    fn is_closed(&self) -> bool {
+        self.closed.borrow().is_some()
+    }
+
+    /// Returns when it is closed.
+    async fn closed(&self) -> Close {
+        let mut closed = self.closed.subscribe();
+        let closed = closed.wait_for(Option::is_some).await;
+        match closed.ok().and_then(|closed| *closed) {
+            Some(close) => close,
+            None => future::pending().await,
+        }
+    }
 }
 
 /// Returns when the client has taken too long to say who it is.
-async fn is_late(mut who: watch::Receiver<Option<Caller>>) -> Close {
+async fn is_late(mut who: watch::Receiver<Option<Pass>>) -> Close {
     let known = timeout(INIT_TIMEOUT, who.wait_for(Option::is_some));
     if known.await.is_ok() {
         return future::pending().await;
@@ -198,6 +310,10 @@ impl Operations {
         {
             self.lock().remove(&id);
         }
+    }
+
+    fn are_some(&self) -> bool {
+        !self.lock().is_empty()
     }
 
     fn are_too_many(&self) -> bool {

@@ -19,5 +19,6 @@ mod s10_mails;
 mod s11_expansion;
 mod s11_graphql;
 mod sessions;
+mod socket_ends;
 mod sockets;
 mod streams;

@@ -11,13 +11,13 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use crate::app::{Person, TestApp};
 
-struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
+pub(crate) struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 /// What a server said at the end.
-type Closed = (u16, String);
+pub(crate) type Closed = (u16, String);
 
 impl Socket {
-    async fn open(address: SocketAddr) -> Self {
+    pub(crate) async fn open(address: SocketAddr) -> Self {
         let url = format!("ws://{address}/graphql/ws");
         let mut request = url.into_client_request().unwrap();
         let protocol = "graphql-transport-ws".parse().unwrap();
@@ -27,12 +27,12 @@ impl Socket {
         Self(connect_async(request).await.unwrap().0)
     }
 
-    async fn say(&mut self, what: Value) {
+    pub(crate) async fn say(&mut self, what: Value) {
         let text = what.to_string();
         self.0.send(Message::Text(text.into())).await.unwrap();
     }
 
-    async fn hear(&mut self) -> Result<Value, Closed> {
+    pub(crate) async fn hear(&mut self) -> Result<Value, Closed> {
         loop {
             match self.0.next().await {
                 Some(Ok(Message::Text(text))) => return Ok(serde_json::from_str(&text).unwrap()),
@@ -45,7 +45,7 @@ impl Socket {
         }
     }
 
-    async fn introduce(&mut self, person: &Person<'_>) {
+    pub(crate) async fn introduce(&mut self, person: &Person<'_>) {
         let bearer = format!("Bearer {}", person.access_token);
         let payload = json!({ "Authorization": bearer });
         self.say(json!({ "type": "connection_init", "payload": payload }))
@@ -54,7 +54,7 @@ impl Socket {
     }
 }
 
-async fn listen(app: &TestApp) -> SocketAddr {
+pub(crate) async fn listen(app: &TestApp) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let router = app.router.clone();
@@ -62,7 +62,7 @@ async fn listen(app: &TestApp) -> SocketAddr {
     address
 }
 
-fn subscribe(id: &str) -> Value {
+pub(crate) fn subscribe(id: &str) -> Value {
     let payload = json!({ "query": "subscription { sessionEnded { id } }" });
     json!({ "id": id, "type": "subscribe", "payload": payload })
 }
