@@ -12,6 +12,7 @@ use governor::{NotUntil, Quota, RateLimiter};
 use media::{Clock, UserId};
 
 use crate::ServiceError;
+use crate::caller::Caller;
 use crate::settings::Limits;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -36,6 +37,14 @@ pub(crate) enum Key {
 }
 
 impl Key {
+    /// Whoever asks: a user from wherever, or the network of somebody.
+    pub(crate) fn of(caller: &Caller) -> Self {
+        match caller.user() {
+            Some(user) => Self::User(user),
+            None => Self::Address(caller.network()),
+        }
+    }
+
     /// What people type, whether anybody is called so or not.
     pub(crate) fn text(text: &str) -> Self {
         Self::Text(text.to_ascii_lowercase().into())

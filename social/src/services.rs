@@ -15,7 +15,7 @@ use crate::ServiceError;
 use crate::accounts::Passwords;
 use crate::accounts::api_tokens::{KnownTokens, PREFIX};
 use crate::caller::{Caller, Identity};
-use crate::limits::Limiter;
+use crate::limits::{Key, Limiter};
 use crate::mail::Post;
 use crate::revocations::{REMEMBERED, Revocations};
 use crate::settings::Settings;
@@ -140,19 +140,38 @@ impl Services {
         self.clock.now()
     }
 
-    /// Makes a caller known by what stands in `Authorization`.
+    /// Makes a caller known by what stands in `Authorization`. What names nobody is counted as
+    /// a request of the network that it comes from: no operation is called that would be.
     pub async fn authenticate(
         &self,
         caller: Caller,
         authorization: &str,
     ) -> Result<Caller, ServiceError> {
+        match self.identify(authorization).await {
+            Ok(identity) => Ok(caller.with_identity(identity)),
+            Err(ServiceError::Unauthenticated) => {
+                let network = Key::Address(caller.network());
+                self.limiter.requests.take(network, &caller.standings)?;
+                Err(ServiceError::Unauthenticated)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn identify(&self, authorization: &str) -> Result<Identity, ServiceError> {
         let token = bearer(authorization).ok_or(ServiceError::Unauthenticated)?;
         let identity = match token.starts_with(PREFIX) {
             true => self.find_token(token).await?,
             false => self.access_tokens.verify(token).await?,
         };
         self.check_revoked(&identity)?;
-        Ok(caller.with_identity(identity))
+        Ok(identity)
+    }
+
+    /// Counts a request that may call no operation.
+    pub(crate) fn count(&self, caller: &Caller) -> Result<(), ServiceError> {
+        let requests = &self.limiter.requests;
+        requests.take(Key::of(caller), &caller.standings)
     }
 
     /// Refuses whom a revocation has reached.

@@ -28,9 +28,18 @@ pub(super) async fn answer(
         let error: Response = Response::from_errors(vec![refused(message, limits::TOO_LARGE)]);
         return Ok(Json(BatchResponse::Single(error)));
     }
+    if let BatchRequest::Batch(documents) = &batch {
+        for _ in documents.iter().skip(1) {
+            services.count(&caller)?;
+        }
+    }
     let loaders = Loaders::new(&services, &caller);
-    let answer = schema
-        .execute_batch(batch.data(Arc::new(loaders)).data(caller))
-        .await;
+    let standings = caller.standings.clone();
+    let data = batch.data(Arc::new(loaders)).data(caller.clone());
+    let answer = schema.execute_batch(data).await;
+    // Operations count themselves. What has called none has been read all the same.
+    if standings.all().is_empty() {
+        services.count(&caller)?;
+    }
     Ok(Json(answer))
 }

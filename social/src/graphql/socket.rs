@@ -58,6 +58,7 @@ const ENDED: Close = (
 );
 const UNKNOWN: Close = (1013, "try again later");
 const INIT_TIMED_OUT: Close = (4408, "connection initialisation timeout");
+const TOO_OFTEN: Close = (4429, "too many requests");
 const TOO_MANY: Close = (4429, "too many operations at once");
 
 /// Takes a socket.
@@ -238,12 +239,20 @@ impl Gate {
             _ => None,
         };
         if let Some(pass) = pass
-            && let Err(error) = pass.check(&self.services).await
+            && let Err(close) = self.check(&pass).await
         {
-            self.close(closing(&error));
+            self.close(close);
             return future::pending().await;
         }
         message
+    }
+
+    async fn check(&self, pass: &Pass) -> Result<(), Close> {
+        // What an operation calls is counted too, but it need not call anything.
+        let counted = self.services.count(&pass.caller);
+        counted.map_err(|_| TOO_OFTEN)?;
+        let checked = pass.check(&self.services).await;
+        checked.map_err(|error| closing(&error))
     }
 
     /// Has nothing come through any more.

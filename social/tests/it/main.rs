@@ -6,6 +6,7 @@ mod mailbox;
 
 mod account_changes;
 mod browser_session;
+mod counted;
 mod face_limits;
 mod golden;
 mod moderation;
