@@ -9,6 +9,7 @@ use std::sync::{PoisonError, RwLock};
 
 use media::{ApiTokenId, LoginSessionId, Micros, Timestamp, UserId};
 use storage::rows::account_events::AccountEvent;
+use storage::rows::login_sessions::EndedSession;
 use tokio::sync::broadcast;
 
 use crate::caller::Identity;
@@ -25,8 +26,17 @@ const WAITING: usize = 16;
 struct Known {
     sessions: HashMap<LoginSessionId, Timestamp>,
     tokens: HashMap<ApiTokenId, Timestamp>,
-    /// Since when a user is barred, or is not any more.
-    users: HashMap<UserId, (Timestamp, bool)>,
+    /// How a user stands, and since when.
+    users: HashMap<UserId, (Timestamp, Standing)>,
+}
+
+/// Whether a user is let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    In,
+    Suspended,
+    /// For good.
+    Deleted,
 }
 
 /// What is revoked, as this node knows it.
@@ -58,27 +68,45 @@ impl Revocations {
             || known
                 .users
                 .get(user)
-                .is_some_and(|(_, is_barred)| *is_barred)
+                .is_some_and(|(_, standing)| *standing != Standing::In)
     }
 
     /// Learns what was taken back at `at`, and tells the open sockets. Events may come twice,
     /// and late.
     pub(crate) fn learn(&self, event: &AccountEvent, at: Timestamp, now: Timestamp) {
+        self.change(now, |known| known.learn(event, at));
+    }
+
+    /// The same of a page of sessions, as the rows have them.
+    pub(crate) fn learn_ended(&self, ended: &[EndedSession], now: Timestamp) {
+        self.change(now, |known| {
+            let ended = ended.iter().map(|ended| (ended.id, ended.ended_at));
+            known.sessions.extend(ended);
+        });
+    }
+
+    /// Takes the rows' word for who is suspended: all who were in the time that is remembered,
+    /// read at `read_at` or later. Who is suspended by what was heard before, and is not among
+    /// them, is not any more.
+    pub(crate) fn replace_suspended(
+        &self,
+        suspended: &[(Timestamp, UserId)],
+        read_at: Timestamp,
+        now: Timestamp,
+    ) {
+        self.change(now, |known| {
+            known
+                .users
+                .retain(|_, (at, standing)| *standing != Standing::Suspended || *at >= read_at);
+            for (at, user) in suspended {
+                known.stands(*user, *at, Standing::Suspended);
+            }
+        });
+    }
+
+    fn change(&self, now: Timestamp, change: impl FnOnce(&mut Known)) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        match event {
-            AccountEvent::SessionsEnded { sessions, .. } => {
-                known.sessions.extend(sessions.iter().map(|id| (*id, at)));
-            }
-            AccountEvent::Suspended { user } | AccountEvent::Deleted { user } => {
-                known.bar(*user, at, true);
-            }
-            AccountEvent::Unsuspended { user } => known.bar(*user, at, false),
-            AccountEvent::TokensRevoked { tokens, .. } => {
-                known.tokens.extend(tokens.iter().map(|id| (*id, at)));
-            }
-            // Sessions end with a role.
-            AccountEvent::RoleChanged { .. } => {}
-        }
+        change(&mut known);
         known.sessions.retain(|_, at| now - *at <= REMEMBERED);
         known.tokens.retain(|_, at| now - *at <= REMEMBERED);
         known.users.retain(|_, (at, _)| now - *at <= REMEMBERED);
@@ -95,10 +123,26 @@ impl Revocations {
 }
 
 impl Known {
-    fn bar(&mut self, user: UserId, at: Timestamp, is_barred: bool) {
-        let known = self.users.entry(user).or_insert((at, is_barred));
+    fn learn(&mut self, event: &AccountEvent, at: Timestamp) {
+        match event {
+            AccountEvent::SessionsEnded { sessions, .. } => {
+                self.sessions.extend(sessions.iter().map(|id| (*id, at)));
+            }
+            AccountEvent::Suspended { user } => self.stands(*user, at, Standing::Suspended),
+            AccountEvent::Unsuspended { user } => self.stands(*user, at, Standing::In),
+            AccountEvent::Deleted { user } => self.stands(*user, at, Standing::Deleted),
+            AccountEvent::TokensRevoked { tokens, .. } => {
+                self.tokens.extend(tokens.iter().map(|id| (*id, at)));
+            }
+            // Sessions end with a role.
+            AccountEvent::RoleChanged { .. } => {}
+        }
+    }
+
+    fn stands(&mut self, user: UserId, at: Timestamp, standing: Standing) {
+        let known = self.users.entry(user).or_insert((at, standing));
         if known.0 <= at {
-            *known = (at, is_barred);
+            *known = (at, standing);
         }
     }
 }
@@ -167,5 +211,26 @@ mod tests {
         assert!(!revocations.is_revoked(&ada));
         revocations.learn(&suspended, NOW, later);
         assert!(!revocations.is_revoked(&ada));
+    }
+
+    #[test]
+    fn the_rows_have_the_last_word_of_who_is_suspended() {
+        let revocations = Revocations::default();
+        let (let_in, still_out, gone, later_out) =
+            (UserId::new(), UserId::new(), UserId::new(), UserId::new());
+        let read_at = NOW + Micros::new(5);
+        let is_out = |user: UserId| revocations.is_revoked(&login(user, LoginSessionId::new()));
+        let learn = |event: AccountEvent, at| revocations.learn(&event, at, read_at);
+        learn(AccountEvent::Suspended { user: let_in }, NOW);
+        learn(AccountEvent::Suspended { user: still_out }, NOW);
+        learn(AccountEvent::Deleted { user: gone }, NOW);
+        learn(AccountEvent::Suspended { user: later_out }, read_at);
+        revocations.replace_suspended(&[(NOW, still_out)], read_at, read_at);
+        assert!(!is_out(let_in));
+        assert!(is_out(still_out) && is_out(gone) && is_out(later_out));
+        // What the rows said is older than what was heard meanwhile.
+        learn(AccountEvent::Unsuspended { user: still_out }, read_at);
+        revocations.replace_suspended(&[(NOW, still_out)], read_at, read_at);
+        assert!(!is_out(still_out));
     }
 }

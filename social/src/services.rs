@@ -212,35 +212,33 @@ impl Services {
         self.revocations.learn(event, at, self.now());
     }
 
-    /// Reads what was revoked lately.
+    /// Reads what was revoked lately, for a node that starts or has missed something.
     async fn read_revocations(&self) -> Result<(), ServiceError> {
-        let since = self.now() - REMEMBERED;
+        // Tokens are looked up anew: what was revoked of them need not be read.
+        self.known_tokens.forget();
+        let read_at = self.now();
+        let since = read_at - REMEMBERED;
         let mut after = None;
         loop {
             let page = login_sessions::ended_since(&self.db, since, after, PAGE).await?;
-            for ended in &page {
-                let event = AccountEvent::SessionsEnded {
-                    user: ended.user,
-                    sessions: vec![ended.id],
-                };
-                self.learn(&event, ended.ended_at);
-            }
+            self.revocations.learn_ended(&page, self.now());
             match page.last() {
                 Some(last) if page.len() == PAGE as usize => after = Some(*last),
                 _ => break,
             }
         }
-        let mut after = None;
+        let mut suspended = Vec::new();
         loop {
+            let after = suspended.last().copied();
             let page = users::suspended_since(&self.db, since, after, PAGE).await?;
-            for (at, user) in &page {
-                self.learn(&AccountEvent::Suspended { user: *user }, *at);
-            }
-            match page.last() {
-                Some(last) if page.len() == PAGE as usize => after = Some(*last),
-                _ => return Ok(()),
+            suspended.extend_from_slice(&page);
+            if page.len() < PAGE as usize {
+                break;
             }
         }
+        self.revocations
+            .replace_suspended(&suspended, read_at, self.now());
+        Ok(())
     }
 }
 

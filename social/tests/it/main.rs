@@ -15,6 +15,7 @@ mod people;
 mod s03_nobody_is_told;
 mod s04_refresh;
 mod s05_measured;
+mod s05_missed_events;
 mod s05_revocation;
 mod s10_mails;
 mod s11_expansion;
