@@ -70,15 +70,14 @@ impl Services {
         let found = found
             .filter(|_| is_right)
             .ok_or(ServiceError::LoginFailed)?;
-        let user = found.user;
-        if user.suspended_at.is_some() {
+        if found.user.suspended_at.is_some() {
             return Err(ServiceError::Suspended);
         }
         let now = self.now();
         let refresh_token = Secret::generate("")?;
         let mut transaction = self.db.write().await?;
         let new = NewLogin {
-            user: user.id,
+            user: found.user.id,
             password_hash: &found.password_hash,
             token_hash: &refresh_token.hash(),
             user_agent: &caller.user_agent,
@@ -90,7 +89,10 @@ impl Services {
             .ok_or(ServiceError::LoginFailed)?;
         transaction.commit().await?;
         self.obey(&opened.told).await;
-        self.renewed(user, opened.id, Some(refresh_token)).await
+        // The user as the login was opened for them: the password took a while, and they may have
+        // another role since.
+        self.renewed(opened.user, opened.id, Some(refresh_token))
+            .await
     }
 
     /// Goes on with the session that the refresh token is of.

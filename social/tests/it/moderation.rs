@@ -1,6 +1,7 @@
 //! Reports, suspensions, roles, and the log of them.
 
 use serde_json::{Value, json};
+use storage::rows::users;
 
 use crate::app::{PASSWORD, Person, TestApp};
 
@@ -9,6 +10,7 @@ on_both_engines! {
     s05_a_suspension_reaches_every_node_at_once,
     nobody_is_suspended_from_below,
     a_role_is_given_and_taken,
+    s05_a_login_has_the_role_of_when_it_was_made,
 }
 
 /// A moderator, made by an administrator.
@@ -167,4 +169,27 @@ async fn a_role_is_given_and_taken(app: TestApp) {
     let log = ada.get("/api/v1/audit-log").await.ok(200);
     let detail: Value = serde_json::from_str(log["items"][0]["detail"].as_str().unwrap()).unwrap();
     assert_eq!(detail, json!({ "from": "admin", "to": "user" }));
+}
+
+/// Passwords take a while: who is an administrator no more when that is over, is none in the
+/// session either.
+async fn s05_a_login_has_the_role_of_when_it_was_made(app: TestApp) {
+    app.administrator("ada").await;
+    let id = users::find_by_name(&app.database, "ada").await;
+    let id = id.unwrap().unwrap().id;
+    let mut transaction = app.database.write().await.unwrap();
+    users::lock(&mut transaction, id).await.unwrap();
+    let before = app.services.passwords().computed();
+    let demote = async {
+        while app.services.passwords().computed() == before {
+            tokio::task::yield_now().await;
+        }
+        let (now, role) = (crate::app::NOW, users::Role::User);
+        let told = users::set_role(&app.database, &mut transaction, id, role, now).await;
+        told.unwrap();
+        transaction.commit().await.unwrap();
+    };
+    let (ada, ()) = tokio::join!(app.logged_in("ada"), demote);
+    assert_eq!(ada.get("/api/v1/me").await.ok(200)["role"], "user");
+    ada.get("/api/v1/audit-log").await.problem(403, "forbidden");
 }

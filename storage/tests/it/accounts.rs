@@ -2,6 +2,7 @@
 
 use media::StreamName;
 use storage::RowError;
+use storage::rows::login_sessions::{self, NewLogin};
 use storage::rows::stream_keys::{StreamKey, add_key, find_stream_by_key, remove_key};
 use storage::rows::streams::{NewStream, StoredEncoding, TakeoverPolicy};
 use storage::rows::users::{NewUser, Role};
@@ -17,6 +18,7 @@ on_both_engines! {
     a_streams_encoding_is_kept_and_found_among_others,
     a_key_finds_its_stream_and_no_other,
     a_revoked_key_opens_nothing,
+    a_login_knows_its_user_as_they_are,
 }
 
 fn user<'a>(name: &'a str, email: &'a str) -> NewUser<'a> {
@@ -204,4 +206,25 @@ async fn a_revoked_key_opens_nothing(test: TestDatabase) {
     assert_eq!(find_stream_by_key(&test.db, "old").await.unwrap(), None);
     let error = add_key(&test.db, stream, &key, NOW).await.unwrap_err();
     assert!(matches!(error, RowError::Taken(Unique::StreamKey)));
+}
+
+async fn a_login_knows_its_user_as_they_are(test: TestDatabase) {
+    let ada = users::create(&test.db, user("ada", "ada@example.org"), NOW)
+        .await
+        .unwrap();
+    let mut transaction = test.db.write().await.unwrap();
+    users::set_role(&test.db, &mut transaction, ada.id, Role::User, NOW)
+        .await
+        .unwrap();
+    let new = NewLogin {
+        user: ada.id,
+        password_hash: "$argon2id$secret",
+        token_hash: &[1; 32],
+        user_agent: "",
+        address: "192.0.2.1",
+        expires_at: NOW + media::Micros::from_secs(60),
+    };
+    let opened = login_sessions::open(&test.db, &mut transaction, new, NOW).await;
+    assert_eq!(opened.unwrap().unwrap().user.role, Role::User);
+    transaction.commit().await.unwrap();
 }
