@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -114,13 +114,14 @@ async fn refresh(
     State(services): State<Services>,
     Whoever(caller): Whoever,
     client: Client,
+    uri: Uri,
     headers: HeaderMap,
     Body(input): Body<RefreshInput>,
 ) -> Result<Response, Problem> {
     let (token, holder) = match input.refresh_token {
         Some(token) => (token, Holder::Body),
         None => {
-            let token = cookies::token(&headers, client)?;
+            let token = cookies::token(&headers, &uri, client)?;
             (token.ok_or(ServiceError::RefreshFailed)?, Holder::Cookie)
         }
     };
@@ -150,12 +151,13 @@ async fn logout(
     State(services): State<Services>,
     Whoever(caller): Whoever,
     client: Client,
+    uri: Uri,
     headers: HeaderMap,
     OptionalBody(input): OptionalBody<RefreshInput>,
 ) -> Result<Response, Problem> {
     let in_cookie = match input.refresh_token {
         Some(_) => None,
-        None => cookies::token(&headers, client)?,
+        None => cookies::token(&headers, &uri, client)?,
     };
     let token = input.refresh_token.as_deref().or(in_cookie.as_deref());
     services.logout(&caller, token).await?;
