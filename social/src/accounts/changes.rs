@@ -168,7 +168,7 @@ impl Services {
             users::take_administrators_turn(db, &mut transaction).await?;
             if !users::has_another_administrator(&mut transaction, actor.user).await? {
                 let why = "the last administrator cannot go: give somebody else the role first";
-                return Err(ServiceError::Conflict(why));
+                return Err(ServiceError::Conflict(why.into()));
             }
         }
         self.still(&mut transaction, &known).await?;

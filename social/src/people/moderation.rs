@@ -146,7 +146,7 @@ impl Services {
         let is_admin = target.role == StoredRole::Admin;
         if is_admin && !users::has_another_administrator(transaction, target.id).await? {
             let why = "the last administrator stays one: give somebody else the role first";
-            return Err(ServiceError::Conflict(why));
+            return Err(ServiceError::Conflict(why.into()));
         }
         Ok(())
     }

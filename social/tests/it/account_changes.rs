@@ -14,6 +14,7 @@ on_both_engines! {
     another_password_ends_the_other_sessions,
     another_address_is_had_when_its_link_was_followed,
     an_api_token_does_what_its_scopes_say_until_it_is_revoked,
+    so_many_api_tokens_and_no_more,
     what_is_asked_twice_under_a_key_is_done_once,
     a_deleted_account_is_gone,
     all_that_there_is_is_exported,
@@ -142,6 +143,25 @@ async fn another_address_is_had_when_its_link_was_followed(app: TestApp) {
     ada.put("/api/v1/me/email", &body).await.ok(202);
     let mails = app.mailbox.to("grace@example.org", 1).await;
     assert!(!mails[0].text.contains("#token="));
+}
+
+async fn so_many_api_tokens_and_no_more(app: TestApp) {
+    let ada = app.person("ada").await;
+    let body = json!({ "name": "brief", "scopes": ["account:read"], "expires_in_days": 1 });
+    ada.post("/api/v1/me/tokens", &body).await.ok(201);
+    for _ in 1..100 {
+        make(&ada, &["account:read"], None).await.ok(201);
+    }
+    let detail = make(&ada, &["account:read"], None).await;
+    let detail = detail.problem(409, "conflict");
+    assert!(detail.contains("100 API tokens"), "{detail}");
+    // The one that has expired opens nothing, and is in nobody's way.
+    app.later(Micros::from_secs(24 * 3_600));
+    let ada = app.logged_in("ada").await;
+    make(&ada, &["account:read"], None).await.ok(201);
+    make(&ada, &["account:read"], None)
+        .await
+        .problem(409, "conflict");
 }
 
 async fn make(person: &Person<'_>, scopes: &[&str], key: Option<&str>) -> crate::app::Answer {
