@@ -14,6 +14,7 @@ on_both_engines! {
     another_password_ends_the_other_sessions,
     another_address_is_had_when_its_link_was_followed,
     an_api_token_does_what_its_scopes_say_until_it_is_revoked,
+    an_api_token_sees_of_others_what_its_scopes_say,
     so_many_api_tokens_and_no_more,
     what_is_asked_twice_under_a_key_is_done_once,
     a_deleted_account_is_gone,
@@ -143,6 +144,52 @@ async fn another_address_is_had_when_its_link_was_followed(app: TestApp) {
     ada.put("/api/v1/me/email", &body).await.ok(202);
     let mails = app.mailbox.to("grace@example.org", 1).await;
     assert!(!mails[0].text.contains("#token="));
+}
+
+/// What a program with these scopes does.
+async fn program<'a>(person: &Person<'a>, scopes: &[&str]) -> Person<'a> {
+    let made = make(person, scopes, None).await.ok(201);
+    let mut program = person.app.anybody();
+    made["token"]
+        .as_str()
+        .unwrap()
+        .clone_into(&mut program.access_token);
+    program
+}
+
+async fn an_api_token_sees_of_others_what_its_scopes_say(app: TestApp) {
+    let ada = app.person("ada").await;
+    app.user("grace").await;
+    ada.put("/api/v1/users/grace/mute", &json!({})).await;
+    let paths = [
+        "/api/v1/users/grace",
+        "/api/v1/users/grace/followers",
+        "/api/v1/users/grace/following",
+    ];
+    let viewer = "{ user(name: \"grace\") { viewer { mutes } } }";
+    let writes = program(&ada, &["account:write"]).await;
+    for path in paths {
+        let detail = writes.get(path).await.problem(403, "forbidden");
+        assert!(detail.contains("people:read"), "{detail}");
+        app.anybody().get(path).await.ok(200);
+    }
+    assert_eq!(writes.graphql_code(viewer).await, "forbidden");
+    writes.get("/api/v1/live").await.ok(200);
+    // The answers have what `account:read` is for.
+    for path in ["/api/v1/me", "/api/v1/me/preferences"] {
+        let detail = writes.patch(path, &json!({})).await;
+        let detail = detail.problem(403, "forbidden");
+        assert!(detail.contains("account:read"), "{detail}");
+    }
+    let reads = program(&ada, &["people:read"]).await;
+    for path in paths {
+        reads.get(path).await.ok(200);
+    }
+    let seen = reads.data(viewer).await;
+    assert_eq!(seen["user"]["viewer"]["mutes"], true);
+    let both = program(&ada, &["account:read", "account:write"]).await;
+    let me = both.patch("/api/v1/me", &json!({})).await.ok(200);
+    assert_eq!(me["email"], "ada@example.org");
 }
 
 async fn so_many_api_tokens_and_no_more(app: TestApp) {
