@@ -20,6 +20,9 @@ const HOUR: Duration = Duration::from_secs(3_600);
 /// Exports an hour by one user: each reads all that there is.
 const EXPORTS_PER_HOUR: u32 = 10;
 
+/// Other addresses an hour that one user asks for: each mails somebody who may be a stranger.
+const EMAIL_CHANGES_PER_HOUR: u32 = 5;
+
 /// The most keys that one limit counts. Those that have been silent for long enough are
 /// forgotten; while none can be, who comes new is refused.
 pub const MAX_KEYS: usize = 100_000;
@@ -179,6 +182,7 @@ pub(crate) struct Limiter {
     pub(crate) registrations: Limit,
     pub(crate) resets: Limit,
     pub(crate) mails: Limit,
+    pub(crate) email_changes: Limit,
     pub(crate) exports: Limit,
 }
 
@@ -202,6 +206,7 @@ impl Limiter {
             ),
             resets: limit("resets", limits.resets_per_hour_per_address, HOUR),
             mails: limit("mails", limits.mails_per_hour_per_recipient, HOUR),
+            email_changes: limit("email-changes", EMAIL_CHANGES_PER_HOUR, HOUR),
             exports: limit("exports", EXPORTS_PER_HOUR, HOUR),
         }
     }

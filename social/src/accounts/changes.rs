@@ -121,9 +121,12 @@ impl Services {
         let Some(email) = fields.read("email", input.email.parse::<Email>()) else {
             return Err(fields.into_error());
         };
-        let mails = &self.limiter.mails;
-        mails.take(Key::text(email.as_str()), &caller.standings)?;
         let known = self.confirm(caller, actor, &input.password).await?;
+        let limiter = &self.limiter;
+        let user = Key::User(actor.user);
+        limiter.email_changes.take(user, &caller.standings)?;
+        let recipient = Key::text(email.as_str());
+        limiter.mails.take(recipient, &caller.standings)?;
         let (db, now) = (&self.db, self.now());
         let mut transaction = db.write().await?;
         let asked = MailJob::ConfirmEmail {

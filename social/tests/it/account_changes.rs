@@ -13,6 +13,7 @@ on_both_engines! {
     s03_a_reset_tells_nothing,
     another_password_ends_the_other_sessions,
     another_address_is_had_when_its_link_was_followed,
+    only_who_knows_the_password_has_mails_sent,
     an_api_token_does_what_its_scopes_say_until_it_is_revoked,
     an_api_token_sees_of_others_what_its_scopes_say,
     so_many_api_tokens_and_no_more,
@@ -144,6 +145,27 @@ async fn another_address_is_had_when_its_link_was_followed(app: TestApp) {
     ada.put("/api/v1/me/email", &body).await.ok(202);
     let mails = app.mailbox.to("grace@example.org", 1).await;
     assert!(!mails[0].text.contains("#token="));
+}
+
+async fn only_who_knows_the_password_has_mails_sent(app: TestApp) {
+    let ada = app.person("ada").await;
+    let change = async |password: &str, email: &str| {
+        let body = json!({ "password": password, "email": email });
+        ada.put("/api/v1/me/email", &body).await
+    };
+    for _ in 0..6 {
+        let answer = change("wrong horse", "grace@example.org").await;
+        answer.problem(403, "wrong-password");
+        let policy = answer.headers["ratelimit-policy"].to_str().unwrap();
+        assert!(!policy.contains("\"mails\""), "{policy}");
+    }
+    for number in 0..5 {
+        let email = format!("stranger{number}@example.org");
+        change(PASSWORD, &email).await.ok(202);
+    }
+    change(PASSWORD, "stranger5@example.org")
+        .await
+        .problem(429, "rate-limited");
 }
 
 /// What a program with these scopes does.
