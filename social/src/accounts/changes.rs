@@ -1,7 +1,7 @@
 //! Another password, another address, no account any more.
 
 use media::{Micros, UserId};
-use storage::rows::email_tokens::{self, Purpose};
+use storage::rows::email_tokens::{self, NewEmailToken, Purpose};
 use storage::rows::users::{self, Credentials, Role};
 
 use super::hashing::Typed;
@@ -15,7 +15,7 @@ use crate::model::{
     ResetPasswordInput,
 };
 use crate::operation::{Actor, Operation};
-use crate::secrets;
+use crate::secrets::{self, Secret};
 use crate::{ServiceError, Services};
 
 /// How long the link to another password is good.
@@ -129,6 +129,17 @@ impl Services {
         limiter.mails.take(recipient, &caller.standings)?;
         let (db, now) = (&self.db, self.now());
         let mut transaction = db.write().await?;
+        self.still(&mut transaction, &known).await?;
+        // What is asked for is a row from now on, which another password deletes. The mail
+        // has another token: nobody ever knows this one.
+        let change = NewEmailToken {
+            user: actor.user,
+            purpose: Purpose::Change,
+            email: email.as_str(),
+            token_hash: &Secret::generate("")?.hash(),
+            expires_at: now + CHANGE_LIFE,
+        };
+        email_tokens::put(&mut transaction, change, now).await?;
         let asked = MailJob::ConfirmEmail {
             user: actor.user.to_string(),
             email: email.as_str().to_owned(),

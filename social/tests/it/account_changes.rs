@@ -13,6 +13,7 @@ on_both_engines! {
     s03_a_reset_tells_nothing,
     another_password_ends_the_other_sessions,
     another_address_is_had_when_its_link_was_followed,
+    a_new_password_takes_back_a_change_of_the_address,
     only_who_knows_the_password_has_mails_sent,
     an_api_token_does_what_its_scopes_say_until_it_is_revoked,
     an_api_token_sees_of_others_what_its_scopes_say,
@@ -145,6 +146,32 @@ async fn another_address_is_had_when_its_link_was_followed(app: TestApp) {
     ada.put("/api/v1/me/email", &body).await.ok(202);
     let mails = app.mailbox.to("grace@example.org", 1).await;
     assert!(!mails[0].text.contains("#token="));
+}
+
+/// Whoever knew the old password may have asked for a link to an address of theirs.
+async fn a_new_password_takes_back_a_change_of_the_address(app: TestApp) {
+    let thief = app.person("ada").await;
+    let body = json!({ "password": PASSWORD, "email": "thief@example.org" });
+    thief.put("/api/v1/me/email", &body).await.ok(202);
+    let mails = app.mailbox.to("thief@example.org", 1).await;
+    let asked = json!({ "email": "ada@example.org" });
+    let anybody = app.anybody();
+    anybody
+        .post("/api/v1/password-resets", &asked)
+        .await
+        .ok(202);
+    let told = app.mailbox.to("ada@example.org", 2).await;
+    let reset = told.iter().find(|mail| mail.text.contains("/reset#token="));
+    let body = json!({ "token": token_of(reset.unwrap()), "password": OTHER });
+    anybody
+        .post("/api/v1/password-resets/confirm", &body)
+        .await
+        .ok(204);
+    let link = json!({ "token": token_of(&mails[0]) });
+    anybody
+        .post("/api/v1/me/email/confirm", &link)
+        .await
+        .problem(400, "link-not-valid");
 }
 
 async fn only_who_knows_the_password_has_mails_sent(app: TestApp) {
