@@ -89,9 +89,7 @@ async fn s05_a_suspension_reaches_every_node_at_once(app: TestApp) {
         .await
         .problem(401, "unauthenticated");
     for person in [ada.at_node(&other), program.at_node(&other)] {
-        while person.get("/api/v1/me").await.status == 200 {
-            tokio::task::yield_now().await;
-        }
+        person.until_refused().await;
     }
     // Only whoever knows the password is told.
     let login = |password: &str| json!({ "login": "ada", "password": password });
