@@ -63,6 +63,10 @@ impl Services {
         let Some(password) = fields.read("password", input.password.parse::<Password>()) else {
             return Err(fields.into_error());
         };
+        // Each costs what a login costs, and is counted with them.
+        let network = Key::Address(caller.network());
+        let logins = &self.limiter.logins_of_address;
+        logins.take(network, &caller.standings)?;
         let password_hash = self.passwords.hash(password).await?;
         let now = self.now();
         let hash = secrets::hash(&input.token);

@@ -108,3 +108,22 @@ async fn s03_passwords_are_not_tried_without_end() {
         }
     }
 }
+
+#[tokio::test]
+async fn s03_links_are_not_tried_without_end() {
+    let mut settings = generous();
+    settings.limits.logins_per_minute_per_address = 2;
+    let app = TestApp::with(settings).await;
+    let path = "/api/v1/password-resets/confirm";
+    let body = json!({ "token": "nobody's", "password": PASSWORD });
+    let guesser = app.anybody();
+    for _ in 0..2 {
+        guesser
+            .post(path, &body)
+            .await
+            .problem(400, "link-not-valid");
+    }
+    let answer = guesser.post(path, &body).await;
+    answer.problem(429, "rate-limited");
+    assert_eq!(app.services.passwords().computed(), 2);
+}
