@@ -2,7 +2,7 @@
 
 use media::{Micros, UserId};
 use storage::rows::email_tokens::{self, NewEmailToken, Purpose};
-use storage::rows::users::{self, Credentials, Role};
+use storage::rows::users::{self, Credentials, Role, UserRow};
 
 use super::hashing::Typed;
 use super::{Email, Password};
@@ -182,14 +182,15 @@ impl Services {
         let known = self.confirm(caller, actor, &input.password).await?;
         let (db, now) = (&self.db, self.now());
         let mut transaction = db.write().await?;
-        if known.user.role == Role::Admin {
-            users::take_administrators_turn(db, &mut transaction).await?;
-            if !users::has_another_administrator(&mut transaction, actor.user).await? {
-                let why = "the last administrator cannot go: give somebody else the role first";
-                return Err(ServiceError::Conflict(why.into()));
-            }
+        // Whoever is no administrator may be made one until the turn is theirs.
+        users::take_administrators_turn(db, &mut transaction).await?;
+        let user = self.still(&mut transaction, &known).await?;
+        if user.role == Role::Admin
+            && !users::has_another_administrator(&mut transaction, actor.user).await?
+        {
+            let why = "the last administrator cannot go: give somebody else the role first";
+            return Err(ServiceError::Conflict(why.into()));
         }
-        self.still(&mut transaction, &known).await?;
         let told = users::delete(db, &mut transaction, actor.user, now).await?;
         let job = MailJob::notice(&known.user, Notice::AccountDeleted);
         mail::enqueue(db, &mut transaction, &job, now).await?;
@@ -216,15 +217,15 @@ impl Services {
     }
 
     /// Whether the password that was repeated is still the account's, from here on until the
-    /// transaction ends.
+    /// transaction ends; the user as they are then.
     async fn still(
         &self,
         transaction: &mut storage::rows::Transaction,
         known: &Credentials,
-    ) -> Result<(), ServiceError> {
+    ) -> Result<UserRow, ServiceError> {
         let now = users::lock(transaction, known.user.id).await?;
         match now.password_hash == known.password_hash && now.user.is_active() {
-            true => Ok(()),
+            true => Ok(now.user),
             false => Err(ServiceError::WrongPassword),
         }
     }

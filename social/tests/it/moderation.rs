@@ -1,6 +1,8 @@
 //! Reports, suspensions, roles, and the log of them.
 
 use serde_json::{Value, json};
+use social::ServiceError;
+use social::caller::{Caller, Identity, LoginSessionId, Role};
 use storage::rows::users;
 
 use crate::app::{PASSWORD, Person, TestApp};
@@ -11,6 +13,7 @@ on_both_engines! {
     nobody_is_suspended_from_below,
     a_role_is_given_and_taken,
     s05_a_login_has_the_role_of_when_it_was_made,
+    what_is_done_goes_by_the_role_one_has_by_then,
 }
 
 /// A moderator, made by an administrator.
@@ -190,4 +193,29 @@ async fn s05_a_login_has_the_role_of_when_it_was_made(app: TestApp) {
     let (ada, ()) = tokio::join!(app.logged_in("ada"), demote);
     assert_eq!(ada.get("/api/v1/me").await.ok(200)["role"], "user");
     ada.get("/api/v1/audit-log").await.problem(403, "forbidden");
+}
+
+/// What was shown says a role; another may have been given before the turn came.
+async fn what_is_done_goes_by_the_role_one_has_by_then(app: TestApp) {
+    app.user("ada").await;
+    app.user("grace").await;
+    let id = users::find_by_name(&app.database, "ada").await;
+    let identity = Identity::Session {
+        user: id.unwrap().unwrap().id,
+        session: LoginSessionId::new(),
+        role: Role::Admin,
+    };
+    let shown = Caller::anonymous(crate::app::CLIENT.parse().unwrap(), "");
+    let shown = shown.with_identity(identity);
+    let services = &app.services;
+    for done in [
+        services.suspend(&shown, "grace", "x").await,
+        services.unsuspend(&shown, "grace").await,
+        services.set_role(&shown, "grace", Role::Admin).await,
+    ] {
+        let error = done.unwrap_err();
+        assert!(matches!(error, ServiceError::Forbidden(_)), "{error}");
+    }
+    let grace = app.logged_in("grace").await;
+    assert_eq!(grace.get("/api/v1/me").await.ok(200)["role"], "user");
 }
