@@ -105,8 +105,8 @@ async fn login(
 
 /// Go on with a session
 ///
-/// The refresh token works once: the answer has the next one. Without one in the body, it is the
-/// one in the cookie; then the body has to be JSON, as in `{}`, and `Origin` that of this server.
+/// The refresh token works once: the answer has the next one, or `null`: go on with the one you
+/// have. Without one in the body, it is the one in the cookie; then the body has to be JSON, as in `{}`, and `Origin` that of this server.
 #[utoipa::path(post, path = "/api/v1/session/refresh", tag = "accounts",
     request_body = RefreshInput,
     responses((status = 200, description = "The session", body = SessionTokens)))]
