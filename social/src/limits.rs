@@ -23,6 +23,10 @@ const EXPORTS_PER_HOUR: u32 = 10;
 /// Other addresses an hour that one user asks for: each mails somebody who may be a stranger.
 const EMAIL_CHANGES_PER_HOUR: u32 = 5;
 
+/// So many times what one network may try of an account, all networks together may: whoever
+/// tries from few does not keep its owner out, and whoever has many still guesses slowly.
+const LOGINS_EVERYWHERE: u32 = 10;
+
 /// The most keys that one limit counts. Those that have been silent for long enough are
 /// forgotten; while none can be, who comes new is refused.
 pub const MAX_KEYS: usize = 100_000;
@@ -36,12 +40,19 @@ pub(crate) enum Key {
     Address(IpAddr),
     /// One name or address as it was typed, in lower case.
     Text(Box<str>),
+    /// The same from one client address, or a network of them.
+    TextFrom(Box<str>, IpAddr),
 }
 
 impl Key {
     /// What people type, whether anybody is called so or not.
     pub(crate) fn text(text: &str) -> Self {
         Self::Text(text.to_ascii_lowercase().into())
+    }
+
+    /// The same from there alone.
+    pub(crate) fn text_from(text: &str, network: IpAddr) -> Self {
+        Self::TextFrom(text.to_ascii_lowercase().into(), network)
     }
 }
 
@@ -178,6 +189,7 @@ pub(crate) struct Limiter {
     pub(crate) requests: Limit,
     pub(crate) writes: Limit,
     pub(crate) logins_of_account: Limit,
+    pub(crate) logins_everywhere: Limit,
     pub(crate) logins_of_address: Limit,
     pub(crate) registrations: Limit,
     pub(crate) resets: Limit,
@@ -196,6 +208,13 @@ impl Limiter {
             logins_of_account: limit(
                 "logins-of-account",
                 limits.logins_per_minute_per_account,
+                MINUTE,
+            ),
+            logins_everywhere: limit(
+                "logins-everywhere",
+                limits
+                    .logins_per_minute_per_account
+                    .saturating_mul(LOGINS_EVERYWHERE),
                 MINUTE,
             ),
             logins_of_address: limit("logins", limits.logins_per_minute_per_address, MINUTE),

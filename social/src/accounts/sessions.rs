@@ -58,8 +58,10 @@ impl Services {
         let network = Key::Address(caller.network());
         self.limiter.logins_of_address.take(network, standings)?;
         let login: String = input.login.chars().take(256).collect();
-        let account = Key::text(&login);
+        let account = Key::text_from(&login, caller.network());
         self.limiter.logins_of_account.take(account, standings)?;
+        let everywhere = Key::text(&login);
+        self.limiter.logins_everywhere.take(everywhere, standings)?;
         // What no account can be called is not asked for: a database may not even take it.
         let is_login = login.is_ascii() && !login.contains(|c: char| c.is_ascii_control());
         let asked = if is_login { login.as_str() } else { "" };
