@@ -187,7 +187,7 @@ async fn s05_a_login_has_the_role_of_when_it_was_made(app: TestApp) {
         }
         let (now, role) = (crate::app::NOW, users::Role::User);
         let told = users::set_role(&app.database, &mut transaction, id, role, now).await;
-        told.unwrap();
+        let _ = told.unwrap();
         transaction.commit().await.unwrap();
     };
     let (ada, ()) = tokio::join!(app.logged_in("ada"), demote);

@@ -222,7 +222,7 @@ async fn another_password_takes_back_what_was_mailed(test: TestDatabase) {
         expires_at: later,
     };
     email_tokens::put(&mut transaction, new, NOW).await.unwrap();
-    let mut renew = async |transaction: &mut _, email: &str, now| {
+    let renew = async |transaction: &mut _, email: &str, now| {
         let (purpose, hash) = (Purpose::Change, [2; 32]);
         let renewed = email_tokens::renew(transaction, user, purpose, email, &hash, now).await;
         renewed.unwrap()
@@ -230,7 +230,7 @@ async fn another_password_takes_back_what_was_mailed(test: TestDatabase) {
     assert!(!renew(&mut transaction, "other@example.org", NOW).await);
     assert!(!renew(&mut transaction, "new@example.org", later).await);
     assert!(renew(&mut transaction, "new@example.org", NOW).await);
-    users::set_password(&test.db, &mut transaction, user, "$other", None, NOW)
+    let _ = users::set_password(&test.db, &mut transaction, user, "$other", None, NOW)
         .await
         .unwrap();
     assert!(!renew(&mut transaction, "new@example.org", NOW).await);
@@ -244,7 +244,7 @@ async fn a_login_knows_its_user_as_they_are(test: TestDatabase) {
         .await
         .unwrap();
     let mut transaction = test.db.write().await.unwrap();
-    users::set_role(&test.db, &mut transaction, ada.id, Role::User, NOW)
+    let _ = users::set_role(&test.db, &mut transaction, ada.id, Role::User, NOW)
         .await
         .unwrap();
     let new = NewLogin {
