@@ -30,7 +30,7 @@ pub enum ServiceError {
     NotFound(Cow<'static, str>),
     /// What is there stands against it; the sentence says what.
     #[error("{0}")]
-    Conflict(&'static str),
+    Conflict(Cow<'static, str>),
     /// Another request was made under this idempotency key.
     #[error("another request was made under this Idempotency-Key")]
     IdempotencyKeyReused,
@@ -201,6 +201,7 @@ impl From<RowError> for ServiceError {
         match error {
             RowError::Taken(what) => Self::Taken(what),
             RowError::NotFound(what) => Self::NotFound(what.to_string().into()),
+            RowError::TooMany { .. } => Self::Conflict(error.to_string().into()),
             RowError::Busy => Self::Busy,
             error => Self::internal("database", error),
         }

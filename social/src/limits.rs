@@ -21,6 +21,13 @@ const HOUR: Duration = Duration::from_secs(3_600);
 /// Exports an hour by one user: each reads all that there is.
 const EXPORTS_PER_HOUR: u32 = 10;
 
+/// Other addresses an hour that one user asks for: each mails somebody who may be a stranger.
+const EMAIL_CHANGES_PER_HOUR: u32 = 5;
+
+/// So many times what one network may try of an account, all networks together may: whoever
+/// tries from few does not keep its owner out, and whoever has many still guesses slowly.
+const LOGINS_EVERYWHERE: u32 = 10;
+
 /// The most keys that one limit counts. Those that have been silent for long enough are
 /// forgotten; while none can be, who comes new is refused.
 pub const MAX_KEYS: usize = 100_000;
@@ -34,6 +41,8 @@ pub(crate) enum Key {
     Address(IpAddr),
     /// One name or address as it was typed, in lower case.
     Text(Box<str>),
+    /// The same from one client address, or a network of them.
+    TextFrom(Box<str>, IpAddr),
 }
 
 impl Key {
@@ -48,6 +57,11 @@ impl Key {
     /// What people type, whether anybody is called so or not.
     pub(crate) fn text(text: &str) -> Self {
         Self::Text(text.to_ascii_lowercase().into())
+    }
+
+    /// The same from there alone.
+    pub(crate) fn text_from(text: &str, network: IpAddr) -> Self {
+        Self::TextFrom(text.to_ascii_lowercase().into(), network)
     }
 }
 
@@ -184,10 +198,12 @@ pub(crate) struct Limiter {
     pub(crate) requests: Limit,
     pub(crate) writes: Limit,
     pub(crate) logins_of_account: Limit,
+    pub(crate) logins_everywhere: Limit,
     pub(crate) logins_of_address: Limit,
     pub(crate) registrations: Limit,
     pub(crate) resets: Limit,
     pub(crate) mails: Limit,
+    pub(crate) email_changes: Limit,
     pub(crate) exports: Limit,
 }
 
@@ -203,6 +219,13 @@ impl Limiter {
                 limits.logins_per_minute_per_account,
                 MINUTE,
             ),
+            logins_everywhere: limit(
+                "logins-everywhere",
+                limits
+                    .logins_per_minute_per_account
+                    .saturating_mul(LOGINS_EVERYWHERE),
+                MINUTE,
+            ),
             logins_of_address: limit("logins", limits.logins_per_minute_per_address, MINUTE),
             registrations: limit(
                 "registrations",
@@ -211,6 +234,7 @@ impl Limiter {
             ),
             resets: limit("resets", limits.resets_per_hour_per_address, HOUR),
             mails: limit("mails", limits.mails_per_hour_per_recipient, HOUR),
+            email_changes: limit("email-changes", EMAIL_CHANGES_PER_HOUR, HOUR),
             exports: limit("exports", EXPORTS_PER_HOUR, HOUR),
         }
     }

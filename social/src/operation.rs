@@ -10,8 +10,13 @@ use crate::{ServiceError, Services};
 pub enum Access {
     /// Everybody.
     Anyone,
+    /// Everybody; of API tokens, those with the scope: what their owner sees is not what
+    /// everybody does.
+    Public(Scope),
     /// Whoever has logged in, and API tokens with the scope.
     Scope(Scope),
+    /// The same with both scopes: what is changed by the one, the answer has by the other.
+    Scopes(Scope, Scope),
     /// Whoever has logged in. No API token: it could make itself stronger.
     Login,
     /// Whoever has at least this role, and their API tokens with the scope.
@@ -110,17 +115,17 @@ operations! {
     /// Revoke one.
     RevokeApiToken: "revoke_api_token", "Mutation.revokeApiToken", Write, Access::Login;
     /// Somebody.
-    GetUser: "get_user", "Query.user", Read, Access::Anyone;
+    GetUser: "get_user", "Query.user", Read, Access::Public(Scope::PeopleRead);
     /// Change one's profile.
-    UpdateProfile: "update_profile", "Mutation.updateProfile", Write, Access::Scope(Scope::AccountWrite);
+    UpdateProfile: "update_profile", "Mutation.updateProfile", Write, Access::Scopes(Scope::AccountRead, Scope::AccountWrite);
     /// Follow somebody.
     Follow: "follow", "Mutation.follow", Write, Access::Scope(Scope::PeopleWrite);
     /// Follow somebody no more.
     Unfollow: "unfollow", "Mutation.unfollow", Write, Access::Scope(Scope::PeopleWrite);
     /// Who follows somebody.
-    ListFollowers: "list_followers", "User.followers", Read, Access::Anyone;
+    ListFollowers: "list_followers", "User.followers", Read, Access::Public(Scope::PeopleRead);
     /// Whom somebody follows.
-    ListFollowing: "list_following", "User.following", Read, Access::Anyone;
+    ListFollowing: "list_following", "User.following", Read, Access::Public(Scope::PeopleRead);
     /// Who asks to follow.
     ListFollowRequests: "list_follow_requests", "Me.followRequests", Read, Access::Scope(Scope::PeopleRead);
     /// Let somebody follow.
@@ -144,7 +149,7 @@ operations! {
     /// One's preferences.
     ListPreferences: "list_preferences", "Me.preferences", Read, Access::Scope(Scope::AccountRead);
     /// Set some of them.
-    SetPreferences: "set_preferences", "Mutation.setPreferences", Write, Access::Scope(Scope::AccountWrite);
+    SetPreferences: "set_preferences", "Mutation.setPreferences", Write, Access::Scopes(Scope::AccountRead, Scope::AccountWrite);
     /// Report somebody.
     Report: "report", "Mutation.report", Write, Access::Scope(Scope::PeopleWrite);
     /// What was told of anybody.
@@ -204,7 +209,9 @@ impl Services {
 
 fn decide(identity: &Identity, access: Access) -> Result<Option<Actor>, ServiceError> {
     let (user, role, scopes) = match identity {
-        Identity::Anonymous if access == Access::Anyone => return Ok(None),
+        Identity::Anonymous if matches!(access, Access::Anyone | Access::Public(_)) => {
+            return Ok(None);
+        }
         Identity::Anonymous => return Err(ServiceError::Unauthenticated),
         Identity::Session { user, role, .. } => (*user, *role, None),
         Identity::Token {
@@ -214,17 +221,22 @@ fn decide(identity: &Identity, access: Access) -> Result<Option<Actor>, ServiceE
     let missing = match (access, scopes) {
         (Access::Role(least, _), _) if role < least => Some(Missing::Role(least)),
         (Access::Login, Some(_)) => Some(Missing::Login),
-        (Access::Scope(scope) | Access::Role(_, scope), Some(scopes))
-            if !scopes.contains(&scope) =>
-        {
-            Some(Missing::Scope(scope))
+        (Access::Public(scope) | Access::Scope(scope) | Access::Role(_, scope), Some(scopes)) => {
+            lacks(scopes, &[scope])
         }
+        (Access::Scopes(one, other), Some(scopes)) => lacks(scopes, &[one, other]),
         _ => None,
     };
     match missing {
         None => Ok(Some(Actor { user, role })),
         Some(missing) => Err(ServiceError::Forbidden(missing)),
     }
+}
+
+/// The first of the scopes that are needed and not there.
+fn lacks(has: &[Scope], needed: &[Scope]) -> Option<Missing> {
+    let lacking = needed.iter().find(|scope| !has.contains(scope));
+    lacking.copied().map(Missing::Scope)
 }
 
 #[cfg(test)]
@@ -282,6 +294,17 @@ mod tests {
         let lacks = missing(&reads, Access::Scope(Scope::AccountWrite));
         assert_eq!(lacks, Some(Missing::Scope(Scope::AccountWrite)));
         assert_eq!(missing(&reads, Access::Login), Some(Missing::Login));
+        assert_eq!(missing(&reads, Access::Anyone), None);
+        let public = Access::Public(Scope::PeopleRead);
+        let lacks = missing(&reads, public);
+        assert_eq!(lacks, Some(Missing::Scope(Scope::PeopleRead)));
+        assert_eq!(missing(&Identity::Anonymous, public), None);
+        let both = Access::Scopes(Scope::AccountRead, Scope::AccountWrite);
+        let lacks = missing(&reads, both);
+        assert_eq!(lacks, Some(Missing::Scope(Scope::AccountWrite)));
+        let writes = token(Role::User, &[Scope::AccountWrite]);
+        let lacks = missing(&writes, both);
+        assert_eq!(lacks, Some(Missing::Scope(Scope::AccountRead)));
         let all = token(Role::User, Scope::ALL);
         let lacks = missing(&all, moderator);
         assert_eq!(lacks, Some(Missing::Role(Role::Moderator)));

@@ -31,7 +31,8 @@ pub enum Introspection {
 /// How often what may be asked. Each is also how often it may be asked at once after a silence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Logins a minute by one name or address typed, right or wrong.
+    /// Logins a minute by one name or address typed, right or wrong, from one client address;
+    /// tenfold from all together.
     pub logins_per_minute_per_account: u32,
     /// Logins a minute from one client address.
     pub logins_per_minute_per_address: u32,

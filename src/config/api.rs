@@ -26,7 +26,8 @@ pub struct Api {
 /// `[api.limits]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApiLimits {
-    /// Logins a minute by one name or address typed, right or wrong.
+    /// Logins a minute by one name or address typed, right or wrong, from one client address;
+    /// tenfold from all together.
     pub logins_per_minute_per_account: u32,
     /// Logins a minute from one client address.
     pub logins_per_minute_per_address: u32,

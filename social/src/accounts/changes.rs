@@ -1,8 +1,8 @@
 //! Another password, another address, no account any more.
 
 use media::{Micros, UserId};
-use storage::rows::email_tokens::{self, Purpose};
-use storage::rows::users::{self, Credentials, Role};
+use storage::rows::email_tokens::{self, NewEmailToken, Purpose};
+use storage::rows::users::{self, Credentials, Role, UserRow};
 
 use super::hashing::Typed;
 use super::{Email, Password};
@@ -15,7 +15,7 @@ use crate::model::{
     ResetPasswordInput,
 };
 use crate::operation::{Actor, Operation};
-use crate::secrets;
+use crate::secrets::{self, Secret};
 use crate::{ServiceError, Services};
 
 /// How long the link to another password is good.
@@ -63,6 +63,10 @@ impl Services {
         let Some(password) = fields.read("password", input.password.parse::<Password>()) else {
             return Err(fields.into_error());
         };
+        // Each costs what a login costs, and is counted with them.
+        let network = Key::Address(caller.network());
+        let logins = &self.limiter.logins_of_address;
+        logins.take(network, &caller.standings)?;
         let password_hash = self.passwords.hash(password).await?;
         let now = self.now();
         let hash = secrets::hash(&input.token);
@@ -121,11 +125,25 @@ impl Services {
         let Some(email) = fields.read("email", input.email.parse::<Email>()) else {
             return Err(fields.into_error());
         };
-        let mails = &self.limiter.mails;
-        mails.take(Key::text(email.as_str()), &caller.standings)?;
         let known = self.confirm(caller, actor, &input.password).await?;
+        let limiter = &self.limiter;
+        let user = Key::User(actor.user);
+        limiter.email_changes.take(user, &caller.standings)?;
+        let recipient = Key::text(email.as_str());
+        limiter.mails.take(recipient, &caller.standings)?;
         let (db, now) = (&self.db, self.now());
         let mut transaction = db.write().await?;
+        self.still(&mut transaction, &known).await?;
+        // What is asked for is a row from now on, which another password deletes. The mail
+        // has another token: nobody ever knows this one.
+        let change = NewEmailToken {
+            user: actor.user,
+            purpose: Purpose::Change,
+            email: email.as_str(),
+            token_hash: &Secret::generate("")?.hash(),
+            expires_at: now + CHANGE_LIFE,
+        };
+        email_tokens::put(&mut transaction, change, now).await?;
         let asked = MailJob::ConfirmEmail {
             user: actor.user.to_string(),
             email: email.as_str().to_owned(),
@@ -164,14 +182,15 @@ impl Services {
         let known = self.confirm(caller, actor, &input.password).await?;
         let (db, now) = (&self.db, self.now());
         let mut transaction = db.write().await?;
-        if known.user.role == Role::Admin {
-            users::take_administrators_turn(db, &mut transaction).await?;
-            if !users::has_another_administrator(&mut transaction, actor.user).await? {
-                let why = "the last administrator cannot go: give somebody else the role first";
-                return Err(ServiceError::Conflict(why));
-            }
+        // Whoever is no administrator may be made one until the turn is theirs.
+        users::take_administrators_turn(db, &mut transaction).await?;
+        let user = self.still(&mut transaction, &known).await?;
+        if user.role == Role::Admin
+            && !users::has_another_administrator(&mut transaction, actor.user).await?
+        {
+            let why = "the last administrator cannot go: give somebody else the role first";
+            return Err(ServiceError::Conflict(why.into()));
         }
-        self.still(&mut transaction, &known).await?;
         let told = users::delete(db, &mut transaction, actor.user, now).await?;
         let job = MailJob::notice(&known.user, Notice::AccountDeleted);
         mail::enqueue(db, &mut transaction, &job, now).await?;
@@ -198,15 +217,15 @@ impl Services {
     }
 
     /// Whether the password that was repeated is still the account's, from here on until the
-    /// transaction ends.
+    /// transaction ends; the user as they are then.
     async fn still(
         &self,
         transaction: &mut storage::rows::Transaction,
         known: &Credentials,
-    ) -> Result<(), ServiceError> {
+    ) -> Result<UserRow, ServiceError> {
         let now = users::lock(transaction, known.user.id).await?;
         match now.password_hash == known.password_hash && now.user.is_active() {
-            true => Ok(()),
+            true => Ok(now.user),
             false => Err(ServiceError::WrongPassword),
         }
     }

@@ -58,8 +58,10 @@ impl Services {
         let network = Key::Address(caller.network());
         self.limiter.logins_of_address.take(network, standings)?;
         let login: String = input.login.chars().take(256).collect();
-        let account = Key::text(&login);
+        let account = Key::text_from(&login, caller.network());
         self.limiter.logins_of_account.take(account, standings)?;
+        let everywhere = Key::text(&login);
+        self.limiter.logins_everywhere.take(everywhere, standings)?;
         // What no account can be called is not asked for: a database may not even take it.
         let is_login = login.is_ascii() && !login.contains(|c: char| c.is_ascii_control());
         let asked = if is_login { login.as_str() } else { "" };
@@ -70,15 +72,14 @@ impl Services {
         let found = found
             .filter(|_| is_right)
             .ok_or(ServiceError::LoginFailed)?;
-        let user = found.user;
-        if user.suspended_at.is_some() {
+        if found.user.suspended_at.is_some() {
             return Err(ServiceError::Suspended);
         }
         let now = self.now();
         let refresh_token = Secret::generate("")?;
         let mut transaction = self.db.write().await?;
         let new = NewLogin {
-            user: user.id,
+            user: found.user.id,
             password_hash: &found.password_hash,
             token_hash: &refresh_token.hash(),
             user_agent: &caller.user_agent,
@@ -90,7 +91,10 @@ impl Services {
             .ok_or(ServiceError::LoginFailed)?;
         transaction.commit().await?;
         self.obey(&opened.told).await;
-        self.renewed(user, opened.id, Some(refresh_token)).await
+        // The user as the login was opened for them: the password took a while, and they may have
+        // another role since.
+        self.renewed(opened.user, opened.id, Some(refresh_token))
+            .await
     }
 
     /// Goes on with the session that the refresh token is of.

@@ -41,7 +41,8 @@ impl AccountMutation {
         Ok(services.login(caller, input).await?.tokens(true))
     }
 
-    /// Go on with a session. The refresh token works once: the answer has the next one.
+    /// Go on with a session. The refresh token works once: the answer has the next one, or `null`:
+    /// go on with the one you have.
     async fn refresh(&self, context: &Context<'_>, input: RefreshInput) -> Result<SessionTokens> {
         let (services, caller) = of(context)?;
         let token = input.refresh_token.ok_or(ServiceError::RefreshFailed)?;

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::templates::{Facts, Template, write};
 use super::{Mail, MailJob, Notice, QUEUE};
-use crate::accounts::changes::{CHANGE_LIFE, RESET_LIFE};
+use crate::accounts::changes::RESET_LIFE;
 use crate::secrets::Secret;
 use crate::{ServiceError, Services};
 
@@ -101,9 +101,18 @@ impl Services {
             return Ok(None);
         };
         // To the address as the account has it: what was typed may differ in case.
-        let token = self
-            .put_token(&user, Purpose::Reset, &user.email, RESET_LIFE)
-            .await?;
+        let token = Secret::generate("")?;
+        let now = self.now();
+        let new = NewEmailToken {
+            user: user.id,
+            purpose: Purpose::Reset,
+            email: &user.email,
+            token_hash: &token.hash(),
+            expires_at: now + RESET_LIFE,
+        };
+        let mut transaction = self.db.write().await?;
+        email_tokens::put(&mut transaction, new, now).await?;
+        transaction.commit().await?;
         let link = self.page("reset", Some(&token));
         let mail = self.write(Template::Reset, &user.email, &user.name, &link)?;
         Ok(Some(mail))
@@ -114,40 +123,26 @@ impl Services {
         let Some(user) = user.filter(UserRow::is_active) else {
             return Ok(None);
         };
+        // Another password takes back what was asked for: then there is nothing to be confirmed.
+        let token = Secret::generate("")?;
+        let (hash, now) = (token.hash(), self.now());
+        let mut transaction = self.db.write().await?;
+        let purpose = Purpose::Change;
+        let is_asked =
+            email_tokens::renew(&mut transaction, user.id, purpose, email, &hash, now).await?;
+        transaction.commit().await?;
+        if !is_asked {
+            return Ok(None);
+        }
         let holder = users::find_by_email(&self.db, email).await?;
         if let Some(holder) = holder.filter(|holder| holder.id != user.id) {
             let link = self.page("reset", None);
             let mail = self.write(Template::KnownAddress, email, &holder.name, &link)?;
             return Ok(Some(mail));
         }
-        let token = self
-            .put_token(&user, Purpose::Change, email, CHANGE_LIFE)
-            .await?;
         let link = self.page("confirm-email", Some(&token));
         let mail = self.write(Template::ConfirmEmail, email, &user.name, &link)?;
         Ok(Some(mail))
-    }
-
-    async fn put_token(
-        &self,
-        user: &UserRow,
-        purpose: Purpose,
-        email: &str,
-        life: Micros,
-    ) -> Result<Secret, ServiceError> {
-        let token = Secret::generate("")?;
-        let now = self.now();
-        let new = NewEmailToken {
-            user: user.id,
-            purpose,
-            email,
-            token_hash: &token.hash(),
-            expires_at: now + life,
-        };
-        let mut transaction = self.db.write().await?;
-        email_tokens::put(&mut transaction, new, now).await?;
-        transaction.commit().await?;
-        Ok(token)
     }
 
     /// The address of a page; the token stands in the fragment, which no log and no `Referer`

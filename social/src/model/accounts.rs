@@ -63,7 +63,7 @@ pub struct SessionTokens {
     /// Seconds that the access token is good.
     pub expires_in: i64,
     /// What the next access token is asked for with. It works once: the answer has the next
-    /// one. `null`: it is in the cookie.
+    /// one. `null`: go on with the one you have; where it is in the cookie, it always is.
     pub refresh_token: Option<String>,
     /// Whose session it is.
     pub user: Me,

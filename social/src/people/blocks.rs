@@ -79,7 +79,7 @@ impl Services {
         let row = self.find_named(name).await?;
         if row.id == actor.user {
             let why = "nobody blocks, mutes or reports themselves";
-            return Err(ServiceError::Conflict(why));
+            return Err(ServiceError::Conflict(why.into()));
         }
         match row.is_active() {
             true => Ok(row),

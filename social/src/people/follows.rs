@@ -16,14 +16,14 @@ impl Services {
         let actor = self.begin_known(caller, Operation::Follow)?;
         let target = self.find_visible(caller, name).await?.row;
         if target.id == actor.user {
-            return Err(ServiceError::Conflict("nobody follows themselves"));
+            return Err(ServiceError::Conflict("nobody follows themselves".into()));
         }
         let (db, now) = (&self.db, self.now());
         let mut transaction = db.write().await?;
         let follows = follows::follow(db, &mut transaction, actor.user, target.id, now).await?;
         transaction.commit().await?;
         // One blocks the other: whoever is blocked is not told.
-        let why = ServiceError::Conflict("you block this user: unblock them first");
+        let why = ServiceError::Conflict("you block this user: unblock them first".into());
         follows.map(Follows::from).ok_or(why)
     }
 

@@ -33,15 +33,18 @@ impl From<UserRow> for Person {
 }
 
 impl Services {
-    /// Who has the name, if whoever asks may see them: nobody sees who blocks them, and only
-    /// moderators see who is suspended.
+    /// Who has the name, if whoever asks may see them: nobody but moderators sees who blocks
+    /// them, or who is suspended.
     pub(crate) async fn find_visible(
         &self,
         caller: &Caller,
         name: &str,
     ) -> Result<Person, ServiceError> {
         let row = self.find_named(name).await?;
-        if !row.is_active() && !is_moderator(caller) {
+        if is_moderator(caller) {
+            return Ok(row.into());
+        }
+        if !row.is_active() {
             return Err(nobody());
         }
         if let Some(viewer) = caller.user().filter(|viewer| *viewer != row.id) {

@@ -32,9 +32,10 @@ impl Services {
             let expected = format!("expected 1 to {MAX_REASON} characters");
             return Err(ServiceError::invalid("reason", expected));
         }
-        let target = self.ranked_below(actor, name).await?;
+        let target = self.find_named(name).await?.id;
         let (db, now) = (&self.db, self.now());
         let mut transaction = db.write().await?;
+        let target = self.ranked_below(&mut transaction, actor, target).await?;
         self.keep_an_administrator(&mut transaction, &target)
             .await?;
         let told = users::suspend(db, &mut transaction, target.id, now).await?;
@@ -49,9 +50,10 @@ impl Services {
     /// Lets somebody in again.
     pub async fn unsuspend(&self, caller: &Caller, name: &str) -> Result<Person, ServiceError> {
         let actor = self.begin_known(caller, Operation::Unsuspend)?;
-        let target = self.ranked_below(actor, name).await?;
+        let target = self.find_named(name).await?.id;
         let (db, now) = (&self.db, self.now());
         let mut transaction = db.write().await?;
+        let target = self.ranked_below(&mut transaction, actor, target).await?;
         let told = users::unsuspend(db, &mut transaction, target.id, now).await?;
         self.note(&mut transaction, actor, "unsuspend", target.id, &json!({}))
             .await?;
@@ -68,9 +70,12 @@ impl Services {
         role: Role,
     ) -> Result<Person, ServiceError> {
         let actor = self.begin_known(caller, Operation::SetRole)?;
-        let target = self.find_named(name).await?;
+        let target = self.find_named(name).await?.id;
         let (db, now) = (&self.db, self.now());
         let mut transaction = db.write().await?;
+        let (_, target) = self
+            .as_they_are(&mut transaction, actor, Role::Admin, target)
+            .await?;
         if role != Role::Admin {
             self.keep_an_administrator(&mut transaction, &target)
                 .await?;
@@ -124,29 +129,57 @@ impl Services {
         ))
     }
 
+    /// The role of the actor and the target, as they are until the transaction ends: what is
+    /// done by right of a role takes turns. What the actor has shown may be older than that.
+    async fn as_they_are(
+        &self,
+        transaction: &mut Transaction,
+        actor: Actor,
+        least: Role,
+        target: UserId,
+    ) -> Result<(Role, UserRow), ServiceError> {
+        users::take_administrators_turn(&self.db, transaction).await?;
+        let target = users::lock(transaction, target).await?.user;
+        let known = users::by_id(transaction, actor.user)
+            .await?
+            .filter(UserRow::is_active)
+            .ok_or(ServiceError::Unauthenticated)?;
+        let role = actor.role.min(known.role.into());
+        match role >= least {
+            true => Ok((role, target)),
+            false => Err(ServiceError::Forbidden(Missing::Role(least))),
+        }
+    }
+
     /// Somebody whom the actor may do something to: an administrator to anybody else, a
     /// moderator to who is neither.
-    async fn ranked_below(&self, actor: Actor, name: &str) -> Result<UserRow, ServiceError> {
-        let target = self.find_named(name).await?;
+    async fn ranked_below(
+        &self,
+        transaction: &mut Transaction,
+        actor: Actor,
+        target: UserId,
+    ) -> Result<UserRow, ServiceError> {
+        let (own, target) = self
+            .as_they_are(transaction, actor, Role::Moderator, target)
+            .await?;
         let role = Role::from(target.role);
-        let may = target.id != actor.user && (actor.role == Role::Admin || actor.role > role);
+        let may = target.id != actor.user && (own == Role::Admin || own > role);
         match may {
             true => Ok(target),
             false => Err(ServiceError::Forbidden(Missing::Rank)),
         }
     }
 
-    /// Refuses to take the last administrator away.
+    /// Refuses to take the last administrator away, in the turn of whoever may.
     async fn keep_an_administrator(
         &self,
         transaction: &mut Transaction,
         target: &UserRow,
     ) -> Result<(), ServiceError> {
-        users::take_administrators_turn(&self.db, transaction).await?;
         let is_admin = target.role == StoredRole::Admin;
         if is_admin && !users::has_another_administrator(transaction, target.id).await? {
             let why = "the last administrator stays one: give somebody else the role first";
-            return Err(ServiceError::Conflict(why));
+            return Err(ServiceError::Conflict(why.into()));
         }
         Ok(())
     }

@@ -46,7 +46,7 @@ impl Services {
         check_text("comment", &input.comment)?;
         let subject = self.find_named(&input.user).await?;
         if subject.id == actor.user {
-            return Err(ServiceError::Conflict("nobody reports themselves"));
+            return Err(ServiceError::Conflict("nobody reports themselves".into()));
         }
         if subject.deleted_at.is_some() {
             return Err(nobody());
@@ -119,7 +119,7 @@ impl Services {
         let Some(row) = resolved else {
             drop(transaction);
             return Err(match reports::by_id(&self.db, id).await? {
-                Some(_) => ServiceError::Conflict("the report is resolved already"),
+                Some(_) => ServiceError::Conflict("the report is resolved already".into()),
                 None => missing(),
             });
         };

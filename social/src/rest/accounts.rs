@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -105,8 +105,8 @@ async fn login(
 
 /// Go on with a session
 ///
-/// The refresh token works once: the answer has the next one. Without one in the body, it is the
-/// one in the cookie; then the body has to be JSON, as in `{}`, and `Origin` that of this server.
+/// The refresh token works once: the answer has the next one, or `null`: go on with the one you
+/// have. Without one in the body, it is the one in the cookie; then the body has to be JSON, as in `{}`, and `Origin` that of this server.
 #[utoipa::path(post, path = "/api/v1/session/refresh", tag = "accounts",
     request_body = RefreshInput,
     responses((status = 200, description = "The session", body = SessionTokens)))]
@@ -114,13 +114,14 @@ async fn refresh(
     State(services): State<Services>,
     Whoever(caller): Whoever,
     client: Client,
+    uri: Uri,
     headers: HeaderMap,
     Body(input): Body<RefreshInput>,
 ) -> Result<Response, Problem> {
     let (token, holder) = match input.refresh_token {
         Some(token) => (token, Holder::Body),
         None => {
-            let token = cookies::token(&headers, client)?;
+            let token = cookies::token(&headers, &uri, client)?;
             (token.ok_or(ServiceError::RefreshFailed)?, Holder::Cookie)
         }
     };
@@ -150,12 +151,13 @@ async fn logout(
     State(services): State<Services>,
     Whoever(caller): Whoever,
     client: Client,
+    uri: Uri,
     headers: HeaderMap,
     OptionalBody(input): OptionalBody<RefreshInput>,
 ) -> Result<Response, Problem> {
     let in_cookie = match input.refresh_token {
         Some(_) => None,
-        None => cookies::token(&headers, client)?,
+        None => cookies::token(&headers, &uri, client)?,
     };
     let token = input.refresh_token.as_deref().or(in_cookie.as_deref());
     services.logout(&caller, token).await?;

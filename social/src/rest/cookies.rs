@@ -1,6 +1,6 @@
 //! The refresh token of a browser: in a cookie that no script reads.
 
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, Uri, header};
 
 use super::request::Client;
 use crate::ServiceError;
@@ -27,7 +27,11 @@ pub(super) fn set(token: Option<&str>, client: Client) -> Result<HeaderValue, Se
 
 /// The token in the request's cookie, if a page of this server has sent it: no form can send
 /// JSON, and a script of another origin says so in `Origin`.
-pub(super) fn token(headers: &HeaderMap, client: Client) -> Result<Option<String>, ServiceError> {
+pub(super) fn token(
+    headers: &HeaderMap,
+    uri: &Uri,
+    client: Client,
+) -> Result<Option<String>, ServiceError> {
     let Some(token) = find(headers) else {
         return Ok(None);
     };
@@ -37,7 +41,7 @@ pub(super) fn token(headers: &HeaderMap, client: Client) -> Result<Option<String
     }
     match headers.get(header::ORIGIN) {
         None => Ok(Some(token)),
-        Some(origin) if is_own(origin, headers, client) => Ok(Some(token)),
+        Some(origin) if is_own(origin, headers, uri, client) => Ok(Some(token)),
         Some(_) => Err(foreign),
     }
 }
@@ -62,11 +66,12 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// Whether it is the origin that the request went to. What speaks TLS may stand in front of
-/// this server, so `https` is its own too.
-fn is_own(origin: &HeaderValue, headers: &HeaderMap, client: Client) -> bool {
-    let host = headers
-        .get(header::HOST)
-        .and_then(|value| value.to_str().ok());
+/// this server, so `https` is its own too. HTTP/2 has the host in `:authority`, which is the
+/// authority of `uri`, and mostly no `Host`; HTTP/1.1 goes by the authority if there is one
+/// (RFC 9112 3.2.2).
+fn is_own(origin: &HeaderValue, headers: &HeaderMap, uri: &Uri, client: Client) -> bool {
+    let authority = uri.authority().map(|authority| authority.as_str());
+    let host = authority.or_else(|| headers.get(header::HOST)?.to_str().ok());
     let (Some(host), Ok(origin)) = (host, origin.to_str()) else {
         return false;
     };
@@ -114,7 +119,7 @@ mod tests {
             ),
             (vec![COOKIE, JSON, HOST, (header::ORIGIN, "null")], None),
         ] {
-            let found = token(&headers(&pairs), plain);
+            let found = token(&headers(&pairs), &PATH.parse().unwrap(), plain);
             let found = found.ok().map(|token| token.unwrap_or_default());
             let expected = expected.map(Option::unwrap_or_default);
             assert_eq!(found.as_deref(), expected, "{pairs:?}");
@@ -124,7 +129,24 @@ mod tests {
             ..plain
         };
         let pairs = headers(&[COOKIE, JSON, HOST, (header::ORIGIN, own)]);
-        assert!(token(&pairs, tls).is_err());
+        assert!(token(&pairs, &PATH.parse().unwrap(), tls).is_err());
+    }
+
+    #[test]
+    fn over_http_2_the_host_is_in_the_uri() {
+        let tls = Client {
+            is_tls: true,
+            ..Client::default()
+        };
+        let uri: Uri = "https://nova.example.org/api/v1/session".parse().unwrap();
+        let own = (header::ORIGIN, "https://nova.example.org");
+        let found = token(&headers(&[COOKIE, JSON, own]), &uri, tls).unwrap();
+        assert_eq!(found.as_deref(), Some("abc"));
+        let foreign = || (header::ORIGIN, "https://example.org");
+        assert!(token(&headers(&[COOKIE, JSON, foreign()]), &uri, tls).is_err());
+        // What the request went to is what the authority says, whatever `Host` does.
+        let host = (header::HOST, "example.org");
+        assert!(token(&headers(&[COOKIE, JSON, host, foreign()]), &uri, tls).is_err());
     }
 
     #[test]

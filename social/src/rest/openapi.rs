@@ -98,6 +98,14 @@ fn complete(operation: &mut Value) {
             json!([{ "session": [] }]),
             "Needs a login; an API token does not do it.".to_owned(),
         ),
+        Access::Public(scope) => (
+            json!([{}, { "session": [] }, { "token": [scope.as_str()] }]),
+            format!("Needs no login; an API token needs the scope `{scope}`."),
+        ),
+        Access::Scopes(one, other) => (
+            json!([{ "session": [] }, { "token": [one.as_str(), other.as_str()] }]),
+            format!("Needs a login, or an API token with the scopes `{one}` and `{other}`."),
+        ),
         Access::Scope(scope) => (
             json!([{ "session": [] }, { "token": [scope.as_str()] }]),
             format!("Needs a login, or an API token with the scope `{scope}`."),

@@ -13,7 +13,11 @@ on_both_engines! {
     s03_a_reset_tells_nothing,
     another_password_ends_the_other_sessions,
     another_address_is_had_when_its_link_was_followed,
+    a_new_password_takes_back_a_change_of_the_address,
+    only_who_knows_the_password_has_mails_sent,
     an_api_token_does_what_its_scopes_say_until_it_is_revoked,
+    an_api_token_sees_of_others_what_its_scopes_say,
+    so_many_api_tokens_and_no_more,
     what_is_asked_twice_under_a_key_is_done_once,
     a_deleted_account_is_gone,
     all_that_there_is_is_exported,
@@ -80,14 +84,18 @@ async fn s03_a_reset_tells_nothing(app: TestApp) {
     );
     let mails = app.mailbox.to("ada@example.org", 1).await;
     let token = token_of(&mails[0]).to_owned();
-    for token in [token.as_str(), "nobody's"] {
+    let confirm = async |token: &str| {
         let before = app.services.passwords().computed();
         let body = json!({ "token": token, "password": OTHER });
-        app.anybody()
-            .post("/api/v1/password-resets/confirm", &body)
-            .await;
+        let path = "/api/v1/password-resets/confirm";
+        let answer = app.anybody().post(path, &body).await;
         assert_eq!(app.services.passwords().computed() - before, 1);
-    }
+        (answer.status.as_u16(), answer.body)
+    };
+    let good = confirm(&token).await;
+    assert_eq!(good, (204, String::new()));
+    // One that was good once is like one that never was.
+    assert_eq!(confirm(&token).await, confirm("nobody's").await);
 }
 
 async fn another_password_ends_the_other_sessions(app: TestApp) {
@@ -144,6 +152,118 @@ async fn another_address_is_had_when_its_link_was_followed(app: TestApp) {
     assert!(!mails[0].text.contains("#token="));
 }
 
+/// Whoever knew the old password may have asked for a link to an address of theirs.
+async fn a_new_password_takes_back_a_change_of_the_address(app: TestApp) {
+    let thief = app.person("ada").await;
+    let body = json!({ "password": PASSWORD, "email": "thief@example.org" });
+    thief.put("/api/v1/me/email", &body).await.ok(202);
+    let mails = app.mailbox.to("thief@example.org", 1).await;
+    let asked = json!({ "email": "ada@example.org" });
+    let anybody = app.anybody();
+    anybody
+        .post("/api/v1/password-resets", &asked)
+        .await
+        .ok(202);
+    let told = app.mailbox.to("ada@example.org", 2).await;
+    let reset = told.iter().find(|mail| mail.text.contains("/reset#token="));
+    let body = json!({ "token": token_of(reset.unwrap()), "password": OTHER });
+    anybody
+        .post("/api/v1/password-resets/confirm", &body)
+        .await
+        .ok(204);
+    let link = json!({ "token": token_of(&mails[0]) });
+    anybody
+        .post("/api/v1/me/email/confirm", &link)
+        .await
+        .problem(400, "link-not-valid");
+}
+
+async fn only_who_knows_the_password_has_mails_sent(app: TestApp) {
+    let ada = app.person("ada").await;
+    let change = async |password: &str, email: &str| {
+        let body = json!({ "password": password, "email": email });
+        ada.put("/api/v1/me/email", &body).await
+    };
+    for _ in 0..6 {
+        let answer = change("wrong horse", "grace@example.org").await;
+        answer.problem(403, "wrong-password");
+        let policy = answer.headers["ratelimit-policy"].to_str().unwrap();
+        assert!(!policy.contains("\"mails\""), "{policy}");
+    }
+    for number in 0..5 {
+        let email = format!("stranger{number}@example.org");
+        change(PASSWORD, &email).await.ok(202);
+    }
+    change(PASSWORD, "stranger5@example.org")
+        .await
+        .problem(429, "rate-limited");
+}
+
+/// What a program with these scopes does.
+async fn program<'a>(person: &Person<'a>, scopes: &[&str]) -> Person<'a> {
+    let made = make(person, scopes, None).await.ok(201);
+    let mut program = person.app.anybody();
+    made["token"]
+        .as_str()
+        .unwrap()
+        .clone_into(&mut program.access_token);
+    program
+}
+
+async fn an_api_token_sees_of_others_what_its_scopes_say(app: TestApp) {
+    let ada = app.person("ada").await;
+    app.user("grace").await;
+    ada.put("/api/v1/users/grace/mute", &json!({})).await;
+    let paths = [
+        "/api/v1/users/grace",
+        "/api/v1/users/grace/followers",
+        "/api/v1/users/grace/following",
+    ];
+    let viewer = "{ user(name: \"grace\") { viewer { mutes } } }";
+    let writes = program(&ada, &["account:write"]).await;
+    for path in paths {
+        let detail = writes.get(path).await.problem(403, "forbidden");
+        assert!(detail.contains("people:read"), "{detail}");
+        app.anybody().get(path).await.ok(200);
+    }
+    assert_eq!(writes.graphql_code(viewer).await, "forbidden");
+    writes.get("/api/v1/live").await.ok(200);
+    // The answers have what `account:read` is for.
+    for path in ["/api/v1/me", "/api/v1/me/preferences"] {
+        let detail = writes.patch(path, &json!({})).await;
+        let detail = detail.problem(403, "forbidden");
+        assert!(detail.contains("account:read"), "{detail}");
+    }
+    let reads = program(&ada, &["people:read"]).await;
+    for path in paths {
+        reads.get(path).await.ok(200);
+    }
+    let seen = reads.data(viewer).await;
+    assert_eq!(seen["user"]["viewer"]["mutes"], true);
+    let both = program(&ada, &["account:read", "account:write"]).await;
+    let me = both.patch("/api/v1/me", &json!({})).await.ok(200);
+    assert_eq!(me["email"], "ada@example.org");
+}
+
+async fn so_many_api_tokens_and_no_more(app: TestApp) {
+    let ada = app.person("ada").await;
+    let body = json!({ "name": "brief", "scopes": ["account:read"], "expires_in_days": 1 });
+    ada.post("/api/v1/me/tokens", &body).await.ok(201);
+    for _ in 1..100 {
+        make(&ada, &["account:read"], None).await.ok(201);
+    }
+    let detail = make(&ada, &["account:read"], None).await;
+    let detail = detail.problem(409, "conflict");
+    assert!(detail.contains("100 API tokens"), "{detail}");
+    // The one that has expired opens nothing, and is in nobody's way.
+    app.later(Micros::from_secs(24 * 3_600));
+    let ada = app.logged_in("ada").await;
+    make(&ada, &["account:read"], None).await.ok(201);
+    make(&ada, &["account:read"], None)
+        .await
+        .problem(409, "conflict");
+}
+
 async fn make(person: &Person<'_>, scopes: &[&str], key: Option<&str>) -> crate::app::Answer {
     let body = json!({ "name": "a program", "scopes": scopes });
     let request = person
@@ -198,9 +318,7 @@ async fn an_api_token_does_what_its_scopes_say_until_it_is_revoked(app: TestApp)
         .get("/api/v1/me")
         .await
         .problem(401, "unauthenticated");
-    while program.at_node(&other).get("/api/v1/me").await.status == 200 {
-        tokio::task::yield_now().await;
-    }
+    program.at_node(&other).until_refused().await;
     ada.delete(&path).await.problem(404, "not-found");
     make(&ada, &[], None).await.problem(400, "validation");
     make(&ada, &["everything"], None)

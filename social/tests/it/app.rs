@@ -384,6 +384,18 @@ impl<'a> Person<'a> {
         self.send("DELETE", path, None).await
     }
 
+    /// Asks until it is refused: the event that ends it is on its way.
+    pub(crate) async fn until_refused(&self) {
+        let asked = async {
+            while self.get("/api/v1/me").await.status == 200 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), asked)
+            .await
+            .expect("refused within half a minute");
+    }
+
     /// Goes on with the session.
     pub(crate) async fn refresh(&self) -> Answer {
         let body = json!({ "refresh_token": self.refresh_token });
@@ -400,7 +412,6 @@ impl<'a> Person<'a> {
     }
 
     /// One document, which is answered without an error.
-    #[track_caller]
     pub(crate) async fn data(&self, document: &str) -> Value {
         let answer = self.graphql(document).await;
         assert_eq!(answer["errors"], Value::Null, "{answer}");

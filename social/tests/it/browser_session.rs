@@ -64,3 +64,33 @@ async fn a_browser_goes_on_by_its_cookie() {
     let none = with_cookie(&app, "POST", path, "a=b", own).await;
     none.problem(401, "refresh-failed");
 }
+
+/// HTTP/2 has no `Host`: its `:authority` is the authority of the URI.
+#[tokio::test]
+async fn a_browser_goes_on_over_http_2() {
+    let app = TestApp::new().await;
+    app.user("ada").await;
+    let login = json!({ "login": "ada", "password": PASSWORD, "session": "cookie" });
+    let first = app.anybody().post("/api/v1/session", &login).await;
+    first.ok(200);
+    app.later(Micros::from_secs(601));
+    let send = async |method: &str, path: &str, cookie: &str, origin: &str| {
+        let request = app
+            .anybody()
+            .request(method, &format!("https://nova.example.org{path}"))
+            .header(header::COOKIE, cookie)
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::ORIGIN, origin);
+        app.send(request.body(Body::from("{}")).unwrap()).await
+    };
+    let own = "https://nova.example.org";
+    let path = "/api/v1/session/refresh";
+    send("POST", path, &cookie(&first), "https://example.org")
+        .await
+        .problem(403, "forbidden");
+    let second = send("POST", path, &cookie(&first), own).await;
+    second.ok(200);
+    send("DELETE", "/api/v1/session", &cookie(&second), own)
+        .await
+        .ok(204);
+}

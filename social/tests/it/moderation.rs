@@ -1,6 +1,9 @@
 //! Reports, suspensions, roles, and the log of them.
 
 use serde_json::{Value, json};
+use social::ServiceError;
+use social::caller::{Caller, Identity, LoginSessionId, Role};
+use storage::rows::users;
 
 use crate::app::{PASSWORD, Person, TestApp};
 
@@ -9,6 +12,8 @@ on_both_engines! {
     s05_a_suspension_reaches_every_node_at_once,
     nobody_is_suspended_from_below,
     a_role_is_given_and_taken,
+    s05_a_login_has_the_role_of_when_it_was_made,
+    what_is_done_goes_by_the_role_one_has_by_then,
 }
 
 /// A moderator, made by an administrator.
@@ -87,9 +92,7 @@ async fn s05_a_suspension_reaches_every_node_at_once(app: TestApp) {
         .await
         .problem(401, "unauthenticated");
     for person in [ada.at_node(&other), program.at_node(&other)] {
-        while person.get("/api/v1/me").await.status == 200 {
-            tokio::task::yield_now().await;
-        }
+        person.until_refused().await;
     }
     // Only whoever knows the password is told.
     let login = |password: &str| json!({ "login": "ada", "password": password });
@@ -167,4 +170,52 @@ async fn a_role_is_given_and_taken(app: TestApp) {
     let log = ada.get("/api/v1/audit-log").await.ok(200);
     let detail: Value = serde_json::from_str(log["items"][0]["detail"].as_str().unwrap()).unwrap();
     assert_eq!(detail, json!({ "from": "admin", "to": "user" }));
+}
+
+/// Passwords take a while: who is an administrator no more when that is over, is none in the
+/// session either.
+async fn s05_a_login_has_the_role_of_when_it_was_made(app: TestApp) {
+    app.administrator("ada").await;
+    let id = users::find_by_name(&app.database, "ada").await;
+    let id = id.unwrap().unwrap().id;
+    let mut transaction = app.database.write().await.unwrap();
+    users::lock(&mut transaction, id).await.unwrap();
+    let before = app.services.passwords().computed();
+    let demote = async {
+        while app.services.passwords().computed() == before {
+            tokio::task::yield_now().await;
+        }
+        let (now, role) = (crate::app::NOW, users::Role::User);
+        let told = users::set_role(&app.database, &mut transaction, id, role, now).await;
+        let _ = told.unwrap();
+        transaction.commit().await.unwrap();
+    };
+    let (ada, ()) = tokio::join!(app.logged_in("ada"), demote);
+    assert_eq!(ada.get("/api/v1/me").await.ok(200)["role"], "user");
+    ada.get("/api/v1/audit-log").await.problem(403, "forbidden");
+}
+
+/// What was shown says a role; another may have been given before the turn came.
+async fn what_is_done_goes_by_the_role_one_has_by_then(app: TestApp) {
+    app.user("ada").await;
+    app.user("grace").await;
+    let id = users::find_by_name(&app.database, "ada").await;
+    let identity = Identity::Session {
+        user: id.unwrap().unwrap().id,
+        session: LoginSessionId::new(),
+        role: Role::Admin,
+    };
+    let shown = Caller::anonymous(crate::app::CLIENT.parse().unwrap(), "");
+    let shown = shown.with_identity(identity);
+    let services = &app.services;
+    for done in [
+        services.suspend(&shown, "grace", "x").await,
+        services.unsuspend(&shown, "grace").await,
+        services.set_role(&shown, "grace", Role::Admin).await,
+    ] {
+        let error = done.unwrap_err();
+        assert!(matches!(error, ServiceError::Forbidden(_)), "{error}");
+    }
+    let grace = app.logged_in("grace").await;
+    assert_eq!(grace.get("/api/v1/me").await.ok(200)["role"], "user");
 }

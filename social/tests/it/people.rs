@@ -167,6 +167,21 @@ async fn who_is_blocked_sees_nobody(app: TestApp) {
     assert_eq!(user(&ada, "grace").await["viewer"]["mutes"], true);
     assert_eq!(names(&ada, "/api/v1/me/mutes").await, ["grace"]);
     assert_eq!(user(&grace, "ada").await["viewer"]["mutes"], false);
+    // Who blocks is not seen in the lists of whom they block, and hides from no moderator.
+    grace
+        .put("/api/v1/users/ada/block", &json!({}))
+        .await
+        .ok(204);
+    assert_eq!(names(&ada, "/api/v1/me/mutes").await, [""; 0]);
+    app.administrator("root").await;
+    let root = app.logged_in("root").await;
+    grace
+        .put("/api/v1/users/root/block", &json!({}))
+        .await
+        .ok(204);
+    user(&root, "grace").await;
+    grace.delete("/api/v1/users/ada/block").await.ok(204);
+    assert_eq!(names(&ada, "/api/v1/me/mutes").await, ["grace"]);
     ada.delete("/api/v1/users/grace/mute").await.ok(204);
     assert_eq!(names(&ada, "/api/v1/me/mutes").await, [""; 0]);
     ada.put("/api/v1/users/ada/block", &json!({}))

@@ -2,7 +2,6 @@
 //! time, and cannot be used to mail-bomb.
 
 use serde_json::{Value, json};
-use social::settings::Limits;
 
 use crate::app::{PASSWORD, TestApp, generous};
 
@@ -89,22 +88,47 @@ async fn s03_nobody_is_mailed_without_end() {
 #[tokio::test]
 async fn s03_passwords_are_not_tried_without_end() {
     let mut settings = generous();
-    settings.limits.logins_per_minute_per_account = Limits::default().logins_per_minute_per_account;
+    settings.limits.logins_per_minute_per_account = 2;
     let app = TestApp::with(settings).await;
     app.user("ada").await;
     for login in ["ada", "nobody"] {
-        // From ever other addresses.
-        for attempt in 0..11 {
-            let guesser = app.anybody().at(&format!("198.51.100.{attempt}"));
+        let guess = async |address: &str| {
             let body = json!({ "login": login, "password": "wrong horse" });
-            let answer = guesser.post("/api/v1/session", &body).await;
-            match attempt {
-                10 => {
-                    answer.problem(429, "rate-limited");
-                    assert_eq!(answer.headers["retry-after"], "6");
-                }
-                _ => drop(answer.problem(401, "login-failed")),
-            }
+            let guesser = app.anybody().at(address);
+            guesser.post("/api/v1/session", &body).await
+        };
+        for _ in 0..2 {
+            guess("198.51.100.0").await.problem(401, "login-failed");
         }
+        let answer = guess("198.51.100.0").await;
+        answer.problem(429, "rate-limited");
+        assert_eq!(answer.headers["retry-after"], "30");
+        // Nobody is kept out by one who guesses; together they do not guess without end.
+        for host in 1..=18 {
+            let address = format!("198.51.100.{host}");
+            guess(&address).await.problem(401, "login-failed");
+        }
+        let answer = guess("198.51.100.19").await;
+        answer.problem(429, "rate-limited");
+        assert_eq!(answer.headers["retry-after"], "3");
     }
+}
+
+#[tokio::test]
+async fn s03_links_are_not_tried_without_end() {
+    let mut settings = generous();
+    settings.limits.logins_per_minute_per_address = 2;
+    let app = TestApp::with(settings).await;
+    let path = "/api/v1/password-resets/confirm";
+    let body = json!({ "token": "nobody's", "password": PASSWORD });
+    let guesser = app.anybody();
+    for _ in 0..2 {
+        guesser
+            .post(path, &body)
+            .await
+            .problem(400, "link-not-valid");
+    }
+    let answer = guesser.post(path, &body).await;
+    answer.problem(429, "rate-limited");
+    assert_eq!(app.services.passwords().computed(), 2);
 }

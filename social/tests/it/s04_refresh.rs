@@ -11,6 +11,7 @@ on_both_engines! {
     s04_a_lost_reply_is_forgiven,
     s04_a_replay_ends_the_family,
     s04_ten_tabs_at_once_stay_logged_in,
+    s04_null_is_to_keep_the_token_one_has,
 }
 
 /// When an access token has expired, and the refresh token is old enough to be exchanged.
@@ -66,4 +67,22 @@ async fn s04_ten_tabs_at_once_stay_logged_in(app: TestApp) {
     app.later(LATER);
     let after = next(&last.expect("one tab has the next token")).await;
     after.get("/api/v1/me").await.ok(200);
+}
+
+/// As the documents of both faces have it.
+async fn s04_null_is_to_keep_the_token_one_has(app: TestApp) {
+    let ada = app.person("ada").await;
+    let answer = ada.refresh().await.ok(200);
+    assert_eq!(answer["refresh_token"], Value::Null);
+    app.later(LATER);
+    let after = next(&ada.clone().with_tokens(&answer)).await;
+    assert_ne!(after.refresh_token, ada.refresh_token);
+    for document in [
+        social::graphql::sdl(),
+        social::rest::openapi_document().to_string(),
+    ] {
+        let document = document.replace("\\n", " ");
+        let words = document.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words.contains("`null`: go on with the one you have"));
+    }
 }

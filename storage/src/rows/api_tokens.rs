@@ -10,7 +10,7 @@ use super::sql::{FromRow, Row, query};
 use super::users::{self, UserRow, user_columns};
 use super::{Database, RowError, Transaction};
 
-/// The most tokens of a user that are not revoked.
+/// The most tokens of a user that are good: neither revoked nor expired.
 pub const TOKENS_AT_MOST: u32 = 100;
 
 /// A token's use is not noted again before this has passed.
@@ -89,11 +89,14 @@ pub async fn create(
     now: Timestamp,
 ) -> Result<ApiTokenRow, RowError> {
     users::lock(transaction, new.user).await?;
-    let (has,): (u64,) =
-        query("SELECT COUNT(*) FROM api_tokens WHERE user_id = $1 AND revoked_at IS NULL")
-            .bind(new.user)
-            .one(&mut *transaction)
-            .await?;
+    let (has,): (u64,) = query(
+        "SELECT COUNT(*) FROM api_tokens
+         WHERE user_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)",
+    )
+    .bind(new.user)
+    .bind(now)
+    .one(&mut *transaction)
+    .await?;
     if has >= u64::from(TOKENS_AT_MOST) {
         return Err(RowError::TooMany {
             what: "API tokens",

@@ -93,6 +93,31 @@ pub async fn put(
     Ok(())
 }
 
+/// Gives the token that is kept for this purpose and address another text: a mail is about to
+/// be made. False when it was used, replaced or taken back meanwhile, or has expired: there is
+/// nothing to be mailed then.
+pub async fn renew(
+    transaction: &mut Transaction,
+    user: UserId,
+    purpose: Purpose,
+    email: &str,
+    token_hash: &[u8],
+    now: Timestamp,
+) -> Result<bool, RowError> {
+    let renewed = query(
+        "UPDATE email_tokens SET token_hash = $4
+         WHERE user_id = $1 AND purpose = $2 AND email = $3 AND expires_at > $5",
+    )
+    .bind(user)
+    .bind(purpose.to_string())
+    .bind(email)
+    .bind(token_hash)
+    .bind(now)
+    .execute(transaction)
+    .await?;
+    Ok(renewed > 0)
+}
+
 /// Uses a token: it works once. `None` when there is no such token for this purpose, or it
 /// has expired.
 pub async fn take(

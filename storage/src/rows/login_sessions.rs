@@ -11,7 +11,8 @@ use uuid::Uuid;
 
 use super::account_events::{AccountEvent, Told};
 use super::sql::{FromRow, Row, query};
-use super::{Database, RowError, Transaction, users};
+use super::users::{self, UserRow};
+use super::{Database, RowError, Transaction};
 
 pub mod refresh;
 
@@ -103,6 +104,9 @@ impl fmt::Debug for NewLogin<'_> {
 pub struct Opened {
     /// The login.
     pub id: LoginSessionId,
+    /// Whose it is, as they were when it was made: what a role changes from then on, the login
+    /// is told.
+    pub user: UserRow,
     /// Of those that were too many.
     pub told: Told,
 }
@@ -153,7 +157,11 @@ pub async fn open(
     .all(&mut *transaction)
     .await?;
     let told = tell_ended(db, transaction, new.user, ended, now).await?;
-    Ok(Some(Opened { id, told }))
+    Ok(Some(Opened {
+        id,
+        user: user.user,
+        told,
+    }))
 }
 
 /// As much of a user agent as is kept.

@@ -47,7 +47,8 @@ pub async fn unmute(
 }
 
 /// Whom `muter` mutes, the newest account first, those before `after`, at most `limit`.
-/// Those who are suspended too; nobody who was deleted.
+/// Those who are suspended too; nobody who was deleted, or who blocks `muter`: those are not
+/// seen.
 pub async fn of_user(
     db: &Database,
     muter: UserId,
@@ -59,6 +60,8 @@ pub async fn of_user(
         user_columns!(u),
         " FROM mutes m JOIN users u ON u.id = m.muted_id
          WHERE m.muter_id = $1 AND m.muted_id < $2 AND u.deleted_at IS NULL
+             AND NOT EXISTS (SELECT 1 FROM blocks b
+                             WHERE b.blocker_id = m.muted_id AND b.blocked_id = m.muter_id)
          ORDER BY m.muted_id DESC
          LIMIT $3"
     ))

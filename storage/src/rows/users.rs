@@ -353,8 +353,8 @@ pub async fn set_avatar(
     Ok(before)
 }
 
-/// Gives the user another password. All logins but `keep` end, and links in mails that were
-/// to set a password are worth nothing any more.
+/// Gives the user another password. All logins but `keep` end, and the links in all mails are
+/// worth nothing any more: whoever knew the password may have asked for one.
 pub async fn set_password(
     db: &Database,
     transaction: &mut Transaction,
@@ -369,7 +369,7 @@ pub async fn set_password(
         .bind(password_hash)
         .execute(&mut *transaction)
         .await?;
-    query("DELETE FROM email_tokens WHERE user_id = $1 AND purpose = 'reset'")
+    query("DELETE FROM email_tokens WHERE user_id = $1")
         .bind(id)
         .execute(&mut *transaction)
         .await?;

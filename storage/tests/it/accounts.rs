@@ -2,6 +2,8 @@
 
 use media::StreamName;
 use storage::RowError;
+use storage::rows::email_tokens::{self, NewEmailToken, Purpose};
+use storage::rows::login_sessions::{self, NewLogin};
 use storage::rows::stream_keys::{StreamKey, add_key, find_stream_by_key, remove_key};
 use storage::rows::streams::{NewStream, StoredEncoding, TakeoverPolicy};
 use storage::rows::users::{NewUser, Role};
@@ -17,6 +19,8 @@ on_both_engines! {
     a_streams_encoding_is_kept_and_found_among_others,
     a_key_finds_its_stream_and_no_other,
     a_revoked_key_opens_nothing,
+    another_password_takes_back_what_was_mailed,
+    a_login_knows_its_user_as_they_are,
 }
 
 fn user<'a>(name: &'a str, email: &'a str) -> NewUser<'a> {
@@ -204,4 +208,54 @@ async fn a_revoked_key_opens_nothing(test: TestDatabase) {
     assert_eq!(find_stream_by_key(&test.db, "old").await.unwrap(), None);
     let error = add_key(&test.db, stream, &key, NOW).await.unwrap_err();
     assert!(matches!(error, RowError::Taken(Unique::StreamKey)));
+}
+
+async fn another_password_takes_back_what_was_mailed(test: TestDatabase) {
+    let user = test.user("ada").await;
+    let later = NOW + media::Micros::from_secs(60);
+    let mut transaction = test.db.write().await.unwrap();
+    let new = NewEmailToken {
+        user,
+        purpose: Purpose::Change,
+        email: "new@example.org",
+        token_hash: &[1; 32],
+        expires_at: later,
+    };
+    email_tokens::put(&mut transaction, new, NOW).await.unwrap();
+    let renew = async |transaction: &mut _, email: &str, now| {
+        let (purpose, hash) = (Purpose::Change, [2; 32]);
+        let renewed = email_tokens::renew(transaction, user, purpose, email, &hash, now).await;
+        renewed.unwrap()
+    };
+    assert!(!renew(&mut transaction, "other@example.org", NOW).await);
+    assert!(!renew(&mut transaction, "new@example.org", later).await);
+    assert!(renew(&mut transaction, "new@example.org", NOW).await);
+    let _ = users::set_password(&test.db, &mut transaction, user, "$other", None, NOW)
+        .await
+        .unwrap();
+    assert!(!renew(&mut transaction, "new@example.org", NOW).await);
+    let taken = email_tokens::take(&mut transaction, &[2; 32], Purpose::Change, NOW).await;
+    assert_eq!(taken.unwrap(), None);
+    transaction.commit().await.unwrap();
+}
+
+async fn a_login_knows_its_user_as_they_are(test: TestDatabase) {
+    let ada = users::create(&test.db, user("ada", "ada@example.org"), NOW)
+        .await
+        .unwrap();
+    let mut transaction = test.db.write().await.unwrap();
+    let _ = users::set_role(&test.db, &mut transaction, ada.id, Role::User, NOW)
+        .await
+        .unwrap();
+    let new = NewLogin {
+        user: ada.id,
+        password_hash: "$argon2id$secret",
+        token_hash: &[1; 32],
+        user_agent: "",
+        address: "192.0.2.1",
+        expires_at: NOW + media::Micros::from_secs(60),
+    };
+    let opened = login_sessions::open(&test.db, &mut transaction, new, NOW).await;
+    assert_eq!(opened.unwrap().unwrap().user.role, Role::User);
+    transaction.commit().await.unwrap();
 }
