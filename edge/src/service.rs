@@ -83,11 +83,7 @@ impl<U> Edge<U> {
     /// front of it. Where `gate` protects something, where `usage` writes records, and in
     /// front of a general origin it answers nothing.
     pub fn hits(&self, gate: Gate, usage: Usage) -> Arc<dyn FastPath> {
-        Arc::new(Hits {
-            shared: Arc::clone(&self.shared),
-            gate,
-            usage,
-        })
+        Arc::new(Hits::new(Arc::clone(&self.shared), gate, usage))
     }
 
     /// Ends the fills and waits for their tasks. Requests that wait for the origin are
