@@ -10,7 +10,7 @@ use media::{Micros, Timestamp};
 use tokio::sync::watch;
 
 use super::config::PushConfig;
-use super::feeds::Seat;
+use super::feeds::{Feeds, Seat};
 use super::interest::Interest;
 use super::name::{FeedName, Item, Point};
 use super::subscriber::{Handed, Outlet, Pushed, Subscriber, pair};
@@ -220,6 +220,41 @@ impl Feed {
         let next = self.progress.borrow().next;
         suspicion.take_if(|point| next.is_none_or(|next| next > *point));
         *suspicion
+    }
+}
+
+/// A feed is among the others, and may bring something, for as long as this lives, whatever
+/// becomes of its task.
+#[derive(Debug)]
+pub(super) struct Following<'a> {
+    feed: &'a Arc<Feed>,
+    feeds: &'a Feeds,
+    /// What becomes of it.
+    phase: Phase,
+}
+
+impl<'a> Following<'a> {
+    pub(super) fn new(feed: &'a Arc<Feed>, feeds: &'a Feeds) -> Self {
+        Self {
+            feed,
+            feeds,
+            phase: Phase::Ended,
+        }
+    }
+
+    /// It is not followed any more.
+    pub(super) fn ends(mut self, phase: Phase) {
+        self.phase = phase;
+    }
+}
+
+impl Drop for Following<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!(feed = %self.feed.name, "a feed was lost");
+        }
+        self.feeds.forget(self.feed);
+        self.feed.ends(self.phase);
     }
 }
 
