@@ -117,10 +117,17 @@ impl Feed {
         });
     }
 
-    /// It has not brought what was waited for. Nothing is waited for until something comes.
-    pub(super) fn falls_behind(&self) {
-        self.progress
-            .send_modify(|progress| progress.is_late = true);
+    /// `item` was waited for since `next` came next, and has not come. Is it late, so that
+    /// nothing is waited for until something comes? What is farther ahead than the segment in the
+    /// making, and a segment, may take longer than anybody waits; so may a part, if there are
+    /// others before it.
+    pub(super) fn falls_behind(&self, item: Item, next: Option<Point>) -> bool {
+        let mut is_late = false;
+        self.progress.send_if_modified(|progress| {
+            is_late = progress.next == next && next.is_some_and(|next| next.is_of_segment(item));
+            is_late && !std::mem::replace(&mut progress.is_late, true)
+        });
+        is_late
     }
 
     /// What has come has these fields.

@@ -1,10 +1,10 @@
-//! A feed of a stream that moves, and one that is lost.
+//! A feed of a stream that moves, and one that is lost or late.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use edge::{Edge, Member, MemberKind, Pool, PoolConfig};
+use edge::{Edge, Member, MemberKind, Pool, PoolConfig, PushConfig};
 use media::feed::{Content, encode};
 use media::{ManualClock, Timestamp};
 use tokio::time::{pause, sleep};
@@ -122,4 +122,33 @@ async fn a_feed_whose_task_is_lost_is_begun_anew() {
     until(|| feeds() == 1).await;
     house.text(&part(7, 1)).await;
     until(|| feeds() == 2).await;
+}
+
+#[tokio::test]
+async fn no_client_lets_a_feed_fall_behind() {
+    let (publisher, house, mut follower) = watched(PushConfig::default()).await;
+    pause();
+    // Where segments are longer than anybody waits.
+    for ahead in [part(8, 0).as_str(), "/live/garden/1/720p/7.m4s"] {
+        assert_eq!(house.text(ahead).await.1, format!("asked {ahead}"));
+    }
+    // Where parts are long, and there are others before it.
+    let far = house.ask(get(&part(7, 4)));
+    sleep(Duration::from_secs(1)).await;
+    publisher.push(&part(7, 2), "pushed 7.2");
+    follower.until(&part(7, 2)).await;
+    assert_eq!(text(far.await).await, format!("asked {}", part(7, 4)));
+    let held = house.ask(get(&part(7, 3)));
+    publisher.push(&part(7, 3), "pushed 7.3");
+    assert_eq!(text(held.await).await, "pushed 7.3");
+}
+
+#[tokio::test]
+async fn a_feed_is_not_late_with_what_is_nowhere() {
+    let (publisher, house, _follower) = watched(PushConfig::default()).await;
+    publisher.lacks(|target| target.ends_with("/7.2.m4s"));
+    pause();
+    assert_eq!(house.text(&part(7, 2)).await.0, 404);
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!(publisher.feeds(), 1);
 }
