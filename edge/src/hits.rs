@@ -29,6 +29,8 @@ pub(crate) struct Hits {
     pub(crate) shared: Arc<Shared>,
     pub(crate) gate: Gate,
     pub(crate) usage: Usage,
+    /// What the paths begin with that the service is given.
+    pub(crate) served: &'static [&'static str],
 }
 
 /// Fields that change no answer of a cache of media: of a client's wishes it obeys none
@@ -70,6 +72,14 @@ impl FastPath for Hits {
     fn answer(&self, request: &PlainRequest<'_>) -> Option<FastAnswer> {
         // A protected path needs a token, and a record more than is at hand here.
         if !self.gate.is_open() || self.usage.is_recorded() {
+            return None;
+        }
+        // More can be stored: a prewarm stores what an operator names.
+        if !self
+            .served
+            .iter()
+            .any(|prefix| request.path.starts_with(prefix))
+        {
             return None;
         }
         let begun = Instant::now();
@@ -145,8 +155,9 @@ impl Moment {
 }
 
 impl PlainHead {
-    /// Bytes it takes in memory once it was made, nearly.
-    pub(crate) const WEIGHT: u64 = (TYPICAL_BYTES + size_of::<Made>()) as u64;
+    /// Bytes it takes in memory once it was made, nearly, beside as many as the head that it is
+    /// made of.
+    pub(crate) const WEIGHT: u64 = size_of::<Made>() as u64;
 
     /// The head of `stored`, whose this is, for a plain request for `path` at `now`.
     fn at(&self, stored: &Arc<Stored>, path: &str, now: Timestamp) -> Option<Bytes> {

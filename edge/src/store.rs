@@ -328,7 +328,9 @@ impl Stored {
     }
 
     fn weight(&self) -> u64 {
-        self.chunks.iter().map(weight_of).sum::<u64>() + self.head.weight() + PlainHead::WEIGHT
+        // As fields, and serialised.
+        let heads = 2 * self.head.weight() + PlainHead::WEIGHT;
+        self.chunks.iter().map(weight_of).sum::<u64>() + heads
     }
 }
 
