@@ -325,6 +325,7 @@ impl Agent {
                 Some(Err(_)) => self.trust.failed("the database does not answer"),
             }
             if renews {
+                self.assets.mend();
                 self.write_seen().await;
             }
         }
