@@ -294,7 +294,8 @@ mod tests {
 
     use media::{ManualClock, Timestamp};
     use storage::events::LocalBus;
-    use storage::objects::MemoryStore;
+    use storage::objects::faulty::Fault;
+    use storage::objects::{FaultyStore, MemoryStore};
     use storage::rows::IfMissing;
 
     use super::*;
@@ -361,6 +362,53 @@ mod tests {
         shutdown.cancel();
         keeping.await.unwrap();
         assert_eq!(urls().await, [""; 0], "it has left");
+    }
+
+    #[tokio::test]
+    async fn a_store_that_hangs_does_not_cost_the_lease() {
+        let directory = tempfile::tempdir().unwrap();
+        let database = database(directory.path()).await;
+        let clock = Arc::new(ManualClock::new(Timestamp::from_micros(1)));
+        let store = FaultyStore::new(Arc::new(MemoryStore::default()));
+        let objects: Arc<dyn ObjectStore> = store.clone();
+        let url = Some("http://a:8081");
+        store.fail(Fault::Unavailable);
+        let node = start_at(directory.path(), &database, &clock, url, &objects).await;
+        store.fail(Fault::Hang);
+
+        let (serves, shutdown) = (CancellationToken::new(), CancellationToken::new());
+        serves.cancel();
+        let (now, rows, stop) = (clock.clone(), database.clone(), shutdown.clone());
+        let keeping = tokio::spawn(async move { node.keep(rows, &*now, serves, stop).await });
+        tokio::time::pause();
+        let deadline = std::time::Instant::now() + Duration::from_secs(60);
+        for _ in 0..4 {
+            clock.advance(Micros::from_secs(5));
+            let until = clock.now() + LEASE;
+            loop {
+                let rows = database.clone();
+                let listing = async move { origins::reachable(&rows, until, 10).await };
+                if !restless(listing).await.unwrap().is_empty() {
+                    break;
+                }
+                assert!(std::time::Instant::now() < deadline, "it is not renewed");
+                tokio::time::advance(HEARTBEAT / 50).await;
+            }
+        }
+        shutdown.cancel();
+        restless(async move { keeping.await.unwrap() }).await;
+    }
+
+    /// Awaits it and is never at rest, so that time which is paused stands still meanwhile.
+    async fn restless<F>(future: F) -> F::Output
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        let task = tokio::spawn(future);
+        while !task.is_finished() {
+            tokio::task::yield_now().await;
+        }
+        task.await.unwrap()
     }
 
     #[tokio::test]
