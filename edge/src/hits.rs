@@ -32,6 +32,8 @@ pub(crate) struct Hits {
     shared: Arc<Shared>,
     gate: Gate,
     usage: Usage,
+    /// What the paths begin with that the service is given.
+    served: &'static [&'static str],
     /// Answers as they were last made, one for each group of keys.
     made: Box<[ArcSwapOption<Made>]>,
 }
@@ -116,7 +118,12 @@ impl FastPath for Hits {
 }
 
 impl Hits {
-    pub(crate) fn new(shared: Arc<Shared>, gate: Gate, usage: Usage) -> Self {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        gate: Gate,
+        usage: Usage,
+        served: &'static [&'static str],
+    ) -> Self {
         let groups = match shared.config.origin {
             OriginKind::Media => shared.store.changes().groups(),
             // It has no plain hits.
@@ -126,6 +133,7 @@ impl Hits {
             shared,
             gate,
             usage,
+            served,
             made: (0..groups).map(|_| ArcSwapOption::empty()).collect(),
         }
     }
@@ -149,6 +157,10 @@ impl Hits {
 
     /// The answer to a plain request for `path`, kept for the next one.
     fn make(&self, path: &str, mark: Mark, now: Timestamp) -> Option<Parts> {
+        // More can be stored: a prewarm stores what an operator names.
+        if !self.served.iter().any(|prefix| path.starts_with(prefix)) {
+            return None;
+        }
         let place = self.made.get(mark.group)?;
         let stored = self.shared.plain_hit(path, now)?;
         let head = head_of(&stored, path, now)?;
