@@ -72,7 +72,8 @@ pub async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
         }
         Command::Bench(BenchCommand::Transcode(options)) => bench::transcode(options).await,
         Command::Schema(SchemaCommand::Graphql) => {
-            Err("GraphQL is not part of this version".into())
+            print!("{}", social::graphql::sdl());
+            Ok(())
         }
     }
 }

@@ -14,6 +14,7 @@ mod output;
 
 mod access_keys;
 mod admin;
+mod api;
 mod background;
 mod bench;
 mod cdn;
@@ -25,6 +26,7 @@ mod demo;
 mod doctor;
 mod edge_node;
 mod encoding;
+mod erasing;
 mod live;
 mod media_path;
 mod origin_node;

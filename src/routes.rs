@@ -8,9 +8,10 @@ use axum::Router;
 use axum::body::Body;
 use axum::routing::future::RouteFuture;
 use bytes::Bytes;
-use edge::server::ReceivedBody;
+use edge::server::{Peer, ReceivedBody};
 use http::{Request, Response, StatusCode};
 use http_body_util::Either;
+use social::rest::Client;
 use tower_service::Service;
 
 /// What edges serve: live streams, videos, and other assets.
@@ -34,7 +35,14 @@ pub struct Pages(pub Router);
 /// A page on its way.
 type Page = Pin<Box<RouteFuture<Infallible>>>;
 
-fn page(router: &mut Router, request: Request<ReceivedBody>) -> Page {
+fn page(router: &mut Router, mut request: Request<ReceivedBody>) -> Page {
+    if let Some(peer) = request.extensions().get::<Peer>() {
+        let client = Client {
+            address: peer.ip(),
+            is_tls: peer.is_tls,
+        };
+        request.extensions_mut().insert(client);
+    }
     Box::pin(router.call(request.map(Body::new)))
 }
 

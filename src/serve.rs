@@ -9,7 +9,6 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use bytes::Bytes;
 use edge::access::{AccessConfig, Gate};
 use edge::server::{ReceivedBody, Server, ServerConfig};
@@ -18,7 +17,7 @@ use http::{Request, Response};
 use media::{Clock, SystemClock};
 use metrics_exporter_prometheus::PrometheusHandle;
 use packager::origin::Origin;
-use social::rest::{AppState, PlaybackBase};
+use storage::ObjectStore;
 use storage::events::Bus;
 use storage::rows::{Database, IfMissing};
 use tokio::task::JoinSet;
@@ -27,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use tower_service::Service;
 
 use crate::access_keys::KeyHolders;
+use crate::api::Api;
 use crate::background::Background;
 use crate::cdn::{Cdn, CdnParts, Urls};
 use crate::cli::Serve;
@@ -41,7 +41,7 @@ use crate::routes::{Pages, Routes};
 use crate::upstreams::Directory;
 use crate::usage::UsageTasks;
 use crate::welcome::{self, Addresses};
-use crate::{admin, telemetry, upstreams, web};
+use crate::{admin, erasing, telemetry, upstreams};
 
 use cache::{CacheSettings, Front, cache, edge_disk, edge_settings, prewarm_settings};
 use stop_signal::StopSignal;
@@ -127,6 +127,9 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
         }
         _ => None,
     };
+    if let (Some(foundation), Some(media)) = (&foundation, &media) {
+        running.erasing(foundation, media.objects.clone());
+    }
     let mut background = foundation
         .as_ref()
         .filter(|_| has_rows)
@@ -223,7 +226,10 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
     running.http(admin, Pages(admin_pages));
     if let Some(server) = http {
         let pages = match (&foundation, roles.api) {
-            (Some(foundation), true) => Some(api(&config, foundation)?),
+            (Some(foundation), true) => {
+                let api = Api::start(&config, foundation, &bus).await?;
+                Some(running.api(api))
+            }
             _ => None,
         };
         match (cache, &usage, gate) {
@@ -335,20 +341,6 @@ fn urls(config: &Config) -> Result<Urls, Box<dyn Error>> {
     })
 }
 
-/// The pages and the API.
-fn api(config: &Config, foundation: &Foundation) -> Result<Router, Box<dyn Error>> {
-    let base = &config.http.playback_url;
-    let playback_base = match base.as_str() {
-        "" => PlaybackBase::same_origin(),
-        base => base.parse()?,
-    };
-    let state = AppState {
-        database: foundation.database.clone(),
-        playback_base,
-    };
-    Ok(web::router(base).merge(social::router(state)))
-}
-
 /// An origin for requests as a listener or an edge gives them: it has no use for bodies.
 #[derive(Clone)]
 struct WithoutBody(Origin);
@@ -414,6 +406,19 @@ impl Running {
         tracing::info!(listener = server.name(), address = %server.address(), "listening");
         self.servers
             .spawn(server.serve(service, self.shutdown.clone()));
+    }
+
+    /// Does what goes on beside the API's answers, until all stops; what answers.
+    fn api(&mut self, api: Api) -> axum::Router {
+        let (pages, beside) = api.split(self.shutdown.clone());
+        self.servers.spawn(beside);
+        pages
+    }
+
+    /// Erases deleted accounts, until all stops.
+    fn erasing(&mut self, foundation: &Foundation, objects: Arc<dyn ObjectStore>) {
+        let erases = erasing::run(foundation.clone(), objects, self.shutdown.clone());
+        self.servers.spawn(erases);
     }
 
     /// Checks the members of `pool`, until all stops.

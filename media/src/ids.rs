@@ -94,6 +94,31 @@ uuid_id!(
     AssetId
 );
 
+uuid_id!(
+    /// One login on one device: the family of its refresh tokens.
+    LoginSessionId
+);
+
+uuid_id!(
+    /// A personal token for the API.
+    ApiTokenId
+);
+
+uuid_id!(
+    /// An account that waits for the link in its mail.
+    RegistrationId
+);
+
+uuid_id!(
+    /// What somebody says about somebody to the moderators.
+    ReportId
+);
+
+uuid_id!(
+    /// Something that the audit log tells of.
+    AuditEntryId
+);
+
 /// Why a text cannot be a name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(

@@ -1,18 +1,66 @@
 //! Why a service did not do what it was asked.
 
-use storage::RowError;
-use storage::rows::{Entity, Unique};
+use std::borrow::Cow;
+use std::time::Duration;
 
-/// Why a service did not do what it was asked. Every face maps it; what is wrong with
-/// the text of an input is told before, by the type that parses it.
+use serde::Serialize;
+use storage::RowError;
+use storage::rows::Unique;
+
+use crate::caller::{Role, Scope};
+
+/// Why a service did not do what it was asked. Every face maps it, and only by
+/// [`ServiceError::code`].
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
+    /// Something that was given cannot be.
+    #[error("{}", summary(.0))]
+    Invalid(Vec<FieldError>),
+    /// Nobody is logged in, or what was shown proves nothing.
+    #[error("this needs a login: send a valid access token or API token")]
+    Unauthenticated,
+    /// Whoever is logged in may not.
+    #[error("this needs {0}")]
+    Forbidden(Missing),
     /// Somebody else has what must be one of a kind.
     #[error("{0} is taken")]
     Taken(Unique),
-    /// There is no such thing.
+    /// There is no such thing, or not for whoever asks.
     #[error("no such {0}")]
-    NotFound(Entity),
+    NotFound(Cow<'static, str>),
+    /// What is there stands against it; the sentence says what.
+    #[error("{0}")]
+    Conflict(&'static str),
+    /// Another request was made under this idempotency key.
+    #[error("another request was made under this Idempotency-Key")]
+    IdempotencyKeyReused,
+    /// A link in a mail that is used up, replaced, expired, or was never sent.
+    #[error("the link is not valid any more: ask for another one")]
+    LinkNotValid,
+    /// The password that has to be repeated is another one.
+    #[error("the password is not right")]
+    WrongPassword,
+    /// No account has this name or address and this password. Which of them, nobody says.
+    #[error("the name or the password is not right")]
+    LoginFailed,
+    /// The login session goes on with no such refresh token.
+    #[error("the session has ended: log in again")]
+    RefreshFailed,
+    /// The account is suspended: told to whoever knows its password.
+    #[error("the account is suspended")]
+    Suspended,
+    /// It was asked too often.
+    #[error("too many requests: try again in {} s", .after.as_secs())]
+    RateLimited {
+        /// After which time it may be asked again.
+        after: Duration,
+    },
+    /// More passwords wait to be computed than can be.
+    #[error("too many logins at once: try again in {} s", .after.as_secs())]
+    TooManyLogins {
+        /// After which time it is worth another try.
+        after: Duration,
+    },
     /// Too much is going on; worth a retry.
     #[error("the server is busy")]
     Busy,
@@ -26,10 +74,125 @@ pub enum ServiceError {
     },
 }
 
+/// What is wrong with one thing that was given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct FieldError {
+    /// Its name, as REST spells it; empty: the whole of it.
+    pub field: String,
+    /// What is wrong with it, and what was expected.
+    pub message: String,
+}
+
+/// What whoever is logged in has not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Missing {
+    /// A scope of the API token.
+    #[error("the scope {0}")]
+    Scope(Scope),
+    /// A role.
+    #[error("the role {0}")]
+    Role(Role),
+    /// A login: no API token does this.
+    #[error("a login; an API token does not do it")]
+    Login,
+    /// More rights than the other user has.
+    #[error("a role above that of the user it is done to")]
+    Rank,
+    /// A follow that was accepted.
+    #[error("to follow this account, which is private")]
+    Follow,
+    /// A word with the origin of the page.
+    #[error("a request from a page of this server")]
+    SameOrigin,
+}
+
+fn summary(errors: &[FieldError]) -> String {
+    let each = errors.iter().map(|error| match error.field.as_str() {
+        "" => error.message.clone(),
+        field => format!("{field}: {}", error.message),
+    });
+    each.collect::<Vec<_>>().join("; ")
+}
+
 impl ServiceError {
     pub(crate) fn internal(what: &'static str, error: impl std::fmt::Display) -> Self {
         let detail = error.to_string();
         Self::Internal { what, detail }
+    }
+
+    /// One thing that was given cannot be.
+    pub(crate) fn invalid(field: &str, message: impl std::fmt::Display) -> Self {
+        Self::Invalid(vec![FieldError {
+            field: field.to_owned(),
+            message: message.to_string(),
+        }])
+    }
+
+    /// What a program tells errors apart by: the same word on every face.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Invalid(_) => "validation",
+            Self::Unauthenticated => "unauthenticated",
+            Self::Forbidden(_) => "forbidden",
+            Self::Taken(Unique::UserName) => "name-taken",
+            Self::Taken(Unique::Email) => "email-taken",
+            Self::Taken(_) => "taken",
+            Self::NotFound(_) => "not-found",
+            Self::Conflict(_) => "conflict",
+            Self::IdempotencyKeyReused => "idempotency-key-reused",
+            Self::LinkNotValid => "link-not-valid",
+            Self::WrongPassword => "wrong-password",
+            Self::LoginFailed => "login-failed",
+            Self::RefreshFailed => "refresh-failed",
+            Self::Suspended => "suspended",
+            Self::RateLimited { .. } => "rate-limited",
+            Self::TooManyLogins { .. } => "too-many-logins",
+            Self::Busy => "busy",
+            Self::Internal { .. } => "internal",
+        }
+    }
+
+    /// What the client is told, in a sentence. A fault of ours goes to the log instead.
+    pub fn told(&self) -> String {
+        match self {
+            Self::Internal { .. } => {
+                tracing::error!(error = %self, "request failed");
+                "The server failed; its log says why.".to_owned()
+            }
+            error => crate::problem::sentence(&error.to_string()),
+        }
+    }
+}
+
+/// Collects what is wrong with the fields of one request, so that all of it is told at once.
+#[derive(Debug, Default)]
+pub(crate) struct Fields(Vec<FieldError>);
+
+impl Fields {
+    /// The value of the field, or a note of what is wrong with it.
+    pub(crate) fn read<T, E: std::fmt::Display>(
+        &mut self,
+        field: &str,
+        value: Result<T, E>,
+    ) -> Option<T> {
+        value
+            .map_err(|error| {
+                self.0.push(FieldError {
+                    field: field.to_owned(),
+                    message: error.to_string(),
+                });
+            })
+            .ok()
+    }
+
+    /// Whether nothing is wrong.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What is wrong, all of it.
+    pub(crate) fn into_error(self) -> ServiceError {
+        ServiceError::Invalid(self.0)
     }
 }
 
@@ -37,7 +200,7 @@ impl From<RowError> for ServiceError {
     fn from(error: RowError) -> Self {
         match error {
             RowError::Taken(what) => Self::Taken(what),
-            RowError::NotFound(what) => Self::NotFound(what),
+            RowError::NotFound(what) => Self::NotFound(what.to_string().into()),
             RowError::Busy => Self::Busy,
             error => Self::internal("database", error),
         }

@@ -1,14 +1,34 @@
-//! The app-facing API over one service layer.
+//! The app-facing API: one service layer, and faces of it.
 //!
-//! [`accounts`] and [`streams`] are the services: they say what may be done and do it.
-//! [`rest`] is a face of them: it parses, calls, and maps [`ServiceError`] to a
-//! [`problem::Problem`].
+//! [`Services`] is the service layer: an operation is an async method that takes the [`Caller`]
+//! and typed input, sees whether the caller may ([`Operation`]), counts it by the limits, does it,
+//! and fails with a [`ServiceError`]. [`rest`] and [`graphql`] are faces: they parse, call, and
+//! map the error, REST to a [`problem::Problem`], GraphQL to `extensions.code`. An operation that
+//! one face has, the others have.
+//!
+//! [`Caller`]: caller::Caller
+//! [`Operation`]: operation::Operation
 
 pub mod accounts;
+pub mod caller;
 mod error;
+pub mod graphql;
+mod idempotency;
+pub mod limits;
+pub mod mail;
+pub mod model;
+pub mod operation;
+pub mod paging;
+pub mod people;
 pub mod problem;
 pub mod rest;
+mod revocations;
+mod secrets;
+mod services;
+pub mod settings;
 pub mod streams;
+mod tokens;
 
-pub use error::ServiceError;
-pub use rest::{AppState, router};
+pub use error::{FieldError, Missing, ServiceError};
+pub use rest::router;
+pub use services::{Parts, Services, Upkeep};

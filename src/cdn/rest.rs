@@ -63,11 +63,11 @@ impl From<CdnError> for Problem {
     fn from(error: CdnError) -> Self {
         match error {
             CdnError::Invalid(detail) => Self::invalid(detail),
-            CdnError::NoDatabase => Self::unavailable_here("no_database", error.to_string()),
-            CdnError::TooManyPrewarms(_) => Self::too_many("too_many_prewarms", error.to_string()),
-            CdnError::NoEdge => Self::unavailable_here("no_edge", error.to_string()),
-            CdnError::NotNoted(_) => Self::unavailable_here("not_noted", error.to_string()),
-            CdnError::NoSigner => Self::unavailable_here("no_signer", error.to_string()),
+            CdnError::NoDatabase => Self::unavailable_here("no-database", error.to_string()),
+            CdnError::TooManyPrewarms(_) => Self::too_many("too-many-prewarms", error.to_string()),
+            CdnError::NoEdge => Self::unavailable_here("no-edge", error.to_string()),
+            CdnError::NotNoted(_) => Self::unavailable_here("not-noted", error.to_string()),
+            CdnError::NoSigner => Self::unavailable_here("no-signer", error.to_string()),
             CdnError::Service(error) => error.into(),
         }
     }

@@ -151,23 +151,31 @@ fn merge_file(values: &mut Table, path: &Path) -> Result<(), ConfigError> {
             message: without_the_line(&text, &error),
         })?;
     let origin = path.display().to_string();
+    merge_table(values, given, "", &origin)
+}
+
+/// The keys below `path`, those of sections in it too.
+fn merge_table(
+    known: &mut Table,
+    given: Table,
+    path: &str,
+    origin: &str,
+) -> Result<(), ConfigError> {
     for (name, value) in given {
-        match (values.get_mut(&name), value) {
+        let path = match path {
+            "" => name.clone(),
+            path => format!("{path}.{name}"),
+        };
+        match (known.get_mut(&name), value) {
             (Some(Value::Table(section)), Value::Table(given)) => {
-                for (key, value) in given {
-                    let path = format!("{name}.{key}");
-                    let Some(known) = section.get_mut(&key) else {
-                        return Err(unknown(&origin, &path));
-                    };
-                    set(known, value, &path)?;
-                }
+                merge_table(section, given, &path, origin)?;
             }
-            (Some(known), value) => set(known, value, &name)?,
+            (Some(known), value) => set(known, value, &path)?,
             (None, Value::Table(given)) if !given.is_empty() => {
                 let key = given.keys().next().map_or("", String::as_str);
-                return Err(unknown(&origin, &format!("{name}.{key}")));
+                return Err(unknown(origin, &format!("{path}.{key}")));
             }
-            (None, _) => return Err(unknown(&origin, &name)),
+            (None, _) => return Err(unknown(origin, &path)),
         }
     }
     Ok(())
@@ -195,13 +203,7 @@ fn merge_variable(
     given: &str,
 ) -> Result<(), ConfigError> {
     let path = rest.to_lowercase().replace("__", ".");
-    let known = match path.split_once('.') {
-        Some((section, key)) => values
-            .get_mut(section)
-            .and_then(Value::as_table_mut)
-            .and_then(|section| section.get_mut(key)),
-        None => values.get_mut(&path).filter(|value| !value.is_table()),
-    };
+    let known = find(values, &path).filter(|value| !value.is_table());
     let Some(known) = known else {
         let ConfigError::UnknownKey { key, nearest, .. } = unknown(name, &path) else {
             return Err(unknown(name, &path));
@@ -227,6 +229,14 @@ fn merge_variable(
     };
     let value = parsed.ok_or_else(|| wrong_type(name, known, given))?;
     set(known, value, name)
+}
+
+/// The value at `section.section.key`.
+fn find<'a>(values: &'a mut Table, path: &str) -> Option<&'a mut Value> {
+    match path.split_once('.') {
+        None => values.get_mut(path),
+        Some((section, rest)) => find(values.get_mut(section)?.as_table_mut()?, rest),
+    }
 }
 
 fn set(known: &mut Value, value: Value, path: &str) -> Result<(), ConfigError> {
@@ -292,15 +302,9 @@ fn wrong_type(path: &str, known: &Value, given: &str) -> ConfigError {
 }
 
 fn unknown(origin: &str, key: &str) -> ConfigError {
+    let defaults = Table::try_from(Config::default()).unwrap_or_default();
     let mut known = Vec::new();
-    for (name, value) in Table::try_from(Config::default()).unwrap_or_default() {
-        match value {
-            Value::Table(section) => {
-                known.extend(section.keys().map(|key| format!("{name}.{key}")))
-            }
-            _ => known.push(name),
-        }
-    }
+    names(&defaults, "", &mut known);
     let nearest = known
         .into_iter()
         .min_by_key(|candidate| strsim::damerau_levenshtein(candidate, key))
@@ -309,6 +313,20 @@ fn unknown(origin: &str, key: &str) -> ConfigError {
         origin: origin.to_owned(),
         key: key.to_owned(),
         nearest,
+    }
+}
+
+/// Every key there is, with its sections.
+fn names(values: &Table, path: &str, all: &mut Vec<String>) {
+    for (name, value) in values {
+        let path = match path {
+            "" => name.clone(),
+            path => format!("{path}.{name}"),
+        };
+        match value {
+            Value::Table(section) => names(section, &path, all),
+            _ => all.push(path),
+        }
     }
 }
 

@@ -1,9 +1,11 @@
 //! What the operator can set. Each part has a plain struct; the default values here
 //! are the schema: a key that is not in them does not exist.
 
+mod api;
 mod load;
 mod upstreams;
 
+pub use api::{Api, Mail};
 pub use load::{ConfigError, load};
 pub use upstreams::{MAX_UPSTREAMS, Tier, Upstream};
 
@@ -50,6 +52,10 @@ pub struct Config {
     pub access: Access,
     /// Web pages, playback and the API.
     pub http: Http,
+    /// Accounts and their limits.
+    pub api: Api,
+    /// How mails leave.
+    pub mail: Mail,
     /// Health and metrics.
     pub admin: Admin,
 }
@@ -367,6 +373,8 @@ impl Default for Config {
                 max_connections_per_address: limits.max_connections_per_address,
                 max_requests_per_second_per_address: limits.requests_per_address.per_second,
             },
+            api: Api::default(),
+            mail: Mail::default(),
             admin: Admin {
                 bind: loopback(9090),
             },
@@ -553,6 +561,7 @@ impl Config {
         if !shown.access.keys.is_empty() {
             shown.access.keys = HIDDEN.to_owned();
         }
+        shown.mail.smtp_url = without_credentials(&self.mail.smtp_url);
         shown.edge.hide_credentials();
         toml::to_string(&shown)
     }
@@ -608,6 +617,8 @@ impl Config {
             return Err(self.no_keys());
         }
         self.edge.check_upstreams()?;
+        self.api.check()?;
+        self.mail.check()?;
         if self.edge.disk_mib > 0 {
             range("edge.disk_mib", self.edge.disk_mib, 64, 1 << 30)?;
         }

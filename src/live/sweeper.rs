@@ -17,7 +17,7 @@ use media::{EpochNumber, Micros, NodeId, StreamId, Timestamp, VideoId};
 use packager::object_key;
 use storage::objects::abort_stale_uploads;
 use storage::rows::leases::{self, Lease, Terms};
-use storage::rows::{RowError, Transaction, jobs, origins, outbox, usage, videos};
+use storage::rows::{RowError, Transaction, expiry, jobs, origins, outbox, usage, videos};
 use storage::{Database, ObjectError};
 use tokio_util::sync::CancellationToken;
 
@@ -131,6 +131,8 @@ impl Sweeper {
         let delivered = outbox::delete_delivered(rows, now, ROWS_AT_ONCE);
         let consumed = outbox::forget_consumed(rows, now - CONSUMED_EVENT, ROWS_AT_ONCE);
         let usage = usage::delete_before(rows, now - USAGE_MINUTE, ROWS_AT_ONCE);
+        let account_rows = expiry::delete_expired(rows, now, ROWS_AT_ONCE);
+        let logins = expiry::delete_expired_logins(rows, now, ROWS_AT_ONCE);
         let origins = self.delete_silent_origins();
         let recordings = videos::delete_gone_recordings(rows, ROWS_AT_ONCE);
         let cancelled = self.delete_cancelled_videos();
@@ -142,6 +144,8 @@ impl Sweeper {
             housekeeping("delivered_events", limit, delivered, stop).await,
             housekeeping("consumed_events", limit, consumed, stop).await,
             housekeeping("old_usage", limit, usage, stop).await,
+            housekeeping("expired_account_rows", limit, account_rows, stop).await,
+            housekeeping("expired_logins", limit, logins, stop).await,
             housekeeping("silent_origins", limit, origins, stop).await,
             housekeeping("gone_recordings", limit, recordings, stop).await,
             housekeeping("cancelled_videos", VIDEOS_AT_ONCE.into(), cancelled, stop).await,

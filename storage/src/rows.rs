@@ -5,6 +5,11 @@
 //! is the order of their making: `UUID` on PostgreSQL, and on SQLite text, which reads the
 //! same in a shell, a log and a URL.
 
+pub mod account_events;
+pub mod account_export;
+pub mod api_tokens;
+pub mod audit_log;
+pub mod blocks;
 mod catalogue;
 mod check;
 mod connect;
@@ -12,21 +17,34 @@ pub mod copy;
 pub mod edge_assets;
 mod edge_counters;
 pub mod edge_nodes;
+pub mod email_tokens;
+pub mod erasure;
 mod error;
+pub mod expiry;
+pub mod follows;
+pub mod idempotency_keys;
 pub mod inventory;
 pub mod jobs;
 pub mod leases;
+pub mod login_sessions;
 mod migrate;
+pub mod mutes;
 pub mod numbering;
 pub mod origins;
 pub mod outbox;
 mod postgres;
+pub mod preferences;
 pub mod prewarms;
+pub mod profile_links;
 pub mod purges;
+pub mod registrations;
+pub mod relations;
+pub mod reports;
 pub mod retention;
 pub mod segments;
 pub mod sessions;
 pub mod settling;
+pub mod signing_keys;
 pub mod sql;
 mod sqlite;
 pub mod stream_keys;

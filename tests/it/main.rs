@@ -1,6 +1,7 @@
 //! The real `nova` binary against its public contract, with real encoders and players.
 
 mod access;
+mod accounts;
 mod architecture;
 mod bench;
 mod commands;

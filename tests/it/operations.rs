@@ -26,16 +26,14 @@ fn health_readiness_and_metrics_are_on_the_admin_port() {
 fn what_the_api_does_not_have_is_a_problem() {
     let nova = Site::new().serve().start();
     let http = nova.http();
-    let post = http
-        .post_json("/graphql", r#"{"query":"{ __typename }"}"#)
-        .unwrap();
+    let socket = http.get("/ws").unwrap();
     let rest = http.get("/api/v1/anything").unwrap();
-    for answer in [post, rest] {
-        assert_eq!(answer.status, 501, "{}", answer.text());
+    for (answer, status) in [(socket, 501), (rest, 404)] {
+        assert_eq!(answer.status, status, "{}", answer.text());
         // RFC 9457.
         assert_eq!(answer.content_type, "application/problem+json");
         let problem: Value = serde_json::from_slice(&answer.body).unwrap();
-        assert_eq!(problem["status"], 501, "{problem}");
+        assert_eq!(problem["status"], status, "{problem}");
         assert!(problem["title"].is_string(), "{problem}");
     }
     assert_eq!(http.get("/no/such/page").unwrap().status, 404);

@@ -218,7 +218,7 @@ fn what_cannot_be_stored_is_told_and_fails_the_command() {
         json!({"kind": "urls", "urls": vec!["/a"; 10_001]}),
     ] {
         let problem = post(&admin, &wrong, 400);
-        assert_eq!(problem["code"], "invalid", "{problem}");
+        assert_eq!(problem["code"], "validation", "{problem}");
     }
     post(
         &admin,
@@ -328,7 +328,7 @@ fn an_edge_without_a_database_prewarms_itself() {
     assert_eq!(json(&cancelled.body)["state"], "done");
     let some = "01890000-0000-7000-8000-000000000000";
     let named = json!({"kind": "urls", "urls": ["/a"], "nodes": [some]});
-    assert_eq!(post(&admin, &named, 501)["code"], "no_database");
+    assert_eq!(post(&admin, &named, 501)["code"], "no-database");
     let answer = admin.get(&format!("{PREWARMS}/{some}")).unwrap();
     assert_eq!(answer.status, 404);
     // What is stored so is no viewer's.

@@ -285,7 +285,7 @@ fn an_edge_without_a_database_purges_itself() {
         (problem.status, &*problem.content_type),
         (501, "application/problem+json")
     );
-    assert_eq!(json(&problem.body)["code"], "no_database");
+    assert_eq!(json(&problem.body)["code"], "no-database");
     assert!(!node.site().data_dir().join("nova.db").exists());
 }
 
@@ -394,7 +394,7 @@ fn the_operations_of_a_cdn() {
         json!({"kind": "everything", "hard": true}),
     ] {
         let problem = purge(&admin, &wrong, 400);
-        assert_eq!(problem["code"], "invalid", "{problem}");
+        assert_eq!(problem["code"], "validation", "{problem}");
     }
     assert_eq!(admin.get(&format!("{PURGES}/x")).unwrap().status, 400);
     let unknown = "01890000-0000-7000-8000-000000000000";

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
 
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::bucket::Bucket;
@@ -97,6 +98,10 @@ pub(super) struct Activity {
     /// Of these those that the socket took.
     taken: AtomicU64,
     is_http2: AtomicBool,
+    /// HTTP has ended, and another protocol goes on (RFC 9110 7.8).
+    is_switched: AtomicBool,
+    /// Its transport is gone.
+    has_left: Notify,
     resets: Bucket,
     order: AtomicU8,
     /// Of the connection's task.
@@ -128,6 +133,8 @@ impl Activity {
             given: AtomicU64::new(0),
             taken: AtomicU64::new(0),
             is_http2: AtomicBool::new(false),
+            is_switched: AtomicBool::new(false),
+            has_left: Notify::new(),
             resets: Bucket::default(),
             order: AtomicU8::new(0),
             waker: Mutex::new(None),
@@ -161,6 +168,30 @@ impl Activity {
 
     pub(super) fn is_http2(&self) {
         self.is_http2.store(true, Ordering::Relaxed);
+    }
+
+    /// What comes from here on is another protocol's, like one request that does not end: who
+    /// took it sees to it that the client says something now and then.
+    pub(super) fn switches(&self) {
+        self.request_begins();
+        self.is_switched.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_switched(&self) -> bool {
+        self.is_switched.load(Ordering::Acquire)
+    }
+
+    /// The transport is gone.
+    pub(super) fn leaves(&self) {
+        if self.is_switched() {
+            self.request_ends();
+        }
+        self.has_left.notify_one();
+    }
+
+    /// Returns when the transport is gone, also when it was before.
+    pub(super) async fn left(&self) {
+        self.has_left.notified().await;
     }
 
     pub(super) fn request_begins(&self) {

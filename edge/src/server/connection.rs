@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -15,7 +15,6 @@ use http_body::Body;
 use hyper::rt::Executor;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulConnection;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -190,22 +189,34 @@ where
         if let (Protocol::Http1, Some(path)) = (protocol, self.fast_path) {
             transport.answer_by(path, peer);
         }
+        let seat = Arc::new(seat);
         let service = Guarded {
             service: RefCell::new(self.service),
             activity: Arc::clone(activity),
-            seat,
+            seat: Arc::clone(&seat),
             peer,
         };
         let io = TokioIo::new(transport);
         match protocol {
             Protocol::Http1 => {
                 let connection = self.protocols.http1.serve_connection(io, service);
-                drive(activity, connection).await
+                let end = drive(activity, connection.with_upgrades(), |connection| {
+                    connection.graceful_shutdown();
+                })
+                .await;
+                // The seat and the count of connections are its own until it is over.
+                if matches!(end, End::Closed) && activity.is_switched() {
+                    activity.left().await;
+                }
+                end
             }
             Protocol::Http2 => {
                 activity.is_http2();
                 let connection = self.protocols.http2.serve_connection(io, service);
-                drive(activity, connection).await
+                drive(activity, connection, |connection| {
+                    connection.graceful_shutdown();
+                })
+                .await
             }
         }
     }
@@ -251,9 +262,9 @@ async fn unless_ordered<F: Future>(activity: &Activity, future: F) -> Result<F::
 }
 
 /// Runs a connection as it is ordered.
-async fn drive<C>(activity: &Activity, connection: C) -> End
+async fn drive<C>(activity: &Activity, connection: C, finish: impl Fn(Pin<&mut C>)) -> End
 where
-    C: GracefulConnection<Error = hyper::Error>,
+    C: Future<Output = hyper::Result<()>>,
 {
     let mut connection = pin!(connection);
     let mut listens = false;
@@ -267,7 +278,7 @@ where
             Order::GoOn => {}
             Order::Finish(cut) if finishing.is_none() => {
                 finishing = Some(cut);
-                connection.as_mut().graceful_shutdown();
+                finish(connection.as_mut());
             }
             Order::Finish(_) => {}
             Order::Cut(cut) => return Poll::Ready(End::Cut(cut)),

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderValue, Method, Request, Response, Version};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::Body;
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
@@ -43,7 +43,7 @@ pub(super) struct Guarded<S> {
     /// Only the connection's task calls it.
     pub(super) service: RefCell<S>,
     pub(super) activity: Arc<Activity>,
-    pub(super) seat: Seat,
+    pub(super) seat: Arc<Seat>,
     pub(super) peer: Peer,
 }
 
@@ -176,6 +176,9 @@ where
 
 impl Pending {
     fn answer<B: Body>(self, response: Response<B>) -> Response<SentBody<B>> {
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            self.ticket.activity.switches();
+        }
         if !self.is_head {
             return response.map(|body| SentBody::new(body, self.ticket));
         }

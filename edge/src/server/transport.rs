@@ -252,6 +252,7 @@ impl Tail {
 
 impl Drop for Transport {
     fn drop(&mut self) {
+        self.activity.leaves();
         if let Order::Cut(Cut::SlowReader | Cut::Resets | Cut::Shutdown) = self.activity.ordered() {
             // What the system holds for the client goes with the connection.
             if let Err(error) = self.socket().set_zero_linger() {
@@ -269,6 +270,16 @@ impl AsyncRead for Transport {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         ready!(this.poll_unsent(context))?;
+        if this.activity.is_switched() {
+            // Whoever reads is not the connection's task any more, and obeys by what it reads:
+            // the end.
+            this.lane = None;
+            this.activity.listen(context);
+            if this.activity.ordered() != Order::GoOn {
+                return Poll::Ready(Ok(()));
+            }
+            return this.poll_bytes(context, buffer);
+        }
         let before = buffer.filled().len();
         loop {
             ready!(this.poll_bytes(context, buffer))?;

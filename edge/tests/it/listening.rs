@@ -11,10 +11,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use edge::server::{Peer, ReceivedBody, Server, ServerConfig, Tls};
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
+use hyper_util::rt::TokioIo;
 use measured::Measured;
 use metrics::LocalRecorderGuard;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -198,6 +199,10 @@ impl Service<Request<ReceivedBody>> for Answers {
         self.seen.fetch_add(1, Ordering::SeqCst);
         let release = Arc::clone(&self.release);
         Box::pin(async move {
+            let mut request = request;
+            if request.uri().path() == "/switch" {
+                return Ok(switch(&mut request));
+            }
             let body = match request.uri().path() {
                 "/big" => big(),
                 "/held" => {
@@ -220,6 +225,24 @@ impl Service<Request<ReceivedBody>> for Answers {
             Ok(Response::new(body))
         })
     }
+}
+
+/// Agrees to a protocol in which all that comes is said again.
+fn switch(request: &mut Request<ReceivedBody>) -> Response<AnswerBody> {
+    let switched = hyper::upgrade::on(request);
+    tokio::spawn(async move {
+        let mut stream = TokioIo::new(switched.await.unwrap());
+        let mut piece = [0; 64];
+        while let Ok(read @ 1..) = stream.read(&mut piece).await {
+            stream.write_all(&piece[..read]).await.unwrap();
+        }
+    });
+    Response::builder()
+        .status(StatusCode::SWITCHING_PROTOCOLS)
+        .header("connection", "upgrade")
+        .header("upgrade", "echo")
+        .body(text(String::new()))
+        .unwrap()
 }
 
 fn text(text: String) -> AnswerBody {

@@ -29,6 +29,7 @@ mod server_fast_path;
 mod server_http1;
 mod server_http2;
 mod server_limits;
+mod server_switch;
 mod server_tls;
 mod shield;
 mod slices;

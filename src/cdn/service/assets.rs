@@ -3,7 +3,6 @@
 use edge::access::PathScope;
 use edge::{OriginKind, Selector};
 use media::AssetId;
-use social::ServiceError;
 use storage::rows::edge_assets::{self, AssetAccess, AssetRow, AssetRules, RegisterError};
 use storage::rows::{Entity, RowError};
 
@@ -109,7 +108,7 @@ impl Cdn {
     pub async fn remove_asset(&self, id: AssetId) -> Result<(), CdnError> {
         match edge_assets::remove(self.database()?, id).await? {
             true => Ok(()),
-            false => Err(ServiceError::NotFound(Entity::Asset).into()),
+            false => Err(RowError::NotFound(Entity::Asset).into()),
         }
     }
 

@@ -63,6 +63,14 @@ pub enum RowError {
         /// What it may have, in bytes.
         limit: usize,
     },
+    /// One has as many of these as one can have.
+    #[error("{limit} {what} are the most: let go of one first")]
+    TooMany {
+        /// What they are.
+        what: &'static str,
+        /// How many one can have.
+        limit: u64,
+    },
     /// So many prewarms have not ended.
     #[error("{0} prewarms have not ended: wait for one, or cancel one")]
     TooManyPrewarms(u64),
@@ -141,6 +149,8 @@ pub enum Unique {
     JobKey,
     /// An asset's name or path prefix.
     Asset,
+    /// The key that a request is repeated under.
+    IdempotencyKey,
 }
 
 impl fmt::Display for Unique {
@@ -152,6 +162,7 @@ impl fmt::Display for Unique {
             Self::StreamKey => "the stream key",
             Self::JobKey => "the job's unique key",
             Self::Asset => "the asset's name or path prefix",
+            Self::IdempotencyKey => "the idempotency key",
         })
     }
 }
@@ -296,6 +307,16 @@ pub(super) fn check_size(what: &'static str, size: usize, limit: usize) -> Resul
         Ok(())
     } else {
         Err(RowError::TooLarge { what, size, limit })
+    }
+}
+
+/// A value that a row has already means that `unique` is taken. The transaction is lost.
+pub(super) fn already_there(unique: Unique) -> impl Fn(RowError) -> RowError {
+    move |error| match error {
+        RowError::Engine(sqlx::Error::Database(inner)) if inner.is_unique_violation() => {
+            RowError::Taken(unique)
+        }
+        error => error,
     }
 }
 

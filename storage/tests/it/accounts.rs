@@ -4,7 +4,7 @@ use media::StreamName;
 use storage::RowError;
 use storage::rows::stream_keys::{StreamKey, add_key, find_stream_by_key, remove_key};
 use storage::rows::streams::{NewStream, StoredEncoding, TakeoverPolicy};
-use storage::rows::users::NewUser;
+use storage::rows::users::{NewUser, Role};
 use storage::rows::{Entity, Unique, sessions, streams, users};
 
 use crate::fixtures::{NOW, TestDatabase};
@@ -32,7 +32,7 @@ async fn names_and_addresses_are_unique_whatever_their_case(test: TestDatabase) 
     let ada = users::create(&test.db, user("Ada", "ada@example.org"), NOW)
         .await
         .unwrap();
-    assert_eq!((ada.name.as_str(), ada.is_admin), ("Ada", true));
+    assert_eq!((ada.name.as_str(), ada.role), ("Ada", Role::Admin));
     for (name, email, taken) in [
         ("aDA", "other@example.org", Unique::UserName),
         ("other", "ADA@example.org", Unique::Email),

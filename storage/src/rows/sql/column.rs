@@ -5,8 +5,9 @@ use std::fmt;
 
 use bytes::Bytes;
 use media::{
-    AssetId, EpochNumber, JobId, Micros, NodeId, PrewarmId, PurgeId, RenditionName, SegmentNumber,
-    SessionId, StreamId, StreamName, Timestamp, UserId, VideoId,
+    ApiTokenId, AssetId, AuditEntryId, EpochNumber, JobId, LoginSessionId, Micros, NodeId,
+    PrewarmId, PurgeId, RegistrationId, RenditionName, ReportId, SegmentNumber, SessionId,
+    StreamId, StreamName, Timestamp, UserId, VideoId,
 };
 use sqlx::{Decode, Postgres, Row as _, Sqlite, Type};
 use uuid::Uuid;
@@ -154,6 +155,11 @@ meaning! {
     PrewarmId: Uuid, |id, _place| Ok(PrewarmId::from(id));
     PurgeId: Uuid, |id, _place| Ok(PurgeId::from(id));
     AssetId: Uuid, |id, _place| Ok(AssetId::from(id));
+    LoginSessionId: Uuid, |id, _place| Ok(LoginSessionId::from(id));
+    ApiTokenId: Uuid, |id, _place| Ok(ApiTokenId::from(id));
+    RegistrationId: Uuid, |id, _place| Ok(RegistrationId::from(id));
+    ReportId: Uuid, |id, _place| Ok(ReportId::from(id));
+    AuditEntryId: Uuid, |id, _place| Ok(AuditEntryId::from(id));
     StreamName: String, |name, place| name.parse().map_err(|error| undecodable(place, error));
     RenditionName: String, |name, place| name.parse().map_err(|error| undecodable(place, error));
 }

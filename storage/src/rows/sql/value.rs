@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 use media::{
-    AssetId, EpochNumber, JobId, Micros, NodeId, PrewarmId, PurgeId, RenditionName, SegmentNumber,
-    SessionId, StreamId, StreamName, Timestamp, UserId, VideoId,
+    ApiTokenId, AssetId, AuditEntryId, EpochNumber, JobId, LoginSessionId, Micros, NodeId,
+    PrewarmId, PurgeId, RegistrationId, RenditionName, ReportId, SegmentNumber, SessionId,
+    StreamId, StreamName, Timestamp, UserId, VideoId,
 };
 use uuid::Uuid;
 
@@ -95,6 +96,11 @@ bind! {
     PrewarmId => Uuid, |id| id.as_uuid();
     PurgeId => Uuid, |id| id.as_uuid();
     AssetId => Uuid, |id| id.as_uuid();
+    LoginSessionId => Uuid, |id| id.as_uuid();
+    ApiTokenId => Uuid, |id| id.as_uuid();
+    RegistrationId => Uuid, |id| id.as_uuid();
+    ReportId => Uuid, |id| id.as_uuid();
+    AuditEntryId => Uuid, |id| id.as_uuid();
 }
 
 impl Bind for u64 {

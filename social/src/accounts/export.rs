@@ -1,0 +1,148 @@
+//! All that there is of an account, for its owner.
+
+use media::Timestamp;
+use storage::rows::account_export::{self, ExportedPerson, People};
+use storage::rows::users::{self, UserRow};
+use storage::rows::{api_tokens, preferences, reports};
+
+use crate::caller::Caller;
+use crate::limits::Key;
+use crate::model::{AccountExport, ExportedFollow, ExportedReport, LoginSession, Moment};
+use crate::operation::Operation;
+use crate::{ServiceError, Services};
+
+/// Rows that are read at once.
+const PAGE: u32 = 500;
+
+/// Rows of one list, at most: who has more is told that the list goes on.
+const MOST: usize = 50_000;
+
+/// A list as it grows, page by page.
+struct Growing<T> {
+    items: Vec<T>,
+    goes_on: bool,
+}
+
+impl<T> Growing<T> {
+    fn new() -> Self {
+        Self {
+            items: Vec::new(),
+            goes_on: true,
+        }
+    }
+
+    /// Adds a page, and says whether another is wanted.
+    fn add(&mut self, page: impl ExactSizeIterator<Item = T>) -> bool {
+        let is_full = page.len() == PAGE as usize;
+        self.items.extend(page);
+        self.goes_on = is_full;
+        is_full && self.items.len() < MOST
+    }
+}
+
+impl Services {
+    /// All that there is of the caller's account.
+    pub async fn export_account(&self, caller: &Caller) -> Result<AccountExport, ServiceError> {
+        let actor = self.begin_known(caller, Operation::ExportAccount)?;
+        let exports = &self.limiter.exports;
+        exports.take(Key::User(actor.user), &caller.standings)?;
+        let row = users::by_id(&self.db, actor.user)
+            .await?
+            .filter(UserRow::is_active)
+            .ok_or(ServiceError::Unauthenticated)?;
+        let sessions = self.exported_sessions(caller, &row).await?;
+        let reports = self.exported_reports(&row).await?;
+        let followers = self.exported_people(&row, People::Followers).await?;
+        let following = self.exported_people(&row, People::Following).await?;
+        let blocked = self.exported_people(&row, People::Blocked).await?;
+        let muted = self.exported_people(&row, People::Muted).await?;
+        // There are a few at most.
+        let tokens = api_tokens::of_user(&self.db, row.id, None, PAGE).await?;
+        let goes_on = sessions.goes_on
+            || reports.goes_on
+            || [&followers, &following, &blocked, &muted]
+                .iter()
+                .any(|list| list.goes_on);
+        Ok(AccountExport {
+            account: self.describe_me(&row).await?,
+            exported_at: self.now().into(),
+            email_verified_at: row.email_verified_at.map(Moment::from),
+            sessions: sessions.items,
+            api_tokens: tokens.iter().map(super::api_tokens::shown).collect(),
+            preferences: preferences::all(&self.db, row.id)
+                .await?
+                .into_iter()
+                .collect(),
+            followers: followers.items,
+            following: following.items,
+            blocked: blocked.items,
+            muted: muted.items,
+            reports: reports.items,
+            is_complete: !goes_on,
+        })
+    }
+
+    async fn exported_sessions(
+        &self,
+        caller: &Caller,
+        of: &UserRow,
+    ) -> Result<Growing<LoginSession>, ServiceError> {
+        let mut list = Growing::new();
+        let mut after = None;
+        loop {
+            let page = account_export::logins(&self.db, of.id, after, PAGE).await?;
+            after = page.last().map(|row| row.id).or(after);
+            let current = caller.session();
+            if !list.add(page.into_iter().map(|row| LoginSession::of(row, current))) {
+                return Ok(list);
+            }
+        }
+    }
+
+    async fn exported_people(
+        &self,
+        of: &UserRow,
+        which: People,
+    ) -> Result<Growing<ExportedFollow>, ServiceError> {
+        let mut list = Growing::new();
+        let mut after = None;
+        loop {
+            let page = account_export::people(&self.db, of.id, which, after, PAGE).await?;
+            after = page.last().map(|row| row.user).or(after);
+            if !list.add(page.into_iter().map(exported)) {
+                return Ok(list);
+            }
+        }
+    }
+
+    async fn exported_reports(
+        &self,
+        of: &UserRow,
+    ) -> Result<Growing<ExportedReport>, ServiceError> {
+        let mut list = Growing::new();
+        let mut after = None;
+        loop {
+            let page = reports::by_reporter(&self.db, of.id, after, PAGE).await?;
+            after = page.last().map(|row| row.id).or(after);
+            let page = page.into_iter().map(|row| ExportedReport {
+                user_id: row.subject.to_string(),
+                reason: row.reason,
+                comment: row.comment,
+                created_at: row.created_at.into(),
+                resolved_at: row.resolved_at.map(Moment::from),
+            });
+            if !list.add(page) {
+                return Ok(list);
+            }
+        }
+    }
+}
+
+fn exported(row: ExportedPerson) -> ExportedFollow {
+    let accepted: Option<Timestamp> = row.accepted_at;
+    ExportedFollow {
+        name: row.name,
+        since: row.created_at.into(),
+        accepted_at: accepted.map(Moment::from),
+    }
+}

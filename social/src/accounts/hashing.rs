@@ -1,0 +1,186 @@
+//! Argon2id, within bounds: it takes memory and a core, and anybody may ask for it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use argon2::{Argon2, Params};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use super::Password;
+use crate::ServiceError;
+
+/// What one computation takes, in MiB.
+const MEMORY_MIB: u32 = Params::DEFAULT_M_COST.div_ceil(1_024);
+
+/// Requests that wait for each computation that may go on at once.
+const WAITING_PER_TURN: usize = 64;
+
+/// No password's hash, of the same cost as all others: what a password is compared with when
+/// there is no account, so that time does not tell.
+const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5IGhhcyB0aGlzLg$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+/// Computes and compares password hashes: so many at once as fit the memory it may take, each
+/// of the others after a wait that is bounded.
+#[derive(Debug)]
+pub struct Passwords {
+    turns: Arc<Semaphore>,
+    /// Who waits or computes.
+    places: Semaphore,
+    wait: Duration,
+    computed: AtomicU64,
+}
+
+impl Passwords {
+    /// Takes at most `memory_mib`, but one computation goes on at any rate; who has waited for
+    /// `wait` is refused.
+    pub fn new(memory_mib: u32, wait: Duration) -> Self {
+        let at_once = usize::try_from((memory_mib / MEMORY_MIB).max(1)).unwrap_or(1);
+        Self {
+            turns: Arc::new(Semaphore::new(at_once)),
+            places: Semaphore::new(at_once * (1 + WAITING_PER_TURN)),
+            wait,
+            computed: AtomicU64::new(0),
+        }
+    }
+
+    /// How many computations there have been.
+    pub fn computed(&self) -> u64 {
+        self.computed.load(Ordering::Relaxed)
+    }
+
+    /// The password's hash as a PHC string, with a random salt. One computation.
+    pub(crate) async fn hash(&self, password: Password) -> Result<String, ServiceError> {
+        self.compute(move || hash(&password)).await?
+    }
+
+    /// Whether it is the password of `hash`. One computation, also if there is no hash.
+    pub(crate) async fn is_right(
+        &self,
+        typed: Typed,
+        hash: Option<String>,
+    ) -> Result<bool, ServiceError> {
+        let is_somebody = hash.is_some();
+        let hash = hash.unwrap_or_else(|| NOBODY.to_owned());
+        let is_equal = self.compute(move || verify(&typed, &hash)).await??;
+        Ok(is_equal && is_somebody)
+    }
+
+    async fn compute<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, ServiceError> {
+        let refused = || {
+            metrics::counter!("nova_api_passwords_refused_total").increment(1);
+            ServiceError::TooManyLogins {
+                after: Duration::from_secs(self.wait.as_secs().max(1)),
+            }
+        };
+        let _place = self.places.try_acquire().map_err(|_| refused())?;
+        let turn = timeout(self.wait, self.turns.clone().acquire_owned()).await;
+        let turn: OwnedSemaphorePermit = turn
+            .map_err(|_| refused())?
+            .map_err(|error| ServiceError::internal("password", error))?;
+        self.computed.fetch_add(1, Ordering::Relaxed);
+        let computed = tokio::task::spawn_blocking(move || {
+            let done = work();
+            // Who asked may have left: the memory was taken until now all the same.
+            drop(turn);
+            done
+        });
+        computed
+            .await
+            .map_err(|error| ServiceError::internal("password", error))
+    }
+}
+
+/// What somebody says is their password; it may be any text.
+#[derive(Clone)]
+pub(crate) struct Typed(Vec<u8>);
+
+impl Typed {
+    /// What was typed. What no password can be is cut to a length that is none either, so that
+    /// it costs no more.
+    pub(crate) fn new(text: &str) -> Self {
+        let end = text.len().min(super::password::MAX_PASSWORD + 1);
+        Self(text.as_bytes()[..end].to_vec())
+    }
+}
+
+impl fmt::Debug for Typed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Typed(***)")
+    }
+}
+
+/// The password's hash, at once and whatever it takes: for the command line.
+pub(crate) fn hash(password: &Password) -> Result<String, ServiceError> {
+    Argon2::default()
+        .hash_password(password.as_bytes())
+        .map(|hash| hash.to_string())
+        .map_err(|error| ServiceError::internal("password hash", error))
+}
+
+fn verify(typed: &Typed, hash: &str) -> Result<bool, ServiceError> {
+    let fault = |error: &dyn fmt::Display| ServiceError::internal("stored password hash", error);
+    let parsed = PasswordHash::new(hash).map_err(|error| fault(&error))?;
+    match Argon2::default().verify_password(&typed.0, &parsed) {
+        Ok(()) => Ok(true),
+        Err(argon2::password_hash::Error::PasswordInvalid) => Ok(false),
+        Err(error) => Err(fault(&error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn password() -> Password {
+        "demo-password".parse().unwrap()
+    }
+
+    #[tokio::test]
+    async fn hashes_are_salted_argon2id() {
+        let passwords = Passwords::new(64, Duration::from_secs(60));
+        let one = passwords.hash(password()).await.unwrap();
+        assert!(one.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{one}");
+        assert_ne!(one, passwords.hash(password()).await.unwrap());
+        let is_right = async |typed: &str| {
+            let hash = Some(one.clone());
+            passwords.is_right(Typed::new(typed), hash).await.unwrap()
+        };
+        assert!(is_right("demo-password").await);
+        assert!(!is_right("demo-passwore").await);
+        assert_eq!(passwords.computed(), 4);
+    }
+
+    #[tokio::test]
+    async fn nobody_costs_what_somebody_costs() {
+        let passwords = Passwords::new(64, Duration::from_secs(60));
+        let is_right = passwords.is_right(Typed::new("demo-password"), None).await;
+        assert!(!is_right.unwrap());
+        assert_eq!(passwords.computed(), 1);
+        let nobody = PasswordHash::new(NOBODY).unwrap();
+        let somebody = hash(&password()).unwrap();
+        let somebody = PasswordHash::new(&somebody).unwrap();
+        assert_eq!(nobody.params, somebody.params);
+        assert_eq!(nobody.salt.unwrap().len(), somebody.salt.unwrap().len());
+    }
+
+    #[tokio::test]
+    async fn who_has_waited_for_too_long_is_refused() {
+        let passwords = Passwords::new(0, Duration::ZERO);
+        let turn = passwords.turns.clone().acquire_owned().await.unwrap();
+        let refused = passwords.hash(password()).await.unwrap_err();
+        assert!(matches!(refused, ServiceError::TooManyLogins { .. }));
+        drop(turn);
+        passwords.hash(password()).await.unwrap();
+        let _all = passwords.places.acquire_many(65).await.unwrap();
+        let refused = passwords.hash(password()).await.unwrap_err();
+        assert!(matches!(refused, ServiceError::TooManyLogins { .. }));
+    }
+}

@@ -1,0 +1,36 @@
+//! GraphQL over HTTP: documents in the body of a POST, one or a batch.
+
+use std::sync::Arc;
+
+use async_graphql::{BatchRequest, BatchResponse, Response};
+use axum::Json;
+use axum::extract::State;
+
+use super::limits::{MAX_BATCH, refused};
+use super::loaders::Loaders;
+use super::{Schema, limits};
+use crate::Services;
+use crate::problem::Problem;
+use crate::rest::{Asking, Body};
+
+/// Answers the documents. What is wrong with one is in its answer; what is wrong with the
+/// request as HTTP has it is a problem.
+pub(super) async fn answer(
+    schema: &Schema,
+    State(services): State<Services>,
+    Asking(caller): Asking,
+    Body(batch): Body<BatchRequest>,
+) -> Result<Json<BatchResponse>, Problem> {
+    if let BatchRequest::Batch(documents) = &batch
+        && documents.len() > MAX_BATCH
+    {
+        let message = format!("At most {MAX_BATCH} documents are taken in a batch.");
+        let error: Response = Response::from_errors(vec![refused(message, limits::TOO_LARGE)]);
+        return Ok(Json(BatchResponse::Single(error)));
+    }
+    let loaders = Loaders::new(&services, &caller);
+    let answer = schema
+        .execute_batch(batch.data(Arc::new(loaders)).data(caller))
+        .await;
+    Ok(Json(answer))
+}

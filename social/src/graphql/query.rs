@@ -1,0 +1,157 @@
+//! Queries.
+
+use async_graphql::connection::Connection;
+use async_graphql::{ComplexObject, Context, Json, Object, Result};
+
+use super::connection::{connection, page};
+use super::user::{People, User, people};
+use crate::Services;
+use crate::caller::Caller;
+use crate::model::{
+    AccountExport, ApiToken, AuditEntry, LiveEntry, LoginSession, Me, Preference, Report,
+    ReportState,
+};
+
+/// The services, and who asks.
+pub(super) fn of<'a>(context: &Context<'a>) -> Result<(&'a Services, &'a Caller)> {
+    Ok((context.data::<Services>()?, context.data::<Caller>()?))
+}
+
+/// What can be asked.
+pub(crate) struct Query;
+
+#[Object]
+impl Query {
+    /// The streams that are live, the newest first.
+    async fn live(&self, context: &Context<'_>) -> Result<Vec<LiveEntry>> {
+        let (services, caller) = of(context)?;
+        Ok(services.list_live(caller).await?)
+    }
+
+    /// All that there is of one's account, as REST's `GET /api/v1/me/export` gives it.
+    async fn export_account(&self, context: &Context<'_>) -> Result<Json<AccountExport>> {
+        let (services, caller) = of(context)?;
+        Ok(Json(services.export_account(caller).await?))
+    }
+
+    /// Somebody, by name.
+    async fn user(&self, context: &Context<'_>, name: String) -> Result<User> {
+        let (services, caller) = of(context)?;
+        Ok(User(services.get_user(caller, &name).await?))
+    }
+
+    /// What was told of anybody; for moderators.
+    #[graphql(complexity = "first.unwrap_or(20).max(1) as usize * child_complexity + 1")]
+    async fn reports(
+        &self,
+        context: &Context<'_>,
+        #[graphql(default)] state: ReportState,
+        first: Option<i32>,
+        after: Option<String>,
+    ) -> Result<Connection<String, Report>> {
+        let (services, caller) = of(context)?;
+        let page = page(first, after.as_deref())?;
+        let reports = services.list_reports(caller, state, page).await?;
+        Ok(connection(reports))
+    }
+
+    /// Who did what by right of a role, the newest first; for moderators. `actor` and `subject`
+    /// are names.
+    #[graphql(complexity = "first.unwrap_or(20).max(1) as usize * child_complexity + 1")]
+    async fn audit_log(
+        &self,
+        context: &Context<'_>,
+        actor: Option<String>,
+        subject: Option<String>,
+        first: Option<i32>,
+        after: Option<String>,
+    ) -> Result<Connection<String, AuditEntry>> {
+        let (services, caller) = of(context)?;
+        let page = page(first, after.as_deref())?;
+        let (actor, subject) = (actor.as_deref(), subject.as_deref());
+        let entries = services
+            .list_audit_log(caller, actor, subject, page)
+            .await?;
+        Ok(connection(entries))
+    }
+
+    /// One's own account.
+    async fn me(&self, context: &Context<'_>) -> Result<Me> {
+        let (services, caller) = of(context)?;
+        Ok(services.get_me(caller).await?)
+    }
+}
+
+#[ComplexObject]
+impl Me {
+    /// One's open sessions, the newest first.
+    #[graphql(complexity = "first.unwrap_or(20).max(1) as usize * child_complexity + 1")]
+    async fn sessions(
+        &self,
+        context: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+    ) -> Result<Connection<String, LoginSession>> {
+        let (services, caller) = of(context)?;
+        let page = page(first, after.as_deref())?;
+        Ok(connection(services.list_sessions(caller, page).await?))
+    }
+
+    /// One's API tokens, the newest first.
+    #[graphql(complexity = "first.unwrap_or(20).max(1) as usize * child_complexity + 1")]
+    async fn api_tokens(
+        &self,
+        context: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+    ) -> Result<Connection<String, ApiToken>> {
+        let (services, caller) = of(context)?;
+        let page = page(first, after.as_deref())?;
+        Ok(connection(services.list_api_tokens(caller, page).await?))
+    }
+
+    /// Who asks to follow, the earliest first.
+    #[graphql(complexity = "first.unwrap_or(20).max(1) as usize * child_complexity + 1")]
+    async fn follow_requests(
+        &self,
+        context: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+    ) -> Result<People> {
+        let (services, caller) = of(context)?;
+        let page = page(first, after.as_deref())?;
+        Ok(people(services.list_follow_requests(caller, page).await?))
+    }
+
+    /// Whom one blocks.
+    #[graphql(complexity = "first.unwrap_or(20).max(1) as usize * child_complexity + 1")]
+    async fn blocks(
+        &self,
+        context: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+    ) -> Result<People> {
+        let (services, caller) = of(context)?;
+        let page = page(first, after.as_deref())?;
+        Ok(people(services.list_blocks(caller, page).await?))
+    }
+
+    /// Whom one mutes.
+    #[graphql(complexity = "first.unwrap_or(20).max(1) as usize * child_complexity + 1")]
+    async fn mutes(
+        &self,
+        context: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+    ) -> Result<People> {
+        let (services, caller) = of(context)?;
+        let page = page(first, after.as_deref())?;
+        Ok(people(services.list_mutes(caller, page).await?))
+    }
+
+    /// All of one's preferences, the defaults too.
+    async fn preferences(&self, context: &Context<'_>) -> Result<Vec<Preference>> {
+        let (services, caller) = of(context)?;
+        Ok(services.list_preferences(caller).await?)
+    }
+}

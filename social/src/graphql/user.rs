@@ -1,0 +1,128 @@
+//! People, as GraphQL shows them: what is asked for is fetched, for many at once.
+
+use std::sync::Arc;
+
+use async_graphql::connection::{Connection, Edge, EmptyFields};
+use async_graphql::{Context, ID, Object, Result};
+
+use super::connection::page;
+use super::loaders::Loaders;
+use super::query::of;
+use crate::caller::Role;
+use crate::model::{Link, Moment, Viewer};
+use crate::paging::Paged;
+use crate::people::{Person, shown_name};
+
+/// People with their cursors.
+pub(crate) type People = Connection<String, User, EmptyFields, EmptyFields>;
+
+/// A page of people as a connection.
+pub(super) fn people(page: Paged<Person>) -> People {
+    let mut connection = Connection::new(false, page.has_more);
+    let edges = page.items.into_iter();
+    connection
+        .edges
+        .extend(edges.map(|(cursor, person)| Edge::new(cursor, User(person))));
+    connection
+}
+
+/// Somebody.
+pub(crate) struct User(pub(super) Person);
+
+#[Object]
+impl User {
+    /// Id.
+    async fn id(&self) -> ID {
+        self.0.row.id.to_string().into()
+    }
+
+    /// Name, as it stands in `/@name`.
+    async fn name(&self) -> &str {
+        &self.0.row.name
+    }
+
+    /// Name as it is shown.
+    async fn display_name(&self) -> &str {
+        shown_name(&self.0.row)
+    }
+
+    /// What they say of themselves.
+    async fn bio(&self) -> &str {
+        &self.0.row.bio
+    }
+
+    /// Where they point at.
+    async fn links(&self, context: &Context<'_>) -> Result<Vec<Link>> {
+        let loaders = context.data::<Arc<Loaders>>()?;
+        let links = loaders.links.load_one(self.0.row.id).await?;
+        Ok(links.unwrap_or_default())
+    }
+
+    /// Whether following is asked for.
+    async fn is_private(&self) -> bool {
+        self.0.row.is_private
+    }
+
+    /// Whether they are kept out. Only moderators see anybody who is.
+    async fn is_suspended(&self) -> bool {
+        self.0.row.suspended_at.is_some()
+    }
+
+    /// What they may do beyond their own account.
+    async fn role(&self) -> Role {
+        self.0.row.role.into()
+    }
+
+    /// Since when they have the account.
+    async fn created_at(&self) -> Moment {
+        self.0.row.created_at.into()
+    }
+
+    /// What is between you and them; `null`: it is you, or you have not logged in.
+    async fn viewer(&self, context: &Context<'_>) -> Result<Option<Viewer>> {
+        let loaders = context.data::<Arc<Loaders>>()?;
+        Ok(loaders.between.load_one(self.0.row.id).await?)
+    }
+
+    /// How many follow them.
+    async fn followers_count(&self, context: &Context<'_>) -> Result<u64> {
+        let loaders = context.data::<Arc<Loaders>>()?;
+        let counts = loaders.counts.load_one(self.0.row.id).await?;
+        Ok(counts.map_or(0, |counts| counts.followers))
+    }
+
+    /// How many they follow.
+    async fn following_count(&self, context: &Context<'_>) -> Result<u64> {
+        let loaders = context.data::<Arc<Loaders>>()?;
+        let counts = loaders.counts.load_one(self.0.row.id).await?;
+        Ok(counts.map_or(0, |counts| counts.following))
+    }
+
+    /// Who follows them, the latest first. Of a private account, only its followers may see it.
+    #[graphql(complexity = "first.unwrap_or(20).max(1) as usize * child_complexity + 1")]
+    async fn followers(
+        &self,
+        context: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+    ) -> Result<People> {
+        let (services, caller) = of(context)?;
+        let page = page(first, after.as_deref())?;
+        let name = &self.0.row.name;
+        Ok(people(services.list_followers(caller, name, page).await?))
+    }
+
+    /// Whom they follow, the latest first. Of a private account, only its followers may see it.
+    #[graphql(complexity = "first.unwrap_or(20).max(1) as usize * child_complexity + 1")]
+    async fn following(
+        &self,
+        context: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+    ) -> Result<People> {
+        let (services, caller) = of(context)?;
+        let page = page(first, after.as_deref())?;
+        let name = &self.0.row.name;
+        Ok(people(services.list_following(caller, name, page).await?))
+    }
+}

@@ -1,0 +1,115 @@
+//! Asking again without doing it again: `Idempotency-Key`
+//! (draft-ietf-httpapi-idempotency-key-header).
+
+use bytes::Bytes;
+use media::{Micros, UserId};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
+use storage::rows::idempotency_keys::{self, Answer, KEY_BYTES_AT_MOST};
+use storage::rows::{RowError, Transaction, Unique};
+
+use crate::operation::Operation;
+use crate::{ServiceError, Services};
+
+/// How long an answer is kept.
+const KEPT: Micros = Micros::from_secs(24 * 3_600);
+
+/// The status that is kept with an answer: what REST says of something that was made.
+const CREATED: u16 = 201;
+
+/// A request that may come again under its key.
+#[derive(Debug)]
+pub(crate) struct Repeatable {
+    user: UserId,
+    key: String,
+    request_hash: [u8; 32],
+}
+
+impl Repeatable {
+    /// The request under the key, if there is one.
+    pub(crate) fn new(
+        user: UserId,
+        key: Option<&str>,
+        operation: Operation,
+        input: &impl Serialize,
+    ) -> Result<Option<Self>, ServiceError> {
+        let Some(key) = key else { return Ok(None) };
+        let is_key = !key.is_empty()
+            && key.len() <= KEY_BYTES_AT_MOST
+            && key.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+        if !is_key {
+            return Err(ServiceError::invalid(
+                "Idempotency-Key",
+                format_args!("expected 1 to {KEY_BYTES_AT_MOST} visible ASCII characters"),
+            ));
+        }
+        let input = serde_json::to_vec(input)
+            .map_err(|error| ServiceError::internal("idempotency key", error))?;
+        let mut hash = Sha256::new_with_prefix(operation.graphql());
+        hash.update([0]);
+        hash.update(input);
+        Ok(Some(Self {
+            user,
+            key: key.to_owned(),
+            request_hash: hash.finalize().into(),
+        }))
+    }
+}
+
+impl Services {
+    /// What was answered under the key, if it was asked before.
+    pub(crate) async fn earlier<T: DeserializeOwned>(
+        &self,
+        request: Option<&Repeatable>,
+    ) -> Result<Option<T>, ServiceError> {
+        let Some(request) = request else {
+            return Ok(None);
+        };
+        let (user, key) = (request.user, &request.key);
+        let Some(answer) = idempotency_keys::find(&self.db, user, key, self.now()).await? else {
+            return Ok(None);
+        };
+        if answer.request_hash != request.request_hash[..] {
+            return Err(ServiceError::IdempotencyKeyReused);
+        }
+        let answer = serde_json::from_slice(&answer.response)
+            .map_err(|error| ServiceError::internal("kept answer", error))?;
+        Ok(Some(answer))
+    }
+
+    /// Commits the work with its answer, which has no secrets. Where another request under the
+    /// key was faster, nothing was done, and the answer is that one's.
+    pub(crate) async fn commit_once<T: Serialize + DeserializeOwned>(
+        &self,
+        mut transaction: Transaction,
+        request: Option<&Repeatable>,
+        answer: &T,
+    ) -> Result<Option<T>, ServiceError> {
+        let Some(request) = request else {
+            transaction.commit().await?;
+            return Ok(None);
+        };
+        let response =
+            serde_json::to_vec(answer).map_err(|error| ServiceError::internal("answer", error))?;
+        let kept = Answer {
+            request_hash: Bytes::copy_from_slice(&request.request_hash),
+            status: CREATED,
+            response: response.into(),
+        };
+        let (now, key) = (self.now(), &request.key);
+        let until = now + KEPT;
+        match idempotency_keys::keep(&mut transaction, request.user, key, &kept, now, until).await {
+            Ok(()) => {
+                transaction.commit().await?;
+                Ok(None)
+            }
+            Err(RowError::Taken(Unique::IdempotencyKey)) => {
+                drop(transaction);
+                let earlier = self.earlier(Some(request)).await?;
+                Ok(Some(earlier.ok_or(ServiceError::Busy)?))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! How often what may be asked: one set of limits for every face.
+
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use governor::clock::{Clock as GovernorClock, Reference};
+use governor::middleware::{StateInformationMiddleware, StateSnapshot};
+use governor::state::keyed::HashMapStateStore;
+use governor::{NotUntil, Quota, RateLimiter};
+use media::{Clock, UserId};
+
+use crate::ServiceError;
+use crate::settings::Limits;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3_600);
+
+/// Exports an hour by one user: each reads all that there is.
+const EXPORTS_PER_HOUR: u32 = 10;
+
+/// The most keys that one limit counts. Those that have been silent for long enough are
+/// forgotten; while none can be, who comes new is refused.
+pub const MAX_KEYS: usize = 100_000;
+
+/// Whom a limit counts.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Key {
+    /// One user, from wherever.
+    User(UserId),
+    /// One client address, or a network of them.
+    Address(IpAddr),
+    /// One name or address as it was typed, in lower case.
+    Text(Box<str>),
+}
+
+impl Key {
+    /// What people type, whether anybody is called so or not.
+    pub(crate) fn text(text: &str) -> Self {
+        Self::Text(text.to_ascii_lowercase().into())
+    }
+}
+
+/// The service's clock as `governor` reads it.
+#[derive(Debug, Clone)]
+struct Ticks(Arc<dyn Clock>);
+
+impl GovernorClock for Ticks {
+    /// Since the Unix epoch.
+    type Instant = Duration;
+
+    fn now(&self) -> Duration {
+        let micros = self.0.now().as_micros();
+        Duration::from_micros(u64::try_from(micros).unwrap_or_default())
+    }
+}
+
+type Counts = RateLimiter<Key, HashMapStateStore<Key>, Ticks, StateInformationMiddleware>;
+
+/// One limit: so many in a window.
+#[derive(Debug)]
+pub(crate) struct Limit {
+    name: &'static str,
+    quota: NonZeroU32,
+    window: Duration,
+    ticks: Ticks,
+    counts: Counts,
+}
+
+impl Limit {
+    fn new(name: &'static str, quota: u32, window: Duration, ticks: &Ticks) -> Self {
+        let quota = NonZeroU32::new(quota).unwrap_or(NonZeroU32::MIN);
+        let refill = (window / quota.get()).max(Duration::from_nanos(1));
+        let of_governor = Quota::with_period(refill)
+            .unwrap_or_else(|| Quota::per_second(quota))
+            .allow_burst(quota);
+        let counts = RateLimiter::hashmap_with_clock(of_governor, ticks.clone())
+            .with_middleware::<StateInformationMiddleware>();
+        Self {
+            name,
+            quota,
+            window,
+            ticks: ticks.clone(),
+            counts,
+        }
+    }
+
+    /// Counts one, or refuses it.
+    pub(crate) fn take(&self, key: Key, standings: &Standings) -> Result<(), ServiceError> {
+        if self.counts.len() >= MAX_KEYS {
+            self.counts.retain_recent();
+            if self.counts.len() >= MAX_KEYS {
+                metrics::counter!("nova_api_limit_full_total", "limit" => self.name).increment(1);
+                return Err(ServiceError::Busy);
+            }
+        }
+        let now = self.ticks.now();
+        let taken = self.counts.check_key(&key);
+        let (remaining, refilled) = match &taken {
+            Ok(state) => (state.remaining_burst_capacity(), self.refilled(state)),
+            Err(not_until) => (0, wait(not_until, now)),
+        };
+        standings.note(Standing {
+            limit: self.name,
+            quota: self.quota.get(),
+            window: self.window,
+            remaining,
+            refilled,
+        });
+        if taken.is_ok() {
+            return Ok(());
+        }
+        metrics::counter!("nova_api_limited_total", "limit" => self.name).increment(1);
+        Err(ServiceError::RateLimited { after: refilled })
+    }
+
+    /// When all of it is there again.
+    fn refilled(&self, state: &StateSnapshot) -> Duration {
+        let used = self.quota.get() - state.remaining_burst_capacity().min(self.quota.get());
+        whole_seconds(self.window / self.quota.get() * used)
+    }
+}
+
+fn wait(not_until: &NotUntil<Duration>, now: Duration) -> Duration {
+    let earliest: Duration = not_until.earliest_possible();
+    whole_seconds(earliest.duration_since(now).into()).max(Duration::from_secs(1))
+}
+
+/// Rounded up: a client that waits as long as it is told is not refused again.
+fn whole_seconds(span: Duration) -> Duration {
+    Duration::from_secs(span.as_secs() + u64::from(span.subsec_nanos() > 0))
+}
+
+/// How one limit stands after a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// Its name.
+    pub limit: &'static str,
+    /// So many
+    pub quota: u32,
+    /// in so long.
+    pub window: Duration,
+    /// How many are left.
+    pub remaining: u32,
+    /// When all are there again; of a request that was refused, when one is.
+    pub refilled: Duration,
+}
+
+/// How the limits stand that one request was counted by. A face shows them.
+#[derive(Debug, Default)]
+pub struct Standings(Mutex<Vec<Standing>>);
+
+impl Standings {
+    fn note(&self, standing: Standing) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match all.iter_mut().find(|one| one.limit == standing.limit) {
+            Some(one) => *one = standing,
+            None => all.push(standing),
+        }
+    }
+
+    /// All of them.
+    pub fn all(&self) -> Vec<Standing> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+/// Every limit there is.
+#[derive(Debug)]
+pub(crate) struct Limiter {
+    pub(crate) requests: Limit,
+    pub(crate) writes: Limit,
+    pub(crate) logins_of_account: Limit,
+    pub(crate) logins_of_address: Limit,
+    pub(crate) registrations: Limit,
+    pub(crate) resets: Limit,
+    pub(crate) mails: Limit,
+    pub(crate) exports: Limit,
+}
+
+impl Limiter {
+    pub(crate) fn new(limits: &Limits, clock: Arc<dyn Clock>) -> Self {
+        let ticks = Ticks(clock);
+        let limit = |name, quota, window| Limit::new(name, quota, window, &ticks);
+        Self {
+            requests: limit("requests", limits.requests_per_minute, MINUTE),
+            writes: limit("writes", limits.writes_per_minute, MINUTE),
+            logins_of_account: limit(
+                "logins-of-account",
+                limits.logins_per_minute_per_account,
+                MINUTE,
+            ),
+            logins_of_address: limit("logins", limits.logins_per_minute_per_address, MINUTE),
+            registrations: limit(
+                "registrations",
+                limits.registrations_per_hour_per_address,
+                HOUR,
+            ),
+            resets: limit("resets", limits.resets_per_hour_per_address, HOUR),
+            mails: limit("mails", limits.mails_per_hour_per_recipient, HOUR),
+            exports: limit("exports", EXPORTS_PER_HOUR, HOUR),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use media::{ManualClock, Micros, Timestamp};
+
+    use super::*;
+
+    fn limiter(clock: &Arc<ManualClock>) -> Limiter {
+        Limiter::new(&Limits::default(), clock.clone())
+    }
+
+    #[test]
+    fn so_many_at_once_and_then_one_by_one() {
+        let clock = Arc::new(ManualClock::new(Timestamp::from_micros(
+            1_800_000_000_000_000,
+        )));
+        let limiter = limiter(&clock);
+        let standings = Standings::default();
+        let take = |text: &str| limiter.logins_of_account.take(Key::text(text), &standings);
+        for left in (0..10).rev() {
+            take("Ada").unwrap();
+            assert_eq!(standings.all()[0].remaining, left);
+        }
+        let Err(ServiceError::RateLimited { after }) = take("ADA") else {
+            panic!("the eleventh is refused, however it is spelled");
+        };
+        assert_eq!(after, Duration::from_secs(6));
+        let standing = standings.all()[0].clone();
+        assert_eq!((standing.remaining, standing.quota), (0, 10));
+        take("grace").unwrap();
+        clock.advance(Micros::from(after));
+        take("ada").unwrap();
+        assert!(take("ada").is_err());
+    }
+}

@@ -1,0 +1,300 @@
+//! Every operation there is, who may do it, and what it is called on each face.
+
+use crate::caller::{Caller, Identity, Role, Scope};
+use crate::error::Missing;
+use crate::limits::Key;
+use crate::{ServiceError, Services};
+
+/// Who may do something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Everybody.
+    Anyone,
+    /// Whoever has logged in, and API tokens with the scope.
+    Scope(Scope),
+    /// Whoever has logged in. No API token: it could make itself stronger.
+    Login,
+    /// Whoever has at least this role, and their API tokens with the scope.
+    Role(Role, Scope),
+}
+
+/// How an operation is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// It changes nothing.
+    Read,
+    /// It changes something.
+    Write,
+}
+
+macro_rules! operations {
+    ($($(#[$doc:meta])* $name:ident: $rest:literal, $graphql:literal, $kind:ident, $access:expr;)*) => {
+        /// An operation of the API: the same on every face.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Operation {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Operation {
+            /// Every operation.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// Its `operationId` in OpenAPI; empty: REST has it not.
+            pub fn rest(self) -> &'static str {
+                match self {
+                    $(Self::$name => $rest,)*
+                }
+            }
+
+            /// Its `Type.field` in GraphQL; empty: GraphQL has it not.
+            pub fn graphql(self) -> &'static str {
+                match self {
+                    $(Self::$name => $graphql,)*
+                }
+            }
+
+            /// Who may do it.
+            pub fn access(self) -> Access {
+                match self {
+                    $(Self::$name => $access,)*
+                }
+            }
+
+            /// How it is counted.
+            pub fn kind(self) -> Kind {
+                match self {
+                    $(Self::$name => Kind::$kind,)*
+                }
+            }
+        }
+    };
+}
+
+operations! {
+    /// The streams that are live.
+    ListLive: "list_live", "Query.live", Read, Access::Anyone;
+    /// Ask for an account.
+    Register: "register", "Mutation.register", Write, Access::Anyone;
+    /// Follow the link of the mail, which makes the account.
+    VerifyEmail: "verify_email", "Mutation.verifyEmail", Write, Access::Anyone;
+    /// Begin a login session.
+    Login: "login", "Mutation.login", Write, Access::Anyone;
+    /// Go on with one.
+    Refresh: "refresh", "Mutation.refresh", Write, Access::Anyone;
+    /// End one.
+    Logout: "logout", "Mutation.logout", Write, Access::Anyone;
+    /// End all of one's own.
+    LogoutEverywhere: "logout_everywhere", "Mutation.logoutEverywhere", Write, Access::Login;
+    /// One's own login sessions.
+    ListSessions: "list_sessions", "Me.sessions", Read, Access::Login;
+    /// End one of one's own.
+    EndSession: "end_session", "Mutation.endSession", Write, Access::Login;
+    /// Hear when the session one is in ends.
+    SessionEnded: "", "Subscription.sessionEnded", Read, Access::Login;
+    /// Ask for a link to another password.
+    RequestPasswordReset: "request_password_reset", "Mutation.requestPasswordReset", Write, Access::Anyone;
+    /// Set another password by it.
+    ResetPassword: "reset_password", "Mutation.resetPassword", Write, Access::Anyone;
+    /// Set another password.
+    ChangePassword: "change_password", "Mutation.changePassword", Write, Access::Login;
+    /// Ask for a link to another address.
+    ChangeEmail: "change_email", "Mutation.changeEmail", Write, Access::Login;
+    /// Have another address by it.
+    ConfirmEmail: "confirm_email", "Mutation.confirmEmail", Write, Access::Anyone;
+    /// Have no account any more.
+    DeleteAccount: "delete_account", "Mutation.deleteAccount", Write, Access::Login;
+    /// One's own API tokens.
+    ListApiTokens: "list_api_tokens", "Me.apiTokens", Read, Access::Login;
+    /// Make one.
+    CreateApiToken: "create_api_token", "Mutation.createApiToken", Write, Access::Login;
+    /// Revoke one.
+    RevokeApiToken: "revoke_api_token", "Mutation.revokeApiToken", Write, Access::Login;
+    /// Somebody.
+    GetUser: "get_user", "Query.user", Read, Access::Anyone;
+    /// Change one's profile.
+    UpdateProfile: "update_profile", "Mutation.updateProfile", Write, Access::Scope(Scope::AccountWrite);
+    /// Follow somebody.
+    Follow: "follow", "Mutation.follow", Write, Access::Scope(Scope::PeopleWrite);
+    /// Follow somebody no more.
+    Unfollow: "unfollow", "Mutation.unfollow", Write, Access::Scope(Scope::PeopleWrite);
+    /// Who follows somebody.
+    ListFollowers: "list_followers", "User.followers", Read, Access::Anyone;
+    /// Whom somebody follows.
+    ListFollowing: "list_following", "User.following", Read, Access::Anyone;
+    /// Who asks to follow.
+    ListFollowRequests: "list_follow_requests", "Me.followRequests", Read, Access::Scope(Scope::PeopleRead);
+    /// Let somebody follow.
+    AcceptFollow: "accept_follow", "Mutation.acceptFollow", Write, Access::Scope(Scope::PeopleWrite);
+    /// Let somebody not follow.
+    RefuseFollow: "refuse_follow", "Mutation.refuseFollow", Write, Access::Scope(Scope::PeopleWrite);
+    /// Have somebody follow no more.
+    RemoveFollower: "remove_follower", "Mutation.removeFollower", Write, Access::Scope(Scope::PeopleWrite);
+    /// Block somebody.
+    Block: "block", "Mutation.block", Write, Access::Scope(Scope::PeopleWrite);
+    /// Block somebody no more.
+    Unblock: "unblock", "Mutation.unblock", Write, Access::Scope(Scope::PeopleWrite);
+    /// Whom one blocks.
+    ListBlocks: "list_blocks", "Me.blocks", Read, Access::Scope(Scope::PeopleRead);
+    /// Mute somebody.
+    Mute: "mute", "Mutation.mute", Write, Access::Scope(Scope::PeopleWrite);
+    /// Mute somebody no more.
+    Unmute: "unmute", "Mutation.unmute", Write, Access::Scope(Scope::PeopleWrite);
+    /// Whom one mutes.
+    ListMutes: "list_mutes", "Me.mutes", Read, Access::Scope(Scope::PeopleRead);
+    /// One's preferences.
+    ListPreferences: "list_preferences", "Me.preferences", Read, Access::Scope(Scope::AccountRead);
+    /// Set some of them.
+    SetPreferences: "set_preferences", "Mutation.setPreferences", Write, Access::Scope(Scope::AccountWrite);
+    /// Report somebody.
+    Report: "report", "Mutation.report", Write, Access::Scope(Scope::PeopleWrite);
+    /// What was told of anybody.
+    ListReports: "list_reports", "Query.reports", Read, Access::Role(Role::Moderator, Scope::Moderation);
+    /// Say what came of a report.
+    ResolveReport: "resolve_report", "Mutation.resolveReport", Write, Access::Role(Role::Moderator, Scope::Moderation);
+    /// Keep somebody out.
+    Suspend: "suspend", "Mutation.suspend", Write, Access::Role(Role::Moderator, Scope::Moderation);
+    /// Let somebody in again.
+    Unsuspend: "unsuspend", "Mutation.unsuspend", Write, Access::Role(Role::Moderator, Scope::Moderation);
+    /// Give somebody a role.
+    SetRole: "set_role", "Mutation.setRole", Write, Access::Role(Role::Admin, Scope::Admin);
+    /// Who did what by right of a role.
+    ListAuditLog: "list_audit_log", "Query.auditLog", Read, Access::Role(Role::Moderator, Scope::Moderation);
+    /// All that there is of one's own account.
+    ExportAccount: "export_account", "Query.exportAccount", Read, Access::Login;
+    /// One's own account.
+    GetMe: "get_me", "Query.me", Read, Access::Scope(Scope::AccountRead);
+}
+
+/// Who does something, after it was seen that they may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Actor {
+    pub(crate) user: media::UserId,
+    pub(crate) role: Role,
+}
+
+impl Services {
+    /// Counts an operation and sees whether the caller may do it. The first thing that every
+    /// operation does, and the one place where it is decided.
+    pub(crate) fn begin(
+        &self,
+        caller: &Caller,
+        operation: Operation,
+    ) -> Result<Option<Actor>, ServiceError> {
+        let key = || match caller.user() {
+            Some(user) => Key::User(user),
+            None => Key::Address(caller.network()),
+        };
+        self.limiter.requests.take(key(), &caller.standings)?;
+        if operation.kind() == Kind::Write {
+            self.limiter.writes.take(key(), &caller.standings)?;
+        }
+        decide(&caller.identity, operation.access())
+    }
+
+    /// The same for an operation that somebody does who is known.
+    pub(crate) fn begin_known(
+        &self,
+        caller: &Caller,
+        operation: Operation,
+    ) -> Result<Actor, ServiceError> {
+        self.begin(caller, operation)?
+            .ok_or(ServiceError::Unauthenticated)
+    }
+}
+
+fn decide(identity: &Identity, access: Access) -> Result<Option<Actor>, ServiceError> {
+    let (user, role, scopes) = match identity {
+        Identity::Anonymous if access == Access::Anyone => return Ok(None),
+        Identity::Anonymous => return Err(ServiceError::Unauthenticated),
+        Identity::Session { user, role, .. } => (*user, *role, None),
+        Identity::Token {
+            user, role, scopes, ..
+        } => (*user, *role, Some(scopes)),
+    };
+    let missing = match (access, scopes) {
+        (Access::Role(least, _), _) if role < least => Some(Missing::Role(least)),
+        (Access::Login, Some(_)) => Some(Missing::Login),
+        (Access::Scope(scope) | Access::Role(_, scope), Some(scopes))
+            if !scopes.contains(&scope) =>
+        {
+            Some(Missing::Scope(scope))
+        }
+        _ => None,
+    };
+    match missing {
+        None => Ok(Some(Actor { user, role })),
+        Some(missing) => Err(ServiceError::Forbidden(missing)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use media::{ApiTokenId, LoginSessionId, UserId};
+
+    use super::*;
+
+    fn login(role: Role) -> Identity {
+        Identity::Session {
+            user: UserId::new(),
+            session: LoginSessionId::new(),
+            role,
+        }
+    }
+
+    fn token(role: Role, scopes: &[Scope]) -> Identity {
+        Identity::Token {
+            user: UserId::new(),
+            token: ApiTokenId::new(),
+            role,
+            scopes: scopes.into(),
+        }
+    }
+
+    fn missing(identity: &Identity, access: Access) -> Option<Missing> {
+        match decide(identity, access) {
+            Err(ServiceError::Forbidden(missing)) => Some(missing),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_login_has_what_its_role_has() {
+        let admin = Access::Role(Role::Admin, Scope::Admin);
+        let moderator = Access::Role(Role::Moderator, Scope::Moderation);
+        for (role, access, lacks) in [
+            (Role::User, Access::Anyone, None),
+            (Role::User, Access::Login, None),
+            (Role::User, Access::Scope(Scope::PeopleWrite), None),
+            (Role::User, moderator, Some(Missing::Role(Role::Moderator))),
+            (Role::Moderator, moderator, None),
+            (Role::Moderator, admin, Some(Missing::Role(Role::Admin))),
+            (Role::Admin, moderator, None),
+        ] {
+            assert_eq!(missing(&login(role), access), lacks, "{role} {access:?}");
+        }
+    }
+
+    #[test]
+    fn a_token_has_its_scopes_and_no_more_than_its_owner() {
+        let moderator = Access::Role(Role::Moderator, Scope::Moderation);
+        let reads = token(Role::User, &[Scope::AccountRead]);
+        assert_eq!(missing(&reads, Access::Scope(Scope::AccountRead)), None);
+        let lacks = missing(&reads, Access::Scope(Scope::AccountWrite));
+        assert_eq!(lacks, Some(Missing::Scope(Scope::AccountWrite)));
+        assert_eq!(missing(&reads, Access::Login), Some(Missing::Login));
+        let all = token(Role::User, Scope::ALL);
+        let lacks = missing(&all, moderator);
+        assert_eq!(lacks, Some(Missing::Role(Role::Moderator)));
+        let of_moderator = token(Role::Moderator, &[Scope::AccountRead]);
+        let lacks = missing(&of_moderator, moderator);
+        assert_eq!(lacks, Some(Missing::Scope(Scope::Moderation)));
+    }
+
+    #[test]
+    fn nobody_is_asked_to_log_in() {
+        let decided = decide(&Identity::Anonymous, Access::Login);
+        assert!(matches!(decided, Err(ServiceError::Unauthenticated)));
+        let decided = decide(&Identity::Anonymous, Access::Anyone);
+        assert!(matches!(decided, Ok(None)));
+    }
+}

@@ -1,0 +1,93 @@
+//! Blocks and mutes.
+
+use storage::rows::users::UserRow;
+use storage::rows::{blocks, mutes};
+
+use super::{Person, nobody};
+use crate::caller::Caller;
+use crate::operation::{Actor, Operation};
+use crate::paging::{PageRequest, Paged};
+use crate::{ServiceError, Services};
+
+impl Services {
+    /// Has nothing to do with somebody any more: neither follows the other, and they see nobody.
+    pub async fn block(&self, caller: &Caller, name: &str) -> Result<(), ServiceError> {
+        let actor = self.begin_known(caller, Operation::Block)?;
+        let other = self.other(actor, name).await?.id;
+        let (db, now) = (&self.db, self.now());
+        let mut transaction = db.write().await?;
+        blocks::block(db, &mut transaction, actor.user, other, now).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Blocks somebody no more.
+    pub async fn unblock(&self, caller: &Caller, name: &str) -> Result<(), ServiceError> {
+        let actor = self.begin_known(caller, Operation::Unblock)?;
+        let other = self.find_named(name).await?.id;
+        let mut transaction = self.db.write().await?;
+        blocks::unblock(&mut transaction, actor.user, other).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Whom the caller blocks.
+    pub async fn list_blocks(
+        &self,
+        caller: &Caller,
+        page: PageRequest,
+    ) -> Result<Paged<Person>, ServiceError> {
+        let actor = self.begin_known(caller, Operation::ListBlocks)?;
+        let rows = blocks::of_user(&self.db, actor.user, page.after(), page.limit()).await?;
+        Ok(people(page, rows))
+    }
+
+    /// Does not want to see somebody, who is not told.
+    pub async fn mute(&self, caller: &Caller, name: &str) -> Result<(), ServiceError> {
+        let actor = self.begin_known(caller, Operation::Mute)?;
+        self.find_visible(caller, name).await?;
+        let other = self.other(actor, name).await?.id;
+        let mut transaction = self.db.write().await?;
+        mutes::mute(&mut transaction, actor.user, other, self.now()).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Mutes somebody no more.
+    pub async fn unmute(&self, caller: &Caller, name: &str) -> Result<(), ServiceError> {
+        let actor = self.begin_known(caller, Operation::Unmute)?;
+        let other = self.find_named(name).await?.id;
+        let mut transaction = self.db.write().await?;
+        mutes::unmute(&mut transaction, actor.user, other).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Whom the caller mutes.
+    pub async fn list_mutes(
+        &self,
+        caller: &Caller,
+        page: PageRequest,
+    ) -> Result<Paged<Person>, ServiceError> {
+        let actor = self.begin_known(caller, Operation::ListMutes)?;
+        let rows = mutes::of_user(&self.db, actor.user, page.after(), page.limit()).await?;
+        Ok(people(page, rows))
+    }
+
+    /// Somebody else. Who is blocked by them may block them too.
+    async fn other(&self, actor: Actor, name: &str) -> Result<UserRow, ServiceError> {
+        let row = self.find_named(name).await?;
+        if row.id == actor.user {
+            let why = "nobody blocks, mutes or reports themselves";
+            return Err(ServiceError::Conflict(why));
+        }
+        match row.is_active() {
+            true => Ok(row),
+            false => Err(nobody()),
+        }
+    }
+}
+
+fn people(page: PageRequest, rows: Vec<UserRow>) -> Paged<Person> {
+    page.page(rows, |row| row.id.as_uuid(), Person::from)
+}

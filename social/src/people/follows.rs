@@ -1,0 +1,161 @@
+//! Following, and being asked.
+
+use storage::rows::follows::{self, FollowCursor, FollowRow, Following};
+
+use super::{Person, nobody};
+use crate::caller::Caller;
+use crate::error::Missing;
+use crate::model::Follows;
+use crate::operation::Operation;
+use crate::paging::{PageRequest, Paged, Place};
+use crate::{ServiceError, Services};
+
+impl Services {
+    /// Follows, or asks to where the account is private.
+    pub async fn follow(&self, caller: &Caller, name: &str) -> Result<Follows, ServiceError> {
+        let actor = self.begin_known(caller, Operation::Follow)?;
+        let target = self.find_visible(caller, name).await?.row;
+        if target.id == actor.user {
+            return Err(ServiceError::Conflict("nobody follows themselves"));
+        }
+        let (db, now) = (&self.db, self.now());
+        let mut transaction = db.write().await?;
+        let follows = follows::follow(db, &mut transaction, actor.user, target.id, now).await?;
+        transaction.commit().await?;
+        // One blocks the other: whoever is blocked is not told.
+        let why = ServiceError::Conflict("you block this user: unblock them first");
+        follows.map(Follows::from).ok_or(why)
+    }
+
+    /// Follows no more, and asks no more.
+    pub async fn unfollow(&self, caller: &Caller, name: &str) -> Result<Follows, ServiceError> {
+        let actor = self.begin_known(caller, Operation::Unfollow)?;
+        let target = self.find_named(name).await?;
+        let mut transaction = self.db.write().await?;
+        follows::unfollow(&mut transaction, actor.user, target.id).await?;
+        transaction.commit().await?;
+        Ok(Follows::No)
+    }
+
+    /// Who follows somebody, the latest first.
+    pub async fn list_followers(
+        &self,
+        caller: &Caller,
+        name: &str,
+        page: PageRequest,
+    ) -> Result<Paged<Person>, ServiceError> {
+        self.begin(caller, Operation::ListFollowers)?;
+        let of = self.open_to(caller, name).await?.row.id;
+        let (viewer, after) = (caller.user(), after(page));
+        let rows = follows::followers(&self.db, of, viewer, after, page.limit()).await?;
+        Ok(people(page, rows))
+    }
+
+    /// Whom somebody follows, the latest first.
+    pub async fn list_following(
+        &self,
+        caller: &Caller,
+        name: &str,
+        page: PageRequest,
+    ) -> Result<Paged<Person>, ServiceError> {
+        self.begin(caller, Operation::ListFollowing)?;
+        let of = self.open_to(caller, name).await?.row.id;
+        let (viewer, after) = (caller.user(), after(page));
+        let rows = follows::following(&self.db, of, viewer, after, page.limit()).await?;
+        Ok(people(page, rows))
+    }
+
+    /// Somebody whose lists the caller may see: of a private account, followers may.
+    async fn open_to(&self, caller: &Caller, name: &str) -> Result<Person, ServiceError> {
+        let person = self.find_visible(caller, name).await?;
+        let id = person.row.id;
+        if !person.row.is_private || caller.user() == Some(id) {
+            return Ok(person);
+        }
+        let between = self.between(caller, &[id]).await?;
+        match between.get(&id).map(|viewer| viewer.follows) {
+            Some(Follows::Yes) => Ok(person),
+            _ => Err(ServiceError::Forbidden(Missing::Follow)),
+        }
+    }
+
+    /// Who asks to follow the caller, the earliest first.
+    pub async fn list_follow_requests(
+        &self,
+        caller: &Caller,
+        page: PageRequest,
+    ) -> Result<Paged<Person>, ServiceError> {
+        let actor = self.begin_known(caller, Operation::ListFollowRequests)?;
+        let rows = follows::requests(&self.db, actor.user, after(page), page.limit()).await?;
+        Ok(people(page, rows))
+    }
+
+    /// Lets somebody follow the caller who asked.
+    pub async fn accept_follow(&self, caller: &Caller, name: &str) -> Result<(), ServiceError> {
+        let actor = self.begin_known(caller, Operation::AcceptFollow)?;
+        let follower = self.find_named(name).await?.id;
+        let now = self.now();
+        let mut transaction = self.db.write().await?;
+        let done = follows::accept(&mut transaction, actor.user, follower, now).await?;
+        transaction.commit().await?;
+        asked(done)
+    }
+
+    /// Lets somebody not follow the caller who asked.
+    pub async fn refuse_follow(&self, caller: &Caller, name: &str) -> Result<(), ServiceError> {
+        let actor = self.begin_known(caller, Operation::RefuseFollow)?;
+        let follower = self.find_named(name).await?.id;
+        let mut transaction = self.db.write().await?;
+        let done = follows::refuse(&mut transaction, actor.user, follower).await?;
+        transaction.commit().await?;
+        asked(done)
+    }
+
+    /// Has somebody follow the caller no more.
+    pub async fn remove_follower(&self, caller: &Caller, name: &str) -> Result<(), ServiceError> {
+        let actor = self.begin_known(caller, Operation::RemoveFollower)?;
+        let follower = self.find_named(name).await?.id;
+        let mut transaction = self.db.write().await?;
+        let done = follows::unfollow(&mut transaction, follower, actor.user).await?;
+        transaction.commit().await?;
+        match done {
+            true => Ok(()),
+            false => Err(nobody()),
+        }
+    }
+}
+
+fn asked(done: bool) -> Result<(), ServiceError> {
+    match done {
+        true => Ok(()),
+        false => Err(ServiceError::NotFound("follow request".into())),
+    }
+}
+
+fn after(page: PageRequest) -> Option<FollowCursor> {
+    page.after_place().map(|place| FollowCursor {
+        at: place.at,
+        user: place.id.into(),
+    })
+}
+
+fn people(page: PageRequest, rows: Vec<FollowRow>) -> Paged<Person> {
+    let place = |row: &FollowRow| {
+        let FollowCursor { at, user } = row.cursor();
+        Place {
+            at,
+            id: user.as_uuid(),
+        }
+    };
+    page.page(rows, place, |row| row.user.into())
+}
+
+impl From<Following> for Follows {
+    fn from(following: Following) -> Self {
+        match following {
+            Following::No => Self::No,
+            Following::Requested => Self::Requested,
+            Following::Yes => Self::Yes,
+        }
+    }
+}

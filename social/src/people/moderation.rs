@@ -1,0 +1,177 @@
+//! What moderators and administrators do to accounts, and the log of it.
+
+use media::UserId;
+use serde_json::json;
+use storage::rows::Transaction;
+use storage::rows::audit_log::{self, AuditFilter, NewAuditEntry};
+use storage::rows::users::{self, Role as StoredRole, UserRow};
+
+use super::Person;
+use crate::caller::{Caller, Role};
+use crate::error::Missing;
+use crate::model::{AuditEntry, Moment};
+use crate::operation::{Actor, Operation};
+use crate::paging::{PageRequest, Paged};
+use crate::{ServiceError, Services};
+
+/// The longest reason, in characters.
+const MAX_REASON: usize = 500;
+
+impl Services {
+    /// Keeps somebody out: their sessions end, and their tokens open nothing.
+    pub async fn suspend(
+        &self,
+        caller: &Caller,
+        name: &str,
+        reason: &str,
+    ) -> Result<Person, ServiceError> {
+        let actor = self.begin_known(caller, Operation::Suspend)?;
+        let reason = reason.trim();
+        let length = reason.chars().count();
+        if !(1..=MAX_REASON).contains(&length) {
+            let expected = format!("expected 1 to {MAX_REASON} characters");
+            return Err(ServiceError::invalid("reason", expected));
+        }
+        let target = self.ranked_below(actor, name).await?;
+        let (db, now) = (&self.db, self.now());
+        let mut transaction = db.write().await?;
+        self.keep_an_administrator(&mut transaction, &target)
+            .await?;
+        let told = users::suspend(db, &mut transaction, target.id, now).await?;
+        let detail = json!({ "reason": reason });
+        self.note(&mut transaction, actor, "suspend", target.id, &detail)
+            .await?;
+        transaction.commit().await?;
+        self.obey(&told).await;
+        self.anew(target.id).await
+    }
+
+    /// Lets somebody in again.
+    pub async fn unsuspend(&self, caller: &Caller, name: &str) -> Result<Person, ServiceError> {
+        let actor = self.begin_known(caller, Operation::Unsuspend)?;
+        let target = self.ranked_below(actor, name).await?;
+        let (db, now) = (&self.db, self.now());
+        let mut transaction = db.write().await?;
+        let told = users::unsuspend(db, &mut transaction, target.id, now).await?;
+        self.note(&mut transaction, actor, "unsuspend", target.id, &json!({}))
+            .await?;
+        transaction.commit().await?;
+        self.obey(&told).await;
+        self.anew(target.id).await
+    }
+
+    /// Gives somebody another role. Their sessions end: access tokens say the role.
+    pub async fn set_role(
+        &self,
+        caller: &Caller,
+        name: &str,
+        role: Role,
+    ) -> Result<Person, ServiceError> {
+        let actor = self.begin_known(caller, Operation::SetRole)?;
+        let target = self.find_named(name).await?;
+        let (db, now) = (&self.db, self.now());
+        let mut transaction = db.write().await?;
+        if role != Role::Admin {
+            self.keep_an_administrator(&mut transaction, &target)
+                .await?;
+        }
+        let told = users::set_role(db, &mut transaction, target.id, role.into(), now).await?;
+        let detail = json!({ "from": target.role.to_string(), "to": role.as_str() });
+        self.note(&mut transaction, actor, "set-role", target.id, &detail)
+            .await?;
+        transaction.commit().await?;
+        self.obey(&told).await;
+        self.anew(target.id).await
+    }
+
+    /// Who did what by right of a role, the newest first.
+    pub async fn list_audit_log(
+        &self,
+        caller: &Caller,
+        actor: Option<&str>,
+        subject: Option<&str>,
+        page: PageRequest,
+    ) -> Result<Paged<AuditEntry>, ServiceError> {
+        self.begin_known(caller, Operation::ListAuditLog)?;
+        let filter = AuditFilter {
+            actor: match actor {
+                Some(name) => Some(self.find_named(name).await?.id),
+                None => None,
+            },
+            subject: match subject {
+                Some(name) => Some(self.find_named(name).await?.id.as_uuid()),
+                None => None,
+            },
+        };
+        let rows = audit_log::list(&self.db, filter, page.after(), page.limit()).await?;
+        let ids: Vec<UserId> = rows.iter().filter_map(|row| row.actor).collect();
+        let people = users::by_ids(&self.db, &ids).await?;
+        Ok(page.page(
+            rows,
+            |row| row.id.as_uuid(),
+            |row| {
+                let actor = people.iter().find(|person| Some(person.id) == row.actor);
+                AuditEntry {
+                    id: row.id.to_string().into(),
+                    actor: actor.map(|person| person.name.clone()),
+                    action: row.action,
+                    subject_kind: row.subject_kind,
+                    subject_id: row.subject.to_string().into(),
+                    detail: row.detail,
+                    created_at: Moment::from(row.created_at),
+                }
+            },
+        ))
+    }
+
+    /// Somebody whom the actor may do something to: an administrator to anybody else, a
+    /// moderator to who is neither.
+    async fn ranked_below(&self, actor: Actor, name: &str) -> Result<UserRow, ServiceError> {
+        let target = self.find_named(name).await?;
+        let role = Role::from(target.role);
+        let may = target.id != actor.user && (actor.role == Role::Admin || actor.role > role);
+        match may {
+            true => Ok(target),
+            false => Err(ServiceError::Forbidden(Missing::Rank)),
+        }
+    }
+
+    /// Refuses to take the last administrator away.
+    async fn keep_an_administrator(
+        &self,
+        transaction: &mut Transaction,
+        target: &UserRow,
+    ) -> Result<(), ServiceError> {
+        users::take_administrators_turn(&self.db, transaction).await?;
+        let is_admin = target.role == StoredRole::Admin;
+        if is_admin && !users::has_another_administrator(transaction, target.id).await? {
+            let why = "the last administrator stays one: give somebody else the role first";
+            return Err(ServiceError::Conflict(why));
+        }
+        Ok(())
+    }
+
+    async fn note(
+        &self,
+        transaction: &mut Transaction,
+        actor: Actor,
+        action: &str,
+        user: UserId,
+        detail: &serde_json::Value,
+    ) -> Result<(), ServiceError> {
+        let entry = NewAuditEntry {
+            actor: Some(actor.user),
+            action,
+            subject_kind: "user",
+            subject: user.as_uuid(),
+            detail,
+        };
+        audit_log::append(transaction, entry, self.now()).await?;
+        Ok(())
+    }
+
+    async fn anew(&self, id: UserId) -> Result<Person, ServiceError> {
+        let row = users::by_id(&self.db, id).await?;
+        row.map(Person::from).ok_or_else(super::nobody)
+    }
+}

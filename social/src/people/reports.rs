@@ -1,0 +1,179 @@
+//! Reports, and what moderators make of them.
+
+use media::{ReportId, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use storage::rows::audit_log::{self, NewAuditEntry};
+use storage::rows::reports::{self, NewReport, ReportRow};
+use storage::rows::users;
+
+use super::nobody;
+use crate::caller::Caller;
+use crate::idempotency::Repeatable;
+use crate::model::{Moment, Report, ReportInput, ReportReason, ReportState};
+use crate::operation::Operation;
+use crate::paging::{PageRequest, Paged};
+use crate::{ServiceError, Services};
+
+/// The longest comment and the longest resolution, in characters.
+const MAX_TEXT: usize = 2_000;
+
+/// What is kept of a report's making, for who asks again.
+#[derive(Serialize, Deserialize)]
+struct Made {
+    id: String,
+    user: String,
+    reason: ReportReason,
+    comment: String,
+    created_at: i64,
+}
+
+impl Services {
+    /// Tells the moderators of somebody.
+    pub async fn report(
+        &self,
+        caller: &Caller,
+        input: ReportInput,
+        idempotency_key: Option<&str>,
+    ) -> Result<Report, ServiceError> {
+        let actor = self.begin_known(caller, Operation::Report)?;
+        let operation = Operation::Report;
+        let request = Repeatable::new(actor.user, idempotency_key, operation, &input)?;
+        let request = request.as_ref();
+        if let Some(made) = self.earlier::<Made>(request).await? {
+            return Ok(made.shown());
+        }
+        check_text("comment", &input.comment)?;
+        let subject = self.find_named(&input.user).await?;
+        if subject.id == actor.user {
+            return Err(ServiceError::Conflict("nobody reports themselves"));
+        }
+        if subject.deleted_at.is_some() {
+            return Err(nobody());
+        }
+        let mut transaction = self.db.write().await?;
+        let new = NewReport {
+            reporter: actor.user,
+            subject: subject.id,
+            reason: input.reason.as_str(),
+            comment: input.comment.trim(),
+        };
+        let row = reports::create(&mut transaction, new, self.now()).await?;
+        let made = Made {
+            id: row.id.to_string(),
+            user: subject.name,
+            reason: input.reason,
+            comment: row.comment,
+            created_at: row.created_at.as_micros(),
+        };
+        let earlier = self.commit_once(transaction, request, &made).await?;
+        Ok(earlier.unwrap_or(made).shown())
+    }
+
+    /// What was told of anybody.
+    pub async fn list_reports(
+        &self,
+        caller: &Caller,
+        state: ReportState,
+        page: PageRequest,
+    ) -> Result<Paged<Report>, ServiceError> {
+        self.begin_known(caller, Operation::ListReports)?;
+        let (after, limit) = (page.after(), page.limit());
+        let rows = reports::list(&self.db, state.into(), after, limit).await?;
+        let mut ids: Vec<_> = rows.iter().map(|row| row.subject).collect();
+        ids.extend(rows.iter().filter_map(|row| row.reporter));
+        let people = users::by_ids(&self.db, &ids).await?;
+        let name = |id| {
+            let found = people.iter().find(|row| row.id == id);
+            found.map(|row| row.name.clone())
+        };
+        Ok(page.page(
+            rows,
+            |row| row.id.as_uuid(),
+            |row| {
+                let reporter = row.reporter.and_then(name);
+                let subject = name(row.subject);
+                shown(row, subject.unwrap_or_default(), reporter)
+            },
+        ))
+    }
+
+    /// Says what came of a report.
+    pub async fn resolve_report(
+        &self,
+        caller: &Caller,
+        id: &str,
+        resolution: &str,
+    ) -> Result<Report, ServiceError> {
+        let actor = self.begin_known(caller, Operation::ResolveReport)?;
+        let missing = || ServiceError::NotFound("report".into());
+        let id: ReportId = id.parse().map_err(|_| missing())?;
+        check_text("resolution", resolution)?;
+        if resolution.trim().is_empty() {
+            return Err(ServiceError::invalid("resolution", "expected some words"));
+        }
+        let resolution = resolution.trim();
+        let now = self.now();
+        let mut transaction = self.db.write().await?;
+        let resolved = reports::resolve(&mut transaction, id, resolution, now).await?;
+        let Some(row) = resolved else {
+            drop(transaction);
+            return Err(match reports::by_id(&self.db, id).await? {
+                Some(_) => ServiceError::Conflict("the report is resolved already"),
+                None => missing(),
+            });
+        };
+        let detail = json!({ "resolution": resolution, "user": row.subject.to_string() });
+        let entry = NewAuditEntry {
+            actor: Some(actor.user),
+            action: "resolve-report",
+            subject_kind: "report",
+            subject: id.as_uuid(),
+            detail: &detail,
+        };
+        audit_log::append(&mut transaction, entry, now).await?;
+        transaction.commit().await?;
+        let people = users::by_ids(&self.db, &[row.subject]).await?;
+        let subject = people.first().map(|row| row.name.clone());
+        Ok(shown(row, subject.unwrap_or_default(), None))
+    }
+}
+
+fn check_text(field: &str, text: &str) -> Result<(), ServiceError> {
+    let is_odd = |c: char| c == '\0';
+    match text.chars().count() <= MAX_TEXT && !text.contains(is_odd) {
+        true => Ok(()),
+        false => Err(ServiceError::invalid(
+            field,
+            format_args!("expected a text of at most {MAX_TEXT} characters"),
+        )),
+    }
+}
+
+fn shown(row: ReportRow, user: String, reporter: Option<String>) -> Report {
+    Report {
+        id: row.id.to_string().into(),
+        user,
+        reporter,
+        reason: row.reason.parse().unwrap_or(ReportReason::Other),
+        comment: row.comment,
+        created_at: row.created_at.into(),
+        resolved_at: row.resolved_at.map(Moment::from),
+        resolution: row.resolution,
+    }
+}
+
+impl Made {
+    fn shown(self) -> Report {
+        Report {
+            id: self.id.into(),
+            user: self.user,
+            reporter: None,
+            reason: self.reason,
+            comment: self.comment,
+            created_at: Timestamp::from_micros(self.created_at).into(),
+            resolved_at: None,
+            resolution: None,
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! The REST face, under `/api/v1`: it parses, calls the services, and maps their errors.
+
+mod account_changes;
+mod accounts;
+mod cookies;
+mod moderation;
+mod openapi;
+mod people;
+mod reference;
+mod request;
+mod streams;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware;
+use axum::routing::{any, get};
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::problem::Problem;
+use crate::{Services, graphql};
+
+pub use openapi::document as openapi_document;
+pub use request::Client;
+pub(crate) use request::{Asking, Body, with_caller};
+
+/// The largest request body, in bytes.
+pub const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// Every operation that REST has.
+fn operations() -> OpenApiRouter<Services> {
+    OpenApiRouter::new()
+        .merge(streams::router())
+        .merge(accounts::router())
+        .merge(account_changes::router())
+        .merge(people::router())
+        .merge(moderation::router())
+}
+
+/// Answers every path of the API; a path that is none of its own gets a 404.
+pub fn router(services: Services) -> Router {
+    let (operations, _) = operations().split_for_parts();
+    operations
+        .layer(middleware::from_fn(request::no_store))
+        .merge(graphql::router(&services))
+        .route("/openapi.json", get(openapi::answer))
+        .route("/docs", get(reference::answer))
+        .route("/problems/{code}", get(reference::problem))
+        .route("/ws", any(events_not_in_this_version))
+        .fallback(async || Problem::not_found())
+        .method_not_allowed_fallback(async || Problem::method_not_allowed())
+        .layer(middleware::from_fn(with_caller))
+        .layer(middleware::from_fn_with_state(
+            MAX_BODY_BYTES,
+            request::refuse_large_body,
+        ))
+        // For a body that does not say how large it is.
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .with_state(services)
+}
+
+async fn events_not_in_this_version() -> Problem {
+    Problem::not_in_this_version("The WebSocket for chat and events")
+}

@@ -1,0 +1,288 @@
+//! What every operation stands on.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use media::{Clock, Timestamp};
+use storage::events::{Bus, RecvError, SubjectPattern, Subscription};
+use storage::rows::account_events::{AccountEvent, PATTERN, Told};
+use storage::rows::{Database, login_sessions, users};
+use tokio_util::sync::CancellationToken;
+
+use crate::ServiceError;
+use crate::accounts::Passwords;
+use crate::accounts::api_tokens::{KnownTokens, PREFIX};
+use crate::caller::{Caller, Identity};
+use crate::limits::Limiter;
+use crate::mail::Post;
+use crate::revocations::{REMEMBERED, Revocations};
+use crate::settings::Settings;
+use crate::streams::PlaybackBase;
+use crate::tokens::AccessTokens;
+
+/// Rows of one page of what is read at the start.
+const PAGE: u32 = 500;
+
+/// How often the signing key is looked at.
+const ROTATION_CHECKED: Duration = Duration::from_secs(3_600);
+
+/// The pause after the rows or the bus have failed.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// What the services are made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// The rows.
+    pub database: Database,
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+    /// Events between nodes.
+    pub bus: Arc<dyn Bus>,
+    /// Where mails go.
+    pub post: Arc<dyn Post>,
+    /// What the operator sets.
+    pub settings: Settings,
+    /// What playback URLs begin with.
+    pub playback_base: PlaybackBase,
+}
+
+/// Every operation of the API, for every face. Clones are the same services.
+#[derive(Clone)]
+pub struct Services(Arc<Context>);
+
+/// What operations use. They are methods of [`Services`], each in the file of its subject.
+pub struct Context {
+    pub(crate) db: Database,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) post: Arc<dyn Post>,
+    pub(crate) settings: Settings,
+    pub(crate) playback_base: PlaybackBase,
+    pub(crate) limiter: Limiter,
+    pub(crate) passwords: Passwords,
+    pub(crate) access_tokens: AccessTokens,
+    pub(crate) revocations: Revocations,
+    pub(crate) known_tokens: KnownTokens,
+}
+
+impl Deref for Services {
+    type Target = Context;
+
+    fn deref(&self) -> &Context {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Services {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Services")
+    }
+}
+
+/// What goes on beside requests: news of other nodes, and the change of keys. Mails are sent by
+/// [`Services::send_mails`], on any node.
+pub struct Upkeep {
+    services: Services,
+    events: Subscription,
+}
+
+impl fmt::Debug for Upkeep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Upkeep")
+    }
+}
+
+impl Services {
+    /// Reads what has to be known before anybody is answered. [`Upkeep::run`] has to run as
+    /// long as requests are answered.
+    pub async fn start(parts: Parts) -> Result<(Self, Upkeep), ServiceError> {
+        let Parts {
+            database: db,
+            clock,
+            bus,
+            post,
+            settings,
+            playback_base,
+        } = parts;
+        // Before the rows are read: what happens meanwhile comes twice, not never.
+        let events = subscribe(&*bus).await?;
+        let access_tokens = AccessTokens::open(db.clone(), clock.clone()).await?;
+        let passwords = Passwords::new(settings.password_memory_mib, settings.password_wait);
+        let services = Self(Arc::new(Context {
+            limiter: Limiter::new(&settings.limits, clock.clone()),
+            passwords,
+            access_tokens,
+            revocations: Revocations::default(),
+            known_tokens: KnownTokens::default(),
+            db,
+            clock,
+            bus,
+            post,
+            settings,
+            playback_base,
+        }));
+        services.read_revocations().await?;
+        let upkeep = Upkeep {
+            services: services.clone(),
+            events,
+        };
+        Ok((services, upkeep))
+    }
+
+    /// What password computations there are, for whoever measures.
+    pub fn passwords(&self) -> &Passwords {
+        &self.passwords
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Makes a caller known by what stands in `Authorization`. The scheme is compared without
+    /// case (RFC 9110 11.1).
+    pub async fn authenticate(
+        &self,
+        caller: Caller,
+        authorization: &str,
+    ) -> Result<Caller, ServiceError> {
+        let token = match authorization.split_once(' ') {
+            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
+            _ => return Err(ServiceError::Unauthenticated),
+        };
+        let identity = match token.starts_with(PREFIX) {
+            true => self.find_token(token).await?,
+            false => self.access_tokens.verify(token).await?,
+        };
+        self.check_revoked(&identity)?;
+        Ok(caller.with_identity(identity))
+    }
+
+    /// Refuses whom a revocation has reached.
+    pub(crate) fn check_revoked(&self, identity: &Identity) -> Result<(), ServiceError> {
+        match self.revocations.is_revoked(identity) {
+            true => Err(ServiceError::Unauthenticated),
+            false => Ok(()),
+        }
+    }
+
+    /// Returns when a revocation has reached whoever it is.
+    pub(crate) async fn until_revoked(&self, identity: &Identity) {
+        let mut news = self.revocations.news();
+        while self.check_revoked(identity).is_ok() {
+            // Lagging, too, is news; the sender lives as long as the services.
+            drop(news.recv().await);
+        }
+    }
+
+    /// Obeys what a transaction has written that is committed, and tells the other nodes
+    /// without waiting for the outbox, which tells them again.
+    pub(crate) async fn obey(&self, told: &Told) {
+        let now = self.now();
+        for event in told.account_events() {
+            self.learn(event, now);
+        }
+        for event in told.events() {
+            if let Err(error) = self.bus.publish(event.clone()).await {
+                tracing::debug!(%error, "other nodes hear of it by the outbox");
+            }
+        }
+    }
+
+    fn learn(&self, event: &AccountEvent, at: Timestamp) {
+        // Before: whoever is told looks anew.
+        self.known_tokens.forget();
+        self.revocations.learn(event, at, self.now());
+    }
+
+    /// Reads what was revoked lately.
+    async fn read_revocations(&self) -> Result<(), ServiceError> {
+        let since = self.now() - REMEMBERED;
+        let mut after = None;
+        loop {
+            let page = login_sessions::ended_since(&self.db, since, after, PAGE).await?;
+            for ended in &page {
+                let event = AccountEvent::SessionsEnded {
+                    user: ended.user,
+                    sessions: vec![ended.id],
+                };
+                self.learn(&event, ended.ended_at);
+            }
+            match page.last() {
+                Some(last) if page.len() == PAGE as usize => after = Some(*last),
+                _ => break,
+            }
+        }
+        let mut after = None;
+        loop {
+            let page = users::suspended_since(&self.db, since, after, PAGE).await?;
+            for (at, user) in &page {
+                self.learn(&AccountEvent::Suspended { user: *user }, *at);
+            }
+            match page.last() {
+                Some(last) if page.len() == PAGE as usize => after = Some(*last),
+                _ => return Ok(()),
+            }
+        }
+    }
+}
+
+async fn subscribe(bus: &dyn Bus) -> Result<Subscription, ServiceError> {
+    let pattern = SubjectPattern::new(PATTERN)
+        .map_err(|error| ServiceError::internal("account events", error))?;
+    bus.subscribe(&pattern)
+        .await
+        .map_err(|error| ServiceError::internal("account events", error))
+}
+
+impl Upkeep {
+    /// Runs until `shutdown`.
+    pub async fn run(mut self, shutdown: CancellationToken) {
+        let services = self.services.clone();
+        let both = async {
+            tokio::join!(self.hear(), keep_keys(&services));
+        };
+        shutdown.run_until_cancelled(both).await;
+    }
+
+    async fn hear(&mut self) {
+        loop {
+            match self.events.recv().await {
+                Ok(message) => match AccountEvent::read(&message.event) {
+                    Ok((event, at)) => self.services.learn(&event, at),
+                    Err(error) => {
+                        tracing::warn!(%error, "the rows are read instead");
+                        self.read_anew().await;
+                    }
+                },
+                Err(RecvError::Closed) => {
+                    tokio::time::sleep(RETRY).await;
+                    match subscribe(&*self.services.bus).await {
+                        Ok(events) => self.events = events,
+                        Err(error) => tracing::warn!(%error, "no account events"),
+                    }
+                    self.read_anew().await;
+                }
+                // Something was missed.
+                Err(_) => self.read_anew().await,
+            }
+        }
+    }
+
+    async fn read_anew(&self) {
+        while let Err(error) = self.services.read_revocations().await {
+            tracing::warn!(%error, "what was revoked is not known");
+            tokio::time::sleep(RETRY).await;
+        }
+    }
+}
+
+async fn keep_keys(services: &Services) {
+    loop {
+        tokio::time::sleep(ROTATION_CHECKED).await;
+        if let Err(error) = services.access_tokens.rotate().await {
+            tracing::warn!(%error, "the signing key was not changed");
+        }
+    }
+}

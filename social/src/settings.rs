@@ -1,0 +1,74 @@
+//! What the operator sets of the API.
+
+use std::time::Duration;
+
+/// How the services behave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// What links in mails begin with, `https://nova.example.org`, without a slash at the end.
+    pub public_url: String,
+    /// Memory that password computations take together, in MiB.
+    pub password_memory_mib: u32,
+    /// How long a request waits for its turn to compute a password; then it is refused.
+    pub password_wait: Duration,
+    /// Who may ask what the GraphQL schema has.
+    pub introspection: Introspection,
+    /// How often what may be asked.
+    pub limits: Limits,
+}
+
+/// Who may ask what the GraphQL schema has: queries with `__schema` or `__type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Introspection {
+    /// Nobody.
+    Nobody,
+    /// Whoever has logged in, or has an API token.
+    Users,
+    /// Everybody.
+    Everybody,
+}
+
+/// How often what may be asked. Each is also how often it may be asked at once after a silence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Logins a minute by one name or address typed, right or wrong.
+    pub logins_per_minute_per_account: u32,
+    /// Logins a minute from one client address.
+    pub logins_per_minute_per_address: u32,
+    /// Registrations an hour from one client address.
+    pub registrations_per_hour_per_address: u32,
+    /// Requests an hour for a new password from one client address.
+    pub resets_per_hour_per_address: u32,
+    /// Mails an hour that one mail address is sent.
+    pub mails_per_hour_per_recipient: u32,
+    /// Operations a minute by one user, or by one client address of who is none.
+    pub requests_per_minute: u32,
+    /// Of these, operations that change something.
+    pub writes_per_minute: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            public_url: "http://localhost:8080".to_owned(),
+            password_memory_mib: 64,
+            password_wait: Duration::from_secs(3),
+            introspection: Introspection::Users,
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            logins_per_minute_per_account: 10,
+            logins_per_minute_per_address: 30,
+            registrations_per_hour_per_address: 5,
+            resets_per_hour_per_address: 5,
+            mails_per_hour_per_recipient: 3,
+            requests_per_minute: 600,
+            writes_per_minute: 120,
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! The API as clients see it, request by request, on real databases.
+
+#[macro_use]
+mod app;
+mod mailbox;
+
+mod account_changes;
+mod browser_session;
+mod face_limits;
+mod golden;
+mod moderation;
+mod operations;
+mod people;
+mod s03_nobody_is_told;
+mod s04_refresh;
+mod s05_measured;
+mod s05_revocation;
+mod s10_mails;
+mod s11_graphql;
+mod sessions;
+mod sockets;
+mod streams;

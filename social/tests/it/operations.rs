@@ -1,0 +1,165 @@
+//! The two faces have the same operations.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+use social::graphql::sdl;
+use social::operation::{Access, Operation};
+use social::rest::openapi_document;
+
+use crate::app::TestApp;
+use crate::golden::schema_lines;
+
+/// Operations that one face has not, and why.
+const EXCEPTIONS: &[(Operation, &str)] = &[(
+    Operation::SessionEnded,
+    "REST answers once; what is told later is a subscription",
+)];
+
+fn of_rest() -> BTreeMap<String, Value> {
+    let paths = openapi_document()["paths"].as_object().unwrap();
+    let items = paths.values().flat_map(|item| item.as_object().unwrap());
+    items
+        .map(|(_, operation)| {
+            let id = operation["operationId"].as_str().unwrap();
+            (id.to_owned(), operation.clone())
+        })
+        .collect()
+}
+
+/// `Type.field` of every field of every type.
+fn of_graphql() -> BTreeSet<String> {
+    let fields = schema_lines(&sdl()).into_iter();
+    fields
+        .map(|(of, field)| {
+            let name: String = field.chars().take_while(|c| c.is_alphanumeric()).collect();
+            format!(
+                "{}.{name}",
+                of.split_whitespace().last().unwrap_or_default()
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn every_operation_is_on_both_faces() {
+    let (rest, graphql) = (of_rest(), of_graphql());
+    let mut missing = Vec::new();
+    for operation in Operation::ALL {
+        let is_exception = EXCEPTIONS.iter().any(|(known, _)| known == operation);
+        for (face, name, has) in [
+            (
+                "REST",
+                operation.rest(),
+                rest.contains_key(operation.rest()),
+            ),
+            (
+                "GraphQL",
+                operation.graphql(),
+                graphql.contains(operation.graphql()),
+            ),
+        ] {
+            let may_miss = is_exception && name.is_empty();
+            if !has && !may_miss {
+                missing.push(format!("{face} has no {name:?} for {operation:?}"));
+            }
+        }
+    }
+    let known_rest: BTreeSet<_> = Operation::ALL.iter().map(|o| o.rest()).collect();
+    for id in rest.keys() {
+        if !known_rest.contains(id.as_str()) {
+            missing.push(format!("{id} of REST is no operation"));
+        }
+    }
+    let known: BTreeSet<_> = Operation::ALL.iter().map(|o| o.graphql()).collect();
+    for field in &graphql {
+        let is_root = ["Query.", "Mutation.", "Subscription."]
+            .iter()
+            .any(|root| field.starts_with(root));
+        if is_root && !known.contains(field.as_str()) {
+            missing.push(format!("{field} of GraphQL is no operation"));
+        }
+    }
+    assert!(missing.is_empty(), "{}", missing.join("\n"));
+}
+
+#[test]
+fn every_operation_says_who_may_and_what_an_error_is() {
+    for (id, operation) in of_rest() {
+        let known = Operation::ALL
+            .iter()
+            .find(|known| known.rest() == id)
+            .unwrap();
+        assert!(operation["summary"].is_string(), "{id}");
+        assert!(operation["responses"]["default"].is_object(), "{id}");
+        let security = operation["security"].as_array().unwrap();
+        let is_open = security
+            .iter()
+            .any(|one| one.as_object().unwrap().is_empty());
+        assert_eq!(is_open, known.access() == Access::Anyone, "{id}");
+    }
+}
+
+#[test]
+fn what_is_sent_is_documented() {
+    // They say all in their path.
+    let without = ["follow", "accept_follow", "block", "mute"];
+    let paths = openapi_document()["paths"].as_object().unwrap();
+    for (path, item) in paths {
+        for method in ["post", "put", "patch"] {
+            let operation = &item[method];
+            let id = operation["operationId"].as_str().unwrap_or_default();
+            let is_documented = operation["requestBody"].is_object();
+            let is_expected = operation.is_object() && !without.contains(&id);
+            assert_eq!(is_documented, is_expected, "{method} {path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_document_and_the_page_are_served() {
+    let app = TestApp::new().await;
+    let document = app.request("GET", "/openapi.json").await.ok(200);
+    assert_eq!(document["openapi"], "3.1.0");
+    assert_eq!(&document, openapi_document());
+    let page = app.request("GET", "/docs").await;
+    assert_eq!(page.status, 200);
+    for id in of_rest().keys() {
+        assert!(page.body.contains(&format!("id=\"{id}\"")), "{id}");
+    }
+    assert!(!page.body.contains("<script"));
+    let problem = app.request("GET", "/problems/login-failed").await;
+    assert_eq!(problem.headers["location"], "/docs#problem-login-failed");
+    app.request("GET", "/problems/none")
+        .await
+        .problem(404, "not-found");
+}
+
+/// Every code that an error can have is explained.
+#[tokio::test]
+async fn every_code_is_explained() {
+    let app = TestApp::new().await;
+    let page = app.request("GET", "/docs").await.body;
+    for code in [
+        "validation",
+        "unauthenticated",
+        "forbidden",
+        "not-found",
+        "name-taken",
+        "email-taken",
+        "conflict",
+        "idempotency-key-reused",
+        "link-not-valid",
+        "wrong-password",
+        "login-failed",
+        "refresh-failed",
+        "rate-limited",
+        "too-many-logins",
+        "body-too-large",
+        "suspended",
+        "busy",
+        "internal",
+    ] {
+        assert!(page.contains(&format!("id=\"problem-{code}\"")), "{code}");
+    }
+}

@@ -1,0 +1,161 @@
+//! S11: depth, complexity, aliases, directives, batches and introspection are limited.
+
+use serde_json::{Value, json};
+use social::graphql::{
+    MAX_ALIASES, MAX_BATCH, MAX_COMPLEXITY, MAX_DEPTH, MAX_DIRECTIVES, MAX_DIRECTIVES_OF_FIELD,
+};
+use social::settings::Introspection;
+
+use crate::app::{Person, TestApp, generous};
+
+/// What the one error says, and that nothing was executed.
+async fn refused(person: &Person<'_>, document: &str) -> String {
+    let answer = person.graphql(document).await;
+    assert_eq!(answer["data"], Value::Null, "{answer}");
+    answer["errors"][0]["message"]
+        .as_str()
+        .unwrap_or_else(|| panic!("{answer}"))
+        .to_owned()
+}
+
+#[tokio::test]
+async fn s11_depth() {
+    let mut settings = generous();
+    settings.introspection = Introspection::Everybody;
+    let app = TestApp::with(settings).await;
+    let nested = |depth: usize| {
+        let (open, close) = ("{ ofType ".repeat(depth), "}".repeat(depth));
+        format!("{{ __type(name: \"Me\") {{ fields {{ type {open} {{ name }} {close} }} }} }}")
+    };
+    app.anybody().data(&nested(MAX_DEPTH - 4)).await;
+    let message = refused(&app.anybody(), &nested(MAX_DEPTH - 3)).await;
+    assert!(
+        message.contains("too deep") || message.contains("nested"),
+        "{message}"
+    );
+}
+
+#[tokio::test]
+async fn s11_complexity() {
+    let app = TestApp::new().await;
+    let ada = app.person("ada").await;
+    let pages = |first: usize| {
+        let fields =
+            "edges { cursor node { id userAgent address createdAt refreshedAt expiresAt } }";
+        let page = |name: &str| format!("{name}: sessions(first: {first}) {{ {fields} }}");
+        format!("{{ me {{ {} {} {} }} }}", page("a"), page("b"), page("c"))
+    };
+    ada.data(&pages(50)).await;
+    assert!(3 * 100 * 9 > MAX_COMPLEXITY);
+    let message = refused(&ada, &pages(100)).await;
+    assert!(message.contains("complex"), "{message}");
+}
+
+#[tokio::test]
+async fn s11_aliases() {
+    let app = TestApp::new().await;
+    let many = |count: usize| {
+        let fields: String = (0..count)
+            .map(|n| format!("a{n}: live {{ name }} "))
+            .collect();
+        format!("{{ {fields} }}")
+    };
+    app.anybody().data(&many(MAX_ALIASES)).await;
+    let message = refused(&app.anybody(), &many(MAX_ALIASES + 1)).await;
+    assert!(message.contains("aliases"), "{message}");
+    // Also where a fragment has them.
+    let in_fragment =
+        many(MAX_ALIASES + 1)
+            .replace('{', "{")
+            .replacen("{ a0", "fragment f on Query { a0", 1);
+    let document = format!("{{ ...f }} {in_fragment}");
+    let message = refused(&app.anybody(), &document).await;
+    assert!(message.contains("aliases"), "{message}");
+}
+
+#[tokio::test]
+async fn s11_directives() {
+    let app = TestApp::new().await;
+    let on_one = |count: usize| {
+        format!(
+            "{{ live {} {{ name }} }}",
+            "@include(if: true) ".repeat(count)
+        )
+    };
+    let message = refused(&app.anybody(), &on_one(MAX_DIRECTIVES_OF_FIELD + 1)).await;
+    assert!(message.contains("directives"), "{message}");
+    let field = "name @include(if: true) ";
+    let many = |count: usize| format!("{{ live {{ {} }} }}", field.repeat(count));
+    app.anybody().data(&many(MAX_DIRECTIVES)).await;
+    let message = refused(&app.anybody(), &many(MAX_DIRECTIVES + 1)).await;
+    assert!(message.contains("directives"), "{message}");
+}
+
+#[tokio::test]
+async fn s11_batches() {
+    let app = TestApp::new().await;
+    let batch = |count: usize| Value::from(vec![json!({ "query": "{ live { name } }" }); count]);
+    let answer = app
+        .anybody()
+        .post("/graphql", &batch(MAX_BATCH))
+        .await
+        .ok(200);
+    assert_eq!(answer.as_array().unwrap().len(), MAX_BATCH);
+    let answer = app
+        .anybody()
+        .post("/graphql", &batch(MAX_BATCH + 1))
+        .await
+        .ok(200);
+    assert_eq!(
+        answer["errors"][0]["extensions"]["code"],
+        "document-too-large"
+    );
+}
+
+#[tokio::test]
+async fn s11_introspection() {
+    let question = "{ __schema { types { name } } }";
+    for (introspection, anybody, known) in [
+        (Introspection::Nobody, false, false),
+        (Introspection::Users, false, true),
+        (Introspection::Everybody, true, true),
+    ] {
+        let mut settings = generous();
+        settings.introspection = introspection;
+        let app = TestApp::with(settings).await;
+        let ada = app.person("ada").await;
+        for (person, may) in [(app.anybody(), anybody), (ada, known)] {
+            let answer = person.graphql(question).await;
+            let code = &answer["errors"][0]["extensions"]["code"];
+            match may {
+                true => assert!(answer["data"]["__schema"]["types"].is_array(), "{answer}"),
+                false => assert_eq!(code, "introspection-refused", "{answer}"),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn s11_what_is_no_document_is_told() {
+    let app = TestApp::new().await;
+    let anybody = app.anybody();
+    anybody
+        .post("/graphql", &json!("{ live { name } }"))
+        .await
+        .problem(400, "validation");
+    anybody
+        .post("/graphql", &json!({ "query": 1 }))
+        .await
+        .problem(400, "validation");
+    let answer = anybody
+        .post("/graphql", &json!({ "query": "{" }))
+        .await
+        .ok(200);
+    assert!(answer["errors"].is_array());
+    let form = anybody
+        .request("POST", "/graphql")
+        .body("query={live{name}}".into());
+    app.send(form.unwrap())
+        .await
+        .problem(415, "unsupported-media-type");
+}

@@ -1,0 +1,69 @@
+//! The pages and the API, as this process serves them.
+
+use std::error::Error;
+use std::sync::Arc;
+
+use axum::Router;
+use social::mail::{LogPost, Post, SmtpPost};
+use social::streams::PlaybackBase;
+use social::{Parts, Services, Upkeep};
+use storage::events::Bus;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::serve::Foundation;
+use crate::web;
+
+/// The API, ready to answer.
+#[derive(Debug)]
+pub struct Api {
+    services: Services,
+    upkeep: Upkeep,
+    pages: Router,
+}
+
+impl Api {
+    /// Reads what has to be known before anybody is answered.
+    pub async fn start(
+        config: &Config,
+        foundation: &Foundation,
+        bus: &Arc<dyn Bus>,
+    ) -> Result<Self, Box<dyn Error>> {
+        let playback = &config.http.playback_url;
+        let playback_base = match playback.as_str() {
+            "" => PlaybackBase::same_origin(),
+            base => base.parse()?,
+        };
+        let post: Arc<dyn Post> = match config.mail.smtp_url.as_str() {
+            "" => Arc::new(LogPost),
+            url => Arc::new(SmtpPost::new(url, &config.mail.from)?),
+        };
+        let parts = Parts {
+            database: foundation.database.clone(),
+            clock: foundation.clock.clone(),
+            bus: bus.clone(),
+            post,
+            settings: config.api_settings(),
+            playback_base,
+        };
+        let (services, upkeep) = Services::start(parts).await?;
+        Ok(Self {
+            pages: web::router(playback).merge(social::router(services.clone())),
+            services,
+            upkeep,
+        })
+    }
+
+    /// What answers, and what goes on beside it until `shutdown`.
+    pub fn split(self, shutdown: CancellationToken) -> (Router, impl Future<Output = ()> + Send) {
+        let Self {
+            services,
+            upkeep,
+            pages,
+        } = self;
+        let beside = async move {
+            tokio::join!(upkeep.run(shutdown.clone()), services.send_mails(shutdown),);
+        };
+        (pages, beside)
+    }
+}

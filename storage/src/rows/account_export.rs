@@ -1,0 +1,108 @@
+//! What an account's owner is given of it: everything that it has. What can be many is read
+//! in pages; the rest is in the modules of each table.
+
+use media::{LoginSessionId, Timestamp, UserId};
+use uuid::Uuid;
+
+use super::login_sessions::LoginSessionRow;
+use super::sql::{FromRow, Row, query};
+use super::{Database, RowError};
+
+/// Somebody on the other side of a follow, a block or a mute.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ExportedPerson {
+    /// Who.
+    pub user: UserId,
+    /// Their name.
+    pub name: String,
+    /// When the row was made.
+    pub created_at: Timestamp,
+    /// When a follow was accepted; `None`: requested, or no follow.
+    pub accepted_at: Option<Timestamp>,
+}
+
+impl FromRow for ExportedPerson {
+    fn from_row(row: &Row) -> Result<Self, RowError> {
+        Ok(Self {
+            user: row.get("id")?,
+            name: row.get("name")?,
+            created_at: row.get("since")?,
+            accepted_at: row.get("accepted_at")?,
+        })
+    }
+}
+
+/// Which people.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum People {
+    /// Who follows the user, or asks to.
+    Followers,
+    /// Whom the user follows, or asks to follow.
+    Following,
+    /// Whom the user blocks.
+    Blocked,
+    /// Whom the user mutes.
+    Muted,
+}
+
+/// People of one kind, by id, those after `after`, at most `limit`.
+pub async fn people(
+    db: &Database,
+    of: UserId,
+    which: People,
+    after: Option<UserId>,
+    limit: u32,
+) -> Result<Vec<ExportedPerson>, RowError> {
+    let text = match which {
+        People::Followers => {
+            "SELECT u.id, u.name, f.created_at AS since, f.accepted_at
+             FROM follows f JOIN users u ON u.id = f.follower_id
+             WHERE f.followed_id = $1 AND f.follower_id > $2
+             ORDER BY f.follower_id LIMIT $3"
+        }
+        People::Following => {
+            "SELECT u.id, u.name, f.created_at AS since, f.accepted_at
+             FROM follows f JOIN users u ON u.id = f.followed_id
+             WHERE f.follower_id = $1 AND f.followed_id > $2
+             ORDER BY f.followed_id LIMIT $3"
+        }
+        People::Blocked => {
+            "SELECT u.id, u.name, b.created_at AS since, CAST(NULL AS BIGINT) AS accepted_at
+             FROM blocks b JOIN users u ON u.id = b.blocked_id
+             WHERE b.blocker_id = $1 AND b.blocked_id > $2
+             ORDER BY b.blocked_id LIMIT $3"
+        }
+        People::Muted => {
+            "SELECT u.id, u.name, m.created_at AS since, CAST(NULL AS BIGINT) AS accepted_at
+             FROM mutes m JOIN users u ON u.id = m.muted_id
+             WHERE m.muter_id = $1 AND m.muted_id > $2
+             ORDER BY m.muted_id LIMIT $3"
+        }
+    };
+    query(text)
+        .bind(of)
+        .bind(after.map_or(Uuid::nil(), |after| after.as_uuid()))
+        .bind(limit)
+        .all(db)
+        .await
+}
+
+/// The user's logins, ended ones too, by id, those after `after`, at most `limit`.
+pub async fn logins(
+    db: &Database,
+    of: UserId,
+    after: Option<LoginSessionId>,
+    limit: u32,
+) -> Result<Vec<LoginSessionRow>, RowError> {
+    query(
+        "SELECT id, user_id, user_agent, address, created_at, refreshed_at, expires_at, ended_at
+         FROM login_sessions
+         WHERE user_id = $1 AND id > $2
+         ORDER BY id LIMIT $3",
+    )
+    .bind(of)
+    .bind(after.map_or(Uuid::nil(), |after| after.as_uuid()))
+    .bind(limit)
+    .all(db)
+    .await
+}

@@ -1,0 +1,83 @@
+//! Blocks: who wants nothing to do with whom. A block works both ways: neither sees the
+//! other.
+
+use media::{Timestamp, UserId};
+use uuid::Uuid;
+
+use super::error::missing_parent;
+use super::follows::take_turn;
+use super::sql::query;
+use super::users::{UserRow, user_columns};
+use super::{Database, Entity, RowError, Transaction};
+
+/// Blocks, and ends the follows and requests between the two, in both directions; false when
+/// it was blocked already. [`RowError::NotFound`] when there is nobody to block, or it would
+/// be oneself.
+pub async fn block(
+    db: &Database,
+    transaction: &mut Transaction,
+    blocker: UserId,
+    blocked: UserId,
+    now: Timestamp,
+) -> Result<bool, RowError> {
+    if blocker == blocked {
+        return Err(RowError::NotFound(Entity::User));
+    }
+    take_turn(db, transaction, blocker, blocked).await?;
+    query(
+        "DELETE FROM follows
+         WHERE follower_id = $1 AND followed_id = $2 OR follower_id = $2 AND followed_id = $1",
+    )
+    .bind(blocker)
+    .bind(blocked)
+    .execute(&mut *transaction)
+    .await?;
+    let made = query(
+        "INSERT INTO blocks (blocker_id, blocked_id, created_at) VALUES ($1, $2, $3)
+         ON CONFLICT (blocker_id, blocked_id) DO NOTHING",
+    )
+    .bind(blocker)
+    .bind(blocked)
+    .bind(now)
+    .execute(transaction)
+    .await
+    .map_err(missing_parent(Entity::User))?;
+    Ok(made > 0)
+}
+
+/// Blocks no more; whether it was blocked.
+pub async fn unblock(
+    transaction: &mut Transaction,
+    blocker: UserId,
+    blocked: UserId,
+) -> Result<bool, RowError> {
+    let ended = query("DELETE FROM blocks WHERE blocker_id = $1 AND blocked_id = $2")
+        .bind(blocker)
+        .bind(blocked)
+        .execute(transaction)
+        .await?;
+    Ok(ended > 0)
+}
+
+/// Whom `blocker` blocks, the newest account first, those before `after`, at most `limit`.
+/// Those who are suspended too; nobody who was deleted.
+pub async fn of_user(
+    db: &Database,
+    blocker: UserId,
+    after: Option<UserId>,
+    limit: u32,
+) -> Result<Vec<UserRow>, RowError> {
+    query(concat!(
+        "SELECT ",
+        user_columns!(u),
+        " FROM blocks b JOIN users u ON u.id = b.blocked_id
+         WHERE b.blocker_id = $1 AND b.blocked_id < $2 AND u.deleted_at IS NULL
+         ORDER BY b.blocked_id DESC
+         LIMIT $3"
+    ))
+    .bind(blocker)
+    .bind(after.map_or(Uuid::max(), |after| after.as_uuid()))
+    .bind(limit)
+    .all(db)
+    .await
+}

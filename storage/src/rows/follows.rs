@@ -1,0 +1,328 @@
+//! Follows: who follows whom, or asked to.
+//!
+//! A follow and a block of the same two take turns, so that there is never both. Pages leave
+//! out whoever is suspended or deleted, and whoever blocks the reader or is blocked by them:
+//! inside the query, so that a page is full while there are more.
+
+use media::{Timestamp, UserId};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::sql::{AssertSqlSafe, FromRow, Row, query};
+use super::users::{UserRow, user_columns, uuids};
+use super::words::words;
+use super::{Database, Entity, RowError, Transaction};
+
+words! {
+    /// Whether somebody follows somebody.
+    Following, "no, requested or yes":
+    /// No.
+    No = "no",
+    /// They asked to.
+    Requested = "requested",
+    /// Yes.
+    Yes = "yes"
+}
+
+/// Where a page of follows ends: the next begins after it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FollowCursor {
+    /// When the last follow of the page was accepted; of a request, when it was made.
+    pub at: Timestamp,
+    /// Who is on its other side.
+    pub user: UserId,
+}
+
+/// A user on a page.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FollowRow {
+    /// Who.
+    pub user: UserRow,
+    /// When the follow was accepted; of a request, when it was made.
+    pub at: Timestamp,
+}
+
+impl FollowRow {
+    /// Where the page ends whose last row this is.
+    pub fn cursor(&self) -> FollowCursor {
+        FollowCursor {
+            at: self.at,
+            user: self.user.id,
+        }
+    }
+}
+
+impl FromRow for FollowRow {
+    fn from_row(row: &Row) -> Result<Self, RowError> {
+        Ok(Self {
+            user: UserRow::from_row(row)?,
+            at: row.get("follow_at")?,
+        })
+    }
+}
+
+/// Follows, or asks to when the followed account is private. Nothing changes for who follows
+/// already; a request to an account that is private no more is accepted. `None` when one
+/// blocks the other. [`RowError::NotFound`] when there is no such account to follow, or it is
+/// suspended, or one's own.
+pub async fn follow(
+    db: &Database,
+    transaction: &mut Transaction,
+    follower: UserId,
+    followed: UserId,
+    now: Timestamp,
+) -> Result<Option<Following>, RowError> {
+    take_turn(db, transaction, follower, followed).await?;
+    let target: Option<(bool, bool)> = query(
+        "SELECT is_private,
+                EXISTS (SELECT 1 FROM blocks
+                        WHERE blocker_id = $1 AND blocked_id = $2
+                            OR blocker_id = $2 AND blocked_id = $1) AS is_blocked
+         FROM users
+         WHERE id = $2 AND id <> $1 AND suspended_at IS NULL AND deleted_at IS NULL",
+    )
+    .bind(follower)
+    .bind(followed)
+    .optional(&mut *transaction)
+    .await?;
+    let is_private = match target {
+        None => return Err(RowError::NotFound(Entity::User)),
+        Some((_, true)) => return Ok(None),
+        Some((is_private, false)) => is_private,
+    };
+    let (accepted,): (Option<Timestamp>,) = query(
+        "INSERT INTO follows (follower_id, followed_id, created_at, accepted_at)
+         VALUES ($1, $2, $3, $4)
+         ON CONFLICT (follower_id, followed_id) DO UPDATE
+             SET accepted_at = COALESCE(follows.accepted_at, excluded.accepted_at)
+         RETURNING accepted_at",
+    )
+    .bind(follower)
+    .bind(followed)
+    .bind(now)
+    .bind((!is_private).then_some(now))
+    .one(transaction)
+    .await?;
+    Ok(Some(match accepted {
+        Some(_) => Following::Yes,
+        None => Following::Requested,
+    }))
+}
+
+/// Follows no more, or asks no more; whether there was something to end. Also what takes a
+/// follower away, and refuses a request.
+pub async fn unfollow(
+    transaction: &mut Transaction,
+    follower: UserId,
+    followed: UserId,
+) -> Result<bool, RowError> {
+    let ended = query("DELETE FROM follows WHERE follower_id = $1 AND followed_id = $2")
+        .bind(follower)
+        .bind(followed)
+        .execute(transaction)
+        .await?;
+    Ok(ended > 0)
+}
+
+/// Accepts a request; false when there is none.
+pub async fn accept(
+    transaction: &mut Transaction,
+    followed: UserId,
+    follower: UserId,
+    now: Timestamp,
+) -> Result<bool, RowError> {
+    let accepted = query(
+        "UPDATE follows SET accepted_at = $3
+         WHERE follower_id = $1 AND followed_id = $2 AND accepted_at IS NULL",
+    )
+    .bind(follower)
+    .bind(followed)
+    .bind(now)
+    .execute(transaction)
+    .await?;
+    Ok(accepted > 0)
+}
+
+/// Refuses a request; false when there is none, or it was accepted.
+pub async fn refuse(
+    transaction: &mut Transaction,
+    followed: UserId,
+    follower: UserId,
+) -> Result<bool, RowError> {
+    let refused = query(
+        "DELETE FROM follows
+         WHERE follower_id = $1 AND followed_id = $2 AND accepted_at IS NULL",
+    )
+    .bind(follower)
+    .bind(followed)
+    .execute(transaction)
+    .await?;
+    Ok(refused > 0)
+}
+
+/// Waits until nobody else changes what is between the two, and keeps others waiting until
+/// the transaction ends.
+pub(super) async fn take_turn(
+    db: &Database,
+    transaction: &mut Transaction,
+    one: UserId,
+    other: UserId,
+) -> Result<(), RowError> {
+    // The same for both, and no two pairs' but by accident, which costs a little time.
+    let (low, high) = (one.min(other), one.max(other));
+    let mut hash = Sha256::new();
+    hash.update(low.as_uuid());
+    hash.update(high.as_uuid());
+    let mut turn = [0; 8];
+    turn.copy_from_slice(&hash.finalize()[..8]);
+    query(db.engine().take_turn())
+        .bind(i64::from_be_bytes(turn))
+        .execute(transaction)
+        .await?;
+    Ok(())
+}
+
+/// Neither blocks the other, and the account is there for everybody.
+macro_rules! shown {
+    () => {
+        "u.suspended_at IS NULL AND u.deleted_at IS NULL
+         AND NOT EXISTS (SELECT 1 FROM blocks b
+                         WHERE b.blocker_id = $2 AND b.blocked_id = u.id)
+         AND NOT EXISTS (SELECT 1 FROM blocks b
+                         WHERE b.blocker_id = u.id AND b.blocked_id = $2)"
+    };
+}
+
+/// Who follows `of`, the newest first, those after the cursor, at most `limit`, as `viewer`
+/// may see them; `None`: somebody who is not logged in.
+pub async fn followers(
+    db: &Database,
+    of: UserId,
+    viewer: Option<UserId>,
+    after: Option<FollowCursor>,
+    limit: u32,
+) -> Result<Vec<FollowRow>, RowError> {
+    let text = concat!(
+        "SELECT ",
+        user_columns!(u),
+        ", f.accepted_at AS follow_at
+         FROM follows f JOIN users u ON u.id = f.follower_id
+         WHERE f.followed_id = $1 AND f.accepted_at IS NOT NULL
+             AND (f.accepted_at, f.follower_id) < ($3, $4) AND ",
+        shown!(),
+        " ORDER BY f.accepted_at DESC, f.follower_id DESC
+         LIMIT $5"
+    );
+    page(db, text, of, viewer, after, limit).await
+}
+
+/// Whom `of` follows, like [`followers`].
+pub async fn following(
+    db: &Database,
+    of: UserId,
+    viewer: Option<UserId>,
+    after: Option<FollowCursor>,
+    limit: u32,
+) -> Result<Vec<FollowRow>, RowError> {
+    let text = concat!(
+        "SELECT ",
+        user_columns!(u),
+        ", f.accepted_at AS follow_at
+         FROM follows f JOIN users u ON u.id = f.followed_id
+         WHERE f.follower_id = $1 AND f.accepted_at IS NOT NULL
+             AND (f.accepted_at, f.followed_id) < ($3, $4) AND ",
+        shown!(),
+        " ORDER BY f.accepted_at DESC, f.followed_id DESC
+         LIMIT $5"
+    );
+    page(db, text, of, viewer, after, limit).await
+}
+
+async fn page(
+    db: &Database,
+    text: &'static str,
+    of: UserId,
+    viewer: Option<UserId>,
+    after: Option<FollowCursor>,
+    limit: u32,
+) -> Result<Vec<FollowRow>, RowError> {
+    let (at, user) = after.map_or((Timestamp::from_micros(i64::MAX), Uuid::max()), |after| {
+        (after.at, after.user.as_uuid())
+    });
+    query(text)
+        .bind(of)
+        // Nobody has this id.
+        .bind(viewer.map_or(Uuid::nil(), |viewer| viewer.as_uuid()))
+        .bind(at)
+        .bind(user)
+        .bind(limit)
+        .all(db)
+        .await
+}
+
+/// Who asks to follow `followed`, the oldest first, those after the cursor, at most `limit`.
+pub async fn requests(
+    db: &Database,
+    followed: UserId,
+    after: Option<FollowCursor>,
+    limit: u32,
+) -> Result<Vec<FollowRow>, RowError> {
+    let (at, user) = after.map_or((Timestamp::from_micros(i64::MIN), Uuid::nil()), |after| {
+        (after.at, after.user.as_uuid())
+    });
+    query(concat!(
+        "SELECT ",
+        user_columns!(u),
+        ", f.created_at AS follow_at
+         FROM follows f JOIN users u ON u.id = f.follower_id
+         WHERE f.followed_id = $1 AND f.accepted_at IS NULL
+             AND (f.created_at, f.follower_id) > ($3, $4) AND ",
+        shown!(),
+        " ORDER BY f.created_at, f.follower_id
+         LIMIT $5"
+    ))
+    .bind(followed)
+    .bind(followed)
+    .bind(at)
+    .bind(user)
+    .bind(limit)
+    .all(db)
+    .await
+}
+
+/// How many follow a user, and how many they follow.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FollowCounts {
+    /// Who.
+    pub user: UserId,
+    /// Accepted follows of them.
+    pub followers: u64,
+    /// Accepted follows by them.
+    pub following: u64,
+}
+
+impl FromRow for FollowCounts {
+    fn from_row(row: &Row) -> Result<Self, RowError> {
+        Ok(Self {
+            user: row.get("id")?,
+            followers: row.get("followers")?,
+            following: row.get("following")?,
+        })
+    }
+}
+
+/// The counts of these users, in no order. Each is counted from an index: what many follow is
+/// slow to count until counts are kept.
+pub async fn counts(db: &Database, users: &[UserId]) -> Result<Vec<FollowCounts>, RowError> {
+    let text = format!(
+        "SELECT u.id,
+                (SELECT COUNT(*) FROM follows f
+                 WHERE f.followed_id = u.id AND f.accepted_at IS NOT NULL) AS followers,
+                (SELECT COUNT(*) FROM follows f
+                 WHERE f.follower_id = u.id AND f.accepted_at IS NOT NULL) AS following
+         FROM users u
+         WHERE u.id {}",
+        db.engine().one_of("$1")
+    );
+    query(AssertSqlSafe(text)).bind(uuids(users)).all(db).await
+}

@@ -1,0 +1,91 @@
+//! Accounts on the real server: from signing up to an open socket.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::harness::{Http, Site};
+
+/// How long a mail and an answer on a socket may take.
+const SOON: Duration = Duration::from_secs(20);
+
+fn post(http: &Http, path: &str, body: &Value, status: u16) -> Value {
+    let answer = http.post_json(path, &body.to_string()).unwrap();
+    assert_eq!(answer.status, status, "{path}: {}", answer.text());
+    serde_json::from_slice(&answer.body).unwrap()
+}
+
+/// What follows `begin` in `text` until what no token has.
+fn token_after(text: &str, begin: &str) -> Option<String> {
+    let (_, after) = text.split_once(begin)?;
+    let is_token = |c: &char| c.is_ascii_alphanumeric() || *c == '-' || *c == '_';
+    Some(after.chars().take_while(is_token).collect())
+}
+
+#[test]
+fn somebody_signs_up_logs_in_and_listens() {
+    let nova = Site::new().serve().start();
+    let http = nova.http();
+    let password = "correct horse";
+    let body = json!({ "name": "ada", "email": "ada@example.org", "password": password });
+    post(&http, "/api/v1/registrations", &body, 202);
+    // Without a mail server the mail is in the log.
+    let token = nova
+        .log()
+        .wait_for("a mail", SOON, |line| token_after(line, "/verify#token="));
+    let body = json!({ "token": token });
+    post(&http, "/api/v1/registrations/verify", &body, 201);
+    let body = json!({ "login": "ada", "password": password });
+    let session = post(&http, "/api/v1/session", &body, 200);
+    let access = session["access_token"].as_str().unwrap();
+    assert_eq!(session["user"]["name"], "ada");
+
+    let question = json!({ "query": "{ live { name } }" });
+    let answer = post(&http, "/graphql", &question, 200);
+    assert_eq!(answer["data"]["live"], json!([]));
+    let document = http.fetch("/openapi.json").unwrap();
+    let document: Value = serde_json::from_slice(&document.body).unwrap();
+    assert!(document["paths"]["/api/v1/session"].is_object());
+    assert!(
+        http.fetch("/docs")
+            .unwrap()
+            .text()
+            .contains("API reference")
+    );
+
+    let mut socket = TcpStream::connect(http.url("").trim_start_matches("http://")).unwrap();
+    socket.set_read_timeout(Some(SOON)).unwrap();
+    let request = "GET /graphql/ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n\
+        Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+        Sec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n";
+    socket.write_all(request.as_bytes()).unwrap();
+    read_until(&mut socket, "\r\n\r\n");
+    let bearer = format!("Bearer {access}");
+    let init = json!({ "type": "connection_init", "payload": { "Authorization": bearer } });
+    socket.write_all(&frame(&init.to_string())).unwrap();
+    read_until(&mut socket, "connection_ack");
+    // A server that ends does not wait for the socket.
+    drop(nova);
+}
+
+/// A text from a client (RFC 6455 5.2), masked with zeros.
+fn frame(text: &str) -> Vec<u8> {
+    let length = u16::try_from(text.len()).unwrap();
+    let mut frame = vec![0x81, 0x80 | 126];
+    frame.extend(length.to_be_bytes());
+    frame.extend([0; 4]);
+    frame.extend(text.as_bytes());
+    frame
+}
+
+fn read_until(socket: &mut TcpStream, text: &str) {
+    let (mut all, mut piece) = (Vec::new(), [0; 1024]);
+    while !String::from_utf8_lossy(&all).contains(text) {
+        let read = socket.read(&mut piece).unwrap();
+        assert!(read > 0, "{}", String::from_utf8_lossy(&all));
+        all.extend(&piece[..read]);
+    }
+}
