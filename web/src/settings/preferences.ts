@@ -1,0 +1,29 @@
+import { api } from "../browser";
+import { part } from "../dom";
+import { Form } from "../form";
+import { explain, LoginNeeded } from "../problem";
+import { goToLogin } from "../places";
+import { keepTheme, readTheme, type Theme } from "../theme";
+
+export function preferencesSection(root: HTMLElement): void {
+  const form = new Form(part(root, "preferences-form", HTMLFormElement), {
+    submit: async () => {
+      const theme = readTheme(form.value("theme"));
+      show((await api.setPreferences({ theme }))["theme"]);
+      return "Saved.";
+    },
+  });
+  const show = (text: string | undefined) => {
+    const theme: Theme | null = readTheme(text);
+    const control = form.control("theme");
+    if (control !== undefined) control.value = theme ?? "";
+    keepTheme(theme);
+  };
+  api.preferences().then(
+    ({ theme }) => show(theme),
+    (error: unknown) => {
+      if (error instanceof LoginNeeded) goToLogin();
+      form.fail(explain(error));
+    },
+  );
+}

@@ -1,0 +1,56 @@
+/** What somebody may choose; `null`, which is dark, is no choice. */
+export const THEMES = ["light", "system"] as const;
+export type Theme = (typeof THEMES)[number];
+
+/** Under this key the browser keeps the choice, so that no page has to ask for it. */
+const KEY = "nova.theme";
+
+/** A choice as it was stored, here or by the server. */
+export function readTheme(text: string | null | undefined): Theme | null {
+  return THEMES.find((theme) => theme === text) ?? null;
+}
+
+export function isLight(theme: Theme | null, systemIsLight: boolean): boolean {
+  return theme === "light" || (theme === "system" && systemIsLight);
+}
+
+/** Gives the page its colours, now and whenever the system's change. */
+export function applyTheme(): void {
+  const system = window.matchMedia("(prefers-color-scheme: light)");
+  const apply = () => {
+    const light = isLight(storedTheme(), system.matches);
+    const { documentElement } = document;
+    if (light) documentElement.dataset["theme"] = "light";
+    else delete documentElement.dataset["theme"];
+    // What a phone draws around the page.
+    const ground = light ? "#f6f6fa" : "#0b0c12";
+    document.querySelector('meta[name="theme-color"]')?.setAttribute("content", ground);
+    const scheme = light ? "light" : "dark";
+    document.querySelector('meta[name="color-scheme"]')?.setAttribute("content", scheme);
+  };
+  apply();
+  system.addEventListener("change", apply);
+  // Another tab's choice comes as `storage`, this one's as `themechange`.
+  window.addEventListener("storage", apply);
+  window.addEventListener("themechange", apply);
+}
+
+/** Keeps the choice in this browser, and shows it. */
+export function keepTheme(theme: Theme | null): void {
+  try {
+    if (theme === null) localStorage.removeItem(KEY);
+    else localStorage.setItem(KEY, theme);
+  } catch (error) {
+    console.info("theme:", error);
+  }
+  window.dispatchEvent(new Event("themechange"));
+}
+
+function storedTheme(): Theme | null {
+  try {
+    return readTheme(localStorage.getItem(KEY));
+  } catch {
+    // Storage is refused by the browser's settings.
+    return null;
+  }
+}
