@@ -81,17 +81,18 @@ export interface ApiToken {
 }
 
 /** A new personal API token. */
-export interface NewApiToken extends ApiToken {
-  /** Shown once: not in the answer to the same request again. */
-  readonly token?: string | null;
+export interface NewApiToken {
+  /** Shown once; `null` in the answer to the same request again. */
+  readonly token: string | null;
+  readonly api_token: ApiToken;
 }
 
 /** What a new personal API token is to be. */
 export interface ApiTokenWish {
   readonly name: string;
   readonly scopes: readonly Scope[];
-  /** `null`: never. */
-  readonly expires_at: string | null;
+  /** `null`: until it is revoked. */
+  readonly expires_in_days: number | null;
 }
 
 export type ReportReason = "spam" | "abuse" | "impersonation" | "illegal" | "other";

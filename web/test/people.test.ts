@@ -9,7 +9,7 @@ import { afterLogin, loginPath, nameOf, profileName, profilePath } from "../src/
 import { explain, Problem, readProblem, Unreachable, waitLabel } from "../src/problem";
 import { followButton, outwardLink, showsPeople, tagsOf } from "../src/profile/relation";
 import type { User, Viewer } from "../src/resources";
-import { expiry, scopesOf } from "../src/settings/wish";
+import { scopesOf } from "../src/settings/scopes";
 import { isLight, readTheme } from "../src/theme";
 import { problem } from "./server";
 
@@ -176,12 +176,6 @@ test("a wish has one key until it is granted", () => {
   assert.notEqual(other, first);
   once.granted();
   assert.notEqual(once.of({ name: "harbour" }), other);
-});
-
-test("the same token asked for twice on one day ends at the same time", () => {
-  assert.equal(expiry("30", NOW), "2026-04-01T00:00:00.000Z");
-  assert.equal(expiry("30", NOW + 11 * 3_600_000), "2026-04-01T00:00:00.000Z");
-  assert.equal(expiry("", NOW), null);
 });
 
 test("the page is dark unless somebody chose otherwise", () => {

@@ -19,8 +19,12 @@ export function preferencesSection(root: HTMLElement): void {
     if (control !== undefined) control.value = theme ?? "";
     keepTheme(theme);
   };
+  // What is not known yet cannot be changed: an answer that comes late would change it back.
   api.preferences().then(
-    ({ theme }) => show(theme),
+    ({ theme }) => {
+      show(theme);
+      part(root, "preferences-fields", HTMLFieldSetElement).disabled = false;
+    },
     (error: unknown) => {
       if (error instanceof LoginNeeded) goToLogin();
       form.fail(explain(error));

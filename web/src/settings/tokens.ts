@@ -6,7 +6,7 @@ import { PagedList } from "../paged";
 import type { ApiToken, Scope } from "../resources";
 import { timeElement } from "../time";
 import type { Context } from "./sections";
-import { expiry, scopesOf, SCOPE_TEXT } from "./wish";
+import { scopesOf, SCOPE_TEXT } from "./scopes";
 
 /** The server keeps no secret: who asks again is told that the token is made, and no more. */
 const LOST = "The token is made, but it was lost on the way here. Revoke it, and make another one.";
@@ -29,13 +29,13 @@ export function tokensSection(root: HTMLElement, { me }: Context): void {
       const wish = {
         name: form.value("name"),
         scopes: boxes.filter(({ box }) => box.checked).map(({ scope }) => scope),
-        expires_at: expiry(form.value("expires_at"), Date.now()),
+        expires_in_days: Number(form.value("expires_in_days")) || null,
       };
       const made = await api.createApiToken(wish, once.of(wish));
       once.granted();
       form.clear();
-      list.prepend(made);
-      if (typeof made.token !== "string") return LOST;
+      list.prepend(made.api_token);
+      if (made.token === null) return LOST;
       showSecret(root, made.token);
       return;
     },

@@ -9,7 +9,6 @@ export const SCOPE_TEXT: Readonly<Record<Scope, string>> = {
   moderation: "moderate",
   admin: "administer the server",
 };
-const DAY_MS = 24 * 60 * 60 * 1000;
 
 /** The scopes that somebody can give: a token does no more than its maker may. */
 export function scopesOf({ role }: Pick<Me, "role">): Scope[] {
@@ -19,10 +18,4 @@ export function scopesOf({ role }: Pick<Me, "role">): Scope[] {
     admin: [],
   };
   return SCOPES.filter((scope) => !refused[role].includes(scope));
-}
-
-/** The end of the day so many days on, in UTC: the same wish, asked again, is the same. */
-export function expiry(days: string, now: number): string | null {
-  if (days === "") return null;
-  return new Date((Math.floor(now / DAY_MS) + Number(days) + 1) * DAY_MS).toISOString();
 }
