@@ -14,6 +14,9 @@ export const SIZES = {
   phone: { width: 360, height: 740 },
 };
 
+/** Whose eyes they are: dark until something else is chosen. */
+export const DEVICE = { locale: "en-GB", colorScheme: "dark" };
+
 /** Looks at one page after the other; keeps a picture of each in `folder`. */
 export class Eyes {
   problems = [];

@@ -252,7 +252,7 @@ export const OPERATIONS = [
   ["GET me/mutes", (fake, asked) => asked.people(asked.me.mutes)],
   ["PUT users/:name/mute", (fake, { me }, name) => void me.mutes.add(fake.person(name, me))],
   ["DELETE users/:name/mute", (fake, { me }, name) => void me.mutes.delete(fake.person(name, me))],
-  ["GET me/preferences", (fake, { me }) => ({ json: me.preferences })],
+  ["GET me/preferences", (fake, { me }) => ({ json: { theme: "system", ...me.preferences } })],
   [
     "PATCH me/preferences",
     (fake, { me, json }) => {
@@ -260,7 +260,7 @@ export const OPERATIONS = [
         if (value === null) delete me.preferences[name];
         else me.preferences[name] = value;
       }
-      return { json: me.preferences };
+      return { json: { theme: "system", ...me.preferences } };
     },
   ],
   [

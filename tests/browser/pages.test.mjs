@@ -9,7 +9,7 @@ import { after, before, test } from "node:test";
 import { chromium } from "playwright-core";
 
 import { BROWSER, BROWSER_ARGS } from "./chromium.mjs";
-import { Eyes, SIZES } from "./eyes.mjs";
+import { DEVICE, Eyes, SIZES } from "./eyes.mjs";
 import { startFake } from "./fake-api.mjs";
 import { tooOften } from "./fake-refusals.mjs";
 import { Walk } from "./walk.mjs";
@@ -29,7 +29,7 @@ after(() => browser.close());
 /** A server, a browser of its own, and somebody logged in there if `name` is given. */
 async function scene(t, { name = null, kind = "desktop" } = {}) {
   const fake = await startFake();
-  const context = await browser.newContext({ viewport: SIZES[kind], locale: "en-GB" });
+  const context = await browser.newContext({ ...DEVICE, viewport: SIZES[kind] });
   context.setDefaultTimeout(PATIENCE_MS);
   t.after(async () => {
     await context.close();
@@ -317,6 +317,7 @@ test("colours that were chosen on one device are there on another", async (t) =>
   const { fake, page, open } = await scene(t, {});
   const theme = () => page.evaluate(() => document.documentElement.dataset.theme ?? "dark");
   const ada = fake.add("ada", { preferences: { theme: "light" } });
+  await page.emulateMedia({ colorScheme: "dark" });
   await open("/");
   assert.equal(await theme(), "dark");
   await logIn(page, fake, ada);
@@ -337,7 +338,7 @@ test("colours that were chosen on one device are there on another", async (t) =>
   await page.getByLabel("Colours").selectOption("Dark");
   await button(page, "Save the preferences").click();
   await page.waitForFunction(() => document.documentElement.dataset.theme === undefined);
-  assert.deepEqual(ada.preferences, {});
+  assert.deepEqual(ada.preferences, { theme: "dark" });
 });
 
 test("a link that was used, or is not whole, says what to do", async (t) => {

@@ -1,16 +1,16 @@
-/** What somebody may choose; `null`, which is dark, is no choice. */
-export const THEMES = ["light", "system"] as const;
+/** The colours of the pages: as the system has them, unless somebody chose. */
+export const THEMES = ["system", "light", "dark"] as const;
 export type Theme = (typeof THEMES)[number];
 
 /** Under this key the browser keeps the choice, so that no page has to ask for it. */
 const KEY = "nova.theme";
 
 /** A choice as it was stored, here or by the server. */
-export function readTheme(text: string | null | undefined): Theme | null {
-  return THEMES.find((theme) => theme === text) ?? null;
+export function readTheme(text: string | null | undefined): Theme {
+  return THEMES.find((theme) => theme === text) ?? "system";
 }
 
-export function isLight(theme: Theme | null, systemIsLight: boolean): boolean {
+export function isLight(theme: Theme, systemIsLight: boolean): boolean {
   return theme === "light" || (theme === "system" && systemIsLight);
 }
 
@@ -36,21 +36,20 @@ export function applyTheme(): void {
 }
 
 /** Keeps the choice in this browser, and shows it. */
-export function keepTheme(theme: Theme | null): void {
+export function keepTheme(theme: Theme): void {
   try {
-    if (theme === null) localStorage.removeItem(KEY);
-    else localStorage.setItem(KEY, theme);
+    localStorage.setItem(KEY, theme);
   } catch (error) {
     console.info("theme:", error);
   }
   window.dispatchEvent(new Event("themechange"));
 }
 
-function storedTheme(): Theme | null {
+function storedTheme(): Theme {
   try {
     return readTheme(localStorage.getItem(KEY));
   } catch {
     // Storage is refused by the browser's settings.
-    return null;
+    return "system";
   }
 }

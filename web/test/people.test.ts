@@ -178,18 +178,12 @@ test("a wish has one key until it is granted", () => {
   assert.notEqual(once.of({ name: "harbour" }), other);
 });
 
-test("the page is dark unless somebody chose otherwise", () => {
-  assert.deepEqual(["light", "system", "dark", "", null, undefined].map(readTheme), [
-    "light",
-    "system",
-    null,
-    null,
-    null,
-    null,
-  ]);
+test("the page's colours are the system's unless somebody chose", () => {
+  const read = ["system", "light", "dark", "", "red", null, undefined].map(readTheme);
+  assert.deepEqual(read, ["system", "light", "dark", "system", "system", "system", "system"]);
   for (const [theme, system, light] of [
-    [null, true, false],
     ["light", false, true],
+    ["dark", true, false],
     ["system", true, true],
     ["system", false, false],
   ] as const) {

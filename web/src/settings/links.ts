@@ -2,9 +2,13 @@ import { part, View } from "../dom";
 import type { Form } from "../form";
 import type { ProfileLink } from "../resources";
 
+/** So many links a profile has at most. */
+const LINKS_AT_MOST = 10;
+
 /** The links of a profile as rows of fields. */
 export class LinkRows {
   private readonly list: HTMLUListElement;
+  private readonly more: HTMLButtonElement;
   private made = 0;
 
   constructor(
@@ -12,7 +16,8 @@ export class LinkRows {
     private readonly form: Form,
   ) {
     this.list = part(root, "links", HTMLUListElement);
-    part(root, "add-link", HTMLButtonElement).addEventListener("click", () => {
+    this.more = part(root, "add-link", HTMLButtonElement);
+    this.more.addEventListener("click", () => {
       const row = this.add({ label: "", url: "" });
       row.querySelector("input")?.focus();
     });
@@ -20,6 +25,7 @@ export class LinkRows {
 
   show(links: readonly ProfileLink[]): void {
     this.list.replaceChildren();
+    this.number();
     for (const link of links) this.add(link);
   }
 
@@ -48,7 +54,7 @@ export class LinkRows {
       view.root.remove();
       this.number();
       const target = near?.querySelector<HTMLElement>("input");
-      (target ?? part(this.form.element, "add-link", HTMLButtonElement)).focus();
+      (target ?? this.more).focus();
     });
     this.list.append(view.root);
     this.number();
@@ -58,6 +64,7 @@ export class LinkRows {
 
   /** Names every field as the API names what is wrong with it. */
   private number(): void {
+    this.more.hidden = this.list.childElementCount >= LINKS_AT_MOST;
     this.rows().forEach((row, at) => {
       for (const name of ["label", "url"]) {
         part(row, name, HTMLInputElement).name = `links.${at}.${name}`;

@@ -3,7 +3,7 @@ import { part } from "../dom";
 import { Form } from "../form";
 import { explain, LoginNeeded } from "../problem";
 import { goToLogin } from "../places";
-import { keepTheme, readTheme, type Theme } from "../theme";
+import { keepTheme, readTheme } from "../theme";
 
 export function preferencesSection(root: HTMLElement): void {
   const form = new Form(part(root, "preferences-form", HTMLFormElement), {
@@ -14,9 +14,9 @@ export function preferencesSection(root: HTMLElement): void {
     },
   });
   const show = (text: string | undefined) => {
-    const theme: Theme | null = readTheme(text);
+    const theme = readTheme(text);
     const control = form.control("theme");
-    if (control !== undefined) control.value = theme ?? "";
+    if (control !== undefined) control.value = theme;
     keepTheme(theme);
   };
   // What is not known yet cannot be changed: an answer that comes late would change it back.
