@@ -4,6 +4,7 @@ import { createHash, randomUUID } from "node:crypto";
 import { invalid, notFound, Refusal } from "./fake-refusals.mjs";
 import { now, secret } from "./fake-values.mjs";
 
+const DEFAULTS = { theme: "system", autoplay: "on" };
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 function takeLink(fake, asked, purpose) {
@@ -252,7 +253,7 @@ export const OPERATIONS = [
   ["GET me/mutes", (fake, asked) => asked.people(asked.me.mutes)],
   ["PUT users/:name/mute", (fake, { me }, name) => void me.mutes.add(fake.person(name, me))],
   ["DELETE users/:name/mute", (fake, { me }, name) => void me.mutes.delete(fake.person(name, me))],
-  ["GET me/preferences", (fake, { me }) => ({ json: { theme: "system", ...me.preferences } })],
+  ["GET me/preferences", (fake, { me }) => ({ json: { ...DEFAULTS, ...me.preferences } })],
   [
     "PATCH me/preferences",
     (fake, { me, json }) => {
@@ -260,7 +261,7 @@ export const OPERATIONS = [
         if (value === null) delete me.preferences[name];
         else me.preferences[name] = value;
       }
-      return { json: { theme: "system", ...me.preferences } };
+      return { json: { ...DEFAULTS, ...me.preferences } };
     },
   ],
   [

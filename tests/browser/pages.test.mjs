@@ -334,11 +334,11 @@ test("colours that were chosen on one device are there on another", async (t) =>
     await page.emulateMedia({ colorScheme });
     await page.waitForFunction((it) => document.documentElement.dataset.theme === it, shown);
   }
-  assert.deepEqual(ada.preferences, { theme: "system" });
+  assert.deepEqual(ada.preferences, { theme: "system", autoplay: "on" });
   await page.getByLabel("Colours").selectOption("Dark");
   await button(page, "Save the preferences").click();
   await page.waitForFunction(() => document.documentElement.dataset.theme === undefined);
-  assert.deepEqual(ada.preferences, { theme: "dark" });
+  assert.deepEqual(ada.preferences, { theme: "dark", autoplay: "on" });
 });
 
 test("a link that was used, or is not whole, says what to do", async (t) => {

@@ -6,13 +6,14 @@ export function showAvatar(place: HTMLElement, user: Known): void {
   // The name stands beside it.
   place.setAttribute("aria-hidden", "true");
   const letter = ([...nameOf(user)][0] ?? "").toUpperCase();
-  if (user.avatar_url === null) {
+  const url = user.avatar_url ?? null;
+  if (url === null) {
     place.replaceChildren(letter);
     return;
   }
   const picture = document.createElement("img");
   picture.alt = "";
   picture.addEventListener("error", () => place.replaceChildren(letter));
-  picture.src = user.avatar_url;
+  picture.src = url;
   place.replaceChildren(picture);
 }

@@ -1,9 +1,8 @@
+import { kept } from "./kept";
+
 /** The colours of the pages: as the system has them, unless somebody chose. */
 export const THEMES = ["system", "light", "dark"] as const;
 export type Theme = (typeof THEMES)[number];
-
-/** Under this key the browser keeps the choice, so that no page has to ask for it. */
-const KEY = "nova.theme";
 
 /** A choice as it was stored, here or by the server. */
 export function readTheme(text: string | null | undefined): Theme {
@@ -18,7 +17,7 @@ export function isLight(theme: Theme, systemIsLight: boolean): boolean {
 export function applyTheme(): void {
   const system = window.matchMedia("(prefers-color-scheme: light)");
   const apply = () => {
-    const light = isLight(storedTheme(), system.matches);
+    const light = isLight(readTheme(kept("theme")), system.matches);
     const { documentElement } = document;
     if (light) documentElement.dataset["theme"] = "light";
     else delete documentElement.dataset["theme"];
@@ -30,26 +29,7 @@ export function applyTheme(): void {
   };
   apply();
   system.addEventListener("change", apply);
-  // Another tab's choice comes as `storage`, this one's as `themechange`.
+  // Another tab's choice, and this one's.
   window.addEventListener("storage", apply);
-  window.addEventListener("themechange", apply);
-}
-
-/** Keeps the choice in this browser, and shows it. */
-export function keepTheme(theme: Theme): void {
-  try {
-    localStorage.setItem(KEY, theme);
-  } catch (error) {
-    console.info("theme:", error);
-  }
-  window.dispatchEvent(new Event("themechange"));
-}
-
-function storedTheme(): Theme {
-  try {
-    return readTheme(localStorage.getItem(KEY));
-  } catch {
-    // Storage is refused by the browser's settings.
-    return "system";
-  }
+  window.addEventListener("preferencekept", apply);
 }

@@ -1,28 +1,31 @@
 import { api } from "../browser";
 import { part } from "../dom";
 import { Form } from "../form";
-import { explain, LoginNeeded } from "../problem";
 import { goToLogin } from "../places";
-import { keepTheme, readTheme } from "../theme";
+import { keepPreferences } from "../preferences";
+import { explain, LoginNeeded } from "../problem";
+
+const NAMES = ["theme", "autoplay"] as const;
 
 export function preferencesSection(root: HTMLElement): void {
   const form = new Form(part(root, "preferences-form", HTMLFormElement), {
     submit: async () => {
-      const theme = readTheme(form.value("theme"));
-      show((await api.setPreferences({ theme }))["theme"]);
+      const change = Object.fromEntries(NAMES.map((name) => [name, form.value(name)]));
+      show(await api.setPreferences(change));
       return "Saved.";
     },
   });
-  const show = (text: string | undefined) => {
-    const theme = readTheme(text);
-    const control = form.control("theme");
-    if (control !== undefined) control.value = theme;
-    keepTheme(theme);
+  const show = (all: Readonly<Record<string, string>>) => {
+    const preferences = keepPreferences(all);
+    for (const name of NAMES) {
+      const control = form.control(name);
+      if (control !== undefined) control.value = preferences[name];
+    }
   };
   // What is not known yet cannot be changed: an answer that comes late would change it back.
   api.preferences().then(
-    ({ theme }) => {
-      show(theme);
+    (all) => {
+      show(all);
       part(root, "preferences-fields", HTMLFieldSetElement).disabled = false;
     },
     (error: unknown) => {
