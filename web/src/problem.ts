@@ -66,8 +66,14 @@ function fieldsOf(errors: unknown): FieldError[] {
     if (field === null || message === null) return [];
     // `links[0].url` and `/links/0/url` say the same.
     const parts = field.split(/[.[\]/]+/).filter((part) => part !== "");
-    return [{ field: parts.join("."), message }];
+    return [{ field: parts.join("."), message: sentence(message) }];
   });
+}
+
+/** The API says of a field what was expected, to be put behind its name; here it stands alone. */
+function sentence(text: string): string {
+  const whole = /[.!?]$/.test(text) ? text : `${text}.`;
+  return whole.charAt(0).toUpperCase() + whole.slice(1);
 }
 
 /** RFC 9110 10.2.3: seconds, or a date. */

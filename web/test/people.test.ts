@@ -20,7 +20,7 @@ const NOW = Date.parse("2026-03-01T12:00:00Z");
 
 test("a problem document is read, and so is what is none", async () => {
   const errors = [
-    { field: "links[0].url", message: "No." },
+    { field: "links[0].url", message: "expected a link" },
     { field: "/links/1/url", message: "Neither." },
     { field: "links.2.label", message: "Nor." },
     { field: "no message" },
@@ -31,6 +31,10 @@ test("a problem document is read, and so is what is none", async () => {
   assert.deepEqual(
     read.fields.map(({ field }) => field),
     ["links.0.url", "links.1.url", "links.2.label"],
+  );
+  assert.deepEqual(
+    read.fields.map(({ message }) => message),
+    ["Expected a link.", "Neither.", "Nor."],
   );
 
   const old = await readProblem(problem(404, "", { type: "about:blank", code: "not_found" }), NOW);
