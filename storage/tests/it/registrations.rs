@@ -2,7 +2,7 @@
 
 use media::Timestamp;
 use storage::RowError;
-use storage::rows::registrations::{self, NewRegistration, Registered};
+use storage::rows::registrations::{self, Addressee, NewRegistration, Registered};
 use storage::rows::users::UserRow;
 use storage::rows::{Unique, expiry, users};
 
@@ -11,6 +11,7 @@ use crate::users::{at, write};
 
 on_both_engines! {
     a_registration_becomes_an_account_once,
+    whoever_mails_the_link_makes_it,
     a_name_is_reserved_until_the_registration_expires,
     a_known_address_changes_nothing_that_is_seen,
     the_first_to_verify_an_address_has_it,
@@ -62,6 +63,27 @@ async fn a_registration_becomes_an_account_once(test: TestDatabase) {
     assert_eq!(verify(&test, b"1", at(99)).await, None, "used");
     let found = users::credentials(&test.db, "ada").await.unwrap().unwrap();
     assert_eq!(found.password_hash, "hash");
+}
+
+async fn whoever_mails_the_link_makes_it(test: TestDatabase) {
+    let registered = register(&test, "Ada", "ada@example.org", b"1", at(0)).await;
+    let id = registered.unwrap().id;
+    let set = async |token: &[u8], now| {
+        let mut transaction = write(&test).await;
+        let set = registrations::set_token(&mut transaction, id, token, now).await;
+        transaction.commit().await.unwrap();
+        set.unwrap()
+    };
+    let addressee = Addressee {
+        name: "Ada".to_owned(),
+        email: "ada@example.org".to_owned(),
+        email_is_known: false,
+    };
+    assert_eq!(set(b"2", at(1)).await, Some(addressee));
+    assert_eq!(set(b"3", at(100)).await, None, "expired");
+    assert_eq!(verify(&test, b"1", at(2)).await, None);
+    assert!(verify(&test, b"2", at(2)).await.is_some());
+    assert_eq!(set(b"4", at(3)).await, None, "verified");
 }
 
 async fn a_name_is_reserved_until_the_registration_expires(test: TestDatabase) {
