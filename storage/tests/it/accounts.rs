@@ -17,6 +17,7 @@ on_both_engines! {
     a_streams_encoding_is_kept_and_found_among_others,
     a_key_finds_its_stream_and_no_other,
     a_revoked_key_opens_nothing,
+    a_key_of_who_is_out_opens_nothing,
 }
 
 fn user<'a>(name: &'a str, email: &'a str) -> NewUser<'a> {
@@ -204,4 +205,28 @@ async fn a_revoked_key_opens_nothing(test: TestDatabase) {
     assert_eq!(find_stream_by_key(&test.db, "old").await.unwrap(), None);
     let error = add_key(&test.db, stream, &key, NOW).await.unwrap_err();
     assert!(matches!(error, RowError::Taken(Unique::StreamKey)));
+}
+
+async fn a_key_of_who_is_out_opens_nothing(test: TestDatabase) {
+    let stream = test.stream("demo").await;
+    let found = async || {
+        let found = find_stream_by_key(&test.db, "key-of-demo").await;
+        found.unwrap().map(|stream| stream.id)
+    };
+    let owner = streams::by_id(&test.db, stream).await.unwrap().unwrap();
+    let mut transaction = test.db.write().await.unwrap();
+    let told = users::suspend(&test.db, &mut transaction, owner.owner, NOW).await;
+    assert!(!told.unwrap().is_empty());
+    transaction.commit().await.unwrap();
+    assert_eq!(found().await, None);
+    let mut transaction = test.db.write().await.unwrap();
+    let told = users::unsuspend(&test.db, &mut transaction, owner.owner, NOW).await;
+    assert!(!told.unwrap().is_empty());
+    transaction.commit().await.unwrap();
+    assert_eq!(found().await, Some(stream));
+    let mut transaction = test.db.write().await.unwrap();
+    let told = users::delete(&test.db, &mut transaction, owner.owner, NOW).await;
+    assert!(!told.unwrap().is_empty());
+    transaction.commit().await.unwrap();
+    assert_eq!(found().await, None);
 }

@@ -312,7 +312,7 @@ async fn who_had_all_streams_before_the_migration_has_lost_them(test: TestDataba
     for undo in [
         "DROP TABLE origins",
         "ALTER TABLE edge_nodes DROP COLUMN shield_url",
-        "DELETE FROM _sqlx_migrations WHERE version >= 10",
+        "DELETE FROM _sqlx_migrations WHERE version = 10",
     ] {
         query(undo).execute(&mut transaction).await.unwrap();
     }
