@@ -400,7 +400,6 @@ impl<'a> Person<'a> {
     }
 
     /// One document, which is answered without an error.
-    #[track_caller]
     pub(crate) async fn data(&self, document: &str) -> Value {
         let answer = self.graphql(document).await;
         assert_eq!(answer["errors"], Value::Null, "{answer}");

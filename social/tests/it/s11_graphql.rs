@@ -46,7 +46,7 @@ async fn s11_complexity() {
         format!("{{ me {{ {} {} {} }} }}", page("a"), page("b"), page("c"))
     };
     ada.data(&pages(50)).await;
-    assert!(3 * 100 * 9 > MAX_COMPLEXITY);
+    const { assert!(3 * 100 * 9 > MAX_COMPLEXITY) };
     let message = refused(&ada, &pages(100)).await;
     assert!(message.contains("complex"), "{message}");
 }
@@ -64,10 +64,7 @@ async fn s11_aliases() {
     let message = refused(&app.anybody(), &many(MAX_ALIASES + 1)).await;
     assert!(message.contains("aliases"), "{message}");
     // Also where a fragment has them.
-    let in_fragment =
-        many(MAX_ALIASES + 1)
-            .replace('{', "{")
-            .replacen("{ a0", "fragment f on Query { a0", 1);
+    let in_fragment = many(MAX_ALIASES + 1).replacen("{ a0", "fragment f on Query { a0", 1);
     let document = format!("{{ ...f }} {in_fragment}");
     let message = refused(&app.anybody(), &document).await;
     assert!(message.contains("aliases"), "{message}");
