@@ -11,6 +11,7 @@
 mod assets;
 mod place;
 pub mod prewarms;
+mod tidy;
 mod trust;
 
 use std::collections::VecDeque;
@@ -25,7 +26,7 @@ use storage::events::{Bus, RecvError, SubjectPattern, Subscription};
 use storage::rows::edge_nodes::{self, NewNode, NodeState, Registration};
 use storage::rows::leases::this_process;
 use storage::rows::purges::{self, News, PurgeRow, Seen};
-use storage::rows::{Database, RowError, edge_assets, prewarms as orders};
+use storage::rows::{Database, RowError, edge_assets};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -64,19 +65,6 @@ const PAGE: u32 = 256;
 /// With more than so many missed at the start, what is stored is given up: most of it will
 /// have been purged, and the edge would give it up anyway.
 const MOST_MISSED: u64 = 512;
-/// How often old rows are looked for.
-const TIDY: Duration = Duration::from_secs(600);
-/// How long purges are kept: a node that was away for longer gives up what it has stored.
-const PURGES_KEPT: Micros = Micros::from_secs(7 * 24 * 3_600);
-/// Purges that are kept at most.
-const MOST_PURGES: u64 = 100_000;
-/// How long prewarms are listed, and how many at most.
-const PREWARMS_KEPT: Micros = Micros::from_secs(7 * 24 * 3_600);
-const MOST_PREWARMS: u32 = 1_000;
-/// How long a node is listed that is silent.
-const NODES_KEPT: Micros = Micros::from_secs(24 * 3_600);
-/// Rows that are deleted at a time.
-const DELETED_AT_ONCE: u32 = 1_000;
 /// How long the end of the lease may take to be told at the end.
 const LEAVE: Duration = Duration::from_millis(500);
 
@@ -172,6 +160,7 @@ impl EdgeNode {
             registration.clone(),
             parts.prewarmer,
         );
+        let (rows, time) = (parts.database.clone(), parts.clock.clone());
         let serves = CancellationToken::new();
         let mut agent = Agent {
             database: parts.database,
@@ -194,8 +183,11 @@ impl EdgeNode {
             shield_url: parts.shield_url,
             serves: serves.clone(),
         };
-        agent.catch_up().await?;
-        agent.obey_new().await?;
+        if let Err(error) = agent.begin().await {
+            // Else purges would wait for the lease to run out.
+            agent.leave().await;
+            return Err(error.into());
+        }
         trust.extend(asked + TRUSTED, now + TRUSTED_SPAN);
         let shutdown = CancellationToken::new();
         let mut tasks = JoinSet::new();
@@ -206,6 +198,7 @@ impl EdgeNode {
         };
         tasks.spawn(agent.run(events, poll, shutdown.clone()));
         tasks.spawn(prewarms.run(orders, parts.events_are_shared, shutdown.clone()));
+        tasks.spawn(tidy::run(rows, time, shutdown.clone()));
         Ok(Self {
             trust,
             serves,
@@ -288,7 +281,7 @@ impl Agent {
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             ticks
         };
-        let (mut heartbeat, mut poll, mut tidy) = (every(HEARTBEAT), every(poll), every(TIDY));
+        let (mut heartbeat, mut poll) = (every(HEARTBEAT), every(poll));
         let mut hears_events = true;
         // Of where it is as a shield.
         let mut tells = false;
@@ -303,10 +296,6 @@ impl Agent {
                     self.new.shield_url = std::mem::take(&mut self.shield_url);
                     tells = true;
                     true
-                }
-                _ = tidy.tick() => {
-                    shutdown.run_until_cancelled(self.tidy()).await;
-                    false
                 }
                 event = events.recv(), if hears_events => {
                     // Whatever it says, and whatever was lost: the rows tell.
@@ -336,9 +325,15 @@ impl Agent {
                 Some(Err(_)) => self.trust.failed("the database does not answer"),
             }
             if renews {
+                self.assets.mend();
                 self.write_seen().await;
             }
         }
+        self.leave().await;
+    }
+
+    /// Gives the lease up.
+    async fn leave(&self) {
         match timeout(LEAVE, self.registration.leave(&self.database)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(%error, "the edge's lease was not given up"),
@@ -383,6 +378,12 @@ impl Agent {
             configuration: self.configuration,
             shield_url: self.new.shield_url.clone(),
         }
+    }
+
+    /// At the start: obeys what was missed.
+    async fn begin(&mut self) -> Result<(), RowError> {
+        self.catch_up().await?;
+        self.obey_new().await
     }
 
     /// At the start: gives up what is stored if too much was missed since.
@@ -512,23 +513,6 @@ impl Agent {
             && let Err(error) = self.place.write_seen(seen).await
         {
             tracing::warn!(%error, "how far purges were obeyed was not written down");
-        }
-    }
-
-    /// Deletes rows that nobody needs any more. Every node does so; most find nothing.
-    async fn tidy(&self) {
-        let (database, now) = (&self.database, self.clock.now());
-        let tidied = async {
-            let old = now - PURGES_KEPT;
-            purges::delete_old(database, old, MOST_PURGES, DELETED_AT_ONCE).await?;
-            let old = now - PREWARMS_KEPT;
-            orders::delete_old(database, old, MOST_PREWARMS, DELETED_AT_ONCE, now).await?;
-            edge_nodes::delete_silent(database, now - NODES_KEPT, DELETED_AT_ONCE).await
-        };
-        match timeout(PATIENCE, tidied).await {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => tracing::debug!(%error, "old purges and prewarms were not deleted"),
-            Err(_) => tracing::debug!("old purges and prewarms were not deleted in time"),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! its lease. A process that is origin and edge in one has all streams of its database, since
 //! its viewers could not have those of another. So it is alone: a second one does not start.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -83,8 +84,8 @@ pub struct OriginNode {
     /// Empty: edges are not told.
     url: String,
     bus: Arc<dyn Bus>,
-    /// Where its mark is still to be left.
-    unmarked: Option<Arc<dyn ObjectStore>>,
+    /// Where its mark is left; `None`: it is alone, so that nobody looks for one.
+    objects: Option<Arc<dyn ObjectStore>>,
 }
 
 impl OriginNode {
@@ -106,32 +107,55 @@ impl OriginNode {
             url: String::new(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
-        let unmarked = match origin.is_alone {
-            true => None,
-            false => leave_mark(objects, origin.id).await,
-        };
+        let objects = (!origin.is_alone).then(|| Arc::clone(objects));
+        if let Some(objects) = &objects {
+            // Before others can see it, who look for its mark then.
+            let leaving = timeout(PATIENCE, leave_mark(objects.as_ref(), origin.id));
+            match leaving.await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => unmarked(&error.to_string()),
+                Err(_) => unmarked("the object store does not answer"),
+            }
+        }
         let patience = Instant::now() + PATIENCE;
         loop {
             let registered = origins::register(database, &origin, LEASE, clock.now()).await?;
             if let Some(place) = registered {
-                let others = origins::others(database, place.id(), clock.now(), OTHERS).await?;
-                if let Some(other) = without_mark(objects.as_ref(), others).await {
-                    place.leave(database).await?;
-                    return Err(OriginNodeError::OtherObjects { other });
-                }
-                return Ok(Self {
+                let node = Self {
                     lock,
                     place,
                     url: url.unwrap_or_default(),
                     bus,
-                    unmarked,
-                });
+                    objects,
+                };
+                let checked = node.check_others(database, clock).await;
+                if checked.is_err() {
+                    // Else its successor would wait for the lease to run out.
+                    node.leave(database).await;
+                }
+                return checked.map(|()| node);
             }
             if Instant::now() >= patience {
                 return Err(OriginNodeError::DatabaseInUse);
             }
             tracing::info!("waiting for the lease of the process that had the live streams");
             sleep(AGAIN).await;
+        }
+    }
+
+    /// Do the others keep their objects in the same store?
+    async fn check_others(
+        &self,
+        database: &Database,
+        clock: &dyn Clock,
+    ) -> Result<(), OriginNodeError> {
+        let Some(objects) = &self.objects else {
+            return Ok(());
+        };
+        let others = origins::others(database, self.place.id(), clock.now(), OTHERS).await?;
+        match without_mark(objects.as_ref(), others).await {
+            Some(other) => Err(OriginNodeError::OtherObjects { other }),
+            None => Ok(()),
         }
     }
 
@@ -145,43 +169,69 @@ impl OriginNode {
     /// one has to end. While the database is away it goes on. Edges are told where it is once it
     /// `serves`.
     pub async fn keep(
-        mut self,
+        self,
         database: Database,
         clock: &dyn Clock,
         serves: CancellationToken,
         shutdown: CancellationToken,
     ) {
+        let is_lost = tokio::select! {
+            is_lost = self.renew(&database, clock, &serves, &shutdown) => is_lost,
+            never = self.leave_mark_again() => match never {},
+        };
+        if !is_lost {
+            self.leave(&database).await;
+            wake::all(self.bus.as_ref(), MOVED).await;
+        }
+        drop(self.lock);
+    }
+
+    /// Leaves its mark, and tries again until the store takes it. It has left one before, unless
+    /// the store refused; but whoever deletes what is left of silent origins may have met it as
+    /// it came back. Not between two renewals: a store that hangs must not cost the lease.
+    async fn leave_mark_again(&self) -> Infallible {
+        if let Some(objects) = &self.objects {
+            while let Err(error) = leave_mark(objects.as_ref(), self.place.id()).await {
+                unmarked(&error.to_string());
+                sleep(HEARTBEAT).await;
+            }
+        }
+        std::future::pending().await
+    }
+
+    /// Renews the place until `shutdown`. True: another process has it.
+    async fn renew(
+        &self,
+        database: &Database,
+        clock: &dyn Clock,
+        serves: &CancellationToken,
+        shutdown: &CancellationToken,
+    ) -> bool {
         let mut told = self.url.is_empty();
         loop {
             tokio::select! {
-                () = shutdown.cancelled() => break,
+                () = shutdown.cancelled() => return false,
                 () = serves.cancelled(), if !told => {}
                 () = sleep(HEARTBEAT) => {}
             }
             let (now, tells) = (clock.now(), serves.is_cancelled());
             let url = if tells { self.url.as_str() } else { "" };
-            let renewing = timeout(HEARTBEAT, self.place.renew(&database, url, LEASE, now));
+            let renewing = timeout(HEARTBEAT, self.place.renew(database, url, LEASE, now));
             let failed = match shutdown.run_until_cancelled(renewing).await {
-                None => break,
+                None => return false,
                 Some(Ok(Ok(()))) => {
-                    let is_news = tells && !told;
-                    told |= tells;
-                    let rest = async {
-                        if is_news {
-                            wake::all(self.bus.as_ref(), MOVED).await;
-                        }
-                        if let Some(objects) = self.unmarked.take() {
-                            self.unmarked = leave_mark(&objects, self.place.id()).await;
-                        }
-                    };
-                    shutdown.run_until_cancelled(rest).await;
+                    if tells && !std::mem::replace(&mut told, tells) {
+                        // Edges look for themselves as well.
+                        let telling = timeout(AGAIN, wake::all(self.bus.as_ref(), MOVED));
+                        shutdown.run_until_cancelled(telling).await;
+                    }
                     continue;
                 }
                 Some(Ok(Err(RowError::LeaseLost { .. }))) => {
                     tracing::error!(
                         "another nova process has taken the live streams of this database: this one ends"
                     );
-                    return;
+                    return true;
                 }
                 Some(Ok(Err(error))) => error.to_string(),
                 Some(Err(_)) => format!("no answer within {HEARTBEAT:?}"),
@@ -190,11 +240,13 @@ impl OriginNode {
             // Not at once, where it is to be told.
             shutdown.run_until_cancelled(sleep(AGAIN)).await;
         }
-        match self.place.leave(&database).await {
-            Ok(()) => wake::all(self.bus.as_ref(), MOVED).await,
-            Err(error) => tracing::warn!(%error, "the origin's place was not given up"),
+    }
+
+    /// Gives the place up.
+    async fn leave(&self, database: &Database) {
+        if let Err(error) = self.place.leave(database).await {
+            tracing::warn!(%error, "the origin's place was not given up");
         }
-        drop(self.lock);
     }
 }
 
@@ -203,29 +255,35 @@ pub fn mark(origin: NodeId) -> String {
     format!("origins/{origin}")
 }
 
-/// Gives back the store that did not take it.
-async fn leave_mark(
-    objects: &Arc<dyn ObjectStore>,
-    origin: NodeId,
-) -> Option<Arc<dyn ObjectStore>> {
+/// Leaves it.
+pub async fn leave_mark(objects: &dyn ObjectStore, origin: NodeId) -> Result<(), ObjectError> {
     let text = Bytes::from(origin.to_string());
-    let error = objects.put(&mark(origin), text).await.err()?;
-    tracing::warn!(%error, "other origins do not start before this one's mark is in the object store");
-    Some(objects.clone())
+    objects.put(&mark(origin), text).await
+}
+
+fn unmarked(error: &str) {
+    tracing::warn!(
+        error,
+        "other origins do not start before this one's mark is in the object store"
+    );
 }
 
 /// The first of `others` that has left no mark in this store, so that its objects are elsewhere.
 /// Where the store does not answer nobody knows.
 async fn without_mark(objects: &dyn ObjectStore, others: Vec<NodeId>) -> Option<NodeId> {
     for other in others {
-        match objects.head(&mark(other)).await {
-            Ok(_) => {}
-            Err(ObjectError::NotFound(_)) => return Some(other),
-            Err(error) => {
-                tracing::warn!(%error, "whether other origins have the same objects is not known");
-                return None;
-            }
-        }
+        // The lease is running out meanwhile.
+        let error = match timeout(HEARTBEAT, objects.head(&mark(other))).await {
+            Ok(Ok(_)) => continue,
+            Ok(Err(ObjectError::NotFound(_))) => return Some(other),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("no answer within {HEARTBEAT:?}"),
+        };
+        tracing::warn!(
+            error,
+            "whether other origins have the same objects is not known"
+        );
+        return None;
     }
     None
 }
@@ -236,7 +294,8 @@ mod tests {
 
     use media::{ManualClock, Timestamp};
     use storage::events::LocalBus;
-    use storage::objects::MemoryStore;
+    use storage::objects::faulty::Fault;
+    use storage::objects::{FaultyStore, MemoryStore};
     use storage::rows::IfMissing;
 
     use super::*;
@@ -273,17 +332,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn edges_are_told_once_it_serves_and_the_mark_is_left_then_at_last() {
+    async fn edges_are_told_once_it_serves_and_the_mark_is_left_at_last() {
         let directory = tempfile::tempdir().unwrap();
         let database = database(directory.path()).await;
         let clock = Arc::new(ManualClock::new(Timestamp::from_micros(1)));
         let objects: Arc<dyn ObjectStore> = Arc::new(MemoryStore::default());
         let url = Some("http://a:8081");
-        let mut node = start_at(directory.path(), &database, &clock, url, &objects).await;
+        let node = start_at(directory.path(), &database, &clock, url, &objects).await;
         let mark = mark(node.place().id());
         // As if the store had not taken it.
         objects.delete(&mark).await.unwrap();
-        node.unmarked = Some(objects.clone());
         let urls = async || {
             let listed = origins::reachable(&database, clock.now(), 10).await;
             let urls = listed.unwrap().into_iter().map(|one| one.url);
@@ -296,7 +354,7 @@ mod tests {
         let (clock, rows) = (clock.clone(), database.clone());
         let (served, stop) = (serves.clone(), shutdown.clone());
         let keeping = tokio::spawn(async move { node.keep(rows, &*clock, served, stop).await });
-        while objects.head(&mark).await.is_err() {
+        while objects.head(&mark).await.is_err() || urls().await.is_empty() {
             assert!(!keeping.is_finished());
             tokio::task::yield_now().await;
         }
@@ -304,6 +362,53 @@ mod tests {
         shutdown.cancel();
         keeping.await.unwrap();
         assert_eq!(urls().await, [""; 0], "it has left");
+    }
+
+    #[tokio::test]
+    async fn a_store_that_hangs_does_not_cost_the_lease() {
+        let directory = tempfile::tempdir().unwrap();
+        let database = database(directory.path()).await;
+        let clock = Arc::new(ManualClock::new(Timestamp::from_micros(1)));
+        let store = FaultyStore::new(Arc::new(MemoryStore::default()));
+        let objects: Arc<dyn ObjectStore> = store.clone();
+        let url = Some("http://a:8081");
+        store.fail(Fault::Unavailable);
+        let node = start_at(directory.path(), &database, &clock, url, &objects).await;
+        store.fail(Fault::Hang);
+
+        let (serves, shutdown) = (CancellationToken::new(), CancellationToken::new());
+        serves.cancel();
+        let (now, rows, stop) = (clock.clone(), database.clone(), shutdown.clone());
+        let keeping = tokio::spawn(async move { node.keep(rows, &*now, serves, stop).await });
+        tokio::time::pause();
+        let deadline = std::time::Instant::now() + Duration::from_secs(60);
+        for _ in 0..4 {
+            clock.advance(Micros::from_secs(5));
+            let until = clock.now() + LEASE;
+            loop {
+                let rows = database.clone();
+                let listing = async move { origins::reachable(&rows, until, 10).await };
+                if !restless(listing).await.unwrap().is_empty() {
+                    break;
+                }
+                assert!(std::time::Instant::now() < deadline, "it is not renewed");
+                tokio::time::advance(HEARTBEAT / 50).await;
+            }
+        }
+        shutdown.cancel();
+        restless(async move { keeping.await.unwrap() }).await;
+    }
+
+    /// Awaits it and is never at rest, so that time which is paused stands still meanwhile.
+    async fn restless<F>(future: F) -> F::Output
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        let task = tokio::spawn(future);
+        while !task.is_finished() {
+            tokio::task::yield_now().await;
+        }
+        task.await.unwrap()
     }
 
     #[tokio::test]

@@ -10,26 +10,50 @@ const root = fileURLToPath(new URL(".", import.meta.url));
 const src = join(root, "src");
 const dist = join(root, "dist");
 
+/** The pages, each with a script of its own. */
+const PAGES = ["index.html", "account.html", "settings.html", "profile.html"];
+const INCLUDE = /^ *<!-- include ([a-z]+\.html) -->\n/gm;
+
+/** A page of src/, with what it shares with others in place. */
+async function page(name) {
+  const text = await readFile(join(src, name), "utf8");
+  const shared = new Map();
+  for (const [, part] of text.matchAll(INCLUDE)) {
+    shared.set(part, await readFile(join(src, "shared", part), "utf8"));
+  }
+  return Buffer.from(text.replace(INCLUDE, (_, part) => shared.get(part)));
+}
+
 async function bundle() {
   const { version } = JSON.parse(
     await readFile(join(root, "node_modules/hls.js/package.json"), "utf8"),
   );
   const result = await build({
     absWorkingDir: root,
-    entryPoints: { watch: "src/main.ts", style: "src/style.css" },
+    entryPoints: {
+      theme: "src/theme-now.ts",
+      watch: "src/main.ts",
+      account: "src/account/main.ts",
+      settings: "src/settings/main.ts",
+      profile: "src/profile/main.ts",
+      style: "src/style/main.css",
+    },
     outdir: "dist",
     bundle: true,
     minify: true,
     write: false,
     format: "iife",
     target: ["es2020", "chrome100", "firefox100", "safari16"],
-    banner: { js: `/*! With hls.js ${version}, Apache-2.0, github.com/video-dev/hls.js */` },
     legalComments: "eof",
   });
+  const notice = `/*! With hls.js ${version}, Apache-2.0, github.com/video-dev/hls.js */\n`;
   const files = new Map(
-    result.outputFiles.map((file) => [file.path.slice(dist.length + 1), Buffer.from(file.contents)]),
+    result.outputFiles.map(({ path, text }) => {
+      const name = path.slice(dist.length + 1);
+      return [name, Buffer.from(name === "watch.js" ? notice + text : text)];
+    }),
   );
-  files.set("index.html", await readFile(join(src, "index.html")));
+  for (const name of PAGES) files.set(name, await page(name));
   return files;
 }
 

@@ -83,7 +83,7 @@ fn hit(criterion: &mut Criterion) {
     });
     let (usage, _) = Usage::new(&UsageConfig::default()).expect("no access log");
     let gate = Gate::new(AccessConfig::default(), KeyRing::default());
-    let hits = edge.hits(gate, usage);
+    let hits = edge.hits(gate, usage, &["/live/"]);
     let plain = PlainRequest {
         path: PATH,
         user_agent: Some(b"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36"),

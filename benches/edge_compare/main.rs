@@ -5,7 +5,7 @@
 //! processor of its own, so that rates on the wall say little on a small machine.
 //!
 //! ```sh
-//! cargo build --release && cargo run --release -p benches --bin edge_compare -- --nova target/release/nova
+//! cargo build --profile dist && cargo run --release -p benches --bin edge_compare -- --nova target/dist/nova
 //! ```
 
 mod contestants;
@@ -26,7 +26,7 @@ use report::Measured;
 const USAGE: &str = "\
 usage: edge_compare --nova FILE [--seconds N] [--rounds N] [--connections N] [--only NAME,NAME]
 
-  --nova FILE       the server, built with --release
+  --nova FILE       the server, built as it is shipped: --profile dist
   --seconds N       length of each run; default 5
   --rounds N        default 3
   --connections N   of wrk; default 64

@@ -68,7 +68,9 @@ impl Origin {
                 let counted = Arc::clone(&counted);
                 let answer = service_fn(move |request: Request<Incoming>| {
                     // Checks of whether it is up are no requests for objects.
-                    if request.method() == Method::GET {
+                    let path = request.uri().path();
+                    let is_known = OBJECTS.iter().any(|object| object.path() == path);
+                    if request.method() == Method::GET && is_known {
                         counted.fetch_add(1, Ordering::Relaxed);
                     }
                     std::future::ready(Ok::<_, Infallible>(answer(request.uri().path())))
@@ -92,7 +94,7 @@ impl Origin {
         self.port
     }
 
-    /// So many GETs came.
+    /// So many GETs for objects came.
     pub(crate) fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)
     }

@@ -73,11 +73,7 @@ pub(crate) async fn run<U, B>(
     };
     metrics::counter!("nova_edge_fills_total", "outcome" => outcome, "reason" => reason)
         .increment(1);
-    let is_there = matches!(end, Ok(Filled::Origin(Ok(()))))
-        && lead
-            .fill
-            .head()
-            .is_some_and(|head| head.status == StatusCode::OK);
+    let is_there = matches!(end, Ok(Filled::Origin(Ok(())))) && is_there(&lead);
     if let Ok(Filled::Origin(storage)) = &end {
         lead.fill.lock().storage = Some(*storage);
     }
@@ -86,6 +82,12 @@ pub(crate) async fn run<U, B>(
     if let Some(upstream) = pushes.filter(|_| is_there) {
         push::follow_viewers(&key, upstream, &shared);
     }
+}
+
+/// Is there what was asked for?
+fn is_there(lead: &Lead) -> bool {
+    let head = lead.fill.head();
+    head.is_some_and(|head| head.status == StatusCode::OK)
 }
 
 /// What is tried before the upstream is asked.
@@ -136,7 +138,8 @@ where
         }
     }
     let storage = fill(lead, upstream, question, body, shared).await?;
-    if let (Some(awaited), Ok(())) = (late, storage) {
+    // A 404 is stored, too, and says nothing of the feed.
+    if let (Some(awaited), Ok(()), true) = (late, storage, is_there(lead)) {
         awaited.was_late();
     }
     Ok(Filled::Origin(storage))

@@ -14,6 +14,7 @@ mod body;
 mod budget;
 mod cache_control;
 mod cache_status;
+mod changes;
 pub mod cmcd;
 mod coalesce;
 mod conditional;

@@ -35,17 +35,17 @@ use crate::service::EdgeFuture;
 use crate::shared::Shared;
 use fetch::{Fault, Read};
 
-/// With so many objects in a row that the origin gives no answer for, it is left alone.
+/// With so many objects in a row that the origin gives no answer for, it is left alone; so is a
+/// disk that takes nothing.
 const MOST_FAULTS: u32 = 8;
-/// What is told then.
-const GIVEN_UP: &str = "given up: the origin fails again and again";
 
 /// How objects are fetched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PrewarmConfig {
     /// Objects that are fetched at a time, of all orders together.
     pub concurrency: usize,
-    /// How long an object for which there is no room, here or at the origin, is tried again.
+    /// How long an object for which there is no room, here or at the origin, is tried again, and
+    /// how long it is waited for a disk that takes nothing.
     pub patience: Duration,
     /// From one try to the next, at first.
     pub pause: Duration,
@@ -104,8 +104,8 @@ impl Prewarmer {
     }
 
     /// Stores what `order` is about, and tells `progress`. Ends when all has been tried, when
-    /// the origin fails again and again, when there is more than the cache has room for, or
-    /// with the edge. Dropped, it begins nothing more.
+    /// the origin fails again and again, when the disk takes nothing, when there is more than the
+    /// cache has room for, or with the edge. Dropped, it begins nothing more.
     pub async fn run(&self, order: &PrewarmOrder, progress: &PrewarmProgress) -> PrewarmEnd {
         let _running = Gauge::raise();
         let plan = match plan::plan(&self.0, order, progress).await {
@@ -127,7 +127,7 @@ impl Prewarmer {
         while let Some(ended) = workers.join_next().await {
             if let Err(error) = ended {
                 tracing::error!(%error, "a task of a prewarm was lost");
-                progress.told("a task was lost, see the log".to_owned());
+                progress.told("a task was lost, see the log");
             }
         }
         let figures = progress.figures();
@@ -157,7 +157,7 @@ struct Run {
     prewarmer: Prewarmer,
     progress: PrewarmProgress,
     left: Mutex<std::vec::IntoIter<Arc<str>>>,
-    /// Objects in a row for which the origin gave no answer.
+    /// Objects in a row for which the origin gave no answer, or that the disk did not take.
     faults: AtomicU32,
     /// Nothing more is begun.
     ends: AtomicBool,
@@ -168,13 +168,13 @@ impl Run {
         let inner = &self.prewarmer.0;
         while let Some(key) = self.next() {
             let fetched = inner.fetch(&key, Read::Nothing).await;
-            let is_the_origins = fetched.as_ref().is_err_and(Fault::is_the_origins);
+            let gives_up = fetched.as_ref().err().and_then(Fault::gives_up);
             match fetched {
                 Ok(fetched) => self.progress.done(fetched.bytes),
                 Err(Fault::ShuttingDown) => return,
                 Err(fault) => inner.failed(&self.progress, &key, &fault),
             }
-            self.look_ahead(is_the_origins);
+            self.look_ahead(gives_up);
         }
     }
 
@@ -186,18 +186,19 @@ impl Run {
         left.next()
     }
 
-    /// Ends the run where nothing would come of the rest.
-    fn look_ahead(&self, is_the_origins: bool) {
-        let faults = match is_the_origins {
-            true => self.faults.fetch_add(1, Ordering::Relaxed) + 1,
-            false => {
+    /// Ends the run where nothing would come of the rest: for the reason that enough of the last
+    /// objects give, or because there is no room for more.
+    fn look_ahead(&self, gives_up: Option<&'static str>) {
+        let faults = match gives_up {
+            Some(_) => self.faults.fetch_add(1, Ordering::Relaxed) + 1,
+            None => {
                 self.faults.store(0, Ordering::Relaxed);
                 0
             }
         };
         let room = self.prewarmer.0.shared.capacity();
-        let reason = if faults >= MOST_FAULTS {
-            GIVEN_UP.to_owned()
+        let reason = if let Some(reason) = gives_up.filter(|_| faults >= MOST_FAULTS) {
+            reason.to_owned()
         } else if self.progress.figures().bytes > room {
             let mebibytes = room >> 20;
             format!("given up: it is more than the {mebibytes} MiB that the cache has room for")
@@ -205,7 +206,7 @@ impl Run {
             return;
         };
         if !self.ends.swap(true, Ordering::Relaxed) {
-            self.progress.told(reason);
+            self.progress.told(&reason);
         }
     }
 }

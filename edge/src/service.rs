@@ -80,14 +80,16 @@ impl<U> Edge<U> {
     }
 
     /// What answers plain requests for what is in memory without this service, to be put in
-    /// front of it. Where `gate` protects something, where `usage` writes records, and in
-    /// front of a general origin it answers nothing.
-    pub fn hits(&self, gate: Gate, usage: Usage) -> Arc<dyn FastPath> {
-        Arc::new(Hits {
-            shared: Arc::clone(&self.shared),
-            gate,
-            usage,
-        })
+    /// front of it. `served` is what the paths begin with that the service is given: all others
+    /// are left to whatever else is behind the server. Where `gate` protects something, where
+    /// `usage` writes records, and in front of a general origin it answers nothing.
+    pub fn hits(
+        &self,
+        gate: Gate,
+        usage: Usage,
+        served: &'static [&'static str],
+    ) -> Arc<dyn FastPath> {
+        Arc::new(Hits::new(Arc::clone(&self.shared), gate, usage, served))
     }
 
     /// Ends the fills and waits for their tasks. Requests that wait for the origin are

@@ -329,8 +329,11 @@ impl Shared {
 
     /// Is it known not to have been purged, or so new that it does not matter?
     fn may_use(&self, stored: &Stored, now: Timestamp) -> bool {
+        self.hears_of_purges(now) || now - stored.head.arrival.received() <= CUT_OFF_USE
+    }
+
+    pub(crate) fn hears_of_purges(&self, now: Timestamp) -> bool {
         now.as_micros() < self.hears_until.load(Ordering::Relaxed)
-            || now - stored.head.arrival.received() <= CUT_OFF_USE
     }
 
     /// Writes a slice to disk, unless its object is invalidated meanwhile. None when it is not

@@ -12,13 +12,13 @@ use moka::ops::compute::{CompResult, Op};
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
+use crate::changes::Changes;
 use crate::conditional::strong_validator;
 use crate::config::OriginKind;
 use crate::era::Era;
 use crate::fill::weight_of;
 use crate::gather::gathered;
 use crate::head::Head;
-use crate::hits::PlainHead;
 use crate::key::CacheKey;
 use crate::purge::{Purges, Stamp, Verdict};
 use crate::push::Wish;
@@ -45,8 +45,6 @@ pub(crate) struct Stored {
     pub(crate) is_exact: bool,
     /// Until when purges are known not to be about it.
     pub(crate) checked: Stamp,
-    /// Its head as a plain hit has it.
-    pub(crate) plain_head: PlainHead,
     /// Of what was pushed: whether more of it is wanted.
     pub(crate) wish: Option<Wish>,
 }
@@ -62,6 +60,8 @@ pub(crate) struct Resource {
 #[derive(Debug, Clone)]
 pub(crate) struct MemoryStore {
     resources: Cache<CacheKey, Arc<Resource>>,
+    /// Told of what was stored or removed, but for what goes by itself.
+    changes: Changes,
     limits: Limits,
 }
 
@@ -120,7 +120,6 @@ impl Stored {
             whole: Some(length),
             is_exact: true,
             checked: Stamp::default(),
-            plain_head: PlainHead::default(),
             wish: None,
         }
     }
@@ -149,7 +148,6 @@ impl Stored {
             whole,
             is_exact: end == range.bytes.end,
             checked: Stamp::default(),
-            plain_head: PlainHead::default(),
             wish: None,
         })
     }
@@ -171,7 +169,6 @@ impl Stored {
             whole: Some(length),
             is_exact: true,
             checked: Stamp::default(),
-            plain_head: PlainHead::default(),
             wish: None,
         }
     }
@@ -321,14 +318,13 @@ impl Stored {
             whole: self.whole,
             is_exact: true,
             checked: self.checked.of_both(&known.checked),
-            plain_head: PlainHead::default(),
             wish: later.wish.clone(),
         };
         (joined.weight() <= limits.bytes).then_some(joined)
     }
 
     fn weight(&self) -> u64 {
-        self.chunks.iter().map(weight_of).sum::<u64>() + self.head.weight() + PlainHead::WEIGHT
+        self.chunks.iter().map(weight_of).sum::<u64>() + self.head.weight()
     }
 }
 
@@ -442,7 +438,16 @@ impl MemoryStore {
             .eviction_policy(policy)
             .expire_after(Useless)
             .build();
-        Self { resources, limits }
+        Self {
+            resources,
+            changes: Changes::default(),
+            limits,
+        }
+    }
+
+    /// What changes under a key, for who keeps what is made of it.
+    pub(crate) fn changes(&self) -> &Changes {
+        &self.changes
     }
 
     pub(crate) fn get(&self, key: &CacheKey) -> Option<Arc<Resource>> {
@@ -473,6 +478,7 @@ impl MemoryStore {
                 Some(left) => Op::Put(Arc::new(left)),
             }
         });
+        self.changes.changed(key.as_str());
         match computed {
             CompResult::Unchanged(entry)
             | CompResult::Inserted(entry)
@@ -507,6 +513,7 @@ impl MemoryStore {
             let known = known.map(moka::Entry::into_value).unwrap_or_default();
             Arc::new(known.with(Arc::clone(&stored), self.limits))
         });
+        self.changes.changed(key.as_str());
         metrics::gauge!("nova_edge_memory_bytes").set(self.resources.weighted_size() as f64);
         // `with` puts it first.
         entry.into_value().newest().cloned().unwrap_or(stored)
@@ -526,6 +533,7 @@ impl MemoryStore {
 
     pub(crate) fn remove(&self, key: &CacheKey) {
         self.resources.invalidate(key);
+        self.changes.changed(key.as_str());
     }
 
     /// Does with what is stored for `request` what `renew` says.
@@ -560,6 +568,7 @@ impl MemoryStore {
                 false => Op::Put(Arc::new(Resource { variants: others })),
             }
         });
+        self.changes.changed(key.as_str());
     }
 }
 

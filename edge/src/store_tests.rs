@@ -327,3 +327,28 @@ fn of_media_the_newest_stays_and_of_others_what_is_asked_for_often() {
     assert_eq!(after_a_scan(OriginKind::Media), (false, true));
     assert!(after_a_scan(OriginKind::General).0);
 }
+
+#[test]
+fn each_change_under_a_key_is_told() {
+    let (store, key) = store();
+    let stored = || {
+        let head = head(200, &[], &[("cache-control", "max-age=9")]);
+        Stored::whole(&head, chunks("media"))
+    };
+    let mut last = store.changes().mark(key.as_str());
+    let mut is_told = |store: &MemoryStore| {
+        let before = std::mem::replace(&mut last, store.changes().mark(key.as_str()));
+        before != last
+    };
+    store.insert(&key, stored());
+    assert!(is_told(&store), "stored");
+    store.get(&key);
+    assert!(!is_told(&store), "looked at");
+    store.insert(&key, stored());
+    assert!(is_told(&store), "replaced");
+    let newer = head(200, &[], &[("cache-control", "max-age=10")]);
+    store.renew(&key, &HeaderMap::new(), |_| Renewal::Under(Box::new(newer)));
+    assert!(is_told(&store), "renewed");
+    store.remove(&key);
+    assert!(is_told(&store), "removed");
+}

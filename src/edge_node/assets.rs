@@ -1,6 +1,7 @@
 //! How registered assets are served: asked of an origin of their own, and protected.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::error::Error;
 
 use edge::access::{Gate, PathScope, Policy, Rule};
 use edge::{HttpUpstream, Member, MemberKind, PathTable, Pool, PoolConfig};
@@ -25,12 +26,14 @@ pub struct Assets {
     pub gate: Option<(Gate, Policy)>,
     /// By URL: one that stays keeps its connections, and what is known of it.
     pub pools: HashMap<String, Pool<HttpUpstream>>,
+    /// URLs of pools that have no member yet, because it could not be made.
+    pub unmade: HashSet<String>,
 }
 
 impl Assets {
     /// From now on these are all assets.
     pub fn apply(&mut self, assets: &[AssetRow]) {
-        let mut pools = HashMap::new();
+        let mut pools = HashMap::<_, Pool<_>>::new();
         for url in assets.iter().map(|asset| &asset.rules.origin) {
             if url.is_empty() || pools.contains_key(url) {
                 continue;
@@ -48,6 +51,7 @@ impl Assets {
             };
             pools.insert(url.clone(), pool);
         }
+        self.unmade.retain(|url| pools.contains_key(url));
         self.pools = pools;
         let has_origin = |asset: &&AssetRow| !asset.rules.origin.is_empty();
         let with_origin: Vec<_> = assets.iter().filter(has_origin).collect();
@@ -77,22 +81,48 @@ impl Assets {
             checks: None,
             ..self.pool.clone()
         });
-        let name = url.trim_end_matches('/').to_owned();
-        match self.maker.make(&name) {
-            Ok(service) => {
-                let member = Member {
-                    name,
-                    kind: MemberKind::Origin,
-                    group: 0,
-                    weight: 1,
-                };
-                pool.set_members([(member, service)]);
-            }
+        match self.member(url) {
+            Ok(member) => pool.set_members([member]),
             Err(error) => {
-                tracing::error!(origin = %name, %error, "an asset's origin cannot be asked")
+                tracing::error!(origin = url, %error, "an asset's origin cannot be asked");
+                self.unmade.insert(url.to_owned());
             }
         }
         pool
+    }
+
+    /// Tries again what could not be made.
+    pub fn mend(&mut self) {
+        for url in std::mem::take(&mut self.unmade) {
+            let Some(pool) = self.pools.get(&url).cloned() else {
+                continue;
+            };
+            match self.member(&url) {
+                Ok(member) => {
+                    pool.set_members([member]);
+                    tracing::info!(origin = url, "an asset's origin can be asked now");
+                }
+                // That was told when it came.
+                Err(_) => {
+                    self.unmade.insert(url);
+                }
+            }
+        }
+    }
+
+    fn member(
+        &mut self,
+        url: &str,
+    ) -> Result<(Member, HttpUpstream), Box<dyn Error + Send + Sync>> {
+        let name = url.trim_end_matches('/').to_owned();
+        let service = self.maker.make(&name)?;
+        let member = Member {
+            name,
+            kind: MemberKind::Origin,
+            group: 0,
+            weight: 1,
+        };
+        Ok((member, service))
     }
 }
 
@@ -146,6 +176,7 @@ mod tests {
     use storage::rows::edge_assets::{AssetKind, AssetRules};
 
     use super::*;
+    use crate::config::Config;
 
     fn asset(path_prefix: &str, access: AssetAccess) -> AssetRow {
         AssetRow {
@@ -161,6 +192,36 @@ mod tests {
             created_at: Timestamp::default(),
             updated_at: Timestamp::default(),
         }
+    }
+
+    #[test]
+    fn an_origin_that_could_not_be_made_is_tried_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let authorities = folder.path().join("authorities.pem");
+        let mut config = Config::default();
+        config.edge.authorities = authorities.display().to_string();
+        let mut assets = Assets {
+            table: AssetTable::default(),
+            maker: Maker::new(&config),
+            pool: PoolConfig::default(),
+            gate: None,
+            pools: HashMap::new(),
+            unmade: HashSet::new(),
+        };
+        let url = "https://films.example/";
+        let mut films = asset("/files/films/", AssetAccess::Public);
+        films.rules.origin = url.to_owned();
+        assets.apply(std::slice::from_ref(&films));
+        let pool = assets.pools[url].clone();
+        assets.mend();
+        assets.apply(&[films]);
+        assert_eq!(pool.members().len(), 0);
+        let made = rcgen::generate_simple_self_signed(["films.example".to_owned()]).unwrap();
+        std::fs::write(authorities, made.cert.pem()).unwrap();
+        // Whoever asks for it meanwhile has the same pool.
+        assets.mend();
+        assert_eq!(pool.members()[0].member.name, "https://films.example");
+        assert!(assets.unmade.is_empty());
     }
 
     #[test]

@@ -13,7 +13,7 @@ mod tests;
 use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use media::{EpochNumber, Micros, StreamId, VideoId};
+use media::{EpochNumber, Micros, NodeId, StreamId, Timestamp, VideoId};
 use packager::object_key;
 use storage::objects::abort_stale_uploads;
 use storage::rows::leases::{self, Lease, Terms};
@@ -22,7 +22,7 @@ use storage::{Database, ObjectError};
 use tokio_util::sync::CancellationToken;
 
 use super::archive::Shelves;
-use crate::origin_node::mark;
+use crate::origin_node::{leave_mark, mark};
 
 /// The pause between rounds that left nothing to do.
 const ROUND: Duration = Duration::from_secs(30);
@@ -154,14 +154,33 @@ impl Sweeper {
         steps.into_iter().fold(Swept::default(), Swept::and)
     }
 
-    /// Their rows, then their marks: without a row nobody looks for one. How many.
+    /// Their marks and their rows; how many.
     async fn delete_silent_origins(&self) -> Result<u64, SweepError> {
         let before = self.shelves.clock.now() - SILENT_ORIGIN;
-        let silent = origins::delete_silent(self.database(), before, ROWS_AT_ONCE).await?;
-        for origin in &silent {
-            self.shelves.objects.delete(&mark(*origin)).await?;
+        let silent = origins::silent(self.database(), before, ROWS_AT_ONCE).await?;
+        let mut outcome = Ok(silent.len() as u64);
+        for origin in silent {
+            // One that cannot go must not keep the others.
+            if let Err(error) = self.delete_silent_origin(origin, before).await {
+                outcome = Err(error);
+            }
         }
-        Ok(silent.len() as u64)
+        outcome
+    }
+
+    /// First its mark, then its row: without that nobody would know of the mark. One that has come
+    /// back meanwhile keeps both.
+    async fn delete_silent_origin(
+        &self,
+        origin: NodeId,
+        before: Timestamp,
+    ) -> Result<(), SweepError> {
+        let objects = self.shelves.objects.as_ref();
+        objects.delete(&mark(origin)).await?;
+        if !origins::delete_silent(self.database(), origin, before).await? {
+            leave_mark(objects, origin).await?;
+        }
+        Ok(())
     }
 
     /// First their objects, then their rows; how many.

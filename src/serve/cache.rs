@@ -22,7 +22,7 @@ use crate::cdn::EdgeHandles;
 use crate::config::{Config, Tier};
 use crate::edge_node::AssetTable;
 use crate::media_path::MediaPath;
-use crate::routes::Routes;
+use crate::routes::{Routes, SERVED};
 
 /// What the cache may take, and how long.
 pub(super) fn edge_settings(config: &Config) -> Result<EdgeConfig, Box<dyn Error>> {
@@ -140,7 +140,8 @@ impl Cache {
                     gate,
                     usage,
                 } = front;
-                let server = server.with_fast_path(edge.hits(gate.clone(), usage.clone()));
+                let hits = edge.hits(gate.clone(), usage.clone(), &SERVED);
+                let server = server.with_fast_path(hits);
                 let media = Access::new(gate, usage.count(edge), clock);
                 running.http(server, Routes { media, pages });
             }),

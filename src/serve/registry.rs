@@ -1,6 +1,6 @@
 //! What this process tells the registry, and what it reads there.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -132,5 +132,6 @@ pub(super) fn assets(
             None => None,
         },
         pools: HashMap::new(),
+        unmade: HashSet::new(),
     })
 }

@@ -7,7 +7,7 @@
 //! and origins stand behind it. One that has left goes at once. While the database is away nothing
 //! changes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -61,7 +61,12 @@ pub struct DirectoryParts {
 pub struct Directory {
     parts: DirectoryParts,
     routes: HashMap<String, String>,
+    /// As the pool has them.
     members: Vec<Member>,
+    /// What asks them, but for those of the configuration that the pool had before.
+    services: HashMap<String, HttpUpstream>,
+    /// Those that the registry has and that cannot be asked.
+    unmade: HashSet<String>,
     /// Why the registry was not read last; empty: it was.
     fault: String,
 }
@@ -72,6 +77,8 @@ impl Directory {
         let mut directory = Self {
             routes: HashMap::new(),
             members: parts.configured.clone(),
+            services: HashMap::new(),
+            unmade: HashSet::new(),
             fault: String::new(),
             parts,
         };
@@ -149,22 +156,45 @@ impl Directory {
     }
 
     fn set_members(&mut self, found: &[(MemberKind, u32, Vec<Listed>)]) {
-        let parts = &mut self.parts;
+        let parts = &self.parts;
         let known = parts.pool.members();
         let members = members(&parts.configured, found, &known, parts.clock.now());
-        if members == self.members {
+        if members == self.members && self.unmade.is_empty() {
             return;
         }
-        let services = members.iter().filter_map(|member| {
-            let made = parts.maker.make(&member.name);
-            let told = made.inspect_err(|error| {
-                tracing::warn!(member = %member.name, %error, "the registry has a member that cannot be asked");
-            });
-            Some((member.clone(), told.ok()?))
-        });
-        let services: Vec<_> = services.collect();
-        parts.pool.set_members(services);
-        self.members = members;
+        let has = |name: &String| members.iter().any(|member| member.name == *name);
+        self.services.retain(|name, _| has(name));
+        self.unmade.retain(has);
+        // What cannot be made now is tried again with the next look.
+        let services: Vec<_> = members
+            .into_iter()
+            .filter_map(|member| self.service(&member.name).map(|service| (member, service)))
+            .collect();
+        let members: Vec<_> = services.iter().map(|(member, _)| member.clone()).collect();
+        if members != self.members {
+            self.parts.pool.set_members(services);
+            self.members = members;
+        }
+    }
+
+    /// What asks the member, if it can be made. Why not is logged once.
+    fn service(&mut self, name: &str) -> Option<HttpUpstream> {
+        if let Some(service) = self.services.get(name) {
+            return Some(service.clone());
+        }
+        match self.parts.maker.make(name) {
+            Ok(service) => {
+                self.unmade.remove(name);
+                self.services.insert(name.to_owned(), service.clone());
+                Some(service)
+            }
+            Err(error) => {
+                if self.unmade.insert(name.to_owned()) {
+                    tracing::warn!(member = name, %error, "the registry has a member that cannot be asked");
+                }
+                None
+            }
+        }
     }
 
     fn set_routes(&mut self, routes: impl Iterator<Item = (String, String)>) {
@@ -215,7 +245,15 @@ fn members(
 
 #[cfg(test)]
 mod tests {
+    use media::{ManualClock, NodeId};
+    use storage::events::{Bus, LocalBus, SubjectPattern};
+    use storage::rows::IfMissing;
+    use storage::rows::origins::NewOrigin;
+
     use super::*;
+    use crate::config::Config;
+    use crate::origin_node::MOVED;
+    use crate::upstreams::pool;
 
     fn member(name: &str, kind: MemberKind, group: u32) -> Member {
         Member {
@@ -274,6 +312,57 @@ mod tests {
             member("http://silent-and-up", MemberKind::Origin, 1),
         ];
         assert_eq!(members, expected);
+    }
+
+    #[tokio::test]
+    async fn a_member_that_could_not_be_made_is_tried_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let rows = format!("sqlite:{}", folder.path().join("nova.db").display());
+        let database = Database::open(&rows, IfMissing::Create).await.unwrap();
+        database.migrate().await.unwrap();
+        let clock = Arc::new(ManualClock::new(Timestamp::from_micros(1)));
+        for url in ["http://a:8081", "https://b:8081"] {
+            let origin = NewOrigin {
+                id: NodeId::new(),
+                instance: "test".to_owned(),
+                url: url.to_owned(),
+                is_alone: false,
+                version: "1".to_owned(),
+            };
+            let lease = Micros::from_secs(15);
+            let place = origins::register(&database, &origin, lease, clock.now()).await;
+            assert!(place.unwrap().is_some());
+        }
+        let mut config = Config::default();
+        let authorities = folder.path().join("authorities.pem");
+        config.edge.authorities = authorities.display().to_string();
+        let pool = pool(&config, &edge::EdgeConfig::default()).unwrap();
+        let bus = LocalBus::new();
+        let subject = SubjectPattern::new(MOVED).unwrap();
+        let events = bus.subscribe(&subject).await.unwrap();
+        let mut directory = Directory::start(DirectoryParts {
+            database,
+            clock,
+            wakes: Wakes::new(events),
+            events_are_shared: false,
+            pool: pool.clone(),
+            maker: Maker::new(&config),
+            configured: Vec::new(),
+            discovers: Some(Tier::Shield),
+        })
+        .await
+        .unwrap();
+        let names = || {
+            let members = pool.members().into_iter();
+            members.map(|state| state.member.name).collect::<Vec<_>>()
+        };
+        assert_eq!(names(), ["http://a:8081"]);
+        directory.look().await.unwrap();
+        assert_eq!(names(), ["http://a:8081"]);
+        let made = rcgen::generate_simple_self_signed(["b".to_owned()]).unwrap();
+        std::fs::write(authorities, made.cert.pem()).unwrap();
+        directory.look().await.unwrap();
+        assert_eq!(names(), ["http://a:8081", "https://b:8081"]);
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod hostile;
 mod low_latency;
 mod operations;
 mod origins;
+mod people_pages;
 mod pictures;
 mod playback;
 mod prewarming;

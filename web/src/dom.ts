@@ -1,11 +1,24 @@
-/** A copy of a template of index.html, and its `data-part` elements by name. */
+/** The element marked `data-part="name"` in `root`, which has to be of the given kind. */
+export function part<T extends Element>(
+  root: ParentNode,
+  name: string,
+  kind: new () => T,
+): T {
+  const found = root.querySelector(`[data-part="${name}"]`);
+  if (!(found instanceof kind)) {
+    throw new Error(`no ${kind.name} is marked data-part="${name}"`);
+  }
+  return found;
+}
+
+/** A copy of a template of the page, and its `data-part` elements by name. */
 export class View {
   readonly root: HTMLElement;
 
   constructor(templateId: string) {
     const template = document.getElementById(templateId);
     if (!(template instanceof HTMLTemplateElement)) {
-      throw new Error(`index.html has no template "${templateId}"`);
+      throw new Error(`the page has no template "${templateId}"`);
     }
     const root = template.content.firstElementChild?.cloneNode(true);
     if (!(root instanceof HTMLElement)) {
@@ -16,10 +29,11 @@ export class View {
 
   /** The element marked `data-part="name"`, which has to be of the given kind. */
   part<T extends Element>(name: string, kind: new () => T): T {
-    const found = this.root.querySelector(`[data-part="${name}"]`);
-    if (!(found instanceof kind)) {
-      throw new Error(`no ${kind.name} is marked data-part="${name}"`);
-    }
-    return found;
+    return part(this.root, name, kind);
+  }
+
+  /** Writes `text` into the element marked `data-part="name"`. */
+  text(name: string, text: string): void {
+    this.part(name, HTMLElement).textContent = text;
   }
 }

@@ -2,6 +2,7 @@ import type Hls from "hls.js";
 
 import { emptyState, StreamList } from "./list";
 import { LivePoller, type LiveStream } from "./live";
+import { Masthead } from "./masthead";
 import { WatchPage } from "./watch";
 import type { Stats } from "./stats";
 
@@ -92,5 +93,6 @@ function decodeName(encoded: string): string {
   }
 }
 
+new Masthead();
 const page = document.getElementById("page");
 if (page !== null) new App(page);

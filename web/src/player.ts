@@ -79,6 +79,8 @@ export class Player {
   private hurries = false;
   private retry: number | undefined;
   private holeWatch: number | undefined;
+  /** Whether the viewer, or the page for them, has asked to play. */
+  private asked = false;
   private lastTime = 0;
   private lastMoved = 0;
   private playingSince = 0;
@@ -86,12 +88,14 @@ export class Player {
 
   /**
    * @param onChange called after the status or the renditions have changed.
-   * @param onBlocked called when the browser wants a click before it plays.
+   * @param onBlocked called when the browser wants a click before it plays, or the viewer does.
+   * @param startsByItself whether the viewer wants it to play without a click.
    */
   constructor(
     readonly video: HTMLVideoElement,
     private readonly onChange: () => void,
     private readonly onBlocked: () => void,
+    private readonly startsByItself = true,
   ) {
     video.addEventListener("playing", () => this.become("playing"));
     video.addEventListener("waiting", () => {
@@ -141,6 +145,7 @@ export class Player {
 
   /** Starts play; asks for a click when the browser demands one. */
   async play(): Promise<void> {
+    this.asked = true;
     try {
       await this.video.play();
     } catch (error) {
@@ -149,6 +154,16 @@ export class Player {
         this.onBlocked();
       }
     }
+  }
+
+  /** Starts play once there is something to play, or waits to be asked for the first time. */
+  private begin(): void {
+    if (this.startsByItself || this.asked) {
+      void this.play();
+      return;
+    }
+    this.become("paused");
+    this.onBlocked();
   }
 
   /** Jumps to the live edge. */
@@ -175,7 +190,7 @@ export class Player {
       this.instance = hls;
       hls.on(Events.MANIFEST_PARSED, () => {
         this.loaded = true;
-        void this.play();
+        this.begin();
         this.onChange();
       });
       hls.on(Events.LEVEL_SWITCHED, () => this.onChange());
@@ -190,7 +205,7 @@ export class Player {
       this.holeWatch = window.setInterval(() => this.skipHole(holes), HOLE_LOOK_MS);
     } else {
       this.video.src = playlist;
-      void this.play();
+      this.begin();
     }
   }
 

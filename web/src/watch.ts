@@ -1,5 +1,6 @@
 import { Controls } from "./controls";
 import { View } from "./dom";
+import { kept } from "./kept";
 import { bitrateLabel, secondsLabel } from "./labels";
 import type { LiveStream } from "./live";
 import { PHASE_TEXT, phaseOf, type Phase } from "./phase";
@@ -30,6 +31,7 @@ export class WatchPage {
       view.part("video", HTMLVideoElement),
       () => this.show(),
       () => this.controls.askForClick(),
+      kept("autoplay") !== "off",
     );
     // The attribute alone does not mute an element made by a script.
     this.player.video.muted = true;

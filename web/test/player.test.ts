@@ -16,6 +16,25 @@ function multivariant(): string {
   return `#EXTM3U\n${lines.join("\n")}\n`;
 }
 
+test("a viewer who wants to be asked is asked once", async () => {
+  answers.set(MULTIVARIANT, multivariant());
+  const element = video();
+  let plays = 0;
+  let questions = 0;
+  element.play = () => Promise.resolve(void (plays += 1));
+  const player = new Player(element, () => {}, () => (questions += 1), false);
+  player.open(MULTIVARIANT);
+  await pass(100);
+  assert.deepEqual([plays, questions, player.status], [0, 1, "paused"]);
+  await player.play();
+  player.open(MULTIVARIANT);
+  await pass(100);
+  assert.deepEqual([plays, questions], [2, 1]);
+  player.close();
+  answers.clear();
+  asked.length = 0;
+});
+
 test("a server that refuses every rendition is left alone more and more", async () => {
   answers.set(MULTIVARIANT, multivariant());
   const player = new Player(video(), () => {}, () => {});

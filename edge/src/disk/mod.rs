@@ -264,6 +264,13 @@ impl Disk {
         self.inner.waiting.available_permits() >= self.inner.waiting_permits / 2
     }
 
+    /// From now on it is as if all that it has room for waited to be written, for ever.
+    #[cfg(test)]
+    pub(crate) fn hang(&self) {
+        let waiting = &self.inner.waiting;
+        waiting.forget_permits(waiting.available_permits());
+    }
+
     /// May there be something under `key`?
     pub(crate) fn has(&self, key: &CacheKey) -> bool {
         let state = self.inner.ledger.lock();

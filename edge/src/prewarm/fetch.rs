@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::Inner;
 use super::kept::Tier;
@@ -51,6 +51,8 @@ pub(super) enum Fault {
     Purged,
     #[error("the answer was not kept: {0}")]
     NotKept(&'static str),
+    #[error("the disk did not take it in time")]
+    Stalled,
     #[error("the playlist is longer than 16 MiB")]
     LongPlaylist,
     #[error("the edge is shutting down")]
@@ -58,9 +60,13 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    /// Is the origin, or the way there, to blame?
-    pub(super) fn is_the_origins(&self) -> bool {
-        matches!(self, Self::Origin(_) | Self::Busy(_))
+    /// What is told of an order that meets with nothing else and is given up for it.
+    pub(super) fn gives_up(&self) -> Option<&'static str> {
+        match self {
+            Self::Origin(_) | Self::Busy(_) => Some("given up: the origin fails again and again"),
+            Self::Stalled => Some("given up: the disk takes nothing"),
+            _ => None,
+        }
     }
 }
 
@@ -124,18 +130,33 @@ impl Inner {
         })
     }
 
-    /// Waits while those who wait for an answer need the room.
+    /// Waits while those who wait for an answer need the room: for as long as they come, but no
+    /// longer than it has patience for a disk, which may never take anything again.
     pub(super) async fn give_way(&self) -> Result<(), Fault> {
         let mut has_waited = false;
         while !self.shared.closing.is_cancelled() && !self.shared.is_at_ease() {
             if !std::mem::replace(&mut has_waited, true) {
                 metrics::counter!("nova_edge_prewarm_pauses_total").increment(1);
             }
+            self.disk_at_ease().await?;
             sleep(LOOK).await;
         }
         match self.shared.closing.is_cancelled() {
             true => Err(Fault::ShuttingDown),
             false => Ok(()),
+        }
+    }
+
+    /// Waits until half of the room for what waits to be written to disk is free.
+    async fn disk_at_ease(&self) -> Result<(), Fault> {
+        let at_ease = async {
+            while !self.shared.disk_is_at_ease() {
+                sleep(LOOK).await;
+            }
+        };
+        tokio::select! {
+            waited = timeout(self.config.patience, at_ease) => waited.map_err(|_| Fault::Stalled),
+            () = self.shared.closing.cancelled() => Err(Fault::ShuttingDown),
         }
     }
 
@@ -212,9 +233,7 @@ impl Inner {
                 }
                 kept.extend_from_slice(&chunk);
             }
-            while !self.shared.disk_is_at_ease() {
-                sleep(LOOK).await;
-            }
+            self.disk_at_ease().await?;
         }
         let body = kept.freeze();
         Ok(Fetched { bytes, body })
@@ -224,4 +243,84 @@ impl Inner {
 fn count(outcome: &'static str, bytes: u64) {
     metrics::counter!("nova_edge_prewarm_objects_total", "outcome" => outcome).increment(1);
     metrics::counter!("nova_edge_prewarm_bytes_total").increment(bytes);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, OnceLock};
+
+    use http::Response;
+    use http_body_util::Full;
+    use media::{ManualClock, Timestamp};
+    use tempfile::TempDir;
+
+    use super::super::{PrewarmConfig, PrewarmEnd, PrewarmOrder, PrewarmProgress, Prewarmer};
+    use super::*;
+    use crate::config::EdgeConfig;
+    use crate::disk::{Disk, DiskConfig};
+    use crate::request_body::RequestBody;
+    use crate::service::Edge;
+    use crate::upstream::UpstreamError;
+
+    /// What prewarms an edge whose disk takes nothing once `hangs` has a prewarmer and its
+    /// origin is asked.
+    fn prewarmer(directory: &TempDir, hangs: Arc<OnceLock<Prewarmer>>) -> Prewarmer {
+        let upstream = tower::service_fn(move |_: Request<RequestBody>| {
+            if let Some(prewarmer) = hangs.get() {
+                hang(prewarmer);
+            }
+            let answer = Response::builder()
+                .header("cache-control", "max-age=600")
+                .body(Full::new(Bytes::from_static(b"a")));
+            async move { answer.map_err(|error| UpstreamError::Protocol(error.to_string())) }
+        });
+        let now = Timestamp::from_micros(1_700_000_000_000_000);
+        let disk = DiskConfig::new(directory.path().to_owned(), 64 << 20);
+        let disk = Disk::open(disk, now).unwrap();
+        let clock = Arc::new(ManualClock::new(now));
+        let edge = Edge::with_disk(EdgeConfig::default(), upstream, clock, disk);
+        edge.prewarmer(PrewarmConfig::default())
+    }
+
+    fn hang(prewarmer: &Prewarmer) {
+        prewarmer.0.shared.disk.as_ref().unwrap().disk.hang();
+    }
+
+    /// The first two errors of an order of so many paths, and how many have failed.
+    async fn errors(prewarmer: &Prewarmer, paths: usize) -> (Vec<String>, u64) {
+        let paths: Vec<_> = (0..paths).map(|n| format!("/{n}")).collect();
+        let kind = OriginKind::Media;
+        let order = PrewarmOrder::parse(kind, "urls", &paths.join("\n"), None, &[]);
+        let progress = PrewarmProgress::default();
+        tokio::time::pause();
+        let order = order.unwrap();
+        let running = prewarmer.run(&order, &progress);
+        let end = timeout(Duration::from_secs(3_600), running).await;
+        assert_eq!(end, Ok(PrewarmEnd::Failed));
+        let mut errors = progress.errors();
+        errors.truncate(2);
+        (errors, progress.figures().failed)
+    }
+
+    #[tokio::test]
+    async fn an_order_is_given_up_where_a_disk_takes_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let prewarmer = prewarmer(&directory, Arc::default());
+        hang(&prewarmer);
+        let (errors, failed) = errors(&prewarmer, 1_000).await;
+        assert_eq!(errors[0], "given up: the disk takes nothing");
+        assert!(errors[1].ends_with(": the disk did not take it in time"));
+        assert!(failed < 20, "{failed}");
+    }
+
+    #[tokio::test]
+    async fn a_body_is_not_waited_for_where_a_disk_takes_nothing_any_more() {
+        let directory = tempfile::tempdir().unwrap();
+        let hangs = Arc::new(OnceLock::new());
+        let prewarmer = prewarmer(&directory, Arc::clone(&hangs));
+        hangs.set(prewarmer.clone()).unwrap();
+        let (errors, failed) = errors(&prewarmer, 1).await;
+        assert_eq!(errors, ["/0: the disk did not take it in time"]);
+        assert_eq!(failed, 1);
+    }
 }

@@ -53,7 +53,7 @@ impl Inner {
                 .await
                 .is_err()
             {
-                return Err(Fault::NotKept("it is not written to disk in time"));
+                return Err(Fault::Stalled);
             }
             let stored = self.in_memory(asked);
             if self.is_on_disk(tier, asked, stored.as_deref(), behind) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::fetch::{Fault, Fetched, Read};
 use super::order::{PrewarmOrder, Subject};
 use super::playlist::{Base, MediaPlaylist, Playlist, PlaylistFault, Segment, UriFault};
-use super::{GIVEN_UP, Inner, MOST_FAULTS, PrewarmProgress, Stopped};
+use super::{Inner, MOST_FAULTS, PrewarmProgress, Stopped};
 
 /// Objects of one order at most: as many as Nova lists of one video, of all renditions.
 const MAX_OBJECTS: usize = 300_000;
@@ -56,7 +56,7 @@ struct Plan<'a> {
     room: Room,
     /// Playlists, too.
     seen: HashSet<Arc<str>>,
-    /// Playlists in a row that the origin gave no answer for.
+    /// Playlists in a row that the origin gave no answer for, or that the disk did not take.
     faults: u32,
     /// Nothing more is gathered.
     ends: bool,
@@ -136,12 +136,13 @@ impl Plan<'_> {
     async fn playlist(&mut self, key: &str) -> Result<Option<Fetched>, Stopped> {
         self.progress.found(1);
         let fetched = self.inner.fetch(key, Read::Playlist).await;
-        self.faults = match &fetched {
-            Err(fault) if fault.is_the_origins() => self.faults + 1,
-            _ => 0,
-        };
-        if self.faults >= MOST_FAULTS && !std::mem::replace(&mut self.ends, true) {
-            self.progress.told(GIVEN_UP.to_owned());
+        let gives_up = fetched.as_ref().err().and_then(Fault::gives_up);
+        self.faults = gives_up.map_or(0, |_| self.faults + 1);
+        if let Some(reason) = gives_up
+            && self.faults >= MOST_FAULTS
+            && !std::mem::replace(&mut self.ends, true)
+        {
+            self.progress.told(reason);
         }
         match fetched {
             Ok(fetched) => {

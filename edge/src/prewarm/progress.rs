@@ -35,7 +35,8 @@ impl PrewarmProgress {
         self.lock().figures
     }
 
-    /// What failed first: of each the path, without its query, and the reason.
+    /// Why it was given up, if it was; then what failed first: of each the path, without its
+    /// query, and the reason.
     pub fn errors(&self) -> Vec<String> {
         self.lock().errors.clone()
     }
@@ -52,15 +53,21 @@ impl PrewarmProgress {
 
     /// What is at `path` cannot be stored.
     pub(super) fn failed(&self, path: &str, reason: &str) {
-        self.lock().figures.failed += 1;
-        self.told(format!("{}: {reason}", shown(path)));
-    }
-
-    pub(super) fn told(&self, error: String) {
         let mut state = self.lock();
+        state.figures.failed += 1;
         if state.errors.len() < MAX_ERRORS {
+            let error = format!("{}: {reason}", shown(path));
             // Hosts and names in it are whatever a playlist says.
             state.errors.push(error.replace(char::is_control, " "));
+        }
+    }
+
+    /// Nothing more is done, or less: that comes first, whatever has failed before.
+    pub(super) fn told(&self, reason: &str) {
+        let mut state = self.lock();
+        if state.errors.iter().all(|error| error != reason) {
+            state.errors.insert(0, reason.to_owned());
+            state.errors.truncate(MAX_ERRORS);
         }
     }
 
@@ -115,6 +122,20 @@ mod tests {
         let errors = progress.errors();
         assert_eq!(errors.len(), MAX_ERRORS);
         assert_eq!(errors[0], "/live/~/x: 404");
+    }
+
+    #[test]
+    fn why_it_was_given_up_is_told_whatever_failed_before() {
+        let progress = PrewarmProgress::default();
+        for n in 0..MAX_ERRORS {
+            progress.failed(&format!("/{n}"), "404");
+        }
+        for _ in 0..2 {
+            progress.told("given up");
+        }
+        let errors = progress.errors();
+        assert_eq!(errors.len(), MAX_ERRORS);
+        assert_eq!(errors[..2], ["given up", "/0: 404"]);
     }
 
     #[test]

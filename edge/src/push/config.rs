@@ -26,7 +26,7 @@ pub struct PushConfig {
     pub rest: Duration,
     /// Feeds that edges in front of this one follow at one time.
     pub max_subscribers: usize,
-    /// The same, of one address. To a shield a whole edge is one.
+    /// The same, of one address, or of one /64 of IPv6. To a shield a whole edge is one.
     pub max_subscribers_per_address: usize,
     /// Objects that wait for one subscriber. One that is slower is left, and can ask for what
     /// it has missed.

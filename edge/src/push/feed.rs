@@ -10,7 +10,7 @@ use media::{Micros, Timestamp};
 use tokio::sync::watch;
 
 use super::config::PushConfig;
-use super::feeds::Seat;
+use super::feeds::{Feeds, Seat};
 use super::interest::Interest;
 use super::name::{FeedName, Item, Point};
 use super::subscriber::{Handed, Outlet, Pushed, Subscriber, pair};
@@ -117,10 +117,17 @@ impl Feed {
         });
     }
 
-    /// It has not brought what was waited for. Nothing is waited for until something comes.
-    pub(super) fn falls_behind(&self) {
-        self.progress
-            .send_modify(|progress| progress.is_late = true);
+    /// `item` was waited for since `next` came next, and has not come. Is it late, so that
+    /// nothing is waited for until something comes? What is farther ahead than the segment in the
+    /// making, and a segment, may take longer than anybody waits; so may a part, if there are
+    /// others before it.
+    pub(super) fn falls_behind(&self, item: Item, next: Option<Point>) -> bool {
+        let mut is_late = false;
+        self.progress.send_if_modified(|progress| {
+            is_late = progress.next == next && next.is_some_and(|next| next.is_of_segment(item));
+            is_late && !std::mem::replace(&mut progress.is_late, true)
+        });
+        is_late
     }
 
     /// What has come has these fields.
@@ -220,6 +227,41 @@ impl Feed {
         let next = self.progress.borrow().next;
         suspicion.take_if(|point| next.is_none_or(|next| next > *point));
         *suspicion
+    }
+}
+
+/// A feed is among the others, and may bring something, for as long as this lives, whatever
+/// becomes of its task.
+#[derive(Debug)]
+pub(super) struct Following<'a> {
+    feed: &'a Arc<Feed>,
+    feeds: &'a Feeds,
+    /// What becomes of it.
+    phase: Phase,
+}
+
+impl<'a> Following<'a> {
+    pub(super) fn new(feed: &'a Arc<Feed>, feeds: &'a Feeds) -> Self {
+        Self {
+            feed,
+            feeds,
+            phase: Phase::Ended,
+        }
+    }
+
+    /// It is not followed any more.
+    pub(super) fn ends(mut self, phase: Phase) {
+        self.phase = phase;
+    }
+}
+
+impl Drop for Following<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!(feed = %self.feed.name, "a feed was lost");
+        }
+        self.feeds.forget(self.feed);
+        self.feed.ends(self.phase);
     }
 }
 

@@ -14,6 +14,7 @@ use super::name::{FeedName, Item};
 use crate::budget::Budget;
 use crate::key::CacheKey;
 use crate::purge::Purges;
+use crate::server::key_of;
 
 /// All feeds. Each is here for as long as its task runs.
 #[derive(Debug)]
@@ -153,11 +154,13 @@ struct Seats {
 #[derive(Debug, Default)]
 struct Taken {
     all: usize,
+    /// As connections count them: a site of IPv6 is one.
     by_address: HashMap<IpAddr, usize>,
 }
 
 impl Seats {
     fn take(self: &Arc<Self>, address: Option<IpAddr>) -> Option<Seat> {
+        let address = address.map(key_of);
         let mut taken = self.lock();
         if taken.all >= self.most {
             return None;
@@ -202,5 +205,27 @@ impl Drop for Seat {
             }
         }
         metrics::gauge!("nova_edge_push_subscribers").decrement(1.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_site_takes_no_more_places_than_one_address() {
+        let feeds = Feeds::new(PushConfig {
+            max_subscribers_per_address: 2,
+            ..PushConfig::default()
+        });
+        let seat = |address: &str| feeds.seat(Some(address.parse().unwrap()));
+        let first = seat("2001:db8:1:2::1").unwrap();
+        let _second = seat("2001:db8:1:2:3::9").unwrap();
+        assert!(seat("2001:db8:1:2::7").is_none());
+        let _other = seat("2001:db8:1:3::1").unwrap();
+        let _mapped = ["::ffff:192.0.2.1", "192.0.2.1"].map(|address| seat(address).unwrap());
+        assert!(seat("192.0.2.1").is_none());
+        drop(first);
+        assert!(seat("2001:db8:1:2::7").is_some());
     }
 }

@@ -20,7 +20,7 @@ pub(crate) struct Awaited {
 /// What waiting came to.
 pub(crate) enum Wait {
     Pushed(Arc<Stored>),
-    /// It does not come, or not any more.
+    /// It does not come, or not any more, or takes its time.
     Over,
     /// It should have come. Whoever finds the origin to have it tells so.
     Late,
@@ -38,6 +38,7 @@ impl Awaited {
         };
         self.feed.interest.touch(shared.clock.now());
         let mut progress = self.feed.progress();
+        let next = progress.borrow().next;
         let waiting = async {
             loop {
                 let awaits = progress.borrow_and_update().awaits(self.item);
@@ -51,12 +52,14 @@ impl Awaited {
             }
         };
         let wait = tokio::select! {
-            wait = timeout(feeds.config.patience, waiting) => wait.unwrap_or(Wait::Late),
+            wait = timeout(feeds.config.patience, waiting) => {
+                wait.unwrap_or_else(|_| match self.feed.falls_behind(self.item, next) {
+                    true => Wait::Late,
+                    false => Wait::Over,
+                })
+            }
             () = shared.closing.cancelled() => Wait::Over,
         };
-        if let Wait::Late = wait {
-            self.feed.falls_behind();
-        }
         let outcome = match wait {
             Wait::Pushed(_) => "pushed",
             Wait::Over => "over",

@@ -138,6 +138,14 @@ impl Point {
         }
     }
 
+    /// Is `item` a part of the segment that this is in?
+    pub(crate) fn is_of_segment(self, item: Item) -> bool {
+        match item {
+            Item::Part(point) => (point.epoch, point.segment) == (self.epoch, self.segment),
+            Item::Segment(_) | Item::Playlist | Item::Init => false,
+        }
+    }
+
     /// Will `item` come soon of a feed of which this comes next? One of the next parts of the
     /// segment that is in the making, that segment itself, or the first part of the next. What
     /// is farther ahead may never be, and is for the origin to judge.

@@ -9,11 +9,11 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER, VIA};
 use http::{Request, Response, StatusCode, Version};
 use http_body::Body;
 use http_body_util::BodyExt;
-use media::feed::{self, SILENCE};
+use media::feed::{self, FeedError, SILENCE};
 use tokio::time::{Instant, sleep, timeout};
 use tower_service::Service;
 
-use super::feed::{Feed, Phase};
+use super::feed::{Feed, Following, Phase};
 use super::feeds::Feeds;
 use super::receive::{Receiver, Unreadable};
 use crate::fetch::ask;
@@ -44,6 +44,9 @@ enum End {
     Over,
     #[error("the upstream gives none, but {0}")]
     Refused(StatusCode),
+    /// It comes from elsewhere from now on, or whoever gave it was cut off.
+    #[error("it broke off in the middle of an object")]
+    BrokenOff,
     /// It may be asked again after so long.
     #[error("the upstream gives none now, but {0}")]
     Busy(StatusCode, Duration),
@@ -73,6 +76,7 @@ impl End {
             Self::Unwanted => "unwanted",
             Self::Closing => "closing",
             Self::Over => "over",
+            Self::BrokenOff => "broken-off",
             Self::Refused(_) => "refused",
             Self::Busy(..) => "busy",
             Self::Loop => "loop",
@@ -84,14 +88,21 @@ impl End {
         }
     }
 
-    fn next(&self) -> Next {
+    /// `was_live`: what it is about came of its upstream before.
+    fn next(&self, was_live: bool) -> Next {
         match self {
             Self::Unwanted | Self::Closing => Next::Ends,
             Self::Unreadable(Unreadable::Purged) => Next::AsksAgain,
+            // The origin that its stream moves to does not know the stream before it has
+            // rebuilt its window.
+            Self::Refused(StatusCode::NOT_FOUND) if was_live => Next::AsksAgain,
             Self::Refused(_) | Self::Loop | Self::Unreadable(_) => Next::Rests,
-            Self::Over | Self::Busy(..) | Self::Failed(_) | Self::Stuck | Self::Silent => {
-                Next::AsksAgain
-            }
+            Self::Over
+            | Self::BrokenOff
+            | Self::Busy(..)
+            | Self::Failed(_)
+            | Self::Stuck
+            | Self::Silent => Next::AsksAgain,
         }
     }
 
@@ -139,9 +150,9 @@ where
     let task = Arc::clone(shared);
     shared.tasks.spawn(async move {
         if let Some(feeds) = &task.feeds {
+            let following = Following::new(&feed, feeds);
             let phase = run(&feed, upstream, &task, feeds).await;
-            feeds.forget(&feed);
-            feed.ends(phase);
+            following.ends(phase);
         }
     });
 }
@@ -154,26 +165,28 @@ where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
-    let mut pause = FIRST_PAUSE;
+    let (mut pause, mut was_live) = (FIRST_PAUSE, false);
     loop {
         feed.enters(Phase::Asked);
-        let (asked, mut objects) = (Instant::now(), 0);
+        let (asked, mut came) = (Instant::now(), Came::default());
         let end = tokio::select! {
-            end = follow(feed, upstream.clone(), shared, feeds, &mut objects) => end,
+            end = follow(feed, upstream.clone(), shared, feeds, &mut came) => end,
             end = watch(feed, shared, feeds) => end,
             () = shared.closing.cancelled() => End::Closing,
         };
         end.tell(feed);
         metrics::counter!("nova_edge_push_ended_total", "reason" => end.reason()).increment(1);
-        if objects > 0 {
+        was_live |= came.is_live;
+        let has_brought = came.objects > 0;
+        if has_brought {
             pause = FIRST_PAUSE;
         }
-        let (phase, rest) = match end.next() {
+        let (phase, rest) = match end.next(was_live) {
             Next::Ends => return Phase::Ended,
             // Who subscribed here is told, and comes again if it likes.
             Next::Rests if feed.passed.is_some() => return Phase::Refused,
             Next::Rests => (Phase::Refused, feeds.config.rest),
-            Next::AsksAgain if objects > 0 && asked.elapsed() >= LOOK => {
+            Next::AsksAgain if has_brought && asked.elapsed() >= LOOK => {
                 (Phase::Ended, Duration::ZERO)
             }
             Next::AsksAgain => {
@@ -213,13 +226,21 @@ async fn watch(feed: &Arc<Feed>, shared: &Shared, feeds: &Feeds) -> End {
     }
 }
 
-/// Asks for a feed and reads it to its end, counting its objects.
+/// What came of a feed since it was asked for.
+#[derive(Default)]
+struct Came {
+    /// Its answer.
+    is_live: bool,
+    objects: u64,
+}
+
+/// Asks for a feed and reads it to its end.
 async fn follow<U, B>(
     feed: &Arc<Feed>,
     upstream: U,
     shared: &Arc<Shared>,
     feeds: &Feeds,
-    objects: &mut u64,
+    came: &mut Came,
 ) -> End
 where
     U: Service<Request<RequestBody>, Response = Response<B>>,
@@ -233,6 +254,7 @@ where
         Ok(body) => body,
         Err(end) => return end,
     };
+    came.is_live = true;
     feed.enters(Phase::Live);
     let _live = Live::new();
     let mut body = pin!(body);
@@ -244,6 +266,8 @@ where
         let taken = match frame {
             None => match receiver.finish() {
                 Ok(()) => return End::Over,
+                // As when its connection breaks off: what came before was no worse for it.
+                Err(Unreadable::Form(FeedError::BrokenOff)) => return End::BrokenOff,
                 Err(error) => return error.into(),
             },
             Some(Err(error)) => {
@@ -256,7 +280,7 @@ where
             },
         };
         match taken {
-            Ok(more) => *objects += more,
+            Ok(more) => came.objects += more,
             Err(error) => return error.into(),
         }
     }

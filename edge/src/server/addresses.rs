@@ -101,7 +101,7 @@ impl Drop for Seat {
 }
 
 /// One client as a rule: an IPv4 address, or the /64 that an IPv6 site hands out of.
-fn key_of(address: IpAddr) -> IpAddr {
+pub(crate) fn key_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
             let network = u128::from(address) >> 64 << 64;

@@ -26,6 +26,7 @@ mod turn;
 mod unsent;
 mod watch;
 
+pub(crate) use addresses::key_of;
 pub use config::{Rate, ServerConfig};
 pub use connections::OpenConnections;
 #[doc(hidden)]

@@ -68,7 +68,7 @@ pub(super) struct Drained {
 }
 
 /// The account of one subject.
-pub(super) struct Account {
+pub(crate) struct Account {
     subject: Subject,
     pub(super) requests: AtomicU64,
     pub(super) hits: AtomicU64,

@@ -32,12 +32,13 @@ pub use service::{Counted, CountedBody, CountedFuture, CountedUpstream, CountedU
 pub use subject::Subject;
 
 use access_log::Records;
-use ledger::{Account, Ledger, Place, count};
+pub(crate) use ledger::Account;
+use ledger::{Ledger, Place, count};
 use meters::Meters;
 use session::{Hasher, Session};
 
 use crate::cache_status::Outcome;
-use crate::server::{PlainRequest, Receipt};
+use crate::server::PlainRequest;
 
 /// What an operator may set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,17 +100,22 @@ impl Usage {
         self.0.records.is_some()
     }
 
-    /// Counts that `request`, which came at `begun`, is answered from memory, but for the bytes,
-    /// which the socket takes.
-    pub(crate) fn count_hit(&self, request: &PlainRequest<'_>, begun: Instant) -> Arc<dyn Receipt> {
+    /// The account that an answer for `path` counts for, when something was served.
+    pub(crate) fn account_of(&self, path: &str) -> Arc<Account> {
+        let ledger = &self.0.ledger;
+        ledger.account(&ledger.place(path), true)
+    }
+
+    /// Counts for `account` that `request`, which came at `begun`, is answered from memory, but
+    /// for the bytes, which the socket takes.
+    pub(crate) fn count_hit(&self, account: &Account, request: &PlainRequest<'_>, begun: Instant) {
         let shared = &self.0;
-        let place = shared.ledger.place(request.path);
         let session = shared
             .hasher
             .of_agent(Some(request.peer.ip()), request.user_agent);
         let status = StatusCode::OK;
         let result = Outcome::Hit.label(status);
-        shared.count_answer(&place, session, result, status, begun.elapsed())
+        shared.count_for(account, session, result, status, begun.elapsed());
     }
 
     /// `upstream`, counted.
@@ -129,9 +135,19 @@ impl Shared {
         status: StatusCode,
         after: Duration,
     ) -> Arc<Account> {
-        let is_good = status.is_success() || status.is_redirection();
-        let was_served = is_good && result != "preflight";
-        let account = self.ledger.account(place, was_served);
+        let account = self.ledger.account(place, was_served(result, status));
+        self.count_for(&account, session, result, status, after);
+        account
+    }
+
+    fn count_for(
+        &self,
+        account: &Account,
+        session: Session,
+        result: &'static str,
+        status: StatusCode,
+        after: Duration,
+    ) {
         count(&account.requests, 1);
         if matches!(result, "hit" | "disk_hit" | "stale") {
             count(&account.hits, 1);
@@ -139,13 +155,18 @@ impl Shared {
         if status.is_server_error() {
             count(&account.errors, 1);
         }
-        if was_served {
+        if was_served(result, status) {
             account.saw(session);
         }
         self.meters.answered(result, Some(status));
         self.meters.head_after(result, after);
-        account
     }
+}
+
+/// Was something of the subject served?
+fn was_served(result: &'static str, status: StatusCode) -> bool {
+    let is_good = status.is_success() || status.is_redirection();
+    is_good && result != "preflight"
 }
 
 impl fmt::Debug for Shared {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use edge::access::{AccessConfig, Algorithm, Gate, KeyRing, Policy, Rule, generate_key};
 use edge::server::{FastAnswer, FastPath, Peer, PlainRequest, Server, ServerConfig};
 use edge::usage::{AccessLogTarget, Usage, UsageConfig};
-use edge::{DiskConfig, EdgeConfig};
+use edge::{DiskConfig, EdgeConfig, PrewarmEnd};
 use http_body_util::BodyExt;
 use media::Timestamp;
 use tokio::io::AsyncWriteExt;
@@ -17,10 +17,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::disk::disk;
 use crate::listening::read_until;
-use crate::origin::{House, Origin, OriginBody, bytes, response, send, text};
+use crate::origin::{House, Origin, OriginBody, bytes, response, text};
+use crate::prewarm::urls;
 use crate::purging::rule;
 
 const PATH: &str = "/live/demo/0/v/7.m4s";
+const SERVED: &[&str] = &["/live/", "/vod/"];
 const FIELDS: &[(&str, &str)] = &[
     ("cache-control", "public, max-age=60"),
     ("content-type", "video/iso.segment"),
@@ -50,7 +52,7 @@ fn usage() -> Usage {
 }
 
 fn hits(house: &House) -> Arc<dyn FastPath> {
-    house.edge.hits(open(), usage())
+    house.edge.hits(open(), usage(), SERVED)
 }
 
 fn body(answer: &FastAnswer) -> Vec<u8> {
@@ -114,6 +116,19 @@ async fn only_what_is_whole_good_and_of_that_very_name_is_a_hit() {
 }
 
 #[tokio::test]
+async fn what_the_service_is_not_given_is_no_hit() {
+    let house = House::new(Origin::fixed("media", FIELDS));
+    let paths = ["/films/a.mp4", "/lives/a", "/live"];
+    let stored = house.prewarm(&urls(&[&paths[..], &[PATH]].concat())).await;
+    assert_eq!(stored.0, PrewarmEnd::Done);
+    let hits = hits(&house);
+    for path in paths {
+        assert!(hits.answer(&request(path)).is_none(), "{path}");
+    }
+    assert!(hits.answer(&request(PATH)).is_some());
+}
+
+#[tokio::test]
 async fn e08_what_was_purged_is_no_hit() {
     for soft in [false, true] {
         let house = House::new(Origin::fixed("media", FIELDS));
@@ -140,24 +155,7 @@ async fn e08_what_may_have_been_purged_unheard_is_no_hit() {
 }
 
 #[tokio::test]
-async fn what_is_stored_in_parts_or_slices_is_no_hit() {
-    let part = Origin::told(|_, request| {
-        let is_ranged = request.headers().contains_key("range");
-        assert!(!is_ranged, "of media all is asked for");
-        let (pieces, body) = OriginBody::open();
-        send(&pieces, "medi");
-        let fields = [
-            ("content-length", "5"),
-            ("cache-control", "max-age=60"),
-            ("etag", "\"7\""),
-        ];
-        async move { Ok(response(200, &fields, body)) }
-    });
-    let house = House::new(part);
-    // Its fill has broken off.
-    assert!(bytes(house.get(PATH).await).await.is_err());
-    assert!(hits(&house).answer(&request(PATH)).is_none());
-
+async fn what_is_stored_in_slices_is_no_hit() {
     let directory = tempfile::tempdir().unwrap();
     let config = DiskConfig {
         slice_threshold: 2 << 20,
@@ -217,7 +215,7 @@ async fn where_more_has_to_be_done_than_to_give_it_there_are_no_hits() {
     house.text(PATH).await;
     let (key, _) = generate_key("k", Algorithm::HmacSha256).unwrap();
     let gate = Gate::new(AccessConfig::default(), key.parse().unwrap());
-    let hits = house.edge.hits(gate.clone(), usage());
+    let hits = house.edge.hits(gate.clone(), usage(), SERVED);
     assert!(hits.answer(&request(PATH)).is_some());
     gate.set_policy(Policy::open().with(&"/live/other/".parse().unwrap(), Rule::Signed));
     assert!(
@@ -231,12 +229,12 @@ async fn where_more_has_to_be_done_than_to_give_it_there_are_no_hits() {
         ..UsageConfig::default()
     };
     let (usage_with_records, _log) = Usage::new(&recorded).unwrap();
-    let hits = house.edge.hits(open(), usage_with_records);
+    let hits = house.edge.hits(open(), usage_with_records, SERVED);
     assert!(hits.answer(&request(PATH)).is_none(), "records are written");
 
     let general = House::general(Origin::fixed("media", FIELDS));
     general.text(PATH).await;
-    let hits = general.edge.hits(open(), usage());
+    let hits = general.edge.hits(open(), usage(), SERVED);
     assert!(hits.answer(&request(PATH)).is_none(), "fields may matter");
 }
 

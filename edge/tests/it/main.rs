@@ -20,6 +20,7 @@ mod prewarm;
 mod purging;
 mod push;
 mod push_limits;
+mod push_moves;
 mod reuse;
 mod rfc9111;
 mod server_crowd;

@@ -1,19 +1,13 @@
 //! New media are pushed: what is watched here is there when it is asked for.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use edge::{
-    Edge, EdgeBody, EdgeConfig, Member, MemberKind, Pool, PoolConfig, PurgeRule, PushConfig,
-    Selector,
-};
+use edge::{EdgeBody, EdgeConfig, PurgeRule, PushConfig, Selector};
 use http::{Request, Response};
 use http_body_util::Empty;
 use media::feed::{CONTENT_TYPE, Content, Decoder, Event, ObjectHead, encode};
-use media::{ManualClock, Timestamp};
-use tower_service::Service;
 
 use crate::origin::*;
 
@@ -24,7 +18,11 @@ pub(crate) const FEED: &str = "/live/garden/720p.feed";
 pub(crate) struct Publisher {
     pub(crate) origin: Origin,
     feeds: Arc<Mutex<Vec<Pieces>>>,
+    lacks: Arc<Mutex<Lacks>>,
 }
+
+/// Is this target a 404?
+type Lacks = fn(&str) -> bool;
 
 /// The tags of what it pushes.
 const TAGS: &str = "stream:garden, rendition:720p";
@@ -37,11 +35,18 @@ impl Publisher {
     /// One whose feeds have these fields, too.
     pub(crate) fn with(fields: &'static [(&'static str, &'static str)]) -> Self {
         let feeds = Arc::<Mutex<Vec<Pieces>>>::default();
-        let opened = Arc::clone(&feeds);
+        let has_all: Lacks = |_| false;
+        let lacks = Arc::new(Mutex::new(has_all));
+        let (opened, lacking) = (Arc::clone(&feeds), Arc::clone(&lacks));
         let origin = Origin::told(move |_, request| {
             let target = request.uri().to_string();
             let opened = Arc::clone(&opened);
+            let is_there = !lacking.lock().unwrap()(&target);
             async move {
+                if !is_there {
+                    let fields = [("cache-control", "max-age=60")];
+                    return Ok(response(404, &fields, OriginBody::whole("none")));
+                }
                 let (pieces, body) = OriginBody::open();
                 if target.ends_with(".feed") {
                     opened.lock().unwrap().push(pieces);
@@ -54,7 +59,16 @@ impl Publisher {
                 Ok(response(200, &[("cache-control", "max-age=60")], body))
             }
         });
-        Self { origin, feeds }
+        Self {
+            origin,
+            feeds,
+            lacks,
+        }
+    }
+
+    /// From now on targets of which this is true are a 404.
+    pub(crate) fn lacks(&self, lacks: Lacks) {
+        *self.lacks.lock().unwrap() = lacks;
     }
 
     /// How often a feed was asked for.
@@ -99,7 +113,7 @@ impl Publisher {
     }
 }
 
-fn head(path: &str, fields: &[(&str, &'static str)]) -> ObjectHead {
+pub(crate) fn head(path: &str, fields: &[(&str, &'static str)]) -> ObjectHead {
     let field = |(name, value): &(&str, &'static str)| {
         let value = Bytes::from_static(value.as_bytes());
         ((*name).to_owned(), value)
@@ -509,35 +523,4 @@ async fn a_subscriber_is_told_that_there_is_no_feed() {
         assert_eq!(answer.status(), 404);
     }
     assert_eq!(house.origin.calls(), 2);
-}
-
-#[tokio::test]
-async fn a_feed_moves_with_its_stream() {
-    let (a, b) = (Publisher::new(), Publisher::new());
-    let pool = Pool::new(PoolConfig {
-        checks: None,
-        ..PoolConfig::default()
-    });
-    let member = |(name, publisher): (&str, &Publisher)| {
-        let member = Member {
-            name: name.to_owned(),
-            kind: MemberKind::Origin,
-            group: 0,
-            weight: 1,
-        };
-        (member, publisher.origin.clone())
-    };
-    pool.set_members([("a", &a), ("b", &b)].map(member));
-    let route = |name: &str| HashMap::from([("garden".to_owned(), name.to_owned())]);
-    pool.set_routes(route("a"));
-    let clock = ManualClock::new(Timestamp::from_micros(1_700_000_000_000_000));
-    let edge = Edge::new(pushing(patient()), pool.clone(), Arc::new(clock));
-    let Ok(answer) = within(edge.clone().call(get(&part(7, 0)))).await;
-    assert_eq!(answer.status(), 200);
-    until(|| a.feeds() == 1).await;
-    // It takes no place: it is no request that could end.
-    until(|| pool.members().iter().all(|state| state.under_way == 0)).await;
-    pool.set_routes(route("b"));
-    within(a.feed().closed()).await;
-    until(|| b.feeds() == 1).await;
 }

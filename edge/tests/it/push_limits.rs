@@ -336,7 +336,7 @@ async fn a_hit_of_the_fast_path_keeps_a_feed() {
     drop(follower);
     let gate = Gate::new(AccessConfig::default(), KeyRing::default());
     let usage = Usage::new(&UsageConfig::default()).unwrap().0;
-    let hits = house.edge.hits(gate, usage);
+    let hits = house.edge.hits(gate, usage, &["/live/"]);
     let path = part(7, 1);
     let request = PlainRequest {
         path: &path,

@@ -169,6 +169,7 @@ async fn hits_of_the_fast_path_count_as_those_of_the_service() {
         let hits = edge.hits(
             Gate::new(AccessConfig::default(), KeyRing::default()),
             house.usage.clone(),
+            &["/"],
         );
         let peer = Peer {
             address: "192.0.2.1:1000".parse().unwrap(),

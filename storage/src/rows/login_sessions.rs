@@ -309,8 +309,8 @@ impl FromRow for EndedSession {
 }
 
 /// Logins that ended at `since` or later, the oldest first, at most `limit`: for a node that
-/// starts, or was cut off. `after` is the last of the page before. Those that expired did
-/// not end: no access token outlives its login's expiry by anything.
+/// starts, or was cut off. `after` is the last of the page before. Those that only expired are
+/// not among them.
 pub async fn ended_since(
     db: &Database,
     since: Timestamp,

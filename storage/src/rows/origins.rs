@@ -356,23 +356,33 @@ pub async fn others(
     Ok(others.into_iter().map(|(id,)| id).collect())
 }
 
-/// Deletes origins that were not heard of since `before`, at most `limit`; which.
+/// Origins that were not heard of since `before`, at most `limit`, those first that have been
+/// silent for longest.
+pub async fn silent(db: &Database, before: Timestamp, limit: u32) -> Result<Vec<NodeId>, RowError> {
+    let silent = query(
+        "SELECT id FROM origins WHERE heartbeat_at < $1 AND lease_until < $1
+         ORDER BY heartbeat_at, id LIMIT $2",
+    );
+    let silent: Vec<(NodeId,)> = silent.bind(before).bind(limit).all(db).await?;
+    Ok(silent.into_iter().map(|(id,)| id).collect())
+}
+
+/// Deletes `origin`, unless it was heard of since `before`. False: it was, and is still there.
 pub async fn delete_silent(
     db: &Database,
+    origin: NodeId,
     before: Timestamp,
-    limit: u32,
-) -> Result<Vec<NodeId>, RowError> {
+) -> Result<bool, RowError> {
     let mut transaction = db.write().await?;
-    let deleted: Vec<(NodeId,)> = query(
-        "DELETE FROM origins WHERE id IN
-             (SELECT id FROM origins WHERE heartbeat_at < $1 AND lease_until < $1
-              ORDER BY heartbeat_at, id LIMIT $2)
-         RETURNING id",
-    )
-    .bind(before)
-    .bind(limit)
-    .all(&mut transaction)
-    .await?;
+    query("DELETE FROM origins WHERE id = $1 AND heartbeat_at < $2 AND lease_until < $2")
+        .bind(origin)
+        .bind(before)
+        .execute(&mut transaction)
+        .await?;
+    let is_there = query("SELECT 1 FROM origins WHERE id = $1")
+        .bind(origin)
+        .exists(&mut transaction)
+        .await?;
     transaction.commit().await?;
-    Ok(deleted.into_iter().map(|(id,)| id).collect())
+    Ok(!is_there)
 }

@@ -33,7 +33,7 @@ pub const MAX_ERRORS_BYTES: usize = 4_096;
 /// failed.
 pub const OPEN_FOR: Micros = Micros::from_secs(24 * 3_600);
 
-/// Prewarms that have not ended, of all nodes together.
+/// Prewarms that nodes with a live lease have not ended, of all nodes together.
 pub const MAX_OPEN: u64 = 256;
 
 words! {
@@ -248,9 +248,11 @@ pub async fn request(
         "SELECT COUNT(*) AS open FROM prewarms p
          WHERE p.requested_at > $1 AND EXISTS (
              SELECT 1 FROM prewarm_nodes n
+             JOIN edge_nodes e ON e.id = n.node_id AND e.lease_until > $2
              WHERE n.prewarm_id = p.id AND n.state IN ('waiting', 'running'))",
     )
     .bind(now - OPEN_FOR)
+    .bind(now)
     .optional(&mut transaction)
     .await?;
     if open.is_some_and(|(open,)| open >= MAX_OPEN) {
@@ -472,8 +474,8 @@ pub async fn cancel(db: &Database, id: PrewarmId, now: Timestamp) -> Result<(), 
     transaction.commit().await
 }
 
-/// Deletes prewarms that were requested before `before`, and those that have ended of all but
-/// the newest `keep`, at most `limit`; how many.
+/// Deletes prewarms that were requested before `before`, and of all but the newest `keep` those
+/// that have ended, or that no node with a live lease has to do; at most `limit`. How many.
 pub async fn delete_old(
     db: &Database,
     before: Timestamp,
@@ -489,6 +491,7 @@ pub async fn delete_old(
                  OR (id NOT IN (SELECT id FROM prewarms ORDER BY id DESC LIMIT $2)
                      AND (requested_at <= $4 OR NOT EXISTS (
                          SELECT 1 FROM prewarm_nodes n
+                         JOIN edge_nodes e ON e.id = n.node_id AND e.lease_until > $5
                          WHERE n.prewarm_id = prewarms.id AND n.state IN ('waiting', 'running'))))
               ORDER BY id LIMIT $3)",
     )
@@ -496,6 +499,7 @@ pub async fn delete_old(
     .bind(keep)
     .bind(limit)
     .bind(now - OPEN_FOR)
+    .bind(now)
     .execute(&mut transaction)
     .await?;
     transaction.commit().await?;

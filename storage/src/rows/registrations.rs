@@ -89,6 +89,47 @@ pub async fn create(
     .ok_or(RowError::Taken(Unique::UserName))
 }
 
+/// Whom a registration's mail goes to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Addressee {
+    /// Name of the account to be.
+    pub name: String,
+    /// Its address.
+    pub email: String,
+    /// The address is an account's: the link goes to nobody.
+    pub email_is_known: bool,
+}
+
+impl FromRow for Addressee {
+    fn from_row(row: &Row) -> Result<Self, RowError> {
+        Ok(Self {
+            name: row.get("name")?,
+            email: row.get("email")?,
+            email_is_known: row.get("email_is_known")?,
+        })
+    }
+}
+
+/// Gives a registration another link, for whoever mails it and is the first to know it; the
+/// one before opens nothing any more. `None` when the registration has expired, or is gone.
+pub async fn set_token(
+    transaction: &mut Transaction,
+    id: RegistrationId,
+    token_hash: &[u8],
+    now: Timestamp,
+) -> Result<Option<Addressee>, RowError> {
+    query(
+        "UPDATE registrations SET token_hash = $2
+         WHERE id = $1 AND expires_at > $3
+         RETURNING name, email, email_is_known",
+    )
+    .bind(id)
+    .bind(token_hash)
+    .bind(now)
+    .optional(transaction)
+    .await
+}
+
 struct Pending {
     name: String,
     email: String,

@@ -124,13 +124,16 @@ pub async fn remove_key(db: &Database, key: &StreamKey) -> Result<bool, RowError
     Ok(removed > 0)
 }
 
-/// The stream whose key a publisher gave. A wrong key costs what a right one does: one
-/// hash and one lookup.
+/// The stream whose key a publisher gave; none of an owner who is suspended or deleted. A
+/// wrong key costs what a right one does: one hash and one lookup.
 pub async fn find_stream_by_key(db: &Database, key: &str) -> Result<Option<StreamRow>, RowError> {
     query(
         "SELECT s.id, s.owner_id, s.name, s.takeover, s.ladder, s.engine, s.encoder, s.created_at
-         FROM stream_keys k JOIN streams s ON s.id = k.stream_id
-         WHERE k.key_hash = $1 AND k.revoked_at IS NULL",
+         FROM stream_keys k
+             JOIN streams s ON s.id = k.stream_id
+             JOIN users u ON u.id = s.owner_id
+         WHERE k.key_hash = $1 AND k.revoked_at IS NULL
+             AND u.suspended_at IS NULL AND u.deleted_at IS NULL",
     )
     .bind(hash(key))
     .optional(db)

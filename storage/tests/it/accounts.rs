@@ -21,6 +21,7 @@ on_both_engines! {
     a_revoked_key_opens_nothing,
     another_password_takes_back_what_was_mailed,
     a_login_knows_its_user_as_they_are,
+    a_key_of_who_is_out_opens_nothing,
 }
 
 fn user<'a>(name: &'a str, email: &'a str) -> NewUser<'a> {
@@ -258,4 +259,28 @@ async fn a_login_knows_its_user_as_they_are(test: TestDatabase) {
     let opened = login_sessions::open(&test.db, &mut transaction, new, NOW).await;
     assert_eq!(opened.unwrap().unwrap().user.role, Role::User);
     transaction.commit().await.unwrap();
+}
+
+async fn a_key_of_who_is_out_opens_nothing(test: TestDatabase) {
+    let stream = test.stream("demo").await;
+    let found = async || {
+        let found = find_stream_by_key(&test.db, "key-of-demo").await;
+        found.unwrap().map(|stream| stream.id)
+    };
+    let owner = streams::by_id(&test.db, stream).await.unwrap().unwrap();
+    let mut transaction = test.db.write().await.unwrap();
+    let told = users::suspend(&test.db, &mut transaction, owner.owner, NOW).await;
+    assert!(!told.unwrap().is_empty());
+    transaction.commit().await.unwrap();
+    assert_eq!(found().await, None);
+    let mut transaction = test.db.write().await.unwrap();
+    let told = users::unsuspend(&test.db, &mut transaction, owner.owner, NOW).await;
+    assert!(!told.unwrap().is_empty());
+    transaction.commit().await.unwrap();
+    assert_eq!(found().await, Some(stream));
+    let mut transaction = test.db.write().await.unwrap();
+    let told = users::delete(&test.db, &mut transaction, owner.owner, NOW).await;
+    assert!(!told.unwrap().is_empty());
+    transaction.commit().await.unwrap();
+    assert_eq!(found().await, None);
 }

@@ -1,8 +1,9 @@
 //! A database in a folder of its own, and what most tests put into it.
 
-use media::{StreamId, Timestamp, UserId};
+use media::{LoginSessionId, Micros, StreamId, Timestamp, UserId};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 use storage::Database;
+use storage::rows::login_sessions::{self, NewLogin};
 use storage::rows::streams::{NewStream, TakeoverPolicy};
 use storage::rows::{IfMissing, streams, users};
 use tempfile::TempDir;
@@ -118,6 +119,42 @@ impl TestDatabase {
             is_admin: false,
         };
         users::create(&self.db, user, NOW).await.unwrap().id
+    }
+
+    /// A login, until 1,000 s from [`NOW`].
+    pub(crate) fn new_login<'a>(
+        &self,
+        user: UserId,
+        token: &'a [u8],
+        password_hash: &'a str,
+    ) -> NewLogin<'a> {
+        NewLogin {
+            user,
+            password_hash,
+            token_hash: token,
+            user_agent: "Lynx",
+            address: "192.0.2.1",
+            expires_at: NOW + Micros::from_secs(1_000),
+        }
+    }
+
+    /// `None`: refused.
+    pub(crate) async fn try_login(
+        &self,
+        user: UserId,
+        token: &[u8],
+        password_hash: &str,
+    ) -> Option<LoginSessionId> {
+        let mut transaction = self.db.write().await.unwrap();
+        let new = self.new_login(user, token, password_hash);
+        let opened = login_sessions::open(&self.db, &mut transaction, new, NOW).await;
+        let opened = opened.unwrap()?;
+        transaction.commit().await.unwrap();
+        Some(opened.id)
+    }
+
+    pub(crate) async fn login(&self, user: UserId, token: &[u8]) -> LoginSessionId {
+        self.try_login(user, token, "$argon2id$").await.unwrap()
     }
 
     /// A stream of a user `owner-of-{name}`, with the key `key-of-{name}`.

@@ -24,6 +24,7 @@ on_both_engines! {
     what_a_node_has_not_done_stays_undone_without_it,
     what_is_not_done_within_a_day_has_failed,
     no_more_are_open_than_may_be,
+    who_is_gone_keeps_nothing_open,
     old_prewarms_go,
 }
 
@@ -336,6 +337,23 @@ async fn no_more_are_open_than_may_be(test: TestDatabase) {
     let done = PrewarmProgress::default();
     assert!(report(db, &node, first.unwrap(), PrewarmState::Done, done).await);
     request(db, &order).await;
+}
+
+async fn who_is_gone_keeps_nothing_open(test: TestDatabase) {
+    let db = &test.db;
+    let gone = register(db).await;
+    let order = paths(&["/a"]);
+    for _ in 0..MAX_OPEN {
+        request(db, &order).await;
+    }
+    gone.leave(db).await.unwrap();
+    let here = register(db).await;
+    let newest = request(db, &order).await;
+    assert_eq!(open(db, &here).await, [newest]);
+    // Nor is what nobody does kept for the newest to come.
+    let deleted = prewarms::delete_old(db, NOW, 1, 1_000, NOW).await;
+    assert_eq!(deleted.unwrap(), MAX_OPEN);
+    assert_eq!(open(db, &here).await, [newest]);
 }
 
 async fn old_prewarms_go(test: TestDatabase) {

@@ -22,18 +22,14 @@ impl Browser {
     /// `seconds` at the longest. The screenshot is kept as `target/tmp/{name}.png`.
     pub(crate) fn open(url: &str, size: &str, seconds: u32, name: &str) -> Self {
         let screenshot = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.png"));
-        let mut command = Command::new("node");
-        command
-            .current_dir(folder())
-            .args(["watch.mjs", url, &seconds.to_string()])
-            .arg(&screenshot)
-            .args([
-                "--until-stdin-closes",
-                "--start-limit",
-                "60",
-                "--size",
-                size,
-            ]);
+        let mut command = browser_command(&["watch.mjs", url, &seconds.to_string()]);
+        command.arg(&screenshot).args([
+            "--until-stdin-closes",
+            "--start-limit",
+            "60",
+            "--size",
+            size,
+        ]);
         Self {
             process: Process::start("watch.mjs", &mut command),
             screenshot,
@@ -91,14 +87,17 @@ impl Browser {
     }
 }
 
+/// Node in `tests/browser`, with these arguments.
 #[track_caller]
-fn folder() -> PathBuf {
+pub(crate) fn browser_command(arguments: &[&str]) -> Command {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser");
     assert!(
         folder.join("node_modules/playwright-core").is_dir(),
         "the browser tests need `npm ci` in tests/browser"
     );
-    folder
+    let mut command = Command::new("node");
+    command.current_dir(folder).args(arguments);
+    command
 }
 
 /// A cue of a WebVTT track: start and end in seconds, and its text.
@@ -107,10 +106,7 @@ pub(crate) type Cue = (f64, f64, String);
 /// What a browser on `page` reads in the WebVTT file at `track`, both URLs of one origin.
 #[track_caller]
 pub(crate) fn browser_cues(page: &str, track: &str) -> Vec<Cue> {
-    let mut command = Command::new("node");
-    command
-        .current_dir(folder())
-        .args(["cues.mjs", page, track]);
+    let mut command = browser_command(&["cues.mjs", page, track]);
     let mut process = Process::start("cues.mjs", &mut command);
     let status = process.wait_exit(START_LIMIT);
     let (stdout, stderr) = process.output();
@@ -129,10 +125,7 @@ pub(crate) fn browser_cues(page: &str, track: &str) -> Vec<Cue> {
 /// `tests/browser/play.mjs`.
 #[track_caller]
 pub(crate) fn browser_plays(url: &str, seconds: u32) -> Value {
-    let mut command = Command::new("node");
-    command
-        .current_dir(folder())
-        .args(["play.mjs", url, &seconds.to_string()]);
+    let mut command = browser_command(&["play.mjs", url, &seconds.to_string()]);
     let mut process = Process::start("play.mjs", &mut command);
     let status = process.wait_exit(START_LIMIT);
     let (stdout, stderr) = process.output();

@@ -24,7 +24,7 @@ mod versioned_origin;
 mod wait;
 mod watcher;
 
-pub(crate) use browser::{Browser, Cue, browser_cues, browser_plays};
+pub(crate) use browser::{Browser, Cue, browser_command, browser_cues, browser_plays};
 pub(crate) use crowd::Crowd;
 pub(crate) use encoder::{Encoder, Publisher, make_file};
 pub(crate) use follower::Follower;

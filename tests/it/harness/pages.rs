@@ -74,6 +74,7 @@ async fn answer(
     };
     let (kind, body) = match request.uri().path() {
         "/api/v1/live" => ("application/json", live.as_bytes().to_vec()),
+        "/theme.js" => ("text/javascript", file("theme.js")),
         "/watch.js" => ("text/javascript", file("watch.js")),
         "/style.css" => ("text/css", file("style.css")),
         path if path.starts_with("/watch/") => ("text/html", file("index.html")),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use media::{EpochNumber, Micros, RenditionName, SegmentNumber, StreamId};
+use media::{EpochNumber, Micros, RenditionName, SegmentNumber, StreamId, Timestamp};
 use packager::object_key;
 use storage::objects::faulty::Fault;
 use storage::objects::{FaultyStore, MemoryStore, ObjectStore};
@@ -11,7 +11,7 @@ use storage::rows::retention;
 use tokio_util::sync::CancellationToken;
 
 use crate::live::simulation::{SEGMENT, World, all_keys};
-use crate::origin_node::mark;
+use crate::origin_node::{leave_mark, mark};
 
 struct Swept {
     world: World,
@@ -242,6 +242,23 @@ async fn the_mark_of_a_silent_origin_goes_with_its_row() {
     swept.sweep().await;
     assert_eq!(swept.keys().await, 1);
     swept.world.clock.advance(Micros::from_secs(600_000));
+    // While the store refuses, the row tells that there is a mark.
+    swept.store.fail(Fault::Denied);
+    swept.sweep().await;
+    swept.store.recover();
+    assert_eq!(swept.keys().await, 1);
     swept.sweep().await;
     assert_eq!(swept.keys().await, 0);
+}
+
+#[tokio::test]
+async fn an_origin_that_is_back_meanwhile_keeps_its_mark() {
+    let swept = Swept::new().await;
+    let origin = swept.world.context.place.id();
+    leave_mark(swept.store.as_ref(), origin).await.unwrap();
+    let sweeper = swept.world.sweeper();
+    // It was silent until then when it was looked for, and has been heard of since.
+    let before = Timestamp::from_micros(0);
+    sweeper.delete_silent_origin(origin, before).await.unwrap();
+    assert_eq!(swept.keys().await, 1);
 }

@@ -1,0 +1,353 @@
+// The pages of accounts and people in Chromium, in front of `fake-api.mjs`.
+//
+//   [SCREENS=FOLDER] node --test pages.test.mjs
+import assert from "node:assert/strict";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+
+import { chromium } from "playwright-core";
+
+import { BROWSER, BROWSER_ARGS } from "./chromium.mjs";
+import { DEVICE, Eyes, SIZES } from "./eyes.mjs";
+import { startFake } from "./fake-api.mjs";
+import { tooOften } from "./fake-refusals.mjs";
+import { Walk } from "./walk.mjs";
+
+const SCREENS = process.env.SCREENS ?? join(tmpdir(), "nova-pages");
+const PATIENCE_MS = 10_000;
+
+let browser;
+before(async () => {
+  browser = await chromium.launch({
+    ...(BROWSER && { executablePath: BROWSER }),
+    args: BROWSER_ARGS,
+  });
+});
+after(() => browser.close());
+
+/** A server, a browser of its own, and somebody logged in there if `name` is given. */
+async function scene(t, { name = null, kind = "desktop" } = {}) {
+  const fake = await startFake();
+  const context = await browser.newContext({ ...DEVICE, viewport: SIZES[kind] });
+  context.setDefaultTimeout(PATIENCE_MS);
+  t.after(async () => {
+    await context.close();
+    fake.close();
+  });
+  const page = await context.newPage();
+  const eyes = new Eyes(page, kind, SCREENS);
+  const user = name === null ? null : fake.add(name);
+  const open = (path) => page.goto(fake.url + path);
+  if (user !== null) await logIn(page, fake, user);
+  return { fake, context, page, eyes, user, open };
+}
+
+async function logIn(page, fake, user) {
+  await page.goto(`${fake.url}/login`);
+  await page.getByLabel("Name or e-mail").fill(user.name);
+  await page.getByLabel("Password", { exact: true }).fill(user.password);
+  await page.keyboard.press("Enter");
+  await page.waitForURL((url) => url.pathname === "/");
+}
+
+const button = (page, name) => page.getByRole("button", { name, exact: true });
+const refreshes = (fake) => fake.asked.filter(({ path }) => path === "/api/v1/session/refresh");
+
+for (const kind of Object.keys(SIZES)) {
+  test(`somebody walks from signing up to deleting the account, ${kind}`, async (t) => {
+    const { fake, page, eyes } = await scene(t, { kind });
+    fake.add("bob", { bio: "Bob.", display_name: "Bob the Boatman" });
+    const linkTo = async (email, path) => {
+      const link = fake.linkTo(email);
+      assert.ok(link.includes(`${path}#token=`), link);
+      return link;
+    };
+    const walk = new Walk({ page, eyes, base: fake.url, linkTo, name: "ada", other: "bob" });
+    await walk.all();
+    assert.deepEqual(fake.reports.map(({ user, reason }) => [user, reason]), [["bob", "spam"]]);
+  });
+}
+
+test("a stream's page asks the server nothing about who is logged in", async (t) => {
+  const { fake, page, open } = await scene(t, { name: "ada" });
+  fake.asked.length = 0;
+  await open("/");
+  await button(page, "ada").waitFor();
+  await page.getByRole("heading", { name: "Nobody is live right now" }).waitFor();
+  assert.deepEqual(new Set(fake.asked.map(({ path }) => path)), new Set(["/api/v1/live"]));
+});
+
+test("ten tabs refresh one after the other, and stay logged in", async (t) => {
+  const { fake, context, open, page } = await scene(t, { name: "ada" });
+  await open("/settings");
+  await page.getByLabel("Shown name").waitFor();
+  fake.asked.length = 0;
+  const tabs = await Promise.all(Array.from({ length: 10 }, () => context.newPage()));
+  await Promise.all(tabs.map((tab) => tab.goto(`${fake.url}/settings`)));
+  for (const tab of tabs) await tab.getByLabel("Shown name").waitFor();
+  assert.deepEqual(refreshes(fake).map(({ status }) => status), Array(10).fill(200));
+  await page.reload();
+  await page.getByLabel("Shown name").waitFor();
+});
+
+test("an access token that is refused is replaced, and the work is done", async (t) => {
+  const { fake, page, open } = await scene(t, { name: "ada" });
+  await open("/settings");
+  await page.getByLabel("Shown name").fill("Ada");
+  fake.access.clear();
+  await button(page, "Save the profile").click();
+  await page.getByText("Saved.").waitFor();
+  assert.equal(fake.users.get("ada").display_name, "Ada");
+});
+
+test("a wrong password is tried once", async (t) => {
+  const { fake, page, open } = await scene(t, { name: "ada" });
+  await open("/settings#data");
+  const form = page.locator("form", { hasText: "Delete the account" });
+  await form.getByLabel("Your password", { exact: true }).fill("something else");
+  await page.getByLabel("I want my account to be deleted").check();
+  await button(page, "Delete the account").click();
+  await page.getByText("The password is not right.").waitFor();
+  assert.equal(fake.asked.filter(({ method }) => method === "DELETE").length, 1);
+});
+
+test("what the server says of a field stands at that field, which has the focus", async (t) => {
+  const { page, open, eyes, fake } = await scene(t, { name: "ada" });
+  fake.users.get("ada").links = [{ label: "Home", url: "https://example.org/" }];
+  await open("/settings");
+  await button(page, "Add a link").click();
+  const second = page.getByLabel("Address", { exact: true }).nth(1);
+  await second.fill("https://javascript.example.org/");
+  await button(page, "Save the profile").click();
+  await page.getByText("A link has to lead to a page.").waitFor();
+  assert.equal(await second.getAttribute("aria-invalid"), "true");
+  assert.ok(await second.evaluate((input) => input === document.activeElement));
+  assert.match(await second.evaluate((input) => input.getAttribute("aria-describedby")), /-error$/);
+  await eyes.look("link-wrong");
+  await page.keyboard.press("End");
+  await page.keyboard.type("x");
+  assert.equal(await second.getAttribute("aria-invalid"), null);
+  await button(page, "Remove link 1").click();
+  assert.equal(await page.getByLabel("Address", { exact: true }).count(), 1);
+});
+
+test("who asked too often is told how long to wait", async (t) => {
+  const { fake, page, open, eyes } = await scene(t, {});
+  await open("/login");
+  fake.faults.set("POST /api/v1/session", tooOften(240));
+  await page.getByLabel("Name or e-mail").fill("ada");
+  await page.getByLabel("Password", { exact: true }).fill("correct horse");
+  await button(page, "Log in").click();
+  const alert = page.getByRole("alert").filter({ hasText: "Try again in 4 minutes." });
+  await alert.waitFor();
+  await eyes.look("too-often");
+});
+
+test("a server that does not answer logs nobody out", async (t) => {
+  const { fake, page, open } = await scene(t, { name: "ada" });
+  fake.faults.set("POST /api/v1/session/refresh", "drop");
+  await open("/settings");
+  await page.getByText("The server does not answer.").waitFor();
+  fake.faults.clear();
+  await button(page, "Try again").click();
+  await page.getByLabel("Shown name").waitFor();
+});
+
+test("a report that was lost on the way is sent again under the same key", async (t) => {
+  const { fake, page, open } = await scene(t, { name: "ada" });
+  fake.add("bob");
+  await open("/@bob");
+  await button(page, "More").click();
+  await button(page, "Report…").click();
+  await page.getByLabel("Why").selectOption("abuse");
+  fake.faults.set("POST /api/v1/reports", "drop");
+  await button(page, "Send the report").click();
+  await page.getByText("The server does not answer.").waitFor();
+  fake.faults.clear();
+  await button(page, "Send the report").click();
+  await page.getByText("The moderators will look").waitFor();
+  const sent = fake.asked.filter(({ path }) => path === "/api/v1/reports");
+  const keys = sent.map(({ headers }) => headers["idempotency-key"]);
+  assert.ok(keys.length >= 2);
+  assert.match(keys[0], /^[0-9a-f]{32}$/);
+  assert.equal(new Set(keys).size, 1);
+});
+
+test("logging out in one tab is seen in the other", async (t) => {
+  const { fake, context, open, page } = await scene(t, { name: "ada" });
+  await open("/settings");
+  await page.getByLabel("Shown name").waitFor();
+  const stream = await context.newPage();
+  await stream.goto(`${fake.url}/`);
+  await button(stream, "ada").click();
+  await button(stream, "Log out").click();
+  await page.waitForURL(/\/login/);
+});
+
+test("the way back after a logout shows nothing of the account", async (t) => {
+  const { page, open } = await scene(t, { name: "ada" });
+  await open("/settings#account");
+  await page.getByText("ada@example.org").waitFor();
+  await button(page, "ada").click();
+  await button(page, "Log out").click();
+  await page.waitForURL((url) => url.pathname === "/");
+  await page.goBack();
+  await page.waitForURL(/\/login/);
+  assert.equal(await page.getByText("ada@example.org").count(), 0);
+});
+
+test("a session that was ended elsewhere leads to the login, and back", async (t) => {
+  const { fake, page, open, user } = await scene(t, { name: "ada" });
+  fake.endSessions(user);
+  await open("/settings#privacy");
+  await page.waitForURL(/\/login/);
+  await page.getByText("You are not logged in any more.").waitFor();
+  await page.getByLabel("Name or e-mail").fill("ada");
+  await page.getByLabel("Password", { exact: true }).fill("correct horse");
+  await page.keyboard.press("Enter");
+  await page.waitForURL((url) => url.pathname === "/settings" && url.hash === "#privacy");
+  await page.getByRole("heading", { name: "Follow requests" }).waitFor();
+});
+
+test("a login leads to no other server", async (t) => {
+  const { page, open, fake } = await scene(t, {});
+  fake.add("ada");
+  await open("/login?next=//example.org/settings");
+  await page.getByLabel("Name or e-mail").fill("ada");
+  await page.getByLabel("Password", { exact: true }).fill("correct horse");
+  await page.keyboard.press("Enter");
+  await page.waitForURL((url) => url.pathname === "/" && url.host === new URL(fake.url).host);
+});
+
+test("the keyboard alone reaches everything, and comes back from where it was", async (t) => {
+  const { fake, page, open } = await scene(t, { name: "ada" });
+  fake.add("bob");
+  await open("/@bob");
+  await button(page, "Follow").waitFor();
+  const focused = () => page.evaluate(() => document.activeElement?.textContent?.trim() ?? "");
+  const press = async (...keys) => {
+    for (const key of keys) await page.keyboard.press(key);
+  };
+  await press("Tab");
+  assert.equal(await focused(), "Skip to the content");
+  await press("Enter", "Tab");
+  assert.equal(await focused(), "Follow");
+  await press("Enter");
+  await page.getByText("You follow bob now.").waitFor();
+  await press("Tab", "Enter");
+  await button(page, "Mute").waitFor();
+  await press("Escape");
+  assert.equal(await focused(), "More");
+  assert.equal(await button(page, "Mute").count(), 0);
+  await press("Enter", "Tab", "Tab", "Tab", "Enter");
+  await page.getByRole("dialog", { name: "Report bob" }).waitFor();
+  await press("Escape");
+  assert.equal(await page.getByRole("dialog").count(), 0);
+  assert.equal(await focused(), "More");
+});
+
+test("requests are answered, and the focus goes on to the next", async (t) => {
+  const { fake, page, open, user, eyes } = await scene(t, { name: "ada", kind: "phone" });
+  user.is_private = true;
+  for (const name of ["bob", "cleo", "dora"]) fake.add(name).follows.set(user, "requested");
+  user.blocks.add(fake.add("eve"));
+  user.mutes.add(fake.add("a-name-that-is-as-long-as-it-gets"));
+  await open("/settings#privacy");
+  await button(page, "Accept: bob").waitFor();
+  await button(page, "Unmute: a-name-that-is-as-long-as-it-gets").waitFor();
+  await eyes.look("settings-privacy-full");
+  await button(page, "Accept: bob").click();
+  await page.getByText("bob follows you now.").waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement?.ariaLabel), "Accept: cleo");
+  await button(page, "Refuse: dora").click();
+  await page.getByText("The request of dora is refused.").waitFor();
+  await button(page, "Remove: bob").click();
+  await page.getByText("bob does not follow you any more.").waitFor();
+  assert.deepEqual(
+    ["bob", "cleo", "dora"].map((name) => fake.users.get(name).follows.get(user) ?? "no"),
+    ["no", "requested", "no"],
+  );
+});
+
+test("a long list is read page by page", async (t) => {
+  const { fake, page, open } = await scene(t, {});
+  const bob = fake.add("bob");
+  for (let at = 0; at < 45; at += 1) fake.add(`fan-${at}`).follows.set(bob, "yes");
+  await open("/@bob");
+  const rows = page.getByRole("list", { name: "Followers of bob" }).getByRole("listitem");
+  for (const count of [20, 40]) {
+    await rows.nth(count - 1).waitFor();
+    assert.equal(await rows.count(), count);
+    await button(page, "Show more").click();
+  }
+  await rows.nth(44).waitFor();
+  assert.equal(await button(page, "Show more").count(), 0);
+});
+
+test("a private account is asked, and shows its people to followers only", async (t) => {
+  const { fake, page, open, user } = await scene(t, { name: "ada" });
+  const bob = fake.add("bob", { is_private: true });
+  await open("/@bob");
+  await page.getByText("This account is private").waitFor();
+  await button(page, "Ask to follow").click();
+  await page.getByText("bob is asked whether you may follow.").waitFor();
+  await button(page, "Withdraw the request").waitFor();
+  user.follows.set(bob, "yes");
+  await page.reload();
+  await page.getByRole("list", { name: "Followers of bob" }).waitFor();
+});
+
+test("whoever is blocked can be let go", async (t) => {
+  const { fake, page, open, user } = await scene(t, { name: "ada" });
+  fake.add("bob").follows.set(user, "yes");
+  await open("/@bob");
+  await page.getByText("Follows you").waitFor();
+  await button(page, "More").click();
+  await button(page, "Block").click();
+  await page.getByText("You and bob see nothing of each other.").waitFor();
+  assert.equal(await page.getByText("Follows you").count(), 0);
+  assert.equal(await button(page, "Follow").count(), 0);
+  await button(page, "More").click();
+  await button(page, "Unblock").click();
+  await button(page, "Follow").waitFor();
+});
+
+test("colours that were chosen on one device are there on another", async (t) => {
+  const { fake, page, open } = await scene(t, {});
+  const theme = () => page.evaluate(() => document.documentElement.dataset.theme ?? "dark");
+  const ada = fake.add("ada", { preferences: { theme: "light" } });
+  await page.emulateMedia({ colorScheme: "dark" });
+  await open("/");
+  assert.equal(await theme(), "dark");
+  await logIn(page, fake, ada);
+  assert.equal(await theme(), "light");
+
+  await open("/settings#preferences");
+  await page.getByLabel("Colours").selectOption("As the device has them");
+  await button(page, "Save the preferences").click();
+  await page.getByText("Saved.").waitFor();
+  for (const [colorScheme, shown] of [
+    ["dark", undefined],
+    ["light", "light"],
+  ]) {
+    await page.emulateMedia({ colorScheme });
+    await page.waitForFunction((it) => document.documentElement.dataset.theme === it, shown);
+  }
+  assert.deepEqual(ada.preferences, { theme: "system", autoplay: "on" });
+  await page.getByLabel("Colours").selectOption("Dark");
+  await button(page, "Save the preferences").click();
+  await page.waitForFunction(() => document.documentElement.dataset.theme === undefined);
+  assert.deepEqual(ada.preferences, { theme: "dark", autoplay: "on" });
+});
+
+test("a link that was used, or is not whole, says what to do", async (t) => {
+  const { page, open, eyes } = await scene(t, {});
+  await open("/verify#token=used");
+  await button(page, "Confirm my address").click();
+  await page.getByText("The link is not valid any more").waitFor();
+  await eyes.look("link-used");
+  await open("/confirm-email");
+  await page.getByRole("heading", { name: "This link is not whole" }).waitFor();
+  await eyes.look("link-not-whole");
+});

@@ -1,0 +1,255 @@
+import { LoginNeeded, Problem, readProblem, Unreachable } from "./problem";
+import type {
+  ApiToken,
+  ApiTokenWish,
+  Follows,
+  LoginSession,
+  Me,
+  NewApiToken,
+  Page,
+  ProfileChange,
+  ReportReason,
+  User,
+} from "./resources";
+import { Session, type Surroundings } from "./session";
+
+/** Who asks: `nobody`, whoever is there, or only somebody who is logged in. */
+type Asker = "nobody" | "anybody" | "me";
+
+interface Question {
+  readonly as?: Asker;
+  /** Sent as JSON. */
+  readonly json?: unknown;
+  /** Sent as it is, under its own type. */
+  readonly file?: Blob;
+  /** Under the same key the server does the same thing once. */
+  readonly key?: string;
+}
+
+const REQUEST_LIMIT_MS = 15_000;
+/** A picture on a slow line takes its time. */
+const UPLOAD_LIMIT_MS = 120_000;
+
+/** The REST API: a method for each operation that a page has a use for. */
+export class Api {
+  readonly session: Session;
+
+  constructor(private readonly browser: Surroundings) {
+    this.session = new Session(browser);
+  }
+
+  // Accounts
+
+  register(name: string, email: string, password: string): Promise<{ message: string }> {
+    const json = { name, email, password };
+    return this.ask("POST", "registrations", { as: "nobody", json });
+  }
+
+  verifyEmail(token: string): Promise<User> {
+    return this.ask("POST", "registrations/verify", { as: "nobody", json: { token } });
+  }
+
+  requestPasswordReset(email: string): Promise<{ message: string }> {
+    return this.ask("POST", "password-resets", { as: "nobody", json: { email } });
+  }
+
+  resetPassword(token: string, password: string): Promise<void> {
+    const json = { token, password };
+    return this.ask("POST", "password-resets/confirm", { as: "nobody", json });
+  }
+
+  confirmEmail(token: string): Promise<void> {
+    return this.ask("POST", "me/email/confirm", { as: "nobody", json: { token } });
+  }
+
+  me(): Promise<Me> {
+    return this.ask("GET", "me");
+  }
+
+  changePassword(current_password: string, new_password: string): Promise<void> {
+    return this.ask("PUT", "me/password", { json: { current_password, new_password } });
+  }
+
+  changeEmail(password: string, email: string): Promise<{ message: string }> {
+    return this.ask("PUT", "me/email", { json: { password, email } });
+  }
+
+  sessions(after: string | null): Promise<Page<LoginSession>> {
+    return this.ask("GET", page("me/sessions", after));
+  }
+
+  endSession(id: string): Promise<void> {
+    return this.ask("DELETE", `me/sessions/${encodeURIComponent(id)}`);
+  }
+
+  endAllSessions(): Promise<void> {
+    return this.ask("DELETE", "me/sessions");
+  }
+
+  apiTokens(after: string | null): Promise<Page<ApiToken>> {
+    return this.ask("GET", page("me/tokens", after));
+  }
+
+  createApiToken(wish: ApiTokenWish, key: string): Promise<NewApiToken> {
+    return this.ask("POST", "me/tokens", { json: wish, key });
+  }
+
+  revokeApiToken(id: string): Promise<void> {
+    return this.ask("DELETE", `me/tokens/${encodeURIComponent(id)}`);
+  }
+
+  /** All that the server keeps of the account, as a file. */
+  exportAccount(): Promise<Blob> {
+    return this.answer("GET", "me/export", {}).then((response) => response.blob());
+  }
+
+  deleteAccount(password: string): Promise<void> {
+    return this.ask("DELETE", "me", { json: { password } });
+  }
+
+  // People
+
+  user(name: string): Promise<User> {
+    return this.ask("GET", person(name), { as: "anybody" });
+  }
+
+  updateProfile(change: ProfileChange): Promise<Me> {
+    return this.ask("PATCH", "me", { json: change });
+  }
+
+  setAvatar(picture: Blob): Promise<Me> {
+    return this.ask("PUT", "me/avatar", { file: picture });
+  }
+
+  removeAvatar(): Promise<void> {
+    return this.ask("DELETE", "me/avatar");
+  }
+
+  followers(name: string, after: string | null): Promise<Page<User>> {
+    return this.ask("GET", page(`${person(name)}/followers`, after), { as: "anybody" });
+  }
+
+  following(name: string, after: string | null): Promise<Page<User>> {
+    return this.ask("GET", page(`${person(name)}/following`, after), { as: "anybody" });
+  }
+
+  follow(name: string): Promise<{ follows: Follows }> {
+    return this.ask("PUT", `${person(name)}/follow`);
+  }
+
+  unfollow(name: string): Promise<{ follows: Follows }> {
+    return this.ask("DELETE", `${person(name)}/follow`);
+  }
+
+  followRequests(after: string | null): Promise<Page<User>> {
+    return this.ask("GET", page("me/follow-requests", after));
+  }
+
+  acceptFollow(name: string): Promise<void> {
+    return this.ask("PUT", `me/follow-requests/${encodeURIComponent(name)}`);
+  }
+
+  refuseFollow(name: string): Promise<void> {
+    return this.ask("DELETE", `me/follow-requests/${encodeURIComponent(name)}`);
+  }
+
+  removeFollower(name: string): Promise<void> {
+    return this.ask("DELETE", `me/followers/${encodeURIComponent(name)}`);
+  }
+
+  blocks(after: string | null): Promise<Page<User>> {
+    return this.ask("GET", page("me/blocks", after));
+  }
+
+  block(name: string): Promise<void> {
+    return this.ask("PUT", `${person(name)}/block`);
+  }
+
+  unblock(name: string): Promise<void> {
+    return this.ask("DELETE", `${person(name)}/block`);
+  }
+
+  mutes(after: string | null): Promise<Page<User>> {
+    return this.ask("GET", page("me/mutes", after));
+  }
+
+  mute(name: string): Promise<void> {
+    return this.ask("PUT", `${person(name)}/mute`);
+  }
+
+  unmute(name: string): Promise<void> {
+    return this.ask("DELETE", `${person(name)}/mute`);
+  }
+
+  preferences(): Promise<Readonly<Record<string, string>>> {
+    return this.ask("GET", "me/preferences");
+  }
+
+  /** `null` sets one back. */
+  setPreferences(
+    change: Readonly<Record<string, string | null>>,
+  ): Promise<Readonly<Record<string, string>>> {
+    return this.ask("PATCH", "me/preferences", { json: change });
+  }
+
+  report(user: string, reason: ReportReason, comment: string, key: string): Promise<void> {
+    return this.ask("POST", "reports", { json: { user, reason, comment }, key });
+  }
+
+  private async ask<T>(method: string, path: string, question: Question = {}): Promise<T> {
+    const response = await this.answer(method, path, question);
+    const body = await response.text();
+    // Where nothing is answered (204), T is void.
+    return (body === "" ? undefined : JSON.parse(body)) as T;
+  }
+
+  /** The answer, if it is a good one. An access token that is refused is replaced once. */
+  private async answer(method: string, path: string, question: Question): Promise<Response> {
+    const { as = "me" } = question;
+    const token = as === "nobody" ? null : await this.session.accessToken();
+    try {
+      return await this.send(method, path, question, token);
+    } catch (error) {
+      const isOld = error instanceof Problem && error.code === "unauthenticated";
+      if (!isOld || token === null) throw error;
+      this.session.refused(token);
+      return this.send(method, path, question, await this.session.accessToken());
+    }
+  }
+
+  private async send(
+    method: string,
+    path: string,
+    { as = "me", json, file, key }: Question,
+    token: string | null,
+  ): Promise<Response> {
+    if (as === "me" && token === null) throw new LoginNeeded();
+    const headers: Record<string, string> = {};
+    if (token !== null) headers["Authorization"] = `Bearer ${token}`;
+    if (json !== undefined) headers["Content-Type"] = "application/json";
+    if (file !== undefined) headers["Content-Type"] = file.type;
+    if (key !== undefined) headers["Idempotency-Key"] = key;
+    let response;
+    try {
+      response = await this.browser.fetch(`/api/v1/${path}`, {
+        method,
+        headers,
+        cache: "no-store",
+        body: file ?? (json === undefined ? null : JSON.stringify(json)),
+        signal: AbortSignal.timeout(file === undefined ? REQUEST_LIMIT_MS : UPLOAD_LIMIT_MS),
+      });
+    } catch (error) {
+      throw new Unreachable(error);
+    }
+    if (!response.ok) throw await readProblem(response, this.browser.now());
+    return response;
+  }
+}
+
+function person(name: string): string {
+  return `users/${encodeURIComponent(name)}`;
+}
+
+function page(path: string, after: string | null): string {
+  return after === null ? path : `${path}?after=${encodeURIComponent(after)}`;
+}

@@ -1,0 +1,19 @@
+import { nameOf } from "./places";
+import type { Known } from "./session";
+
+/** Shows somebody's picture in `place`, or the first letter of their name. */
+export function showAvatar(place: HTMLElement, user: Known): void {
+  // The name stands beside it.
+  place.setAttribute("aria-hidden", "true");
+  const letter = ([...nameOf(user)][0] ?? "").toUpperCase();
+  const url = user.avatar_url ?? null;
+  if (url === null) {
+    place.replaceChildren(letter);
+    return;
+  }
+  const picture = document.createElement("img");
+  picture.alt = "";
+  picture.addEventListener("error", () => place.replaceChildren(letter));
+  picture.src = url;
+  place.replaceChildren(picture);
+}

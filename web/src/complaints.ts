@@ -1,0 +1,36 @@
+/** As much of an input as decides whether what is in it can be sent. */
+export interface Filled {
+  readonly type: string;
+  readonly value: string;
+  readonly required: boolean;
+  /** Characters; -1 for any. */
+  readonly minLength: number;
+  /** What an input of type file has. */
+  readonly files?: ArrayLike<{ readonly size: number; readonly type: string }> | null;
+  readonly checked?: boolean;
+}
+
+const MIB = 1024 * 1024;
+const PICTURE_LIMIT = 5 * MIB;
+const PICTURE_TYPES = ["image/png", "image/jpeg", "image/webp"];
+
+/** What is wrong with an input, as far as the page can tell; `null` for nothing. */
+export function complaint(input: Filled): string | null {
+  const { type, value } = input;
+  if (type === "checkbox") return input.required && !input.checked ? "Tick this box first." : null;
+  if (type === "file") return fileComplaint(input);
+  if (value === "") return input.required ? "Fill this in." : null;
+  // As the server counts: code points.
+  if ([...value].length < input.minLength) return `At least ${input.minLength} characters.`;
+  if (type === "email" && !/^[^@\s]+@[^@\s]+$/.test(value)) return "An address has the form name@example.org.";
+  if (type === "url" && !/^https?:\/\/[^\s]+$/.test(value)) return "A link begins with https:// or http://.";
+  return null;
+}
+
+function fileComplaint({ files, required }: Filled): string | null {
+  const file = files?.[0];
+  if (file === undefined) return required ? "Choose a file." : null;
+  if (!PICTURE_TYPES.includes(file.type)) return "The picture has to be a PNG, JPEG or WebP file.";
+  if (file.size > PICTURE_LIMIT) return `The picture has more than ${PICTURE_LIMIT / MIB} MB.`;
+  return null;
+}

@@ -1,0 +1,105 @@
+import { View } from "./dom";
+import { goToLogin } from "./places";
+import { explain, LoginNeeded } from "./problem";
+import type { Page } from "./resources";
+
+export interface PagedOptions<T> {
+  /** What is in the list, for those who hear it. */
+  readonly label: string;
+  /** What is said instead of an empty list. */
+  readonly empty: string;
+  load(after: string | null): Promise<Page<T>>;
+  row(item: T, list: PagedList<T>): HTMLElement;
+}
+
+/** A list that is read page by page, with what can be done to each row. */
+export class PagedList<T> {
+  private readonly view = new View("paged-template");
+  private readonly items = this.view.part("items", HTMLUListElement);
+  private readonly more = this.view.part("more", HTMLButtonElement);
+  private next: string | null = null;
+  private loading = false;
+
+  constructor(private readonly options: PagedOptions<T>) {
+    this.items.setAttribute("aria-label", options.label);
+    this.view.text("empty", options.empty);
+    this.more.addEventListener("click", () => void this.load(this.next));
+  }
+
+  get root(): HTMLElement {
+    return this.view.root;
+  }
+
+  /** Reads the list from its beginning. */
+  async reload(): Promise<void> {
+    await this.load(null);
+  }
+
+  /** Does something to a row, and says what came of it. */
+  async act(button: HTMLButtonElement, action: () => Promise<string>): Promise<void> {
+    if (button.getAttribute("aria-busy") === "true") return;
+    button.setAttribute("aria-busy", "true");
+    this.say("", "");
+    try {
+      this.say(await action(), "");
+    } catch (error) {
+      if (error instanceof LoginNeeded) goToLogin();
+      this.say("", explain(error));
+    } finally {
+      button.removeAttribute("aria-busy");
+    }
+  }
+
+  /** Takes a row away, and the focus to what stands in its place. */
+  remove(row: HTMLElement): void {
+    const near = row.nextElementSibling ?? row.previousElementSibling;
+    row.remove();
+    const target = near?.querySelector<HTMLElement>("button") ?? this.root;
+    target.focus();
+    this.showEmpty();
+  }
+
+  /** Puts a row before all others. */
+  prepend(item: T): void {
+    this.items.prepend(this.options.row(item, this));
+    this.showEmpty();
+  }
+
+  private async load(after: string | null): Promise<void> {
+    if (this.loading) return;
+    this.loading = true;
+    this.root.setAttribute("aria-busy", "true");
+    this.say("", "");
+    try {
+      const page = await this.options.load(after);
+      const rows = page.items.map((item) => this.options.row(item, this));
+      if (after === null) this.items.replaceChildren(...rows);
+      else this.items.append(...rows);
+      // Who pressed the button goes on with the first row that it brought.
+      if (after !== null) rows[0]?.querySelector<HTMLElement>("button, a")?.focus();
+      this.next = page.next;
+      this.more.textContent = "Show more";
+      this.more.hidden = page.next === null;
+      this.showEmpty();
+    } catch (error) {
+      if (error instanceof LoginNeeded) goToLogin();
+      this.say("", explain(error));
+      this.more.textContent = "Try again";
+      this.more.hidden = false;
+    } finally {
+      this.loading = false;
+      this.root.removeAttribute("aria-busy");
+    }
+  }
+
+  private showEmpty(): void {
+    const isEmpty = this.items.childElementCount === 0 && this.next === null;
+    this.view.part("empty", HTMLElement).hidden = !isEmpty;
+    this.items.hidden = this.items.childElementCount === 0;
+  }
+
+  private say(status: string, problem: string): void {
+    this.view.text("status", status);
+    this.view.text("problem", problem);
+  }
+}

@@ -1,0 +1,61 @@
+import type { Known } from "./session";
+
+/** Where a profile is. */
+export function profilePath(name: string): string {
+  return `/@${encodeURIComponent(name)}`;
+}
+
+/** The name in the address of a profile; `null` in any other. */
+export function profileName(path: string): string | null {
+  const encoded = /^\/@([^/]+)\/?$/.exec(path)?.[1];
+  if (encoded === undefined) return null;
+  try {
+    return decodeURIComponent(encoded);
+  } catch {
+    return null;
+  }
+}
+
+/** Pages that nobody wants to come back to after a login. */
+const WAYS_IN = ["/login", "/signup", "/verify", "/reset", "/confirm-email"];
+
+/** The login page, with the way back to where somebody is. */
+export function loginPath(here: Pick<Location, "pathname" | "hash">, because?: Because): string {
+  const query = new URLSearchParams();
+  if (!WAYS_IN.includes(here.pathname)) query.set("next", here.pathname + here.hash);
+  if (because !== undefined) query.set("because", because);
+  const text = query.toString();
+  return text === "" ? "/login" : `/login?${text}`;
+}
+
+/** Where a login leads to. Only to pages of this server: an address could come from anybody. */
+export function afterLogin(query: string, origin: string): string {
+  const next = new URLSearchParams(query).get("next") ?? "/";
+  try {
+    const url = new URL(next, origin);
+    const isHere = url.origin === origin && next.startsWith("/");
+    return isHere ? url.pathname + url.search + url.hash : "/";
+  } catch {
+    return "/";
+  }
+}
+
+/** Why somebody is on the login page. */
+export const REASONS = {
+  over: "You are not logged in any more. Log in to go on.",
+  everywhere: "You are logged out on all devices.",
+  password: "Your new password is set. Log in with it.",
+  ready: "Your account is ready. Log in to begin.",
+} as const;
+
+export type Because = keyof typeof REASONS;
+
+/** Leaves for the login page. */
+export function goToLogin(because: Because = "over"): void {
+  location.assign(loginPath(location, because));
+}
+
+/** How somebody is called. */
+export function nameOf({ name, display_name }: Pick<Known, "name" | "display_name">): string {
+  return display_name === "" ? name : display_name;
+}

@@ -1,0 +1,26 @@
+import { api } from "../browser";
+import { View } from "../dom";
+import { Form } from "../form";
+import { OnceKey } from "../idempotency";
+import type { ReportReason } from "../resources";
+
+/** Asks what to report about somebody; calls `sent` when it is. */
+export function openReport(name: string, sent: () => void): void {
+  const view = new View("report-template");
+  const dialog = view.root as HTMLDialogElement;
+  view.text("title", `Report ${name}`);
+  document.body.append(dialog);
+  dialog.addEventListener("close", () => dialog.remove());
+  view.part("cancel", HTMLButtonElement).addEventListener("click", () => dialog.close());
+  const once = new OnceKey();
+  new Form(view.part("form", HTMLFormElement), {
+    submit: async (form) => {
+      const reason = form.value("reason") as ReportReason;
+      const comment = form.value("comment");
+      await api.report(name, reason, comment, once.of({ reason, comment }));
+      dialog.close();
+      sent();
+    },
+  });
+  dialog.showModal();
+}

@@ -1,0 +1,49 @@
+import { api, onSessionElsewhere } from "../browser";
+import { part } from "../dom";
+import { Masthead } from "../masthead";
+import { goToLogin } from "../places";
+import { explain, LoginNeeded } from "../problem";
+import { accountSection } from "./account";
+import { dataSection } from "./data";
+import { preferencesSection } from "./preferences";
+import { privacySection } from "./privacy";
+import { profileSection } from "./profile";
+import { Sections, type Start } from "./sections";
+import { sessionsSection } from "./sessions";
+import { tokensSection } from "./tokens";
+
+const SECTIONS: Readonly<Record<string, Start>> = {
+  profile: profileSection,
+  account: accountSection,
+  sessions: sessionsSection,
+  privacy: privacySection,
+  preferences: preferencesSection,
+  tokens: tokensSection,
+  data: dataSection,
+};
+
+const masthead = new Masthead();
+const failed = part(document, "failed", HTMLElement);
+const loading = part(document, "loading", HTMLElement);
+
+async function start(): Promise<void> {
+  failed.hidden = true;
+  loading.hidden = false;
+  try {
+    const me = await api.me();
+    new Sections(SECTIONS, { me, masthead });
+  } catch (error) {
+    if (error instanceof LoginNeeded) {
+      goToLogin();
+      return;
+    }
+    part(failed, "failed-text", HTMLElement).textContent = explain(error);
+    failed.hidden = false;
+  }
+  loading.hidden = true;
+}
+
+part(failed, "again", HTMLButtonElement).addEventListener("click", () => void start());
+// What is shown belongs to somebody else now.
+onSessionElsewhere(() => location.reload());
+void start();

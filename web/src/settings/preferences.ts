@@ -1,0 +1,36 @@
+import { api } from "../browser";
+import { part } from "../dom";
+import { Form } from "../form";
+import { goToLogin } from "../places";
+import { keepPreferences } from "../preferences";
+import { explain, LoginNeeded } from "../problem";
+
+const NAMES = ["theme", "autoplay"] as const;
+
+export function preferencesSection(root: HTMLElement): void {
+  const form = new Form(part(root, "preferences-form", HTMLFormElement), {
+    submit: async () => {
+      const change = Object.fromEntries(NAMES.map((name) => [name, form.value(name)]));
+      show(await api.setPreferences(change));
+      return "Saved.";
+    },
+  });
+  const show = (all: Readonly<Record<string, string>>) => {
+    const preferences = keepPreferences(all);
+    for (const name of NAMES) {
+      const control = form.control(name);
+      if (control !== undefined) control.value = preferences[name];
+    }
+  };
+  // What is not known yet cannot be changed: an answer that comes late would change it back.
+  api.preferences().then(
+    (all) => {
+      show(all);
+      part(root, "preferences-fields", HTMLFieldSetElement).disabled = false;
+    },
+    (error: unknown) => {
+      if (error instanceof LoginNeeded) goToLogin();
+      form.fail(explain(error));
+    },
+  );
+}

@@ -1,0 +1,4 @@
+// Before the page is painted for the first time.
+import { applyTheme } from "./theme";
+
+applyTheme();
