@@ -351,7 +351,7 @@ fn the_doctor_tells_of_the_database() {
         &[
             "PostgreSQL 1",
             " ms",
-            "10 migrations to apply",
+            "11 migrations to apply",
             "postgres://***@",
         ],
     );

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use media::{Micros, RegistrationId};
 use storage::rows::email_tokens::{self, NewEmailToken, Purpose};
 use storage::rows::jobs::{self, Attempt, HandlerError, Options};
-use storage::rows::sql::query;
+use storage::rows::registrations;
 use storage::rows::users::{self, UserRow};
 use storage::rows::{Transaction, leases};
 use tokio_util::sync::CancellationToken;
@@ -75,25 +75,23 @@ impl Services {
         let registration: RegistrationId = registration.parse()?;
         let token = Secret::generate("")?;
         let mut transaction = self.db.write().await?;
-        let found: Option<(String, String, bool)> = query(
-            "UPDATE registrations SET token_hash = $2
-             WHERE id = $1 AND expires_at > $3
-             RETURNING name, email, email_is_known",
-        )
-        .bind(registration)
-        .bind(&token.hash()[..])
-        .bind(self.now())
-        .optional(&mut transaction)
-        .await?;
+        let found =
+            registrations::set_token(&mut transaction, registration, &token.hash(), self.now())
+                .await?;
         transaction.commit().await?;
-        let Some((name, email, email_is_known)) = found else {
+        let Some(found) = found else {
             return Ok(None);
         };
-        let (template, link) = match email_is_known {
+        let (template, link) = match found.email_is_known {
             true => (Template::KnownAddress, self.page("reset", None)),
             false => (Template::Verify, self.page("verify", Some(&token))),
         };
-        Ok(Some(self.write(template, &email, &name, &link)?))
+        Ok(Some(self.write(
+            template,
+            &found.email,
+            &found.name,
+            &link,
+        )?))
     }
 
     async fn reset(&self, email: &str) -> Result<Option<Mail>, HandlerError> {
