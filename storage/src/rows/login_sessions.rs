@@ -1,6 +1,6 @@
 //! Login sessions: one login on one device, and the family of its refresh tokens.
 //!
-//! [`refresh`] is one transaction: it locks the session's row, so that two at once take
+//! [`refresh()`] is one transaction: it locks the session's row, so that two at once take
 //! turns, lets a rule decide by what the family's rows say, and writes what it decided. The
 //! rule is not here.
 
