@@ -23,9 +23,6 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const FIRST_READ: usize = 4_096;
 /// Pieces that one call takes to the socket.
 const PIECES: usize = 64;
-/// Bytes that are sent as one piece: the system takes one faster than several, by more than
-/// the copy costs.
-const JOINED: usize = 4_096;
 
 /// What a client is about to speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,7 +138,9 @@ impl Transport {
             return Poll::Ready(Ok(()));
         };
         while unsent.has_remaining() {
-            let sent = ready!(self.stream.poll_send(context, unsent))?;
+            let mut slots = [IoSlice::new(&[]); PIECES];
+            let count = unsent.chunks_vectored(&mut slots);
+            let sent = ready!(self.stream.poll_write(context, &slots[..count]))?;
             if sent == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
@@ -195,25 +194,6 @@ impl Transport {
 }
 
 impl Stream {
-    /// Sends some of `unsent`, and says how many bytes.
-    fn poll_send(&mut self, context: &mut Context<'_>, unsent: &Unsent) -> Poll<io::Result<usize>> {
-        let mut slots = [IoSlice::new(&[]); PIECES];
-        let count = unsent.chunks_vectored(&mut slots);
-        if count == 1 || unsent.remaining() > JOINED {
-            return self.poll_write(context, &slots[..count]);
-        }
-        let mut joined = [0; JOINED];
-        let mut length = 0;
-        for slot in &slots[..count] {
-            joined[length..length + slot.len()].copy_from_slice(slot);
-            length += slot.len();
-        }
-        match self {
-            Self::Plain(stream) => Pin::new(stream).poll_write(context, &joined[..length]),
-            Self::Tls(stream) => Pin::new(stream).poll_write(context, &joined[..length]),
-        }
-    }
-
     fn poll_write(
         &mut self,
         context: &mut Context<'_>,
