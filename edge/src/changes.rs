@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use twox_hash::XxHash3_64;
 
-/// Enough for keys that change to meet those that are asked for seldom.
+/// So many that a key which changes is seldom in one group with a key that is asked for.
 const GROUPS: usize = 8_192;
 
 /// Counts of changes, one for each of a fixed number of groups of keys. Clones share them.
