@@ -185,13 +185,10 @@ impl Services {
         caller: &Caller,
         operation: Operation,
     ) -> Result<Option<Actor>, ServiceError> {
-        let key = || match caller.user() {
-            Some(user) => Key::User(user),
-            None => Key::Address(caller.network()),
-        };
-        self.limiter.requests.take(key(), &caller.standings)?;
+        self.count(caller)?;
         if operation.kind() == Kind::Write {
-            self.limiter.writes.take(key(), &caller.standings)?;
+            let writes = &self.limiter.writes;
+            writes.take(Key::of(caller), &caller.standings)?;
         }
         decide(&caller.identity, operation.access())
     }

@@ -168,7 +168,7 @@ impl Services {
         Ok(identity)
     }
 
-    /// Counts a request that may call no operation.
+    /// Counts a request, whatever it calls.
     pub(crate) fn count(&self, caller: &Caller) -> Result<(), ServiceError> {
         let requests = &self.limiter.requests;
         requests.take(Key::of(caller), &caller.standings)

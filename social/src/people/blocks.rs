@@ -1,5 +1,6 @@
 //! Blocks and mutes.
 
+use media::UserId;
 use storage::rows::users::UserRow;
 use storage::rows::{blocks, mutes};
 
@@ -13,7 +14,7 @@ impl Services {
     /// Has nothing to do with somebody any more: neither follows the other, and they see nobody.
     pub async fn block(&self, caller: &Caller, name: &str) -> Result<(), ServiceError> {
         let actor = self.begin_known(caller, Operation::Block)?;
-        let other = self.other(actor, name).await?.id;
+        let other = other(actor, self.find_named(name).await?)?;
         let (db, now) = (&self.db, self.now());
         let mut transaction = db.write().await?;
         blocks::block(db, &mut transaction, actor.user, other, now).await?;
@@ -45,8 +46,7 @@ impl Services {
     /// Does not want to see somebody, who is not told.
     pub async fn mute(&self, caller: &Caller, name: &str) -> Result<(), ServiceError> {
         let actor = self.begin_known(caller, Operation::Mute)?;
-        self.find_visible(caller, name).await?;
-        let other = self.other(actor, name).await?.id;
+        let other = other(actor, self.find_visible(caller, name).await?.row)?;
         let mut transaction = self.db.write().await?;
         mutes::mute(&mut transaction, actor.user, other, self.now()).await?;
         transaction.commit().await?;
@@ -73,18 +73,17 @@ impl Services {
         let rows = mutes::of_user(&self.db, actor.user, page.after(), page.limit()).await?;
         Ok(people(page, rows))
     }
+}
 
-    /// Somebody else. Who is blocked by them may block them too.
-    async fn other(&self, actor: Actor, name: &str) -> Result<UserRow, ServiceError> {
-        let row = self.find_named(name).await?;
-        if row.id == actor.user {
-            let why = "nobody blocks, mutes or reports themselves";
-            return Err(ServiceError::Conflict(why.into()));
-        }
-        match row.is_active() {
-            true => Ok(row),
-            false => Err(nobody()),
-        }
+/// Who it is, if it is somebody else who is there.
+fn other(actor: Actor, row: UserRow) -> Result<UserId, ServiceError> {
+    if row.id == actor.user {
+        let why = "nobody blocks, mutes or reports themselves";
+        return Err(ServiceError::Conflict(why.into()));
+    }
+    match row.is_active() {
+        true => Ok(row.id),
+        false => Err(nobody()),
     }
 }
 
