@@ -29,7 +29,7 @@ const EMAIL_CHANGES_PER_HOUR: u32 = 5;
 const LOGINS_EVERYWHERE: u32 = 10;
 
 /// The most keys that one limit counts. Those that have been silent for long enough are
-/// forgotten; while none can be, who comes new is refused.
+/// forgotten; while none can be, everybody is refused, known or new.
 pub const MAX_KEYS: usize = 100_000;
 
 /// Whom a limit counts.

@@ -1,5 +1,6 @@
 //! What let somebody in who stays: looked at again for as long as they do.
 
+use media::{ApiTokenId, LoginSessionId, UserId};
 use storage::rows::account_events::AccountEvent;
 use storage::rows::users::UserRow;
 use storage::rows::{api_tokens, login_sessions, users};
@@ -25,10 +26,14 @@ impl Pass {
         };
         let caller = services.authenticate(self.caller.clone(), shown).await?;
         let is_same = caller.identity == self.caller.identity
-            && match &caller.identity {
+            && match caller.identity {
                 Identity::Anonymous => true,
-                Identity::Session { .. } => is_open(services, &caller.identity).await?,
-                Identity::Token { .. } => opens(services, &caller.identity, shown).await?,
+                Identity::Session {
+                    user,
+                    session,
+                    role,
+                } => is_open(services, user, session, role).await?,
+                Identity::Token { token, role, .. } => opens(services, token, role, shown).await?,
             };
         match is_same {
             true => Ok(()),
@@ -37,46 +42,40 @@ impl Pass {
     }
 }
 
-/// Whether the rows have the session, its user and their role as the identity has them.
-async fn is_open(services: &Services, identity: &Identity) -> Result<bool, ServiceError> {
-    let Identity::Session {
-        user,
-        session,
-        role,
-    } = identity
-    else {
-        return Ok(false);
-    };
-    let Some(row) = login_sessions::by_id(&services.db, *session).await? else {
+/// Whether the rows have the session, its user and their role as they were.
+async fn is_open(
+    services: &Services,
+    user: UserId,
+    session: LoginSessionId,
+    role: Role,
+) -> Result<bool, ServiceError> {
+    let Some(row) = login_sessions::by_id(&services.db, session).await? else {
         return Ok(false);
     };
     if let Some(at) = row.ended_at {
         // Whatever kept the event from this node: the others who ask here need not find out.
-        let sessions = vec![*session];
-        let event = AccountEvent::SessionsEnded {
-            user: *user,
-            sessions,
-        };
+        let sessions = vec![session];
+        let event = AccountEvent::SessionsEnded { user, sessions };
         services.learn(&event, at);
         return Ok(false);
     }
-    let owner = users::by_id(&services.db, *user).await?;
-    let is_same = owner.is_some_and(|owner| may(&owner, *role));
-    Ok(is_same && row.user == *user && row.expires_at > services.now())
+    let owner = users::by_id(&services.db, user).await?;
+    let is_same = owner.is_some_and(|owner| may(&owner, role));
+    Ok(is_same && row.user == user && row.expires_at > services.now())
 }
 
-/// Whether the rows have the token and its owner as the identity has them.
+/// Whether the rows have the token and its owner as they were.
 async fn opens(
     services: &Services,
-    identity: &Identity,
+    token: ApiTokenId,
+    role: Role,
     shown: &str,
 ) -> Result<bool, ServiceError> {
-    let (Identity::Token { token, role, .. }, Some(text)) = (identity, services::bearer(shown))
-    else {
+    let Some(text) = services::bearer(shown) else {
         return Ok(false);
     };
     let found = api_tokens::find(&services.db, &secrets::hash(text), services.now()).await?;
-    Ok(found.is_some_and(|found| found.token.id == *token && may(&found.user, *role)))
+    Ok(found.is_some_and(|found| found.token.id == token && may(&found.user, role)))
 }
 
 fn may(user: &UserRow, role: Role) -> bool {
