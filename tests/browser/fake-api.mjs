@@ -49,6 +49,8 @@ class Fake {
   links = new Map();
   sessions = new Map();
   access = new Map();
+  /** By what they are asked with: `{ user, token }`. */
+  apiTokens = new Map();
   mails = [];
   reports = [];
   /** What was asked: `{ method, path, status, headers }`. */
@@ -224,13 +226,18 @@ class Asked {
     return this.headers.authorization === undefined ? null : this.me;
   }
 
+  get bearer() {
+    return (this.headers.authorization ?? "").replace("Bearer ", "");
+  }
+
   get me() {
+    const made = this.fake.apiTokens.get(this.bearer);
+    if (made?.user.tokens.includes(made.token)) return made.user;
     return this.session.user;
   }
 
   get session() {
-    const token = (this.headers.authorization ?? "").replace("Bearer ", "");
-    const access = this.fake.access.get(token);
+    const access = this.fake.access.get(this.bearer);
     const isGood = access !== undefined && access.until > Date.now();
     if (!isGood || !this.fake.sessions.has(access.session.id)) {
       throw new Refusal(401, "unauthenticated", "This needs a login.");

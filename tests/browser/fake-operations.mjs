@@ -151,7 +151,9 @@ export const OPERATIONS = [
         last_used_at: null,
       };
       asked.me.tokens.unshift(made);
-      return { status: 201, json: { token: `nova_pat_${secret()}`, api_token: made } };
+      const token = `nova_pat_${secret()}`;
+      fake.apiTokens.set(token, { user: asked.me, token: made });
+      return { status: 201, json: { token, api_token: made } };
     },
   ],
   [

@@ -8,7 +8,7 @@ export class Refusal extends Error {
 }
 
 export const invalid = (field, message) =>
-  new Refusal(422, "validation", "Some fields are not right.", { errors: [{ field, message }] });
+  new Refusal(400, "validation", "Some fields are not right.", { errors: [{ field, message }] });
 export const notFound = () => new Refusal(404, "not-found", "No such user.");
 
 /** What an API that is asked too often answers. */

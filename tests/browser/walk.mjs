@@ -4,95 +4,113 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
+import { Eyes } from "./eyes.mjs";
+import { Visitor } from "./visitor.mjs";
+
 /** A red square of one pixel. */
 const PICTURE = Buffer.from(
   "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR42mP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC",
   "base64",
 );
 
-/** Walks as `name`, who follows `other` on the way. */
-export class Walk {
-  constructor({ page, eyes, base, linkTo, name, other }) {
-    Object.assign(this, { page, eyes, base, linkTo, name, other });
+/** What is typed as a password on the way, one after the other. */
+const PASSWORDS = ["violet harbour", "amber lighthouse", "granite orchard"];
+
+/** Walks as `name`, who meets `friend` on the way: somebody who is there, and has a password. */
+export class Walk extends Visitor {
+  constructor({ page, eyes, base, linkTo, name, friend }) {
+    super({ page, base, name, password: PASSWORDS[0] });
+    Object.assign(this, { eyes, linkTo, other: friend.name, who: friend });
     this.email = `${name}@example.org`;
-    this.password = "violet harbour";
   }
 
   async all() {
+    await this.meetFriend();
     await this.signUp();
-    await this.logIn();
+    await this.begin();
     await this.editProfile();
     await this.follow();
+    await this.block();
     await this.changeAddress();
     await this.chooseColours();
     await this.makeToken();
     await this.endSessions();
     await this.resetPassword();
+    await this.changePassword();
     await this.bePrivate();
+    await this.logOutAndIn();
     await this.takeDataAndGo();
+    await this.friend.leave();
   }
 
-  async open(path) {
-    await this.page.goto(this.base + path);
-  }
-
-  button(name) {
-    return this.page.getByRole("button", { name, exact: true });
-  }
-
-  label(name) {
-    return this.page.getByLabel(name, { exact: true });
-  }
-
-  async seeTitle(name) {
-    await this.page.getByRole("heading", { level: 1, name, exact: true }).waitFor();
-  }
-
-  async said(text) {
-    await this.page.getByText(text).first().waitFor();
-  }
-
-  async section(name) {
-    await this.page.getByRole("link", { name, exact: true }).click();
-    await this.page.getByRole("heading", { level: 2, name, exact: true }).waitFor();
+  async meetFriend() {
+    this.friend = await this.elsewhere(this.who);
+    this.friend.eyes = new Eyes(this.friend.page, this.eyes.kind, this.eyes.folder);
+    await this.friend.logIn();
   }
 
   async signUp() {
     await this.open("/");
+    await this.eyes.look("home");
     await this.page.getByRole("link", { name: "Sign up" }).click();
     await this.seeTitle("Sign up");
     await this.eyes.look("signup");
+    await this.fillInBadly();
     await this.label("Name").fill(this.name);
-    await this.label("E-mail").fill(this.email);
-    await this.label("Password").fill("short");
-    await this.button("Sign up").click();
-    await this.said("At least 8 characters.");
-    assert.equal(await this.focused(), "password");
-    await this.eyes.look("signup-wrong");
-    await this.label("Password").fill(this.password);
     await this.page.keyboard.press("Enter");
     await this.seeTitle("Look into your mail");
     await this.eyes.look("signup-sent");
 
-    await this.page.goto(await this.linkTo(this.email, "/verify"));
+    const link = await this.linkTo(this.email, "/verify");
+    await this.page.goto(link);
     await this.seeTitle("One step to go");
     assert.ok(!this.page.url().includes("token"), "the token is out of the address");
     await this.eyes.look("verify");
     await this.button("Confirm my address").click();
     await this.page.waitForURL((url) => url.pathname === "/login");
     await this.said("Your account is ready.");
+    await this.eyes.look("login-ready");
+
+    await this.page.goto(link);
+    await this.button("Confirm my address").click();
+    await this.seeTitle("This link is not valid any more");
+    await this.eyes.look("verify-again");
   }
 
-  async logIn() {
+  /** Everything wrong that can be, until only the name is. */
+  async fillInBadly() {
+    await this.button("Sign up").click();
+    await this.said("Fill this in.");
+    assert.equal(await this.focused(), "name");
+    await this.label("Name").fill("Ada of the Harbour");
+    await this.label("E-mail").fill("ada");
+    await this.label("Password").fill("short");
+    await this.button("Sign up").click();
+    await this.said("An address has the form name@example.org.");
+    await this.said("At least 8 characters.");
+    await this.said("Letters from A to Z, digits,");
+    assert.equal(await this.focused(), "name");
+    await this.eyes.look("signup-wrong");
+    await this.label("Name").fill(this.other);
+    await this.label("E-mail").fill(this.email);
+    await this.label("Password").fill(this.password);
+    await this.button("Sign up").click();
+    await this.said("The user name is taken.");
+    assert.equal(await this.focused(), "name");
+    await this.eyes.look("signup-taken");
+  }
+
+  async begin() {
+    await this.open("/login");
     await this.seeTitle("Log in");
     await this.eyes.look("login");
-    await this.label("Name or e-mail").fill(this.name);
-    await this.label("Password").fill("something else");
-    await this.button("Log in").click();
-    await this.said("The name or the password is not right.");
+    // Whether somebody is there is told nobody.
+    for (const login of [`not-${this.name}`, this.name]) {
+      await this.fillInLogin(login, "something else");
+      await this.said("The name or the password is not right.");
+    }
     await this.eyes.look("login-wrong");
-    await this.label("Password").fill(this.password);
-    await this.button("Log in").click();
+    await this.fillInLogin(this.name, this.password);
     await this.page.waitForURL((url) => url.pathname === "/");
     await this.button(this.name).click();
     await this.eyes.look("menu");
@@ -105,6 +123,10 @@ export class Walk {
     await this.label("About you").fill("Boats, mostly.\nSometimes birds.");
     await this.button("Add a link").click();
     await this.label("Label").fill("Home");
+    await this.label("Address").fill("javascript:alert(1)");
+    await this.button("Save the profile").click();
+    await this.said("A link begins with https:// or http://.");
+    await this.eyes.look("settings-profile-wrong");
     await this.label("Address").fill("https://harbour.example.org/ada");
     await this.button("Save the profile").click();
     await this.said("Saved.");
@@ -132,6 +154,7 @@ export class Walk {
     await this.button("Follow").click();
     await this.said(`You follow ${this.other} now.`);
     await this.page.getByRole("link", { name: "Ada of the Harbour" }).waitFor();
+    await this.eyes.look("profile-followed");
     await this.button("More").click();
     // What is below the menu is covered by it.
     await this.eyes.look("profile-menu", { but: ["target-size"] });
@@ -143,25 +166,38 @@ export class Walk {
     await this.eyes.look("report");
     await this.button("Send the report").click();
     await this.said("The moderators will look at your report");
-    await this.more("Mute");
-    await this.said(`You see nothing of ${this.other} from now on.`);
-    await this.eyes.look("profile");
-    await this.more("Unmute");
-    await this.said(`You see ${this.other} again.`);
     await this.button("Unfollow").click();
     await this.said(`You do not follow ${this.other}.`);
   }
 
-  async more(what) {
-    await this.button("More").click();
-    await this.button(what).click();
+  /** Mutes and blocks, and lets go again. */
+  async block() {
+    const { other, friend } = this;
+    await this.more("Mute");
+    await this.said(`You see nothing of ${other} from now on.`);
+    await this.eyes.look("profile-muted");
+    await this.more("Block");
+    await this.said(`You and ${other} see nothing of each other.`);
+    await this.eyes.look("profile-blocked");
+    await friend.open(`/@${this.name}`);
+    await friend.seeTitle("Nobody here");
+
+    await this.open("/settings#privacy");
+    await this.button(`Unblock: ${other}`).waitFor();
+    await this.button(`Unmute: ${other}`).waitFor();
+    await this.eyes.look("settings-blocked");
+    await this.button(`Unblock: ${other}`).click();
+    await this.said(`You do not block ${other} any more.`);
+    await this.button(`Unmute: ${other}`).click();
+    await this.said(`You do not mute ${other} any more.`);
+    await friend.open(`/@${this.name}`);
+    await friend.seeTitle("Ada of the Harbour");
   }
 
   async changeAddress() {
-    await this.open("/settings#account");
-    await this.page.getByRole("heading", { level: 2, name: "Account" }).waitFor();
+    await this.section("Account");
     this.email = `${this.name}-new@example.org`;
-    const form = this.page.locator("form", { hasText: "Change the e-mail address" });
+    const form = this.form("Change the e-mail address");
     await form.getByLabel("New address").fill(this.email);
     await form.getByLabel("Your password", { exact: true }).fill("not this one");
     await this.button("Change the address").click();
@@ -179,52 +215,64 @@ export class Walk {
     await this.said(this.email);
   }
 
-  /** Light from here on: the rules of contrast hold in both. */
+  /** Light whatever the device has, then as the device has it again. */
   async chooseColours() {
+    const theme = () => this.page.evaluate(() => document.documentElement.dataset.theme);
     await this.section("Preferences");
     await this.label("Colours").selectOption("Light");
     await this.button("Save the preferences").click();
     await this.said("Saved.");
+    await this.page.reload();
+    await this.label("Colours").and(this.page.locator(":enabled")).waitFor();
+    assert.equal(await theme(), "light");
+    await this.label("Colours").selectOption("As the device has them");
+    await this.button("Save the preferences").click();
+    await this.said("Saved.");
+    assert.equal(await theme(), undefined);
     await this.eyes.look("settings-preferences");
   }
 
   async makeToken() {
     await this.section("API tokens");
+    await this.said("You have no tokens.");
+    await this.eyes.look("settings-tokens-none");
     await this.label("What for").fill("The lighthouse");
     await this.page.getByLabel("see your account").check();
     await this.button("Make the token").click();
-    await this.said(/^nova_pat_/);
+    const shown = this.page.getByText(/^nova_pat_/);
+    await shown.waitFor();
+    const token = await shown.textContent();
+    assert.equal(await this.asks(token), 200);
     await this.eyes.look("settings-tokens");
     await this.button("Revoke: The lighthouse").click();
     await this.said("The token The lighthouse is revoked.");
     await this.said("You have no tokens.");
+    assert.equal(await this.asks(token), 401);
+  }
+
+  /** How a program with this token is answered that asks whose it is. */
+  async asks(token) {
+    const headers = { Authorization: `Bearer ${token}` };
+    const answer = await fetch(`${this.base}/api/v1/me`, { headers });
+    return answer.status;
   }
 
   /** Logs in elsewhere too, ends that session from here, then all of them. */
   async endSessions() {
-    const elsewhere = await this.page.context().browser().newContext();
-    const page = await elsewhere.newPage();
-    await this.logInOn(page);
+    const elsewhere = await this.elsewhere(this);
+    await elsewhere.logIn();
     await this.section("Sessions");
     await this.button(/^End: /).waitFor();
     await this.eyes.look("settings-sessions");
     await this.button(/^End: /).click();
     await this.said(/^The session of .* is ended\./);
-    await page.goto(`${this.base}/settings`);
-    await page.waitForURL(/\/login\?next=%2Fsettings/);
-    await elsewhere.close();
+    await elsewhere.open("/settings");
+    await elsewhere.page.waitForURL(/\/login\?next=%2Fsettings/);
+    await elsewhere.leave();
     await this.button("Log out on all devices").click();
     await this.said("You are logged out on all devices.");
     await this.page.getByRole("link", { name: "Sign up" }).first().waitFor();
     await this.eyes.look("logged-out-everywhere");
-  }
-
-  async logInOn(page) {
-    await page.goto(`${this.base}/login`);
-    await page.getByLabel("Name or e-mail").fill(this.name);
-    await page.getByLabel("Password", { exact: true }).fill(this.password);
-    await page.getByRole("button", { name: "Log in", exact: true }).click();
-    await page.waitForURL((url) => url.pathname === "/");
   }
 
   async resetPassword() {
@@ -235,23 +283,81 @@ export class Walk {
     await this.label("E-mail").fill(this.email);
     await this.button("Send the link").click();
     await this.seeTitle("Look into your mail");
+    await this.eyes.look("reset-sent");
     await this.page.goto(await this.linkTo(this.email, "/reset"));
     await this.seeTitle("A new password");
+    await this.label("New password").fill("short");
+    await this.button("Set the password").click();
+    await this.said("At least 8 characters.");
     await this.eyes.look("new-password");
-    this.password = "amber lighthouse";
+    this.password = PASSWORDS[1];
     await this.label("New password").fill(this.password);
     await this.button("Set the password").click();
     await this.said("Your new password is set.");
-    await this.logInOn(this.page);
+    await this.logIn();
   }
 
+  async changePassword() {
+    const elsewhere = await this.elsewhere(this);
+    await elsewhere.logIn();
+    await this.open("/settings#account");
+    const form = this.form("Change the password");
+    const old = form.getByLabel("Your password", { exact: true });
+    await form.getByLabel("New password", { exact: true }).fill(PASSWORDS[2]);
+    await old.fill(PASSWORDS[0]);
+    await this.button("Change the password").click();
+    await this.said("The password is not right.");
+    await old.fill(this.password);
+    await this.button("Change the password").click();
+    await this.said("Your password is changed.");
+    await this.eyes.look("settings-account-changed");
+    this.password = PASSWORDS[2];
+    await elsewhere.open("/settings");
+    await elsewhere.page.waitForURL(/\/login\?next=%2Fsettings/);
+    await elsewhere.leave();
+  }
+
+  /** Is asked by the friend, who sees nothing until then. */
   async bePrivate() {
-    await this.open("/settings#privacy");
+    const { name, other, friend } = this;
+    await this.section("Privacy");
     await this.page.getByLabel("Private account").check();
     await this.button("Save").click();
     await this.said("Your account is private.");
     await this.said("You block nobody.");
     await this.eyes.look("settings-privacy");
+
+    await friend.open(`/@${name}`);
+    await friend.said("This account is private");
+    await friend.button("Ask to follow").click();
+    await friend.said(`${name} is asked whether you may follow.`);
+    await friend.eyes.look("profile-private");
+    await this.page.reload();
+    await this.button(`Accept: ${other}`).waitFor();
+    await this.eyes.look("settings-requests");
+    await this.button(`Accept: ${other}`).click();
+    await this.said(`${other} follows you now.`);
+    await this.button(`Remove: ${other}`).waitFor();
+    await friend.page.reload();
+    await friend.page.getByRole("list", { name: `Followers of ${name}` }).waitFor();
+    await friend.eyes.look("profile-private-followed");
+    await this.button(`Remove: ${other}`).click();
+    await this.said(`${other} does not follow you any more.`);
+    await friend.page.reload();
+    await friend.button("Ask to follow").waitFor();
+  }
+
+  /** By the address this time. */
+  async logOutAndIn() {
+    await this.button("Ada of the Harbour").click();
+    await this.button("Log out").click();
+    await this.page.waitForURL((url) => url.pathname === "/");
+    await this.page.getByRole("link", { name: "Sign up" }).waitFor();
+    await this.open("/settings#data");
+    await this.page.waitForURL(/\/login\?next=%2Fsettings/);
+    await this.eyes.look("login-next");
+    await this.fillInLogin(this.email, this.password);
+    await this.page.waitForURL((url) => url.pathname === "/settings");
   }
 
   async takeDataAndGo() {
@@ -265,7 +371,7 @@ export class Walk {
     const exported = await readFile(path, "utf8");
     assert.ok(exported.includes(this.email) && JSON.parse(exported), "the export has the account");
     await rm(folder, { recursive: true });
-    const form = this.page.locator("form", { hasText: "Delete the account" });
+    const form = this.form("Delete the account");
     await form.getByLabel("Your password", { exact: true }).fill(this.password);
     await this.button("Delete the account").click();
     await this.said("Tick this box first.");
@@ -276,9 +382,8 @@ export class Walk {
     await this.open(`/@${this.name}`);
     await this.seeTitle("Nobody here");
     await this.eyes.look("nobody");
-  }
-
-  focused() {
-    return this.page.evaluate(() => document.activeElement?.id ?? null);
+    await this.open("/login");
+    await this.fillInLogin(this.name, this.password);
+    await this.said("The name or the password is not right.");
   }
 }

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::harness::{Process, browser_command};
+use serde_json::Value;
+
+use crate::harness::{Process, Site, browser_command};
 
 /// How long a browser takes for all of it, on a busy machine.
 const LIMIT: Duration = Duration::from_secs(170);
@@ -23,6 +25,36 @@ fn ends_well(mut process: Process) {
         stdout.join("\n"),
         stderr.join("\n")
     );
+}
+
+/// In front of the real server, with its mails.
+#[test]
+fn somebody_walks_from_signing_up_to_deleting_the_account() {
+    let password = "copper anchor";
+    let screens = screens("people-walk");
+    let mut command = browser_command(&["walk-real.mjs"]);
+    command.arg(&screens).arg(password);
+    let mut walk = Process::start("walk-real.mjs", &mut command);
+    let port = walk.stdout.wait_for("a server of mails", LIMIT, |line| {
+        let event: Value = serde_json::from_str(line).ok()?;
+        event["port"].as_u64()
+    });
+
+    let site = Site::new();
+    for friend in ["bea-desktop", "bea-phone"] {
+        site.create_user(friend, password);
+    }
+    // What is typed on the way; see `walk.mjs`.
+    for typed in ["violet harbour", "amber lighthouse", "granite orchard"] {
+        site.keep_secret(typed);
+    }
+    let nova = site
+        .serve()
+        .variable("NOVA__MAIL__SMTP_URL", &format!("smtp://127.0.0.1:{port}"))
+        .start();
+    walk.say(&format!("{}\n", nova.http().url("")));
+    ends_well(walk);
+    println!("screenshots: {}", screens.display());
 }
 
 /// In front of a server that does what a real one cannot be brought to at will.

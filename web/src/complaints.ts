@@ -5,6 +5,9 @@ export interface Filled {
   readonly required: boolean;
   /** Characters; -1 for any. */
   readonly minLength: number;
+  /** What all of it has to match, and what is said if it does not. */
+  readonly pattern?: string;
+  readonly title?: string;
   /** What an input of type file has. */
   readonly files?: ArrayLike<{ readonly size: number; readonly type: string }> | null;
   readonly checked?: boolean;
@@ -22,6 +25,7 @@ export function complaint(input: Filled): string | null {
   if (value === "") return input.required ? "Fill this in." : null;
   // As the server counts: code points.
   if ([...value].length < input.minLength) return `At least ${input.minLength} characters.`;
+  if (input.pattern && !new RegExp(`^(?:${input.pattern})$`, "u").test(value)) return input.title ?? "";
   if (type === "email" && !/^[^@\s]+@[^@\s]+$/.test(value)) return "An address has the form name@example.org.";
   if (type === "url" && !/^https?:\/\/[^\s]+$/.test(value)) return "A link begins with https:// or http://.";
   return null;

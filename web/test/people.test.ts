@@ -150,6 +150,11 @@ test("what cannot be sent is seen before it is", () => {
   // Four characters, eight UTF-16 units.
   assert.equal(complaint({ ...password, value: "😀😀😀😀" }), "At least 8 characters.");
   assert.equal(complaint({ ...password, value: "12345678" }), null);
+  const name = { ...input, pattern: "[a-z][a-z\\-]*", title: "Letters and hyphens only." };
+  assert.equal(complaint({ ...name, value: "ada-of" }), null);
+  for (const value of ["ada of", "-ada", "ada\n"]) {
+    assert.equal(complaint({ ...name, value }), "Letters and hyphens only.", value);
+  }
   for (const value of ["ada", "ada@", "@b", "a b@c"]) {
     assert.match(complaint({ ...input, type: "email", value }) ?? "", /example\.org/, value);
   }

@@ -186,16 +186,19 @@ impl Site {
         key
     }
 
-    fn create_owner(&self, mut command: Command) {
-        let password = "correct-horse-battery-staple";
+    fn create_owner(&self, command: Command) {
+        self.create_user_by(command, OWNER, "correct-horse-battery-staple");
+    }
+
+    /// Makes an account.
+    pub(crate) fn create_user(&self, name: &str, password: &str) {
+        self.create_user_by(self.command(), name, password);
+    }
+
+    fn create_user_by(&self, mut command: Command, name: &str, password: &str) {
         self.keep_secret(password);
-        command.args([
-            "user",
-            "create",
-            OWNER,
-            "--email",
-            "broadcaster@example.org",
-        ]);
+        let email = format!("{name}@example.org");
+        command.args(["user", "create", name, "--email", &email]);
         self.finish(&mut command, &format!("{password}\n"))
             .succeeded();
     }

@@ -1,9 +1,18 @@
 import { api } from "../browser";
 import { afterLogin, loginPath, REASONS, type Because } from "../places";
 import { takePreferences } from "../preferences";
+import { Problem } from "../problem";
 import { putForm, tell } from "./page";
 
-const TO_LOGIN = { href: "/login", label: "Log in" };
+interface Onward {
+  readonly href: string;
+  readonly label: string;
+}
+
+const TO_LOGIN: Onward = { href: "/login", label: "Log in" };
+const TO_SIGN_UP: Onward = { href: "/signup", label: "Sign up" };
+const TO_RESET: Onward = { href: "/reset", label: "Ask for another link" };
+const TO_ACCOUNT: Onward = { href: "/settings#account", label: "Settings" };
 
 export function showSignUp(): void {
   putForm("signup-template", "Sign up", {
@@ -35,12 +44,17 @@ export function showLogIn(): void {
 
 export function showVerify(token: string | null): void {
   if (token === null) {
-    tellBadLink("Sign up again, and we send another one.", { href: "/signup", label: "Sign up" });
+    tellBadLink("Sign up again, and we send another one.", TO_SIGN_UP);
     return;
   }
   putForm("verify-template", "Confirm your address", {
     submit: async () => {
-      await api.verifyEmail(token);
+      try {
+        await api.verifyEmail(token);
+      } catch (error) {
+        tellUsedLink(error, "If it was, your account is ready. If not, sign up again.", TO_LOGIN);
+        return;
+      }
       location.assign(loginPath(location, "ready"));
     },
   });
@@ -48,17 +62,18 @@ export function showVerify(token: string | null): void {
 
 export function showConfirmEmail(token: string | null): void {
   if (token === null) {
-    const settings = { href: "/settings#account", label: "Settings" };
-    tellBadLink("Change the address again, and we send another one.", settings);
+    tellBadLink("Change the address again, and we send another one.", TO_ACCOUNT);
     return;
   }
   putForm("confirm-email-template", "Confirm your address", {
     submit: async () => {
-      await api.confirmEmail(token);
-      tell("Your new address is set", "Mails go to it from now on.", {
-        href: "/settings#account",
-        label: "Settings",
-      });
+      try {
+        await api.confirmEmail(token);
+      } catch (error) {
+        tellUsedLink(error, "Your settings show which address is set.", TO_ACCOUNT);
+        return;
+      }
+      tell("Your new address is set", "Mails go to it from now on.", TO_ACCOUNT);
     },
   });
 }
@@ -76,7 +91,12 @@ export function showReset(token: string | null): void {
   }
   putForm("new-password-template", "A new password", {
     submit: async (form) => {
-      await api.resetPassword(token, form.value("password"));
+      try {
+        await api.resetPassword(token, form.value("password"));
+      } catch (error) {
+        tellUsedLink(error, "Ask for another one to set a new password.", TO_RESET);
+        return;
+      }
       // It ended all sessions, this browser's too.
       api.session.forget();
       location.assign(loginPath(location, "password"));
@@ -84,8 +104,14 @@ export function showReset(token: string | null): void {
   });
 }
 
-function tellBadLink(text: string, onward: { href: string; label: string }): void {
+function tellBadLink(text: string, onward: Onward): void {
   tell("This link is not whole", `Open the link as it is in our mail. ${text}`, onward);
+}
+
+/** Says where to go from a link that is over; throws what else is wrong. */
+function tellUsedLink(error: unknown, text: string, onward: Onward): void {
+  if (!(error instanceof Problem) || error.code !== "link-not-valid") throw error;
+  tell("This link is not valid any more", `It was used already, or it is too old. ${text}`, onward);
 }
 
 export function showNotFound(): void {
