@@ -287,6 +287,41 @@ test("a long list is read page by page", async (t) => {
   assert.equal(await button(page, "Show more").count(), 0);
 });
 
+test("the longest that people can be called fits on a phone", async (t) => {
+  const { fake, page, eyes, open } = await scene(t, { kind: "phone" });
+  const called = (name) => ({
+    display_name: "W".repeat(50),
+    bio: "W".repeat(500),
+    email: `${name}@${"long".repeat(15)}.example.org`,
+    links: [{ label: "", url: `https://example.org/${"path".repeat(100)}` }],
+    is_private: true,
+    role: "moderator",
+  });
+  const [ada, bob] = ["a", "b"].map((letter) => fake.add(letter.repeat(32), called(letter)));
+  ada.mutes.add(bob);
+  bob.follows.set(ada, "yes");
+  const token = { id: "1", name: "W".repeat(100), scopes: ["account:read"] };
+  ada.tokens.push({ ...token, expires_at: null, last_used_at: null });
+  await logIn(page, fake, ada);
+  await open(`/@${ada.name}`);
+  await page.getByRole("list", { name: /^Followers of/ }).waitFor();
+  await eyes.look("long-profile");
+  await open(`/@${bob.name}`);
+  await page.getByText("Follows you").waitFor();
+  await button(page, "More").click();
+  await eyes.look("long-profile-other", { but: ["target-size"] });
+  await open("/settings#account");
+  for (const [section, shown] of [
+    ["Account", ada.email],
+    ["Privacy", "You block nobody."],
+    ["API tokens", token.name],
+  ]) {
+    await page.getByRole("link", { name: section, exact: true }).click();
+    await page.getByText(shown).waitFor();
+    await eyes.look(`long-${section.split(" ").pop().toLowerCase()}`);
+  }
+});
+
 test("a private account is asked, and shows its people to followers only", async (t) => {
   const { fake, page, open, user } = await scene(t, { name: "ada" });
   const bob = fake.add("bob", { is_private: true });
@@ -294,7 +329,7 @@ test("a private account is asked, and shows its people to followers only", async
   await page.getByText("This account is private").waitFor();
   await button(page, "Ask to follow").click();
   await page.getByText("bob is asked whether you may follow.").waitFor();
-  await button(page, "Withdraw the request").waitFor();
+  await button(page, "Withdraw request").waitFor();
   user.follows.set(bob, "yes");
   await page.reload();
   await page.getByRole("list", { name: "Followers of bob" }).waitFor();

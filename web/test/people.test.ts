@@ -217,7 +217,7 @@ test("the button beside a name does what is not done yet", () => {
   };
   assert.deepEqual(button("no", false), ["Follow", "follow"]);
   assert.deepEqual(button("no", true), ["Ask to follow", "follow"]);
-  assert.deepEqual(button("requested", true), ["Withdraw the request", "unfollow"]);
+  assert.deepEqual(button("requested", true), ["Withdraw request", "unfollow"]);
   assert.deepEqual(button("yes", true), ["Unfollow", "unfollow"]);
 });
 

@@ -13,7 +13,7 @@ export function followButton({ follows }: Viewer, isPrivate: boolean): FollowBut
     case "yes":
       return { label: "Unfollow", act: "unfollow", primary: false };
     case "requested":
-      return { label: "Withdraw the request", act: "unfollow", primary: false };
+      return { label: "Withdraw request", act: "unfollow", primary: false };
     case "no":
       return { label: isPrivate ? "Ask to follow" : "Follow", act: "follow", primary: true };
   }
