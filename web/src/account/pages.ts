@@ -52,7 +52,7 @@ export function showVerify(token: string | null): void {
       try {
         await api.verifyEmail(token);
       } catch (error) {
-        tellUsedLink(error, "If it was, your account is ready. If not, sign up again.", TO_LOGIN);
+        tellUsedLink(error, "If you used it, your account is ready. If not, sign up again.", TO_LOGIN);
         return;
       }
       location.assign(loginPath(location, "ready"));
