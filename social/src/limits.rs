@@ -1,15 +1,19 @@
 //! How often what may be asked: one set of limits for every face.
 
+mod counts;
+
 use std::net::IpAddr;
 use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use governor::clock::{Clock as GovernorClock, Reference};
 use governor::middleware::{StateInformationMiddleware, StateSnapshot};
-use governor::state::keyed::HashMapStateStore;
 use governor::{NotUntil, Quota, RateLimiter};
 use media::{Clock, UserId};
+
+use counts::BoundedCounts;
 
 use crate::ServiceError;
 use crate::caller::Caller;
@@ -28,9 +32,12 @@ const EMAIL_CHANGES_PER_HOUR: u32 = 5;
 /// tries from few does not keep its owner out, and whoever has many still guesses slowly.
 const LOGINS_EVERYWHERE: u32 = 10;
 
-/// The most keys that one limit counts. Those that have been silent for long enough are
-/// forgotten; while none can be, everybody is refused, known or new.
-pub const MAX_KEYS: usize = 100_000;
+/// The most keys that one limit counts by themselves. Those that have been silent for long
+/// enough are forgotten; while none can be, those that come share their counts.
+const MAX_KEYS: usize = 100_000;
+
+/// How often a limit that is full looks for keys that it can forget.
+const SWEPT_EVERY: Duration = Duration::from_secs(1);
 
 /// Whom a limit counts.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -79,7 +86,7 @@ impl GovernorClock for Ticks {
     }
 }
 
-type Counts = RateLimiter<Key, HashMapStateStore<Key>, Ticks, StateInformationMiddleware>;
+type Counts = RateLimiter<Key, BoundedCounts, Ticks, StateInformationMiddleware>;
 
 /// One limit: so many in a window.
 #[derive(Debug)]
@@ -89,6 +96,8 @@ pub(crate) struct Limit {
     window: Duration,
     ticks: Ticks,
     counts: Counts,
+    /// When it last looked for keys to forget, in seconds since the Unix epoch.
+    swept: AtomicU64,
 }
 
 impl Limit {
@@ -98,27 +107,41 @@ impl Limit {
         let of_governor = Quota::with_period(refill)
             .unwrap_or_else(|| Quota::per_second(quota))
             .allow_burst(quota);
-        let counts = RateLimiter::hashmap_with_clock(of_governor, ticks.clone())
-            .with_middleware::<StateInformationMiddleware>();
+        let store = BoundedCounts::new(MAX_KEYS);
+        let counts = Counts::new(of_governor, store, ticks.clone());
         Self {
             name,
             quota,
             window,
             ticks: ticks.clone(),
             counts,
+            swept: AtomicU64::new(0),
+        }
+    }
+
+    /// Whether keys that come share their counts.
+    fn is_full(&self) -> bool {
+        self.counts.len() >= MAX_KEYS
+    }
+
+    /// Forgets whoever has all of the quota again, if there is no room for more.
+    fn make_room(&self, now: Duration) {
+        let swept = self.swept.load(Ordering::Relaxed);
+        let is_due = now.as_secs().abs_diff(swept) >= SWEPT_EVERY.as_secs();
+        if !is_due || !self.is_full() {
+            return;
+        }
+        self.swept.store(now.as_secs(), Ordering::Relaxed);
+        self.counts.retain_recent();
+        if self.is_full() {
+            metrics::counter!("nova_api_limit_full_total", "limit" => self.name).increment(1);
         }
     }
 
     /// Counts one, or refuses it.
     pub(crate) fn take(&self, key: Key, standings: &Standings) -> Result<(), ServiceError> {
-        if self.counts.len() >= MAX_KEYS {
-            self.counts.retain_recent();
-            if self.counts.len() >= MAX_KEYS {
-                metrics::counter!("nova_api_limit_full_total", "limit" => self.name).increment(1);
-                return Err(ServiceError::Busy);
-            }
-        }
         let now = self.ticks.now();
+        self.make_room(now);
         let taken = self.counts.check_key(&key);
         let (remaining, refilled) = match &taken {
             Ok(state) => (state.remaining_burst_capacity(), self.refilled(state)),
@@ -272,5 +295,28 @@ mod tests {
         clock.advance(Micros::from(after));
         take("ada").unwrap();
         assert!(take("ada").is_err());
+    }
+
+    #[test]
+    fn a_full_limit_keeps_nobody_out_who_was_there_and_recovers() {
+        let clock = Arc::new(ManualClock::new(Timestamp::from_micros(
+            1_800_000_000_000_000,
+        )));
+        let limiter = limiter(&clock);
+        let standings = Standings::default();
+        let take = |text: &str| limiter.registrations.take(Key::text(text), &standings);
+        take("ada").unwrap();
+        for stranger in 0..2 * MAX_KEYS {
+            // Those beyond share: some are refused.
+            let _ = take(&stranger.to_string());
+        }
+        assert!(limiter.registrations.is_full());
+        for _ in 1..5 {
+            take("ada").unwrap();
+        }
+        assert!(take("ada").is_err());
+        clock.advance(Micros::from(2 * HOUR));
+        take("grace").unwrap();
+        assert_eq!(limiter.registrations.counts.len(), 1);
     }
 }
