@@ -9,7 +9,7 @@ use super::error::missing_parent;
 use super::sql::{FromRow, Row, query};
 pub use super::words::InvalidWord;
 use super::words::words;
-use super::{Database, Entity, RowError, Transaction};
+use super::{Database, Entity, RowError, Transaction, users};
 
 words! {
     /// What a link is for.
@@ -126,6 +126,17 @@ pub async fn take(
     purpose: Purpose,
     now: Timestamp,
 ) -> Result<Option<EmailTokenRow>, RowError> {
+    let owner: Option<(UserId,)> =
+        query("SELECT user_id FROM email_tokens WHERE token_hash = $1 AND purpose = $2")
+            .bind(token_hash)
+            .bind(purpose.to_string())
+            .optional(&mut *transaction)
+            .await?;
+    let Some((owner,)) = owner else {
+        return Ok(None);
+    };
+    // The user first, as everybody does who ends links: two that wait for each other would.
+    users::lock(transaction, owner).await?;
     query(
         "DELETE FROM email_tokens
          WHERE token_hash = $1 AND purpose = $2 AND expires_at > $3
