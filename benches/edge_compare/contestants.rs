@@ -12,6 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
+use crate::bare_hyper;
 use crate::origin::{OBJECTS, Object, Origin};
 use crate::processor;
 
@@ -20,6 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Whose figures are compared with the others'.
 pub(crate) const NOVA: &str = "nova";
+/// No cache, but what one is measured by. It does not ask the origin.
+pub(crate) const BARE_HYPER: &str = "bare-hyper";
 
 /// How a server is started.
 pub(crate) struct Start {
@@ -35,6 +38,10 @@ pub(crate) const ALL: &[Start] = &[
     Start {
         name: "nova-threads",
         command: nova_with_threads,
+    },
+    Start {
+        name: BARE_HYPER,
+        command: bare_hyper,
     },
     Start {
         name: "nginx",
@@ -180,6 +187,13 @@ fn nova_with_threads(place: &Place<'_>) -> Result<Command, Box<dyn Error>> {
             "NOVA__EDGE__ORIGIN",
             format!("http://127.0.0.1:{}", place.origin),
         );
+    Ok(command)
+}
+
+/// This program again, one thread.
+fn bare_hyper(place: &Place<'_>) -> Result<Command, Box<dyn Error>> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args([bare_hyper::ARGUMENT, &place.port.to_string()]);
     Ok(command)
 }
 

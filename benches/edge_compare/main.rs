@@ -8,6 +8,7 @@
 //! cargo build --profile dist && cargo run --release -p benches --bin edge_compare -- --nova target/dist/nova
 //! ```
 
+mod bare_hyper;
 mod contestants;
 mod load;
 mod origin;
@@ -30,8 +31,8 @@ usage: edge_compare --nova FILE [--seconds N] [--rounds N] [--connections N] [--
   --seconds N       length of each run; default 5
   --rounds N        default 3
   --connections N   of wrk; default 64
-  --only NAMES      of nova, nova-threads, nginx, varnish, trafficserver;
-                    default: all";
+  --only NAMES      of nova, nova-threads, bare-hyper, nginx, varnish,
+                    trafficserver; default: all";
 
 /// What is asked for.
 struct Settings {
@@ -84,9 +85,16 @@ fn main() -> ExitCode {
         println!("{USAGE}");
         return ExitCode::SUCCESS;
     }
+    if arguments.next_if_eq(bare_hyper::ARGUMENT).is_some() {
+        return done(bare_hyper::serve(&arguments.next().unwrap_or_default()));
+    }
     let outcome = Settings::read(arguments)
         .map_err(Into::into)
         .and_then(|settings| compare(&settings));
+    done(outcome)
+}
+
+fn done(outcome: Result<(), Box<dyn Error>>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -134,7 +142,9 @@ async fn compare(settings: &Settings) -> Result<(), Box<dyn Error>> {
     }
     // Each object was asked for once by each contestant when it was started.
     let asked = origin.requests();
-    let expected = (contestants.len() * origin::OBJECTS.len()) as u64;
+    let ask = contestants.iter();
+    let ask = ask.filter(|contestant| contestant.name != contestants::BARE_HYPER);
+    let expected = (ask.count() * origin::OBJECTS.len()) as u64;
     if asked != expected {
         eprintln!("the origin was asked {asked} times, not {expected}: not all were hits");
     }

@@ -100,7 +100,8 @@ impl Origin {
     }
 }
 
-fn answer(path: &str) -> Response<Full<Bytes>> {
+/// What the origin answers to a GET of the path.
+pub(crate) fn answer(path: &str) -> Response<Full<Bytes>> {
     match OBJECTS.iter().find(|object| object.path() == path) {
         Some(object) => {
             // Not all the same, so that nothing is gained by compression.
