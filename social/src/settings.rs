@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::rest::TrustedProxies;
+
 /// How the services behave.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -13,6 +15,8 @@ pub struct Settings {
     pub password_wait: Duration,
     /// Who may ask what the GraphQL schema has.
     pub introspection: Introspection,
+    /// Whose `X-Forwarded-For` and `X-Forwarded-Proto` count.
+    pub trusted_proxies: TrustedProxies,
     /// How often what may be asked.
     pub limits: Limits,
 }
@@ -55,6 +59,7 @@ impl Default for Settings {
             password_memory_mib: 64,
             password_wait: Duration::from_secs(3),
             introspection: Introspection::Users,
+            trusted_proxies: TrustedProxies::default(),
             limits: Limits::default(),
         }
     }

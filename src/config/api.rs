@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use social::mail::SmtpPost;
+use social::rest::TrustedProxies;
 use social::settings::{Introspection, Limits, Settings};
 
 use super::{Config, ConfigError, is_http_origin};
@@ -19,6 +20,9 @@ pub struct Api {
     pub password_wait_seconds: u32,
     /// Who may ask what the GraphQL schema has: `nobody`, `users` or `everybody`.
     pub graphql_introspection: String,
+    /// Proxies in front of this server, as addresses or ranges (`10.0.0.0/8`): who asks, and
+    /// whether by TLS, is what they say in `X-Forwarded-For` and `X-Forwarded-Proto`.
+    pub trusted_proxies: Vec<String>,
     /// How often what may be asked.
     pub limits: ApiLimits,
 }
@@ -62,6 +66,7 @@ impl Default for Api {
             password_memory_mib: settings.password_memory_mib,
             password_wait_seconds: settings.password_wait.as_secs() as u32,
             graphql_introspection: "users".to_owned(),
+            trusted_proxies: Vec::new(),
             limits: ApiLimits {
                 logins_per_minute_per_account: limits.logins_per_minute_per_account,
                 logins_per_minute_per_address: limits.logins_per_minute_per_address,
@@ -111,6 +116,10 @@ impl Api {
         if !url.is_empty() && !is_origin {
             let given = storage::without_credentials(url);
             return Err(refused("public_url", given, "http:// or https://HOST:PORT"));
+        }
+        if let Err(error) = TrustedProxies::parse(&self.trusted_proxies) {
+            let expected = "addresses like 192.0.2.7, 10.0.0.0/8, ::1 or 2001:db8::/48";
+            return Err(refused("trusted_proxies", error.given, expected));
         }
         let limits = &self.limits;
         for (key, value, most) in [
@@ -203,6 +212,8 @@ impl Config {
             password_memory_mib: api.password_memory_mib,
             password_wait: Duration::from_secs(api.password_wait_seconds.into()),
             introspection: api.introspection().unwrap_or(Introspection::Nobody),
+            // Checked when the configuration was read.
+            trusted_proxies: TrustedProxies::parse(&api.trusted_proxies).unwrap_or_default(),
             limits: Limits {
                 logins_per_minute_per_account: limits.logins_per_minute_per_account,
                 logins_per_minute_per_address: limits.logins_per_minute_per_address,

@@ -11,7 +11,7 @@ use super::loaders::Loaders;
 use super::{Schema, limits};
 use crate::Services;
 use crate::problem::Problem;
-use crate::rest::{Asking, Body};
+use crate::rest::{AnyBody, Asking};
 
 /// Answers the documents. What is wrong with one is in its answer; what is wrong with the
 /// request as HTTP has it is a problem.
@@ -19,7 +19,7 @@ pub(super) async fn answer(
     schema: &Schema,
     State(services): State<Services>,
     Asking(caller): Asking,
-    Body(batch): Body<BatchRequest>,
+    AnyBody(batch): AnyBody<BatchRequest>,
 ) -> Result<Json<BatchResponse>, Problem> {
     if let BatchRequest::Batch(documents) = &batch
         && documents.len() > MAX_BATCH

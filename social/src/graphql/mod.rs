@@ -1,6 +1,7 @@
 //! The GraphQL face, at `/graphql` and, for subscriptions, `/graphql/ws`: it parses, calls the
 //! services, and maps their errors.
 
+mod codes;
 mod connection;
 mod error;
 mod expansion;
@@ -61,6 +62,7 @@ where
         .limit_complexity(MAX_COMPLEXITY)
         .limit_directives(MAX_DIRECTIVES_OF_FIELD)
         .extension(limits::DocumentLimits(introspection))
+        .extension(codes::ErrorCodes)
 }
 
 /// The paths of the face.

@@ -6,6 +6,7 @@ mod cookies;
 mod moderation;
 mod openapi;
 mod people;
+mod proxies;
 mod reference;
 mod request;
 mod streams;
@@ -20,8 +21,9 @@ use crate::problem::Problem;
 use crate::{Services, graphql};
 
 pub use openapi::document as openapi_document;
+pub use proxies::{InvalidProxy, TrustedProxies};
 pub use request::Client;
-pub(crate) use request::{Asking, Body, with_caller};
+pub(crate) use request::{AnyBody, Asking, with_caller};
 
 /// The largest request body, in bytes.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -48,7 +50,10 @@ pub fn router(services: Services) -> Router {
         .route("/ws", any(events_not_in_this_version))
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
-        .layer(middleware::from_fn(with_caller))
+        .layer(middleware::from_fn_with_state(
+            services.clone(),
+            with_caller,
+        ))
         .layer(middleware::from_fn_with_state(
             MAX_BODY_BYTES,
             request::refuse_large_body,

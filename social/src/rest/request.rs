@@ -11,6 +11,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 
 use super::MAX_BODY_BYTES;
@@ -20,8 +21,8 @@ use crate::paging::{PageRequest, Paged};
 use crate::problem::Problem;
 use crate::{ServiceError, Services};
 
-/// The other end of the connection, as an extension of the request. Whoever serves the router
-/// puts it there; without it a request comes from an address that is nobody's.
+/// Who asks, as an extension of the request. Whoever serves the router puts the other end of the
+/// connection there; without it a request comes from an address that is nobody's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Client {
     /// Its address.
@@ -40,12 +41,14 @@ impl Default for Client {
 }
 
 /// Lets the handler have its [`Caller`], and shows afterwards how the limits stand.
-pub(crate) async fn with_caller(mut request: Request, next: Next) -> Response {
-    let client = request
-        .extensions()
-        .get::<Client>()
-        .copied()
-        .unwrap_or_default();
+pub(crate) async fn with_caller(
+    State(services): State<Services>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let peer = request.extensions().get::<Client>().copied();
+    let proxies = &services.settings.trusted_proxies;
+    let client = proxies.client(peer.unwrap_or_default(), request.headers());
     let agent = request.headers().get(header::USER_AGENT);
     let agent = agent.and_then(|value| value.to_str().ok()).unwrap_or("");
     let caller = Caller::anonymous(client.address, agent);
@@ -140,7 +143,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Client {
     }
 }
 
-/// A body of JSON.
+/// A body of JSON: an object.
 #[derive(Debug)]
 pub(crate) struct Body<T>(pub(crate) T);
 
@@ -148,15 +151,48 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        match Json::from_request(request, state).await {
-            Ok(Json(body)) => Ok(Self(body)),
-            Err(JsonRejection::MissingJsonContentType(_)) => {
-                Err(Problem::unsupported_media_type("application/json"))
-            }
-            Err(JsonRejection::BytesRejection(_)) => Err(Problem::body_too_large(MAX_BODY_BYTES)),
-            Err(error) => Err(ServiceError::invalid("", error.body_text()).into()),
+        let text = json_text(request, state).await?;
+        // What is read into a struct may be an array as well, for all that serde cares.
+        if !text.get().starts_with('{') {
+            return Err(ServiceError::invalid("", "expected an object").into());
         }
+        Ok(Self(read(&text)?))
     }
+}
+
+/// A body of any JSON.
+#[derive(Debug)]
+pub(crate) struct AnyBody<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for AnyBody<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let text = json_text(request, state).await?;
+        Ok(Self(read(&text)?))
+    }
+}
+
+/// A value of JSON as it stands in the body, without space around it.
+async fn json_text<S: Send + Sync>(request: Request, state: &S) -> Result<Box<RawValue>, Problem> {
+    match Json::from_request(request, state).await {
+        Ok(Json(text)) => Ok(text),
+        Err(JsonRejection::MissingJsonContentType(_)) => {
+            Err(Problem::unsupported_media_type("application/json"))
+        }
+        Err(JsonRejection::BytesRejection(_)) => Err(Problem::body_too_large(MAX_BODY_BYTES)),
+        Err(error) => Err(ServiceError::invalid("", error.body_text()).into()),
+    }
+}
+
+fn read<T: DeserializeOwned>(text: &RawValue) -> Result<T, ServiceError> {
+    let mut reader = serde_json::Deserializer::from_str(text.get());
+    serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let path = error.path().to_string();
+        // The whole of it.
+        let field = if path == "." { "" } else { &path };
+        ServiceError::invalid(field, error.inner())
+    })
 }
 
 /// A body of JSON, or none.
@@ -184,6 +220,7 @@ struct PageQuery {
     #[param(minimum = 1, maximum = 100, default = 20)]
     first: Option<i64>,
     /// `next` of the page before.
+    #[param(min_length = 32, max_length = 32, pattern = "^[A-Za-z0-9_-]*$")]
     after: Option<String>,
 }
 
@@ -243,7 +280,13 @@ impl IntoParams for IdempotencyKey {
 struct KeyHeader {
     /// Makes it safe to ask again when no answer came: what was done under a key is not done
     /// again for a day, and the answer is the same, without its secret.
-    #[param(rename = "Idempotency-Key", max_length = 255, required = false)]
+    #[param(
+        rename = "Idempotency-Key",
+        min_length = 1,
+        max_length = 255,
+        pattern = "^[ -~]*$",
+        required = false
+    )]
     idempotency_key: Option<String>,
 }
 

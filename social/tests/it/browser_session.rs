@@ -4,8 +4,10 @@ use axum::body::Body;
 use axum::http::header;
 use media::Micros;
 use serde_json::{Value, json};
+use social::rest::TrustedProxies;
+use social::settings::Settings;
 
-use crate::app::{Answer, PASSWORD, TestApp};
+use crate::app::{Answer, CLIENT, PASSWORD, TestApp, generous};
 
 async fn with_cookie(
     app: &TestApp,
@@ -93,4 +95,38 @@ async fn a_browser_goes_on_over_http_2() {
     send("DELETE", "/api/v1/session", &cookie(&second), own)
         .await
         .ok(204);
+}
+
+/// The proxy speaks TLS, and this server does not.
+#[tokio::test]
+async fn behind_a_trusted_proxy_is_who_it_says() {
+    let settings = Settings {
+        trusted_proxies: TrustedProxies::parse(&[CLIENT]).unwrap(),
+        ..generous()
+    };
+    let app = TestApp::with(settings).await;
+    app.user("ada").await;
+    let login = json!({ "login": "ada", "password": PASSWORD, "session": "cookie" });
+    let log_in_from = async |peer: &str| {
+        let request = app.anybody().at(peer).request("POST", "/api/v1/session");
+        let request = request
+            .header(header::CONTENT_TYPE, "application/json")
+            .header("X-Forwarded-For", "203.0.113.5")
+            .header("X-Forwarded-Proto", "https");
+        let body = Body::from(login.to_string());
+        app.send(request.body(body).unwrap()).await
+    };
+    for (peer, address, is_secure) in [
+        (CLIENT, "203.0.113.5", true),
+        ("198.51.100.1", "198.51.100.1", false),
+    ] {
+        let answer = log_in_from(peer).await;
+        let ada = app.anybody().with_tokens(&answer.ok(200));
+        let set = answer.headers[header::SET_COOKIE].to_str().unwrap();
+        assert_eq!(set.contains("; Secure"), is_secure, "{set}");
+        let sessions = ada.get("/api/v1/me/sessions").await.ok(200);
+        let own = sessions["items"].as_array().unwrap();
+        let own = own.iter().find(|one| one["is_current"] == true).unwrap();
+        assert_eq!(own["address"], address);
+    }
 }
