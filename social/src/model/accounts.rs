@@ -20,10 +20,17 @@ pub struct Message {
 pub struct RegisterInput {
     /// 1 to 32 characters of A-Z a-z 0-9 - _, the first a letter or digit. Upper and lower case
     /// are the same name.
+    #[schema(
+        min_length = 1,
+        max_length = 32,
+        pattern = "^[A-Za-z0-9][A-Za-z0-9_-]*$"
+    )]
     pub name: String,
-    /// Where the link is sent.
+    /// Where the link is sent: `name@domain` in ASCII.
+    #[schema(format = Email, max_length = 254)]
     pub email: String,
-    /// At least 8 characters.
+    /// At least 8 characters, and at most 1024 bytes.
+    #[schema(min_length = 8, max_length = 1024)]
     pub password: String,
 }
 
@@ -128,6 +135,7 @@ pub struct LoginSession {
 #[serde(deny_unknown_fields)]
 pub struct ResetInput {
     /// The account's mail address.
+    #[schema(format = Email, max_length = 254)]
     pub email: String,
 }
 
@@ -137,7 +145,8 @@ pub struct ResetInput {
 pub struct ResetPasswordInput {
     /// What stands behind `#token=` in the link.
     pub token: String,
-    /// At least 8 characters.
+    /// At least 8 characters, and at most 1024 bytes.
+    #[schema(min_length = 8, max_length = 1024)]
     pub password: String,
 }
 
@@ -147,7 +156,8 @@ pub struct ResetPasswordInput {
 pub struct ChangePasswordInput {
     /// The password that the account has.
     pub current_password: String,
-    /// At least 8 characters.
+    /// At least 8 characters, and at most 1024 bytes.
+    #[schema(min_length = 8, max_length = 1024)]
     pub new_password: String,
 }
 
@@ -157,7 +167,8 @@ pub struct ChangePasswordInput {
 pub struct ChangeEmailInput {
     /// The account's password.
     pub password: String,
-    /// Where the link is sent.
+    /// Where the link is sent: `name@domain` in ASCII.
+    #[schema(format = Email, max_length = 254)]
     pub email: String,
 }
 
@@ -174,10 +185,13 @@ pub struct DeleteAccountInput {
 #[serde(deny_unknown_fields)]
 pub struct CreateApiTokenInput {
     /// What you call it: 1 to 100 characters.
+    #[schema(min_length = 1, max_length = 100)]
     pub name: String,
     /// What it may do. It never may more than you may.
+    #[schema(min_items = 1)]
     pub scopes: Vec<Scope>,
     /// For how many days it is good, 1 to 3650; `null`: until it is revoked.
+    #[schema(minimum = 1, maximum = 3650)]
     pub expires_in_days: Option<u32>,
 }
 

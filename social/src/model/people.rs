@@ -16,9 +16,11 @@ use crate::caller::Role;
 #[graphql(input_name = "LinkInput")]
 #[serde(deny_unknown_fields)]
 pub struct Link {
-    /// What is shown: at most 50 characters.
+    /// What is shown: a line of at most 50 characters.
+    #[schema(max_length = 50)]
     pub label: String,
-    /// Where it goes: `http://` or `https://`.
+    /// Where it goes: `http://` or `https://`, at most 2000 bytes.
+    #[schema(format = "uri", max_length = 2000, pattern = "^https?://")]
     pub url: String,
 }
 
@@ -90,11 +92,14 @@ pub struct FollowState {
 #[derive(Debug, Default, Deserialize, InputObject, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct UpdateProfileInput {
-    /// Name as it is shown, at most 50 characters; empty: the account's.
+    /// Name as it is shown, a line of at most 50 characters; empty: the account's.
+    #[schema(max_length = 50)]
     pub display_name: Option<String>,
     /// What you say of yourself, at most 500 characters.
+    #[schema(max_length = 500)]
     pub bio: Option<String>,
     /// All of your links, 10 at most.
+    #[schema(max_items = 10)]
     pub links: Option<Vec<Link>>,
     /// Whether following is asked for.
     pub is_private: Option<bool>,
@@ -175,6 +180,7 @@ pub struct ReportInput {
     /// What for.
     pub reason: ReportReason,
     /// What happened: at most 2000 characters.
+    #[schema(max_length = 2000)]
     #[serde(default)]
     #[graphql(default)]
     pub comment: String,

@@ -20,6 +20,8 @@ use crate::caller::{Caller, Identity, Role};
 use crate::model::{Link, Me, User, Viewer};
 use crate::{ServiceError, Services};
 
+pub(crate) use preferences::KNOWN_PREFERENCES;
+
 /// Somebody, as whoever asks may see them.
 #[derive(Debug, Clone)]
 pub struct Person {

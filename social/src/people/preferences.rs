@@ -10,7 +10,7 @@ use crate::operation::Operation;
 use crate::{ServiceError, Services};
 
 /// Names, what they may be, and the default first.
-const KNOWN: &[(&str, &[&str])] = &[
+pub(crate) const KNOWN_PREFERENCES: &[(&str, &[&str])] = &[
     ("autoplay", &["on", "off"]),
     ("captions", &["off", "on"]),
     ("theme", &["system", "light", "dark"]),
@@ -49,9 +49,11 @@ impl Services {
 }
 
 fn check(change: &PreferenceInput) -> Result<(), String> {
-    let known = KNOWN.iter().find(|(name, _)| *name == change.name);
+    let known = KNOWN_PREFERENCES
+        .iter()
+        .find(|(name, _)| *name == change.name);
     let Some((_, values)) = known else {
-        let names: Vec<_> = KNOWN.iter().map(|(name, _)| *name).collect();
+        let names: Vec<_> = KNOWN_PREFERENCES.iter().map(|(name, _)| *name).collect();
         return Err(format!("expected one of the names {}", names.join(", ")));
     };
     match &change.value {
@@ -71,5 +73,5 @@ fn effective(set: &[(String, String)]) -> Vec<Preference> {
             value: value.to_owned(),
         }
     };
-    KNOWN.iter().map(value).collect()
+    KNOWN_PREFERENCES.iter().map(value).collect()
 }

@@ -52,6 +52,7 @@ struct ReportsQuery {
     #[param(minimum = 1, maximum = 100, default = 20)]
     first: Option<i64>,
     /// `next` of the page before.
+    #[param(min_length = 32, max_length = 32, pattern = "^[A-Za-z0-9_-]*$")]
     after: Option<String>,
 }
 
@@ -73,6 +74,7 @@ async fn list_reports(
 #[serde(deny_unknown_fields)]
 struct ResolutionInput {
     /// In words: at most 2000 characters.
+    #[schema(min_length = 1, max_length = 2000, pattern = r"\S")]
     resolution: String,
 }
 
@@ -98,6 +100,7 @@ async fn resolve_report(
 #[serde(deny_unknown_fields)]
 struct SuspensionInput {
     /// In words, for the audit log: at most 500 characters.
+    #[schema(min_length = 1, max_length = 500, pattern = r"\S")]
     reason: String,
 }
 
@@ -170,6 +173,7 @@ struct AuditQuery {
     #[param(minimum = 1, maximum = 100, default = 20)]
     first: Option<i64>,
     /// `next` of the page before.
+    #[param(min_length = 32, max_length = 32, pattern = "^[A-Za-z0-9_-]*$")]
     after: Option<String>,
 }
 

@@ -48,10 +48,10 @@ fn write() -> Value {
     api.merge(of_handlers);
     let mut document = serde_json::to_value(&api).unwrap_or_default();
     if let Some(paths) = document["paths"].as_object_mut() {
-        for item in paths.values_mut() {
+        for (path, item) in paths {
             for method in METHODS {
                 if let Some(operation) = item.get_mut(method) {
-                    complete(operation);
+                    complete(operation, path);
                 }
             }
         }
@@ -85,13 +85,79 @@ fn write() -> Value {
     document
 }
 
+/// A body that may be left out is still none that may be `null`, which `utoipa` takes to be the
+/// same.
+fn leave_out_null(body: &mut Value) {
+    let schema = body.pointer_mut("/content/application~1json/schema");
+    let Some(schema) = schema else { return };
+    let choices = schema.get("oneOf").and_then(Value::as_array);
+    let some = choices.and_then(|choices| choices.iter().find(|one| one["type"] != "null"));
+    if let Some(some) = some.cloned() {
+        *schema = some;
+    }
+}
+
+/// The statuses of problems that an operation can have.
+fn refusals(known: Operation, operation: &Value, path: &str) -> Vec<u16> {
+    use Operation as O;
+    // Who it is has to be right, it may be too much, and faults and full queues are everywhere.
+    let mut statuses = vec![401, 429, 500, 503];
+    let has_body = operation.get("requestBody").is_some();
+    if has_body || operation.get("parameters").is_some() {
+        statuses.push(400);
+    }
+    if has_body {
+        statuses.extend([413, 415]);
+    }
+    if known.access() != Access::Anyone || matches!(known, O::Login | O::Refresh | O::Logout) {
+        statuses.push(403);
+    }
+    if path.contains('{') || matches!(known, O::Report | O::ListAuditLog) {
+        statuses.push(404);
+    }
+    if matches!(
+        known,
+        O::Register
+            | O::ChangeEmail
+            | O::ConfirmEmail
+            | O::DeleteAccount
+            | O::CreateApiToken
+            | O::Follow
+            | O::Block
+            | O::Mute
+            | O::Report
+            | O::ResolveReport
+            | O::Suspend
+            | O::SetRole
+    ) {
+        statuses.push(409);
+    }
+    if takes_idempotency_key(operation) {
+        statuses.push(422);
+    }
+    statuses
+}
+
+fn takes_idempotency_key(operation: &Value) -> bool {
+    let parameters = operation["parameters"].as_array().into_iter().flatten();
+    parameters
+        .into_iter()
+        .any(|one| one["name"] == "Idempotency-Key")
+}
+
 /// What every operation has.
-fn complete(operation: &mut Value) {
-    operation["responses"]["default"] = json!({ "$ref": "#/components/responses/Problem" });
+fn complete(operation: &mut Value, path: &str) {
+    if let Some(body) = operation.get_mut("requestBody") {
+        leave_out_null(body);
+    }
     let id = operation["operationId"].as_str().unwrap_or_default();
     let Some(known) = Operation::ALL.iter().find(|known| known.rest() == id) else {
         return;
     };
+    for status in refusals(*known, operation, path) {
+        operation["responses"][status.to_string()] =
+            json!({ "$ref": "#/components/responses/Problem" });
+    }
     let (security, needs) = match known.access() {
         Access::Anyone => (json!([{}, { "session": [] }]), String::new()),
         Access::Login => (

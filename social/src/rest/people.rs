@@ -5,6 +5,10 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use serde_json::Value;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Schema, SchemaType, Type};
+use utoipa::{PartialSchema, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -12,7 +16,7 @@ use super::request::{Asking, Body, Page, Paging, Segment};
 use crate::caller::Caller;
 use crate::model::{FollowState, Me, Preference, PreferenceInput, UpdateProfileInput, User};
 use crate::paging::Paged;
-use crate::people::Person;
+use crate::people::{KNOWN_PREFERENCES, Person};
 use crate::problem::Problem;
 use crate::{ServiceError, Services};
 
@@ -272,6 +276,27 @@ async fn list_mutes(
     page(&services, &caller, people).await
 }
 
+/// The body of a change as the document has it: which names there are, and what they may be.
+struct PreferenceChanges;
+
+impl ToSchema for PreferenceChanges {}
+
+impl PartialSchema for PreferenceChanges {
+    fn schema() -> RefOr<Schema> {
+        let mut names =
+            ObjectBuilder::new().additional_properties(Some(AdditionalProperties::FreeForm(false)));
+        for (name, values) in KNOWN_PREFERENCES {
+            let types = SchemaType::from_iter([Type::String, Type::Null]);
+            let values = values.iter().map(|value| Value::from(*value));
+            let value = ObjectBuilder::new()
+                .schema_type(types)
+                .enum_values(Some(values.chain([Value::Null])));
+            names = names.property(*name, value);
+        }
+        names.into()
+    }
+}
+
 /// Preferences by their names.
 type Preferences = BTreeMap<String, String>;
 
@@ -296,7 +321,7 @@ async fn list_preferences(
 ///
 /// `null` is the default.
 #[utoipa::path(patch, path = "/api/v1/me/preferences", tag = "people",
-    request_body = BTreeMap<String, Option<String>>,
+    request_body = PreferenceChanges,
     responses((status = 200, description = "All preferences", body = BTreeMap<String, String>)))]
 async fn set_preferences(
     State(services): State<Services>,

@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, Request, StatusCode, header};
 use media::{ManualClock, Micros, Timestamp};
 use serde_json::{Value, json};
 use social::accounts::{NewUser, create_user};
-use social::rest::Client;
+use social::rest::{Client, openapi_document};
 use social::settings::{Introspection, Settings};
 use social::streams::PlaybackBase;
 use social::{Parts, Services};
@@ -281,7 +281,10 @@ impl TestApp {
                 is_tls: false,
             });
         }
+        let method = request.method().as_str().to_ascii_lowercase();
+        let path = request.uri().path().to_owned();
         let response = self.router.clone().oneshot(request).await.unwrap();
+        assert_documented(&method, &path, response.status());
         let (head, body) = response.into_parts();
         let body = to_bytes(body, 1 << 20).await.unwrap();
         Answer {
@@ -295,6 +298,22 @@ impl TestApp {
         let request = Request::builder().method(method).uri(path);
         self.send(request.body(Body::empty()).unwrap()).await
     }
+}
+
+/// Whatever a test is about: no operation answers with a status that its document has not.
+fn assert_documented(method: &str, path: &str, status: StatusCode) {
+    let paths = openapi_document()["paths"].as_object().unwrap();
+    let of_path = paths.iter().find(|(template, _)| {
+        let (template, path) = (template.split('/'), path.split('/'));
+        template.clone().count() == path.clone().count()
+            && template
+                .zip(path)
+                .all(|(one, other)| one == other || one.starts_with('{'))
+    });
+    let operation = of_path.and_then(|(_, item)| item.get(method));
+    let Some(operation) = operation else { return };
+    let is_there = operation["responses"].get(status.as_str()).is_some();
+    assert!(is_there, "{method} {path}: {status} is not documented");
 }
 
 /// Somebody at some address, who may have logged in.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use social::graphql::sdl;
 use social::operation::{Access, Operation};
 use social::rest::openapi_document;
@@ -91,7 +91,9 @@ fn every_operation_says_who_may_and_what_an_error_is() {
             .find(|known| known.rest() == id)
             .unwrap();
         assert!(operation["summary"].is_string(), "{id}");
-        assert!(operation["responses"]["default"].is_object(), "{id}");
+        for status in ["401", "429", "500", "503"] {
+            assert!(operation["responses"][status].is_object(), "{id}");
+        }
         let security = operation["security"].as_array().unwrap();
         let is_open = security
             .iter()
@@ -162,5 +164,28 @@ async fn every_code_is_explained() {
         "internal",
     ] {
         assert!(page.contains(&format!("id=\"problem-{code}\"")), "{code}");
+    }
+}
+
+/// serde would read an array into a struct.
+#[tokio::test]
+async fn a_body_is_an_object_and_what_is_wrong_in_it_is_named() {
+    let app = TestApp::new().await;
+    let ada = app.person("ada").await;
+    for body in [json!([null, null]), json!(null), json!("bio"), json!(1)] {
+        let told = ada.patch("/api/v1/me", &body).await;
+        assert!(told.problem(400, "validation").contains("an object"));
+    }
+    for (body, field) in [
+        (json!({ "is_private": 1 }), "is_private"),
+        (json!({ "links": [{ "label": "a" }] }), "links[0]"),
+        (
+            json!({ "links": [{ "label": 1, "url": "" }] }),
+            "links[0].label",
+        ),
+    ] {
+        let told = ada.patch("/api/v1/me", &body).await;
+        told.problem(400, "validation");
+        assert_eq!(told.json()["errors"][0]["field"], field);
     }
 }

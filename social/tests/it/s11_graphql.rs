@@ -149,6 +149,15 @@ async fn s11_what_is_no_document_is_told() {
         .await
         .ok(200);
     assert!(answer["errors"].is_array());
+    for document in [
+        "{",
+        "{ nothing }",
+        "{ live(first: 1) { name } }",
+        "mutation { follow(name: 1) }",
+        "{ user { name } }",
+    ] {
+        assert_eq!(anybody.graphql_code(document).await, "validation");
+    }
     let form = anybody
         .request("POST", "/graphql")
         .body("query={live{name}}".into());
