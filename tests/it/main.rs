@@ -25,6 +25,7 @@ mod push;
 mod restart;
 mod retention;
 mod roles;
+mod schemathesis;
 mod shedding;
 mod shutdown;
 mod storage_services;

@@ -13,6 +13,8 @@ const BODY_LIMIT: u64 = 64 * 1024 * 1024;
 pub(crate) struct Http {
     agent: ureq::Agent,
     address: SocketAddr,
+    /// What `Authorization` says.
+    authorization: Option<String>,
 }
 
 /// An answer, whatever its status.
@@ -44,7 +46,19 @@ impl Http {
             .timeout_global(Some(LIMIT))
             .build()
             .into();
-        Self { agent, address }
+        Self {
+            agent,
+            address,
+            authorization: None,
+        }
+    }
+
+    /// The same server, asked as whoever has the token.
+    pub(crate) fn bearing(&self, token: &str) -> Self {
+        Self {
+            authorization: Some(format!("Bearer {token}")),
+            ..self.clone()
+        }
     }
 
     /// The URL of `path`.
@@ -59,13 +73,20 @@ impl Http {
         } else {
             self.url(path)
         };
-        let answer = self.agent.get(&url).call();
+        let mut request = self.agent.get(&url);
+        if let Some(authorization) = &self.authorization {
+            request = request.header("authorization", authorization);
+        }
+        let answer = request.call();
         read(answer).map_err(|error| format!("GET {url}: {error}"))
     }
 
     /// POST of a JSON text.
     pub(crate) fn post_json(&self, path: &str, json: &str) -> Result<Response, String> {
-        let request = self.agent.post(self.url(path));
+        let mut request = self.agent.post(self.url(path));
+        if let Some(authorization) = &self.authorization {
+            request = request.header("authorization", authorization);
+        }
         let answer = request
             .header("content-type", "application/json")
             .send(json);

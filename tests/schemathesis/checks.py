@@ -1,0 +1,44 @@
+"""What holds of every answer of /graphql, beside what Schemathesis knows of GraphQL.
+
+A refusal is an error in an answer of 200, so that its own check, for which every error of a
+resolver is the server's fault, says nothing here: whose fault it is, the error's code tells.
+"""
+
+import schemathesis
+
+CODES = {
+    "validation",
+    "document-too-large",
+    "introspection-refused",
+    "unauthenticated",
+    "forbidden",
+    "not-found",
+    "name-taken",
+    "email-taken",
+    "conflict",
+    "idempotency-key-reused",
+    "link-not-valid",
+    "wrong-password",
+    "login-failed",
+    "refresh-failed",
+    "suspended",
+    "rate-limited",
+    "too-many-logins",
+}
+
+
+@schemathesis.check
+def graphql_errors_are_the_clients(context, response, case):
+    if not case.path.endswith("/graphql"):
+        return
+    assert response.status_code < 500, f"{response.status_code}: a fault of the server"
+    if response.status_code != 200:
+        kind = response.headers["content-type"][0]
+        assert kind == "application/problem+json", f"an error that is {kind}"
+        return
+    answer = response.json()
+    errors = answer.get("errors", [])
+    assert "data" in answer or errors, "neither data nor errors"
+    for error in errors:
+        code = error.get("extensions", {}).get("code")
+        assert code in CODES, f"an error with the code {code}: {error['message']}"
