@@ -135,8 +135,12 @@ pub async fn take(
     let Some((owner,)) = owner else {
         return Ok(None);
     };
-    // The user first, as everybody does who ends links: two that wait for each other would.
-    users::lock(transaction, owner).await?;
+    // The user first, as everybody does who ends links, so that no two wait for each other.
+    match users::lock(transaction, owner).await {
+        // Deleted: their links go with what else there is of them.
+        Err(RowError::NotFound(_)) => return Ok(None),
+        locked => locked?,
+    };
     query(
         "DELETE FROM email_tokens
          WHERE token_hash = $1 AND purpose = $2 AND expires_at > $3

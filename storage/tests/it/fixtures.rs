@@ -1,5 +1,7 @@
 //! A database in a folder of its own, and what most tests put into it.
 
+use std::time::{Duration, Instant};
+
 use media::{LoginSessionId, Micros, StreamId, Timestamp, UserId};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 use storage::Database;
@@ -108,6 +110,20 @@ impl TestDatabase {
                 let pool = pool.await.unwrap();
                 sqlx::query(statement).execute(&pool).await.unwrap();
             }
+        }
+    }
+
+    /// Until a transaction waits for another, on PostgreSQL.
+    pub(crate) async fn until_somebody_waits(&self) {
+        let Place::Server(database) = &self.place else {
+            panic!("SQLite has one writer at a time");
+        };
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let waiting = "SELECT count(*) FROM pg_stat_activity
+            WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        while database.sql(waiting).trim() == "0" {
+            assert!(Instant::now() < deadline, "nobody waits");
+            tokio::task::yield_now().await;
         }
     }
 

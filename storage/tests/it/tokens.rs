@@ -18,6 +18,7 @@ on_both_engines! {
     api_tokens_are_listed_newest_first_and_are_not_too_many,
     the_use_of_an_api_token_is_noted_now_and_then,
     a_link_works_once_and_the_last_one_counts,
+    a_link_of_a_deleted_user_is_none,
     another_password_or_address_voids_links,
     an_answer_is_kept_for_its_request,
     of_two_at_once_under_one_key_one_does_the_work,
@@ -174,6 +175,50 @@ async fn take(test: &TestDatabase, hash: &[u8], purpose: Purpose, now: i64) -> O
         assert_eq!(row.email, "new@example.org");
         row.user
     })
+}
+
+async fn a_link_of_a_deleted_user_is_none(test: TestDatabase) {
+    let ada = test.user("ada").await;
+    mail(&test, ada, Purpose::Reset, b"1", 0).await;
+    let mut transaction = write(&test).await;
+    users::delete(&test.db, &mut transaction, ada, at(1))
+        .await
+        .unwrap();
+    transaction.commit().await.unwrap();
+    assert_eq!(take(&test, b"1", Purpose::Reset, 2).await, None);
+}
+
+/// Both want the user's row and the link's. SQLite has one writer at a time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_link_is_used_while_another_password_is_set() {
+    let test = TestDatabase::on_postgres().await;
+    let ada = test.user("ada").await;
+    mail(&test, ada, Purpose::Reset, b"1", 0).await;
+    let mut first = write(&test).await;
+    users::lock(&mut first, ada).await.unwrap();
+    let second = async {
+        let mut transaction = write(&test).await;
+        let taken = email_tokens::take(&mut transaction, b"1", Purpose::Reset, at(1)).await;
+        if let Some(link) = taken.unwrap() {
+            users::set_password(&test.db, &mut transaction, link.user, "2", None, at(1))
+                .await
+                .unwrap();
+        }
+        transaction.commit().await.unwrap();
+    };
+    let first = async {
+        test.until_somebody_waits().await;
+        users::set_password(&test.db, &mut first, ada, "1", None, at(1))
+            .await
+            .unwrap();
+        first.commit().await.unwrap();
+    };
+    tokio::join!(second, first);
+    let set = users::credentials_of(&test.db, ada).await.unwrap().unwrap();
+    assert_eq!(
+        set.password_hash, "1",
+        "the link went with the old password"
+    );
 }
 
 async fn a_link_works_once_and_the_last_one_counts(test: TestDatabase) {
