@@ -4,6 +4,9 @@ A refusal is an error in an answer of 200, so that its own check, for which ever
 resolver is the server's fault, says nothing here: whose fault it is, the error's code tells.
 """
 
+import atexit
+import os
+
 import schemathesis
 
 CODES = {
@@ -42,3 +45,30 @@ def graphql_errors_are_the_clients(context, response, case):
     for error in errors:
         code = error.get("extensions", {}).get("code")
         assert code in CODES, f"an error with the code {code}: {error['message']}"
+
+
+# Which operations were asked for, and which were done at least once. tests/it/schemathesis.rs
+# looks at them: a server that refuses everything would keep all promises.
+asked, done = set(), set()
+
+
+@schemathesis.hook
+def after_call(context, case, response):
+    label = case.operation.label
+    asked.add(label)
+    if case.path.endswith("/graphql"):
+        answer = response.json() if response.status_code == 200 else {}
+        if not answer.get("errors") and answer.get("data") is not None:
+            done.add(label)
+    elif response.status_code < 400:
+        done.add(label)
+
+
+@atexit.register
+def tell():
+    file = os.environ.get("OPERATIONS_FILE")
+    if file is None:
+        return
+    with open(file, "a", encoding="utf-8") as lines:
+        for label in sorted(asked):
+            lines.write(f"{'done' if label in done else 'asked'} {label}\n")

@@ -187,18 +187,24 @@ impl Site {
     }
 
     fn create_owner(&self, command: Command) {
-        self.create_user_by(command, OWNER, "correct-horse-battery-staple");
+        self.create_user_by(command, OWNER, "correct-horse-battery-staple", &[]);
     }
 
     /// Makes an account.
     pub(crate) fn create_user(&self, name: &str, password: &str) {
-        self.create_user_by(self.command(), name, password);
+        self.create_user_by(self.command(), name, password, &[]);
     }
 
-    fn create_user_by(&self, mut command: Command, name: &str, password: &str) {
+    /// Makes an account of somebody who may do everything.
+    pub(crate) fn create_administrator(&self, name: &str, password: &str) {
+        self.create_user_by(self.command(), name, password, &["--admin"]);
+    }
+
+    fn create_user_by(&self, mut command: Command, name: &str, password: &str, options: &[&str]) {
         self.keep_secret(password);
         let email = format!("{name}@example.org");
         command.args(["user", "create", name, "--email", &email]);
+        command.args(options);
         self.finish(&mut command, &format!("{password}\n"))
             .succeeded();
     }
