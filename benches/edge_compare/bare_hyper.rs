@@ -21,8 +21,7 @@ pub(crate) const ARGUMENT: &str = "--serve-bare-hyper";
 /// Serves all objects on the port, until the process ends.
 pub(crate) fn serve(port: &str) -> Result<(), Box<dyn Error>> {
     let port: u16 = port.parse()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .build()?;
     let cache = moka::sync::Cache::new(OBJECTS.len() as u64);
@@ -36,7 +35,7 @@ pub(crate) fn serve(port: &str) -> Result<(), Box<dyn Error>> {
             let cache = cache.clone();
             let service = service_fn(move |request: Request<Incoming>| {
                 let found: Option<Response<Full<Bytes>>> = cache.get(request.uri().path());
-                let found = found.unwrap_or_else(|| answer(request.uri().path()));
+                let found = found.unwrap_or_else(|| answer("/nothing"));
                 std::future::ready(Ok::<_, Infallible>(found))
             });
             tokio::spawn(async move {
