@@ -185,7 +185,7 @@ pub use media::LoginSessionId;
 pub struct Caller {
     /// Whom the request comes from.
     pub identity: Identity,
-    /// The other end of the connection.
+    /// Where whoever asks is: the other end of the connection, or who is behind a trusted proxy.
     pub address: IpAddr,
     /// `User-Agent` as it was sent, cut to [`MAX_USER_AGENT`].
     pub user_agent: String,
@@ -229,7 +229,7 @@ impl Caller {
         }
     }
 
-    /// What addresses are counted by: an IPv4 address, or the /64 that one site has of IPv6.
+    /// What addresses are counted by: an IPv4 address, or the /64 that a network of IPv6 has.
     pub(crate) fn network(&self) -> IpAddr {
         match self.address.to_canonical() {
             IpAddr::V6(address) => {
@@ -246,7 +246,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_site_is_one_network() {
+    fn the_hosts_of_a_network_are_one() {
         for (address, network) in [
             ("192.0.2.7", "192.0.2.7"),
             ("::ffff:192.0.2.7", "192.0.2.7"),

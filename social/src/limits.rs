@@ -29,11 +29,12 @@ const EXPORTS_PER_HOUR: u32 = 10;
 const EMAIL_CHANGES_PER_HOUR: u32 = 5;
 
 /// So many times what one network may try of an account, all networks together may: whoever
-/// tries from few does not keep its owner out, and whoever has many still guesses slowly.
+/// tries from fewer does not keep its owner out, and whoever has many still guesses slowly.
 const LOGINS_EVERYWHERE: u32 = 10;
 
-/// The most keys that one limit counts by themselves. Those that have been silent for long
-/// enough are forgotten; while none can be, those that come share their counts.
+/// The most keys that one limit counts by themselves. When there are so many, those are
+/// forgotten that have all of their quota again; while none can be, those that come share their
+/// counts.
 const MAX_KEYS: usize = 100_000;
 
 /// How often a limit that is full looks for keys that it can forget.
@@ -306,6 +307,8 @@ mod tests {
         let standings = Standings::default();
         let take = |text: &str| limiter.registrations.take(Key::text(text), &standings);
         take("ada").unwrap();
+        // Not so long that she has all of it again.
+        clock.advance(Micros::from(MINUTE));
         for stranger in 0..2 * MAX_KEYS {
             // Those beyond share: some are refused.
             let _ = take(&stranger.to_string());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::rest::TrustedProxies;
+use crate::proxies::TrustedProxies;
 
 /// How the services behave.
 #[derive(Debug, Clone, PartialEq, Eq)]

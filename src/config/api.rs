@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use social::mail::SmtpPost;
-use social::rest::TrustedProxies;
+use social::proxies::TrustedProxies;
 use social::settings::{Introspection, Limits, Settings};
 
 use super::{Config, ConfigError, is_http_origin};

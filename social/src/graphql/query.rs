@@ -1,20 +1,30 @@
 //! Queries.
 
+use std::any::Any;
+
 use async_graphql::connection::Connection;
 use async_graphql::{ComplexObject, Context, Json, Object, Result};
 
 use super::connection::{connection, of_page, page};
 use super::user::{People, User, people};
-use crate::Services;
 use crate::caller::Caller;
 use crate::model::{
     AccountExport, ApiToken, AuditEntry, LiveEntry, LoginSession, Me, Preference, Report,
     ReportState,
 };
+use crate::{ServiceError, Services};
 
 /// The services, and who asks.
 pub(super) fn of<'a>(context: &Context<'a>) -> Result<(&'a Services, &'a Caller)> {
-    Ok((context.data::<Services>()?, context.data::<Caller>()?))
+    Ok((given(context)?, given(context)?))
+}
+
+/// What every document is executed with.
+pub(super) fn given<'a, T: Any + Send + Sync>(context: &Context<'a>) -> Result<&'a T> {
+    context.data::<T>().map_err(|error| {
+        let lacking = ServiceError::internal("GraphQL", error.message);
+        lacking.into()
+    })
 }
 
 /// What can be asked.

@@ -7,7 +7,7 @@ use async_graphql::{Context, ID, Object, Result};
 
 use super::connection::{of_page, page};
 use super::loaders::Loaders;
-use super::query::of;
+use super::query::{given, of};
 use crate::caller::Role;
 use crate::model::{Link, Moment, Viewer};
 use crate::paging::Paged;
@@ -53,7 +53,7 @@ impl User {
 
     /// Where they point at.
     async fn links(&self, context: &Context<'_>) -> Result<Vec<Link>> {
-        let loaders = context.data::<Arc<Loaders>>()?;
+        let loaders: &Arc<Loaders> = given(context)?;
         let links = loaders.links.load_one(self.0.row.id).await?;
         Ok(links.unwrap_or_default())
     }
@@ -80,20 +80,20 @@ impl User {
 
     /// What is between you and them; `null`: it is you, or you have not logged in.
     async fn viewer(&self, context: &Context<'_>) -> Result<Option<Viewer>> {
-        let loaders = context.data::<Arc<Loaders>>()?;
+        let loaders: &Arc<Loaders> = given(context)?;
         Ok(loaders.between.load_one(self.0.row.id).await?)
     }
 
     /// How many follow them.
     async fn followers_count(&self, context: &Context<'_>) -> Result<u64> {
-        let loaders = context.data::<Arc<Loaders>>()?;
+        let loaders: &Arc<Loaders> = given(context)?;
         let counts = loaders.counts.load_one(self.0.row.id).await?;
         Ok(counts.map_or(0, |counts| counts.followers))
     }
 
     /// How many they follow.
     async fn following_count(&self, context: &Context<'_>) -> Result<u64> {
-        let loaders = context.data::<Arc<Loaders>>()?;
+        let loaders: &Arc<Loaders> = given(context)?;
         let counts = loaders.counts.load_one(self.0.row.id).await?;
         Ok(counts.map_or(0, |counts| counts.following))
     }

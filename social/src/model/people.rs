@@ -20,7 +20,7 @@ pub struct Link {
     #[schema(max_length = 50)]
     pub label: String,
     /// Where it goes: `http://` or `https://`, at most 2000 bytes.
-    #[schema(format = "uri", max_length = 2000, pattern = "^https?://")]
+    #[schema(max_length = 2000, pattern = "^https?://")]
     pub url: String,
 }
 

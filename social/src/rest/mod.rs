@@ -6,7 +6,6 @@ mod cookies;
 mod moderation;
 mod openapi;
 mod people;
-mod proxies;
 mod reference;
 mod request;
 mod streams;
@@ -21,7 +20,6 @@ use crate::problem::Problem;
 use crate::{Services, graphql};
 
 pub use openapi::document as openapi_document;
-pub use proxies::{InvalidProxy, TrustedProxies};
 pub use request::Client;
 pub(crate) use request::{AnyBody, Asking, with_caller};
 

@@ -100,14 +100,15 @@ fn leave_out_null(body: &mut Value) {
 /// The statuses of problems that an operation can have.
 fn refusals(known: Operation, operation: &Value, path: &str) -> Vec<u16> {
     use Operation as O;
-    // Who it is has to be right, it may be too much, and faults and full queues are everywhere.
-    let mut statuses = vec![401, 429, 500, 503];
+    // Who it is has to be right, it may be too often or too much, and faults and full queues are
+    // everywhere.
+    let mut statuses = vec![401, 413, 429, 500, 503];
     let has_body = operation.get("requestBody").is_some();
     if has_body || operation.get("parameters").is_some() {
         statuses.push(400);
     }
     if has_body {
-        statuses.extend([413, 415]);
+        statuses.push(415);
     }
     if known.access() != Access::Anyone || matches!(known, O::Login | O::Refresh | O::Logout) {
         statuses.push(403);

@@ -19,6 +19,7 @@ use crate::caller::Caller;
 use crate::limits::Standing;
 use crate::paging::{PageRequest, Paged};
 use crate::problem::Problem;
+use crate::proxies::TrustedProxies;
 use crate::{ServiceError, Services};
 
 /// Who asks, as an extension of the request. Whoever serves the router puts the other end of the
@@ -48,7 +49,7 @@ pub(crate) async fn with_caller(
 ) -> Response {
     let peer = request.extensions().get::<Client>().copied();
     let proxies = &services.settings.trusted_proxies;
-    let client = proxies.client(peer.unwrap_or_default(), request.headers());
+    let client = behind(peer.unwrap_or_default(), proxies, request.headers());
     let agent = request.headers().get(header::USER_AGENT);
     let agent = agent.and_then(|value| value.to_str().ok()).unwrap_or("");
     let caller = Caller::anonymous(client.address, agent);
@@ -58,6 +59,35 @@ pub(crate) async fn with_caller(
     let mut response = next.run(request).await;
     show(&standings.all(), response.headers_mut());
     response
+}
+
+/// The client of the request before, as proxies tell it; the nearest is the last.
+const FORWARDED_FOR: &str = "x-forwarded-for";
+/// The scheme that the client spoke.
+const FORWARDED_PROTO: &str = "x-forwarded-proto";
+
+/// Who asks, where `peer` is the other end of the connection.
+fn behind(peer: Client, proxies: &TrustedProxies, headers: &HeaderMap) -> Client {
+    if !proxies.has(peer.address) {
+        return peer;
+    }
+    let lines = |name: &str| {
+        let values = headers.get_all(name).iter();
+        values
+            .map(|value| value.to_str().unwrap_or_default())
+            .collect::<Vec<_>>()
+    };
+    let schemes = lines(FORWARDED_PROTO);
+    let nearest = schemes.last().and_then(|line| line.rsplit(',').next());
+    Client {
+        address: proxies
+            .nearest_client(&lines(FORWARDED_FOR))
+            .unwrap_or(peer.address),
+        is_tls: match nearest {
+            Some(scheme) => scheme.trim().eq_ignore_ascii_case("https"),
+            None => peer.is_tls,
+        },
+    }
 }
 
 /// The headers of draft-ietf-httpapi-ratelimit-headers-10: what may be asked, and what is left.
@@ -134,7 +164,7 @@ impl FromRequestParts<Services> for Whoever {
     }
 }
 
-/// The other end of the connection.
+/// Whoever asks, after what trusted proxies say.
 impl<S: Send + Sync> FromRequestParts<S> for Client {
     type Rejection = Problem;
 

@@ -284,9 +284,9 @@ impl TestApp {
         let method = request.method().as_str().to_ascii_lowercase();
         let path = request.uri().path().to_owned();
         let response = self.router.clone().oneshot(request).await.unwrap();
-        assert_documented(&method, &path, response.status());
         let (head, body) = response.into_parts();
         let body = to_bytes(body, 1 << 20).await.unwrap();
+        assert_documented(&method, &path, head.status, &body);
         Answer {
             status: head.status,
             headers: head.headers,
@@ -300,8 +300,9 @@ impl TestApp {
     }
 }
 
-/// Whatever a test is about: no operation answers with a status that its document has not.
-fn assert_documented(method: &str, path: &str, status: StatusCode) {
+/// Whatever a test is about: no operation answers with a status that its document has not, or
+/// with a body of another form.
+fn assert_documented(method: &str, path: &str, status: StatusCode, body: &[u8]) {
     let paths = openapi_document()["paths"].as_object().unwrap();
     let of_path = paths.iter().find(|(template, _)| {
         let (template, path) = (template.split('/'), path.split('/'));
@@ -312,8 +313,30 @@ fn assert_documented(method: &str, path: &str, status: StatusCode) {
     });
     let operation = of_path.and_then(|(_, item)| item.get(method));
     let Some(operation) = operation else { return };
-    let is_there = operation["responses"].get(status.as_str()).is_some();
-    assert!(is_there, "{method} {path}: {status} is not documented");
+    let response = operation["responses"].get(status.as_str());
+    let mut response =
+        response.unwrap_or_else(|| panic!("{method} {path}: {status} is not documented"));
+    if let Some(reference) = response["$ref"].as_str() {
+        let pointer = reference.trim_start_matches('#');
+        response = openapi_document().pointer(pointer).unwrap();
+    }
+    let content = response["content"].as_object();
+    let Some((kind, content)) = content.and_then(|content| content.iter().next()) else {
+        assert!(body.is_empty(), "{method} {path}: {status} has a body");
+        return;
+    };
+    if !kind.ends_with("json") {
+        return;
+    }
+    let schema = json!({
+        "allOf": [content["schema"]],
+        "components": openapi_document()["components"],
+    });
+    let validator = jsonschema::draft202012::new(&schema).unwrap();
+    let body: Value = serde_json::from_slice(body).unwrap();
+    if let Err(error) = validator.validate(&body) {
+        panic!("{method} {path}: {status} is not as documented: {error}\n{body}");
+    }
 }
 
 /// Somebody at some address, who may have logged in.

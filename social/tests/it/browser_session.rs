@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::http::header;
 use media::Micros;
 use serde_json::{Value, json};
-use social::rest::TrustedProxies;
+use social::proxies::TrustedProxies;
 use social::settings::Settings;
 
 use crate::app::{Answer, CLIENT, PASSWORD, TestApp, generous};

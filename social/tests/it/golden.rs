@@ -77,13 +77,27 @@ fn promises_of_openapi(document: &Value) -> BTreeSet<String> {
             promises.insert(format!("{id} is {} {path}", method.to_uppercase()));
             for parameter in operation["parameters"].as_array().into_iter().flatten() {
                 let name = parameter["name"].as_str().unwrap_or_default();
-                promises.insert(format!("{id} takes {name}"));
+                promises.insert(format!("{id} takes {name}: {}", parameter["schema"]));
+                if parameter["required"] == true {
+                    promises.insert(format!("{id} takes {name}, which is required"));
+                }
             }
-            if operation["requestBody"] != Value::Null {
-                let content = &operation["requestBody"]["content"];
-                promises.insert(format!("{id} takes {content}"));
+            let body = &operation["requestBody"];
+            if *body != Value::Null {
+                promises.insert(format!("{id} takes {}", body["content"]));
+                if body["required"] == true {
+                    promises.insert(format!("{id} takes a body, which is required"));
+                }
             }
+            for one in operation["security"].as_array().into_iter().flatten() {
+                promises.insert(format!("{id} is open to {one}"));
+            }
+            // What is not done is told by a problem, whose code is what counts.
+            let done = |status: &str| status.starts_with(['2', '3']);
             for (status, answer) in object(&operation["responses"]) {
+                if !done(&status) {
+                    continue;
+                }
                 promises.insert(format!("{id} answers {status} {}", answer["content"]));
             }
         }
@@ -107,17 +121,22 @@ fn promises_of_openapi(document: &Value) -> BTreeSet<String> {
 /// What was promised and is not kept; what is demanded of an input that was not.
 fn broken(before: &BTreeSet<String>, now: &BTreeSet<String>, inputs: &str) -> Vec<String> {
     let is_demand = |promise: &&String| {
-        let of = promise.split('.').next().unwrap_or_default();
-        promise.ends_with(" is required") && of.ends_with(inputs)
+        let of_parameter = promise.contains(" takes ");
+        promise.ends_with(" is required") && (of_parameter || subject(promise).ends_with(inputs))
     };
     let kept = before.difference(now).filter(|promise| !is_demand(promise));
     // Of an input that was there: a new one may demand what it likes.
     let was_there = |promise: &&String| {
-        let of = promise.split('.').next().unwrap_or_default();
-        before.iter().any(|one| one.split('.').next() == Some(of))
+        let of = subject(promise);
+        before.iter().any(|one| subject(one) == of)
     };
     let demanded = now.difference(before).filter(is_demand).filter(was_there);
     kept.chain(demanded).cloned().collect()
+}
+
+/// What a promise is about: a type, or an operation.
+fn subject(promise: &str) -> &str {
+    promise.split(['.', ' ']).next().unwrap_or_default()
 }
 
 /// The part of a promise that the changelog has to name.
@@ -126,7 +145,9 @@ fn name(promise: &str) -> &str {
 }
 
 fn check(file: &Path, now: &str, promises: impl Fn(&str) -> BTreeSet<String>) {
-    let before = std::fs::read_to_string(file).unwrap_or_default();
+    let Ok(before) = std::fs::read_to_string(file) else {
+        panic!("{} is missing: it says what was promised", file.display());
+    };
     if before == now {
         return;
     }
@@ -187,11 +208,35 @@ fn what_breaks_a_client_is_seen() {
 
     let document = |status: &str, required: &str| {
         let text = format!(
-            r##"{{"paths":{{"/a":{{"get":{{"operationId":"get_a","responses":{{"{status}":{{}}}}}}}}}},
+            r##"{{"paths":{{"/a":{{"get":{{"operationId":"get_a","responses":{{"{status}":{{}},"400":{{}}}}}}}}}},
                 "components":{{"schemas":{{"AInput":{{"required":[{required}],"properties":{{"b":{{}}}}}}}}}}}}"##
         );
         promises_of_openapi(&serde_json::from_str(&text).unwrap())
     };
+    let of_parameters = |text: &str| {
+        let text = format!(r#"{{"paths":{{"/a":{{"get":{{"operationId":"get_a",{text}}}}}}}}}"#);
+        promises_of_openapi(&serde_json::from_str(&text).unwrap())
+    };
+    let before = of_parameters(r#""parameters":[{"name":"b","schema":{"maxLength":5}}]"#);
+    for (now, told) in [
+        (
+            r#""parameters":[{"name":"b","schema":{"maxLength":4}}]"#,
+            r#"get_a takes b: {"maxLength":5}"#,
+        ),
+        (
+            r#""parameters":[{"name":"b","schema":{"maxLength":5},"required":true}]"#,
+            "get_a takes b, which is required",
+        ),
+        (
+            r#""parameters":[{"name":"b","schema":{"maxLength":5}}],
+                "requestBody":{"content":{},"required":true}"#,
+            "get_a takes a body, which is required",
+        ),
+    ] {
+        assert_eq!(broken(&before, &of_parameters(now), "Input"), [told]);
+    }
+    assert_eq!(name("get_a takes b: {}"), "get_a");
+
     let before = document("200", "");
     assert!(broken(&before, &before, "Input").is_empty());
     assert_eq!(
