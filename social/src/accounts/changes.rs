@@ -41,6 +41,10 @@ impl Services {
         self.limiter.resets.take(network, standings)?;
         let mails = &self.limiter.mails;
         mails.take(Key::text(email.as_str()), standings)?;
+        // For nothing, but whoever asks pays what a login and a registration cost, and what is
+        // left of the time drowns in it.
+        let typed = Typed::new(email.as_str());
+        self.passwords.is_right(typed, None).await?;
         // Whether anybody has the address is seen when the mail is made: nothing here tells.
         let email = email.as_str().to_owned();
         let message = format!("If an account has the address {email}, a mail is on its way.");

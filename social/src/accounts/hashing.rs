@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use argon2::password_hash::phc::PasswordHash;
@@ -33,24 +33,31 @@ pub struct Passwords {
     places: Semaphore,
     wait: Duration,
     computed: AtomicU64,
+    at_once: Arc<AtOnce>,
 }
 
 impl Passwords {
     /// Takes at most `memory_mib`, but one computation goes on at any rate; who has waited for
     /// `wait` is refused.
     pub fn new(memory_mib: u32, wait: Duration) -> Self {
-        let at_once = usize::try_from((memory_mib / MEMORY_MIB).max(1)).unwrap_or(1);
+        let turns = usize::try_from((memory_mib / MEMORY_MIB).max(1)).unwrap_or(1);
         Self {
-            turns: Arc::new(Semaphore::new(at_once)),
-            places: Semaphore::new(at_once * (1 + WAITING_PER_TURN)),
+            turns: Arc::new(Semaphore::new(turns)),
+            places: Semaphore::new(turns * (1 + WAITING_PER_TURN)),
             wait,
             computed: AtomicU64::new(0),
+            at_once: Arc::default(),
         }
     }
 
     /// How many computations there have been.
     pub fn computed(&self) -> u64 {
         self.computed.load(Ordering::Relaxed)
+    }
+
+    /// The most computations that have ever gone on at the same time: each had its memory.
+    pub fn most_at_once(&self) -> usize {
+        self.at_once.most.load(Ordering::SeqCst)
     }
 
     /// The password's hash as a PHC string, with a random salt. One computation.
@@ -86,8 +93,9 @@ impl Passwords {
             .map_err(|_| refused())?
             .map_err(|error| ServiceError::internal("password", error))?;
         self.computed.fetch_add(1, Ordering::Relaxed);
+        let at_once = self.at_once.clone();
         let computed = tokio::task::spawn_blocking(move || {
-            let done = work();
+            let done = at_once.count(work);
             // Who asked may have left: the memory was taken until now all the same.
             drop(turn);
             done
@@ -95,6 +103,23 @@ impl Passwords {
         computed
             .await
             .map_err(|error| ServiceError::internal("password", error))
+    }
+}
+
+/// How many computations go on.
+#[derive(Debug, Default)]
+struct AtOnce {
+    now: AtomicUsize,
+    most: AtomicUsize,
+}
+
+impl AtOnce {
+    fn count<T>(&self, work: impl FnOnce() -> T) -> T {
+        let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(now, Ordering::SeqCst);
+        let done = work();
+        self.now.fetch_sub(1, Ordering::SeqCst);
+        done
     }
 }
 
