@@ -11,7 +11,6 @@
 mod contestants;
 mod load;
 mod origin;
-mod processor;
 mod report;
 
 use std::error::Error;
