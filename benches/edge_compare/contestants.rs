@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use benches::processor;
 use peers::port::ReservedPort;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -14,7 +15,6 @@ use tokio::time::{sleep, timeout};
 
 use crate::bare_hyper;
 use crate::origin::{OBJECTS, Object, Origin};
-use crate::processor;
 
 /// How long a server may take to start, and to answer.
 const PATIENCE: Duration = Duration::from_secs(20);

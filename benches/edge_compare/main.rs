@@ -12,7 +12,6 @@ mod bare_hyper;
 mod contestants;
 mod load;
 mod origin;
-mod processor;
 mod report;
 
 use std::error::Error;

@@ -5,7 +5,6 @@
 //! edge`, and fails if p99 is 150 ms or more, or if anybody is given what was purged before
 //! they asked.
 
-mod client;
 mod site;
 
 use std::error::Error;
@@ -14,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use client::Client;
+use benches::http_client::Client;
 use site::Site;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};

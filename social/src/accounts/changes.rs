@@ -4,7 +4,7 @@ use media::{Micros, UserId};
 use storage::rows::email_tokens::{self, NewEmailToken, Purpose};
 use storage::rows::users::{self, Credentials, Role, UserRow};
 
-use super::hashing::Typed;
+use super::hashing::{Place, Typed};
 use super::{Email, Password};
 use crate::caller::Caller;
 use crate::error::Fields;
@@ -41,6 +41,11 @@ impl Services {
         self.limiter.resets.take(network, standings)?;
         let mails = &self.limiter.mails;
         mails.take(Key::text(email.as_str()), standings)?;
+        // For nothing, but whoever asks pays what a login and a registration cost, and what is
+        // left of the time drowns in it.
+        let typed = Typed::new(email.as_str());
+        let place = self.passwords.place()?;
+        place.is_right(typed, None).await?;
         // Whether anybody has the address is seen when the mail is made: nothing here tells.
         let email = email.as_str().to_owned();
         let message = format!("If an account has the address {email}, a mail is on its way.");
@@ -67,7 +72,8 @@ impl Services {
         let network = Key::Address(caller.network());
         let logins = &self.limiter.logins_of_address;
         logins.take(network, &caller.standings)?;
-        let password_hash = self.passwords.hash(password).await?;
+        let place = self.passwords.place()?;
+        let password_hash = place.hash(password).await?;
         let now = self.now();
         let hash = secrets::hash(&input.token);
         let mut transaction = self.db.write().await?;
@@ -99,8 +105,8 @@ impl Services {
         let Some(new) = new else {
             return Err(fields.into_error());
         };
-        let known = self.confirm(caller, actor, &input.current_password).await?;
-        let password_hash = self.passwords.hash(new).await?;
+        let (place, known) = self.confirm(caller, actor, &input.current_password).await?;
+        let password_hash = place.hash(new).await?;
         let (db, now, keep) = (&self.db, self.now(), caller.session());
         let mut transaction = db.write().await?;
         self.still(&mut transaction, &known).await?;
@@ -125,7 +131,7 @@ impl Services {
         let Some(email) = fields.read("email", input.email.parse::<Email>()) else {
             return Err(fields.into_error());
         };
-        let known = self.confirm(caller, actor, &input.password).await?;
+        let (_place, known) = self.confirm(caller, actor, &input.password).await?;
         let limiter = &self.limiter;
         let user = Key::User(actor.user);
         limiter.email_changes.take(user, &caller.standings)?;
@@ -179,7 +185,7 @@ impl Services {
         input: DeleteAccountInput,
     ) -> Result<(), ServiceError> {
         let actor = self.begin_known(caller, Operation::DeleteAccount)?;
-        let known = self.confirm(caller, actor, &input.password).await?;
+        let (_place, known) = self.confirm(caller, actor, &input.password).await?;
         let (db, now) = (&self.db, self.now());
         let mut transaction = db.write().await?;
         // Whoever is no administrator may be made one until the turn is theirs.
@@ -205,13 +211,14 @@ impl Services {
         caller: &Caller,
         actor: Actor,
         typed: &str,
-    ) -> Result<Credentials, ServiceError> {
+    ) -> Result<(Place<'_>, Credentials), ServiceError> {
         let guesses = &self.limiter.logins_of_account;
         guesses.take(Key::User(actor.user), &caller.standings)?;
+        let place = self.passwords.place()?;
         let known = credentials(self, actor.user).await?;
         let hash = Some(known.password_hash.clone());
-        match self.passwords.is_right(Typed::new(typed), hash).await? {
-            true => Ok(known),
+        match place.is_right(Typed::new(typed), hash).await? {
+            true => Ok((place, known)),
             false => Err(ServiceError::WrongPassword),
         }
     }

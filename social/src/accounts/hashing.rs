@@ -2,13 +2,13 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Argon2, Params};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use super::Password;
@@ -29,22 +29,24 @@ const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5IGhhcyB0aGlzLg$AAAA
 #[derive(Debug)]
 pub struct Passwords {
     turns: Arc<Semaphore>,
-    /// Who waits or computes.
+    /// Who waits, computes, or does what the computation was for.
     places: Semaphore,
     wait: Duration,
     computed: AtomicU64,
+    at_once: Arc<AtOnce>,
 }
 
 impl Passwords {
     /// Takes at most `memory_mib`, but one computation goes on at any rate; who has waited for
     /// `wait` is refused.
     pub fn new(memory_mib: u32, wait: Duration) -> Self {
-        let at_once = usize::try_from((memory_mib / MEMORY_MIB).max(1)).unwrap_or(1);
+        let turns = usize::try_from((memory_mib / MEMORY_MIB).max(1)).unwrap_or(1);
         Self {
-            turns: Arc::new(Semaphore::new(at_once)),
-            places: Semaphore::new(at_once * (1 + WAITING_PER_TURN)),
+            turns: Arc::new(Semaphore::new(turns)),
+            places: Semaphore::new(turns * (1 + WAITING_PER_TURN)),
             wait,
             computed: AtomicU64::new(0),
+            at_once: Arc::default(),
         }
     }
 
@@ -53,9 +55,61 @@ impl Passwords {
         self.computed.load(Ordering::Relaxed)
     }
 
+    /// The most computations that have ever gone on at the same time: each had its memory.
+    pub fn most_at_once(&self) -> usize {
+        self.at_once.most.load(Ordering::SeqCst)
+    }
+
+    /// A place, for as long as what the computation is for takes: otherwise those whose turn is
+    /// over would wait for the database without a bound. Refused if there is none.
+    pub(crate) fn place(&self) -> Result<Place<'_>, ServiceError> {
+        let _held = self.places.try_acquire().map_err(|_| self.refused())?;
+        Ok(Place {
+            passwords: self,
+            _held,
+        })
+    }
+
+    fn refused(&self) -> ServiceError {
+        metrics::counter!("nova_api_passwords_refused_total").increment(1);
+        ServiceError::TooManyLogins {
+            after: Duration::from_secs(self.wait.as_secs().max(1)),
+        }
+    }
+
+    async fn compute<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, ServiceError> {
+        let turn = timeout(self.wait, self.turns.clone().acquire_owned()).await;
+        let turn: OwnedSemaphorePermit = turn
+            .map_err(|_| self.refused())?
+            .map_err(|error| ServiceError::internal("password", error))?;
+        self.computed.fetch_add(1, Ordering::Relaxed);
+        let at_once = self.at_once.clone();
+        let computed = tokio::task::spawn_blocking(move || {
+            let done = at_once.count(work);
+            // Who asked may have left: the memory was taken until now all the same.
+            drop(turn);
+            done
+        });
+        computed
+            .await
+            .map_err(|error| ServiceError::internal("password", error))
+    }
+}
+
+/// One of the places of [`Passwords`].
+#[derive(Debug)]
+pub(crate) struct Place<'a> {
+    passwords: &'a Passwords,
+    _held: SemaphorePermit<'a>,
+}
+
+impl Place<'_> {
     /// The password's hash as a PHC string, with a random salt. One computation.
     pub(crate) async fn hash(&self, password: Password) -> Result<String, ServiceError> {
-        self.compute(move || hash(&password)).await?
+        self.passwords.compute(move || hash(&password)).await?
     }
 
     /// Whether it is the password of `hash`. One computation, also if there is no hash.
@@ -66,35 +120,26 @@ impl Passwords {
     ) -> Result<bool, ServiceError> {
         let is_somebody = hash.is_some();
         let hash = hash.unwrap_or_else(|| NOBODY.to_owned());
-        let is_equal = self.compute(move || verify(&typed, &hash)).await??;
+        let work = move || verify(&typed, &hash);
+        let is_equal = self.passwords.compute(work).await??;
         Ok(is_equal && is_somebody)
     }
+}
 
-    async fn compute<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, ServiceError> {
-        let refused = || {
-            metrics::counter!("nova_api_passwords_refused_total").increment(1);
-            ServiceError::TooManyLogins {
-                after: Duration::from_secs(self.wait.as_secs().max(1)),
-            }
-        };
-        let _place = self.places.try_acquire().map_err(|_| refused())?;
-        let turn = timeout(self.wait, self.turns.clone().acquire_owned()).await;
-        let turn: OwnedSemaphorePermit = turn
-            .map_err(|_| refused())?
-            .map_err(|error| ServiceError::internal("password", error))?;
-        self.computed.fetch_add(1, Ordering::Relaxed);
-        let computed = tokio::task::spawn_blocking(move || {
-            let done = work();
-            // Who asked may have left: the memory was taken until now all the same.
-            drop(turn);
-            done
-        });
-        computed
-            .await
-            .map_err(|error| ServiceError::internal("password", error))
+/// How many computations go on.
+#[derive(Debug, Default)]
+struct AtOnce {
+    now: AtomicUsize,
+    most: AtomicUsize,
+}
+
+impl AtOnce {
+    fn count<T>(&self, work: impl FnOnce() -> T) -> T {
+        let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(now, Ordering::SeqCst);
+        let done = work();
+        self.now.fetch_sub(1, Ordering::SeqCst);
+        done
     }
 }
 
@@ -145,7 +190,8 @@ mod tests {
 
     #[tokio::test]
     async fn hashes_are_salted_argon2id() {
-        let passwords = Passwords::new(64, Duration::from_secs(60));
+        let all = Passwords::new(64, Duration::from_secs(60));
+        let passwords = all.place().unwrap();
         let one = passwords.hash(password()).await.unwrap();
         assert!(one.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{one}");
         assert_ne!(one, passwords.hash(password()).await.unwrap());
@@ -155,13 +201,14 @@ mod tests {
         };
         assert!(is_right("demo-password").await);
         assert!(!is_right("demo-passwore").await);
-        assert_eq!(passwords.computed(), 4);
+        assert_eq!(all.computed(), 4);
     }
 
     #[tokio::test]
     async fn nobody_costs_what_somebody_costs() {
         let passwords = Passwords::new(64, Duration::from_secs(60));
-        let is_right = passwords.is_right(Typed::new("demo-password"), None).await;
+        let place = passwords.place().unwrap();
+        let is_right = place.is_right(Typed::new("demo-password"), None).await;
         assert!(!is_right.unwrap());
         assert_eq!(passwords.computed(), 1);
         let nobody = PasswordHash::new(NOBODY).unwrap();
@@ -174,13 +221,24 @@ mod tests {
     #[tokio::test]
     async fn who_has_waited_for_too_long_is_refused() {
         let passwords = Passwords::new(0, Duration::ZERO);
+        let place = passwords.place().unwrap();
         let turn = passwords.turns.clone().acquire_owned().await.unwrap();
-        let refused = passwords.hash(password()).await.unwrap_err();
+        let refused = place.hash(password()).await.unwrap_err();
         assert!(matches!(refused, ServiceError::TooManyLogins { .. }));
         drop(turn);
-        passwords.hash(password()).await.unwrap();
-        let _all = passwords.places.acquire_many(65).await.unwrap();
-        let refused = passwords.hash(password()).await.unwrap_err();
+        place.hash(password()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_place_is_had_until_all_is_done() {
+        let passwords = Passwords::new(0, Duration::from_secs(60));
+        let place = passwords.place().unwrap();
+        place.hash(password()).await.unwrap();
+        let others: Vec<_> = (0..64).map(|_| passwords.place().unwrap()).collect();
+        let refused = passwords.place().unwrap_err();
         assert!(matches!(refused, ServiceError::TooManyLogins { .. }));
+        drop(place);
+        passwords.place().unwrap();
+        drop(others);
     }
 }

@@ -62,13 +62,14 @@ impl Services {
         self.limiter.logins_of_account.take(account, standings)?;
         let everywhere = Key::text(&login);
         self.limiter.logins_everywhere.take(everywhere, standings)?;
+        let place = self.passwords.place()?;
         // What no account can be called is not asked for: a database may not even take it.
         let is_login = login.is_ascii() && !login.contains(|c: char| c.is_ascii_control());
         let asked = if is_login { login.as_str() } else { "" };
         let found = users::credentials(&self.db, asked).await?;
         let hash = found.as_ref().map(|found| found.password_hash.clone());
         let typed = Typed::new(&input.password);
-        let is_right = self.passwords.is_right(typed, hash).await?;
+        let is_right = place.is_right(typed, hash).await?;
         let found = found
             .filter(|_| is_right)
             .ok_or(ServiceError::LoginFailed)?;

@@ -32,30 +32,3 @@ async fn limits_are_shown_on_every_answer_and_hold_on_every_face() {
     let elsewhere = anybody.at("198.51.100.7");
     elsewhere.get("/api/v1/live").await.ok(200);
 }
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn more_logins_than_there_is_memory_for_are_refused_and_none_fails() {
-    let mut settings = generous();
-    settings.password_memory_mib = 19;
-    settings.password_wait = std::time::Duration::from_millis(200);
-    let app = TestApp::with(settings).await;
-    let login = json!({ "login": "ada", "password": PASSWORD });
-    let anybody = app.anybody();
-    let all = (0..300).map(|_| anybody.post("/api/v1/session", &login));
-    let (mut answered, mut refused) = (0, 0);
-    for answer in futures_util::future::join_all(all).await {
-        match answer.status.as_u16() {
-            401 => {
-                answer.problem(401, "login-failed");
-                answered += 1;
-            }
-            _ => {
-                answer.problem(429, "too-many-logins");
-                assert_eq!(answer.headers["retry-after"], "1");
-                refused += 1;
-            }
-        }
-    }
-    assert!(answered > 0 && refused > 0, "{answered} {refused}");
-    assert_eq!(app.services.passwords().computed(), answered);
-}

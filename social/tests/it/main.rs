@@ -9,6 +9,7 @@ mod browser_session;
 mod counted;
 mod face_limits;
 mod golden;
+mod logins_at_once;
 mod moderation;
 mod operations;
 mod people;

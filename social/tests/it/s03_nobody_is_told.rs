@@ -7,6 +7,7 @@ use crate::app::{PASSWORD, TestApp, generous};
 
 on_both_engines! {
     s03_a_login_tells_nothing,
+    s03_a_login_a_reset_and_a_registration_cost_one_computation_each,
     s03_a_registration_tells_nothing_but_to_the_owner_of_the_address,
 }
 
@@ -36,6 +37,47 @@ async fn s03_a_login_tells_nothing(app: TestApp) {
     }
     answers.dedup();
     assert_eq!(answers.len(), 1, "{answers:?}");
+}
+
+async fn s03_a_login_a_reset_and_a_registration_cost_one_computation_each(app: TestApp) {
+    app.administrator("root").await;
+    app.user("ada").await;
+    app.user("eve").await;
+    let root = app.logged_in("root").await;
+    let reason = json!({ "reason": "spam" });
+    let path = "/api/v1/users/eve/suspension";
+    root.put(path, &reason).await.ok(200);
+    let costs_one = async |path: &str, body: &Value, status: u16| {
+        let before = app.services.passwords().computed();
+        let answer = app.anybody().post(path, body).await;
+        assert_eq!(answer.status.as_u16(), status, "{body}: {}", answer.body);
+        let computed = app.services.passwords().computed() - before;
+        assert_eq!(computed, 1, "{path} {body}");
+    };
+    for (login, password, status) in [
+        ("ada", PASSWORD, 200),
+        ("ada@example.org", PASSWORD, 200),
+        ("ada", "wrong horse", 401),
+        ("eve", PASSWORD, 403),
+        ("eve", "wrong horse", 401),
+        ("nobody", PASSWORD, 401),
+        ("nobody@example.org", PASSWORD, 401),
+    ] {
+        let body = json!({ "login": login, "password": password });
+        costs_one("/api/v1/session", &body, status).await;
+    }
+    for email in ["ada@example.org", "eve@example.org", "nobody@example.org"] {
+        let body = json!({ "email": email });
+        costs_one("/api/v1/password-resets", &body, 202).await;
+    }
+    for (name, email, status) in [
+        ("one", "ada@example.org", 202),
+        ("two", "new@example.org", 202),
+        ("ada", "new@example.org", 409),
+    ] {
+        let body = json!({ "name": name, "email": email, "password": PASSWORD });
+        costs_one("/api/v1/registrations", &body, status).await;
+    }
 }
 
 async fn s03_a_registration_tells_nothing_but_to_the_owner_of_the_address(app: TestApp) {

@@ -5,7 +5,7 @@ use std::fs;
 use std::time::Duration;
 
 /// Of user and kernel, of the process `id` and everything below it.
-pub(crate) fn time_of_tree(id: u32) -> Result<Duration, Box<dyn Error>> {
+pub fn time_of_tree(id: u32) -> Result<Duration, Box<dyn Error>> {
     let processes = processes()?;
     let mut tree = vec![id];
     let mut ticks = 0;
