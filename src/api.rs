@@ -7,6 +7,7 @@ use axum::Router;
 use social::mail::{LogPost, Post, SmtpPost};
 use social::streams::PlaybackBase;
 use social::{Parts, Services, Upkeep};
+use storage::ObjectStore;
 use storage::events::Bus;
 use tokio_util::sync::CancellationToken;
 
@@ -28,6 +29,7 @@ impl Api {
         config: &Config,
         foundation: &Foundation,
         bus: &Arc<dyn Bus>,
+        objects: Arc<dyn ObjectStore>,
     ) -> Result<Self, Box<dyn Error>> {
         let playback = &config.http.playback_url;
         let playback_base = match playback.as_str() {
@@ -42,6 +44,7 @@ impl Api {
             database: foundation.database.clone(),
             clock: foundation.clock.clone(),
             bus: bus.clone(),
+            objects,
             post,
             settings: config.api_settings(),
             playback_base,
@@ -62,7 +65,11 @@ impl Api {
             pages,
         } = self;
         let beside = async move {
-            tokio::join!(upkeep.run(shutdown.clone()), services.send_mails(shutdown),);
+            tokio::join!(
+                upkeep.run(shutdown.clone()),
+                services.clone().send_mails(shutdown.clone()),
+                services.drop_avatars(shutdown),
+            );
         };
         (pages, beside)
     }

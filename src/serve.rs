@@ -227,7 +227,12 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
     if let Some(server) = http {
         let pages = match (&foundation, roles.api) {
             (Some(foundation), true) => {
-                let api = Api::start(&config, foundation, &bus).await?;
+                // The same store, where this process has it open.
+                let objects = match &media {
+                    Some(media) => media.objects.clone(),
+                    None => storage::objects::open(&config.objects()).await?,
+                };
+                let api = Api::start(&config, foundation, &bus, objects).await?;
                 Some(running.api(api))
             }
             _ => None,

@@ -1,5 +1,6 @@
 //! People: what they show of themselves, and what is between them.
 
+mod avatars;
 mod blocks;
 mod follows;
 mod moderation;
@@ -19,6 +20,8 @@ use crate::accounts::UserName;
 use crate::caller::{Caller, Identity, Role};
 use crate::model::{Link, Me, User, Viewer};
 use crate::{ServiceError, Services};
+
+pub(crate) use avatars::{AvatarName, avatar_url};
 
 /// Somebody, as whoever asks may see them.
 #[derive(Debug, Clone)]
@@ -116,6 +119,7 @@ impl Services {
             User {
                 id: row.id.to_string().into(),
                 display_name: shown_name(&row).to_owned(),
+                avatar_url: avatar_url(&row),
                 bio: row.bio,
                 links: links.remove(&row.id).unwrap_or_default(),
                 is_private: row.is_private,
@@ -138,6 +142,7 @@ impl Services {
             id: row.id.to_string().into(),
             name: row.name.clone(),
             display_name: shown_name(row).to_owned(),
+            avatar_url: avatar_url(row),
             bio: row.bio.clone(),
             links: links.remove(&row.id).unwrap_or_default(),
             is_private: row.is_private,

@@ -45,7 +45,9 @@ pub(super) async fn answer() -> Response {
 fn write() -> Value {
     let (_, of_handlers) = super::operations().split_for_parts();
     let mut api = Api::openapi();
+    let (_, of_resources) = super::resources().split_for_parts();
     api.merge(of_handlers);
+    api.merge(of_resources);
     let mut document = serde_json::to_value(&api).unwrap_or_default();
     if let Some(paths) = document["paths"].as_object_mut() {
         for item in paths.values_mut() {

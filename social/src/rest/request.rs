@@ -4,21 +4,21 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
-use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request, State};
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::MAX_BODY_BYTES;
+use super::{MAX_BODY_BYTES, avatars};
 use crate::caller::Caller;
 use crate::limits::Standing;
 use crate::paging::{PageRequest, Paged};
 use crate::problem::Problem;
-use crate::{ServiceError, Services};
+use crate::{ServiceError, Services, graphql, pictures};
 
 /// The other end of the connection, as an extension of the request. Whoever serves the router
 /// puts it there; without it a request comes from an address that is nobody's.
@@ -304,12 +304,20 @@ pub(crate) async fn no_store(request: Request, next: Next) -> Response {
     response
 }
 
+/// How large the body may be.
+fn body_limit(request: &Request) -> usize {
+    match (request.method(), request.uri().path()) {
+        (&Method::PUT, avatars::PATH) => pictures::MAX_BYTES,
+        (&Method::POST, "/graphql") if graphql::is_upload(request.headers()) => {
+            graphql::MAX_UPLOAD_BYTES
+        }
+        _ => MAX_BODY_BYTES,
+    }
+}
+
 /// Refuses a body by what `Content-Length` says, before any of it is read.
-pub(crate) async fn refuse_large_body(
-    State(limit): State<usize>,
-    request: Request,
-    next: Next,
-) -> Response {
+pub(crate) async fn refuse_large_body(request: Request, next: Next) -> Response {
+    let limit = body_limit(&request);
     let announced = request
         .headers()
         .get(header::CONTENT_LENGTH)
