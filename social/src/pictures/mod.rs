@@ -3,6 +3,7 @@
 
 mod jpeg;
 mod remaking;
+mod webp;
 
 use std::fmt;
 use std::sync::Arc;

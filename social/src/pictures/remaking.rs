@@ -14,11 +14,14 @@ use image::{
     RgbaImage,
 };
 
-use super::jpeg::Outline;
-use super::{MAX_SIDE, MEMORY, SIDE};
+use super::{MAX_SIDE, MEMORY, SIDE, jpeg, webp};
 
 /// Of 100: beyond it a picture of this size grows and looks no better.
 const JPEG_QUALITY: u8 = 88;
+
+/// Bytes that reading the chunks of a PNG takes: its lines, and profiles that grow when they are
+/// read.
+const OF_CHUNKS: u64 = 16 * 1024 * 1024;
 
 /// Bytes that collecting the scans of a progressive JPEG takes for a pixel: three coefficients.
 const OF_SCANS: u64 = 6;
@@ -107,8 +110,9 @@ fn decode(given: &[u8]) -> Result<(DynamicImage, Orientation), Unusable> {
     let reader = Cursor::new(given);
     match image::guess_format(given) {
         Ok(ImageFormat::Png) => {
+            // A picture that is too large is told as such, below.
             let mut limits = Limits::no_limits();
-            limits.max_alloc = Some(MEMORY);
+            limits.max_alloc = Some(OF_CHUNKS);
             let decoder = PngDecoder::with_limits(reader, limits).map_err(broken)?;
             match decoder.is_apng().map_err(broken)? {
                 true => Err(Unusable::Animated),
@@ -116,23 +120,33 @@ fn decode(given: &[u8]) -> Result<(DynamicImage, Orientation), Unusable> {
             }
         }
         Ok(ImageFormat::Jpeg) => {
-            let outline = Outline::of(given);
+            let outline = jpeg::Outline::of(given);
             if !outline.has_end {
-                return Err(Unusable::Broken("it ends before its end".to_owned()));
+                return Err(cut_off());
             }
             let decoder = JpegDecoder::new(reader).map_err(broken)?;
             let beside = if outline.is_progressive { OF_SCANS } else { 0 };
             read(decoder, beside)
         }
         Ok(ImageFormat::WebP) => {
-            let decoder = WebPDecoder::new(reader).map_err(broken)?;
-            match decoder.has_animation() {
-                true => Err(Unusable::Animated),
-                false => read(decoder, OF_PLANES),
+            let outline = webp::Outline::of(given).ok_or_else(cut_off)?;
+            let decoder = WebPDecoder::new(Cursor::new(outline.picture)).map_err(broken)?;
+            if decoder.has_animation() {
+                return Err(Unusable::Animated);
             }
+            let sizes = outline.lossy.map(|size| size == decoder.dimensions());
+            if sizes == Some(false) {
+                let contradiction = "it says of itself that it has two sizes";
+                return Err(Unusable::Broken(contradiction.to_owned()));
+            }
+            read(decoder, OF_PLANES)
         }
         _ => Err(Unusable::Format),
     }
+}
+
+fn cut_off() -> Unusable {
+    Unusable::Broken("it ends before its end".to_owned())
 }
 
 fn limits() -> Limits {

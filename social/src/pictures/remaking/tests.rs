@@ -1,4 +1,5 @@
-use image::{ExtendedColorType, ImageEncoder, Luma, Rgb, RgbImage, Rgba, codecs::webp};
+use image::codecs::webp;
+use image::{ExtendedColorType, ImageEncoder, Luma, Rgb, RgbImage, Rgba};
 
 use super::*;
 
@@ -174,12 +175,40 @@ fn what_is_too_large_is_refused_before_it_is_read() {
     assert_eq!(remake(&deep), Err(Unusable::Memory));
 }
 
-#[test]
-fn what_moves_is_refused() {
+fn still_webp() -> Vec<u8> {
     let mut still = Vec::new();
     webp::WebPEncoder::new_lossless(&mut still)
         .write_image(&flag(8, 8), 8, 8, ExtendedColorType::Rgb8)
         .unwrap();
+    still
+}
+
+fn riff(body: &[u8]) -> Vec<u8> {
+    let size = (body.len() as u32).to_le_bytes();
+    [b"RIFF", &size[..], body].concat()
+}
+
+#[test]
+fn a_webp_does_not_say_one_thing_and_have_another() {
+    let still = still_webp();
+    // A frame of another size than the file says, which would take 400 MiB to read.
+    let mut lies = b"WEBPVP8X\x0a\0\0\0\0\0\0\0\x07\0\0\x07\0\0VP8 ".to_vec();
+    lies.extend([
+        10, 0, 0, 0, 0x10, 0, 0, 0x9d, 1, 0x2a, 0xff, 0x3f, 0xff, 0x3f,
+    ]);
+    let refused = remake(&riff(&lies)).unwrap_err().to_string();
+    assert!(refused.contains("two sizes"), "{refused}");
+    // Metadata of 4 GiB.
+    let mut large = b"WEBPVP8X\x0a\0\0\0\x08\0\0\0\x07\0\0\x07\0\0".to_vec();
+    large.extend(&still[12..]);
+    large.extend(b"EXIF\xf0\xff\xff\xff");
+    let refused = remake(&riff(&large)).unwrap_err().to_string();
+    assert!(refused.contains("ends before"), "{refused}");
+}
+
+#[test]
+fn what_moves_is_refused() {
+    let still = still_webp();
     let frame = &still[12..];
     let mut body = b"WEBPVP8X\x0a\0\0\0\x02\0\0\0\x07\0\0\x07\0\0ANIM\x06\0\0\0".to_vec();
     body.extend([0; 6]);
@@ -187,10 +216,7 @@ fn what_moves_is_refused() {
     body.extend((16 + frame.len() as u32).to_le_bytes());
     body.extend([0, 0, 0, 0, 0, 0, 7, 0, 0, 7, 0, 0, 100, 0, 0, 0]);
     body.extend(frame);
-    let mut moving = b"RIFF".to_vec();
-    moving.extend((body.len() as u32).to_le_bytes());
-    moving.extend(body);
-    assert_eq!(remake(&moving), Err(Unusable::Animated));
+    assert_eq!(remake(&riff(&body)), Err(Unusable::Animated));
 
     let still = file(
         &DynamicImage::ImageLuma8(image::GrayImage::from_pixel(4, 4, Luma([9]))),
