@@ -24,12 +24,13 @@ pub struct Api {
 }
 
 impl Api {
-    /// Reads what has to be known before anybody is answered.
+    /// Reads what has to be known before anybody is answered. `objects` is the object store,
+    /// where this process has it open already.
     pub async fn start(
         config: &Config,
         foundation: &Foundation,
         bus: &Arc<dyn Bus>,
-        objects: Arc<dyn ObjectStore>,
+        objects: Option<Arc<dyn ObjectStore>>,
     ) -> Result<Self, Box<dyn Error>> {
         let playback = &config.http.playback_url;
         let playback_base = match playback.as_str() {
@@ -39,6 +40,10 @@ impl Api {
         let post: Arc<dyn Post> = match config.mail.smtp_url.as_str() {
             "" => Arc::new(LogPost),
             url => Arc::new(SmtpPost::new(url, &config.mail.from)?),
+        };
+        let objects = match objects {
+            Some(objects) => objects,
+            None => storage::objects::open(&config.objects()).await?,
         };
         let parts = Parts {
             database: foundation.database.clone(),

@@ -227,13 +227,9 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
     if let Some(server) = http {
         let pages = match (&foundation, roles.api) {
             (Some(foundation), true) => {
-                // The same store, where this process has it open.
-                let objects = match &media {
-                    Some(media) => media.objects.clone(),
-                    None => storage::objects::open(&config.objects()).await?,
-                };
-                let api = Api::start(&config, foundation, &bus, objects).await?;
-                Some(running.api(api))
+                let objects = media.as_ref().map(|media| media.objects.clone());
+                let api = Box::pin(Api::start(&config, foundation, &bus, objects));
+                Some(running.api(api.await?))
             }
             _ => None,
         };
