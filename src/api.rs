@@ -7,6 +7,7 @@ use axum::Router;
 use social::mail::{LogPost, Post, SmtpPost};
 use social::streams::PlaybackBase;
 use social::{Parts, Services, Upkeep};
+use storage::ObjectStore;
 use storage::events::Bus;
 use tokio_util::sync::CancellationToken;
 
@@ -23,11 +24,13 @@ pub struct Api {
 }
 
 impl Api {
-    /// Reads what has to be known before anybody is answered.
+    /// Reads what has to be known before anybody is answered. `objects` is the object store,
+    /// where this process has it open already.
     pub async fn start(
         config: &Config,
         foundation: &Foundation,
         bus: &Arc<dyn Bus>,
+        objects: Option<Arc<dyn ObjectStore>>,
     ) -> Result<Self, Box<dyn Error>> {
         let playback = &config.http.playback_url;
         let playback_base = match playback.as_str() {
@@ -38,10 +41,15 @@ impl Api {
             "" => Arc::new(LogPost),
             url => Arc::new(SmtpPost::new(url, &config.mail.from)?),
         };
+        let objects = match objects {
+            Some(objects) => objects,
+            None => storage::objects::open(&config.objects()).await?,
+        };
         let parts = Parts {
             database: foundation.database.clone(),
             clock: foundation.clock.clone(),
             bus: bus.clone(),
+            objects,
             post,
             settings: config.api_settings(),
             playback_base,
@@ -62,7 +70,11 @@ impl Api {
             pages,
         } = self;
         let beside = async move {
-            tokio::join!(upkeep.run(shutdown.clone()), services.send_mails(shutdown),);
+            tokio::join!(
+                upkeep.run(shutdown.clone()),
+                services.clone().send_mails(shutdown.clone()),
+                services.drop_avatars(shutdown),
+            );
         };
         (pages, beside)
     }

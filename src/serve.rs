@@ -227,8 +227,9 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
     if let Some(server) = http {
         let pages = match (&foundation, roles.api) {
             (Some(foundation), true) => {
-                let api = Api::start(&config, foundation, &bus).await?;
-                Some(running.api(api))
+                let objects = media.as_ref().map(|media| media.objects.clone());
+                let api = Box::pin(Api::start(&config, foundation, &bus, objects));
+                Some(running.api(api.await?))
             }
             _ => None,
         };

@@ -20,6 +20,7 @@ pub mod model;
 pub mod operation;
 pub mod paging;
 pub mod people;
+pub mod pictures;
 pub mod problem;
 pub mod proxies;
 pub mod rest;

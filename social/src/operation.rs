@@ -118,6 +118,10 @@ operations! {
     GetUser: "get_user", "Query.user", Read, Access::Public(Scope::PeopleRead);
     /// Change one's profile.
     UpdateProfile: "update_profile", "Mutation.updateProfile", Write, Access::Scopes(Scope::AccountRead, Scope::AccountWrite);
+    /// Show another picture of oneself.
+    SetAvatar: "set_avatar", "Mutation.setAvatar", Write, Access::Scopes(Scope::AccountRead, Scope::AccountWrite);
+    /// Show none.
+    RemoveAvatar: "remove_avatar", "Mutation.removeAvatar", Write, Access::Scopes(Scope::AccountRead, Scope::AccountWrite);
     /// Follow somebody.
     Follow: "follow", "Mutation.follow", Write, Access::Scope(Scope::PeopleWrite);
     /// Follow somebody no more.

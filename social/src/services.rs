@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use media::{Clock, Timestamp};
+use storage::ObjectStore;
 use storage::events::{Bus, RecvError, SubjectPattern, Subscription};
 use storage::rows::account_events::{AccountEvent, PATTERN, Told};
 use storage::rows::{Database, login_sessions, users};
@@ -17,6 +18,7 @@ use crate::accounts::api_tokens::{KnownTokens, PREFIX};
 use crate::caller::{Caller, Identity};
 use crate::limits::{Key, Limiter};
 use crate::mail::Post;
+use crate::pictures::Pictures;
 use crate::revocations::{REMEMBERED, Revocations};
 use crate::settings::Settings;
 use crate::streams::PlaybackBase;
@@ -40,6 +42,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Events between nodes.
     pub bus: Arc<dyn Bus>,
+    /// Where pictures of people are.
+    pub objects: Arc<dyn ObjectStore>,
     /// Where mails go.
     pub post: Arc<dyn Post>,
     /// What the operator sets.
@@ -57,11 +61,13 @@ pub struct Context {
     pub(crate) db: Database,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) objects: Arc<dyn ObjectStore>,
     pub(crate) post: Arc<dyn Post>,
     pub(crate) settings: Settings,
     pub(crate) playback_base: PlaybackBase,
     pub(crate) limiter: Limiter,
     pub(crate) passwords: Passwords,
+    pub(crate) pictures: Pictures,
     pub(crate) access_tokens: AccessTokens,
     pub(crate) revocations: Revocations,
     pub(crate) known_tokens: KnownTokens,
@@ -82,7 +88,8 @@ impl fmt::Debug for Services {
 }
 
 /// What goes on beside requests: news of other nodes, and the change of keys. Mails are sent by
-/// [`Services::send_mails`], on any node.
+/// [`Services::send_mails`], on any node; pictures go by [`Services::drop_avatars`], on any that
+/// has their store.
 pub struct Upkeep {
     services: Services,
     events: Subscription,
@@ -102,6 +109,7 @@ impl Services {
             database: db,
             clock,
             bus,
+            objects,
             post,
             settings,
             playback_base,
@@ -113,12 +121,14 @@ impl Services {
         let services = Self(Arc::new(Context {
             limiter: Limiter::new(&settings.limits, clock.clone()),
             passwords,
+            pictures: Pictures::default(),
             access_tokens,
             revocations: Revocations::default(),
             known_tokens: KnownTokens::default(),
             db,
             clock,
             bus,
+            objects,
             post,
             settings,
             playback_base,

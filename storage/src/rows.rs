@@ -9,6 +9,7 @@ pub mod account_events;
 pub mod account_export;
 pub mod api_tokens;
 pub mod audit_log;
+pub mod avatars;
 pub mod blocks;
 mod catalogue;
 mod check;

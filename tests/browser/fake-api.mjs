@@ -101,7 +101,7 @@ class Fake {
     const chunks = [];
     for await (const chunk of request) chunks.push(chunk);
     const body = Buffer.concat(chunks);
-    if (!url.pathname.startsWith("/api/") && !url.pathname.startsWith("/files/")) {
+    if (!url.pathname.startsWith("/api/") && !url.pathname.startsWith("/avatars/")) {
       this.page(url, response);
       return;
     }
@@ -173,7 +173,7 @@ class Fake {
       is_private,
       role,
       created_at,
-      avatar_url: avatar === null ? null : `/files/avatars/${avatar.id}`,
+      avatar_url: avatar === null ? null : `/avatars/${id}/${avatar.id}.png`,
       followers: followers.length,
       following: [...user.follows.values()].filter((state) => state === "yes").length,
       viewer:

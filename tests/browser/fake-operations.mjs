@@ -185,11 +185,10 @@ export const OPERATIONS = [
   ],
   ["DELETE me/avatar", (fake, asked) => void (asked.me.avatar = null)],
   [
-    "GET /files/avatars/:id",
-    (fake, asked, id) => {
-      const avatars = [...fake.users.values()].map(({ avatar }) => avatar);
-      const avatar = avatars.find((found) => found?.id === id);
-      if (avatar === undefined) throw notFound();
+    "GET /avatars/:user/:file",
+    (fake, asked, user, file) => {
+      const { avatar = null } = [...fake.users.values()].find(({ id }) => id === user) ?? {};
+      if (avatar === null || file !== `${avatar.id}.png`) throw notFound();
       return { bytes: avatar.bytes, headers: { "Content-Type": avatar.type } };
     },
   ],

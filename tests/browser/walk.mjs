@@ -130,7 +130,7 @@ export class Walk extends Visitor {
     await this.label("Address").fill("https://harbour.example.org/ada");
     await this.button("Save the profile").click();
     await this.said("Saved.");
-    if (await this.label("Picture").isVisible()) await this.choosePicture();
+    await this.choosePicture();
     await this.eyes.look("settings-profile");
     await this.page.getByRole("link", { name: "See your profile as it is" }).click();
     await this.seeTitle("Ada of the Harbour");
@@ -147,6 +147,8 @@ export class Walk extends Visitor {
     });
     await this.button("Use this picture").click();
     await this.said("This is your picture now.");
+    const isShown = () => document.querySelector(".avatar.large img")?.naturalWidth > 0;
+    await this.page.waitForFunction(isShown);
   }
 
   async follow() {

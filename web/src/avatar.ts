@@ -6,7 +6,7 @@ export function showAvatar(place: HTMLElement, user: Known): void {
   // The name stands beside it.
   place.setAttribute("aria-hidden", "true");
   const letter = ([...nameOf(user)][0] ?? "").toUpperCase();
-  const url = user.avatar_url ?? null;
+  const url = user.avatar_url;
   if (url === null) {
     place.replaceChildren(letter);
     return;

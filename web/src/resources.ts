@@ -14,8 +14,8 @@ export interface User {
   readonly name: string;
   readonly display_name: string;
   readonly bio: string;
-  /** Missing where the server keeps no pictures. */
-  readonly avatar_url?: string | null;
+  /** A path on this server; `null`: they have no picture. */
+  readonly avatar_url: string | null;
   readonly links: readonly ProfileLink[];
   readonly is_private: boolean;
   readonly role: Role;

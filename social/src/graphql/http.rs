@@ -1,17 +1,18 @@
-//! GraphQL over HTTP: documents in the body of a POST, one or a batch.
+//! GraphQL over HTTP: documents in the body of a POST, one or a batch, or one with a file.
 
 use std::sync::Arc;
 
 use async_graphql::{BatchRequest, BatchResponse, Response};
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{FromRequest, Request, State};
 
 use super::limits::{MAX_BATCH, refused};
 use super::loaders::Loaders;
-use super::{Schema, limits};
-use crate::Services;
+use super::{Schema, limits, upload};
+use crate::caller::{Caller, Identity};
 use crate::problem::Problem;
 use crate::rest::{AnyBody, Asking};
+use crate::{ServiceError, Services};
 
 /// Answers the documents. What is wrong with one is in its answer; what is wrong with the
 /// request as HTTP has it is a problem.
@@ -19,8 +20,21 @@ pub(super) async fn answer(
     schema: &Schema,
     State(services): State<Services>,
     Asking(caller): Asking,
-    AnyBody(batch): AnyBody<BatchRequest>,
+    request: Request,
 ) -> Result<Json<BatchResponse>, Problem> {
+    let mut _place = None;
+    let batch = match upload::is_upload(request.headers()) {
+        true => {
+            may_send(&services, &caller)?;
+            // What is behind the document comes with it, wanted or not.
+            _place = Some(services.pictures.place()?);
+            upload::receive(request).await?.into()
+        }
+        false => {
+            let AnyBody(batch) = AnyBody::from_request(request, &services).await?;
+            batch
+        }
+    };
     if let BatchRequest::Batch(documents) = &batch
         && documents.len() > MAX_BATCH
     {
@@ -42,4 +56,14 @@ pub(super) async fn answer(
         services.count(&caller)?;
     }
     Ok(Json(answer))
+}
+
+/// Whether somebody may send a file: whoever is known.
+fn may_send(services: &Services, caller: &Caller) -> Result<(), ServiceError> {
+    // A request that may be refused before an operation counts it.
+    services.count(caller)?;
+    match caller.identity {
+        Identity::Anonymous => Err(ServiceError::Unauthenticated),
+        _ => Ok(()),
+    }
 }

@@ -14,6 +14,7 @@ mod people;
 mod query;
 mod socket;
 mod subscription;
+mod upload;
 mod user;
 
 use async_graphql::{ObjectType, SchemaBuilder, SubscriptionType};
@@ -30,6 +31,7 @@ pub use limits::{
 use mutation::Mutation;
 use query::Query;
 use subscription::Subscription;
+pub(crate) use upload::{MAX_UPLOAD_BYTES, is_upload};
 
 /// What is executed.
 pub(crate) type Schema = async_graphql::Schema<Query, Mutation, Subscription>;
@@ -72,8 +74,8 @@ pub(crate) fn router(services: &Services) -> Router<Services> {
     Router::new()
         .route(
             "/graphql",
-            post(async move |services, asking, body| {
-                http::answer(&schema, services, asking, body).await
+            post(async move |services, asking, request| {
+                http::answer(&schema, services, asking, request).await
             }),
         )
         .route(

@@ -3,6 +3,7 @@
 use async_graphql::{Context, ID, Object, Result};
 
 use super::query::of;
+use super::upload::Upload;
 use super::user::User;
 use crate::caller::Role;
 use crate::model::{
@@ -19,6 +20,21 @@ impl PeopleMutation {
     async fn update_profile(&self, context: &Context<'_>, input: UpdateProfileInput) -> Result<Me> {
         let (services, caller) = of(context)?;
         Ok(services.update_profile(caller, input).await?)
+    }
+
+    /// Show another picture of you: PNG, JPEG or WebP, up to 5 MiB, 8192 pixels a side, and not
+    /// animated. It is made anew: turned upright, cut to the square in its middle, scaled to 512
+    /// pixels a side at most, and nothing is kept of it but what is seen.
+    async fn set_avatar(&self, context: &Context<'_>, picture: Upload) -> Result<Me> {
+        let (services, caller) = of(context)?;
+        services.set_avatar(caller, picture.read(context)).await
+    }
+
+    /// Show no picture of you.
+    async fn remove_avatar(&self, context: &Context<'_>) -> Result<bool> {
+        let (services, caller) = of(context)?;
+        services.remove_avatar(caller).await?;
+        Ok(true)
     }
 
     /// Follow somebody. Where their account is private, they are asked.

@@ -11,7 +11,7 @@ use super::query::{given, of};
 use crate::caller::Role;
 use crate::model::{Link, Moment, Viewer};
 use crate::paging::Paged;
-use crate::people::{Person, shown_name};
+use crate::people::{Person, avatar_url, shown_name};
 
 /// People with their cursors.
 pub(crate) type People = Connection<String, User, EmptyFields, EmptyFields>;
@@ -44,6 +44,11 @@ impl User {
     /// Name as it is shown.
     async fn display_name(&self) -> &str {
         shown_name(&self.0.row)
+    }
+
+    /// Where their picture is, on this server: `/avatars/...`; `null`: they have none.
+    async fn avatar_url(&self) -> Option<String> {
+        avatar_url(&self.0.row)
     }
 
     /// What they say of themselves.

@@ -87,6 +87,9 @@ pub struct Me {
     pub name: String,
     /// Name as it is shown.
     pub display_name: String,
+    /// Where your picture is, on this server: `/avatars/...`; `null`: you have none.
+    #[schema(required = true, format = "uri-reference")]
+    pub avatar_url: Option<String>,
     /// What you say of yourself.
     pub bio: String,
     /// Where you point at.

@@ -59,6 +59,9 @@ pub struct User {
     pub name: String,
     /// Name as it is shown.
     pub display_name: String,
+    /// Where their picture is, on this server: `/avatars/...`; `null`: they have none.
+    #[schema(required = true, format = "uri-reference")]
+    pub avatar_url: Option<String>,
     /// What they say of themselves.
     pub bio: String,
     /// Where they point at.

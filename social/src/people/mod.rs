@@ -1,5 +1,6 @@
 //! People: what they show of themselves, and what is between them.
 
+mod avatars;
 mod blocks;
 mod follows;
 mod moderation;
@@ -20,6 +21,7 @@ use crate::caller::{Caller, Identity, Role};
 use crate::model::{Link, Me, User, Viewer};
 use crate::{ServiceError, Services};
 
+pub(crate) use avatars::{AvatarName, avatar_url};
 pub(crate) use preferences::KNOWN_PREFERENCES;
 
 /// Somebody, as whoever asks may see them.
@@ -118,6 +120,7 @@ impl Services {
             User {
                 id: row.id.to_string().into(),
                 display_name: shown_name(&row).to_owned(),
+                avatar_url: avatar_url(&row),
                 bio: row.bio,
                 links: links.remove(&row.id).unwrap_or_default(),
                 is_private: row.is_private,
@@ -140,6 +143,7 @@ impl Services {
             id: row.id.to_string().into(),
             name: row.name.clone(),
             display_name: shown_name(row).to_owned(),
+            avatar_url: avatar_url(row),
             bio: row.bio.clone(),
             links: links.remove(&row.id).unwrap_or_default(),
             is_private: row.is_private,

@@ -2,6 +2,7 @@
 
 mod account_changes;
 mod accounts;
+mod avatars;
 mod cookies;
 mod moderation;
 mod openapi;
@@ -23,7 +24,7 @@ pub use openapi::document as openapi_document;
 pub use request::Client;
 pub(crate) use request::{AnyBody, Asking, with_caller};
 
-/// The largest request body, in bytes.
+/// The largest request body, in bytes, where it is no picture.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// Every operation that REST has.
@@ -33,14 +34,22 @@ fn operations() -> OpenApiRouter<Services> {
         .merge(accounts::router())
         .merge(account_changes::router())
         .merge(people::router())
+        .merge(avatars::router())
         .merge(moderation::router())
+}
+
+/// What REST has that is no operation.
+fn resources() -> OpenApiRouter<Services> {
+    avatars::pictures()
 }
 
 /// Answers every path of the API; a path that is none of its own gets a 404.
 pub fn router(services: Services) -> Router {
     let (operations, _) = operations().split_for_parts();
+    let (resources, _) = resources().split_for_parts();
     operations
         .layer(middleware::from_fn(request::no_store))
+        .merge(resources)
         .merge(graphql::router(&services))
         .route("/openapi.json", get(openapi::answer))
         .route("/docs", get(reference::answer))
@@ -52,10 +61,7 @@ pub fn router(services: Services) -> Router {
             services.clone(),
             with_caller,
         ))
-        .layer(middleware::from_fn_with_state(
-            MAX_BODY_BYTES,
-            request::refuse_large_body,
-        ))
+        .layer(middleware::from_fn(request::refuse_large_body))
         // For a body that does not say how large it is.
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .with_state(services)

@@ -45,7 +45,9 @@ pub(super) async fn answer() -> Response {
 fn write() -> Value {
     let (_, of_handlers) = super::operations().split_for_parts();
     let mut api = Api::openapi();
+    let (_, of_resources) = super::resources().split_for_parts();
     api.merge(of_handlers);
+    api.merge(of_resources);
     let mut document = serde_json::to_value(&api).unwrap_or_default();
     if let Some(paths) = document["paths"].as_object_mut() {
         for (path, item) in paths {
@@ -96,6 +98,9 @@ fn leave_out_null(body: &mut Value) {
         *schema = some;
     }
 }
+
+/// The statuses of problems of what is no operation: parts of pages.
+const OF_NO_OPERATION: [u16; 4] = [404, 413, 500, 503];
 
 /// The statuses of problems that an operation can have.
 fn refusals(known: Operation, operation: &Value, path: &str) -> Vec<u16> {
@@ -152,13 +157,18 @@ fn complete(operation: &mut Value, path: &str) {
         leave_out_null(body);
     }
     let id = operation["operationId"].as_str().unwrap_or_default();
-    let Some(known) = Operation::ALL.iter().find(|known| known.rest() == id) else {
-        return;
+    let known = Operation::ALL.iter().find(|known| known.rest() == id);
+    let statuses = match known {
+        Some(known) => refusals(*known, operation, path),
+        None => OF_NO_OPERATION.to_vec(),
     };
-    for status in refusals(*known, operation, path) {
+    for status in statuses {
         operation["responses"][status.to_string()] =
             json!({ "$ref": "#/components/responses/Problem" });
     }
+    let Some(known) = known else {
+        return;
+    };
     let (security, needs) = match known.access() {
         Access::Anyone => (json!([{}, { "session": [] }]), String::new()),
         Access::Login => (

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use serde::de::DeserializeOwned;
@@ -14,13 +14,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 
-use super::MAX_BODY_BYTES;
+use super::{MAX_BODY_BYTES, avatars};
 use crate::caller::Caller;
 use crate::limits::Standing;
 use crate::paging::{PageRequest, Paged};
 use crate::problem::Problem;
 use crate::proxies::TrustedProxies;
-use crate::{ServiceError, Services};
+use crate::{ServiceError, Services, graphql, pictures};
 
 /// Who asks, as an extension of the request. Whoever serves the router puts the other end of the
 /// connection there; without it a request comes from an address that is nobody's.
@@ -377,12 +377,20 @@ pub(crate) async fn no_store(request: Request, next: Next) -> Response {
     response
 }
 
+/// How large the body may be.
+fn body_limit(request: &Request) -> usize {
+    match (request.method(), request.uri().path()) {
+        (&Method::PUT, avatars::PATH) => pictures::MAX_BYTES,
+        (&Method::POST, "/graphql") if graphql::is_upload(request.headers()) => {
+            graphql::MAX_UPLOAD_BYTES
+        }
+        _ => MAX_BODY_BYTES,
+    }
+}
+
 /// Refuses a body by what `Content-Length` says, before any of it is read.
-pub(crate) async fn refuse_large_body(
-    State(limit): State<usize>,
-    request: Request,
-    next: Next,
-) -> Response {
+pub(crate) async fn refuse_large_body(request: Request, next: Next) -> Response {
+    let limit = body_limit(&request);
     let announced = request
         .headers()
         .get(header::CONTENT_LENGTH)

@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode, header};
+use bytes::Bytes;
 use media::{ManualClock, Micros, Timestamp};
 use serde_json::{Value, json};
 use social::accounts::{NewUser, create_user};
@@ -16,6 +17,7 @@ use social::streams::PlaybackBase;
 use social::{Parts, Services};
 use storage::Database;
 use storage::events::{Bus, LocalBus};
+use storage::objects::MemoryStore;
 use storage::rows::IfMissing;
 use tempfile::TempDir;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -59,6 +61,7 @@ pub(crate) struct TestApp {
     pub(crate) services: Services,
     pub(crate) router: Router,
     pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) objects: Arc<MemoryStore>,
     _place: Arc<Place>,
     _running: DropGuard,
 }
@@ -85,6 +88,8 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: String,
+    /// The same where it is no text.
+    pub(crate) bytes: Bytes,
 }
 
 impl Answer {
@@ -168,7 +173,8 @@ impl TestApp {
         database.migrate().await.unwrap();
         let clock = Arc::new(ManualClock::new(NOW));
         let bus: Arc<dyn Bus> = Arc::new(LocalBus::new());
-        Self::node(place, database, clock, bus, settings, base).await
+        let objects = Arc::new(MemoryStore::default());
+        Self::node(place, database, clock, bus, objects, settings, base).await
     }
 
     async fn node(
@@ -176,6 +182,7 @@ impl TestApp {
         database: Database,
         clock: Arc<ManualClock>,
         bus: Arc<dyn Bus>,
+        objects: Arc<MemoryStore>,
         settings: Settings,
         playback_base: PlaybackBase,
     ) -> Self {
@@ -184,6 +191,7 @@ impl TestApp {
             database: database.clone(),
             clock: clock.clone(),
             bus: bus.clone(),
+            objects: objects.clone(),
             post: mailbox.clone(),
             settings,
             playback_base,
@@ -192,6 +200,7 @@ impl TestApp {
         let shutdown = CancellationToken::new();
         tokio::spawn(upkeep.run(shutdown.clone()));
         tokio::spawn(services.clone().send_mails(shutdown.clone()));
+        tokio::spawn(services.clone().drop_avatars(shutdown.clone()));
         Self {
             database,
             clock,
@@ -199,6 +208,7 @@ impl TestApp {
             router: social::router(services.clone()),
             services,
             bus,
+            objects,
             _place: place,
             _running: shutdown.drop_guard(),
         }
@@ -219,6 +229,7 @@ impl TestApp {
             database,
             self.clock.clone(),
             bus,
+            self.objects.clone(),
             generous(),
             PlaybackBase::same_origin(),
         )
@@ -290,7 +301,8 @@ impl TestApp {
         Answer {
             status: head.status,
             headers: head.headers,
-            body: String::from_utf8(body.to_vec()).unwrap(),
+            body: String::from_utf8_lossy(&body).into_owned(),
+            bytes: body,
         }
     }
 

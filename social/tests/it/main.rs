@@ -5,6 +5,8 @@ mod app;
 mod mailbox;
 
 mod account_changes;
+mod avatar_uploads;
+mod avatars;
 mod browser_session;
 mod counted;
 mod face_limits;

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::jobs::{self, Attempt, HandlerError, NewJob};
 use super::sql::query;
-use super::{Database, RowError, Transaction};
+use super::{Database, RowError, Transaction, avatars};
 use crate::objects::{ObjectError, ObjectStore};
 
 /// The queue of its jobs.
@@ -135,6 +135,8 @@ pub async fn step(
     if let Some(key) = &avatar {
         objects.delete(key).await?;
     }
+    // Also what nobody shows, whose job is not done.
+    objects.delete_prefix(&avatars::folder(user)).await?;
     let mut transaction = db.write().await?;
     forget_person(&mut transaction, user).await?;
     let_go(&mut transaction, user, now).await?;

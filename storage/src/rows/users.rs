@@ -338,7 +338,7 @@ pub async fn update_profile(
 }
 
 /// Names the object of the user's picture, which is there; `None`: none. Gives the key that
-/// was there before: a job of the same transaction deletes that object.
+/// was there before: [`avatars`](super::avatars) has that object deleted.
 pub async fn set_avatar(
     transaction: &mut Transaction,
     id: UserId,

@@ -11,7 +11,9 @@ use storage::rows::jobs::{self, Attempt, Options};
 use storage::rows::profile_links::ProfileLink;
 use storage::rows::reports::{self, NewReport};
 use storage::rows::videos::imports::{self, NewImport};
-use storage::rows::{leases, mutes, profile_links, sessions, sql, stream_keys, streams, users};
+use storage::rows::{
+    avatars, leases, mutes, profile_links, sessions, sql, stream_keys, streams, users,
+};
 use storage::{Database, RowError};
 use tokio_util::sync::CancellationToken;
 
@@ -139,7 +141,11 @@ async fn everything_of_an_account_is_erased_and_nothing_of_others(test: TestData
     let bob = busy(&test, "bob", other).await;
     let told_by_ada = report(&test, ada, other).await;
     let key = "avatars/ada/1";
-    objects.put(key, Bytes::from_static(b"x")).await.unwrap();
+    let unshown = format!("{}1.png", avatars::folder(ada));
+    let of_bob = format!("{}1.png", avatars::folder(bob));
+    for key in [key, &unshown, &of_bob] {
+        objects.put(key, Bytes::from_static(b"x")).await.unwrap();
+    }
     let mut transaction = write(&test).await;
     users::set_avatar(&mut transaction, ada, Some(key))
         .await
@@ -151,6 +157,8 @@ async fn everything_of_an_account_is_erased_and_nothing_of_others(test: TestData
     assert_eq!(end, Step::Done);
     assert_eq!(named(&test, ada).await, BTreeSet::new());
     assert!(objects.get(key).await.is_err());
+    assert!(objects.get(&unshown).await.is_err());
+    objects.get(&of_bob).await.unwrap();
     assert_eq!(named(&test, bob).await.len(), 7);
     // What was said about others stays, and nobody said it.
     let row = reports::by_id(&test.db, told_by_ada).await.unwrap();

@@ -5,6 +5,7 @@ mod fixtures;
 
 mod account_end;
 mod accounts;
+mod avatars;
 mod check;
 mod children;
 mod copy;

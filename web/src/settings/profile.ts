@@ -40,11 +40,10 @@ function setValue(form: Form, name: string, value: string): void {
 }
 
 function wireAvatar(root: HTMLElement, { me, masthead }: Context): void {
-  part(root, "portrait", HTMLElement).hidden = me.avatar_url === undefined;
   const remove = part(root, "remove-avatar", HTMLButtonElement);
   const show = (user: Me) => {
     showAvatar(part(root, "avatar", HTMLElement), user);
-    remove.hidden = (user.avatar_url ?? null) === null;
+    remove.hidden = user.avatar_url === null;
     api.session.remember(user);
     masthead.show();
   };
@@ -73,5 +72,5 @@ function wireAvatar(root: HTMLElement, { me, masthead }: Context): void {
     );
   });
   showAvatar(part(root, "avatar", HTMLElement), me);
-  remove.hidden = (me.avatar_url ?? null) === null;
+  remove.hidden = me.avatar_url === null;
 }

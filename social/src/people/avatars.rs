@@ -1,0 +1,248 @@
+//! Pictures of people.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use bytes::Bytes;
+use media::UserId;
+use sha2::{Digest, Sha256};
+use storage::ObjectError;
+use storage::objects::PutOptions;
+use storage::rows::avatars;
+use storage::rows::jobs::{self, Attempt, Options};
+use storage::rows::leases;
+use storage::rows::users::{self, UserRow};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use crate::caller::Caller;
+use crate::limits::Key;
+use crate::model::Me;
+use crate::operation::Operation;
+use crate::pictures::{Kind, Remade, SENT_WITHIN};
+use crate::{ServiceError, Services};
+
+/// How long the object store may take to keep one. Long before
+/// [`SHOWN_WITHIN`](avatars::SHOWN_WITHIN) is over.
+const PUT_WITHIN: Duration = Duration::from_secs(60);
+
+/// How long a process that was killed keeps its jobs.
+const SILENCE: media::Micros = media::Micros::from_secs(30);
+
+/// Bytes of the content's hash in a name: the same picture has the same.
+const HASH: usize = 16;
+
+/// Random bytes in a name: no object's name is that of another, before or after it.
+const NONCE: usize = 8;
+
+impl Services {
+    /// Shows another picture of the caller, which is sent when all else is known to be right:
+    /// whoever may not, or too often, sends it in vain.
+    pub async fn set_avatar<E: From<ServiceError>>(
+        &self,
+        caller: &Caller,
+        picture: impl Future<Output = Result<Bytes, E>>,
+    ) -> Result<Me, E> {
+        let actor = self.begin_known(caller, Operation::SetAvatar)?;
+        let pictures = &self.limiter.pictures;
+        pictures.take(Key::User(actor.user), &caller.standings)?;
+        let _place = self.pictures.place()?;
+        let given = timeout(SENT_WITHIN, picture).await.map_err(|_| {
+            let seconds = SENT_WITHIN.as_secs();
+            ServiceError::invalid("picture", format!("expected all of it within {seconds} s"))
+        })??;
+        let remade = self.pictures.remake(given).await?;
+        let row = self.show_avatar(actor.user, remade).await?;
+        Ok(self.describe_me(&row).await?)
+    }
+
+    /// Shows no picture of the caller any more.
+    pub async fn remove_avatar(&self, caller: &Caller) -> Result<(), ServiceError> {
+        let actor = self.begin_known(caller, Operation::RemoveAvatar)?;
+        let mut transaction = self.db.write().await?;
+        avatars::remove(&self.db, &mut transaction, actor.user, self.now()).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// The picture of that name. Not an operation: whoever knows the name has it from a profile,
+    /// and a page shows many.
+    pub(crate) async fn avatar(&self, name: &AvatarName) -> Result<Bytes, ServiceError> {
+        let found = self.objects.get(&name.key()).await;
+        found.map_err(|error| match error {
+            ObjectError::NotFound(_) => ServiceError::NotFound("picture".into()),
+            error => unstored(error),
+        })
+    }
+
+    /// Deletes pictures that nobody shows any more, until `shutdown`.
+    pub async fn drop_avatars(self, shutdown: CancellationToken) {
+        let options = Options {
+            queue: avatars::QUEUE,
+            worker: leases::this_process(),
+            concurrency: std::num::NonZeroUsize::MIN,
+            ttl: SILENCE,
+        };
+        let (db, clock) = (self.db.clone(), self.clock.clone());
+        let handler = move |attempt: Attempt| {
+            let services = self.clone();
+            async move { avatars::settle(&services.db, &*services.objects, &attempt).await }
+        };
+        jobs::run(db, clock, options, handler, shutdown).await;
+    }
+
+    async fn show_avatar(&self, user: UserId, made: Remade) -> Result<UserRow, ServiceError> {
+        let shown = users::by_id(&self.db, user).await?;
+        let shown = shown.filter(UserRow::is_active);
+        let shown = shown.ok_or(ServiceError::Unauthenticated)?;
+        let name = AvatarName::of(user, &made)?;
+        if self.is_shown(&shown, &name).await? {
+            return Ok(shown);
+        }
+        let (key, intended_at) = (name.key(), self.now());
+        let mut transaction = self.db.write().await?;
+        avatars::intend(&self.db, &mut transaction, user, &key, intended_at).await?;
+        transaction.commit().await?;
+        let options = PutOptions {
+            content_type: Some(made.kind.content_type()),
+            sha256: None,
+        };
+        timeout(PUT_WITHIN, self.objects.put_with(&key, made.data, options))
+            .await
+            .map_err(|_| ServiceError::Busy)?
+            .map_err(unstored)?;
+        let (mut transaction, now) = (self.db.write().await?, self.now());
+        let row = avatars::show(&self.db, &mut transaction, user, &key, intended_at, now).await?;
+        transaction.commit().await?;
+        Ok(row)
+    }
+
+    /// Whether the same picture is shown already, and is there.
+    async fn is_shown(&self, row: &UserRow, new: &AvatarName) -> Result<bool, ServiceError> {
+        let Some(key) = &row.avatar_key else {
+            return Ok(false);
+        };
+        let name = key.rsplit('/').next().unwrap_or_default();
+        let is_same = name.ends_with(new.kind.extension())
+            && name.get(..2 * HASH) == new.stem.get(..2 * HASH);
+        if !is_same {
+            return Ok(false);
+        }
+        match self.objects.head(key).await {
+            Ok(_) => Ok(true),
+            Err(ObjectError::NotFound(_)) => Ok(false),
+            Err(error) => Err(unstored(error)),
+        }
+    }
+}
+
+/// Where a user's picture is, for whoever asks this server.
+pub(crate) fn avatar_url(row: &UserRow) -> Option<String> {
+    row.avatar_key.as_ref().map(|key| format!("/{key}"))
+}
+
+/// What names a picture, in its object's key and in its URL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AvatarName {
+    user: UserId,
+    /// In hexadecimal digits, of the content's hash and then a random number.
+    stem: String,
+    pub(crate) kind: Kind,
+}
+
+impl AvatarName {
+    /// A new one.
+    fn of(user: UserId, made: &Remade) -> Result<Self, ServiceError> {
+        let mut nonce = [0; NONCE];
+        getrandom::fill(&mut nonce)
+            .map_err(|error| ServiceError::internal("random numbers", error))?;
+        let hash = Sha256::digest(&made.data);
+        let bytes = hash.iter().take(HASH).chain(&nonce);
+        let stem = bytes.fold(String::new(), |mut text, byte| {
+            // Writing to a String does not fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        });
+        let kind = made.kind;
+        Ok(Self { user, stem, kind })
+    }
+
+    /// That of a URL's last two segments; nothing else is one, so that no other object is named.
+    pub(crate) fn parse(user: &str, file: &str) -> Option<Self> {
+        let parsed: UserId = user.parse().ok()?;
+        let (stem, extension) = file.split_once('.')?;
+        let kind = [Kind::Png, Kind::Jpeg];
+        let kind = kind
+            .into_iter()
+            .find(|kind| kind.extension() == extension)?;
+        let is_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        let is_stem = stem.len() == 2 * (HASH + NONCE) && stem.bytes().all(is_hex);
+        (is_stem && parsed.to_string() == user).then(|| Self {
+            user: parsed,
+            stem: stem.to_owned(),
+            kind,
+        })
+    }
+
+    /// The object's key.
+    fn key(&self) -> String {
+        let folder = avatars::folder(self.user);
+        format!("{folder}{}.{}", self.stem, self.kind.extension())
+    }
+
+    /// What tells it from all others.
+    pub(crate) fn stem(&self) -> &str {
+        &self.stem
+    }
+}
+
+/// A store that fails for a while, or is full, is the operator's concern, and worth another try.
+fn unstored(error: ObjectError) -> ServiceError {
+    use storage::objects::ErrorKind;
+    if error.is_transient() || error.kind() == ErrorKind::Full {
+        tracing::warn!(%error, "pictures of people");
+        return ServiceError::Busy;
+    }
+    ServiceError::internal("pictures of people", error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_of_pictures_and_nothing_else() {
+        let user = UserId::new();
+        let made = Remade {
+            data: Bytes::from_static(b"x"),
+            kind: Kind::Jpeg,
+        };
+        let name = AvatarName::of(user, &made).unwrap();
+        let key = name.key();
+        let [folder, of, file] = key.split('/').collect::<Vec<_>>()[..] else {
+            panic!("{key}");
+        };
+        assert_eq!((folder, of), ("avatars", user.to_string().as_str()));
+        assert_eq!(AvatarName::parse(of, file), Some(name.clone()));
+        let another = AvatarName::of(user, &made).unwrap();
+        assert_eq!(another.stem[..32], name.stem[..32]);
+        assert_ne!(another.key(), key);
+        let upper = file.to_ascii_uppercase();
+        let longer = format!("0{file}");
+        for bad in [
+            &file[1..],
+            &upper,
+            &longer,
+            &file.replace(".jpg", ".gif"),
+            &file.replace(".jpg", ".jpg.png"),
+            &file.replace(".jpg", ""),
+            "..",
+            "",
+        ] {
+            assert_eq!(AvatarName::parse(of, bad), None, "{bad}");
+        }
+        for bad in ["..", "", &of.to_uppercase(), &of.replace('-', "")] {
+            assert_eq!(AvatarName::parse(bad, file), None, "{bad}");
+        }
+    }
+}

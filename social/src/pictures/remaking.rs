@@ -1,0 +1,225 @@
+//! One picture: read, turned, cut, scaled, written. Pure; it takes time and memory.
+
+use std::io::Cursor;
+
+use bytes::Bytes;
+use image::codecs::jpeg::{JpegDecoder, JpegEncoder};
+use image::codecs::png::{CompressionType, FilterType, PngDecoder, PngEncoder};
+use image::codecs::webp::WebPDecoder;
+use image::error::LimitErrorKind;
+use image::imageops::{self, FilterType as Filter};
+use image::metadata::Orientation;
+use image::{
+    DynamicImage, GenericImageView, ImageDecoder, ImageError, ImageFormat, ImageResult, Limits,
+    RgbaImage,
+};
+
+use super::{MAX_SIDE, MEMORY, SIDE, jpeg, webp};
+
+/// Of 100: beyond it a picture of this size grows and looks no better.
+const JPEG_QUALITY: u8 = 88;
+
+/// Bytes that reading the chunks of a PNG takes: its lines, and profiles that grow when they are
+/// read.
+const OF_CHUNKS: u64 = 16 * 1024 * 1024;
+
+/// Bytes that collecting the scans of a progressive JPEG takes for a pixel: three coefficients.
+const OF_SCANS: u64 = 6;
+
+/// Bytes that reading a WebP takes for a pixel, beside those of the picture: its planes, and the
+/// alpha channel, which is a picture of its own.
+const OF_PLANES: u64 = 7;
+
+/// A picture made anew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remade {
+    /// Its file.
+    pub data: Bytes,
+    /// Of what kind.
+    pub kind: Kind,
+}
+
+/// What a picture is written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Where one can see through it.
+    Png,
+    /// Elsewhere.
+    Jpeg,
+}
+
+impl Kind {
+    /// How its files' names end.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Png => "png",
+            Self::Jpeg => "jpg",
+        }
+    }
+
+    /// Its `Content-Type`.
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::Png => "image/png",
+            Self::Jpeg => "image/jpeg",
+        }
+    }
+}
+
+/// Why nothing is made of a picture.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unusable {
+    /// It is none of the formats that are taken, whatever it is called.
+    #[error("expected a PNG, JPEG or WebP picture, and the file is none of them")]
+    Format,
+    /// A side is too long.
+    #[error("expected at most {MAX_SIDE} pixels a side, and the picture has {width}x{height}")]
+    Sides {
+        /// Pixels of a line.
+        width: u32,
+        /// Lines.
+        height: u32,
+    },
+    /// Reading it takes too much.
+    #[error(
+        "expected a smaller picture: to read this one takes more than {} MiB",
+        MEMORY >> 20
+    )]
+    Memory,
+    /// It has several frames.
+    #[error("expected a picture that stands still, and this one is animated")]
+    Animated,
+    /// It ends before its end, or is damaged.
+    #[error("the picture cannot be read: {0}")]
+    Broken(String),
+}
+
+/// Makes a picture anew: what `given` shows, upright, its centred square, at most [`SIDE`]
+/// pixels a side, without metadata.
+pub fn remake(given: &[u8]) -> Result<Remade, Unusable> {
+    let (decoded, orientation) = decode(given)?;
+    let mut square = DynamicImage::ImageRgba8(scaled_square(&decoded));
+    // It is large, and is needed no more.
+    drop(decoded);
+    // The square in the middle is the same, whichever side is up.
+    square.apply_orientation(orientation);
+    write(square).map_err(broken)
+}
+
+fn decode(given: &[u8]) -> Result<(DynamicImage, Orientation), Unusable> {
+    let reader = Cursor::new(given);
+    match image::guess_format(given) {
+        Ok(ImageFormat::Png) => {
+            // A picture that is too large is told as such, below.
+            let mut limits = Limits::no_limits();
+            limits.max_alloc = Some(OF_CHUNKS);
+            let decoder = PngDecoder::with_limits(reader, limits).map_err(broken)?;
+            match decoder.is_apng().map_err(broken)? {
+                true => Err(Unusable::Animated),
+                false => read(decoder, 0),
+            }
+        }
+        Ok(ImageFormat::Jpeg) => {
+            let outline = jpeg::Outline::of(given);
+            if !outline.has_end {
+                return Err(cut_off());
+            }
+            let decoder = JpegDecoder::new(reader).map_err(broken)?;
+            let beside = if outline.is_progressive { OF_SCANS } else { 0 };
+            read(decoder, beside)
+        }
+        Ok(ImageFormat::WebP) => {
+            let outline = webp::Outline::of(given).ok_or_else(cut_off)?;
+            let decoder = WebPDecoder::new(Cursor::new(outline.picture)).map_err(broken)?;
+            if decoder.has_animation() {
+                return Err(Unusable::Animated);
+            }
+            let sizes = outline.lossy.map(|size| size == decoder.dimensions());
+            if sizes == Some(false) {
+                let contradiction = "it says of itself that it has two sizes";
+                return Err(Unusable::Broken(contradiction.to_owned()));
+            }
+            read(decoder, OF_PLANES)
+        }
+        _ => Err(Unusable::Format),
+    }
+}
+
+fn cut_off() -> Unusable {
+    Unusable::Broken("it ends before its end".to_owned())
+}
+
+fn limits() -> Limits {
+    let mut limits = Limits::no_limits();
+    limits.max_image_width = Some(MAX_SIDE);
+    limits.max_image_height = Some(MAX_SIDE);
+    limits.max_alloc = Some(MEMORY);
+    limits
+}
+
+/// Reads the pixels, if the picture is no larger than may be. So much memory is taken for each
+/// of them `beside` the picture itself.
+fn read(
+    mut decoder: impl ImageDecoder,
+    beside: u64,
+) -> Result<(DynamicImage, Orientation), Unusable> {
+    let (width, height) = decoder.dimensions();
+    if width > MAX_SIDE || height > MAX_SIDE {
+        return Err(Unusable::Sides { width, height });
+    }
+    let pixels = u64::from(width) * u64::from(height);
+    if decoder.total_bytes() + beside * pixels > MEMORY {
+        return Err(Unusable::Memory);
+    }
+    decoder.set_limits(limits()).map_err(broken)?;
+    let orientation = decoder.orientation().map_err(broken)?;
+    let decoded = DynamicImage::from_decoder(decoder).map_err(broken)?;
+    Ok((decoded, orientation))
+}
+
+/// The square in the middle. Small pictures stay as small as they are.
+fn scaled_square(picture: &DynamicImage) -> RgbaImage {
+    let (width, height) = picture.dimensions();
+    let side = width.min(height);
+    let view = picture.view((width - side) / 2, (height - side) / 2, side, side);
+    if side <= 2 * SIDE {
+        let scaled = side.min(SIDE);
+        return imageops::resize(&*view, scaled, scaled, Filter::CatmullRom);
+    }
+    // The means of whole areas first: each pixel is looked at once.
+    let twice = imageops::thumbnail(&*view, 2 * SIDE, 2 * SIDE);
+    imageops::resize(&twice, SIDE, SIDE, Filter::CatmullRom)
+}
+
+fn write(picture: DynamicImage) -> ImageResult<Remade> {
+    let picture = picture.into_rgba8();
+    let mut data = Vec::new();
+    let kind = if picture.pixels().any(|pixel| pixel.0[3] != u8::MAX) {
+        let encoder =
+            PngEncoder::new_with_quality(&mut data, CompressionType::Default, FilterType::Adaptive);
+        picture.write_with_encoder(encoder)?;
+        Kind::Png
+    } else {
+        let encoder = JpegEncoder::new_with_quality(&mut data, JPEG_QUALITY);
+        let opaque = DynamicImage::ImageRgba8(picture).into_rgb8();
+        opaque.write_with_encoder(encoder)?;
+        Kind::Jpeg
+    };
+    Ok(Remade {
+        data: data.into(),
+        kind,
+    })
+}
+
+fn broken(error: ImageError) -> Unusable {
+    match error {
+        ImageError::Limits(error) => match error.kind() {
+            LimitErrorKind::InsufficientMemory => Unusable::Memory,
+            _ => Unusable::Broken(error.to_string()),
+        },
+        error => Unusable::Broken(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

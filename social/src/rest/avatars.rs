@@ -1,0 +1,147 @@
+//! Pictures of people: the operations, and the pictures themselves.
+
+use axum::Json;
+use axum::extract::rejection::{BytesRejection, FailedToBufferBody, PathRejection};
+use axum::extract::{DefaultBodyLimit, FromRequest, Path, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
+use utoipa_axum::routes;
+
+use super::request::Asking;
+use crate::model::Me;
+use crate::people::AvatarName;
+use crate::pictures::MAX_BYTES;
+use crate::problem::Problem;
+use crate::{ServiceError, Services};
+
+/// The kinds of picture that are taken.
+const TAKEN: [&str; 3] = ["image/png", "image/jpeg", "image/webp"];
+
+/// Where a picture is sent.
+pub(super) const PATH: &str = "/api/v1/me/avatar";
+
+pub(super) fn router() -> OpenApiRouter<Services> {
+    let larger = DefaultBodyLimit::max(MAX_BYTES);
+    OpenApiRouter::new().routes(routes!(set_avatar, remove_avatar).layer(larger))
+}
+
+/// What is no operation: pictures are parts of pages.
+pub(super) fn pictures() -> OpenApiRouter<Services> {
+    OpenApiRouter::new().routes(routes!(get_avatar))
+}
+
+/// Show another picture of you
+///
+/// Up to 5 MiB, 8192 pixels a side, and not animated. It is made anew: turned upright, cut to the
+/// square in its middle, scaled to 512 pixels a side at most, and nothing is kept of it but what
+/// is seen. Its format is that of its content, whatever the request calls it.
+#[utoipa::path(put, path = "/api/v1/me/avatar", tag = "people",
+    request_body(
+        description = "The picture's file",
+        content(("image/png"), ("image/jpeg"), ("image/webp"))
+    ),
+    responses(
+        (status = 200, description = "The account, with the picture's `avatar_url`", body = Me),
+    ))]
+async fn set_avatar(
+    State(services): State<Services>,
+    Asking(caller): Asking,
+    request: Request,
+) -> Result<Json<Me>, Problem> {
+    if !is_taken(request.headers()) {
+        let expected = "image/png, image/jpeg or image/webp";
+        return Err(Problem::unsupported_media_type(expected));
+    }
+    let me = services.set_avatar(&caller, sent(request)).await?;
+    Ok(Json(me))
+}
+
+fn is_taken(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE);
+    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    TAKEN.iter().any(|taken| kind.eq_ignore_ascii_case(taken))
+}
+
+async fn sent(request: Request) -> Result<Bytes, Problem> {
+    Bytes::from_request(request, &())
+        .await
+        .map_err(|error| match error {
+            BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => {
+                Problem::body_too_large(MAX_BYTES)
+            }
+            error => ServiceError::invalid("picture", error.body_text()).into(),
+        })
+}
+
+/// Show no picture of you
+#[utoipa::path(delete, path = "/api/v1/me/avatar", tag = "people",
+    responses((status = 204, description = "There is no picture any more")))]
+async fn remove_avatar(
+    State(services): State<Services>,
+    Asking(caller): Asking,
+) -> Result<StatusCode, Problem> {
+    services.remove_avatar(&caller).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Get a picture of somebody
+///
+/// Where `avatar_url` leads. Another picture has another URL.
+#[utoipa::path(get, path = "/avatars/{user}/{file}", tag = "people",
+    params(
+        ("user" = String, Path, description = "Whose it is", format = "uuid"),
+        ("file" = String, Path, description = "The picture"),
+    ),
+    responses(
+        (status = 200, description = "The picture, to be kept for ever",
+            content(("image/png"), ("image/jpeg"))),
+        (status = 304, description = "The picture is the one that the client has"),
+    ))]
+async fn get_avatar(
+    State(services): State<Services>,
+    path: Result<Path<(String, String)>, PathRejection>,
+    asked: HeaderMap,
+) -> Result<Response, Problem> {
+    let name = path
+        .ok()
+        .and_then(|Path((user, file))| AvatarName::parse(&user, &file));
+    let name = name.ok_or_else(Problem::not_found)?;
+    // Also where the client has it: what was removed is not there any more.
+    let data = services.avatar(&name).await?;
+    let tag = HeaderValue::try_from(format!("\"{}\"", name.stem()))
+        .map_err(|error| ServiceError::internal("entity tag", error))?;
+    let is_held = holds(&asked, &tag);
+    let fixed = [
+        (
+            header::CACHE_CONTROL,
+            HeaderValue::from_static("public, max-age=31536000, immutable"),
+        ),
+        (
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        ),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static("default-src 'none'"),
+        ),
+        (header::ETAG, tag),
+    ];
+    if is_held {
+        return Ok((StatusCode::NOT_MODIFIED, fixed).into_response());
+    }
+    let kind = [(header::CONTENT_TYPE, name.kind.content_type())];
+    Ok((fixed, kind, data).into_response())
+}
+
+/// Whether the one who asks has what `tag` names: RFC 9110 13.1.2.
+fn holds(asked: &HeaderMap, tag: &HeaderValue) -> bool {
+    let tags = asked.get_all(header::IF_NONE_MATCH).iter();
+    let mut tags = tags.flat_map(|tags| tags.as_bytes().split(|byte| *byte == b','));
+    tags.any(|held| {
+        let held = held.trim_ascii();
+        held == b"*" || held.strip_prefix(b"W/").unwrap_or(held) == tag.as_bytes()
+    })
+}
