@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Http, Site};
+use crate::harness::{Http, Listener, Site};
 
 /// How long a mail and an answer on a socket may take.
 const SOON: Duration = Duration::from_secs(20);
+/// What a frame has that closes a socket with 4401.
+const UNAUTHORIZED: &[u8] = &4401_u16.to_be_bytes();
 
 fn post(http: &Http, path: &str, body: &Value, status: u16) -> Value {
     let answer = http.post_json(path, &body.to_string()).unwrap();
@@ -55,6 +57,58 @@ fn somebody_signs_up_logs_in_and_listens() {
             .contains("API reference")
     );
 
+    let _socket = listen(&http, access);
+    // A server that ends does not wait for the socket.
+    drop(nova);
+}
+
+/// Two processes on one database and one bus.
+#[test]
+fn s05_what_ends_a_login_closes_its_sockets_at_another_process() {
+    let database = peers::postgres::database();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let nats = runtime.block_on(peers::nats::NatsServer::start());
+    let site = Site::with_settings(&[
+        ("NOVA__DATABASE__URL", database.url().as_str()),
+        ("NOVA__EVENTS__URL", nats.url().as_str()),
+    ]);
+    let password = "correct horse";
+    site.create_administrator("root", password);
+    let start = || {
+        let serve = site.serve();
+        serve
+            .roles("api", &[Listener::Http, Listener::Admin])
+            .start()
+    };
+    let (here, there) = (start(), start());
+    let log_in = |name: &str| {
+        let body = json!({ "login": name, "password": password });
+        let session = post(&here.http(), "/api/v1/session", &body, 200);
+        session["access_token"].as_str().unwrap().to_owned()
+    };
+    let root = log_in("root");
+    for (name, document) in [
+        (
+            "ada",
+            "mutation { suspend(name: \"ada\", reason: \"Spam\") { name } }",
+        ),
+        ("grace", "mutation { logoutEverywhere }"),
+    ] {
+        site.create_user(name, password);
+        let token = log_in(name);
+        let mut socket = listen(&there.http(), &token);
+        let whoever = if name == "ada" { &root } else { &token };
+        let asked = here.http().bearing(whoever);
+        let done = post(&asked, "/graphql", &json!({ "query": document }), 200);
+        assert_eq!(done["errors"], Value::Null, "{done}");
+        read_until(&mut socket, UNAUTHORIZED);
+        let me = there.http().bearing(&token).get("/api/v1/me").unwrap();
+        assert_eq!(me.status, 401, "{name}");
+    }
+}
+
+/// Opens a socket for subscriptions.
+fn listen(http: &Http, access: &str) -> TcpStream {
     let mut socket = TcpStream::connect(http.url("").trim_start_matches("http://")).unwrap();
     socket.set_read_timeout(Some(SOON)).unwrap();
     let request = "GET /graphql/ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n\
@@ -62,13 +116,12 @@ fn somebody_signs_up_logs_in_and_listens() {
         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
         Sec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n";
     socket.write_all(request.as_bytes()).unwrap();
-    read_until(&mut socket, "\r\n\r\n");
+    read_until(&mut socket, b"\r\n\r\n");
     let bearer = format!("Bearer {access}");
     let init = json!({ "type": "connection_init", "payload": { "Authorization": bearer } });
     socket.write_all(&frame(&init.to_string())).unwrap();
-    read_until(&mut socket, "connection_ack");
-    // A server that ends does not wait for the socket.
-    drop(nova);
+    read_until(&mut socket, b"connection_ack");
+    socket
 }
 
 /// A text from a client (RFC 6455 5.2), masked with zeros.
@@ -81,9 +134,9 @@ fn frame(text: &str) -> Vec<u8> {
     frame
 }
 
-fn read_until(socket: &mut TcpStream, text: &str) {
+fn read_until(socket: &mut TcpStream, bytes: &[u8]) {
     let (mut all, mut piece) = (Vec::new(), [0; 1024]);
-    while !String::from_utf8_lossy(&all).contains(text) {
+    while !all.windows(bytes.len()).any(|some| some == bytes) {
         let read = socket.read(&mut piece).unwrap();
         assert!(read > 0, "{}", String::from_utf8_lossy(&all));
         all.extend(&piece[..read]);
