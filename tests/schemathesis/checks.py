@@ -5,9 +5,21 @@ resolver is the server's fault, says nothing here: whose fault it is, the error'
 """
 
 import atexit
+import base64
 import os
 
 import schemathesis
+from hypothesis import strategies
+from schemathesis.graphql import nodes
+
+# One pixel.
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGMw"
+    "TpsJAAICATNWh+JUAAAAAElFTkSuQmCC"
+)
+schemathesis.openapi.media_type("image/png", strategies.just(PNG) | strategies.binary())
+# A file comes beside the document, by another kind of request: in the document nothing is one.
+schemathesis.graphql.scalar("Upload", strategies.just(nodes.String("file")))
 
 CODES = {
     "validation",

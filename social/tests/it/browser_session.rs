@@ -9,6 +9,11 @@ use social::settings::Settings;
 
 use crate::app::{Answer, CLIENT, PASSWORD, TestApp, generous};
 
+on_both_engines! {
+    a_browser_goes_on_by_its_cookie,
+    a_browser_goes_on_over_http_2,
+}
+
 async fn with_cookie(
     app: &TestApp,
     method: &str,
@@ -33,9 +38,7 @@ fn cookie(answer: &Answer) -> String {
     set.split(';').next().unwrap().to_owned()
 }
 
-#[tokio::test]
-async fn a_browser_goes_on_by_its_cookie() {
-    let app = TestApp::new().await;
+async fn a_browser_goes_on_by_its_cookie(app: TestApp) {
     app.user("ada").await;
     let login = json!({ "login": "ada", "password": PASSWORD, "session": "cookie" });
     let first = app.anybody().post("/api/v1/session", &login).await;
@@ -68,9 +71,7 @@ async fn a_browser_goes_on_by_its_cookie() {
 }
 
 /// HTTP/2 has no `Host`: its `:authority` is the authority of the URI.
-#[tokio::test]
-async fn a_browser_goes_on_over_http_2() {
-    let app = TestApp::new().await;
+async fn a_browser_goes_on_over_http_2(app: TestApp) {
     app.user("ada").await;
     let login = json!({ "login": "ada", "password": PASSWORD, "session": "cookie" });
     let first = app.anybody().post("/api/v1/session", &login).await;

@@ -10,6 +10,12 @@ use storage::events::LocalBus;
 use crate::app::{Person, TestApp};
 use crate::sockets::{Socket, listen, subscribe};
 
+on_both_engines! {
+    s05_a_node_that_hears_nothing_looks_at_the_rows,
+    s05_a_socket_is_good_for_no_longer_than_its_token,
+    s05_a_socket_of_a_program_may_what_its_owner_may_now,
+}
+
 const DAY: Micros = Micros::from_secs(24 * 3_600);
 
 /// A node that is cut off from the events of the others.
@@ -57,9 +63,7 @@ async fn program<'a>(app: &'a TestApp, keeper: &Person<'_>, days: Option<u32>) -
     program
 }
 
-#[tokio::test]
-async fn s05_a_node_that_hears_nothing_looks_at_the_rows() {
-    let app = TestApp::new().await;
+async fn s05_a_node_that_hears_nothing_looks_at_the_rows(app: TestApp) {
     let other = cut_off(&app).await;
     let ada = app.person("ada").await;
     let mut socket = Socket::of(&other, &ada).await;
@@ -78,9 +82,7 @@ async fn s05_a_node_that_hears_nothing_looks_at_the_rows() {
     answer.problem(401, "unauthenticated");
 }
 
-#[tokio::test]
-async fn s05_a_socket_is_good_for_no_longer_than_its_token() {
-    let app = TestApp::new().await;
+async fn s05_a_socket_is_good_for_no_longer_than_its_token(app: TestApp) {
     let ada = app.person("ada").await;
     let mut socket = Socket::of(&app, &ada).await;
     app.later(Micros::from_secs(599));
@@ -95,9 +97,7 @@ async fn s05_a_socket_is_good_for_no_longer_than_its_token() {
     socket.is_answered("1").await;
 }
 
-#[tokio::test]
-async fn s05_a_socket_of_a_program_may_what_its_owner_may_now() {
-    let app = TestApp::new().await;
+async fn s05_a_socket_of_a_program_may_what_its_owner_may_now(app: TestApp) {
     let other = cut_off(&app).await;
     app.administrator("root").await;
     let root = app.logged_in("root").await;

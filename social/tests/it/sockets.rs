@@ -11,6 +11,13 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use crate::app::{Person, TestApp};
 
+on_both_engines! {
+    s05_an_open_socket_is_told_and_closed_when_its_session_ends,
+    a_socket_has_so_many_operations,
+    who_is_not_known_does_not_get_in,
+    what_is_no_socket_is_told,
+}
+
 pub(crate) struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 /// What a server said at the end.
@@ -67,9 +74,7 @@ pub(crate) fn subscribe(id: &str) -> Value {
     json!({ "id": id, "type": "subscribe", "payload": payload })
 }
 
-#[tokio::test]
-async fn s05_an_open_socket_is_told_and_closed_when_its_session_ends() {
-    let app = TestApp::new().await;
+async fn s05_an_open_socket_is_told_and_closed_when_its_session_ends(app: TestApp) {
     let other = app.second_node().await;
     let ada = app.person("ada").await;
     let mut socket = Socket::open(listen(&other).await).await;
@@ -91,9 +96,7 @@ async fn s05_an_open_socket_is_told_and_closed_when_its_session_ends() {
     assert_eq!(socket.hear().await.unwrap_err().0, 4401);
 }
 
-#[tokio::test]
-async fn a_socket_has_so_many_operations() {
-    let app = TestApp::new().await;
+async fn a_socket_has_so_many_operations(app: TestApp) {
     let ada = app.person("ada").await;
     let mut socket = Socket::open(listen(&app).await).await;
     socket.introduce(&ada).await;
@@ -103,9 +106,7 @@ async fn a_socket_has_so_many_operations() {
     assert_eq!(socket.hear().await.unwrap_err().0, 4429);
 }
 
-#[tokio::test]
-async fn who_is_not_known_does_not_get_in() {
-    let app = TestApp::new().await;
+async fn who_is_not_known_does_not_get_in(app: TestApp) {
     let address = listen(&app).await;
     let mut socket = Socket::open(address).await;
     let payload = json!({ "Authorization": "Bearer x" });
@@ -124,9 +125,7 @@ async fn who_is_not_known_does_not_get_in() {
     assert_eq!(error["extensions"]["code"], "unauthenticated", "{answer}");
 }
 
-#[tokio::test]
-async fn what_is_no_socket_is_told() {
-    let app = TestApp::new().await;
+async fn what_is_no_socket_is_told(app: TestApp) {
     let answer = app.request("GET", "/graphql/ws").await;
     answer.problem(400, "validation");
 }

@@ -12,6 +12,18 @@ use storage::rows::{Unique, sessions, stream_keys};
 
 use crate::app::{PASSWORD, TestApp, generous};
 
+on_both_engines! {
+    live_streams_are_listed_newest_first,
+    head_is_get_without_the_body,
+    what_comes_later_says_so_in_one_sentence,
+    unknown_paths_are_problems,
+    wrong_methods_are_told_the_right_ones,
+    a_large_body_is_refused_by_its_announcement,
+    a_failing_database_is_a_problem_without_details,
+    a_made_stream_can_be_published_to_with_its_key,
+    what_is_taken_or_missing_has_a_name,
+}
+
 impl TestApp {
     async fn with_live_stream(self, name: &str) -> Self {
         let user = new_user(&format!("owner-of-{name}"));
@@ -36,9 +48,7 @@ fn new_user(name: &str) -> NewUser {
     }
 }
 
-#[tokio::test]
-async fn live_streams_are_listed_newest_first() {
-    let app = TestApp::new().await;
+async fn live_streams_are_listed_newest_first(app: TestApp) {
     let empty = app.request("GET", "/api/v1/live").await;
     assert_eq!(empty.status, 200);
     assert_eq!(empty.json(), json!({ "streams": [] }));
@@ -79,16 +89,12 @@ async fn playback_is_where_the_edge_is() {
     assert_eq!(entry["manifest"], format!("{edge}/manifest.mpd"));
 }
 
-#[tokio::test]
-async fn head_is_get_without_the_body() {
-    let app = TestApp::new().await;
+async fn head_is_get_without_the_body(app: TestApp) {
     let answer = app.request("HEAD", "/api/v1/live").await;
     assert_eq!((answer.status.as_u16(), answer.body.as_str()), (200, ""));
 }
 
-#[tokio::test]
-async fn what_comes_later_says_so_in_one_sentence() {
-    let app = TestApp::new().await;
+async fn what_comes_later_says_so_in_one_sentence(app: TestApp) {
     for method in ["GET", "POST", "DELETE"] {
         let detail = app.request(method, "/ws").await;
         let detail = detail.problem(501, "not-in-this-version");
@@ -99,9 +105,7 @@ async fn what_comes_later_says_so_in_one_sentence() {
     }
 }
 
-#[tokio::test]
-async fn unknown_paths_are_problems() {
-    let app = TestApp::new().await;
+async fn unknown_paths_are_problems(app: TestApp) {
     for path in [
         "/",
         "/api",
@@ -117,9 +121,7 @@ async fn unknown_paths_are_problems() {
     }
 }
 
-#[tokio::test]
-async fn wrong_methods_are_told_the_right_ones() {
-    let app = TestApp::new().await;
+async fn wrong_methods_are_told_the_right_ones(app: TestApp) {
     for method in ["POST", "PUT", "DELETE", "OPTIONS"] {
         let answer = app.request(method, "/api/v1/live").await;
         let detail = answer.problem(405, "method-not-allowed");
@@ -129,9 +131,7 @@ async fn wrong_methods_are_told_the_right_ones() {
     }
 }
 
-#[tokio::test]
-async fn a_large_body_is_refused_by_its_announcement() {
-    let app = TestApp::new().await;
+async fn a_large_body_is_refused_by_its_announcement(app: TestApp) {
     for (bytes, status) in [(MAX_BODY_BYTES, 415), (MAX_BODY_BYTES + 1, 413)] {
         let request = Request::post("/api/v1/registrations").header(header::CONTENT_LENGTH, bytes);
         let answer = app.send(request.body(Body::empty()).unwrap()).await;
@@ -139,18 +139,14 @@ async fn a_large_body_is_refused_by_its_announcement() {
     }
 }
 
-#[tokio::test]
-async fn a_failing_database_is_a_problem_without_details() {
-    let app = TestApp::new().await;
+async fn a_failing_database_is_a_problem_without_details(app: TestApp) {
     app.database.close().await;
     let answer = app.request("GET", "/api/v1/live").await;
     let detail = answer.problem(500, "internal");
     assert_eq!(detail, "The server failed; its log says why.");
 }
 
-#[tokio::test]
-async fn a_made_stream_can_be_published_to_with_its_key() {
-    let app = TestApp::new().await;
+async fn a_made_stream_can_be_published_to_with_its_key(app: TestApp) {
     let (db, clock) = (&app.database, &*app.clock);
     let owner = create_user(db, clock, new_user("ada")).await.unwrap();
     let name: StreamName = "demo".parse().unwrap();
@@ -162,9 +158,7 @@ async fn a_made_stream_can_be_published_to_with_its_key() {
     assert_eq!(list_live(db, 10).await.unwrap(), []);
 }
 
-#[tokio::test]
-async fn what_is_taken_or_missing_has_a_name() {
-    let app = TestApp::new().await;
+async fn what_is_taken_or_missing_has_a_name(app: TestApp) {
     let (db, clock) = (&app.database, &*app.clock);
     let owner = create_user(db, clock, new_user("ada")).await.unwrap();
     let error = create_user(db, clock, new_user("ADA")).await.unwrap_err();
