@@ -9,7 +9,8 @@ use axum::extract::{FromRequest, Request, State};
 use super::limits::{MAX_BATCH, refused};
 use super::loaders::Loaders;
 use super::{Schema, limits, upload};
-use crate::caller::{Caller, Identity};
+use crate::caller::Caller;
+use crate::pictures::Place;
 use crate::problem::Problem;
 use crate::rest::{AnyBody, Asking};
 use crate::{ServiceError, Services};
@@ -22,13 +23,10 @@ pub(super) async fn answer(
     Asking(caller): Asking,
     request: Request,
 ) -> Result<Json<BatchResponse>, Problem> {
-    let mut _place = None;
     let batch = match upload::is_upload(request.headers()) {
         true => {
-            may_send(&services, &caller)?;
-            // What is behind the document comes with it, wanted or not.
-            _place = Some(services.pictures.place()?);
-            upload::receive(request).await?.into()
+            let place = may_send(&services, &caller)?;
+            upload::receive(request, place).await?.into()
         }
         false => {
             let AnyBody(batch) = AnyBody::from_request(request, &services).await?;
@@ -58,12 +56,10 @@ pub(super) async fn answer(
     Ok(Json(answer))
 }
 
-/// Whether somebody may send a file: whoever is known.
-fn may_send(services: &Services, caller: &Caller) -> Result<(), ServiceError> {
+/// Whether somebody may send a file: whoever is known. What is behind the document comes with it,
+/// wanted or not; so it has a place from the beginning, and counts as the picture that it may be.
+fn may_send(services: &Services, caller: &Caller) -> Result<Place, ServiceError> {
     // A request that may be refused before an operation counts it.
     services.count(caller)?;
-    match caller.identity {
-        Identity::Anonymous => Err(ServiceError::Unauthenticated),
-        _ => Ok(()),
-    }
+    services.place_picture(caller)
 }

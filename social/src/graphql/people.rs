@@ -27,7 +27,7 @@ impl PeopleMutation {
     /// pixels a side at most, and nothing is kept of it but what is seen.
     async fn set_avatar(&self, context: &Context<'_>, picture: Upload) -> Result<Me> {
         let (services, caller) = of(context)?;
-        services.set_avatar(caller, picture.read(context)).await
+        services.set_avatar(caller, || picture.begin(context)).await
     }
 
     /// Show no picture of you.

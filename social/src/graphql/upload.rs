@@ -21,7 +21,7 @@ use multer::{Constraints, Multipart, SizeLimit};
 use tokio::time::timeout;
 
 use crate::ServiceError;
-use crate::pictures::{MAX_BYTES, SENT_WITHIN};
+use crate::pictures::{MAX_BYTES, Place, SENT_WITHIN};
 use crate::problem::Problem;
 use crate::rest::MAX_BODY_BYTES;
 
@@ -60,14 +60,18 @@ impl ScalarType for Upload {
 }
 
 impl Upload {
-    /// The file, which is read now, once.
-    pub(super) async fn read(self, context: &Context<'_>) -> Result<Bytes> {
+    /// The place that the file has, and the file, which is read when that is waited for. Once.
+    pub(super) fn begin(
+        self,
+        context: &Context<'_>,
+    ) -> Result<(Place, impl Future<Output = Result<Bytes>>)> {
         let sent = context.data_opt::<Sent>().and_then(Sent::take);
-        let sent = sent.ok_or_else(|| {
+        let file = sent.ok_or_else(|| {
             let expected = "expected a file, once: send a multipart request";
             ServiceError::invalid("picture", expected)
         })?;
-        sent.read().await
+        let File { place, parts, name } = file;
+        Ok((place, read(parts, name)))
     }
 }
 
@@ -87,6 +91,8 @@ struct File {
     parts: Multipart<'static>,
     /// The name of the file's part.
     name: String,
+    /// Held as long as the body is.
+    place: Place,
 }
 
 impl Sent {
@@ -95,25 +101,23 @@ impl Sent {
     }
 }
 
-impl File {
-    async fn read(mut self) -> Result<Bytes> {
-        let part = self.parts.next_field().await.map_err(of_file)?;
-        let part = part.filter(|part| part.name() == Some(&self.name));
-        let part = part.ok_or_else(|| {
-            ServiceError::invalid("picture", format!("expected the part {:?}", self.name))
-        })?;
-        let data = part.bytes().await.map_err(of_file)?;
-        match self.parts.next_field().await.map_err(of_file)? {
-            None => Ok(data),
-            Some(_) => Err(ServiceError::invalid("picture", "expected one file").into()),
-        }
+/// The one file, which is the part of that name and the last.
+async fn read(mut parts: Multipart<'static>, name: String) -> Result<Bytes> {
+    let part = parts.next_field().await.map_err(of_file)?;
+    let part = part.filter(|part| part.name() == Some(&name));
+    let part = part
+        .ok_or_else(|| ServiceError::invalid("picture", format!("expected the part {name:?}")))?;
+    let data = part.bytes().await.map_err(of_file)?;
+    match parts.next_field().await.map_err(of_file)? {
+        None => Ok(data),
+        Some(_) => Err(ServiceError::invalid("picture", "expected one file").into()),
     }
 }
 
 /// The document of a body with a file, which the file goes with.
-pub(super) async fn receive(request: HttpRequest) -> Result<Request, Problem> {
+pub(super) async fn receive(request: HttpRequest, place: Place) -> Result<Request, Problem> {
     let (head, body) = request.into_parts();
-    timeout(SENT_WITHIN, begin(&head.headers, body))
+    timeout(SENT_WITHIN, begin(&head.headers, body, place))
         .await
         .map_err(|_| {
             let seconds = SENT_WITHIN.as_secs();
@@ -121,7 +125,7 @@ pub(super) async fn receive(request: HttpRequest) -> Result<Request, Problem> {
         })?
 }
 
-async fn begin(headers: &HeaderMap, body: Body) -> Result<Request, Problem> {
+async fn begin(headers: &HeaderMap, body: Body, place: Place) -> Result<Request, Problem> {
     let kind = headers.get(header::CONTENT_TYPE);
     let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let boundary = multer::parse_boundary(kind).map_err(|error| invalid(&error))?;
@@ -145,7 +149,8 @@ async fn begin(headers: &HeaderMap, body: Body) -> Result<Request, Problem> {
     let request: Request = serde_json::from_value(operations)
         .map_err(|error| ServiceError::invalid("operations", error))?;
     let name = name.to_owned();
-    Ok(request.data(Sent(Mutex::new(Some(File { parts, name })))))
+    let file = File { parts, name, place };
+    Ok(request.data(Sent(Mutex::new(Some(file)))))
 }
 
 /// The next part, which has this name.

@@ -6,12 +6,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use media::UserId;
 use sha2::{Digest, Sha256};
-use storage::ObjectError;
 use storage::objects::PutOptions;
 use storage::rows::avatars;
 use storage::rows::jobs::{self, Attempt, Options};
 use storage::rows::leases;
 use storage::rows::users::{self, UserRow};
+use storage::{ObjectError, RowError};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -19,7 +19,7 @@ use crate::caller::Caller;
 use crate::limits::Key;
 use crate::model::Me;
 use crate::operation::Operation;
-use crate::pictures::{Kind, Remade, SENT_WITHIN};
+use crate::pictures::{Kind, Place, Remade, SENT_WITHIN};
 use crate::{ServiceError, Services};
 
 /// How long the object store may take to keep one. Long before
@@ -36,22 +36,36 @@ const HASH: usize = 16;
 const NONCE: usize = 8;
 
 impl Services {
-    /// Shows another picture of the caller, which is sent when all else is known to be right:
-    /// whoever may not, or too often, sends it in vain.
-    pub async fn set_avatar<E: From<ServiceError>>(
+    /// A place for a picture that somebody is about to send: whoever is known. It counts as one
+    /// from here on, whatever comes of it.
+    pub(crate) fn place_picture(&self, caller: &Caller) -> Result<Place, ServiceError> {
+        let user = caller.user().ok_or(ServiceError::Unauthenticated)?;
+        // Where there is none, nothing is counted.
+        let place = self.pictures.place(user)?;
+        let pictures = &self.limiter.pictures;
+        pictures.take(Key::User(user), &caller.standings)?;
+        Ok(place)
+    }
+
+    /// Shows another picture of the caller. `begin` gives the place that it has and the picture,
+    /// which is sent when all else is known to be right: whoever may not sends it in vain.
+    pub(crate) async fn set_avatar<E: From<ServiceError>, P>(
         &self,
         caller: &Caller,
-        picture: impl Future<Output = Result<Bytes, E>>,
-    ) -> Result<Me, E> {
+        begin: impl FnOnce() -> Result<(Place, P), E>,
+    ) -> Result<Me, E>
+    where
+        P: Future<Output = Result<Bytes, E>>,
+    {
         let actor = self.begin_known(caller, Operation::SetAvatar)?;
-        let pictures = &self.limiter.pictures;
-        pictures.take(Key::User(actor.user), &caller.standings)?;
-        let _place = self.pictures.place()?;
+        let (_place, picture) = begin()?;
         let given = timeout(SENT_WITHIN, picture).await.map_err(|_| {
             let seconds = SENT_WITHIN.as_secs();
             ServiceError::invalid("picture", format!("expected all of it within {seconds} s"))
         })??;
         let remade = self.pictures.remake(given).await?;
+        // That took a while, in which the login may have ended.
+        self.check_revoked(&caller.identity)?;
         let row = self.show_avatar(actor.user, remade).await?;
         Ok(self.describe_me(&row).await?)
     }
@@ -68,11 +82,13 @@ impl Services {
     /// The picture of that name. Not an operation: whoever knows the name has it from a profile,
     /// and a page shows many.
     pub(crate) async fn avatar(&self, name: &AvatarName) -> Result<Bytes, ServiceError> {
-        let found = self.objects.get(&name.key()).await;
-        found.map_err(|error| match error {
-            ObjectError::NotFound(_) => ServiceError::NotFound("picture".into()),
-            error => unstored(error),
-        })
+        self.objects.get(&name.key()).await.map_err(missing)
+    }
+
+    /// Bytes of the picture of that name, which is not read.
+    pub(crate) async fn avatar_size(&self, name: &AvatarName) -> Result<u64, ServiceError> {
+        let head = self.objects.head(&name.key()).await.map_err(missing)?;
+        Ok(head.size)
     }
 
     /// Deletes pictures that nobody shows any more, until `shutdown`.
@@ -112,7 +128,12 @@ impl Services {
             .map_err(|_| ServiceError::Busy)?
             .map_err(unstored)?;
         let (mut transaction, now) = (self.db.write().await?, self.now());
-        let row = avatars::show(&self.db, &mut transaction, user, &key, intended_at, now).await?;
+        let row = avatars::show(&self.db, &mut transaction, user, &key, intended_at, now).await;
+        let row = row.map_err(|error| match error {
+            // Suspended or deleted meanwhile.
+            RowError::NotFound(_) => ServiceError::Unauthenticated,
+            error => error.into(),
+        })?;
         transaction.commit().await?;
         Ok(row)
     }
@@ -136,9 +157,11 @@ impl Services {
     }
 }
 
-/// Where a user's picture is, for whoever asks this server.
+/// Where a user's picture is, for whoever asks this server. Nobody is told while the user is kept
+/// out.
 pub(crate) fn avatar_url(row: &UserRow) -> Option<String> {
-    row.avatar_key.as_ref().map(|key| format!("/{key}"))
+    let key = row.avatar_key.as_ref().filter(|_| row.is_active());
+    key.map(|key| format!("/{key}"))
 }
 
 /// What names a picture, in its object's key and in its URL.
@@ -193,6 +216,13 @@ impl AvatarName {
     /// What tells it from all others.
     pub(crate) fn stem(&self) -> &str {
         &self.stem
+    }
+}
+
+fn missing(error: ObjectError) -> ServiceError {
+    match error {
+        ObjectError::NotFound(_) => ServiceError::NotFound("picture".into()),
+        error => unstored(error),
     }
 }
 

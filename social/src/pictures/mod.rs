@@ -5,12 +5,14 @@ mod jpeg;
 mod remaking;
 mod webp;
 
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use media::UserId;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::ServiceError;
@@ -28,11 +30,15 @@ pub const SIDE: u32 = 512;
 /// What reading one picture may take, in bytes.
 pub const MEMORY: u64 = 256 * 1024 * 1024;
 
-/// Pictures that are read at once: each takes [`MEMORY`] at worst.
+/// Pictures that are read at once: each takes [`MEMORY`] at worst, and its file once more.
 const AT_ONCE: usize = 1;
 
-/// Pictures that are sent or wait at once: each takes [`MAX_BYTES`] at worst.
+/// Pictures that are sent or wait at once: each takes twice [`MAX_BYTES`] at worst, while its
+/// parts become one.
 const PLACES: usize = 16;
+
+/// Of these, what one user has at once.
+const PLACES_OF_ONE: usize = 2;
 
 /// How long somebody may take to send one.
 pub(crate) const SENT_WITHIN: Duration = Duration::from_secs(120);
@@ -43,23 +49,33 @@ const WAIT: Duration = Duration::from_secs(30);
 /// Makes pictures anew, one after the other.
 #[derive(Debug)]
 pub(crate) struct Pictures {
-    places: Semaphore,
+    places: Arc<Places>,
     turns: Arc<Semaphore>,
 }
 
 impl Default for Pictures {
     fn default() -> Self {
         Self {
-            places: Semaphore::new(PLACES),
+            places: Arc::default(),
             turns: Arc::new(Semaphore::new(AT_ONCE)),
         }
     }
 }
 
 impl Pictures {
-    /// A place for a picture that is about to be sent. It is held until the picture is made.
-    pub(crate) fn place(&self) -> Result<SemaphorePermit<'_>, ServiceError> {
-        self.places.try_acquire().map_err(|_| ServiceError::Busy)
+    /// A place for a picture that `user` is about to send. It is held until the picture is made.
+    pub(crate) fn place(&self, user: UserId) -> Result<Place, ServiceError> {
+        let mut taken = self.places.taken();
+        let of_one = taken.get(&user).copied().unwrap_or_default();
+        if of_one >= PLACES_OF_ONE || taken.values().sum::<usize>() >= PLACES {
+            return Err(ServiceError::Busy);
+        }
+        taken.insert(user, of_one + 1);
+        drop(taken);
+        Ok(Place {
+            user,
+            places: self.places.clone(),
+        })
     }
 
     /// Makes a picture anew, on a thread that may be busy with it.
@@ -86,6 +102,57 @@ impl Pictures {
     }
 }
 
+/// How many places each user has, who has any: at most [`PLACES`] of them.
+#[derive(Debug, Default)]
+struct Places(Mutex<HashMap<UserId, usize>>);
+
+impl Places {
+    fn taken(&self) -> MutexGuard<'_, HashMap<UserId, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A place of somebody's, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Place {
+    user: UserId,
+    places: Arc<Places>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = self.places.taken();
+        match taken.get_mut(&self.user) {
+            Some(left) if *left > 1 => *left -= 1,
+            _ => {
+                taken.remove(&self.user);
+            }
+        }
+    }
+}
+
 fn unusable(why: impl fmt::Display) -> ServiceError {
     ServiceError::invalid("picture", why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_given_back_and_nobody_has_all() {
+        let pictures = Pictures::default();
+        let ada = UserId::new();
+        let first = pictures.place(ada).unwrap();
+        let second = pictures.place(ada).unwrap();
+        assert!(pictures.place(ada).is_err());
+        drop(first);
+        let third = pictures.place(ada).unwrap();
+        let others: Vec<_> = (0..PLACES - 2)
+            .map(|_| pictures.place(UserId::new()).unwrap())
+            .collect();
+        assert!(pictures.place(UserId::new()).is_err());
+        drop((second, third, others));
+        assert!(pictures.places.taken().is_empty());
+    }
 }

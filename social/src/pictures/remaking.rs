@@ -23,12 +23,25 @@ const JPEG_QUALITY: u8 = 88;
 /// read.
 const OF_CHUNKS: u64 = 16 * 1024 * 1024;
 
-/// Bytes that collecting the scans of a progressive JPEG takes for a pixel: three coefficients.
-const OF_SCANS: u64 = 6;
+/// Bytes that a coefficient of a JPEG takes: each of a pixel's components has one.
+const OF_COEFFICIENT: u64 = 2;
 
 /// Bytes that reading a WebP takes for a pixel, beside those of the picture: its planes, and the
 /// alpha channel, which is a picture of its own.
 const OF_PLANES: u64 = 7;
+
+/// Bytes that the tables of a WebP without loss take, at worst, for a byte of it: 60 say that
+/// there are five of 4 KiB each.
+const OF_TABLES: u64 = 350;
+
+/// What reading takes, beside the picture itself.
+#[derive(Debug, Clone, Copy, Default)]
+struct Beside {
+    /// Bytes for each pixel.
+    a_pixel: u64,
+    /// Bytes, however many pixels there are.
+    in_all: u64,
+}
 
 /// A picture made anew.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,33 +129,44 @@ fn decode(given: &[u8]) -> Result<(DynamicImage, Orientation), Unusable> {
             let decoder = PngDecoder::with_limits(reader, limits).map_err(broken)?;
             match decoder.is_apng().map_err(broken)? {
                 true => Err(Unusable::Animated),
-                false => read(decoder, 0),
+                false => read(decoder, Beside::default()),
             }
         }
         Ok(ImageFormat::Jpeg) => {
-            let outline = jpeg::Outline::of(given);
+            let outline = jpeg::Outline::of(given)?;
             if !outline.has_end {
                 return Err(cut_off());
             }
-            let decoder = JpegDecoder::new(reader).map_err(broken)?;
-            let beside = if outline.is_progressive { OF_SCANS } else { 0 };
-            read(decoder, beside)
+            let beside = Beside {
+                a_pixel: OF_COEFFICIENT * u64::from(outline.collected),
+                in_all: 0,
+            };
+            read(JpegDecoder::new(reader).map_err(broken)?, beside)
         }
-        Ok(ImageFormat::WebP) => {
-            let outline = webp::Outline::of(given).ok_or_else(cut_off)?;
-            let decoder = WebPDecoder::new(Cursor::new(outline.picture)).map_err(broken)?;
-            if decoder.has_animation() {
-                return Err(Unusable::Animated);
-            }
-            let sizes = outline.lossy.map(|size| size == decoder.dimensions());
-            if sizes == Some(false) {
-                let contradiction = "it says of itself that it has two sizes";
-                return Err(Unusable::Broken(contradiction.to_owned()));
-            }
-            read(decoder, OF_PLANES)
-        }
+        Ok(ImageFormat::WebP) => decode_webp(given),
         _ => Err(Unusable::Format),
     }
+}
+
+fn decode_webp(given: &[u8]) -> Result<(DynamicImage, Orientation), Unusable> {
+    let outline = webp::Outline::of(given).ok_or_else(cut_off)?;
+    if outline.is_animated {
+        return Err(Unusable::Animated);
+    }
+    let decoder = WebPDecoder::new(Cursor::new(outline.picture)).map_err(broken)?;
+    if decoder.has_animation() {
+        return Err(Unusable::Animated);
+    }
+    let sizes = outline.lossy.map(|size| size == decoder.dimensions());
+    if sizes == Some(false) {
+        let contradiction = "it says of itself that it has two sizes";
+        return Err(Unusable::Broken(contradiction.to_owned()));
+    }
+    let beside = Beside {
+        a_pixel: OF_PLANES,
+        in_all: OF_TABLES * outline.lossless,
+    };
+    read(decoder, beside)
 }
 
 fn cut_off() -> Unusable {
@@ -157,18 +181,18 @@ fn limits() -> Limits {
     limits
 }
 
-/// Reads the pixels, if the picture is no larger than may be. So much memory is taken for each
-/// of them `beside` the picture itself.
+/// Reads the pixels, if the picture is no larger than may be, and takes no more with what is
+/// `beside` it.
 fn read(
     mut decoder: impl ImageDecoder,
-    beside: u64,
+    beside: Beside,
 ) -> Result<(DynamicImage, Orientation), Unusable> {
     let (width, height) = decoder.dimensions();
     if width > MAX_SIDE || height > MAX_SIDE {
         return Err(Unusable::Sides { width, height });
     }
     let pixels = u64::from(width) * u64::from(height);
-    if decoder.total_bytes() + beside * pixels > MEMORY {
+    if decoder.total_bytes() + beside.a_pixel * pixels + beside.in_all > MEMORY {
         return Err(Unusable::Memory);
     }
     decoder.set_limits(limits()).map_err(broken)?;

@@ -8,6 +8,10 @@ pub(super) struct Outline<'a> {
     /// Pixels of a line, and lines, of the lossy picture that it has. It is decoded before anybody
     /// sees whether they are those of the file.
     pub(super) lossy: Option<(u32, u32)>,
+    /// Bytes of chunks that are coded without loss: whole pictures, and alpha channels.
+    pub(super) lossless: u64,
+    /// Whether it has frames, or says so. Readers look for metadata in them, of any length.
+    pub(super) is_animated: bool,
 }
 
 impl<'a> Outline<'a> {
@@ -16,17 +20,29 @@ impl<'a> Outline<'a> {
     pub(super) fn of(bytes: &'a [u8]) -> Option<Self> {
         let picture = bytes.get(..number(bytes, 4)?.checked_add(8)?)?;
         let mut lossy = None;
+        let mut lossless = 0;
+        let mut is_animated = false;
         let mut at = 12;
         while let Some(name) = picture.get(at..at + 4) {
             let length = number(picture, at + 4)?;
             let data = picture.get(at + 8..)?.get(..length)?;
-            if name == b"VP8 " && lossy.is_none() {
-                // A frame tag and a start code, three bytes each (RFC 6386 9.1).
-                lossy = Some((side(data, 6)?, side(data, 8)?));
+            match name {
+                b"VP8 " if lossy.is_none() => {
+                    // A frame tag and a start code, three bytes each (RFC 6386 9.1).
+                    lossy = Some((side(data, 6)?, side(data, 8)?));
+                }
+                b"VP8L" | b"ALPH" => lossless += length as u64,
+                b"ANIM" | b"ANMF" => is_animated = true,
+                _ => {}
             }
             at += 8 + length + length % 2;
         }
-        Some(Self { picture, lossy })
+        Some(Self {
+            picture,
+            lossy,
+            lossless,
+            is_animated,
+        })
     }
 }
 

@@ -1,12 +1,13 @@
 //! Pictures of people: the operations, and the pictures themselves.
 
 use axum::Json;
-use axum::extract::rejection::{BytesRejection, FailedToBufferBody, PathRejection};
-use axum::extract::{DefaultBodyLimit, FromRequest, Path, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
-use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::request::Asking;
@@ -23,8 +24,7 @@ const TAKEN: [&str; 3] = ["image/png", "image/jpeg", "image/webp"];
 pub(super) const PATH: &str = "/api/v1/me/avatar";
 
 pub(super) fn router() -> OpenApiRouter<Services> {
-    let larger = DefaultBodyLimit::max(MAX_BYTES);
-    OpenApiRouter::new().routes(routes!(set_avatar, remove_avatar).layer(larger))
+    OpenApiRouter::new().routes(routes!(set_avatar, remove_avatar))
 }
 
 /// What is no operation: pictures are parts of pages.
@@ -54,7 +54,8 @@ async fn set_avatar(
         let expected = "image/png, image/jpeg or image/webp";
         return Err(Problem::unsupported_media_type(expected));
     }
-    let me = services.set_avatar(&caller, sent(request)).await?;
+    let begin = || Ok((services.place_picture(&caller)?, sent(request)));
+    let me = services.set_avatar(&caller, begin).await?;
     Ok(Json(me))
 }
 
@@ -65,15 +66,19 @@ fn is_taken(headers: &HeaderMap) -> bool {
     TAKEN.iter().any(|taken| kind.eq_ignore_ascii_case(taken))
 }
 
+/// The body, as one. Its parts are not kept: they may be of a byte each, and then take many times
+/// as much.
 async fn sent(request: Request) -> Result<Bytes, Problem> {
-    Bytes::from_request(request, &())
-        .await
-        .map_err(|error| match error {
-            BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => {
-                Problem::body_too_large(MAX_BYTES)
-            }
-            error => ServiceError::invalid("picture", error.body_text()).into(),
-        })
+    let mut parts = request.into_body().into_data_stream();
+    let mut file = BytesMut::new();
+    while let Some(part) = parts.next().await {
+        let part = part.map_err(|error| ServiceError::invalid("picture", error))?;
+        if file.len() + part.len() > MAX_BYTES {
+            return Err(Problem::body_too_large(MAX_BYTES));
+        }
+        file.extend_from_slice(&part);
+    }
+    Ok(file.freeze())
 }
 
 /// Show no picture of you
@@ -103,14 +108,13 @@ async fn remove_avatar(
 async fn get_avatar(
     State(services): State<Services>,
     path: Result<Path<(String, String)>, PathRejection>,
+    method: Method,
     asked: HeaderMap,
 ) -> Result<Response, Problem> {
     let name = path
         .ok()
         .and_then(|Path((user, file))| AvatarName::parse(&user, &file));
     let name = name.ok_or_else(Problem::not_found)?;
-    // Also where the client has it: what was removed is not there any more.
-    let data = services.avatar(&name).await?;
     let tag = HeaderValue::try_from(format!("\"{}\"", name.stem()))
         .map_err(|error| ServiceError::internal("entity tag", error))?;
     let is_held = holds(&asked, &tag);
@@ -129,11 +133,18 @@ async fn get_avatar(
         ),
         (header::ETAG, tag),
     ];
+    let kind = [(header::CONTENT_TYPE, name.kind.content_type())];
+    if !is_held && method != Method::HEAD {
+        let data = services.avatar(&name).await?;
+        return Ok((fixed, kind, data).into_response());
+    }
+    // Also where the client has it: what was removed is not there any more.
+    let size = services.avatar_size(&name).await?;
     if is_held {
         return Ok((StatusCode::NOT_MODIFIED, fixed).into_response());
     }
-    let kind = [(header::CONTENT_TYPE, name.kind.content_type())];
-    Ok((fixed, kind, data).into_response())
+    let length = [(header::CONTENT_LENGTH, size.to_string())];
+    Ok((fixed, kind, length).into_response())
 }
 
 /// Whether the one who asks has what `tag` names: RFC 9110 13.1.2.

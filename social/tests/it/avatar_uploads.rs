@@ -8,11 +8,11 @@ use social::graphql::MAX_ALIASES;
 use crate::app::{Answer, Person, TestApp};
 use crate::avatars::png;
 
-const BOUNDARY: &str = "what-is-between";
-const DOCUMENT: &str = "mutation ($p: Upload!) { setAvatar(picture: $p) { avatarUrl } }";
+pub(crate) const BOUNDARY: &str = "what-is-between";
+pub(crate) const DOCUMENT: &str = "mutation ($p: Upload!) { setAvatar(picture: $p) { avatarUrl } }";
 
 /// A body of these parts.
-fn body(parts: &[(&str, &[u8])]) -> Vec<u8> {
+pub(crate) fn body(parts: &[(&str, &[u8])]) -> Vec<u8> {
     let mut body = Vec::new();
     for (name, data) in parts {
         let head = format!(
@@ -26,15 +26,15 @@ fn body(parts: &[(&str, &[u8])]) -> Vec<u8> {
     body
 }
 
-fn operations(document: &str) -> Vec<u8> {
+pub(crate) fn operations(document: &str) -> Vec<u8> {
     json!({ "query": document, "variables": { "p": null } })
         .to_string()
         .into_bytes()
 }
 
-const MAP: &[u8] = br#"{ "0": ["variables.p"] }"#;
+pub(crate) const MAP: &[u8] = br#"{ "0": ["variables.p"] }"#;
 
-async fn post(person: &Person<'_>, body: Vec<u8>) -> Answer {
+pub(crate) async fn post(person: &Person<'_>, body: Vec<u8>) -> Answer {
     let kind = format!("multipart/form-data; boundary={BOUNDARY}");
     let request = person
         .request("POST", "/graphql")

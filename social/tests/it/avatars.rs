@@ -8,6 +8,7 @@ use axum::http::{Request, header};
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage, Rgba};
 use media::Clock;
 use serde_json::{Value, json};
+use storage::RowError;
 use storage::objects::{ObjectError, ObjectStore};
 use storage::rows::erasure::{self, Step};
 use storage::rows::users;
@@ -19,9 +20,10 @@ on_both_engines! {
     another_picture_takes_the_place_of_the_first,
     the_same_picture_again_changes_nothing,
     a_deleted_account_has_no_picture,
+    whoever_is_kept_out_has_no_picture,
 }
 
-const PATH: &str = "/api/v1/me/avatar";
+pub(crate) const PATH: &str = "/api/v1/me/avatar";
 
 /// A picture that no other number has.
 pub(crate) fn picture(number: u8) -> DynamicImage {
@@ -38,7 +40,7 @@ pub(crate) fn png(number: u8) -> Vec<u8> {
     file(&picture(number), ImageFormat::Png)
 }
 
-async fn send(person: &Person<'_>, kind: &str, body: Vec<u8>) -> Answer {
+pub(crate) async fn send(person: &Person<'_>, kind: &str, body: Vec<u8>) -> Answer {
     let request = person
         .request("PUT", PATH)
         .header(header::CONTENT_TYPE, kind);
@@ -165,6 +167,8 @@ async fn a_deleted_account_has_no_picture(app: TestApp) {
         .unwrap()
         .unwrap();
     ada.delete_with("/api/v1/me", &body).await.ok(204);
+    // Long before the rest is erased.
+    until_gone(&app, &url).await;
     loop {
         let now = app.clock.now();
         match erasure::step(&app.database, &*app.objects, row.id, now)
@@ -177,6 +181,32 @@ async fn a_deleted_account_has_no_picture(app: TestApp) {
     }
     assert!(!is_there(&app, &url).await);
     app.anybody().get(&url).await.problem(404, "not-found");
+}
+
+async fn whoever_is_kept_out_has_no_picture(app: TestApp) {
+    app.administrator("root").await;
+    let (root, ada) = (app.logged_in("root").await, app.person("ada").await);
+    let shown = url(&send(&ada, "image/png", png(1)).await.ok(200));
+    let row = users::find_by_name(&app.database, "ada")
+        .await
+        .unwrap()
+        .unwrap();
+    let reason = json!({ "reason": "spam" });
+    let kept_out = root
+        .put("/api/v1/users/ada/suspension", &reason)
+        .await
+        .ok(200);
+    assert_eq!(kept_out["avatar_url"], Value::Null);
+    let data = root.data("{ user(name: \"ada\") { avatarUrl } }").await;
+    assert_eq!(data["user"]["avatarUrl"], Value::Null);
+    // Nor is another one shown by whoever has begun before.
+    let mut transaction = app.database.write().await.unwrap();
+    let refused = users::set_avatar(&mut transaction, row.id, Some("avatars/x")).await;
+    assert!(matches!(refused, Err(RowError::NotFound(_))));
+    drop(transaction);
+    root.delete("/api/v1/users/ada/suspension").await.ok(200);
+    let user = app.anybody().get("/api/v1/users/ada").await.ok(200);
+    assert_eq!(user["avatar_url"], shown);
 }
 
 #[tokio::test]

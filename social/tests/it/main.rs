@@ -5,6 +5,7 @@ mod app;
 mod mailbox;
 
 mod account_changes;
+mod avatar_places;
 mod avatar_uploads;
 mod avatars;
 mod browser_session;

@@ -96,7 +96,8 @@ async fn replace(
     row.ok_or(RowError::NotFound(Entity::User))
 }
 
-async fn enqueue(
+/// Has the object of `key` deleted at `run_at`, unless the user's row names it then.
+pub(super) async fn enqueue(
     db: &Database,
     transaction: &mut Transaction,
     user: UserId,

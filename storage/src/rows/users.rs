@@ -339,18 +339,23 @@ pub async fn update_profile(
 
 /// Names the object of the user's picture, which is there; `None`: none. Gives the key that
 /// was there before: [`avatars`](super::avatars) has that object deleted.
+/// [`RowError::NotFound`] when there is no such user, or a picture is to be shown of one who is
+/// suspended.
 pub async fn set_avatar(
     transaction: &mut Transaction,
     id: UserId,
     key: Option<&str>,
 ) -> Result<Option<String>, RowError> {
-    let before = lock(transaction, id).await?.user.avatar_key;
+    let user = lock(transaction, id).await?.user;
+    if key.is_some() && !user.is_active() {
+        return Err(RowError::NotFound(Entity::User));
+    }
     query("UPDATE users SET avatar_key = $2 WHERE id = $1")
         .bind(id)
         .bind(key)
         .execute(transaction)
         .await?;
-    Ok(before)
+    Ok(user.avatar_key)
 }
 
 /// Gives the user another password. All logins but `keep` end, and the links in all mails are

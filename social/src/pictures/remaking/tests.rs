@@ -175,6 +175,98 @@ fn what_is_too_large_is_refused_before_it_is_read() {
     assert_eq!(remake(&deep), Err(Unusable::Memory));
 }
 
+/// A JPEG of which the markers say more than there is: its frame, and its only scan.
+fn claiming_jpeg(frame: u8, (width, height): (u16, u16), components: u8, in_scan: u8) -> Vec<u8> {
+    let mut jpeg = vec![0xff, 0xd8, 0xff, frame, 0, 8 + 3 * components, 8];
+    jpeg.extend(height.to_be_bytes());
+    jpeg.extend(width.to_be_bytes());
+    jpeg.push(components);
+    jpeg.extend((1..=components).flat_map(|id| [id, 0x11, 0]));
+    jpeg.extend([0xff, 0xda, 0, 6 + 2 * in_scan, in_scan]);
+    jpeg.extend((1..=in_scan).flat_map(|id| [id, 0]));
+    jpeg.extend([0, 63, 0, 0xff, 0xd9]);
+    jpeg
+}
+
+const SOF0: u8 = 0xc0;
+const SOF2: u8 = 0xc2;
+
+#[test]
+fn a_jpeg_whose_coefficients_are_collected_is_smaller() {
+    let largest = (8_192, 8_192);
+    for (frame, size, components, in_scan) in [
+        (SOF2, largest, 3, 3),
+        // Sequential, and yet collected: 576 MiB.
+        (SOF0, largest, 3, 1),
+        (SOF0, largest, 3, 2),
+        // 26 million pixels: three components are less than may be, four are more.
+        (SOF2, (5_200, 5_000), 4, 4),
+        (SOF0, (5_200, 5_000), 4, 1),
+    ] {
+        let refused = remake(&claiming_jpeg(frame, size, components, in_scan));
+        assert_eq!(
+            refused,
+            Err(Unusable::Memory),
+            "{frame:x} {components} {in_scan}"
+        );
+    }
+    for (frame, size, components, in_scan) in [
+        (SOF0, largest, 1, 1),
+        (SOF0, largest, 3, 3),
+        (SOF2, (5_200, 5_000), 3, 3),
+    ] {
+        let outline = jpeg::Outline::of(&claiming_jpeg(frame, size, components, in_scan)).unwrap();
+        let (width, height) = size;
+        let pixels = u64::from(width) * u64::from(height);
+        let a_pixel = u64::from(components) + OF_COEFFICIENT * u64::from(outline.collected);
+        assert!(
+            a_pixel * pixels <= MEMORY,
+            "{frame:x} {components} {in_scan}"
+        );
+    }
+}
+
+#[test]
+fn what_a_decoder_might_not_take_for_a_segment_is_refused() {
+    let sequential = claiming_jpeg(SOF0, (8_192, 8_192), 3, 3);
+    let progressive = claiming_jpeg(SOF2, (8_192, 8_192), 3, 3);
+    let hidden = &progressive[2..progressive.len() - 2];
+    let rest = &sequential[2..];
+    let length = (hidden.len() as u16 + 2).to_be_bytes();
+    for opens in [
+        // For some a marker that stands alone, for others a segment with a length.
+        &[0xff, 0xd0][..],
+        &[0xff, 0xd8],
+        &[0xff, 0x01],
+        // For some stuffing, for others a marker of the byte behind it.
+        &[0xff, 0x00, 0xff, 0xe1],
+        // The first byte of the next marker is taken for one of its own.
+        &[0xff, 0xe0, 0, 6, 1, 2, 3, 4, 0xff, 0xe1],
+    ] {
+        let file = [&[0xff, 0xd8], opens, &length, hidden, rest].concat();
+        let refused = remake(&file).unwrap_err();
+        assert!(
+            matches!(refused, Unusable::Broken(_)),
+            "{opens:x?} {refused}"
+        );
+    }
+}
+
+#[test]
+fn a_jpeg_of_very_many_segments_is_refused_at_once() {
+    let still = file(&flag(8, 8).into(), ImageFormat::Jpeg);
+    // Extended XMP: a decoder sorts and compares all that it has after each.
+    let name = b"http://ns.adobe.com/xmp/extension/\0";
+    let mut segment = vec![0xff, 0xe1, 0, 2 + 35 + 40];
+    segment.extend(name);
+    segment.extend([b'0'; 32]);
+    segment.extend([0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
+    let of = |segments| [&still[..2], &segment.repeat(segments), &still[2..]].concat();
+    let refused = remake(&of(66_000)).unwrap_err().to_string();
+    assert!(refused.contains("more than 512 segments"), "{refused}");
+    assert!(remake(&of(300)).is_ok());
+}
+
 fn still_webp() -> Vec<u8> {
     let mut still = Vec::new();
     webp::WebPEncoder::new_lossless(&mut still)
@@ -207,6 +299,28 @@ fn a_webp_does_not_say_one_thing_and_have_another() {
 }
 
 #[test]
+fn the_tables_of_a_webp_without_loss_are_counted() {
+    let still = still_webp();
+    // What follows the picture in its chunk is none of it.
+    for (bytes, is_fine) in [(700_000_u32, true), (800_000, false)] {
+        let mut body = b"WEBPVP8L".to_vec();
+        body.extend(bytes.to_le_bytes());
+        body.extend(&still[20..]);
+        body.resize(12 + bytes as usize, 0);
+        let made = remake(&riff(&body));
+        match is_fine {
+            true => assert!(made.is_ok(), "{made:?}"),
+            false => assert_eq!(made, Err(Unusable::Memory)),
+        }
+    }
+    let mut alpha = b"WEBPVP8X\x0a\0\0\0\x10\0\0\0\x07\0\0\x07\0\0ALPH".to_vec();
+    alpha.extend(800_000_u32.to_le_bytes());
+    alpha.resize(alpha.len() + 800_000, 0);
+    alpha.extend(b"VP8 \x0a\0\0\0\x10\0\0\x9d\x01\x2a\x08\0\x08\0");
+    assert_eq!(remake(&riff(&alpha)), Err(Unusable::Memory));
+}
+
+#[test]
 fn what_moves_is_refused() {
     let still = still_webp();
     let frame = &still[12..];
@@ -217,6 +331,13 @@ fn what_moves_is_refused() {
     body.extend([0, 0, 0, 0, 0, 0, 7, 0, 0, 7, 0, 0, 100, 0, 0, 0]);
     body.extend(frame);
     assert_eq!(remake(&riff(&body)), Err(Unusable::Animated));
+    // It does not say so, and its frame has metadata of 4 GiB.
+    let mut hidden = b"WEBPVP8X\x0a\0\0\0\x08\0\0\0\x07\0\0\x07\0\0".to_vec();
+    hidden.extend(frame);
+    hidden.extend(b"ANMF\x18\0\0\0");
+    hidden.extend([0; 16]);
+    hidden.extend(b"EXIF\xf0\xff\xff\xff");
+    assert_eq!(remake(&riff(&hidden)), Err(Unusable::Animated));
 
     let still = file(
         &DynamicImage::ImageLuma8(image::GrayImage::from_pixel(4, 4, Luma([9]))),

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::super::account_events::{AccountEvent, Told};
 use super::super::sql::query;
-use super::super::{Database, RowError, Transaction, api_tokens, erasure, login_sessions};
+use super::super::{Database, RowError, Transaction, api_tokens, avatars, erasure, login_sessions};
 use super::{Role, lock};
 
 /// Keeps the user out: all logins end, and API tokens open nothing until
@@ -127,15 +127,15 @@ pub async fn take_administrators_turn(
 }
 
 /// Deletes the account: from the commit on nobody sees it, all logins end, API tokens open
-/// nothing, and a job erases the rest, see [`erasure`].
+/// nothing, and jobs delete the picture and erase the rest, see [`avatars`] and [`erasure`].
 pub async fn delete(
     db: &Database,
     transaction: &mut Transaction,
     id: UserId,
     now: Timestamp,
 ) -> Result<Told, RowError> {
-    lock(transaction, id).await?;
-    query("UPDATE users SET deleted_at = $2 WHERE id = $1")
+    let shown = lock(transaction, id).await?.user.avatar_key;
+    query("UPDATE users SET deleted_at = $2, avatar_key = NULL WHERE id = $1")
         .bind(id)
         .bind(now)
         .execute(&mut *transaction)
@@ -144,6 +144,9 @@ pub async fn delete(
     told.extend(api_tokens::revoke_all(db, transaction, id, now).await?);
     told.tell(db, transaction, &AccountEvent::Deleted { user: id }, now)
         .await?;
+    if let Some(key) = shown {
+        avatars::enqueue(db, transaction, id, &key, now, now).await?;
+    }
     let run_at = now + erasure::BEGINS_AFTER;
     erasure::enqueue(db, transaction, id, run_at, now).await?;
     Ok(told)
