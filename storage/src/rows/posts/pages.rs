@@ -5,16 +5,20 @@ use uuid::Uuid;
 
 use super::super::sql::{AssertSqlSafe, Bind, Engine, FromRow, Query, Row, query};
 use super::super::{Database, RowError};
-use super::{PostRow, post_columns, uuids, viewer_id, visible, visible_alone};
+use super::{
+    PostRow, audience, author_open, author_shown, post_columns, uuids, viewer_id, visible,
+    visible_alone,
+};
 
-/// A page of posts that `$where` selects with `$2`, of which `$4` at most.
+/// A page of posts that come from `$from_where`, which selects with `$2` and `$3`: `$4` at
+/// most.
 macro_rules! page {
-    ($from_where:literal, $order:literal) => {
+    ($($from_where:expr),+; $order:literal) => {
         concat!(
             "SELECT ",
             post_columns!(p),
             " FROM ",
-            $from_where,
+            $($from_where),+,
             " AND ",
             visible!(),
             " ORDER BY ",
@@ -25,24 +29,40 @@ macro_rules! page {
 }
 
 pub(super) const OF_AUTHOR: &str = page!(
-    "posts p WHERE p.author_id = $2 AND p.parent_id IS NULL AND p.id < $3",
+    "posts p WHERE p.author_id = $2 AND p.parent_id IS NULL AND p.id < $3 AND ",
+    author_shown!("$2"),
+    " AND ",
+    author_open!("$2");
     "p.id DESC"
 );
-pub(super) const OF_AUTHOR_WITH_COMMENTS: &str =
-    page!("posts p WHERE p.author_id = $2 AND p.id < $3", "p.id DESC");
-pub(super) const THREAD: &str = page!("posts p WHERE p.root_id = $2 AND p.id > $3", "p.id");
-pub(super) const COMMENTS: &str =
-    page!("posts p WHERE p.parent_id = $2 AND p.id < $3", "p.id DESC");
-pub(super) const QUOTES: &str = page!(
-    "posts p WHERE p.quote_of_id = $2 AND p.id < $3",
+pub(super) const OF_AUTHOR_WITH_COMMENTS: &str = page!(
+    "posts p WHERE p.author_id = $2 AND p.id < $3 AND ",
+    author_shown!("$2"),
+    " AND (p.parent_id IS NOT NULL OR ",
+    author_open!("$2"),
+    ")";
     "p.id DESC"
 );
+pub(super) const THREAD: &str = page!(
+    "posts p WHERE p.root_id = $2 AND p.id > $3 AND (p.author_id = $1 OR ",
+    audience!("$2"),
+    ")";
+    "p.id"
+);
+pub(super) const COMMENTS: &str = page!(
+    "posts p WHERE p.parent_id = $2 AND p.id < $3 AND (p.author_id = $1 OR ",
+    audience!("(SELECT COALESCE(h.root_id, h.id) FROM posts h WHERE h.id = $2)"),
+    ")";
+    "p.id DESC"
+);
+pub(super) const QUOTES: &str =
+    page!("posts p WHERE p.quote_of_id = $2 AND p.id < $3"; "p.id DESC");
 /// A feed: without the muted.
 pub(super) const WITH_HASHTAG: &str = page!(
     "post_hashtags t JOIN posts p ON p.id = t.post_id
      WHERE t.hashtag = $2 AND t.post_id < $3
          AND NOT EXISTS (SELECT 1 FROM mutes m
-                         WHERE m.muter_id = $1 AND m.muted_id = p.author_id)",
+                         WHERE m.muter_id = $1 AND m.muted_id = p.author_id)";
     "t.post_id DESC"
 );
 pub(super) const REVISIONS: &str = concat!(
