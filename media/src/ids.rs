@@ -119,6 +119,11 @@ uuid_id!(
     AuditEntryId
 );
 
+uuid_id!(
+    /// What somebody wrote: a post, a comment, a share or a quote.
+    PostId
+);
+
 /// Why a text cannot be a name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(

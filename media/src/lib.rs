@@ -20,7 +20,7 @@ pub use frame::{Epoch, Frame, SourceFit, Track, TrackKind};
 pub use frame_rate::FrameRate;
 pub use ids::{
     ApiTokenId, AssetId, AuditEntryId, EpochNumber, InvalidName, JobId, LoginSessionId, NodeId,
-    PartIndex, PrewarmId, PurgeId, RegistrationId, RenditionName, ReportId, SegmentNumber,
+    PartIndex, PostId, PrewarmId, PurgeId, RegistrationId, RenditionName, ReportId, SegmentNumber,
     SessionId, StreamId, StreamName, UserId, VideoId,
 };
 pub use rendition::{AudioShape, Rendition, Shape, VideoShape};

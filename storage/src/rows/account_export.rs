@@ -1,10 +1,11 @@
 //! What an account's owner is given of it: everything that it has. What can be many is read
 //! in pages; the rest is in the modules of each table.
 
-use media::{LoginSessionId, Timestamp, UserId};
+use media::{LoginSessionId, PostId, Timestamp, UserId};
 use uuid::Uuid;
 
 use super::login_sessions::LoginSessionRow;
+use super::posts::{PostRow, post_columns};
 use super::sql::{FromRow, Row, query};
 use super::{Database, RowError};
 
@@ -102,6 +103,69 @@ pub async fn logins(
     )
     .bind(of)
     .bind(after.map_or(Uuid::nil(), |after| after.as_uuid()))
+    .bind(limit)
+    .all(db)
+    .await
+}
+
+/// What the user wrote and shared and did not delete, by id, those after `after`, at most
+/// `limit`.
+pub async fn posts(
+    db: &Database,
+    of: UserId,
+    after: Option<PostId>,
+    limit: u32,
+) -> Result<Vec<PostRow>, RowError> {
+    query(concat!(
+        "SELECT ",
+        post_columns!(),
+        " FROM posts
+         WHERE author_id = $1 AND deleted_at IS NULL AND id > $2
+         ORDER BY id LIMIT $3"
+    ))
+    .bind(of)
+    .bind(after.map_or(Uuid::nil(), |after| after.as_uuid()))
+    .bind(limit)
+    .all(db)
+    .await
+}
+
+/// A post that the user likes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ExportedLike {
+    /// Which.
+    pub post: PostId,
+    /// Since when.
+    pub created_at: Timestamp,
+}
+
+impl FromRow for ExportedLike {
+    fn from_row(row: &Row) -> Result<Self, RowError> {
+        Ok(Self {
+            post: row.get("post_id")?,
+            created_at: row.get("created_at")?,
+        })
+    }
+}
+
+/// What the user likes, the oldest like first, those after `after`, at most `limit`.
+pub async fn likes(
+    db: &Database,
+    of: UserId,
+    after: Option<ExportedLike>,
+    limit: u32,
+) -> Result<Vec<ExportedLike>, RowError> {
+    let (at, post) = after.map_or((Timestamp::from_micros(i64::MIN), Uuid::nil()), |after| {
+        (after.created_at, after.post.as_uuid())
+    });
+    query(
+        "SELECT post_id, created_at FROM likes
+         WHERE user_id = $1 AND (created_at, post_id) > ($2, $3)
+         ORDER BY created_at, post_id LIMIT $4",
+    )
+    .bind(of)
+    .bind(at)
+    .bind(post)
     .bind(limit)
     .all(db)
     .await

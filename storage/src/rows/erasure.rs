@@ -2,7 +2,8 @@
 //!
 //! [`users::delete`](super::users::delete) hides the account and enqueues a job, which
 //! [`erase`] runs: objects first, then what names them, then what others would see, in
-//! bounded steps, and the row last. Until then the name and the address stay taken.
+//! bounded steps, and the row last. Until then the name and the address stay taken. Of what the
+//! account wrote, empty rows stay that hold threads together, see [`posts`].
 //!
 //! Streams and videos go the way that they always go: the account's streams stop recording
 //! and lose their keys, its imports are cancelled, and the sweeper takes away what nobody
@@ -15,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::jobs::{self, Attempt, HandlerError, NewJob};
 use super::sql::query;
-use super::{Database, RowError, Transaction, avatars};
+use super::{Database, RowError, Transaction, avatars, posts};
 use crate::objects::{ObjectError, ObjectStore};
 
 /// The queue of its jobs.
@@ -140,7 +141,7 @@ pub async fn step(
     let mut transaction = db.write().await?;
     forget_person(&mut transaction, user).await?;
     let_go(&mut transaction, user, now).await?;
-    let mut deleted = 0;
+    let mut deleted = posts::erase(db, &mut transaction, user, now).await?;
     for statement in MANY {
         deleted += query(*statement)
             .bind(user)
@@ -233,6 +234,10 @@ const MANY: &[&str] = &[
          WHERE s.user_id = $1
              AND NOT EXISTS (SELECT 1 FROM refresh_tokens t WHERE t.session_id = s.id)
          LIMIT $2)",
+    // What others wrote about the account's streams shows nothing any more.
+    "UPDATE posts SET stream_id = NULL WHERE id IN (
+         SELECT p.id FROM streams s JOIN posts p ON p.stream_id = s.id
+         WHERE s.owner_id = $1 LIMIT $2)",
     // Sessions of streams of which nothing is left, and nothing will come.
     "DELETE FROM live_sessions WHERE id IN (
          SELECT l.id FROM streams s JOIN live_sessions l ON l.stream_id = s.id

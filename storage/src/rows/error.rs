@@ -186,6 +186,8 @@ pub enum Entity {
     Node,
     /// An asset.
     Asset,
+    /// A post, a comment, a share or a quote that can be seen.
+    Post,
     /// A session, an epoch or a rendition that a new row refers to.
     Parent,
 }
@@ -201,6 +203,7 @@ impl fmt::Display for Entity {
             Self::Prewarm => "prewarm",
             Self::Node => "edge node",
             Self::Asset => "asset",
+            Self::Post => "post",
             Self::Parent => "session, epoch or rendition",
         })
     }

@@ -5,7 +5,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use media::{
-    ApiTokenId, AssetId, AuditEntryId, EpochNumber, JobId, LoginSessionId, Micros, NodeId,
+    ApiTokenId, AssetId, AuditEntryId, EpochNumber, JobId, LoginSessionId, Micros, NodeId, PostId,
     PrewarmId, PurgeId, RegistrationId, RenditionName, ReportId, SegmentNumber, SessionId,
     StreamId, StreamName, Timestamp, UserId, VideoId,
 };
@@ -160,6 +160,7 @@ meaning! {
     RegistrationId: Uuid, |id, _place| Ok(RegistrationId::from(id));
     ReportId: Uuid, |id, _place| Ok(ReportId::from(id));
     AuditEntryId: Uuid, |id, _place| Ok(AuditEntryId::from(id));
+    PostId: Uuid, |id, _place| Ok(PostId::from(id));
     StreamName: String, |name, place| name.parse().map_err(|error| undecodable(place, error));
     RenditionName: String, |name, place| name.parse().map_err(|error| undecodable(place, error));
 }

@@ -1,0 +1,269 @@
+//! Posts as somebody sees them. In every text `$1` is the viewer.
+
+use media::{PostId, Timestamp, UserId};
+use uuid::Uuid;
+
+use super::super::sql::{AssertSqlSafe, Bind, Engine, FromRow, Query, Row, query};
+use super::super::{Database, RowError};
+use super::{
+    PostRow, audience, author_open, author_shown, post_columns, uuids, viewer_id, visible,
+    visible_alone,
+};
+
+/// A page of posts that come from `$from_where`, which selects with `$2` and `$3`: `$4` at
+/// most.
+macro_rules! page {
+    ($($from_where:expr),+; $order:literal) => {
+        concat!(
+            "SELECT ",
+            post_columns!(p),
+            " FROM ",
+            $($from_where),+,
+            " AND ",
+            visible!(),
+            " ORDER BY ",
+            $order,
+            " LIMIT $4"
+        )
+    };
+}
+
+pub(super) const OF_AUTHOR: &str = page!(
+    "posts p WHERE p.author_id = $2 AND p.parent_id IS NULL AND p.id < $3 AND ",
+    author_shown!("$2"),
+    " AND ",
+    author_open!("$2");
+    "p.id DESC"
+);
+pub(super) const OF_AUTHOR_WITH_COMMENTS: &str = page!(
+    "posts p WHERE p.author_id = $2 AND p.id < $3 AND ",
+    author_shown!("$2"),
+    " AND (p.parent_id IS NOT NULL OR ",
+    author_open!("$2"),
+    ")";
+    "p.id DESC"
+);
+pub(super) const THREAD: &str = page!(
+    "posts p WHERE p.root_id = $2 AND p.id > $3 AND (p.author_id = $1 OR ",
+    audience!("$2"),
+    ")";
+    "p.id"
+);
+pub(super) const COMMENTS: &str = page!(
+    "posts p WHERE p.parent_id = $2 AND p.id < $3 AND (p.author_id = $1 OR ",
+    audience!("(SELECT COALESCE(h.root_id, h.id) FROM posts h WHERE h.id = $2)"),
+    ")";
+    "p.id DESC"
+);
+pub(super) const QUOTES: &str =
+    page!("posts p WHERE p.quote_of_id = $2 AND p.id < $3"; "p.id DESC");
+/// A feed: without the muted.
+pub(super) const WITH_HASHTAG: &str = page!(
+    "post_hashtags t JOIN posts p ON p.id = t.post_id
+     WHERE t.hashtag = $2 AND t.post_id < $3
+         AND NOT EXISTS (SELECT 1 FROM mutes m
+                         WHERE m.muter_id = $1 AND m.muted_id = p.author_id)";
+    "t.post_id DESC"
+);
+pub(super) const REVISIONS: &str = concat!(
+    "SELECT v.number, v.body, v.created_at
+     FROM posts p JOIN post_revisions v ON v.post_id = p.id
+     WHERE p.id = $2 AND v.number < $3 AND ",
+    visible_alone!("p"),
+    " ORDER BY v.number DESC LIMIT $4"
+);
+
+pub(super) fn by_ids_text(engine: Engine) -> String {
+    let is_one = engine.one_of("$2");
+    format!(
+        concat!(
+            "SELECT ",
+            post_columns!(p),
+            " FROM posts p WHERE p.id {} AND ",
+            visible!()
+        ),
+        is_one
+    )
+}
+
+/// The post with that id, if `viewer` may see it; `None`: somebody who is not logged in.
+pub async fn find(
+    db: &Database,
+    post: PostId,
+    viewer: Option<UserId>,
+) -> Result<Option<PostRow>, RowError> {
+    Ok(by_ids(db, &[post], viewer).await?.pop())
+}
+
+/// Those of these posts that `viewer` may see, in no order.
+pub async fn by_ids(
+    db: &Database,
+    posts: &[PostId],
+    viewer: Option<UserId>,
+) -> Result<Vec<PostRow>, RowError> {
+    query(AssertSqlSafe(by_ids_text(db.engine())))
+        .bind(viewer_id(viewer))
+        .bind(uuids(posts))
+        .all(db)
+        .await
+}
+
+fn newest_first(
+    text: &'static str,
+    viewer: Option<UserId>,
+    of: impl Bind,
+    before: Option<PostId>,
+    limit: u32,
+) -> Query {
+    query(text)
+        .bind(viewer_id(viewer))
+        .bind(of)
+        .bind(before.map_or(Uuid::max(), |before| before.as_uuid()))
+        .bind(limit)
+}
+
+/// What of an author's is on a page.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AuthorPosts {
+    /// Posts, shares and quotes.
+    WithoutComments,
+    /// Comments too.
+    All,
+}
+
+/// What an author wrote and shared, the newest first, those before `before`, at most `limit`,
+/// as `viewer` may see it.
+pub async fn of_author(
+    db: &Database,
+    author: UserId,
+    which: AuthorPosts,
+    viewer: Option<UserId>,
+    before: Option<PostId>,
+    limit: u32,
+) -> Result<Vec<PostRow>, RowError> {
+    let text = match which {
+        AuthorPosts::WithoutComments => OF_AUTHOR,
+        AuthorPosts::All => OF_AUTHOR_WITH_COMMENTS,
+    };
+    newest_first(text, viewer, author, before, limit)
+        .all(db)
+        .await
+}
+
+/// The comments of a thread, whatever they answer, the oldest first, those after `after`, at
+/// most `limit`, as `viewer` may see them. A comment can answer one that is not among them.
+pub async fn thread(
+    db: &Database,
+    root: PostId,
+    viewer: Option<UserId>,
+    after: Option<PostId>,
+    limit: u32,
+) -> Result<Vec<PostRow>, RowError> {
+    query(THREAD)
+        .bind(viewer_id(viewer))
+        .bind(root)
+        .bind(after.map_or(Uuid::nil(), |after| after.as_uuid()))
+        .bind(limit)
+        .all(db)
+        .await
+}
+
+/// What answers a post, the newest first, those before `before`, at most `limit`, as `viewer`
+/// may see it.
+pub async fn comments_of(
+    db: &Database,
+    post: PostId,
+    viewer: Option<UserId>,
+    before: Option<PostId>,
+    limit: u32,
+) -> Result<Vec<PostRow>, RowError> {
+    newest_first(COMMENTS, viewer, post, before, limit)
+        .all(db)
+        .await
+}
+
+/// What quotes a post, the newest first, those before `before`, at most `limit`, as `viewer`
+/// may see it.
+pub async fn quotes_of(
+    db: &Database,
+    post: PostId,
+    viewer: Option<UserId>,
+    before: Option<PostId>,
+    limit: u32,
+) -> Result<Vec<PostRow>, RowError> {
+    newest_first(QUOTES, viewer, post, before, limit)
+        .all(db)
+        .await
+}
+
+/// Posts with a hashtag, which is folded, the newest first, those before `before`, at most
+/// `limit`, as `viewer` may and wants to see them: without those whom they mute.
+pub async fn with_hashtag(
+    db: &Database,
+    hashtag: &str,
+    viewer: Option<UserId>,
+    before: Option<PostId>,
+    limit: u32,
+) -> Result<Vec<PostRow>, RowError> {
+    newest_first(WITH_HASHTAG, viewer, hashtag, before, limit)
+        .all(db)
+        .await
+}
+
+/// Which of these posts `user` shares, in no order.
+pub async fn shared_among(
+    db: &Database,
+    user: UserId,
+    posts: &[PostId],
+) -> Result<Vec<PostId>, RowError> {
+    let text = format!(
+        "SELECT share_of_id FROM posts
+         WHERE author_id = $1 AND share_of_id IS NOT NULL AND share_of_id {}",
+        db.engine().one_of("$2")
+    );
+    let rows: Vec<(PostId,)> = query(AssertSqlSafe(text))
+        .bind(user)
+        .bind(uuids(posts))
+        .all(db)
+        .await?;
+    Ok(rows.into_iter().map(|(post,)| post).collect())
+}
+
+/// What a post said before.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RevisionRow {
+    /// Its number: how often the post had been edited then.
+    pub number: u64,
+    /// What it said.
+    pub body: String,
+    /// When that was written.
+    pub created_at: Timestamp,
+}
+
+impl FromRow for RevisionRow {
+    fn from_row(row: &Row) -> Result<Self, RowError> {
+        Ok(Self {
+            number: row.get("number")?,
+            body: row.get("body")?,
+            created_at: row.get("created_at")?,
+        })
+    }
+}
+
+/// What a post said before it was edited, the newest first, those before the number `before`,
+/// at most `limit`. Nothing when `viewer` may not see the post.
+pub async fn revisions(
+    db: &Database,
+    post: PostId,
+    viewer: Option<UserId>,
+    before: Option<u64>,
+    limit: u32,
+) -> Result<Vec<RevisionRow>, RowError> {
+    query(REVISIONS)
+        .bind(viewer_id(viewer))
+        .bind(post)
+        .bind(before.unwrap_or(u64::from(u32::MAX)))
+        .bind(limit)
+        .all(db)
+        .await
+}
