@@ -13,12 +13,6 @@ const SOON: Duration = Duration::from_secs(20);
 /// What a frame has that closes a socket with 4401.
 const UNAUTHORIZED: &[u8] = &4401_u16.to_be_bytes();
 
-fn post(http: &Http, path: &str, body: &Value, status: u16) -> Value {
-    let answer = http.post_json(path, &body.to_string()).unwrap();
-    assert_eq!(answer.status, status, "{path}: {}", answer.text());
-    serde_json::from_slice(&answer.body).unwrap()
-}
-
 /// What follows `begin` in `text` until what no token has.
 fn token_after(text: &str, begin: &str) -> Option<String> {
     let (_, after) = text.split_once(begin)?;
@@ -32,20 +26,20 @@ fn somebody_signs_up_logs_in_and_listens() {
     let http = nova.http();
     let password = "correct horse";
     let body = json!({ "name": "ada", "email": "ada@example.org", "password": password });
-    post(&http, "/api/v1/registrations", &body, 202);
+    http.post_value("/api/v1/registrations", &body, 202);
     // Without a mail server the mail is in the log.
     let token = nova
         .log()
         .wait_for("a mail", SOON, |line| token_after(line, "/verify#token="));
     let body = json!({ "token": token });
-    post(&http, "/api/v1/registrations/verify", &body, 201);
+    http.post_value("/api/v1/registrations/verify", &body, 201);
     let body = json!({ "login": "ada", "password": password });
-    let session = post(&http, "/api/v1/session", &body, 200);
+    let session = http.post_value("/api/v1/session", &body, 200);
     let access = session["access_token"].as_str().unwrap();
     assert_eq!(session["user"]["name"], "ada");
 
     let question = json!({ "query": "{ live { name } }" });
-    let answer = post(&http, "/graphql", &question, 200);
+    let answer = http.post_value("/graphql", &question, 200);
     assert_eq!(answer["data"]["live"], json!([]));
     let document = http.fetch("/openapi.json").unwrap();
     let document: Value = serde_json::from_slice(&document.body).unwrap();
@@ -81,11 +75,7 @@ fn s05_what_ends_a_login_closes_its_sockets_at_another_process() {
             .start()
     };
     let (here, there) = (start(), start());
-    let log_in = |name: &str| {
-        let body = json!({ "login": name, "password": password });
-        let session = post(&here.http(), "/api/v1/session", &body, 200);
-        session["access_token"].as_str().unwrap().to_owned()
-    };
+    let log_in = |name: &str| here.http().log_in(name, password);
     let root = log_in("root");
     for (name, document) in [
         (
@@ -99,7 +89,7 @@ fn s05_what_ends_a_login_closes_its_sockets_at_another_process() {
         let mut socket = listen(&there.http(), &token);
         let whoever = if name == "ada" { &root } else { &token };
         let asked = here.http().bearing(whoever);
-        let done = post(&asked, "/graphql", &json!({ "query": document }), 200);
+        let done = asked.post_value("/graphql", &json!({ "query": document }), 200);
         assert_eq!(done["errors"], Value::Null, "{done}");
         read_until(&mut socket, UNAUTHORIZED);
         let me = there.http().bearing(&token).get("/api/v1/me").unwrap();

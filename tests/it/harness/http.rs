@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 /// Longer than the server holds any request.
 const LIMIT: Duration = Duration::from_secs(40);
 /// The largest body that is read, in bytes.
@@ -91,6 +93,22 @@ impl Http {
             .header("content-type", "application/json")
             .send(json);
         read(answer).map_err(|error| format!("POST {path}: {error}"))
+    }
+
+    /// POST of a value, which is answered with this status and another value.
+    #[track_caller]
+    pub(crate) fn post_value(&self, path: &str, body: &Value, status: u16) -> Value {
+        let answer = self.post_json(path, &body.to_string()).unwrap();
+        assert_eq!(answer.status, status, "{path}: {}", answer.text());
+        serde_json::from_slice(&answer.body).unwrap()
+    }
+
+    /// An access token of somebody.
+    #[track_caller]
+    pub(crate) fn log_in(&self, name: &str, password: &str) -> String {
+        let body = json!({ "login": name, "password": password });
+        let session = self.post_value("/api/v1/session", &body, 200);
+        session["access_token"].as_str().unwrap().to_owned()
     }
 
     /// PATCH with a JSON text.
