@@ -140,16 +140,12 @@ impl Services {
 
     /// Whether the same picture is shown already, and is there.
     async fn is_shown(&self, row: &UserRow, new: &AvatarName) -> Result<bool, ServiceError> {
-        let Some(key) = &row.avatar_key else {
+        let shown = row.avatar_key.as_deref().and_then(AvatarName::of_key);
+        let shown = shown.filter(|shown| shown.content() == new.content());
+        let Some(shown) = shown else {
             return Ok(false);
         };
-        let name = key.rsplit('/').next().unwrap_or_default();
-        let is_same = name.ends_with(new.kind.extension())
-            && name.get(..2 * HASH) == new.stem.get(..2 * HASH);
-        if !is_same {
-            return Ok(false);
-        }
-        match self.objects.head(key).await {
+        match self.objects.head(&shown.key()).await {
             Ok(_) => Ok(true),
             Err(ObjectError::NotFound(_)) => Ok(false),
             Err(error) => Err(unstored(error)),
@@ -207,6 +203,18 @@ impl AvatarName {
         })
     }
 
+    /// The name that has this key.
+    fn of_key(key: &str) -> Option<Self> {
+        let (folder, file) = key.rsplit_once('/')?;
+        let (_, user) = folder.rsplit_once('/')?;
+        Self::parse(user, file).filter(|name| name.key() == key)
+    }
+
+    /// What is the same of two names of the same picture.
+    fn content(&self) -> (Kind, &str) {
+        (self.kind, &self.stem[..2 * HASH])
+    }
+
     /// The object's key.
     fn key(&self) -> String {
         let folder = avatars::folder(self.user);
@@ -254,8 +262,10 @@ mod tests {
         };
         assert_eq!((folder, of), ("avatars", user.to_string().as_str()));
         assert_eq!(AvatarName::parse(of, file), Some(name.clone()));
+        assert_eq!(AvatarName::of_key(&key), Some(name.clone()));
+        assert_eq!(AvatarName::of_key(&format!("x{key}")), None);
         let another = AvatarName::of(user, &made).unwrap();
-        assert_eq!(another.stem[..32], name.stem[..32]);
+        assert_eq!(another.content(), name.content());
         assert_ne!(another.key(), key);
         let upper = file.to_ascii_uppercase();
         let longer = format!("0{file}");

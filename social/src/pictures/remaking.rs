@@ -43,6 +43,22 @@ struct Beside {
     in_all: u64,
 }
 
+impl Beside {
+    /// Whether it and a picture of so many pixels, which are `bytes`, are within [`MEMORY`].
+    fn fits(self, pixels: u64, bytes: u64) -> bool {
+        bytes + self.a_pixel * pixels + self.in_all <= MEMORY
+    }
+}
+
+impl From<&jpeg::Outline> for Beside {
+    fn from(outline: &jpeg::Outline) -> Self {
+        Self {
+            a_pixel: OF_COEFFICIENT * u64::from(outline.collected),
+            in_all: 0,
+        }
+    }
+}
+
 /// A picture made anew.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Remade {
@@ -137,11 +153,7 @@ fn decode(given: &[u8]) -> Result<(DynamicImage, Orientation), Unusable> {
             if !outline.has_end {
                 return Err(cut_off());
             }
-            let beside = Beside {
-                a_pixel: OF_COEFFICIENT * u64::from(outline.collected),
-                in_all: 0,
-            };
-            read(JpegDecoder::new(reader).map_err(broken)?, beside)
+            read(JpegDecoder::new(reader).map_err(broken)?, (&outline).into())
         }
         Ok(ImageFormat::WebP) => decode_webp(given),
         _ => Err(Unusable::Format),
@@ -192,7 +204,7 @@ fn read(
         return Err(Unusable::Sides { width, height });
     }
     let pixels = u64::from(width) * u64::from(height);
-    if decoder.total_bytes() + beside.a_pixel * pixels + beside.in_all > MEMORY {
+    if !beside.fits(pixels, decoder.total_bytes()) {
         return Err(Unusable::Memory);
     }
     decoder.set_limits(limits()).map_err(broken)?;
