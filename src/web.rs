@@ -5,12 +5,13 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use axum::Router;
 use axum::body::Body;
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, REFERRER_POLICY,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, REFERRER_POLICY,
     X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
 use axum::response::IntoResponse;
 use axum::routing::{MethodRouter, get};
+use social::rest::holds;
 
 const HTML: &str = "text/html; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
@@ -133,19 +134,10 @@ impl File {
     }
 }
 
-/// Whether the one who asks has what `tag` names: RFC 9110 13.1.2.
-fn holds(asked: &HeaderMap, tag: &HeaderValue) -> bool {
-    let tags = asked.get_all(IF_NONE_MATCH).iter();
-    let mut tags = tags.flat_map(|tags| tags.as_bytes().split(|byte| *byte == b','));
-    tags.any(|held| {
-        let held = held.trim_ascii();
-        held == b"*" || held.strip_prefix(b"W/").unwrap_or(held) == tag.as_bytes()
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use axum::http::Request;
+    use axum::http::header::IF_NONE_MATCH;
     use http_body_util::BodyExt;
     use tower_service::Service;
 

@@ -23,7 +23,7 @@ use tokio::time::timeout;
 use crate::ServiceError;
 use crate::pictures::{MAX_BYTES, Place, SENT_WITHIN};
 use crate::problem::Problem;
-use crate::rest::MAX_BODY_BYTES;
+use crate::rest::{MAX_BODY_BYTES, media_type};
 
 /// The largest body with a file, in bytes: the file, the document, and what is between them.
 pub(crate) const MAX_UPLOAD_BYTES: usize = MAX_BYTES + 2 * MAX_BODY_BYTES;
@@ -77,10 +77,7 @@ impl Upload {
 
 /// Whether the request says that it has a file.
 pub(crate) fn is_upload(headers: &HeaderMap) -> bool {
-    let kind = headers.get(header::CONTENT_TYPE);
-    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    kind.eq_ignore_ascii_case("multipart/form-data")
+    media_type(headers).eq_ignore_ascii_case("multipart/form-data")
 }
 
 /// The parts behind the document, until somebody asks for the file.

@@ -10,7 +10,7 @@ use futures_util::StreamExt;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::request::Asking;
+use super::request::{Asking, holds, media_type};
 use crate::model::Me;
 use crate::people::AvatarName;
 use crate::pictures::MAX_BYTES;
@@ -60,9 +60,7 @@ async fn set_avatar(
 }
 
 fn is_taken(headers: &HeaderMap) -> bool {
-    let kind = headers.get(header::CONTENT_TYPE);
-    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim();
+    let kind = media_type(headers);
     TAKEN.iter().any(|taken| kind.eq_ignore_ascii_case(taken))
 }
 
@@ -145,14 +143,4 @@ async fn get_avatar(
     }
     let length = [(header::CONTENT_LENGTH, size.to_string())];
     Ok((fixed, kind, length).into_response())
-}
-
-/// Whether the one who asks has what `tag` names: RFC 9110 13.1.2.
-fn holds(asked: &HeaderMap, tag: &HeaderValue) -> bool {
-    let tags = asked.get_all(header::IF_NONE_MATCH).iter();
-    let mut tags = tags.flat_map(|tags| tags.as_bytes().split(|byte| *byte == b','));
-    tags.any(|held| {
-        let held = held.trim_ascii();
-        held == b"*" || held.strip_prefix(b"W/").unwrap_or(held) == tag.as_bytes()
-    })
 }

@@ -2,7 +2,7 @@
 
 use axum::http::{HeaderMap, HeaderValue, Uri, header};
 
-use super::request::Client;
+use super::request::{Client, media_type};
 use crate::ServiceError;
 use crate::accounts::refresh::LOGIN_LASTS;
 use crate::error::Missing;
@@ -36,7 +36,7 @@ pub(super) fn token(
         return Ok(None);
     };
     let foreign = ServiceError::Forbidden(Missing::SameOrigin);
-    if !is_json(headers) {
+    if !media_type(headers).eq_ignore_ascii_case("application/json") {
         return Err(foreign);
     }
     match headers.get(header::ORIGIN) {
@@ -55,14 +55,6 @@ fn find(headers: &HeaderMap) -> Option<String> {
         .filter_map(|pair| pair.trim().split_once('='))
         .find(|(name, value)| *name == NAME && !value.is_empty())
         .map(|(_, value)| value.to_owned())
-}
-
-fn is_json(headers: &HeaderMap) -> bool {
-    headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split(';').next())
-        .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
 }
 
 /// Whether it is the origin that the request went to. What speaks TLS may stand in front of

@@ -21,8 +21,8 @@ use crate::problem::Problem;
 use crate::{Services, graphql};
 
 pub use openapi::document as openapi_document;
-pub use request::Client;
-pub(crate) use request::{AnyBody, Asking, with_caller};
+pub(crate) use request::{AnyBody, Asking, media_type, with_caller};
+pub use request::{Client, holds};
 
 /// The largest request body, in bytes, where it is no picture.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;

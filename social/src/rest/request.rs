@@ -2,16 +2,15 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use axum::Json;
-use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::extract::rejection::{BytesRejection, FailedToBufferBody, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::Response;
+use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{MAX_BODY_BYTES, avatars};
@@ -183,7 +182,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let text = json_text(request, state).await?;
         // What is read into a struct may be an array as well, for all that serde cares.
-        if !text.get().starts_with('{') {
+        if !text.trim_ascii_start().starts_with(b"{") {
             return Err(ServiceError::invalid("", "expected an object").into());
         }
         Ok(Self(read(&text)?))
@@ -198,31 +197,36 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for AnyBody<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let text = json_text(request, state).await?;
-        Ok(Self(read(&text)?))
+        Ok(Self(read(&json_text(request, state).await?)?))
     }
 }
 
-/// A value of JSON as it stands in the body, without space around it.
-async fn json_text<S: Send + Sync>(request: Request, state: &S) -> Result<Box<RawValue>, Problem> {
-    match Json::from_request(request, state).await {
-        Ok(Json(text)) => Ok(text),
-        Err(JsonRejection::MissingJsonContentType(_)) => {
-            Err(Problem::unsupported_media_type("application/json"))
-        }
-        Err(JsonRejection::BytesRejection(_)) => Err(Problem::body_too_large(MAX_BODY_BYTES)),
-        Err(error) => Err(ServiceError::invalid("", error.body_text()).into()),
+/// A body that says of itself that it is JSON.
+async fn json_text<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+    if !media_type(request.headers()).eq_ignore_ascii_case("application/json") {
+        return Err(Problem::unsupported_media_type("application/json"));
     }
+    Bytes::from_request(request, state)
+        .await
+        .map_err(|error| match error {
+            BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => {
+                Problem::body_too_large(MAX_BODY_BYTES)
+            }
+            error => ServiceError::invalid("", error.body_text()).into(),
+        })
 }
 
-fn read<T: DeserializeOwned>(text: &RawValue) -> Result<T, ServiceError> {
-    let mut reader = serde_json::Deserializer::from_str(text.get());
-    serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, ServiceError> {
+    let mut reader = serde_json::Deserializer::from_slice(text);
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = error.path().to_string();
         // The whole of it.
         let field = if path == "." { "" } else { &path };
         ServiceError::invalid(field, error.inner())
-    })
+    })?;
+    let ended = reader.end();
+    ended.map_err(|error| ServiceError::invalid("", error))?;
+    Ok(value)
 }
 
 /// A body of JSON, or none.
@@ -239,6 +243,24 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalB
         let Body(body) = Body::from_request(request, state).await?;
         Ok(Self(body))
     }
+}
+
+/// The type of the body, without its parameters: empty where it has none. Types are compared
+/// without case.
+pub(crate) fn media_type(headers: &HeaderMap) -> &str {
+    let kind = headers.get(header::CONTENT_TYPE);
+    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    kind.split(';').next().unwrap_or_default().trim()
+}
+
+/// Whether the one who asks has what `tag` names: RFC 9110 13.1.2.
+pub fn holds(asked: &HeaderMap, tag: &HeaderValue) -> bool {
+    let tags = asked.get_all(header::IF_NONE_MATCH).iter();
+    let mut tags = tags.flat_map(|tags| tags.as_bytes().split(|byte| *byte == b','));
+    tags.any(|held| {
+        let held = held.trim_ascii();
+        held == b"*" || held.strip_prefix(b"W/").unwrap_or(held) == tag.as_bytes()
+    })
 }
 
 /// Which page is asked for.
