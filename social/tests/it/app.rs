@@ -1,13 +1,15 @@
 //! The API on a database of its own, and people who use it.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use bytes::Bytes;
+use jsonschema::Validator;
 use media::{ManualClock, Micros, Timestamp};
 use serde_json::{Value, json};
 use social::accounts::{NewUser, create_user};
@@ -340,15 +342,25 @@ fn assert_documented(method: &str, path: &str, status: StatusCode, body: &[u8]) 
     if !kind.ends_with("json") {
         return;
     }
-    let schema = json!({
-        "allOf": [content["schema"]],
-        "components": openapi_document()["components"],
-    });
-    let validator = jsonschema::draft202012::new(&schema).unwrap();
+    let validator = validator(&content["schema"]);
     let body: Value = serde_json::from_slice(body).unwrap();
     if let Err(error) = validator.validate(&body) {
         panic!("{method} {path}: {status} is not as documented: {error}\n{body}");
     }
+}
+
+/// What sees whether a value is of the schema. Made once for each: it has all components.
+fn validator(schema: &Value) -> Arc<Validator> {
+    static MADE: LazyLock<Mutex<HashMap<String, Arc<Validator>>>> = LazyLock::new(Mutex::default);
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    let make = || {
+        let whole = json!({
+            "allOf": [schema],
+            "components": openapi_document()["components"],
+        });
+        Arc::new(jsonschema::draft202012::new(&whole).unwrap())
+    };
+    made.entry(schema.to_string()).or_insert_with(make).clone()
 }
 
 /// Somebody at some address, who may have logged in.
