@@ -68,7 +68,8 @@ impl ChunkStream {
     /// Whether `bytes` begin with a repetition of the extended timestamp: `None` when
     /// more bytes have to tell. Adobe's own software, ffmpeg and librtmp repeat it on
     /// type 3 chunks, others do not, and nothing else says who does. Some repeat the
-    /// field, some the message's timestamp.
+    /// field, some the message's timestamp. The last three bytes of a message can look like
+    /// the beginning of one: then the message is complete with the next chunk's first bytes.
     fn repeats_extended(&self, bytes: &[u8]) -> Option<bool> {
         let Some(field) = self.extended else {
             return Some(false);

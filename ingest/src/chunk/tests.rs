@@ -355,6 +355,21 @@ fn the_writer_is_understood() {
     assert_eq!(read[4..], messages[..1]);
 }
 
+#[test]
+fn r08_what_may_be_the_repeat_waits_for_the_next_byte() {
+    let timestamp = 0x0100_00AF;
+    let payload = [&[7; 128][..], &[1]].concat();
+    let mut wire = Wire::default()
+        .type0(64, timestamp, payload.len(), 8, 1)
+        .bytes(&payload[..128])
+        .type3(64)
+        .bytes(&payload[128..]);
+    assert_eq!(wire.read(), []);
+    let expected = message(timestamp, 8, 1, &payload);
+    wire = wire.basic(0, 2);
+    assert_eq!(wire.read(), [expected]);
+}
+
 /// A message to be sent, and how.
 #[derive(Clone, Debug)]
 struct Plan {
@@ -482,6 +497,8 @@ proptest! {
             wire = sent;
             expected.extend(done);
         }
+        // A message that may end in a timestamp waits for what comes after it.
+        let wire = wire.control(message_type::ABORT, 2);
         prop_assert_eq!(wire.read_in(piece).unwrap(), expected);
     }
 
