@@ -263,6 +263,8 @@ async fn owns_something(transaction: &mut Transaction, user: UserId) -> Result<b
         "SELECT 1 FROM streams WHERE owner_id = $1
          UNION ALL
          SELECT 1 FROM videos WHERE owner_id = $1
+         UNION ALL
+         SELECT 1 FROM images WHERE owner_id = $1
          LIMIT 1",
     )
     .bind(user)

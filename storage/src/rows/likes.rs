@@ -18,6 +18,7 @@ pub async fn like(
     post: PostId,
     now: Timestamp,
 ) -> Result<bool, RowError> {
+    posts::check_active(transaction, user).await?;
     let post = posts::target(transaction, user, post).await?.id;
     let made = query(
         "INSERT INTO likes (post_id, user_id, created_at) VALUES ($1, $2, $3)

@@ -40,7 +40,7 @@ pub use tags::{HASHTAGS_AT_MOST, MENTIONS_AT_MOST, hashtags_of, mentions_of};
 pub(super) use audience::{
     audience, author_open, author_shown, not_blocked, visible, visible_alone,
 };
-pub(super) use create::target;
+pub(super) use create::{check_active, target};
 pub(super) use erasure::erase;
 
 /// The longest text of a post that is kept, in bytes: a guard. What people may write is less,

@@ -26,6 +26,7 @@ on_both_engines! {
     everything_of_an_account_is_erased_and_nothing_of_others,
     what_is_many_goes_in_steps,
     streams_and_videos_go_before_their_owner,
+    pictures_for_posts_go_before_their_owner,
     an_account_that_was_not_deleted_is_left_alone,
     the_job_looks_again_until_the_account_is_gone,
     the_owner_is_given_everything_in_pages,
@@ -201,6 +202,20 @@ async fn what_is_many_goes_in_steps(test: TestDatabase) {
         .unwrap();
     assert_eq!(left, 10);
     assert_eq!(erase(&test, &objects, ada).await, (Step::Done, 2));
+}
+
+async fn pictures_for_posts_go_before_their_owner(test: TestDatabase) {
+    let ada = test.user("ada").await;
+    test.raw(
+        "INSERT INTO images (id, owner_id, media_type, width, height, size, description, created_at)
+         SELECT '01920000-0000-7000-8000-000000000001', id, 'image/png', 1, 1, 1, '', 0 FROM users",
+    )
+    .await;
+    delete(&test, ada).await;
+    let objects = MemoryStore::default();
+    assert_eq!(erase(&test, &objects, ada).await.0, Step::Waits);
+    test.raw("DELETE FROM images").await;
+    assert_eq!(erase(&test, &objects, ada).await.0, Step::Done);
 }
 
 async fn streams_and_videos_go_before_their_owner(test: TestDatabase) {

@@ -42,8 +42,8 @@ macro_rules! audience {
     };
 }
 
-/// Something that the author `$who` wrote can be for the viewer. One question for a whole page:
-/// who is blocked does not make it read all that there is to find nothing.
+/// Something that the author `$who` wrote can be for the viewer. It is the same for a whole page;
+/// where the engine asks it for each row, a page of nothing is read to its end all the same.
 macro_rules! author_shown {
     ($who:literal) => {
         concat!(

@@ -6,7 +6,7 @@ use super::super::error::check_size;
 use super::super::post_events::{PostChange, PostEvent};
 use super::super::sql::{AssertSqlSafe, query};
 use super::super::{Database, Entity, RowError, Transaction};
-use super::{BODY_BYTES_AT_MOST, PostRow, post_columns, removal, tags, uuids};
+use super::{BODY_BYTES_AT_MOST, PostRow, check_active, post_columns, removal, tags, uuids};
 
 /// How often a post is edited at most: what it said before is kept.
 pub const EDITS_AT_MOST: u64 = 100;
@@ -53,6 +53,7 @@ pub async fn edit(
 ) -> Result<Edited, RowError> {
     check_size("text of a post", edit.body.len(), BODY_BYTES_AT_MOST)?;
     tags::check(edit.mentions, edit.hashtags)?;
+    check_active(transaction, author).await?;
     let before = lock(transaction, edit.post, Some(author))
         .await?
         .filter(|post| post.share_of.is_none())

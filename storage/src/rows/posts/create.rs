@@ -5,7 +5,7 @@ use media::{PostId, SessionId, StreamId, Timestamp, UserId};
 use super::super::error::check_size;
 use super::super::post_events::{PostChange, PostEvent};
 use super::super::sql::{FromRow, Row, query};
-use super::super::{Database, Entity, RowError, Transaction};
+use super::super::{Database, Entity, RowError, Transaction, users};
 use super::{BODY_BYTES_AT_MOST, PostRow, Visibility, post_columns, tags, visible};
 
 /// What a post shows beside its text.
@@ -66,7 +66,7 @@ pub async fn create(
 ) -> Result<Created, RowError> {
     check_size("text of a post", new.body.len(), BODY_BYTES_AT_MOST)?;
     tags::check(new.mentions, new.hashtags)?;
-    check_author(transaction, new.author).await?;
+    check_active(transaction, new.author).await?;
     let parent = match new.parent {
         Some(parent) => Some(target(transaction, new.author, parent).await?),
         None => None,
@@ -123,7 +123,7 @@ pub async fn share(
     post: PostId,
     now: Timestamp,
 ) -> Result<Created, RowError> {
-    check_author(transaction, user).await?;
+    check_active(transaction, user).await?;
     let original = target(transaction, user, post).await?.id;
     let id = PostId::new();
     let post: PostRow = query(concat!(
@@ -153,17 +153,16 @@ pub async fn share(
     Ok(Created { post, is_new })
 }
 
-async fn check_author(transaction: &mut Transaction, author: UserId) -> Result<(), RowError> {
-    let is_there = query(
-        "SELECT 1 FROM users
-         WHERE id = $1 AND suspended_at IS NULL AND deleted_at IS NULL",
-    )
-    .bind(author)
-    .exists(transaction)
-    .await?;
-    is_there
-        .then_some(())
-        .ok_or(RowError::NotFound(Entity::User))
+/// Who is suspended or deleted writes and likes nothing.
+pub(in crate::rows) async fn check_active(
+    transaction: &mut Transaction,
+    user: UserId,
+) -> Result<(), RowError> {
+    let row = users::by_id(transaction, user).await?;
+    match row.is_some_and(|row| row.is_active()) {
+        true => Ok(()),
+        false => Err(RowError::NotFound(Entity::User)),
+    }
 }
 
 /// The stream, and the broadcast that is announced.

@@ -66,10 +66,11 @@ async fn written(
     user: UserId,
     now: Timestamp,
 ) -> Result<u64, RowError> {
-    let written: Vec<Written> = query(
-        "SELECT id, share_of_id, deleted_at FROM posts
-         WHERE author_id = $1
-         ORDER BY id LIMIT $2",
+    // Locked: nobody else ends them meanwhile, and tells of it too.
+    let mut written: Vec<Written> = query(
+        "UPDATE posts SET created_at = created_at
+         WHERE id IN (SELECT id FROM posts WHERE author_id = $1 ORDER BY id LIMIT $2)
+         RETURNING id, share_of_id, deleted_at",
     )
     .bind(user)
     .bind(POSTS_AT_ONCE)
@@ -78,6 +79,7 @@ async fn written(
     if written.is_empty() {
         return Ok(0);
     }
+    written.sort_unstable_by_key(|post| post.id);
     let (mut shares, mut posts, mut readable) = (Vec::new(), Vec::new(), Vec::new());
     for post in &written {
         if let Some(original) = post.share_of {

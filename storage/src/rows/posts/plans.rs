@@ -1,5 +1,5 @@
-//! No query that gives posts to somebody reads a whole table, or sorts a page: the plans that
-//! the engines make of the texts.
+//! No query that gives posts to somebody has to read a whole table, or to sort a page: there is
+//! a plan of each text without that. Which one PostgreSQL takes, the rows decide.
 
 use media::UserId;
 use uuid::Uuid;
