@@ -1,12 +1,11 @@
 //! The task that fills: asks the origin once, and pours its answer into a [`Fill`].
 
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode, response};
 use http_body::Body;
-use http_body_util::BodyExt;
 use media::Timestamp;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -14,12 +13,12 @@ use tower_service::Service;
 
 use crate::coalesce::Lead;
 use crate::era::Era;
-use crate::fill::{Push, weight_of};
 use crate::freshness::NoStoreReason;
 use crate::head::{Circumstances, Head, Source};
 use crate::invalidation;
 use crate::keep::Storage;
 use crate::large::LargeObject;
+use crate::pour::{Pouring, pour};
 use crate::promote::{self, Look};
 use crate::push::{self, Awaited, Wait};
 use crate::question::{Known, Meaning, Question};
@@ -253,10 +252,7 @@ where
         false => head.length,
     };
     let is_large = tee.is_some();
-    let pouring = Pouring {
-        tee,
-        ..Pouring::new(head.storage.map(|_| ()), expected)
-    };
+    let pouring = Pouring::new(head.storage.map(|_| ()), expected).through(tee);
     let storage = pour(lead, pouring, pin!(body), shared).await?;
     if storage.is_err() || is_large {
         return Ok(storage);
@@ -492,127 +488,4 @@ where
         .await
         .map_err(failed)?;
     upstream.call(request).await.map_err(failed)
-}
-
-/// How a body goes into a fill.
-pub(crate) struct Pouring {
-    storage: Storage,
-    /// Its length, where that is known.
-    expected: Option<u64>,
-    /// It is a large object's, and passes. Once nobody reads, it ends.
-    tee: Option<SliceTee>,
-    /// What it takes of the memory of fills is given back when the last reader is through,
-    /// since it is not in the memory of stored answers.
-    holds: bool,
-}
-
-impl Pouring {
-    pub(crate) fn new(storage: Storage, expected: Option<u64>) -> Self {
-        Self {
-            storage,
-            expected,
-            tee: None,
-            holds: false,
-        }
-    }
-
-    /// Its memory is given back when the last reader is through.
-    pub(crate) fn held(self) -> Self {
-        Self {
-            holds: true,
-            ..self
-        }
-    }
-}
-
-/// Moves the body into the fill. Ok only for a body that is whole: as long as it should be,
-/// where that is known.
-pub(crate) async fn pour<B>(
-    lead: &Lead,
-    pouring: Pouring,
-    mut body: Pin<&mut B>,
-    shared: &Arc<Shared>,
-) -> Result<Storage, FillError>
-where
-    B: Body<Data = Bytes>,
-    B::Error: Into<BoxError>,
-{
-    let Pouring {
-        mut storage,
-        expected,
-        mut tee,
-        holds,
-    } = pouring;
-    let config = &shared.config;
-    let mut room = shared.fill_memory.reserve_nothing();
-    let (mut received, mut weight) = (0, 0);
-    let passes = tee.is_some();
-    let mut windowed = passes || expected.is_some_and(|length| length > config.max_object_bytes);
-    if windowed {
-        lead.fill.keep_window(config.pass_window_bytes);
-    }
-    loop {
-        let frame = tokio::select! {
-            frame = timeout(config.body_timeout, body.frame()) => {
-                frame.map_err(|_| FillError::BodyStalled)?
-            }
-            () = lead.fill.deserted(), if storage.is_err() || passes => return Err(FillError::Deserted),
-        };
-        let Some(frame) = frame else { break };
-        let frame = frame.map_err(|error| {
-            let error: BoxError = error.into();
-            FillError::BodyBroken(error.to_string().into())
-        })?;
-        let chunk = match frame.into_data() {
-            Ok(chunk) if !chunk.is_empty() => chunk,
-            // Trailers say nothing that a stored answer could keep.
-            _ => continue,
-        };
-        received += chunk.len() as u64;
-        if expected.is_some_and(|length| received > length) {
-            return Err(FillError::BodyOverlong);
-        }
-        if !windowed {
-            weight += weight_of(&chunk);
-            let no_room = if weight > config.max_object_bytes {
-                Some(NoStoreReason::TooLarge)
-            } else if !room.grow(weight_of(&chunk)) {
-                Some(NoStoreReason::FillMemory)
-            } else {
-                None
-            };
-            if let Some(reason) = no_room {
-                windowed = true;
-                storage = storage.and(Err(reason));
-                lead.close();
-                lead.fill.keep_window(config.pass_window_bytes);
-            }
-        }
-        if let Some(tee) = &mut tee {
-            tee.pass(&chunk, shared);
-        }
-        push(lead, &chunk, shared).await?;
-    }
-    if holds {
-        lead.fill.hold(room);
-    }
-    match expected {
-        Some(expected) if expected != received => {
-            Err(FillError::BodyTruncated { expected, received })
-        }
-        _ => Ok(storage),
-    }
-}
-
-/// Hands one chunk to the readers; waits for them only where a window makes it.
-async fn push(lead: &Lead, chunk: &Bytes, shared: &Shared) -> Result<(), FillError> {
-    loop {
-        match lead.fill.push(chunk) {
-            Push::Taken => return Ok(()),
-            Push::Deserted => return Err(FillError::Deserted),
-            Push::Full => timeout(shared.config.reader_timeout, lead.fill.progress())
-                .await
-                .map_err(|_| FillError::ReadersStalled)?,
-        }
-    }
 }

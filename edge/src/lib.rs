@@ -22,6 +22,7 @@ mod config;
 mod control;
 mod cors;
 mod disk;
+mod edge_future;
 mod era;
 mod fences;
 mod fetch;
@@ -39,6 +40,7 @@ mod key;
 mod large;
 mod lookup;
 mod node;
+mod pour;
 mod prewarm;
 mod promote;
 mod purge;
@@ -71,6 +73,7 @@ pub use control::{EdgeControl, EdgeLoad, Obeyed};
 #[doc(hidden)]
 pub use disk::read_any_bytes;
 pub use disk::{Disk, DiskConfig, DiskError, DiskStatus};
+pub use edge_future::EdgeFuture;
 pub use node::{InvalidNodeId, NodeId};
 #[doc(hidden)]
 pub use prewarm::read_any_playlist;
@@ -83,7 +86,7 @@ pub use purge::{
 };
 pub use push::PushConfig;
 pub use request_body::RequestBody;
-pub use service::{Edge, EdgeFuture};
+pub use service::Edge;
 pub use upstream::{
     ByPath, CheckRules, FillError, HealthRules, HttpUpstream, HttpUpstreamConfig, InvalidBase,
     Member, MemberKind, MemberState, PathTable, Pool, PoolBody, PoolConfig, TlsError,

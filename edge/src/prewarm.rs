@@ -30,8 +30,8 @@ pub use progress::{PrewarmFigures, PrewarmProgress};
 pub(crate) use wanted::Wanted;
 
 use crate::config::OriginKind;
+use crate::edge_future::EdgeFuture;
 use crate::request::Asked;
-use crate::service::EdgeFuture;
 use crate::shared::Shared;
 use fetch::{Fault, Read};
 

@@ -2,8 +2,6 @@
 
 use std::convert::Infallible;
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -24,6 +22,7 @@ use crate::coalesce::{Joined, Lead};
 use crate::config::{EdgeConfig, OriginKind};
 use crate::control::EdgeControl;
 use crate::disk::{Disk, DiskStatus};
+use crate::edge_future::EdgeFuture;
 use crate::fetch::{self, Before};
 use crate::freshness::Reuse;
 use crate::head::{Head, Source};
@@ -203,7 +202,7 @@ where
         if kind == OriginKind::Media && push::is_feed(parts.uri.path()) {
             let (upstream, shared) = (self.upstream.clone(), Arc::clone(&self.shared));
             let answer = push::answer(parts, upstream, shared);
-            return EdgeFuture(Inner::Waits(Box::pin(answer)));
+            return EdgeFuture::waits(answer);
         }
         let has_body = !body.is_end_stream();
         // RFC 9113 8.2.2: `Connection` has no place in HTTP/2.
@@ -270,9 +269,7 @@ where
             Ok(Entered::Hit(stored)) => self.give(asked, stored, Outcome::Hit),
             Ok(Entered::Waits(waiter)) => {
                 let edge = self.clone();
-                EdgeFuture(Inner::Waits(Box::pin(async move {
-                    edge.wait(asked, waiter, found).await
-                })))
+                EdgeFuture::waits(async move { edge.wait(asked, waiter, found).await })
             }
             Err(refusal) => EdgeFuture::ready(
                 shared
@@ -299,7 +296,7 @@ where
             stale => stale,
         };
         let edge = self.clone();
-        EdgeFuture(Inner::Waits(Box::pin(async move {
+        EdgeFuture::waits(async move {
             let shared = &edge.shared;
             let mut response = shared.serve_stored(&asked, stored, outcome);
             match response.body_mut().prime().await {
@@ -307,7 +304,7 @@ where
                 Err(FillError::ObjectChanged) => edge.answer_changed(asked).await,
                 Err(error) => respond::fail(asked.kind, &error, Forward::Partial, false),
             }
-        })))
+        })
     }
 
     /// Answers anew, since what was stored of a large object is of another than the origin
@@ -533,40 +530,4 @@ enum Joining {
 enum Again {
     Joins,
     Alone,
-}
-
-/// The answer, or the wait for it. A hit is ready at once.
-pub struct EdgeFuture(Inner);
-
-#[expect(clippy::large_enum_variant, reason = "a hit allocates nothing for it")]
-enum Inner {
-    Ready(Option<Response<EdgeBody>>),
-    Waits(Pin<Box<dyn Future<Output = Response<EdgeBody>> + Send>>),
-}
-
-impl EdgeFuture {
-    fn ready(response: Response<EdgeBody>) -> Self {
-        Self(Inner::Ready(Some(response)))
-    }
-}
-
-impl Future for EdgeFuture {
-    type Output = Result<Response<EdgeBody>, Infallible>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut self.0 {
-            Inner::Ready(response) => match response.take() {
-                Some(response) => Poll::Ready(Ok(response)),
-                // Polled after its end, which the contract of Future leaves open.
-                None => Poll::Pending,
-            },
-            Inner::Waits(waits) => waits.as_mut().poll(context).map(Ok),
-        }
-    }
-}
-
-impl fmt::Debug for EdgeFuture {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EdgeFuture").finish_non_exhaustive()
-    }
 }

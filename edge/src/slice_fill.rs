@@ -8,8 +8,9 @@ use http::header::{AUTHORIZATION, CONTENT_LENGTH};
 use http::{HeaderMap, StatusCode, response};
 
 use crate::coalesce::{FillKey, Lead};
-use crate::fetch::{self, Pouring};
+use crate::fetch;
 use crate::large::LargeObject;
+use crate::pour::{Pouring, pour};
 use crate::question::{Known, Question};
 use crate::range::ContentRange;
 use crate::reader::Reader;
@@ -118,7 +119,7 @@ async fn fill(
     }
     let pouring = Pouring::new(Ok(()), Some(length)).held();
     let body = pin!(answer.body);
-    if fetch::pour(lead, pouring, body, shared).await?.is_err() {
+    if pour(lead, pouring, body, shared).await?.is_err() {
         return Ok(());
     }
     // Until it is stored it can be joined, so that nobody asks for it again.

@@ -1,6 +1,8 @@
+use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Response};
 use media::Timestamp;
 
+use super::stored::{MAX_JOINED_CHUNKS, skipping};
 use super::*;
 use crate::freshness::Rules;
 use crate::head::Circumstances;
