@@ -4,7 +4,8 @@ use std::error::Error;
 use std::fs;
 use std::time::Duration;
 
-/// Of user and kernel, of the process `id` and everything below it.
+/// Of user and kernel, of the process `id` and everything below it, also of what has ended and was
+/// waited for.
 pub fn time_of_tree(id: u32) -> Result<Duration, Box<dyn Error>> {
     let processes = processes()?;
     let mut tree = vec![id];
@@ -57,6 +58,6 @@ fn read(id: u32, stat: &str) -> Option<Process> {
     Some(Process {
         id,
         parent: number(1)?.try_into().ok()?,
-        ticks: number(11)? + number(12)?,
+        ticks: (11..=14).map(number).sum::<Option<u64>>()?,
     })
 }

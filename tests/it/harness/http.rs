@@ -75,21 +75,14 @@ impl Http {
         } else {
             self.url(path)
         };
-        let mut request = self.agent.get(&url);
-        if let Some(authorization) = &self.authorization {
-            request = request.header("authorization", authorization);
-        }
-        let answer = request.call();
+        let answer = self.prove(self.agent.get(&url)).call();
         read(answer).map_err(|error| format!("GET {url}: {error}"))
     }
 
     /// POST of a JSON text.
     pub(crate) fn post_json(&self, path: &str, json: &str) -> Result<Response, String> {
-        let mut request = self.agent.post(self.url(path));
-        if let Some(authorization) = &self.authorization {
-            request = request.header("authorization", authorization);
-        }
-        let answer = request
+        let answer = self
+            .prove(self.agent.post(self.url(path)))
             .header("content-type", "application/json")
             .send(json);
         read(answer).map_err(|error| format!("POST {path}: {error}"))
@@ -113,17 +106,31 @@ impl Http {
 
     /// PATCH with a JSON text.
     pub(crate) fn patch_json(&self, path: &str, json: &str) -> Result<Response, String> {
-        let request = self.agent.patch(self.url(path));
-        let answer = request
+        let answer = self
+            .prove(self.agent.patch(self.url(path)))
             .header("content-type", "application/json")
             .send(json);
         read(answer).map_err(|error| format!("PATCH {path}: {error}"))
     }
 
+    /// PUT of nothing.
+    pub(crate) fn put(&self, path: &str) -> Result<Response, String> {
+        let answer = self.prove(self.agent.put(self.url(path))).send_empty();
+        read(answer).map_err(|error| format!("PUT {path}: {error}"))
+    }
+
     /// DELETE of a path.
     pub(crate) fn delete(&self, path: &str) -> Result<Response, String> {
-        read(self.agent.delete(self.url(path)).call())
-            .map_err(|error| format!("DELETE {path}: {error}"))
+        let answer = self.prove(self.agent.delete(self.url(path))).call();
+        read(answer).map_err(|error| format!("DELETE {path}: {error}"))
+    }
+
+    /// The request, as whoever asks.
+    fn prove<B>(&self, request: ureq::RequestBuilder<B>) -> ureq::RequestBuilder<B> {
+        match &self.authorization {
+            Some(authorization) => request.header("authorization", authorization),
+            None => request,
+        }
     }
 
     /// GET of what must be there.

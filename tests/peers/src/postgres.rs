@@ -27,6 +27,8 @@ const KEEPER: &str = include_str!("keeper.sh");
 #[derive(Debug)]
 pub struct Server {
     port: u16,
+    /// Its first process.
+    process: u32,
     /// Shared between its users; the server's keeper wants it for itself.
     _in_use: File,
     /// Set for a server of one test.
@@ -82,8 +84,10 @@ impl Server {
         starting.lock().expect("the lock of starters");
         let data = folder.join("data");
         let port = running(&data).unwrap_or_else(|| start(folder, &data, settings, ports));
+        let server = Postmaster::of(&data).expect("a server that runs");
         Self {
             port,
+            process: server.process,
             _in_use: in_use,
             _folder: own,
         }
@@ -107,6 +111,23 @@ impl Database {
     pub fn url(&self) -> String {
         let (port, name) = (self.server.port, &self.name);
         format!("postgres://{USER}:{PASSWORD}@127.0.0.1:{port}/{name}")
+    }
+
+    /// The server's first process, whose children serve its clients.
+    pub fn process(&self) -> u32 {
+        self.server.process
+    }
+
+    /// A program of PostgreSQL's that asks this database: `pgbench`.
+    pub fn client(&self, program: &str) -> Command {
+        let mut command = Command::new(programs().join(program));
+        command
+            .env("PGHOST", "127.0.0.1")
+            .env("PGPORT", self.server.port.to_string())
+            .env("PGUSER", USER)
+            .env("PGPASSWORD", PASSWORD)
+            .env("PGDATABASE", &self.name);
+        command
     }
 
     /// Runs one statement, and gives its rows: columns by `|`, rows by line.
