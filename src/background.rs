@@ -1,4 +1,4 @@
-//! What runs beside the requests: the outbox's events go to the bus.
+//! What runs beside the requests: the outbox's events go to the bus, and feeds are kept.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,6 +6,7 @@ use std::time::Duration;
 use media::Clock;
 use storage::events::Bus;
 use storage::rows::Database;
+use storage::rows::feed;
 use storage::rows::outbox::{self, BusDelivery, Relay, Start};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -42,6 +43,12 @@ impl Background {
             Arc::new(BusDelivery::new(bus)),
         );
         tasks.spawn(relay.run(shutdown.clone()));
+        let feeds = feed::run(
+            foundation.database.clone(),
+            foundation.clock.clone(),
+            shutdown.clone(),
+        );
+        tasks.spawn(feeds);
         let shown = show_lag(
             foundation.database.clone(),
             foundation.clock.clone(),

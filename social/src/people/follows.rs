@@ -96,7 +96,7 @@ impl Services {
         let follower = self.find_named(name).await?.id;
         let now = self.now();
         let mut transaction = self.db.write().await?;
-        let done = follows::accept(&mut transaction, actor.user, follower, now).await?;
+        let done = follows::accept(&self.db, &mut transaction, actor.user, follower, now).await?;
         transaction.commit().await?;
         asked(done)
     }

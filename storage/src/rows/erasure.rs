@@ -219,6 +219,8 @@ const MANY: &[&str] = &[
          SELECT muter_id, muted_id FROM mutes WHERE muter_id = $1 LIMIT $2)",
     "DELETE FROM mutes WHERE (muter_id, muted_id) IN (
          SELECT muter_id, muted_id FROM mutes WHERE muted_id = $1 LIMIT $2)",
+    "DELETE FROM feed_entries WHERE (user_id, post_id) IN (
+         SELECT user_id, post_id FROM feed_entries WHERE user_id = $1 LIMIT $2)",
     "DELETE FROM reports WHERE id IN (
          SELECT id FROM reports WHERE subject_id = $1 LIMIT $2)",
     "UPDATE reports SET reporter_id = NULL WHERE id IN (

@@ -8,6 +8,7 @@ use media::{Timestamp, UserId};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use super::follow_events::FollowAccepted;
 use super::sql::{AssertSqlSafe, FromRow, Row, query};
 use super::users::{UserRow, user_columns, uuids};
 use super::words::words;
@@ -101,8 +102,12 @@ pub async fn follow(
     .bind(followed)
     .bind(now)
     .bind((!is_private).then_some(now))
-    .one(transaction)
+    .one(&mut *transaction)
     .await?;
+    if accepted == Some(now) {
+        let event = FollowAccepted { follower, followed };
+        event.tell(db, transaction, now).await?;
+    }
     Ok(Some(match accepted {
         Some(_) => Following::Yes,
         None => Following::Requested,
@@ -126,6 +131,7 @@ pub async fn unfollow(
 
 /// Accepts a request; false when there is none.
 pub async fn accept(
+    db: &Database,
     transaction: &mut Transaction,
     followed: UserId,
     follower: UserId,
@@ -138,9 +144,14 @@ pub async fn accept(
     .bind(follower)
     .bind(followed)
     .bind(now)
-    .execute(transaction)
+    .execute(&mut *transaction)
     .await?;
-    Ok(accepted > 0)
+    if accepted == 0 {
+        return Ok(false);
+    }
+    let event = FollowAccepted { follower, followed };
+    event.tell(db, transaction, now).await?;
+    Ok(true)
 }
 
 /// Refuses a request; false when there is none, or it was accepted.

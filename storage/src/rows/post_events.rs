@@ -3,7 +3,8 @@
 //! Each is written to the outbox in the transaction that it tells of, under the subject
 //! `post.{post}.{what}`. The payload is JSON with `post`, `user` and `at`, in microseconds
 //! since 1970; what the post says is in its row. Comments and quotes are posts that were
-//! created. A share and a like are told of the post that is shared and liked.
+//! created. A share, a like and the end of a quote are told of the post that is shared, liked
+//! and was quoted.
 
 use media::{PostId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
@@ -19,7 +20,7 @@ pub const PATTERN: &str = "post.>";
 
 words! {
     /// What happened to a post: the last word of the subject.
-    PostChange, "created, edited, deleted, shared, unshared, liked or unliked":
+    PostChange, "created, edited, deleted, shared, unshared, unquoted, liked or unliked":
     /// Somebody wrote it.
     Created = "created",
     /// It says something else.
@@ -30,6 +31,8 @@ words! {
     Shared = "shared",
     /// Somebody shares it no more.
     Unshared = "unshared",
+    /// What quoted it was deleted.
+    Unquoted = "unquoted",
     /// Somebody likes it.
     Liked = "liked",
     /// Somebody likes it no more.
@@ -43,7 +46,7 @@ pub struct PostEvent {
     pub change: PostChange,
     /// To which.
     pub post: PostId,
-    /// Its author; of a share or a like, whose it is or was.
+    /// Its author; of a share, a quote or a like, whose it is or was.
     pub user: UserId,
 }
 
@@ -73,6 +76,7 @@ impl PostEvent {
             PostChange::Shared | PostChange::Unshared => {
                 format!("{}/share/{}", self.post, self.user)
             }
+            PostChange::Unquoted => format!("{}/quote/{}", self.post, self.user),
             PostChange::Liked | PostChange::Unliked => format!("{}/like/{}", self.post, self.user),
         }
     }
@@ -131,6 +135,7 @@ mod tests {
             PostChange::Deleted,
             PostChange::Shared,
             PostChange::Unshared,
+            PostChange::Unquoted,
             PostChange::Liked,
             PostChange::Unliked,
         ] {

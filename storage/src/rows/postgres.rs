@@ -22,8 +22,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What every connection is set to. A process that stops answering in the middle of a
 /// transaction must not keep its row locks for ever. Notices, of tables that are there
-/// already, are no news.
-const SESSION: &str = "SET client_min_messages = 'warning'; SET idle_in_transaction_session_timeout = '30s'; \
+/// already, are no news. Pages are short, whatever the planner expects of what their conditions
+/// cost: to compile them takes a second, to read them a millisecond.
+const SESSION: &str = "SET client_min_messages = 'warning'; SET jit = off; SET idle_in_transaction_session_timeout = '30s'; \
                        SET lock_timeout = '20s'; SET statement_timeout = '60s'";
 
 /// Begins a writing transaction, and gives it its transaction id at once: the outbox's

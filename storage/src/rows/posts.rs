@@ -17,7 +17,7 @@ mod create;
 mod erasure;
 mod pages;
 #[cfg(test)]
-mod plans;
+pub(super) mod plans;
 pub mod removal;
 mod tags;
 

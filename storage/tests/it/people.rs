@@ -127,7 +127,7 @@ async fn a_request_is_accepted_or_refused_once(test: TestDatabase) {
     follow(&test, eve, ada, 0).await;
     let mut transaction = write(&test).await;
     for (was, is) in [(true, true), (false, false)] {
-        let accepted = follows::accept(&mut transaction, ada, bob, at(1)).await;
+        let accepted = follows::accept(&test.db, &mut transaction, ada, bob, at(1)).await;
         assert_eq!(accepted.unwrap(), was);
         let refused = follows::refuse(&mut transaction, ada, eve).await;
         assert_eq!(refused.unwrap(), is);

@@ -42,8 +42,7 @@ macro_rules! audience {
     };
 }
 
-/// Something that the author `$who` wrote can be for the viewer. It is the same for a whole page;
-/// where the engine asks it for each row, a page of nothing is read to its end all the same.
+/// Something that the author `$who` wrote can be for the viewer.
 macro_rules! author_shown {
     ($who:literal) => {
         concat!(

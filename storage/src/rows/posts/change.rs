@@ -121,6 +121,14 @@ pub async fn delete(
         user,
     };
     event.tell(db, transaction, now).await?;
+    if let Some(quoted) = row.quote_of {
+        let event = PostEvent {
+            change: PostChange::Unquoted,
+            post: quoted,
+            user,
+        };
+        event.tell(db, transaction, now).await?;
+    }
     Ok(true)
 }
 

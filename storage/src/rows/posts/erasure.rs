@@ -46,6 +46,7 @@ pub(in crate::rows) async fn erase(
 struct Written {
     id: PostId,
     share_of: Option<PostId>,
+    quote_of: Option<PostId>,
     is_deleted: bool,
 }
 
@@ -55,6 +56,7 @@ impl FromRow for Written {
         Ok(Self {
             id: row.get("id")?,
             share_of: row.get("share_of_id")?,
+            quote_of: row.get("quote_of_id")?,
             is_deleted: deleted_at.is_some(),
         })
     }
@@ -70,7 +72,7 @@ async fn written(
     let mut written: Vec<Written> = query(
         "UPDATE posts SET created_at = created_at
          WHERE id IN (SELECT id FROM posts WHERE author_id = $1 ORDER BY id LIMIT $2)
-         RETURNING id, share_of_id, deleted_at",
+         RETURNING id, share_of_id, quote_of_id, deleted_at",
     )
     .bind(user)
     .bind(POSTS_AT_ONCE)
@@ -91,6 +93,9 @@ async fn written(
         if !post.is_deleted {
             readable.push(post.id);
             tell(db, transaction, PostChange::Deleted, post.id, user, now).await?;
+            if let Some(quoted) = post.quote_of {
+                tell(db, transaction, PostChange::Unquoted, quoted, user, now).await?;
+            }
         }
     }
     let is_one = db.engine().one_of("$1");

@@ -28,17 +28,19 @@ macro_rules! page {
     };
 }
 
+/// Of an author of whom the viewer sees nothing there is nobody to look for.
 pub(super) const OF_AUTHOR: &str = page!(
-    "posts p WHERE p.author_id = $2 AND p.parent_id IS NULL AND p.id < $3 AND ",
-    author_shown!("$2"),
+    "posts p WHERE p.author_id = (SELECT y.id FROM users y WHERE y.id = $2 AND ",
+    author_shown!("y.id"),
     " AND ",
-    author_open!("$2");
+    author_open!("y.id"),
+    ") AND p.parent_id IS NULL AND p.id < $3";
     "p.id DESC"
 );
 pub(super) const OF_AUTHOR_WITH_COMMENTS: &str = page!(
-    "posts p WHERE p.author_id = $2 AND p.id < $3 AND ",
-    author_shown!("$2"),
-    " AND (p.parent_id IS NOT NULL OR ",
+    "posts p WHERE p.author_id = (SELECT y.id FROM users y WHERE y.id = $2 AND ",
+    author_shown!("y.id"),
+    ") AND p.id < $3 AND (p.parent_id IS NOT NULL OR ",
     author_open!("$2"),
     ")";
     "p.id DESC"

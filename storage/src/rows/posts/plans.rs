@@ -25,7 +25,7 @@ fn pages() -> Vec<(&'static str, Value, Value)> {
 }
 
 /// The plan of a text with these values, a line each.
-async fn plan(db: &Database, text: &str, values: Vec<Value>) -> Vec<String> {
+pub(in crate::rows) async fn plan(db: &Database, text: &str, values: Vec<Value>) -> Vec<String> {
     let mut transaction = db.write().await.unwrap();
     let (explain, column) = match db.engine() {
         Engine::Sqlite => ("EXPLAIN QUERY PLAN ", "detail"),
@@ -50,11 +50,11 @@ async fn plan(db: &Database, text: &str, values: Vec<Value>) -> Vec<String> {
     rows.iter().map(|row| row.get(column).unwrap()).collect()
 }
 
-fn reads_a_whole_table(line: &str) -> bool {
+pub(in crate::rows) fn reads_a_whole_table(line: &str) -> bool {
     line.contains("Seq Scan") || line.starts_with("SCAN ") && !line.contains("json_each")
 }
 
-fn sorts(line: &str) -> bool {
+pub(in crate::rows) fn sorts(line: &str) -> bool {
     line.contains("Sort ") || line.contains("TEMP B-TREE")
 }
 
@@ -73,20 +73,31 @@ async fn every_plan_is_good(db: &Database) {
     assert!(!plan.iter().any(is_bad), "{text}\n{}", plan.join("\n"));
 }
 
-#[tokio::test]
-async fn no_page_reads_a_whole_table_on_sqlite() {
+/// A file, which goes with the folder.
+pub(in crate::rows) async fn on_sqlite() -> (tempfile::TempDir, Database) {
     let directory = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", directory.path().join("nova.db").display());
     let db = Database::open(&url, IfMissing::Create).await.unwrap();
-    every_plan_is_good(&db).await;
+    (directory, db)
 }
 
-#[tokio::test]
-async fn no_page_reads_a_whole_table_on_postgres() {
+pub(in crate::rows) async fn on_postgres() -> (peers::postgres::Database, Database) {
     let server = tokio::task::spawn_blocking(peers::postgres::database);
     let server = server.await.unwrap();
     let db = Database::open(&server.url(), IfMissing::Create)
         .await
         .unwrap();
+    (server, db)
+}
+
+#[tokio::test]
+async fn no_page_reads_a_whole_table_on_sqlite() {
+    let (_directory, db) = on_sqlite().await;
+    every_plan_is_good(&db).await;
+}
+
+#[tokio::test]
+async fn no_page_reads_a_whole_table_on_postgres() {
+    let (_server, db) = on_postgres().await;
     every_plan_is_good(&db).await;
 }

@@ -71,8 +71,8 @@ pub async fn remove(db: &Database, attempt: &Attempt) -> Result<Transaction, Han
     Ok(db.write().await?)
 }
 
-/// Deletes some more of what shares a deleted post and who likes it; how many rows. None of a
-/// post that was not deleted.
+/// Deletes some more of what shares a deleted post and who likes it, and its counts; how many
+/// rows. None of a post that was not deleted.
 pub async fn step(db: &Database, post: PostId) -> Result<u64, RowError> {
     let mut transaction = db.write().await?;
     let is_deleted = query("SELECT 1 FROM posts WHERE id = $1 AND deleted_at IS NOT NULL")
@@ -94,6 +94,8 @@ async fn take_away(transaction: &mut Transaction, post: PostId) -> Result<u64, R
              SELECT id FROM posts WHERE share_of_id = $1 LIMIT $2)",
         "DELETE FROM likes WHERE (post_id, user_id) IN (
              SELECT post_id, user_id FROM likes WHERE post_id = $1 LIMIT $2)",
+        "DELETE FROM post_counts WHERE post_id IN (
+             SELECT post_id FROM post_counts WHERE post_id = $1 LIMIT $2)",
     ] {
         deleted += query(statement)
             .bind(post)
