@@ -26,6 +26,7 @@ macro_rules! migrations {
             migration!($engine, 9, "prewarm"),
             migration!($engine, 10, "0010", "origins"),
             migration!($engine, 11, "0011", "registrations_and_keys"),
+            migration!($engine, 13, "0013", "search"),
         ]
     };
 }
