@@ -197,8 +197,7 @@ async fn s01_an_edit_brings_nothing_twice(test: TestDatabase) {
     assert_eq!(second.items[0].id, words[0]);
     let third = page(second.next).await;
     assert_eq!(third.items[0].id, begun);
-    let end = page(third.next).await;
-    assert_eq!((end.items.len(), end.next), (0, None));
+    assert_eq!(third.next, None);
     // Who begins anew sees it as it is.
     let anew = all_found(1, async |after, limit| {
         search::posts(&test.db, &query, None, after, limit).await
