@@ -11,7 +11,7 @@
 //! What was written since, or edited since, is left out of the pages that follow: so nothing
 //! comes twice, and nothing that stays as it is is passed over.
 //!
-//! **The work is bounded**, however many rows have a word: an index is read from where a page
+//! **The work does not grow with how common a word is**: an index is read from where a page
 //! begins, and no further than the page is long. A page may be short, and its cursor goes on.
 
 mod documents;
