@@ -71,7 +71,7 @@ impl Services {
         self.begin(caller, Operation::VerifyEmail)?;
         let mut transaction = self.db.write().await?;
         let hash = secrets::hash(token);
-        let user = registrations::verify(&mut transaction, &hash, self.now())
+        let user = registrations::verify(&self.db, &mut transaction, &hash, self.now())
             .await?
             .ok_or(ServiceError::LinkNotValid)?;
         transaction.commit().await?;

@@ -41,7 +41,8 @@ impl Services {
             is_private: input.is_private,
         };
         let mut transaction = self.db.write().await?;
-        let row = users::update_profile(&mut transaction, actor.user, change).await?;
+        let row = users::update_profile(&self.db, &mut transaction, actor.user, change, self.now())
+            .await?;
         if let Some(links) = links {
             profile_links::replace(&mut transaction, actor.user, &links).await?;
         }

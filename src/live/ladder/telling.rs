@@ -154,10 +154,13 @@ mod tests {
         teller.tell(&decision(Change::Shed(ShedReason::Machine)), &rung, now);
         teller.ended(&rung, now);
         teller.finish().await;
-        let told: Vec<(String,)> = query("SELECT subject FROM outbox_events ORDER BY sequence")
-            .all(world.database())
-            .await
-            .unwrap();
+        let told: Vec<(String,)> = query(
+            "SELECT subject FROM outbox_events
+             WHERE subject LIKE 'stream.%' AND subject NOT LIKE '%.created' ORDER BY sequence",
+        )
+        .all(world.database())
+        .await
+        .unwrap();
         let told: Vec<_> = told
             .iter()
             .filter_map(|(subject,)| subject.rsplit('.').next())

@@ -1,5 +1,8 @@
 //! The tables of a database as its engine describes them: what a copy copies and a check
 //! follows is what is there, not a list that somebody must keep.
+//!
+//! What search has made of other rows, each engine in its own form, is left out: it is made
+//! again.
 
 use std::collections::BTreeMap;
 
@@ -150,6 +153,7 @@ const SQLITE_COLUMNS: &str = r#"
            c.pk > 0 AND UPPER(t.sql) LIKE '% AUTOINCREMENT%' AS is_numbered
     FROM sqlite_schema t, pragma_table_info(t.name) c
     WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite\_%' ESCAPE '\'
+        AND t.name NOT LIKE 'search\_%' ESCAPE '\'
     ORDER BY t.name, c.cid"#;
 
 const POSTGRES_COLUMNS: &str = r#"
@@ -163,6 +167,7 @@ const POSTGRES_COLUMNS: &str = r#"
     FROM pg_class t JOIN pg_attribute c ON c.attrelid = t.oid
     WHERE t.relkind = 'r' AND t.relnamespace = current_schema()::regnamespace
         AND c.attnum > 0 AND NOT c.attisdropped
+        AND t.relname NOT LIKE 'search\_%' ESCAPE '\'
     ORDER BY t.relname, c.attnum"#;
 
 /// By table and key, then in the key's order.

@@ -22,7 +22,7 @@ pub use verify::TableDigest;
 use self::pages::{Rows, Side};
 use self::target::Target;
 use super::sql::{FromRow, Row, query};
-use super::{Database, RowError, Transaction, catalogue};
+use super::{Database, RowError, Transaction, catalogue, search};
 
 /// Says that the rows of a database are a part of another's.
 pub(super) const MARKER: &str = "_nova_copy";
@@ -134,6 +134,8 @@ pub async fn copy(
         copied.rows += digest.rows;
     }
     drop(result);
+    // It is made of the rows, by whoever serves them.
+    search::begin_again(to).await?;
     target.release().await?;
     Ok(copied)
 }

@@ -172,8 +172,12 @@ async fn forget_person(transaction: &mut Transaction, user: UserId) -> Result<()
          WHERE id = $1",
     )
     .bind(user)
-    .execute(transaction)
+    .execute(&mut *transaction)
     .await?;
+    query("DELETE FROM search_users WHERE user_id = $1")
+        .bind(user)
+        .execute(transaction)
+        .await?;
     Ok(())
 }
 

@@ -27,6 +27,7 @@ macro_rules! migrations {
             migration!($engine, 10, "0010", "origins"),
             migration!($engine, 11, "0011", "registrations_and_keys"),
             migration!($engine, 12, "0012", "feeds"),
+            migration!($engine, 13, "0013", "search"),
         ]
     };
 }

@@ -10,7 +10,7 @@ use media::{RegistrationId, Timestamp};
 
 use super::sql::{FromRow, Row, query};
 use super::users::{self, NewUser, UserRow};
-use super::{RowError, Transaction, Unique};
+use super::{Database, RowError, Transaction, Unique};
 
 /// A registration to be made. Name and address are ASCII, which the caller has checked.
 #[derive(Clone, Copy)]
@@ -150,6 +150,7 @@ impl FromRow for Pending {
 /// address. `None` when the link is not good: unknown, used, expired, never mailed, or the
 /// address is an account's by now. The transaction is of no use then.
 pub async fn verify(
+    db: &Database,
     transaction: &mut Transaction,
     token_hash: &[u8],
     now: Timestamp,
@@ -172,7 +173,7 @@ pub async fn verify(
         password_hash: &pending.password_hash,
         is_admin: false,
     };
-    let user = match users::insert(transaction, user, now).await {
+    let user = match users::insert(db, transaction, user, now).await {
         Err(RowError::Taken(_)) => return Ok(None),
         inserted => inserted?,
     };

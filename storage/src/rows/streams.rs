@@ -6,9 +6,11 @@ use std::str::FromStr;
 use media::{SessionId, StreamId, StreamName, Timestamp, UserId};
 
 use super::error::missing_parent;
+use super::outbox::{self, NewEvent};
 use super::sql::{FromRow, Row, query};
 use super::stream_keys::{self, StreamKey};
-use super::{Database, Entity, RowError, Unique};
+use super::{Database, Entity, RowError, Transaction, Unique};
+use crate::events::Subject;
 
 /// What happens when somebody publishes with a valid key to a stream that has a
 /// publisher.
@@ -188,8 +190,28 @@ pub async fn create(
     .map_err(missing_parent(Entity::User))?
     .ok_or(RowError::Taken(Unique::StreamName))?;
     stream_keys::insert(&mut transaction, created.id, key, now).await?;
+    tell_created(db, &mut transaction, created.id, now).await?;
     transaction.commit().await?;
     Ok(created)
+}
+
+/// Adds `stream.{id}.created` to the outbox, under the stream's id. The payload is JSON:
+/// `stream`, and `at` in microseconds since 1970.
+async fn tell_created(
+    db: &Database,
+    transaction: &mut Transaction,
+    stream: StreamId,
+    now: Timestamp,
+) -> Result<(), RowError> {
+    let stream = stream.to_string();
+    let payload = serde_json::json!({ "stream": stream, "at": now.as_micros() });
+    let event = NewEvent {
+        subject: &Subject::new(&format!("stream.{stream}.created"))?,
+        key: &stream,
+        payload: payload.to_string().into(),
+    };
+    outbox::append(db, transaction, &event, now).await?;
+    Ok(())
 }
 
 /// Changes what a second publisher meets, from the next one on.

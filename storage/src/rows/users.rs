@@ -15,7 +15,7 @@ use super::error::already_there;
 use super::sql::{FromRow, On, Row, query};
 pub use super::words::InvalidWord;
 use super::words::words;
-use super::{Database, Entity, RowError, Transaction, Unique, login_sessions};
+use super::{Database, Entity, RowError, Transaction, Unique, login_sessions, profile_events};
 
 pub use standing::{
     delete, has_another_administrator, set_role, suspend, suspended_since,
@@ -168,13 +168,14 @@ impl fmt::Debug for NewUser<'_> {
 /// [`RowError::Taken`] when the name or the address is another user's.
 pub async fn create(db: &Database, user: NewUser<'_>, now: Timestamp) -> Result<UserRow, RowError> {
     let mut transaction = db.write().await?;
-    let created = insert(&mut transaction, user, now).await?;
+    let created = insert(db, &mut transaction, user, now).await?;
     transaction.commit().await?;
     Ok(created)
 }
 
 /// Makes a user whose address is verified, as part of what the transaction does.
 pub(super) async fn insert(
+    db: &Database,
     transaction: &mut Transaction,
     user: NewUser<'_>,
     now: Timestamp,
@@ -196,7 +197,10 @@ pub(super) async fn insert(
     .optional(&mut *transaction)
     .await?;
     match created {
-        Some(row) => Ok(row),
+        Some(row) => {
+            profile_events::changed(db, transaction, row.id, now).await?;
+            Ok(row)
+        }
         None if is_name_taken(transaction, user.name).await? => {
             Err(RowError::Taken(Unique::UserName))
         }
@@ -319,11 +323,13 @@ pub struct ProfileChange<'a> {
 
 /// Changes a profile, and gives it as it is then.
 pub async fn update_profile(
+    db: &Database,
     transaction: &mut Transaction,
     id: UserId,
     change: ProfileChange<'_>,
+    now: Timestamp,
 ) -> Result<UserRow, RowError> {
-    query(update!(
+    let changed = query(update!(
         "SET display_name = COALESCE($2, display_name), bio = COALESCE($3, bio),
              is_private = COALESCE($4, is_private)
          WHERE id = $1 AND deleted_at IS NULL"
@@ -332,9 +338,11 @@ pub async fn update_profile(
     .bind(change.display_name)
     .bind(change.bio)
     .bind(change.is_private)
-    .optional(transaction)
+    .optional(&mut *transaction)
     .await?
-    .ok_or(RowError::NotFound(Entity::User))
+    .ok_or(RowError::NotFound(Entity::User))?;
+    profile_events::changed(db, transaction, id, now).await?;
+    Ok(changed)
 }
 
 /// Names the object of the user's picture, which is there; `None`: none. Gives the key that

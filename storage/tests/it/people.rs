@@ -42,7 +42,7 @@ pub(crate) async fn set_private(test: &TestDatabase, user: UserId, is_private: b
         is_private: Some(is_private),
         ..ProfileChange::default()
     };
-    users::update_profile(&mut transaction, user, change)
+    users::update_profile(&test.db, &mut transaction, user, change, at(0))
         .await
         .unwrap();
     transaction.commit().await.unwrap();

@@ -40,7 +40,7 @@ async fn register(
 
 async fn verify(test: &TestDatabase, token: &[u8], now: Timestamp) -> Option<UserRow> {
     let mut transaction = write(test).await;
-    let verified = registrations::verify(&mut transaction, token, now).await;
+    let verified = registrations::verify(&test.db, &mut transaction, token, now).await;
     let verified = verified.unwrap();
     if verified.is_some() {
         transaction.commit().await.unwrap();
@@ -150,7 +150,7 @@ async fn of_two_who_use_one_link_at_once_one_gets_the_account(test: TestDatabase
         let one = verify(&test, std::slice::from_ref(&round), at(1));
         let two = async {
             let mut transaction = other.write().await.unwrap();
-            let verified = registrations::verify(&mut transaction, &[round], at(1)).await;
+            let verified = registrations::verify(&test.db, &mut transaction, &[round], at(1)).await;
             let verified = verified.unwrap();
             transaction.commit().await.unwrap();
             verified

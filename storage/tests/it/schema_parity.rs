@@ -190,7 +190,9 @@ async fn of_sqlite(url: &str) -> Schema {
     };
     let mut schema = Schema::new();
     let tables = all(
-        "SELECT name, sql FROM sqlite_schema WHERE type = 'table' AND name NOT IN ($1, 'sqlite_sequence')",
+        r"SELECT name, sql FROM sqlite_schema
+          WHERE type = 'table' AND name NOT IN ($1, 'sqlite_sequence')
+              AND name NOT LIKE 'search\_%' ESCAPE '\'",
         "_sqlx_migrations",
     )
     .await;
@@ -280,13 +282,14 @@ async fn of_postgres(url: &str) -> Schema {
     let all = async |text: &'static str| sqlx::query(text).fetch_all(&pool).await.unwrap();
     let mut schema = Schema::new();
     let columns = all(
-        "SELECT t.relname::TEXT AS table_name, c.attname::TEXT AS name,
+        r"SELECT t.relname::TEXT AS table_name, c.attname::TEXT AS name,
                 format_type(c.atttypid, c.atttypmod) AS type, c.attnotnull, c.attidentity <> '' AS is_numbered,
                 pg_get_expr(d.adbin, d.adrelid) AS default
          FROM pg_class t JOIN pg_attribute c ON c.attrelid = t.oid
          LEFT JOIN pg_attrdef d ON d.adrelid = t.oid AND d.adnum = c.attnum
          WHERE t.relkind = 'r' AND t.relnamespace = current_schema()::regnamespace
              AND c.attnum > 0 AND NOT c.attisdropped AND t.relname <> '_sqlx_migrations'
+             AND t.relname NOT LIKE 'search\_%' ESCAPE '\'
          ORDER BY t.relname, c.attnum",
     );
     for row in columns.await {
@@ -301,7 +304,7 @@ async fn of_postgres(url: &str) -> Schema {
         });
     }
     let constraints = all(
-        "SELECT t.relname::TEXT AS table_name, f.contype::TEXT AS type,
+        r"SELECT t.relname::TEXT AS table_name, f.contype::TEXT AS type,
                 ARRAY(SELECT c.attname::TEXT FROM unnest(f.conkey) WITH ORDINALITY AS k (n, place)
                       JOIN pg_attribute c ON c.attrelid = f.conrelid AND c.attnum = k.n
                       ORDER BY k.place) AS columns,
@@ -313,7 +316,8 @@ async fn of_postgres(url: &str) -> Schema {
                 f.condeferrable, pg_get_constraintdef(f.oid) AS definition
          FROM pg_constraint f JOIN pg_class t ON t.oid = f.conrelid
          LEFT JOIN pg_class o ON o.oid = f.confrelid
-         WHERE f.connamespace = current_schema()::regnamespace AND t.relname <> '_sqlx_migrations'",
+         WHERE f.connamespace = current_schema()::regnamespace AND t.relname <> '_sqlx_migrations'
+             AND t.relname NOT LIKE 'search\_%' ESCAPE '\'",
     );
     let action = |code: &str| match code {
         "a" => "NO ACTION".to_owned(),
@@ -345,7 +349,7 @@ async fn of_postgres(url: &str) -> Schema {
         }
     }
     let indexes = all(
-        "SELECT t.relname::TEXT AS table_name, n.relname::TEXT AS name, i.indisunique AS is_unique,
+        r"SELECT t.relname::TEXT AS table_name, n.relname::TEXT AS name, i.indisunique AS is_unique,
                 ARRAY(SELECT pg_get_indexdef(i.indexrelid, k::INT, TRUE)
                       FROM generate_series(1, i.indnkeyatts) AS k ORDER BY k) AS columns,
                 COALESCE(pg_get_expr(i.indpred, i.indrelid), '') AS condition,
@@ -354,7 +358,8 @@ async fn of_postgres(url: &str) -> Schema {
          FROM pg_index i JOIN pg_class t ON t.oid = i.indrelid
          JOIN pg_class n ON n.oid = i.indexrelid
          WHERE t.relnamespace = current_schema()::regnamespace AND NOT i.indisprimary
-             AND t.relname <> '_sqlx_migrations'",
+             AND t.relname <> '_sqlx_migrations'
+             AND t.relname NOT LIKE 'search\_%' ESCAPE '\'",
     );
     for row in indexes.await {
         let table = schema.get_mut(row.get::<&str, _>("table_name")).unwrap();

@@ -74,7 +74,7 @@ async fn a_profile_changes_in_part(test: TestDatabase) {
         is_private: Some(true),
         ..ProfileChange::default()
     };
-    let changed = users::update_profile(&mut transaction, ada, change).await;
+    let changed = users::update_profile(&test.db, &mut transaction, ada, change, at(0)).await;
     let changed = changed.unwrap();
     assert_eq!(
         (changed.display_name.as_str(), changed.bio.as_str()),
@@ -84,7 +84,7 @@ async fn a_profile_changes_in_part(test: TestDatabase) {
         bio: Some("Numbers."),
         ..ProfileChange::default()
     };
-    users::update_profile(&mut transaction, ada, change)
+    users::update_profile(&test.db, &mut transaction, ada, change, at(0))
         .await
         .unwrap();
     transaction.commit().await.unwrap();
@@ -95,7 +95,8 @@ async fn a_profile_changes_in_part(test: TestDatabase) {
     );
     assert!(row.is_private);
     let mut transaction = write(&test).await;
-    let nobody = users::update_profile(&mut transaction, UserId::new(), change).await;
+    let nobody =
+        users::update_profile(&test.db, &mut transaction, UserId::new(), change, at(0)).await;
     assert!(matches!(nobody, Err(RowError::NotFound(Entity::User))));
 }
 

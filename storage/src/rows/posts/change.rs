@@ -192,6 +192,7 @@ pub(super) async fn empty(
         .await?;
     for text in [
         format!("DELETE FROM post_revisions WHERE post_id {is_one}"),
+        format!("DELETE FROM search_posts WHERE post_id {is_one}"),
         format!("UPDATE images SET post_id = NULL, position = NULL WHERE post_id {is_one}"),
     ] {
         query(AssertSqlSafe(text))

@@ -163,7 +163,8 @@ pub(super) async fn fill(url: &str, rows: u64, random: &mut Random) {
 async fn tables(connection: &mut SqliteConnection) -> Vec<Table> {
     let names: Vec<(String, String)> = sqlx::query_as(
         r"SELECT name, sql FROM sqlite_schema
-          WHERE type = 'table' AND name NOT LIKE '\_%' ESCAPE '\' AND name NOT LIKE 'sqlite%'",
+          WHERE type = 'table' AND name NOT LIKE '\_%' ESCAPE '\' AND name NOT LIKE 'sqlite%'
+              AND name NOT LIKE 'search\_%' ESCAPE '\'",
     )
     .fetch_all(&mut *connection)
     .await
