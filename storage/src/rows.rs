@@ -34,6 +34,7 @@ pub mod mutes;
 pub mod numbering;
 pub mod origins;
 pub mod outbox;
+pub mod post_counts;
 pub mod post_events;
 mod postgres;
 pub mod posts;
