@@ -52,7 +52,7 @@ impl Services {
         page: PageRequest,
     ) -> Result<Paged<SeenPost>, ServiceError> {
         self.begin(caller, Operation::ListQuotes)?;
-        let post = self.find_readable_post(caller, id).await?.subject();
+        let post = self.find_post(caller, id).await?.subject();
         let (viewer, before) = (caller.user(), page.after::<PostId>());
         let rows = posts::quotes_of(&self.db, post, viewer, before, page.limit()).await?;
         Ok(seen(page, rows))
@@ -66,7 +66,7 @@ impl Services {
         page: PageRequest,
     ) -> Result<Paged<Revision>, ServiceError> {
         self.begin(caller, Operation::ListRevisions)?;
-        let post = self.find_readable_post(caller, id).await?.subject();
+        let post = self.find_post(caller, id).await?.subject();
         let place = page.after_place().map(|place| place.at.as_micros());
         let before = place.map(|number| u64::try_from(number).unwrap_or_default());
         let (viewer, limit) = (caller.user(), page.limit());

@@ -76,7 +76,7 @@ impl Services {
         page: PageRequest,
     ) -> Result<Paged<Person>, ServiceError> {
         self.begin(caller, Operation::ListLikes)?;
-        let post: PostId = self.find_readable_post(caller, id).await?.subject();
+        let post: PostId = self.find_post(caller, id).await?.subject();
         let (viewer, after) = (caller.user(), page.after::<UserId>());
         let rows = likes::likers(&self.db, post, viewer, after, page.limit()).await?;
         Ok(page.page(rows, |row: &UserRow| row.id.as_uuid(), Person::from))

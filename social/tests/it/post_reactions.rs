@@ -68,19 +68,18 @@ async fn comments_are_a_thread(app: TestApp) {
     assert_same(&empty, &by_graphql(&app.anybody(), &root).await);
     assert_eq!(ids(&bob, &thread(&root)).await, whole);
     assert_eq!(ids(&bob, &comments).await, [three.clone(), one.clone()]);
-    for (list, method) in [
-        ("quotes", "GET"),
-        ("likes", "GET"),
-        ("like", "PUT"),
-        ("share", "PUT"),
-    ] {
-        let path = format!("{}/{list}", path(&root));
-        let answer = match method {
-            "GET" => bob.get(&path).await,
-            _ => bob.put(&path, &json!({})).await,
-        };
-        answer.problem(404, "not-found");
+    for list in ["quotes", "likes", "revisions"] {
+        let page = bob.get(&format!("{}/{list}", path(&root))).await.ok(200);
+        assert_eq!(page["items"], json!([]), "{list}");
     }
+    for what in ["like", "share"] {
+        let path = format!("{}/{what}", path(&root));
+        bob.put(&path, &json!({})).await.problem(404, "not-found");
+    }
+    let document = format!(
+        "{{ post(id: \"{root}\") {{ likedBy {{ edges {{ cursor }} }} revisions {{ edges {{ cursor }} }} }} }}"
+    );
+    bob.data(&document).await;
     // Nothing answers this one: nothing is left of it.
     bob.delete(&path(&three)).await.ok(204);
     ada.get(&path(&three)).await.problem(404, "not-found");
