@@ -73,7 +73,9 @@ impl Api {
             tokio::join!(
                 upkeep.run(shutdown.clone()),
                 services.clone().send_mails(shutdown.clone()),
-                services.drop_avatars(shutdown),
+                services.clone().drop_avatars(shutdown.clone()),
+                services.clone().remove_posts(shutdown.clone()),
+                services.announce_broadcasts(shutdown),
             );
         };
         (pages, beside)

@@ -98,6 +98,12 @@ pub enum Scope {
     /// Follow, block, mute, report.
     #[serde(rename = "people:write")]
     PeopleWrite,
+    /// Read what people write, as the owner of the token may read it.
+    #[serde(rename = "posts:read")]
+    PostsRead,
+    /// Write, edit, delete, like and share.
+    #[serde(rename = "posts:write")]
+    PostsWrite,
     /// What a moderator may, if the owner of the token is one.
     #[serde(rename = "moderation")]
     Moderation,
@@ -113,6 +119,8 @@ impl Scope {
         Self::AccountWrite,
         Self::PeopleRead,
         Self::PeopleWrite,
+        Self::PostsRead,
+        Self::PostsWrite,
         Self::Moderation,
         Self::Admin,
     ];
@@ -124,6 +132,8 @@ impl Scope {
             Self::AccountWrite => "account:write",
             Self::PeopleRead => "people:read",
             Self::PeopleWrite => "people:write",
+            Self::PostsRead => "posts:read",
+            Self::PostsWrite => "posts:write",
             Self::Moderation => "moderation",
             Self::Admin => "admin",
         }
@@ -139,7 +149,7 @@ impl fmt::Display for Scope {
 /// A text that is no scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "not a scope: expected account:read, account:write, people:read, people:write, moderation or admin"
+    "not a scope: expected account:read, account:write, people:read, people:write, posts:read, posts:write, moderation or admin"
 )]
 pub struct InvalidScope;
 

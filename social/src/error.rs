@@ -31,6 +31,9 @@ pub enum ServiceError {
     /// What is there stands against it; the sentence says what.
     #[error("{0}")]
     Conflict(Cow<'static, str>),
+    /// A post has been edited since whoever edits it saw it.
+    #[error("the post was edited meanwhile: look at it again")]
+    EditedMeanwhile,
     /// Another request was made under this idempotency key.
     #[error("another request was made under this Idempotency-Key")]
     IdempotencyKeyReused,
@@ -101,6 +104,9 @@ pub enum Missing {
     /// A follow that was accepted.
     #[error("to follow this account, which is private")]
     Follow,
+    /// What only the author of a post may.
+    #[error("the login of whoever wrote it")]
+    Authorship,
     /// A word with the origin of the page.
     #[error("a request from a page of this server")]
     SameOrigin,
@@ -139,6 +145,7 @@ impl ServiceError {
             Self::Taken(_) => "taken",
             Self::NotFound(_) => "not-found",
             Self::Conflict(_) => "conflict",
+            Self::EditedMeanwhile => "edited-meanwhile",
             Self::IdempotencyKeyReused => "idempotency-key-reused",
             Self::LinkNotValid => "link-not-valid",
             Self::WrongPassword => "wrong-password",

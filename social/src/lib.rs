@@ -21,6 +21,7 @@ pub mod operation;
 pub mod paging;
 pub mod people;
 pub mod pictures;
+pub mod posts;
 pub mod problem;
 pub mod proxies;
 pub mod rest;

@@ -224,6 +224,7 @@ impl Standings {
 pub(crate) struct Limiter {
     pub(crate) requests: Limit,
     pub(crate) writes: Limit,
+    pub(crate) posts: Limit,
     pub(crate) logins_of_account: Limit,
     pub(crate) logins_everywhere: Limit,
     pub(crate) logins_of_address: Limit,
@@ -242,6 +243,7 @@ impl Limiter {
         Self {
             requests: limit("requests", limits.requests_per_minute, MINUTE),
             writes: limit("writes", limits.writes_per_minute, MINUTE),
+            posts: limit("posts", limits.posts_per_hour, HOUR),
             logins_of_account: limit(
                 "logins-of-account",
                 limits.logins_per_minute_per_account,

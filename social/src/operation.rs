@@ -154,6 +154,36 @@ operations! {
     ListPreferences: "list_preferences", "Me.preferences", Read, Access::Scope(Scope::AccountRead);
     /// Set some of them.
     SetPreferences: "set_preferences", "Mutation.setPreferences", Write, Access::Scopes(Scope::AccountRead, Scope::AccountWrite);
+    /// Write a post, a comment or a quote.
+    CreatePost: "create_post", "Mutation.createPost", Write, Access::Scopes(Scope::PostsRead, Scope::PostsWrite);
+    /// A post.
+    GetPost: "get_post", "Query.post", Read, Access::Public(Scope::PostsRead);
+    /// Say something else in a post of one's own.
+    EditPost: "edit_post", "Mutation.editPost", Write, Access::Scopes(Scope::PostsRead, Scope::PostsWrite);
+    /// Delete a post.
+    DeletePost: "delete_post", "Mutation.deletePost", Write, Access::Scope(Scope::PostsWrite);
+    /// What a post said before.
+    ListRevisions: "list_revisions", "Post.revisions", Read, Access::Public(Scope::PostsRead);
+    /// What answers a post.
+    ListComments: "list_comments", "Post.comments", Read, Access::Public(Scope::PostsRead);
+    /// The comments of a thread.
+    ListThread: "list_thread", "Post.threadComments", Read, Access::Public(Scope::PostsRead);
+    /// What quotes a post.
+    ListQuotes: "list_quotes", "Post.quotes", Read, Access::Public(Scope::PostsRead);
+    /// Who likes a post.
+    ListLikes: "list_likes", "Post.likedBy", Read, Access::Public(Scope::PostsRead);
+    /// Like a post.
+    LikePost: "like_post", "Mutation.likePost", Write, Access::Scope(Scope::PostsWrite);
+    /// Like it no more.
+    UnlikePost: "unlike_post", "Mutation.unlikePost", Write, Access::Scope(Scope::PostsWrite);
+    /// Share a post.
+    SharePost: "share_post", "Mutation.sharePost", Write, Access::Scopes(Scope::PostsRead, Scope::PostsWrite);
+    /// Share it no more.
+    UnsharePost: "unshare_post", "Mutation.unsharePost", Write, Access::Scope(Scope::PostsWrite);
+    /// What somebody wrote and shared.
+    ListUserPosts: "list_user_posts", "User.posts", Read, Access::Public(Scope::PostsRead);
+    /// Posts with a hashtag.
+    ListHashtagPosts: "list_hashtag_posts", "Query.hashtagPosts", Read, Access::Public(Scope::PostsRead);
     /// Report somebody.
     Report: "report", "Mutation.report", Write, Access::Scope(Scope::PeopleWrite);
     /// What was told of anybody.

@@ -137,7 +137,9 @@ fn status(error: &ServiceError) -> StatusCode {
             StatusCode::FORBIDDEN
         }
         ServiceError::NotFound(_) => StatusCode::NOT_FOUND,
-        ServiceError::Taken(_) | ServiceError::Conflict(_) => StatusCode::CONFLICT,
+        ServiceError::Taken(_) | ServiceError::Conflict(_) | ServiceError::EditedMeanwhile => {
+            StatusCode::CONFLICT
+        }
         ServiceError::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
         ServiceError::RateLimited { .. } | ServiceError::TooManyLogins { .. } => {
             StatusCode::TOO_MANY_REQUESTS

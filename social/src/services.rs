@@ -88,8 +88,9 @@ impl fmt::Debug for Services {
 }
 
 /// What goes on beside requests: news of other nodes, and the change of keys. Mails are sent by
-/// [`Services::send_mails`], on any node; pictures go by [`Services::drop_avatars`], on any that
-/// has their store.
+/// [`Services::send_mails`], posts taken away by [`Services::remove_posts`] and broadcasts
+/// announced by [`Services::announce_broadcasts`], on any node; pictures go by
+/// [`Services::drop_avatars`], on any that has their store.
 pub struct Upkeep {
     services: Services,
     events: Subscription,

@@ -50,6 +50,8 @@ pub struct Limits {
     pub requests_per_minute: u32,
     /// Of these, operations that change something.
     pub writes_per_minute: u32,
+    /// Posts, comments and shares an hour by one user.
+    pub posts_per_hour: u32,
 }
 
 impl Default for Settings {
@@ -75,6 +77,7 @@ impl Default for Limits {
             mails_per_hour_per_recipient: 3,
             requests_per_minute: 600,
             writes_per_minute: 120,
+            posts_per_hour: 300,
         }
     }
 }

@@ -45,6 +45,8 @@ pub struct ApiLimits {
     pub requests_per_minute: u32,
     /// Of these, operations that change something.
     pub writes_per_minute: u32,
+    /// Posts, comments and shares an hour by one user.
+    pub posts_per_hour: u32,
 }
 
 /// `[mail]`
@@ -75,6 +77,7 @@ impl Default for Api {
                 mails_per_hour_per_recipient: limits.mails_per_hour_per_recipient,
                 requests_per_minute: limits.requests_per_minute,
                 writes_per_minute: limits.writes_per_minute,
+                posts_per_hour: limits.posts_per_hour,
             },
         }
     }
@@ -160,6 +163,7 @@ impl Api {
                 limits.writes_per_minute,
                 1_000_000,
             ),
+            ("limits.posts_per_hour", limits.posts_per_hour, 1_000_000),
         ] {
             if !(1..=most).contains(&value) {
                 let expected = format!("a number from 1 to {most}");
@@ -222,6 +226,7 @@ impl Config {
                 mails_per_hour_per_recipient: limits.mails_per_hour_per_recipient,
                 requests_per_minute: limits.requests_per_minute,
                 writes_per_minute: limits.writes_per_minute,
+                posts_per_hour: limits.posts_per_hour,
             },
         }
     }

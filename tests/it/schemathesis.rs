@@ -135,6 +135,7 @@ fn serve(site: &Site) -> Nova {
     for limit in [
         "REQUESTS_PER_MINUTE",
         "WRITES_PER_MINUTE",
+        "POSTS_PER_HOUR",
         "LOGINS_PER_MINUTE_PER_ACCOUNT",
         "LOGINS_PER_MINUTE_PER_ADDRESS",
         "REGISTRATIONS_PER_HOUR_PER_ADDRESS",
@@ -153,6 +154,8 @@ fn api_token(http: &Http, login: &str) -> String {
         "account:write",
         "people:read",
         "people:write",
+        "posts:read",
+        "posts:write",
         "moderation",
         "admin",
     ];
@@ -163,10 +166,23 @@ fn api_token(http: &Http, login: &str) -> String {
     made["token"].as_str().unwrap().to_owned()
 }
 
+/// Posts of an administrator, so that there are ids of some.
+fn write_posts(http: &Http, login: &str) -> String {
+    let http = http.bearing(login);
+    let ids = (0..40).map(|number| {
+        let body = json!({ "text": format!("Post {number} #rust") });
+        let post = http.post_value("/api/v1/posts", &body, 201);
+        post["id"].as_str().unwrap().to_owned()
+    });
+    ids.collect::<Vec<_>>().join(" ")
+}
+
 /// Both faces of a server, and what is asked of them.
 struct Asked {
     nova: Nova,
     effort: Effort,
+    /// Ids of posts.
+    posts: String,
     /// Where it is written which operations were asked for, and which were done.
     operations: PathBuf,
 }
@@ -179,6 +195,7 @@ impl Asked {
         command
             .current_dir(folder())
             .env("OPERATIONS_FILE", &self.operations)
+            .env("POSTS", &self.posts)
             .args(["run", &self.nova.http().url(path), "--no-color"])
             .args(["--header", &format!("Authorization: Bearer {token}")])
             .args(self.effort.arguments())
@@ -220,10 +237,13 @@ impl Asked {
 fn ask_both_faces(site: Site, effort: Effort) {
     let nova = serve(&site);
     let http = nova.http();
-    let api_token = api_token(&http, &http.log_in("root", PASSWORD));
+    let login = http.log_in("root", PASSWORD);
+    let api_token = api_token(&http, &login);
+    let posts = write_posts(&http, &login);
     let asked = Asked {
         nova,
         effort,
+        posts,
         operations: site.data_dir().join("operations"),
     };
     let rest_checks = "--exclude-checks=graphql_errors_are_the_clients";

@@ -7,7 +7,10 @@ use storage::rows::{api_tokens, preferences, reports};
 
 use crate::caller::Caller;
 use crate::limits::Key;
-use crate::model::{AccountExport, ExportedFollow, ExportedReport, LoginSession, Moment};
+use crate::model::{
+    AccountExport, ExportedFollow, ExportedLike, ExportedPost, ExportedReport, ExportedRevision,
+    LoginSession, Moment,
+};
 use crate::operation::Operation;
 use crate::{ServiceError, Services};
 
@@ -17,9 +20,14 @@ const PAGE: u32 = 500;
 /// Rows of one list, at most: who has more is told that the list goes on.
 const MOST: usize = 50_000;
 
+/// Bytes of the texts of one list, about: it ends there too.
+const MOST_BYTES: usize = 64 << 20;
+
 /// A list as it grows, page by page.
 struct Growing<T> {
     items: Vec<T>,
+    /// Bytes of their texts, where these are long.
+    bytes: usize,
     goes_on: bool,
 }
 
@@ -27,6 +35,7 @@ impl<T> Growing<T> {
     fn new() -> Self {
         Self {
             items: Vec::new(),
+            bytes: 0,
             goes_on: true,
         }
     }
@@ -36,7 +45,7 @@ impl<T> Growing<T> {
         let is_full = page.len() == PAGE as usize;
         self.items.extend(page);
         self.goes_on = is_full;
-        is_full && self.items.len() < MOST
+        is_full && self.items.len() < MOST && self.bytes < MOST_BYTES
     }
 }
 
@@ -56,10 +65,16 @@ impl Services {
         let following = self.exported_people(&row, People::Following).await?;
         let blocked = self.exported_people(&row, People::Blocked).await?;
         let muted = self.exported_people(&row, People::Muted).await?;
+        let posts = self.exported_posts(&row).await?;
+        let revisions = self.exported_revisions(&row).await?;
+        let likes = self.exported_likes(&row).await?;
         // There are a few at most.
         let tokens = api_tokens::of_user(&self.db, row.id, None, PAGE).await?;
         let goes_on = sessions.goes_on
             || reports.goes_on
+            || posts.goes_on
+            || revisions.goes_on
+            || likes.goes_on
             || [&followers, &following, &blocked, &muted]
                 .iter()
                 .any(|list| list.goes_on);
@@ -78,6 +93,9 @@ impl Services {
             blocked: blocked.items,
             muted: muted.items,
             reports: reports.items,
+            posts: posts.items,
+            revisions: revisions.items,
+            likes: likes.items,
             is_complete: !goes_on,
         })
     }
@@ -130,6 +148,72 @@ impl Services {
                 comment: row.comment,
                 created_at: row.created_at.into(),
                 resolved_at: row.resolved_at.map(Moment::from),
+            });
+            if !list.add(page) {
+                return Ok(list);
+            }
+        }
+    }
+
+    async fn exported_posts(&self, of: &UserRow) -> Result<Growing<ExportedPost>, ServiceError> {
+        let mut list = Growing::new();
+        let mut after = None;
+        loop {
+            let page = account_export::posts(&self.db, of.id, after, PAGE).await?;
+            after = page.last().map(|row| row.id).or(after);
+            list.bytes += page.iter().map(|row| row.body.len()).sum::<usize>();
+            let page = page.into_iter().map(|row| ExportedPost {
+                id: row.id.to_string(),
+                text: row.body,
+                visibility: row.visibility.into(),
+                reply_to: row.parent.map(|id| id.to_string()),
+                share_of: row.share_of.map(|id| id.to_string()),
+                quote: row.quote_of.map(|id| id.to_string()),
+                revision: row.revision,
+                created_at: row.created_at.into(),
+                edited_at: row.edited_at.map(Moment::from),
+            });
+            if !list.add(page) {
+                return Ok(list);
+            }
+        }
+    }
+
+    async fn exported_revisions(
+        &self,
+        of: &UserRow,
+    ) -> Result<Growing<ExportedRevision>, ServiceError> {
+        let mut list = Growing::new();
+        let mut after = None;
+        loop {
+            let page = account_export::revisions(&self.db, of.id, after, PAGE).await?;
+            let last = page.last().map(|row| (row.post, row.revision.number));
+            after = last.or(after);
+            list.bytes += page
+                .iter()
+                .map(|row| row.revision.body.len())
+                .sum::<usize>();
+            let page = page.into_iter().map(|row| ExportedRevision {
+                post_id: row.post.to_string(),
+                number: row.revision.number,
+                text: row.revision.body,
+                created_at: row.revision.created_at.into(),
+            });
+            if !list.add(page) {
+                return Ok(list);
+            }
+        }
+    }
+
+    async fn exported_likes(&self, of: &UserRow) -> Result<Growing<ExportedLike>, ServiceError> {
+        let mut list = Growing::new();
+        let mut after = None;
+        loop {
+            let page = account_export::likes(&self.db, of.id, after, PAGE).await?;
+            after = page.last().copied().or(after);
+            let page = page.into_iter().map(|row| ExportedLike {
+                post_id: row.post.to_string(),
+                since: row.created_at.into(),
             });
             if !list.add(page) {
                 return Ok(list);

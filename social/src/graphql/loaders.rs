@@ -1,34 +1,52 @@
-//! What many people of one answer need is fetched for all of them at once.
+//! What many people and posts of one answer need is fetched for all of them at once.
 
 use std::collections::HashMap;
 
 use async_graphql::dataloader::{DataLoader, Loader};
-use media::UserId;
+use media::{PostId, StreamId, UserId};
 use storage::rows::follows::FollowCounts;
+use storage::rows::users::UserRow;
 
 use crate::caller::Caller;
-use crate::model::{Link, Viewer};
+use crate::model::{Link, PostCounts, PostStream, PostViewer, Viewer};
+use crate::posts::SeenPost;
 use crate::{ServiceError, Services};
 
-/// People that are looked up at once.
+/// People or posts that are looked up at once.
 const AT_ONCE: usize = 200;
 
-/// The loaders of one request: what they remember is as whoever asks may see it.
+/// The loaders of one request: what they give is as whoever asks may see it.
 pub(super) struct Loaders {
     pub(super) links: DataLoader<Links>,
     pub(super) counts: DataLoader<Counts>,
     pub(super) between: DataLoader<Between>,
+    pub(super) people: DataLoader<People>,
+    pub(super) posts: DataLoader<Posts>,
+    pub(super) mentions: DataLoader<Mentions>,
+    pub(super) post_counts: DataLoader<CountsOfPosts>,
+    pub(super) post_viewers: DataLoader<ViewedPosts>,
+    pub(super) streams: DataLoader<Streams>,
 }
 
 impl Loaders {
     pub(super) fn new(services: &Services, caller: &Caller) -> Self {
+        let (services, caller) = (|| services.clone(), || caller.clone());
         Self {
-            links: DataLoader::new(Links(services.clone()), tokio::spawn).max_batch_size(AT_ONCE),
-            counts: DataLoader::new(Counts(services.clone()), tokio::spawn).max_batch_size(AT_ONCE),
-            between: DataLoader::new(Between(services.clone(), caller.clone()), tokio::spawn)
-                .max_batch_size(AT_ONCE),
+            links: loader(Links(services())),
+            counts: loader(Counts(services())),
+            between: loader(Between(services(), caller())),
+            people: loader(People(services())),
+            posts: loader(Posts(services(), caller())),
+            mentions: loader(Mentions(services())),
+            post_counts: loader(CountsOfPosts(services())),
+            post_viewers: loader(ViewedPosts(services(), caller())),
+            streams: loader(Streams(services())),
         }
     }
+}
+
+fn loader<T>(of: T) -> DataLoader<T> {
+    DataLoader::new(of, tokio::spawn).max_batch_size(AT_ONCE)
 }
 
 /// Why nothing was loaded: told once for each field that needs it.
@@ -87,5 +105,72 @@ impl Loader<UserId> for Between {
 
     async fn load(&self, of: &[UserId]) -> Result<HashMap<UserId, Viewer>, LoadError> {
         Ok(self.0.between(&self.1, of).await?)
+    }
+}
+
+pub(super) struct People(Services);
+
+impl Loader<UserId> for People {
+    type Value = UserRow;
+    type Error = LoadError;
+
+    async fn load(&self, of: &[UserId]) -> Result<HashMap<UserId, UserRow>, LoadError> {
+        Ok(self.0.people_by_id(of).await?)
+    }
+}
+
+pub(super) struct Posts(Services, Caller);
+
+impl Loader<PostId> for Posts {
+    type Value = SeenPost;
+    type Error = LoadError;
+
+    async fn load(&self, of: &[PostId]) -> Result<HashMap<PostId, SeenPost>, LoadError> {
+        Ok(self.0.posts_by_id(&self.1, of).await?)
+    }
+}
+
+/// The names of whom posts mention.
+pub(super) struct Mentions(Services);
+
+impl Loader<PostId> for Mentions {
+    type Value = Vec<String>;
+    type Error = LoadError;
+
+    async fn load(&self, of: &[PostId]) -> Result<HashMap<PostId, Vec<String>>, LoadError> {
+        Ok(self.0.mentioned_in(of).await?)
+    }
+}
+
+pub(super) struct CountsOfPosts(Services);
+
+impl Loader<PostId> for CountsOfPosts {
+    type Value = PostCounts;
+    type Error = LoadError;
+
+    async fn load(&self, of: &[PostId]) -> Result<HashMap<PostId, PostCounts>, LoadError> {
+        Ok(self.0.post_counts(of).await?)
+    }
+}
+
+pub(super) struct ViewedPosts(Services, Caller);
+
+impl Loader<PostId> for ViewedPosts {
+    type Value = PostViewer;
+    type Error = LoadError;
+
+    async fn load(&self, of: &[PostId]) -> Result<HashMap<PostId, PostViewer>, LoadError> {
+        Ok(self.0.viewed_posts(&self.1, of).await?)
+    }
+}
+
+pub(super) struct Streams(Services);
+
+impl Loader<StreamId> for Streams {
+    type Value = PostStream;
+    type Error = LoadError;
+
+    async fn load(&self, of: &[StreamId]) -> Result<HashMap<StreamId, PostStream>, LoadError> {
+        Ok(self.0.post_streams(of).await?)
     }
 }

@@ -11,6 +11,8 @@ mod loaders;
 mod mutation;
 mod pass;
 mod people;
+mod post;
+mod posts;
 mod query;
 mod socket;
 mod subscription;

@@ -3,6 +3,7 @@
 use async_graphql::{Context, ID, MergedObject, Object, Result};
 
 use super::people::PeopleMutation;
+use super::posts::PostMutation;
 use super::query::of;
 use crate::ServiceError;
 use crate::model::{
@@ -13,7 +14,7 @@ use crate::model::{
 
 /// What can be done.
 #[derive(MergedObject, Default)]
-pub(crate) struct Mutation(AccountMutation, PeopleMutation);
+pub(crate) struct Mutation(AccountMutation, PeopleMutation, PostMutation);
 
 /// What can be done about accounts.
 #[derive(Default)]

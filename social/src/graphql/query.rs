@@ -3,9 +3,10 @@
 use std::any::Any;
 
 use async_graphql::connection::Connection;
-use async_graphql::{ComplexObject, Context, Json, Object, Result};
+use async_graphql::{ComplexObject, Context, ID, Json, Object, Result};
 
 use super::connection::{connection, of_page, page};
+use super::post::{Post, Posts, posts};
 use super::user::{People, User, people};
 use crate::caller::Caller;
 use crate::model::{
@@ -48,6 +49,28 @@ impl Query {
     async fn user(&self, context: &Context<'_>, name: String) -> Result<User> {
         let (services, caller) = of(context)?;
         Ok(User(services.get_user(caller, &name).await?))
+    }
+
+    /// A post, by id. One that was deleted is shown, empty, where it holds its place in a thread.
+    async fn post(&self, context: &Context<'_>, id: ID) -> Result<Post> {
+        let (services, caller) = of(context)?;
+        Ok(Post(services.get_post(caller, &id).await?))
+    }
+
+    /// Posts with a hashtag, which is given without `#`, the newest first. Without those of people
+    /// whom one mutes.
+    #[graphql(complexity = "of_page(first, child_complexity)")]
+    async fn hashtag_posts(
+        &self,
+        context: &Context<'_>,
+        hashtag: String,
+        first: Option<i32>,
+        after: Option<String>,
+    ) -> Result<Posts> {
+        let (services, caller) = of(context)?;
+        let page = page(first, after.as_deref())?;
+        let found = services.list_hashtag_posts(caller, &hashtag, page).await?;
+        Ok(posts(found))
     }
 
     /// What was told of anybody; for moderators.

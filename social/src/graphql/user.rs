@@ -7,6 +7,7 @@ use async_graphql::{Context, ID, Object, Result};
 
 use super::connection::{of_page, page};
 use super::loaders::Loaders;
+use super::post::{Posts, posts};
 use super::query::{given, of};
 use crate::caller::Role;
 use crate::model::{Link, Moment, Viewer};
@@ -115,6 +116,24 @@ impl User {
         let page = page(first, after.as_deref())?;
         let name = &self.0.row.name;
         Ok(people(services.list_followers(caller, name, page).await?))
+    }
+
+    /// What they wrote and shared, the newest first; with their comments, or without.
+    #[graphql(complexity = "of_page(first, child_complexity)")]
+    async fn posts(
+        &self,
+        context: &Context<'_>,
+        #[graphql(default)] comments: bool,
+        first: Option<i32>,
+        after: Option<String>,
+    ) -> Result<Posts> {
+        let (services, caller) = of(context)?;
+        let page = page(first, after.as_deref())?;
+        let name = &self.0.row.name;
+        let written = services
+            .list_user_posts(caller, name, comments, page)
+            .await?;
+        Ok(posts(written))
     }
 
     /// Whom they follow, the latest first. Of a private account, only its followers may see it.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{ApiToken, LoginSession, Me, Moment};
+use super::{ApiToken, LoginSession, Me, Moment, Visibility};
 
 /// All that there is of an account, for its owner. Without what proves who they are.
 #[derive(Debug, Serialize, ToSchema)]
@@ -34,7 +34,13 @@ pub struct AccountExport {
     pub muted: Vec<ExportedFollow>,
     /// What it has reported.
     pub reports: Vec<ExportedReport>,
-    /// Whether that is all: a list ends after 50000.
+    /// What it wrote and shared, and did not delete.
+    pub posts: Vec<ExportedPost>,
+    /// What its posts said before they were edited.
+    pub revisions: Vec<ExportedRevision>,
+    /// What it likes.
+    pub likes: Vec<ExportedLike>,
+    /// Whether that is all: a list ends after 50000, or 64 MiB of text.
     pub is_complete: bool,
 }
 
@@ -67,4 +73,59 @@ pub struct ExportedReport {
     /// When a moderator said what came of it.
     #[schema(value_type = Option<String>, format = "date-time")]
     pub resolved_at: Option<Moment>,
+}
+
+/// A post, a comment, a share or a quote.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ExportedPost {
+    /// Id.
+    #[schema(format = "uuid")]
+    pub id: String,
+    /// What it says.
+    pub text: String,
+    /// Whom it is for.
+    pub visibility: Visibility,
+    /// The post that it answers.
+    #[schema(format = "uuid")]
+    pub reply_to: Option<String>,
+    /// The post that it shares.
+    #[schema(format = "uuid")]
+    pub share_of: Option<String>,
+    /// The post that it quotes.
+    #[schema(format = "uuid")]
+    pub quote: Option<String>,
+    /// How often it was edited.
+    pub revision: u64,
+    /// When it was made.
+    #[schema(value_type = String, format = "date-time")]
+    pub created_at: Moment,
+    /// When it was last edited.
+    #[schema(value_type = Option<String>, format = "date-time")]
+    pub edited_at: Option<Moment>,
+}
+
+/// What a post said before an edit.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ExportedRevision {
+    /// Which post.
+    #[schema(format = "uuid")]
+    pub post_id: String,
+    /// How often it had been edited then.
+    pub number: u64,
+    /// What it said.
+    pub text: String,
+    /// When that was written.
+    #[schema(value_type = String, format = "date-time")]
+    pub created_at: Moment,
+}
+
+/// A post that is liked.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ExportedLike {
+    /// Which.
+    #[schema(format = "uuid")]
+    pub post_id: String,
+    /// Since when.
+    #[schema(value_type = String, format = "date-time")]
+    pub since: Moment,
 }

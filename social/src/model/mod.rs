@@ -4,6 +4,7 @@
 mod accounts;
 mod export;
 mod people;
+mod posts;
 mod streams;
 
 use std::fmt;
@@ -17,10 +18,16 @@ pub use accounts::{
     DeleteAccountInput, LoginInput, LoginSession, Me, Message, RefreshInput, RegisterInput,
     ResetInput, ResetPasswordInput, SessionTokens, TokenInput,
 };
-pub use export::{AccountExport, ExportedFollow, ExportedReport};
+pub use export::{
+    AccountExport, ExportedFollow, ExportedLike, ExportedPost, ExportedReport, ExportedRevision,
+};
 pub use people::{
     AuditEntry, FollowState, Follows, Link, Preference, PreferenceInput, Report, ReportInput,
-    ReportReason, ReportState, UnknownReason, UpdateProfileInput, User, Viewer,
+    ReportReason, ReportState, ReportedPost, UnknownReason, UpdateProfileInput, User, Viewer,
+};
+pub use posts::{
+    CreatePostInput, EditPostInput, Part, Person, Post, PostCounts, PostStream, PostViewer, Quote,
+    Revision, Visibility,
 };
 pub use streams::LiveEntry;
 

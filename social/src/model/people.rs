@@ -187,6 +187,21 @@ pub struct ReportInput {
     #[serde(default)]
     #[graphql(default)]
     pub comment: String,
+    /// The id of the post of theirs that it is about.
+    #[schema(value_type = Option<String>, format = "uuid")]
+    pub post: Option<ID>,
+}
+
+/// A post that is reported, whoever may see it.
+#[derive(Debug, Clone, Serialize, Deserialize, SimpleObject, ToSchema)]
+pub struct ReportedPost {
+    /// Id.
+    #[schema(value_type = String, format = "uuid")]
+    pub id: ID,
+    /// What it says now. A share says nothing.
+    pub text: String,
+    /// Whether it is deleted.
+    pub is_deleted: bool,
 }
 
 /// What somebody says about somebody to the moderators.
@@ -199,6 +214,9 @@ pub struct Report {
     pub user: String,
     /// The name of who says it; `null`: gone, or not told.
     pub reporter: Option<String>,
+    /// Which post of theirs it is about; `null`: none, or it is gone.
+    #[schema(required = true)]
+    pub post: Option<ReportedPost>,
     /// What for.
     pub reason: ReportReason,
     /// What happened.

@@ -22,7 +22,7 @@ use crate::model::{Link, Me, User, Viewer};
 use crate::{ServiceError, Services};
 
 pub(crate) use avatars::{AvatarName, avatar_url};
-pub(crate) use preferences::KNOWN_PREFERENCES;
+pub(crate) use preferences::{KNOWN_PREFERENCES, POST_WHEN_LIVE};
 
 /// Somebody, as whoever asks may see them.
 #[derive(Debug, Clone)]

@@ -140,13 +140,24 @@ impl Services {
     ) -> Result<(Role, UserRow), ServiceError> {
         users::take_administrators_turn(&self.db, transaction).await?;
         let target = users::lock(transaction, target).await?.user;
+        let role = self.role_as_it_is(transaction, actor, least).await?;
+        Ok((role, target))
+    }
+
+    /// The role of the actor as it is, in their turn; refused when it is below `least`.
+    pub(crate) async fn role_as_it_is(
+        &self,
+        transaction: &mut Transaction,
+        actor: Actor,
+        least: Role,
+    ) -> Result<Role, ServiceError> {
         let known = users::by_id(transaction, actor.user)
             .await?
             .filter(UserRow::is_active)
             .ok_or(ServiceError::Unauthenticated)?;
         let role = actor.role.min(known.role.into());
         match role >= least {
-            true => Ok((role, target)),
+            true => Ok(role),
             false => Err(ServiceError::Forbidden(Missing::Role(least))),
         }
     }

@@ -9,10 +9,14 @@ use crate::model::{Preference, PreferenceInput};
 use crate::operation::Operation;
 use crate::{ServiceError, Services};
 
+/// Whether going live makes a post.
+pub(crate) const POST_WHEN_LIVE: &str = "post_when_live";
+
 /// Names, what they may be, and the default first.
 pub(crate) const KNOWN_PREFERENCES: &[(&str, &[&str])] = &[
     ("autoplay", &["on", "off"]),
     ("captions", &["off", "on"]),
+    (POST_WHEN_LIVE, &["no", "yes"]),
     ("theme", &["system", "light", "dark"]),
 ];
 

@@ -1,16 +1,19 @@
 //! Reports, and what moderators make of them.
 
-use media::{ReportId, Timestamp};
+use std::collections::HashMap;
+
+use media::{PostId, ReportId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use storage::rows::audit_log::{self, NewAuditEntry};
+use storage::rows::posts::{self, PostRow};
 use storage::rows::reports::{self, NewReport, ReportRow};
 use storage::rows::users;
 
 use super::nobody;
 use crate::caller::Caller;
 use crate::idempotency::Repeatable;
-use crate::model::{Moment, Report, ReportInput, ReportReason, ReportState};
+use crate::model::{Moment, Report, ReportInput, ReportReason, ReportState, ReportedPost};
 use crate::operation::Operation;
 use crate::paging::{PageRequest, Paged};
 use crate::{ServiceError, Services};
@@ -23,6 +26,8 @@ const MAX_TEXT: usize = 2_000;
 struct Made {
     id: String,
     user: String,
+    #[serde(default)]
+    post: Option<ReportedPost>,
     reason: ReportReason,
     comment: String,
     created_at: i64,
@@ -51,10 +56,24 @@ impl Services {
         if subject.deleted_at.is_some() {
             return Err(nobody());
         }
+        let post = match &input.post {
+            Some(post) => Some(self.find_readable_post(caller, post).await?.row),
+            None => None,
+        };
+        if post
+            .as_ref()
+            .is_some_and(|post| post.author != Some(subject.id))
+        {
+            return Err(ServiceError::invalid(
+                "post",
+                "expected a post of this user",
+            ));
+        }
         let mut transaction = self.db.write().await?;
         let new = NewReport {
             reporter: actor.user,
             subject: subject.id,
+            post: post.as_ref().map(|post| post.id),
             reason: input.reason.as_str(),
             comment: input.comment.trim(),
         };
@@ -62,6 +81,7 @@ impl Services {
         let made = Made {
             id: row.id.to_string(),
             user: subject.name,
+            post: post.map(reported),
             reason: input.reason,
             comment: row.comment,
             created_at: row.created_at.as_micros(),
@@ -83,6 +103,7 @@ impl Services {
         let mut ids: Vec<_> = rows.iter().map(|row| row.subject).collect();
         ids.extend(rows.iter().filter_map(|row| row.reporter));
         let people = users::by_ids(&self.db, &ids).await?;
+        let posts = self.reported_posts(&rows).await?;
         let name = |id| {
             let found = people.iter().find(|row| row.id == id);
             found.map(|row| row.name.clone())
@@ -93,9 +114,26 @@ impl Services {
             |row| {
                 let reporter = row.reporter.and_then(name);
                 let subject = name(row.subject);
-                shown(row, subject.unwrap_or_default(), reporter)
+                let post = row.post.and_then(|id| posts.get(&id).cloned());
+                shown(row, subject.unwrap_or_default(), reporter, post)
             },
         ))
+    }
+
+    /// The posts that these reports are about, whoever may see them.
+    async fn reported_posts(
+        &self,
+        rows: &[ReportRow],
+    ) -> Result<HashMap<PostId, ReportedPost>, ServiceError> {
+        let ids: Vec<_> = rows.iter().filter_map(|row| row.post).collect();
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let rows = posts::all_by_ids(&self.db, &ids).await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| (row.id, reported(row)))
+            .collect())
     }
 
     /// Says what came of a report.
@@ -135,7 +173,9 @@ impl Services {
         transaction.commit().await?;
         let people = users::by_ids(&self.db, &[row.subject]).await?;
         let subject = people.first().map(|row| row.name.clone());
-        Ok(shown(row, subject.unwrap_or_default(), None))
+        let posts = self.reported_posts(std::slice::from_ref(&row)).await?;
+        let post = posts.into_values().next();
+        Ok(shown(row, subject.unwrap_or_default(), None, post))
     }
 }
 
@@ -150,11 +190,25 @@ fn check_text(field: &str, text: &str) -> Result<(), ServiceError> {
     }
 }
 
-fn shown(row: ReportRow, user: String, reporter: Option<String>) -> Report {
+fn reported(row: PostRow) -> ReportedPost {
+    ReportedPost {
+        id: row.id.to_string().into(),
+        text: row.body,
+        is_deleted: row.deleted_at.is_some(),
+    }
+}
+
+fn shown(
+    row: ReportRow,
+    user: String,
+    reporter: Option<String>,
+    post: Option<ReportedPost>,
+) -> Report {
     Report {
         id: row.id.to_string().into(),
         user,
         reporter,
+        post,
         reason: row.reason.parse().unwrap_or(ReportReason::Other),
         comment: row.comment,
         created_at: row.created_at.into(),
@@ -169,6 +223,7 @@ impl Made {
             id: self.id.into(),
             user: self.user,
             reporter: None,
+            post: self.post,
             reason: self.reason,
             comment: self.comment,
             created_at: Timestamp::from_micros(self.created_at).into(),

@@ -7,6 +7,7 @@ mod cookies;
 mod moderation;
 mod openapi;
 mod people;
+mod posts;
 mod reference;
 mod request;
 mod streams;
@@ -35,6 +36,7 @@ fn operations() -> OpenApiRouter<Services> {
         .merge(account_changes::router())
         .merge(people::router())
         .merge(avatars::router())
+        .merge(posts::router())
         .merge(moderation::router())
 }
 

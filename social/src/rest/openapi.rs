@@ -18,7 +18,7 @@ const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 #[derive(OpenApi)]
 #[openapi(info(
     title = "Nova",
-    description = "Accounts, people and streams. Errors are problem documents (RFC 9457); limits are shown in `RateLimit` and `RateLimit-Policy`. The same operations are at `/graphql`.",
+    description = "Accounts, people, posts and streams. Errors are problem documents (RFC 9457); limits are shown in `RateLimit` and `RateLimit-Policy`. The same operations are at `/graphql`.",
     version = "1",
     license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
 ))]
@@ -118,7 +118,7 @@ fn refusals(known: Operation, operation: &Value, path: &str) -> Vec<u16> {
     if known.access() != Access::Anyone || matches!(known, O::Login | O::Refresh | O::Logout) {
         statuses.push(403);
     }
-    if path.contains('{') || matches!(known, O::Report | O::ListAuditLog) {
+    if path.contains('{') || matches!(known, O::Report | O::ListAuditLog | O::CreatePost) {
         statuses.push(404);
     }
     if matches!(
@@ -131,6 +131,7 @@ fn refusals(known: Operation, operation: &Value, path: &str) -> Vec<u16> {
             | O::Follow
             | O::Block
             | O::Mute
+            | O::EditPost
             | O::Report
             | O::ResolveReport
             | O::Suspend

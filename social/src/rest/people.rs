@@ -49,7 +49,7 @@ pub(super) async fn show(
     Ok(Json(user))
 }
 
-async fn page(
+pub(super) async fn page(
     services: &Services,
     caller: &Caller,
     people: Paged<Person>,

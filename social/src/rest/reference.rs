@@ -40,6 +40,10 @@ const PROBLEMS: &[(&str, &str)] = &[
     ),
     ("conflict", "What is there stands against it."),
     (
+        "edited-meanwhile",
+        "The post has been edited since it was seen: look at it again, and edit that.",
+    ),
+    (
         "idempotency-key-reused",
         "Another request was made under this Idempotency-Key.",
     ),

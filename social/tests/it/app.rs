@@ -142,6 +142,7 @@ pub(crate) fn generous() -> Settings {
         &mut limits.mails_per_hour_per_recipient,
         &mut limits.requests_per_minute,
         &mut limits.writes_per_minute,
+        &mut limits.posts_per_hour,
     ] {
         *limit = 100_000;
     }
@@ -203,6 +204,8 @@ impl TestApp {
         tokio::spawn(upkeep.run(shutdown.clone()));
         tokio::spawn(services.clone().send_mails(shutdown.clone()));
         tokio::spawn(services.clone().drop_avatars(shutdown.clone()));
+        tokio::spawn(services.clone().remove_posts(shutdown.clone()));
+        tokio::spawn(services.clone().announce_broadcasts(shutdown.clone()));
         Self {
             database,
             clock,

@@ -5,7 +5,7 @@ use media::{LoginSessionId, PostId, Timestamp, UserId};
 use uuid::Uuid;
 
 use super::login_sessions::LoginSessionRow;
-use super::posts::{PostRow, post_columns};
+use super::posts::{PostRow, RevisionRow, post_columns};
 use super::sql::{FromRow, Row, query};
 use super::{Database, RowError};
 
@@ -125,6 +125,47 @@ pub async fn posts(
     ))
     .bind(of)
     .bind(after.map_or(Uuid::nil(), |after| after.as_uuid()))
+    .bind(limit)
+    .all(db)
+    .await
+}
+
+/// What a post of the user's said before an edit.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ExportedRevision {
+    /// Which post.
+    pub post: PostId,
+    /// What it said.
+    pub revision: RevisionRow,
+}
+
+impl FromRow for ExportedRevision {
+    fn from_row(row: &Row) -> Result<Self, RowError> {
+        Ok(Self {
+            post: row.get("post_id")?,
+            revision: RevisionRow::from_row(row)?,
+        })
+    }
+}
+
+/// What the user's posts said before they were edited, by post and number, those after `after`,
+/// at most `limit`.
+pub async fn revisions(
+    db: &Database,
+    of: UserId,
+    after: Option<(PostId, u64)>,
+    limit: u32,
+) -> Result<Vec<ExportedRevision>, RowError> {
+    let (post, number) = after.map_or((Uuid::nil(), 0), |(post, number)| (post.as_uuid(), number));
+    query(
+        "SELECT v.post_id, v.number, v.body, v.created_at
+         FROM posts p JOIN post_revisions v ON v.post_id = p.id
+         WHERE p.author_id = $1 AND p.id >= $2 AND (v.post_id, v.number) > ($2, $3)
+         ORDER BY v.post_id, v.number LIMIT $4",
+    )
+    .bind(of)
+    .bind(post)
+    .bind(number)
     .bind(limit)
     .all(db)
     .await

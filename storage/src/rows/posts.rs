@@ -29,11 +29,11 @@ use super::sql::{FromRow, Row};
 pub use super::words::InvalidWord;
 use super::words::words;
 
-pub use change::{EDITS_AT_MOST, Edit, Edited, delete, edit};
+pub use change::{EDITS_AT_MOST, Edit, Edited, delete, edit, unshare};
 pub use create::{Created, NewPost, Shows, create, share};
 pub use pages::{
-    AuthorPosts, RevisionRow, by_ids, comments_of, find, of_author, quotes_of, revisions,
-    shared_among, thread, with_hashtag,
+    AuthorPosts, RevisionRow, all_by_ids, by_ids, comments_of, find, find_emptied, of_author,
+    quotes_of, revisions, shared_among, thread, with_hashtag,
 };
 pub use tags::{HASHTAGS_AT_MOST, MENTIONS_AT_MOST, hashtags_of, mentions_of};
 
@@ -113,11 +113,16 @@ impl FromRow for PostRow {
     }
 }
 
-/// The columns of a [`PostRow`]; `p`: of the table that is called so.
+/// The columns of a [`PostRow`]; `e`, `p`: of the table that is called so.
 macro_rules! post_columns {
     () => {
         "id, author_id, parent_id, root_id, share_of_id, quote_of_id, stream_id,
          live_session_id, visibility, body, revision, created_at, edited_at, deleted_at"
+    };
+    (e) => {
+        "e.id, e.author_id, e.parent_id, e.root_id, e.share_of_id, e.quote_of_id, e.stream_id,
+         e.live_session_id, e.visibility, e.body, e.revision, e.created_at, e.edited_at,
+         e.deleted_at"
     };
     (p) => {
         "p.id, p.author_id, p.parent_id, p.root_id, p.share_of_id, p.quote_of_id, p.stream_id,

@@ -1,6 +1,6 @@
 //! Reports: what somebody says about somebody to the moderators.
 
-use media::{ReportId, Timestamp, UserId};
+use media::{PostId, ReportId, Timestamp, UserId};
 use uuid::Uuid;
 
 use super::error::missing_parent;
@@ -27,6 +27,8 @@ pub struct ReportRow {
     pub reporter: Option<UserId>,
     /// About whom.
     pub subject: UserId,
+    /// For which post; `None`: for none, or it is gone.
+    pub post: Option<PostId>,
     /// The kind of thing.
     pub reason: String,
     /// The thing.
@@ -45,6 +47,7 @@ impl FromRow for ReportRow {
             id: row.get("id")?,
             reporter: row.get("reporter_id")?,
             subject: row.get("subject_id")?,
+            post: row.get("post_id")?,
             reason: row.get("reason")?,
             comment: row.get("comment")?,
             created_at: row.get("created_at")?,
@@ -56,7 +59,7 @@ impl FromRow for ReportRow {
 
 macro_rules! columns {
     () => {
-        "id, reporter_id, subject_id, reason, comment, created_at, resolved_at, resolution"
+        "id, reporter_id, subject_id, post_id, reason, comment, created_at, resolved_at, resolution"
     };
 }
 
@@ -67,6 +70,8 @@ pub struct NewReport<'a> {
     pub reporter: UserId,
     /// About whom.
     pub subject: UserId,
+    /// For which post; `None`: for none.
+    pub post: Option<PostId>,
     /// The kind of thing: the service knows the words.
     pub reason: &'a str,
     /// The thing.
@@ -80,14 +85,15 @@ pub async fn create(
     now: Timestamp,
 ) -> Result<ReportRow, RowError> {
     query(concat!(
-        "INSERT INTO reports (id, reporter_id, subject_id, reason, comment, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6)
+        "INSERT INTO reports (id, reporter_id, subject_id, post_id, reason, comment, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)
          RETURNING ",
         columns!()
     ))
     .bind(ReportId::new())
     .bind(new.reporter)
     .bind(new.subject)
+    .bind(new.post)
     .bind(new.reason)
     .bind(new.comment)
     .bind(now)

@@ -169,6 +169,19 @@ async fn tell(
     Ok(())
 }
 
+/// What goes live by the event with this subject and payload; `None`: it tells of something
+/// else.
+pub fn gone_live(subject: &Subject, payload: &[u8]) -> Option<(StreamId, SessionId)> {
+    let is_live = subject.as_str().starts_with("stream.") && subject.as_str().ends_with(".live");
+    if !is_live {
+        return None;
+    }
+    let payload: serde_json::Value = serde_json::from_slice(payload).ok()?;
+    let stream = payload["stream"].as_str()?.parse().ok()?;
+    let session = payload["session"].as_str()?.parse().ok()?;
+    Some((stream, session))
+}
+
 /// A rendition of a live stream that the machine cannot make for now, or can again.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RungChange {

@@ -7,7 +7,7 @@ use media::{SessionId, StreamId, StreamName, Timestamp, UserId};
 
 use super::error::missing_parent;
 use super::outbox::{self, NewEvent};
-use super::sql::{FromRow, Row, query};
+use super::sql::{AssertSqlSafe, FromRow, Row, query};
 use super::stream_keys::{self, StreamKey};
 use super::{Database, Entity, RowError, Transaction, Unique};
 use crate::events::Subject;
@@ -344,4 +344,44 @@ pub async fn live_streams(db: &Database, limit: u32) -> Result<Vec<LiveStream>, 
     .bind(limit)
     .all(db)
     .await
+}
+
+/// A stream as a post shows it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ShownStream {
+    /// Which.
+    pub id: StreamId,
+    /// Its name.
+    pub name: StreamName,
+    /// Its owner's name; `None`: they are suspended or deleted.
+    pub owner: Option<String>,
+    /// Whether it has an open session.
+    pub is_live: bool,
+}
+
+impl FromRow for ShownStream {
+    fn from_row(row: &Row) -> Result<Self, RowError> {
+        Ok(Self {
+            id: row.get("id")?,
+            name: row.get("name")?,
+            owner: row.get("owner_name")?,
+            is_live: row.get("live")?,
+        })
+    }
+}
+
+/// These streams, in no order.
+pub async fn shown(db: &Database, ids: &[StreamId]) -> Result<Vec<ShownStream>, RowError> {
+    let text = format!(
+        "SELECT s.id, s.name, u.name AS owner_name,
+                EXISTS (SELECT 1 FROM live_sessions l
+                        WHERE l.stream_id = s.id AND l.ended_at IS NULL) AS live
+         FROM streams s
+             LEFT JOIN users u ON u.id = s.owner_id
+                 AND u.suspended_at IS NULL AND u.deleted_at IS NULL
+         WHERE s.id {}",
+        db.engine().one_of("$1")
+    );
+    let ids: Vec<_> = ids.iter().map(|id| id.as_uuid()).collect();
+    query(AssertSqlSafe(text)).bind(ids).all(db).await
 }

@@ -260,6 +260,24 @@ pub async fn by_ids(db: &Database, ids: &[UserId]) -> Result<Vec<UserRow>, RowEr
         .await
 }
 
+/// The users with those names, upper and lower case being the same, in no order; none who was
+/// deleted.
+pub async fn by_names(db: &Database, names: &[String]) -> Result<Vec<UserRow>, RowError> {
+    let text = format!(
+        concat!(
+            "SELECT ",
+            user_columns!(),
+            " FROM users WHERE deleted_at IS NULL AND lower(name) {}"
+        ),
+        db.engine().one_of("$1")
+    );
+    let folded: Vec<_> = names.iter().map(|name| name.to_ascii_lowercase()).collect();
+    query(super::sql::AssertSqlSafe(text))
+        .bind(folded)
+        .all(db)
+        .await
+}
+
 pub(super) fn uuids(ids: &[UserId]) -> Vec<Uuid> {
     ids.iter().map(|id| id.as_uuid()).collect()
 }

@@ -98,6 +98,7 @@ async fn report(test: &TestDatabase, reporter: UserId, subject: UserId) -> media
     let new = NewReport {
         reporter,
         subject,
+        post: None,
         reason: "spam",
         comment: "",
     };

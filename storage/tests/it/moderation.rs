@@ -21,6 +21,7 @@ async fn report(test: &TestDatabase, by: UserId, about: UserId) -> ReportId {
     let new = NewReport {
         reporter: by,
         subject: about,
+        post: None,
         reason: "spam",
         comment: "Again and again.",
     };
@@ -58,6 +59,7 @@ async fn a_report_is_open_until_it_is_resolved_once(test: TestDatabase) {
     let new = NewReport {
         reporter: ada,
         subject: UserId::new(),
+        post: None,
         reason: "spam",
         comment: "",
     };

@@ -111,7 +111,7 @@ pub async fn delete(
         return Ok(false);
     };
     if let Some(original) = row.share_of {
-        return unshare(db, transaction, post, original, user, now).await;
+        return delete_share(db, transaction, post, original, user, now).await;
     }
     empty(db, transaction, &[post], now).await?;
     removal::enqueue(db, transaction, &[post], now).await?;
@@ -132,7 +132,30 @@ pub async fn delete(
     Ok(true)
 }
 
-async fn unshare(
+/// Shares a post no more; whether it was shared. Also one that the user may not see any more.
+pub async fn unshare(
+    db: &Database,
+    transaction: &mut Transaction,
+    user: UserId,
+    post: PostId,
+    now: Timestamp,
+) -> Result<bool, RowError> {
+    let share: Option<(PostId, PostId)> = query(
+        "SELECT id, share_of_id FROM posts
+         WHERE author_id = $1
+             AND share_of_id = COALESCE((SELECT share_of_id FROM posts WHERE id = $2), $2)",
+    )
+    .bind(user)
+    .bind(post)
+    .optional(&mut *transaction)
+    .await?;
+    match share {
+        Some((share, original)) => delete_share(db, transaction, share, original, user, now).await,
+        None => Ok(false),
+    }
+}
+
+async fn delete_share(
     db: &Database,
     transaction: &mut Transaction,
     share: PostId,
@@ -140,10 +163,14 @@ async fn unshare(
     user: UserId,
     now: Timestamp,
 ) -> Result<bool, RowError> {
-    query("DELETE FROM posts WHERE id = $1")
+    let deleted = query("DELETE FROM posts WHERE id = $1")
         .bind(share)
         .execute(&mut *transaction)
         .await?;
+    // Somebody was faster.
+    if deleted == 0 {
+        return Ok(false);
+    }
     let event = PostEvent {
         change: PostChange::Unshared,
         post: original,

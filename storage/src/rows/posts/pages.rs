@@ -75,6 +75,19 @@ pub(super) const REVISIONS: &str = concat!(
     " ORDER BY v.number DESC LIMIT $4"
 );
 
+/// One that `p` answers, or whose thread it is in.
+pub(super) const EMPTIED: &str = concat!(
+    "SELECT ",
+    post_columns!(e),
+    " FROM posts e
+     WHERE e.id = $2 AND e.deleted_at IS NOT NULL
+         AND (EXISTS (SELECT 1 FROM posts p WHERE p.parent_id = e.id AND ",
+    visible!(),
+    ") OR EXISTS (SELECT 1 FROM posts p WHERE p.root_id = e.id AND ",
+    visible!(),
+    "))"
+);
+
 pub(super) fn by_ids_text(engine: Engine) -> String {
     let is_one = engine.one_of("$2");
     format!(
@@ -95,6 +108,30 @@ pub async fn find(
     viewer: Option<UserId>,
 ) -> Result<Option<PostRow>, RowError> {
     Ok(by_ids(db, &[post], viewer).await?.pop())
+}
+
+/// The empty row of a post that was deleted, if something answers it that `viewer` may see: what
+/// is left of a thread's place.
+pub async fn find_emptied(
+    db: &Database,
+    post: PostId,
+    viewer: Option<UserId>,
+) -> Result<Option<PostRow>, RowError> {
+    query(EMPTIED)
+        .bind(viewer_id(viewer))
+        .bind(post)
+        .optional(db)
+        .await
+}
+
+/// These posts as they are, in no order, whoever may see them; deleted ones too. For who
+/// answers for all of them.
+pub async fn all_by_ids(db: &Database, posts: &[PostId]) -> Result<Vec<PostRow>, RowError> {
+    let text = format!(
+        concat!("SELECT ", post_columns!(), " FROM posts WHERE id {}"),
+        db.engine().one_of("$1")
+    );
+    query(AssertSqlSafe(text)).bind(uuids(posts)).all(db).await
 }
 
 /// Those of these posts that `viewer` may see, in no order.

@@ -68,9 +68,12 @@ async fn every_plan_is_good(db: &Database) {
     }
     let text = pages::by_ids_text(db.engine());
     let ids = uuids(&[media::PostId::new()]).value();
-    let plan = plan(db, &text, vec![viewer(), ids]).await;
-    let is_bad = |line: &String| reads_a_whole_table(line);
-    assert!(!plan.iter().any(is_bad), "{text}\n{}", plan.join("\n"));
+    let id = || Uuid::now_v7().value();
+    for (text, second) in [(text.as_str(), ids), (pages::EMPTIED, id())] {
+        let plan = plan(db, text, vec![viewer(), second]).await;
+        let is_bad = |line: &String| reads_a_whole_table(line);
+        assert!(!plan.iter().any(is_bad), "{text}\n{}", plan.join("\n"));
+    }
 }
 
 /// A file, which goes with the folder.

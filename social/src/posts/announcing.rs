@@ -1,0 +1,75 @@
+//! Going live makes a post, for those who want it.
+
+use std::sync::Arc;
+
+use media::{SessionId, StreamId};
+use storage::rows::outbox::{Deliver, DeliverFuture, OutboxEvent, Relay, Start};
+use storage::rows::posts::{self, NewPost, Shows, Visibility};
+use storage::rows::{RowError, preferences, sessions, streams};
+use tokio_util::sync::CancellationToken;
+
+use crate::Services;
+use crate::people::POST_WHEN_LIVE;
+
+/// The outbox's consumer that makes the posts. One process does it at a time.
+const CONSUMER: &str = "live-posts";
+
+#[derive(Debug)]
+struct Announcer(Services);
+
+impl Deliver for Announcer {
+    fn deliver<'a>(&'a self, event: &'a OutboxEvent) -> DeliverFuture<'a> {
+        Box::pin(async move {
+            if let Some((stream, session)) = sessions::gone_live(&event.subject, &event.payload) {
+                self.0.announce(stream, session).await?;
+            }
+            Ok(())
+        })
+    }
+}
+
+impl Services {
+    /// Makes the posts of broadcasts that begin, until `shutdown`.
+    pub async fn announce_broadcasts(self, shutdown: CancellationToken) {
+        let (db, clock) = (self.db.clone(), self.clock.clone());
+        let announcer = Arc::new(Announcer(self));
+        let relay = Relay::new(db, clock, CONSUMER, Start::Next, announcer);
+        relay.run(shutdown).await;
+    }
+
+    /// Makes the post of a broadcast, once, if it still goes on and its owner wants it.
+    async fn announce(&self, stream: StreamId, session: SessionId) -> Result<(), RowError> {
+        let (db, now) = (&self.db, self.now());
+        let Some(stream) = streams::by_id(db, stream).await? else {
+            return Ok(());
+        };
+        let set = preferences::all(db, stream.owner).await?;
+        let is_wanted = set
+            .iter()
+            .any(|(name, value)| name == POST_WHEN_LIVE && value == "yes");
+        if !is_wanted {
+            return Ok(());
+        }
+        let open = sessions::open_session_of(db, stream.id).await?;
+        if open.is_none_or(|open| open.id != session) {
+            return Ok(());
+        }
+        let new = NewPost {
+            author: stream.owner,
+            parent: None,
+            quote_of: None,
+            shows: Shows::Beginning(session),
+            visibility: Visibility::Public,
+            body: "",
+            mentions: &[],
+            hashtags: &[],
+        };
+        let mut transaction = db.write().await?;
+        match posts::create(db, &mut transaction, &new, now).await {
+            Ok(_) => transaction.commit().await,
+            // Suspended, deleted or given away meanwhile: nobody announces it.
+            Err(RowError::NotFound(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! What is shown of posts: emptied ones, counts, streams, names; and shares that are taken back.
+
+use media::{PostId, UserId};
+use storage::rows::outbox::OutboxEvent;
+use storage::rows::post_counts::{self, PostCounts};
+use storage::rows::post_events::PostChange;
+use storage::rows::posts::{self, Edit, NewPost, Visibility};
+use storage::rows::{account_export, sessions, sql, streams, users};
+
+use crate::fixtures::TestDatabase;
+use crate::likes::like;
+use crate::people::{block, follow};
+use crate::posts::{comment, create, delete, edit, find, new, post, quote, share, told};
+use crate::users::{at, write};
+
+on_both_engines! {
+    an_emptied_post_is_found_by_who_sees_an_answer,
+    a_share_is_taken_back_once,
+    what_was_done_to_a_post_is_counted,
+    people_are_found_by_names_of_any_case,
+    a_stream_is_shown_with_its_owner_while_they_are_there,
+    who_goes_live_is_told_by_the_event,
+    revisions_are_exported_in_pages,
+}
+
+async fn is_emptied(test: &TestDatabase, post: PostId, viewer: Option<UserId>) -> bool {
+    let found = posts::find_emptied(&test.db, post, viewer).await.unwrap();
+    found.is_some()
+}
+
+async fn an_emptied_post_is_found_by_who_sees_an_answer(test: TestDatabase) {
+    let (ada, bob, eve) = (
+        test.user("ada").await,
+        test.user("bob").await,
+        test.user("eve").await,
+    );
+    follow(&test, bob, ada, 0).await;
+    let root = create(
+        &test,
+        &NewPost {
+            visibility: Visibility::Followers,
+            ..new(ada)
+        },
+    )
+    .await
+    .id;
+    let middle = comment(&test, bob, root).await.id;
+    let last = comment(&test, ada, middle).await.id;
+    assert!(
+        !is_emptied(&test, root, Some(ada)).await,
+        "it says something"
+    );
+    assert!(delete(&test, root, Some(ada)).await);
+    assert!(delete(&test, middle, Some(bob)).await);
+    for post in [root, middle] {
+        for (viewer, sees) in [
+            (Some(ada), true),
+            (Some(bob), true),
+            (Some(eve), false),
+            (None, false),
+        ] {
+            assert_eq!(is_emptied(&test, post, viewer).await, sees);
+        }
+    }
+    assert!(delete(&test, last, Some(ada)).await);
+    assert!(
+        !is_emptied(&test, root, Some(ada)).await,
+        "nothing answers it"
+    );
+    let all = posts::all_by_ids(&test.db, &[root, last, PostId::new()]).await;
+    assert_eq!(all.unwrap().len(), 2);
+}
+
+async fn unshare(test: &TestDatabase, user: UserId, post: PostId) -> bool {
+    let mut transaction = write(test).await;
+    let done = posts::unshare(&test.db, &mut transaction, user, post, at(5)).await;
+    transaction.commit().await.unwrap();
+    done.unwrap()
+}
+
+async fn a_share_is_taken_back_once(test: TestDatabase) {
+    let (ada, bob, eve) = (
+        test.user("ada").await,
+        test.user("bob").await,
+        test.user("eve").await,
+    );
+    let original = post(&test, ada).await;
+    let of_bob = share(&test, bob, original).await.id;
+    let of_eve = share(&test, eve, of_bob).await.id;
+    assert!(!unshare(&test, ada, original).await);
+    assert!(!unshare(&test, bob, PostId::new()).await);
+    // Also when the original is not to be seen any more, and by any share of it.
+    block(&test, ada, bob).await;
+    assert!(unshare(&test, bob, original).await);
+    assert!(!unshare(&test, bob, original).await);
+    assert!(find(&test, of_bob, Some(eve)).await.is_none());
+    assert!(unshare(&test, eve, of_eve).await);
+    let unshared = told(&test).await;
+    let unshared = unshared
+        .iter()
+        .filter(|(change, post, _)| *change == PostChange::Unshared && *post == original);
+    assert_eq!(unshared.count(), 2);
+}
+
+async fn what_was_done_to_a_post_is_counted(test: TestDatabase) {
+    let (ada, bob) = (test.user("ada").await, test.user("bob").await);
+    let (one, other) = (post(&test, ada).await, post(&test, ada).await);
+    comment(&test, bob, one).await;
+    comment(&test, ada, one).await;
+    let gone = comment(&test, bob, one).await.id;
+    assert!(delete(&test, gone, Some(bob)).await);
+    share(&test, bob, one).await;
+    quote(&test, bob, one).await;
+    assert!(like(&test, bob, one).await);
+    let mut counts = post_counts::of(&test.db, &[one, other]).await.unwrap();
+    counts.sort_by_key(|counts| counts.post);
+    let counts_of = |post, likes, comments, shares, quotes| PostCounts {
+        post,
+        likes,
+        comments,
+        shares,
+        quotes,
+    };
+    assert_eq!(
+        counts,
+        [counts_of(one, 1, 2, 1, 1), counts_of(other, 0, 0, 0, 0)]
+    );
+}
+
+async fn people_are_found_by_names_of_any_case(test: TestDatabase) {
+    let (ada, bob) = (test.user("Ada").await, test.user("bob").await);
+    test.user("eve").await;
+    let names = ["aDA".to_owned(), "BOB".to_owned(), "nobody".to_owned()];
+    let mut found: Vec<_> = users::by_names(&test.db, &names)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|row| row.id)
+        .collect();
+    found.sort();
+    assert_eq!(found, [ada, bob]);
+}
+
+async fn a_stream_is_shown_with_its_owner_while_they_are_there(test: TestDatabase) {
+    let stream = test.stream("garden").await;
+    let shown = async || {
+        let mut shown = streams::shown(&test.db, &[stream]).await.unwrap();
+        shown.pop().unwrap()
+    };
+    let first = shown().await;
+    assert_eq!((first.name.as_str(), first.is_live), ("garden", false));
+    assert!(first.owner.is_some());
+    sessions::open_session(&test.db, stream, at(0))
+        .await
+        .unwrap();
+    assert!(shown().await.is_live);
+    let owner = streams::by_id(&test.db, stream)
+        .await
+        .unwrap()
+        .unwrap()
+        .owner;
+    let mut transaction = write(&test).await;
+    let _told = users::suspend(&test.db, &mut transaction, owner, at(1))
+        .await
+        .unwrap();
+    transaction.commit().await.unwrap();
+    assert_eq!(shown().await.owner, None);
+}
+
+async fn who_goes_live_is_told_by_the_event(test: TestDatabase) {
+    let stream = test.stream("garden").await;
+    let session = sessions::open_session(&test.db, stream, at(0)).await;
+    let session = session.unwrap().session.id;
+    sessions::end_session(&test.db, session, at(1))
+        .await
+        .unwrap();
+    let events: Vec<OutboxEvent> = sql::query(
+        "SELECT sequence, id, subject, key, payload, created_at FROM outbox_events
+         WHERE subject LIKE 'stream.%' ORDER BY sequence",
+    )
+    .all(&test.db)
+    .await
+    .unwrap();
+    let told: Vec<_> = events
+        .iter()
+        .map(|event| sessions::gone_live(&event.subject, &event.payload))
+        .collect();
+    assert_eq!(told, [Some((stream, session)), None]);
+}
+
+async fn revisions_are_exported_in_pages(test: TestDatabase) {
+    let (ada, bob) = (test.user("ada").await, test.user("bob").await);
+    let posts = [post(&test, ada).await, post(&test, ada).await];
+    let of_bob = post(&test, bob).await;
+    for (author, post, edits) in [(ada, posts[0], 2), (ada, posts[1], 1), (bob, of_bob, 1)] {
+        for seen in 0..edits {
+            let change = Edit {
+                post,
+                seen,
+                body: "another",
+                mentions: &[],
+                hashtags: &[],
+            };
+            edit(&test, author, &change, 1).await;
+        }
+    }
+    let page = async |after| {
+        let page = account_export::revisions(&test.db, ada, after, 2)
+            .await
+            .unwrap();
+        page.iter()
+            .map(|row| (row.post, row.revision.number))
+            .collect::<Vec<_>>()
+    };
+    let first = page(None).await;
+    assert_eq!(first, [(posts[0], 0), (posts[0], 1)]);
+    assert_eq!(page(first.last().copied()).await, [(posts[1], 0)]);
+}
