@@ -276,7 +276,7 @@ test("a long list is read page by page", async (t) => {
   const { fake, page, open } = await scene(t, {});
   const bob = fake.add("bob");
   for (let at = 0; at < 45; at += 1) fake.add(`fan-${at}`).follows.set(bob, "yes");
-  await open("/@bob");
+  await open("/@bob#followers");
   const rows = page.getByRole("list", { name: "Followers of bob" }).getByRole("listitem");
   for (const count of [20, 40]) {
     await rows.nth(count - 1).waitFor();
@@ -303,7 +303,7 @@ test("the longest that people can be called fits on a phone", async (t) => {
   const token = { id: "1", name: "W".repeat(100), scopes: ["account:read"] };
   ada.tokens.push({ ...token, expires_at: null, last_used_at: null });
   await logIn(page, fake, ada);
-  await open(`/@${ada.name}`);
+  await open(`/@${ada.name}#followers`);
   await page.getByRole("list", { name: /^Followers of/ }).waitFor();
   await eyes.look("long-profile");
   await open(`/@${bob.name}`);
@@ -325,7 +325,7 @@ test("the longest that people can be called fits on a phone", async (t) => {
 test("a private account is asked, and shows its people to followers only", async (t) => {
   const { fake, page, open, user } = await scene(t, { name: "ada" });
   const bob = fake.add("bob", { is_private: true });
-  await open("/@bob");
+  await open("/@bob#followers");
   await page.getByText("This account is private").waitFor();
   await button(page, "Ask to follow").click();
   await page.getByText("bob is asked whether you may follow.").waitFor();

@@ -7,7 +7,7 @@ export interface PagedOptions<T> {
   /** What is in the list, for those who hear it. */
   readonly label: string;
   /** What is said instead of an empty list. */
-  readonly empty: string;
+  readonly empty: string | Node;
   load(after: string | null): Promise<Page<T>>;
   row(item: T, list: PagedList<T>): HTMLElement;
 }
@@ -22,7 +22,7 @@ export class PagedList<T> {
 
   constructor(private readonly options: PagedOptions<T>) {
     this.items.setAttribute("aria-label", options.label);
-    this.view.text("empty", options.empty);
+    this.view.part("empty", HTMLElement).append(options.empty);
     this.more.addEventListener("click", () => void this.load(this.next));
   }
 
