@@ -5,7 +5,7 @@ import { invalid, Refusal } from "./fake-refusals.mjs";
 import { now } from "./fake-values.mjs";
 
 const TEXT_LIMIT = 5_000;
-const PIECE = /(?<![\p{L}\p{N}_])@([a-z0-9][a-z0-9_-]*)|#([\p{L}\p{N}_]+)|https?:\/\/[^\s]+/giu;
+const PIECE = /(?<![\p{L}\p{N}_])@([a-z0-9][a-z0-9_-]*)|#([\p{L}\p{N}_]+)|https?:\/\/[^\s]*[^\s.,;:!?)\]]/giu;
 
 /** A post that is there already; `more` may say what a real server would not. */
 export function addPost(fake, author, text, more = {}) {

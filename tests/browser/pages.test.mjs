@@ -2,56 +2,14 @@
 //
 //   [SCREENS=FOLDER] node --test pages.test.mjs
 import assert from "node:assert/strict";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 
-import { chromium } from "playwright-core";
-
-import { BROWSER, BROWSER_ARGS } from "./chromium.mjs";
-import { DEVICE, Eyes, SIZES } from "./eyes.mjs";
-import { startFake } from "./fake-api.mjs";
+import { SIZES } from "./eyes.mjs";
 import { tooOften } from "./fake-refusals.mjs";
+import { button, logIn, stage } from "./stage.mjs";
 import { Walk } from "./walk.mjs";
 
-const SCREENS = process.env.SCREENS ?? join(tmpdir(), "nova-pages");
-const PATIENCE_MS = 10_000;
-
-let browser;
-before(async () => {
-  browser = await chromium.launch({
-    ...(BROWSER && { executablePath: BROWSER }),
-    args: BROWSER_ARGS,
-  });
-});
-after(() => browser.close());
-
-/** A server, a browser of its own, and somebody logged in there if `name` is given. */
-async function scene(t, { name = null, kind = "desktop" } = {}) {
-  const fake = await startFake();
-  const context = await browser.newContext({ ...DEVICE, viewport: SIZES[kind] });
-  context.setDefaultTimeout(PATIENCE_MS);
-  t.after(async () => {
-    await context.close();
-    fake.close();
-  });
-  const page = await context.newPage();
-  const eyes = new Eyes(page, kind, SCREENS);
-  const user = name === null ? null : fake.add(name);
-  const open = (path) => page.goto(fake.url + path);
-  if (user !== null) await logIn(page, fake, user);
-  return { fake, context, page, eyes, user, open };
-}
-
-async function logIn(page, fake, user) {
-  await page.goto(`${fake.url}/login`);
-  await page.getByLabel("Name or e-mail").fill(user.name);
-  await page.getByLabel("Password", { exact: true }).fill(user.password);
-  await page.keyboard.press("Enter");
-  await page.waitForURL((url) => url.pathname === "/");
-}
-
-const button = (page, name) => page.getByRole("button", { name, exact: true });
+const scene = stage();
 const refreshes = (fake) => fake.asked.filter(({ path }) => path === "/api/v1/session/refresh");
 
 describe("somebody walks from signing up to deleting the account", { concurrency: true }, () => {

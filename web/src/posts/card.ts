@@ -1,8 +1,7 @@
 import { showAvatar } from "../avatar";
 import { View } from "../dom";
-import { nameOf, postPath, profilePath } from "../places";
+import { goToLogin, nameOf, postPath, profilePath } from "../places";
 import { explain, LoginNeeded } from "../problem";
-import { goToLogin } from "../places";
 import type { Author, Post } from "../resources";
 import { timeElement } from "../time";
 import { quoteBox, streamBox } from "./embedded";
@@ -14,6 +13,8 @@ import { showText } from "./text";
 export interface CardOptions {
   /** The post is what the page is about: all of its text is shown. */
   readonly isMain?: boolean;
+  /** The post that the page is about: that it is answered needs no saying. */
+  readonly about?: string;
   /** A post was made out of this one. */
   posted?(post: Post): void;
   /** The viewer wants to see nothing of somebody any more. */
@@ -30,7 +31,7 @@ export class PostCard {
 
   constructor(
     given: Post,
-    options: CardOptions = {},
+    private readonly options: CardOptions = {},
   ) {
     const { view } = this;
     this.isWhole = options.isMain ?? false;
@@ -74,7 +75,8 @@ export class PostCard {
     view.part("followers-only", HTMLElement).hidden = post.visibility === "public";
     view.part("edited", HTMLElement).hidden = post.revision === 0;
     const answers = view.part("answers", HTMLElement);
-    answers.hidden = post.reply_to === null || this.root.classList.contains("main");
+    const { isMain, about } = this.options;
+    answers.hidden = post.reply_to === null || isMain === true || post.reply_to === about;
     if (post.reply_to !== null) {
       view.part("answered", HTMLAnchorElement).href = postPath(post.reply_to);
     }

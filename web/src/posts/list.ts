@@ -5,6 +5,8 @@ import { PostCard } from "./card";
 export interface PostListOptions {
   readonly label: string;
   readonly empty: string | Node;
+  /** The post that the page is about. */
+  readonly about?: string;
   load(after: string | null): Promise<Page<Post>>;
 }
 
@@ -13,7 +15,8 @@ export class PostList {
   private readonly paged: PagedList<Post>;
   private cards: PostCard[] = [];
 
-  constructor({ label, empty, load }: PostListOptions) {
+  constructor(private readonly options: PostListOptions) {
+    const { label, empty, load } = options;
     this.paged = new PagedList<Post>({
       label,
       empty,
@@ -42,7 +45,11 @@ export class PostList {
   }
 
   private row(post: Post): HTMLElement {
-    const card = new PostCard(post, { hid: (name) => this.hide(name) });
+    const { about } = this.options;
+    const card = new PostCard(post, {
+      hid: (name) => this.hide(name),
+      ...(about !== undefined && { about }),
+    });
     this.cards.push(card);
     const item = document.createElement("li");
     item.className = "post-item";

@@ -38,14 +38,16 @@ function titleOf({ author, text }: Post): string {
 
 class Thread {
   private readonly view = new View("thread-template");
+  private readonly ancestors = this.view.part("ancestors", HTMLUListElement);
   private comments: PostList | null = null;
 
   constructor(private readonly post: Post) {
     const { view } = this;
-    const card = new PostCard(post, { isMain: true });
-    view.part("post", HTMLElement).append(card.root);
+    // Posts have parts of the same names: these are found before there are any.
+    const place = view.part("place", HTMLElement);
     this.prepareComposer(view.part("composer", HTMLElement));
-    new Tabs(view.root, view.part("place", HTMLElement), {
+    view.part("post", HTMLElement).append(new PostCard(post, { isMain: true }).root);
+    new Tabs(view.root, place, {
       comments: () => {
         this.comments = this.list("Comments", "No comments yet.", (after) => api.comments(post.id, after));
         return this.comments.root;
@@ -64,7 +66,7 @@ class Thread {
 
   /** Shows what the post answers, from the first post of the thread on. */
   async showAncestors(): Promise<void> {
-    const place = this.view.part("ancestors", HTMLUListElement);
+    const place = this.ancestors;
     let above = this.post.reply_to;
     for (let count = 0; above !== null && count < ANCESTORS_AT_MOST; count += 1) {
       const post = await this.ancestor(above);
@@ -119,7 +121,7 @@ class Thread {
     empty: string,
     load: (after: string | null) => ReturnType<typeof api.comments>,
   ): PostList {
-    return postList({ label, empty, load });
+    return postList({ label, empty, load, about: this.post.id });
   }
 
   private likes(): HTMLElement {
