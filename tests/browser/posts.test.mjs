@@ -142,7 +142,7 @@ test("a post that is for followers is sent as one", async (t) => {
   const { fake, page, open } = await scene(t, { name: "ada" });
   await open("/home");
   await writing(page).fill("Between us.");
-  await page.getByLabel("Who sees it").selectOption("For followers");
+  await page.getByLabel("Who sees it").selectOption("Followers");
   await button(page, "Post").click();
   await article(page, "Between us.").getByText("For followers").waitFor();
   assert.equal([...fake.posts.values()][0].visibility, "followers");

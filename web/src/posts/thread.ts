@@ -70,7 +70,7 @@ class Thread {
     let above = this.post.reply_to;
     for (let count = 0; above !== null && count < ANCESTORS_AT_MOST; count += 1) {
       const post = await this.ancestor(above);
-      place.prepend(item(post === null ? missing() : new PostCard(post).root));
+      place.prepend(item(post === null ? missing() : ancestorCard(post).root));
       place.hidden = false;
       above = post?.reply_to ?? null;
     }
@@ -134,6 +134,11 @@ class Thread {
     void list.reload();
     return list.root;
   }
+}
+
+/** What it answers stands over it. */
+function ancestorCard(post: Post): PostCard {
+  return new PostCard(post, post.reply_to === null ? {} : { about: post.reply_to });
 }
 
 function item(content: HTMLElement): HTMLElement {
