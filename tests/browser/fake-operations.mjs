@@ -5,7 +5,7 @@ import { POST_OPERATIONS } from "./fake-posts.mjs";
 import { invalid, notFound, Refusal } from "./fake-refusals.mjs";
 import { now, secret } from "./fake-values.mjs";
 
-const DEFAULTS = { theme: "system", autoplay: "on" };
+const DEFAULTS = { theme: "system", autoplay: "on", post_when_live: "no" };
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 function takeLink(fake, asked, purpose) {

@@ -5,6 +5,8 @@ import { invalid, Refusal } from "./fake-refusals.mjs";
 import { now } from "./fake-values.mjs";
 
 const TEXT_LIMIT = 5_000;
+/** What turns the direction of a text. */
+export const TURNS = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/;
 const PIECE = /(?<![\p{L}\p{N}_])@([a-z0-9][a-z0-9_-]*)|#([\p{L}\p{N}_]+)|https?:\/\/[^\s]*[^\s.,;:!?)\]]/giu;
 
 /** A post that is there already; `more` may say what a real server would not. */
@@ -34,6 +36,8 @@ export function addPost(fake, author, text, more = {}) {
 const newest = (fake) => [...fake.posts.values()].reverse();
 const isComment = ({ reply_to }) => reply_to !== null;
 const isLeft = ({ is_deleted }) => !is_deleted;
+/** A first post that was deleted holds its thread. */
+const isThere = (post) => isLeft(post) || !isComment(post);
 
 function partsOf(fake, text) {
   const parts = [];
@@ -116,7 +120,7 @@ function authorOf(fake, user) {
 
 function find(fake, id, viewer) {
   const post = fake.posts.get(id);
-  if (post === undefined || !sees(post, viewer)) throw new Refusal(404, "not-found", "No such post.");
+  if (post === undefined || !isThere(post) || !sees(post, viewer)) throw new Refusal(404, "not-found", "No such post.");
   return post;
 }
 
@@ -127,12 +131,9 @@ function own(fake, asked, id) {
 }
 
 function checkText(text, mayBeEmpty) {
-  const length = [...text].length;
-  if (length === 0 && !mayBeEmpty) throw invalid("text", "expected 1 to 5,000 characters");
-  if (length > TEXT_LIMIT) throw invalid("text", "expected 1 to 5,000 characters");
-  if (/[\u202a-\u202e\u2066-\u2069]/.test(text)) {
-    throw invalid("text", "expected no characters that turn the direction of the text");
-  }
+  if (text.trim() === "" && !mayBeEmpty) throw invalid("text", "expected some words");
+  if ([...text].length > TEXT_LIMIT) throw invalid("text", "expected at most 5000 characters");
+  if (TURNS.test(text)) throw invalid("text", "expected no character that turns the direction of text");
 }
 
 function posts(fake, asked, found) {
@@ -188,7 +189,7 @@ export const POST_OPERATIONS = [
     "GET posts/:id/comments",
     (fake, asked, id) =>
       asked.page(
-        newest(fake).filter((post) => post.reply_to === id && sees(post, asked.viewer)),
+        newest(fake).filter((post) => post.reply_to === id && isLeft(post) && sees(post, asked.viewer)),
         (post) => shown(fake, post, asked.viewer),
       ),
   ],
@@ -196,7 +197,8 @@ export const POST_OPERATIONS = [
     "GET posts/:id/thread",
     (fake, asked, id) => {
       const first = threadOf(fake, find(fake, id, asked.viewer)) ?? id;
-      const all = [...fake.posts.values()].filter((post) => threadOf(fake, post) === first);
+      const isIn = (post) => isLeft(post) && threadOf(fake, post) === first;
+      const all = [...fake.posts.values()].filter(isIn);
       return asked.page(all, (post) => shown(fake, post, asked.viewer));
     },
   ],

@@ -7,7 +7,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { addPost, editPost } from "./fake-posts.mjs";
+import { addPost, editPost, TURNS } from "./fake-posts.mjs";
 import { Refusal } from "./fake-refusals.mjs";
 import { Guard, HOSTILE } from "./guard.mjs";
 import { button, stage } from "./stage.mjs";
@@ -192,12 +192,12 @@ test("as it is typed: posts, comments, reports, and what the server says to them
     assert.equal(await alert.textContent(), text);
     assert.equal(await comment.inputValue(), typed(text));
     // What turns the direction of a text is refused, here as there.
-    if (!/[\u202a-\u202e\u2066-\u2069]/.test(text)) {
+    if (!TURNS.test(text)) {
       await send.click();
       await page.getByText("Your comment is posted.").waitFor();
     }
   }
-  const taken = texts.filter((text) => !/[\u202a-\u202e\u2066-\u2069]/.test(text));
+  const taken = texts.filter((text) => !TURNS.test(text));
   const shown = page.locator(".posts .post-text");
   assert.deepEqual(await shown.allTextContents(), taken.map(typed).reverse());
   await guard.check(page, "comments");

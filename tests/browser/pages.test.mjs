@@ -329,11 +329,11 @@ test("colours that were chosen on one device are there on another", async (t) =>
     await page.emulateMedia({ colorScheme });
     await page.waitForFunction((it) => document.documentElement.dataset.theme === it, shown);
   }
-  assert.deepEqual(ada.preferences, { theme: "system", autoplay: "on" });
+  assert.deepEqual(ada.preferences, { theme: "system", autoplay: "on", post_when_live: "no" });
   await page.getByLabel("Colours").selectOption("Dark");
   await button(page, "Save the preferences").click();
   await page.waitForFunction(() => document.documentElement.dataset.theme === undefined);
-  assert.deepEqual(ada.preferences, { theme: "dark", autoplay: "on" });
+  assert.deepEqual(ada.preferences, { theme: "dark", autoplay: "on", post_when_live: "no" });
 });
 
 test("a link that was used, or is not whole, says what to do", async (t) => {

@@ -198,21 +198,37 @@ test("a profile has its comments on another page than its posts", async (t) => {
   await page.waitForURL(`**/posts/${post.id}`);
 });
 
-test("a thread is shown from its first post on", async (t) => {
+test("a comment has what it answers over it, as far up as there is something", async (t) => {
   const { fake, page, open, eyes } = await scene(t, { kind: "phone" });
   const people = ["bob", "cleo"].map((name) => fake.add(name));
-  let above = null;
+  const posts = [];
   for (let at = 0; at < 9; at += 1) {
-    const text = `Step ${at} of a long talk.`;
-    above = addPost(fake, people[at % 2], text, { reply_to: above?.id ?? null });
-    if (at === 6) above.is_deleted = true;
+    const more = { reply_to: posts.at(-1)?.id ?? null };
+    posts.push(addPost(fake, people[at % 2], `Step ${at} of a long talk.`, more));
   }
-  await open(`/posts/${above.id}`);
-  await page.getByRole("link", { name: "Earlier in this thread" }).waitFor();
-  const texts = await page.getByRole("list", { name: "What it answers" }).locator(".post-text").allTextContents();
-  assert.deepEqual(texts, [2, 3, 4, 5, 7].map((at) => `Step ${at} of a long talk.`));
-  await page.getByText("This post was deleted.").waitFor();
+  const [first, , second] = posts;
+  const last = posts.at(-1);
+  const above = page.getByRole("list", { name: "What it answers" });
+  const steps = async () => (await above.locator(".post-text").allTextContents()).map((text) => Number(text[5]));
+  const earlier = page.getByRole("link", { name: "Earlier in this thread" });
+  await open(`/posts/${last.id}`);
+  await earlier.waitFor();
+  assert.deepEqual(await steps(), [2, 3, 4, 5, 6, 7]);
+  assert.equal(await earlier.getAttribute("href"), `/posts/${posts[1].id}`);
   await eyes.look("posts-ancestors");
+
+  posts[6].is_deleted = true;
+  await page.reload();
+  await earlier.waitFor();
+  assert.deepEqual(await steps(), [7]);
+  await above.getByText("This post is not available.").waitFor();
+  assert.equal(await earlier.getAttribute("href"), `/posts/${first.id}`);
+
+  first.is_deleted = true;
+  await open(`/posts/${second.id}`);
+  await above.getByText("This post was deleted.").waitFor();
+  assert.deepEqual(await steps(), [1]);
+  assert.equal(await earlier.count(), 0);
 });
 
 test("what is not there, or not for the one who asks, is said to be missing", async (t) => {

@@ -11,7 +11,11 @@ function node(part: Part): Node {
   if (target === null) return document.createTextNode(part.text);
   const link = document.createElement("a");
   link.href = target;
-  if (part.link !== null) link.rel = "nofollow noopener ugc";
+  if (part.link !== null) {
+    link.rel = "nofollow noopener ugc";
+    // Addresses run so, whatever is around them.
+    link.dir = "ltr";
+  }
   link.textContent = part.text;
   return link;
 }

@@ -1,5 +1,5 @@
 import { api } from "../browser";
-import { View } from "../dom";
+import { plainLink, View } from "../dom";
 import { PagedList } from "../paged";
 import { personRow } from "../person";
 import { loginPath, nameOf, postPath } from "../places";
@@ -72,14 +72,14 @@ class Thread {
       const post = await this.ancestor(above);
       place.prepend(item(post === null ? missing() : ancestorCard(post).root));
       place.hidden = false;
-      above = post?.reply_to ?? null;
+      if (post === null) {
+        // What that one answered is not known; where it all began is.
+        above = above === this.post.thread ? null : this.post.thread;
+        break;
+      }
+      above = post.reply_to;
     }
-    if (above === null) return;
-    const link = document.createElement("a");
-    link.className = "plain";
-    link.href = postPath(above);
-    link.textContent = "Earlier in this thread";
-    place.prepend(item(link));
+    if (above !== null) place.prepend(item(plainLink(postPath(above), "Earlier in this thread")));
   }
 
   /** `null` for one that the viewer may not see. */
