@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import { Eyes } from "./eyes.mjs";
 import { Visitor } from "./visitor.mjs";
 
-/** How long the search may take to know what is new. */
-const SEARCH_MS = 10_000;
+/** How long feeds and the search may take to know what is new. */
+const NEWS_MS = 10_000;
 
 /** Walks as `reader`, who is there and has a password, as `writer` is and has. */
 export class PostsWalk extends Visitor {
@@ -14,6 +14,7 @@ export class PostsWalk extends Visitor {
     Object.assign(this, { eyes, who: writer, other: writer.name });
     // Nobody else has it, so that what is found is theirs.
     this.hashtag = `harbour_${writer.name.replaceAll("-", "_")}`;
+    this.word = `ships${writer.name.replaceAll("-", "")}`;
   }
 
   async all() {
@@ -97,7 +98,7 @@ export class PostsWalk extends Visitor {
   async react() {
     await this.place("Home").click();
     const post = this.post("The tide is at");
-    await post.waitFor();
+    await this.found(post);
     for (const name of ["Like", "Share"]) {
       await post.getByRole("button", { name: `${name} 1` }).or(post.getByRole("button", { name })).click();
       await post.getByRole("button", { name: `${name} 1`, pressed: true }).waitFor();
@@ -145,16 +146,15 @@ export class PostsWalk extends Visitor {
   async quote() {
     await this.place("Home").click();
     await this.choose(this.post("The tide is at"), "Quote");
-    await this.label("What you say about it").fill("Ships, everybody.");
+    await this.label("What you say about it").fill(`Look, ${this.word}!`);
     await this.eyes.look("posts-quoting");
     await this.button("Quote").click();
     await this.said("Your quote is posted.");
     await this.page.reload();
-    const quote = this.post("Ships, everybody.");
-    await quote.getByText("Good morning from").waitFor();
+    await this.found(this.post(this.word).getByText("Good morning from"));
     await this.eyes.look("posts-quoted");
     await this.open(`${this.address}#quotes`);
-    await this.page.getByRole("list", { name: "Quotes" }).getByText("Ships, everybody.").waitFor();
+    await this.page.getByRole("list", { name: "Quotes" }).getByText(this.word).waitFor();
     await this.page.getByRole("link", { name: "Likes", exact: true }).click();
     await this.page.getByRole("list", { name: "Liked by" }).getByText(`@${this.name}`).waitFor();
     await this.eyes.look("posts-likes");
@@ -195,15 +195,13 @@ export class PostsWalk extends Visitor {
   async discover() {
     await this.place("Discover").click();
     await this.seeTitle("Discover");
-    await this.post("all boats are out").waitFor();
+    await this.found(this.post("all boats are out"));
     await this.eyes.look("posts-discover");
     await this.page.getByRole("link", { name: "Trending" }).click();
-    await this.page.getByRole("list", { name: "Trending posts" }).waitFor();
-    await this.page
-      .getByRole("article")
-      .getByRole("link", { name: `#${this.hashtag}` })
-      .first()
-      .click();
+    await this.found(this.page.getByRole("list", { name: "Trending posts" }));
+    await this.eyes.look("posts-trending");
+    await this.page.getByRole("link", { name: "Newest" }).click();
+    await this.post(this.hashtag).getByRole("link", { name: `#${this.hashtag}` }).first().click();
     await this.seeTitle(`#${this.hashtag}`);
     await this.post("all boats are out").waitFor();
     await this.eyes.look("posts-hashtag");
@@ -228,12 +226,12 @@ export class PostsWalk extends Visitor {
     await this.said("No stream is called so.");
   }
 
-  /** What is found may be new to the search. */
+  /** Waits for what may be so new that the page does not know it yet. */
   async found(what) {
-    const deadline = Date.now() + SEARCH_MS;
+    const deadline = Date.now() + NEWS_MS;
     for (;;) {
       try {
-        await what.first().waitFor({ timeout: SEARCH_MS / 10 });
+        await what.first().waitFor({ timeout: NEWS_MS / 10 });
         return;
       } catch (error) {
         if (Date.now() > deadline) throw error;
@@ -283,12 +281,13 @@ export class PostsWalk extends Visitor {
       await writer.post(text).waitFor();
     }
     await this.open("/home");
+    await this.found(this.post("The second of two."));
     await this.post("The first of two.").waitFor();
     await this.choose(this.post("The second of two."), `Block ${this.other}`);
     await this.said(`You and ${this.other} see nothing of each other`);
     assert.equal(await this.page.getByText("of two.").count(), 0);
     await this.eyes.look("posts-blocked");
-    await writer.open("/search?q=Ships");
+    await writer.open(`/search?q=${this.word}`);
     await writer.said("No post has that in it.");
   }
 }
