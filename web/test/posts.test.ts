@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import test from "node:test";
 
 import { Api } from "../src/api";
@@ -7,6 +8,7 @@ import { hashtagName, hashtagPath, postId, postPath } from "../src/places";
 import {
   countLabel,
   counterLabel,
+  IN_LIST,
   liked,
   shared,
   shortened,
@@ -49,18 +51,35 @@ test("a piece of a text leads where it says, and nowhere else", () => {
   assert.equal(targetOf({ ...PLAIN, hashtag: "\"><img>" }), "/hashtags/%22%3E%3Cimg%3E");
 });
 
+test("whatever somebody writes leads to a page or nowhere", async () => {
+  const corpus = new URL("../../tests/browser/hostile.json", import.meta.url);
+  const texts = JSON.parse(await readFile(corpus, "utf8")) as { readonly text: string }[];
+  assert.ok(texts.length >= 200);
+  const origin = "https://nova.example.org";
+  for (const { text } of texts) {
+    for (const [kind, path] of [["mention", "/@"], ["hashtag", "/hashtags/"]] as const) {
+      const target = new URL(targetOf({ ...PLAIN, [kind]: text }) ?? "", origin);
+      assert.equal(target.origin, origin, text);
+      assert.ok(target.pathname.startsWith(path) && target.search + target.hash === "", text);
+    }
+    const link = targetOf({ ...PLAIN, link: text });
+    assert.ok(link === null || /^https?:\/\/[^/]/.test(link), `${text}: ${link}`);
+  }
+});
+
 test("a long text is cut in a list, within a piece and never within a character", () => {
+  const cutTo = (parts: Part[]) => shortened(parts, IN_LIST);
   const short = [{ ...PLAIN, text: "W".repeat(700) }];
-  assert.equal(shortened(short), null);
-  const cut = shortened([...short, { ...PLAIN, text: "@ada", mention: "ada" }]);
+  assert.equal(cutTo(short), null);
+  const cut = cutTo([...short, { ...PLAIN, text: "@ada", mention: "ada" }]);
   assert.deepEqual(cut?.map(({ text }) => text), ["W".repeat(700), "…"]);
-  const faces = shortened([{ ...PLAIN, text: "😀".repeat(701) }]);
+  const faces = cutTo([{ ...PLAIN, text: "😀".repeat(701) }]);
   assert.equal(faces?.[0]?.text, `${"😀".repeat(700)}…`);
-  const tag = shortened([{ ...PLAIN, text: "W".repeat(699) }, { ...PLAIN, text: "#birds", hashtag: "birds" }]);
+  const tag = cutTo([{ ...PLAIN, text: "W".repeat(699) }, { ...PLAIN, text: "#birds", hashtag: "birds" }]);
   assert.deepEqual(tag?.[1], { ...PLAIN, text: "#…", hashtag: "birds" });
-  const lines = shortened([{ ...PLAIN, text: "line\n".repeat(20) }]);
+  const lines = cutTo([{ ...PLAIN, text: "line\n".repeat(20) }]);
   assert.equal(lines?.[0]?.text, `${"line\n".repeat(14).trimEnd()}…`);
-  assert.equal(shortened([{ ...PLAIN, text: "line\n".repeat(13) }]), null);
+  assert.equal(cutTo([{ ...PLAIN, text: "line\n".repeat(13) }]), null);
 });
 
 test("counts are short", () => {

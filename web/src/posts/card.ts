@@ -7,7 +7,7 @@ import { timeElement } from "../time";
 import { quoteBox, streamBox } from "./embedded";
 import { PostMenu } from "./menu";
 import { Reactions } from "./reactions";
-import { shortened } from "./rules";
+import { IN_LIST, shortened } from "./rules";
 import { showText } from "./text";
 
 export interface CardOptions {
@@ -143,7 +143,7 @@ export class PostCard {
 
   private showText(): void {
     const { view, post } = this;
-    const short = this.isWhole ? null : shortened(post.parts);
+    const short = this.isWhole ? null : shortened(post.parts, IN_LIST);
     const text = view.part("text", HTMLElement);
     text.hidden = post.text === "" && post.parts.length === 0;
     showText(text, short ?? post.parts);

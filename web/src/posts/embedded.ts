@@ -2,7 +2,7 @@ import { View } from "../dom";
 import { nameOf, postPath, watchPath } from "../places";
 import type { PostStream, Quote } from "../resources";
 import { timeElement } from "../time";
-import { shortened } from "./rules";
+import { IN_QUOTE, shortened } from "./rules";
 import { showText } from "./text";
 
 /** What a post quotes, inside of it. */
@@ -17,7 +17,7 @@ export function quoteBox({ post }: Quote): HTMLElement {
   const link = view.part("link", HTMLAnchorElement);
   link.href = postPath(post.id);
   link.append(timeElement(post.created_at, true));
-  showText(view.part("text", HTMLElement), shortened(post.parts) ?? post.parts);
+  showText(view.part("text", HTMLElement), shortened(post.parts, IN_QUOTE) ?? post.parts);
   return view.root;
 }
 

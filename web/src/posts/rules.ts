@@ -4,9 +4,16 @@ import { hashtagPath, outwardLink, profilePath } from "../places";
 /** So many characters a post has at most. */
 export const TEXT_LIMIT = 5_000;
 
-/** A longer text is cut in a list, to this many characters or lines. */
-const SHORT_CHARACTERS = 700;
-const SHORT_LINES = 14;
+/** As much of a text as is shown. */
+export interface Room {
+  readonly characters: number;
+  readonly lines: number;
+}
+
+/** What a post has in a list, */
+export const IN_LIST: Room = { characters: 700, lines: 14 };
+/** and what one has that is quoted. */
+export const IN_QUOTE: Room = { characters: 300, lines: 8 };
 
 /** The post as it is once `likes` is so. */
 export function liked(post: Post, likes: boolean): Post {
@@ -31,8 +38,8 @@ export function targetOf({ mention, hashtag, link }: Part): string | null {
   return link === null ? null : outwardLink(link);
 }
 
-/** The beginning of a text that is long; `null` for one that is not. */
-export function shortened(parts: readonly Part[]): Part[] | null {
+/** The beginning of a text that does not fit; `null` for one that does. */
+export function shortened(parts: readonly Part[], room: Room): Part[] | null {
   const kept: Part[] = [];
   let characters = 0;
   let lines = 1;
@@ -41,7 +48,7 @@ export function shortened(parts: readonly Part[]): Part[] | null {
     for (const character of part.text) {
       if (character === "\n") lines += 1;
       characters += 1;
-      if (characters > SHORT_CHARACTERS || lines > SHORT_LINES) {
+      if (characters > room.characters || lines > room.lines) {
         const text = taken.join("").trimEnd();
         return [...kept, { ...part, text: `${text}…` }];
       }
