@@ -126,6 +126,7 @@ export class PostsWalk extends Visitor {
     await this.button("Comment").click();
     await this.said("Your comment is posted.");
     await this.post("Even the blue one?").waitFor();
+    await this.post("The tide is at").getByRole("link", { name: "Comments 1" }).waitFor();
     await this.eyes.look("posts-thread");
   }
 

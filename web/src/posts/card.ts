@@ -23,6 +23,8 @@ export interface CardOptions {
 
 /** A post, and what can be done to it. What a share shares stands in its place. */
 export class PostCard {
+  /** As it is now. */
+  post: Post;
   private readonly view = new View("post-template");
   private readonly reactions: Reactions;
   private readonly menu: PostMenu;
@@ -47,9 +49,6 @@ export class PostCard {
     });
     this.show(this.post);
   }
-
-  /** The post as it is now. */
-  post: Post;
 
   get root(): HTMLElement {
     return this.view.root;

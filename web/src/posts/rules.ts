@@ -31,6 +31,11 @@ export function shared(post: Post, shares: boolean): Post {
   return { ...post, viewer: { ...viewer, shares }, counts: { ...counts, shares: count } };
 }
 
+/** The post with one comment more. */
+export function commented(post: Post): Post {
+  return { ...post, counts: { ...post.counts, comments: post.counts.comments + 1 } };
+}
+
 /** Where a piece of a text leads; `null` for one that is text and no more. */
 export function targetOf({ mention, hashtag, link }: Part): string | null {
   if (mention !== null) return profilePath(mention);

@@ -10,6 +10,7 @@ import { PostCard } from "./card";
 import { Composer } from "./composer";
 import { PostList, postList } from "./list";
 import { loading, putElement, showTrouble } from "./page";
+import { commented } from "./rules";
 
 /** So many of the posts that a comment goes back to are read; a link leads to the others. */
 const ANCESTORS_AT_MOST = 6;
@@ -39,14 +40,16 @@ function titleOf({ author, text }: Post): string {
 class Thread {
   private readonly view = new View("thread-template");
   private readonly ancestors = this.view.part("ancestors", HTMLUListElement);
+  private readonly card: PostCard;
   private comments: PostList | null = null;
 
   constructor(private readonly post: Post) {
     const { view } = this;
+    this.card = new PostCard(post, { isMain: true });
     // Posts have parts of the same names: these are found before there are any.
     const place = view.part("place", HTMLElement);
     this.prepareComposer(view.part("composer", HTMLElement));
-    view.part("post", HTMLElement).append(new PostCard(post, { isMain: true }).root);
+    view.part("post", HTMLElement).append(this.card.root);
     new Tabs(view.root, place, {
       comments: () => {
         this.comments = this.list("Comments", "No comments yet.", (after) => api.comments(post.id, after));
@@ -109,6 +112,7 @@ class Thread {
       replyTo: post,
       said: "Your comment is posted.",
       posted: (comment) => {
+        this.card.show(commented(this.card.post));
         if (this.comments?.root.isConnected) this.comments.prepend(comment);
         else location.hash = "#comments";
       },
