@@ -49,7 +49,7 @@ function streams(query: string): HTMLElement {
     load: (after) => api.searchStreams(query, after),
     row: (stream) => {
       const item = document.createElement("li");
-      item.className = "row";
+      item.className = "stream-item";
       item.append(streamBox(stream));
       return item;
     },
