@@ -21,9 +21,10 @@ const WATCH: &str = include_str!("../web/dist/index.html");
 const ACCOUNT: &str = include_str!("../web/dist/account.html");
 const SETTINGS: &str = include_str!("../web/dist/settings.html");
 const PROFILE: &str = include_str!("../web/dist/profile.html");
+const POSTS: &str = include_str!("../web/dist/posts.html");
 
 /// What the pages load, and of what type it is.
-const LOADED: [(&str, &str, &str); 6] = [
+const LOADED: [(&str, &str, &str); 7] = [
     ("/theme.js", SCRIPT, include_str!("../web/dist/theme.js")),
     ("/watch.js", SCRIPT, include_str!("../web/dist/watch.js")),
     (
@@ -41,11 +42,12 @@ const LOADED: [(&str, &str, &str); 6] = [
         SCRIPT,
         include_str!("../web/dist/profile.js"),
     ),
+    ("/posts.js", SCRIPT, include_str!("../web/dist/posts.js")),
     ("/style.css", STYLE, include_str!("../web/dist/style.css")),
 ];
 
-/// Pages about accounts and people, by their paths.
-const PEOPLE: [(&str, &str); 7] = [
+/// Pages of accounts, people and what they write, by their paths.
+const PEOPLE: [(&str, &str); 12] = [
     ("/signup", ACCOUNT),
     ("/login", ACCOUNT),
     ("/verify", ACCOUNT),
@@ -53,6 +55,11 @@ const PEOPLE: [(&str, &str); 7] = [
     ("/confirm-email", ACCOUNT),
     ("/settings", SETTINGS),
     ("/@{name}", PROFILE),
+    ("/home", POSTS),
+    ("/discover", POSTS),
+    ("/search", POSTS),
+    ("/posts/{id}", POSTS),
+    ("/hashtags/{hashtag}", POSTS),
 ];
 
 /// Pages and what they load. `playback` is where the edge is, when it is another
@@ -145,7 +152,12 @@ mod tests {
 
     /// The paths of every page, with names in them.
     fn pages() -> impl Iterator<Item = &'static str> {
-        let people = PEOPLE.map(|(path, _)| if path == "/@{name}" { "/@ada" } else { path });
+        let people = PEOPLE.map(|(path, _)| match path {
+            "/@{name}" => "/@ada",
+            "/posts/{id}" => "/posts/0190a5c0-0000-7000-8000-000000000000",
+            "/hashtags/{hashtag}" => "/hashtags/birds",
+            path => path,
+        });
         ["/", "/watch/garden"].into_iter().chain(people)
     }
 
@@ -222,8 +234,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_profile_has_one_name() {
+    async fn a_page_has_one_name() {
         for (path, status) in [
+            ("/posts/birds", 200),
+            ("/posts", 404),
+            ("/hashtags/%C3%A4hre", 200),
+            ("/hashtags/birds/more", 404),
             ("/@ada", 200),
             ("/@ada/more", 404),
             ("/@", 404),

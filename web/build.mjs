@@ -11,7 +11,7 @@ const src = join(root, "src");
 const dist = join(root, "dist");
 
 /** The pages, each with a script of its own. */
-const PAGES = ["index.html", "account.html", "settings.html", "profile.html"];
+const PAGES = ["index.html", "account.html", "settings.html", "profile.html", "posts.html"];
 const INCLUDE = /^ *<!-- include ([a-z]+\.html) -->\n/gm;
 
 /** A page of src/, with what it shares with others in place. */
@@ -36,6 +36,7 @@ async function bundle() {
       account: "src/account/main.ts",
       settings: "src/settings/main.ts",
       profile: "src/profile/main.ts",
+      posts: "src/posts/main.ts",
       style: "src/style/main.css",
     },
     outdir: "dist",

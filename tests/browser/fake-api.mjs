@@ -18,14 +18,21 @@ const PAGES = {
   "/reset": "account.html",
   "/confirm-email": "account.html",
   "/settings": "settings.html",
+  "/home": "posts.html",
+  "/discover": "posts.html",
+  "/search": "posts.html",
 };
+/** Pages with a name in their address. */
+const NAMED = [
+  [/^\/@[^/]+$/, "profile.html"],
+  [/^\/(posts|hashtags)\/[^/]+$/, "posts.html"],
+];
 const TYPES = { html: "text/html; charset=utf-8", js: "text/javascript", css: "text/css" };
 /** As `src/web.rs` has it. */
 const POLICY =
   "default-src 'self'; worker-src 'none'; img-src 'self' data:; " +
   "object-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; " +
   "require-trusted-types-for 'script'";
-const PAGE_SIZE = 20;
 const MINUTE_MS = 60_000;
 
 /** Starts it on a free port of this machine. */
@@ -53,6 +60,13 @@ class Fake {
   apiTokens = new Map();
   mails = [];
   reports = [];
+  posts = new Map();
+  /** Posts that were made, by the key of their request. */
+  made = new Map();
+  /** Streams that can be found, and those that are live, as the API tells them. */
+  streams = [];
+  live = [];
+  pageSize = 20;
   /** What was asked: `{ method, path, status, headers }`. */
   asked = [];
   /** Milliseconds that an access token is good. */
@@ -133,8 +147,8 @@ class Fake {
   }
 
   page(url, response) {
-    const isProfile = /^\/@[^/]+$/.test(url.pathname);
-    const name = PAGES[url.pathname] ?? (isProfile ? "profile.html" : url.pathname.slice(1));
+    const named = NAMED.find(([path]) => path.test(url.pathname))?.[1];
+    const name = PAGES[url.pathname] ?? named ?? url.pathname.slice(1);
     try {
       const text = readFileSync(DIST + name);
       const headers = { "Content-Type": TYPES[name.split(".").pop()], "Cache-Control": "no-cache" };
@@ -256,7 +270,7 @@ class Asked {
 
   page(items, shape) {
     const from = Number(this.url.searchParams.get("after") ?? 0);
-    const to = from + PAGE_SIZE;
+    const to = from + this.fake.pageSize;
     const json = { items: items.slice(from, to).map(shape), next: to < items.length ? `${to}` : null };
     return { json };
   }

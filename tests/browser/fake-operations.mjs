@@ -1,10 +1,11 @@
 // The operations of the API that the pages ask for, for `fake-api.mjs`.
 import { createHash, randomUUID } from "node:crypto";
 
+import { POST_OPERATIONS } from "./fake-posts.mjs";
 import { invalid, notFound, Refusal } from "./fake-refusals.mjs";
 import { now, secret } from "./fake-values.mjs";
 
-const DEFAULTS = { theme: "system", autoplay: "on" };
+const DEFAULTS = { theme: "system", autoplay: "on", post_when_live: "no" };
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 function takeLink(fake, asked, purpose) {
@@ -22,7 +23,7 @@ const followersOf = (fake, user, state) =>
 
 /** What answers, by "METHOD path". */
 export const OPERATIONS = [
-  ["GET live", () => ({ json: { streams: [] } })],
+  ["GET live", (fake) => ({ json: { streams: fake.live } })],
   [
     "POST registrations",
     (fake, asked) => {
@@ -273,6 +274,7 @@ export const OPERATIONS = [
       return { status: 201, json: report };
     },
   ],
+  ...POST_OPERATIONS,
 ].map(([operation, run]) => [
   new RegExp(`^${operation.replace(/:[a-z]+/g, "([^/]+)")}$`),
   run,

@@ -2,56 +2,14 @@
 //
 //   [SCREENS=FOLDER] node --test pages.test.mjs
 import assert from "node:assert/strict";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 
-import { chromium } from "playwright-core";
-
-import { BROWSER, BROWSER_ARGS } from "./chromium.mjs";
-import { DEVICE, Eyes, SIZES } from "./eyes.mjs";
-import { startFake } from "./fake-api.mjs";
+import { SIZES } from "./eyes.mjs";
 import { tooOften } from "./fake-refusals.mjs";
+import { button, logIn, stage } from "./stage.mjs";
 import { Walk } from "./walk.mjs";
 
-const SCREENS = process.env.SCREENS ?? join(tmpdir(), "nova-pages");
-const PATIENCE_MS = 10_000;
-
-let browser;
-before(async () => {
-  browser = await chromium.launch({
-    ...(BROWSER && { executablePath: BROWSER }),
-    args: BROWSER_ARGS,
-  });
-});
-after(() => browser.close());
-
-/** A server, a browser of its own, and somebody logged in there if `name` is given. */
-async function scene(t, { name = null, kind = "desktop" } = {}) {
-  const fake = await startFake();
-  const context = await browser.newContext({ ...DEVICE, viewport: SIZES[kind] });
-  context.setDefaultTimeout(PATIENCE_MS);
-  t.after(async () => {
-    await context.close();
-    fake.close();
-  });
-  const page = await context.newPage();
-  const eyes = new Eyes(page, kind, SCREENS);
-  const user = name === null ? null : fake.add(name);
-  const open = (path) => page.goto(fake.url + path);
-  if (user !== null) await logIn(page, fake, user);
-  return { fake, context, page, eyes, user, open };
-}
-
-async function logIn(page, fake, user) {
-  await page.goto(`${fake.url}/login`);
-  await page.getByLabel("Name or e-mail").fill(user.name);
-  await page.getByLabel("Password", { exact: true }).fill(user.password);
-  await page.keyboard.press("Enter");
-  await page.waitForURL((url) => url.pathname === "/");
-}
-
-const button = (page, name) => page.getByRole("button", { name, exact: true });
+const scene = stage();
 const refreshes = (fake) => fake.asked.filter(({ path }) => path === "/api/v1/session/refresh");
 
 describe("somebody walks from signing up to deleting the account", { concurrency: true }, () => {
@@ -276,7 +234,7 @@ test("a long list is read page by page", async (t) => {
   const { fake, page, open } = await scene(t, {});
   const bob = fake.add("bob");
   for (let at = 0; at < 45; at += 1) fake.add(`fan-${at}`).follows.set(bob, "yes");
-  await open("/@bob");
+  await open("/@bob#followers");
   const rows = page.getByRole("list", { name: "Followers of bob" }).getByRole("listitem");
   for (const count of [20, 40]) {
     await rows.nth(count - 1).waitFor();
@@ -303,7 +261,7 @@ test("the longest that people can be called fits on a phone", async (t) => {
   const token = { id: "1", name: "W".repeat(100), scopes: ["account:read"] };
   ada.tokens.push({ ...token, expires_at: null, last_used_at: null });
   await logIn(page, fake, ada);
-  await open(`/@${ada.name}`);
+  await open(`/@${ada.name}#followers`);
   await page.getByRole("list", { name: /^Followers of/ }).waitFor();
   await eyes.look("long-profile");
   await open(`/@${bob.name}`);
@@ -325,7 +283,7 @@ test("the longest that people can be called fits on a phone", async (t) => {
 test("a private account is asked, and shows its people to followers only", async (t) => {
   const { fake, page, open, user } = await scene(t, { name: "ada" });
   const bob = fake.add("bob", { is_private: true });
-  await open("/@bob");
+  await open("/@bob#followers");
   await page.getByText("This account is private").waitFor();
   await button(page, "Ask to follow").click();
   await page.getByText("bob is asked whether you may follow.").waitFor();
@@ -371,11 +329,11 @@ test("colours that were chosen on one device are there on another", async (t) =>
     await page.emulateMedia({ colorScheme });
     await page.waitForFunction((it) => document.documentElement.dataset.theme === it, shown);
   }
-  assert.deepEqual(ada.preferences, { theme: "system", autoplay: "on" });
+  assert.deepEqual(ada.preferences, { theme: "system", autoplay: "on", post_when_live: "no" });
   await page.getByLabel("Colours").selectOption("Dark");
   await button(page, "Save the preferences").click();
   await page.waitForFunction(() => document.documentElement.dataset.theme === undefined);
-  assert.deepEqual(ada.preferences, { theme: "dark", autoplay: "on" });
+  assert.deepEqual(ada.preferences, { theme: "dark", autoplay: "on", post_when_live: "no" });
 });
 
 test("a link that was used, or is not whole, says what to do", async (t) => {

@@ -18,6 +18,7 @@ mod origins;
 mod people_pages;
 mod pictures;
 mod playback;
+mod post_pages;
 mod prewarming;
 mod publishing;
 mod purging;

@@ -11,13 +11,18 @@ use crate::harness::{Process, Site, browser_command};
 const LIMIT: Duration = Duration::from_secs(170);
 
 /// Where the pictures of the pages are kept.
-fn screens(name: &str) -> PathBuf {
+pub(crate) fn screens(name: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
 }
 
 #[track_caller]
-fn ends_well(mut process: Process) {
-    let status = process.wait_exit(LIMIT);
+fn ends_well(process: Process) {
+    ends_well_within(process, LIMIT);
+}
+
+#[track_caller]
+pub(crate) fn ends_well_within(mut process: Process, limit: Duration) {
+    let status = process.wait_exit(limit);
     let (stdout, stderr) = process.output();
     assert!(
         status.success(),

@@ -7,8 +7,13 @@ import type {
   Me,
   NewApiToken,
   Page,
+  Post,
+  PostStream,
+  PostWish,
   ProfileChange,
   ReportReason,
+  Revision,
+  TrendingHashtag,
   User,
 } from "./resources";
 import { Session, type Surroundings } from "./session";
@@ -192,8 +197,112 @@ export class Api {
     return this.ask("PATCH", "me/preferences", { json: change });
   }
 
-  report(user: string, reason: ReportReason, comment: string, key: string): Promise<void> {
-    return this.ask("POST", "reports", { json: { user, reason, comment }, key });
+  /** Reports somebody, or with `post` what they wrote. */
+  report(
+    what: { readonly user: string; readonly post?: string },
+    reason: ReportReason,
+    comment: string,
+    key: string,
+  ): Promise<void> {
+    return this.ask("POST", "reports", { json: { ...what, reason, comment }, key });
+  }
+
+  // Posts
+
+  post(id: string): Promise<Post> {
+    return this.ask("GET", postPath(id), { as: "anybody" });
+  }
+
+  createPost(wish: PostWish, key: string): Promise<Post> {
+    return this.ask("POST", "posts", { json: wish, key });
+  }
+
+  /** @param revision what the text was made from. */
+  editPost(id: string, text: string, revision: number): Promise<Post> {
+    return this.ask("PATCH", postPath(id), { json: { text, revision } });
+  }
+
+  deletePost(id: string): Promise<void> {
+    return this.ask("DELETE", postPath(id));
+  }
+
+  likePost(id: string): Promise<void> {
+    return this.ask("PUT", `${postPath(id)}/like`);
+  }
+
+  unlikePost(id: string): Promise<void> {
+    return this.ask("DELETE", `${postPath(id)}/like`);
+  }
+
+  sharePost(id: string): Promise<Post> {
+    return this.ask("PUT", `${postPath(id)}/share`);
+  }
+
+  unsharePost(id: string): Promise<void> {
+    return this.ask("DELETE", `${postPath(id)}/share`);
+  }
+
+  revisions(id: string, after: string | null): Promise<Page<Revision>> {
+    return this.list(`${postPath(id)}/revisions`, after);
+  }
+
+  /** The direct answers to a post, newest first. */
+  comments(id: string, after: string | null): Promise<Page<Post>> {
+    return this.list(`${postPath(id)}/comments`, after);
+  }
+
+  /** All comments of the thread that a post is in, oldest first. */
+  thread(id: string, after: string | null): Promise<Page<Post>> {
+    return this.list(`${postPath(id)}/thread`, after);
+  }
+
+  quotes(id: string, after: string | null): Promise<Page<Post>> {
+    return this.list(`${postPath(id)}/quotes`, after);
+  }
+
+  likes(id: string, after: string | null): Promise<Page<User>> {
+    return this.list(`${postPath(id)}/likes`, after);
+  }
+
+  userPosts(name: string, comments: boolean, after: string | null): Promise<Page<Post>> {
+    return this.list(`${person(name)}/posts?comments=${comments}`, after);
+  }
+
+  hashtagPosts(hashtag: string, after: string | null): Promise<Page<Post>> {
+    return this.list(`hashtags/${encodeURIComponent(hashtag)}/posts`, after);
+  }
+
+  home(after: string | null): Promise<Page<Post>> {
+    return this.ask("GET", page("feeds/home", after));
+  }
+
+  discover(after: string | null): Promise<Page<Post>> {
+    return this.list("feeds/discover", after);
+  }
+
+  trendingPosts(after: string | null): Promise<Page<Post>> {
+    return this.list("trends/posts", after);
+  }
+
+  trendingHashtags(): Promise<{ items: readonly TrendingHashtag[] }> {
+    return this.ask("GET", "trends/hashtags", { as: "anybody" });
+  }
+
+  searchPosts(query: string, after: string | null): Promise<Page<Post>> {
+    return this.list(`search/posts?q=${encodeURIComponent(query)}`, after);
+  }
+
+  searchUsers(query: string, after: string | null): Promise<Page<User>> {
+    return this.list(`search/users?q=${encodeURIComponent(query)}`, after);
+  }
+
+  searchStreams(query: string, after: string | null): Promise<Page<PostStream>> {
+    return this.list(`search/streams?q=${encodeURIComponent(query)}`, after);
+  }
+
+  /** A page of a list that everybody may see. */
+  private list<T>(path: string, after: string | null): Promise<Page<T>> {
+    return this.ask("GET", page(path, after), { as: "anybody" });
   }
 
   private async ask<T>(method: string, path: string, question: Question = {}): Promise<T> {
@@ -250,6 +359,11 @@ function person(name: string): string {
   return `users/${encodeURIComponent(name)}`;
 }
 
+function postPath(id: string): string {
+  return `posts/${encodeURIComponent(id)}`;
+}
+
 function page(path: string, after: string | null): string {
-  return after === null ? path : `${path}?after=${encodeURIComponent(after)}`;
+  if (after === null) return path;
+  return `${path}${path.includes("?") ? "&" : "?"}after=${encodeURIComponent(after)}`;
 }

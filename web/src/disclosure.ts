@@ -1,5 +1,9 @@
 /** A button that shows and hides a panel beside it. */
 export class Disclosure {
+  private readonly onPointer = ({ target }: Event) => {
+    if (target instanceof Node && !this.has(target)) this.set(false);
+  };
+
   constructor(
     private readonly button: HTMLButtonElement,
     private readonly panel: HTMLElement,
@@ -19,9 +23,6 @@ export class Disclosure {
         if (relatedTarget instanceof Node && !this.has(relatedTarget)) this.set(false);
       });
     }
-    document.addEventListener("pointerdown", ({ target }) => {
-      if (target instanceof Node && !this.has(target)) this.set(false);
-    });
   }
 
   close(): void {
@@ -33,6 +34,9 @@ export class Disclosure {
   }
 
   private set(open: boolean): void {
+    // Lists have many of these: only one that is open listens.
+    if (open) document.addEventListener("pointerdown", this.onPointer);
+    else document.removeEventListener("pointerdown", this.onPointer);
     this.panel.hidden = !open;
     this.button.setAttribute("aria-expanded", String(open));
   }

@@ -37,3 +37,28 @@ export class View {
     this.part(name, HTMLElement).textContent = text;
   }
 }
+
+let numbered = 0;
+
+/** An id that no other element of the page has. */
+export function newId(name: string): string {
+  numbered += 1;
+  return `${name}-${numbered}`;
+}
+
+/** A paragraph of quiet text. */
+export function quiet(...content: (string | Node)[]): HTMLParagraphElement {
+  const made = document.createElement("p");
+  made.className = "quiet";
+  made.append(...content);
+  return made;
+}
+
+/** A link inside of text. */
+export function plainLink(href: string, text: string): HTMLAnchorElement {
+  const made = document.createElement("a");
+  made.className = "plain";
+  made.href = href;
+  made.textContent = text;
+  return made;
+}

@@ -107,7 +107,8 @@ export class Form {
 
   /** Shows what `problem` says about fields; gives what has no field here, `null` if all has. */
   private place(problem: Problem): string[] | null {
-    const named = this.options.fieldOf?.[problem.code];
+    const { fieldOf = {} } = this.options;
+    const named = Object.hasOwn(fieldOf, problem.code) ? fieldOf[problem.code] : undefined;
     const fields =
       named === undefined || problem.fields.length > 0
         ? problem.fields

@@ -1,11 +1,7 @@
 import { View } from "./dom";
 import { sinceLabel } from "./labels";
 import type { LiveStream } from "./live";
-
-/** The address of a stream's watch page. */
-export function watchPath(name: string): string {
-  return `/watch/${encodeURIComponent(name)}`;
-}
+import { watchPath } from "./places";
 
 /** Live streams as cards. */
 export class StreamList {

@@ -40,7 +40,8 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null;
 }
 
-async function fetchLive(): Promise<LiveStream[]> {
+/** Who is live now. */
+export async function fetchLive(): Promise<LiveStream[]> {
   const response = await fetch("/api/v1/live", {
     cache: "no-store",
     signal: AbortSignal.timeout(REQUEST_LIMIT_MS),

@@ -10,6 +10,7 @@ export class Masthead {
   private readonly visitor = part(document, "visitor", HTMLElement);
   private readonly member = part(document, "member", HTMLElement);
   private readonly logIn = part(document, "log-in", HTMLAnchorElement);
+  private readonly home = part(document, "home-place", HTMLElement);
   private readonly problem = part(document, "log-out-problem", HTMLElement);
 
   constructor() {
@@ -23,6 +24,9 @@ export class Masthead {
     this.logIn.addEventListener("click", () => (this.logIn.href = loginPath(location)));
     onSessionElsewhere(() => this.show());
     this.show();
+    for (const link of document.querySelectorAll<HTMLAnchorElement>(".places a")) {
+      if (link.pathname === location.pathname) link.setAttribute("aria-current", "page");
+    }
   }
 
   /**
@@ -33,6 +37,7 @@ export class Masthead {
     const { known } = api.session;
     this.visitor.hidden = known !== null;
     this.member.hidden = known === null;
+    this.home.hidden = known === null;
     this.logIn.href = loginPath(location);
     if (known === null) return;
     part(this.member, "menu-name", HTMLElement).textContent = nameOf(known);

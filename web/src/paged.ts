@@ -7,7 +7,7 @@ export interface PagedOptions<T> {
   /** What is in the list, for those who hear it. */
   readonly label: string;
   /** What is said instead of an empty list. */
-  readonly empty: string;
+  readonly empty: string | Node;
   load(after: string | null): Promise<Page<T>>;
   row(item: T, list: PagedList<T>): HTMLElement;
 }
@@ -16,13 +16,17 @@ export interface PagedOptions<T> {
 export class PagedList<T> {
   private readonly view = new View("paged-template");
   private readonly items = this.view.part("items", HTMLUListElement);
+  // Rows have parts of their own, some of the same names.
   private readonly more = this.view.part("more", HTMLButtonElement);
+  private readonly empty = this.view.part("empty", HTMLElement);
+  private readonly status = this.view.part("status", HTMLElement);
+  private readonly problem = this.view.part("problem", HTMLElement);
   private next: string | null = null;
   private loading = false;
 
   constructor(private readonly options: PagedOptions<T>) {
     this.items.setAttribute("aria-label", options.label);
-    this.view.text("empty", options.empty);
+    this.empty.append(options.empty);
     this.more.addEventListener("click", () => void this.load(this.next));
   }
 
@@ -94,12 +98,12 @@ export class PagedList<T> {
 
   private showEmpty(): void {
     const isEmpty = this.items.childElementCount === 0 && this.next === null;
-    this.view.part("empty", HTMLElement).hidden = !isEmpty;
+    this.empty.hidden = !isEmpty;
     this.items.hidden = this.items.childElementCount === 0;
   }
 
   private say(status: string, problem: string): void {
-    this.view.text("status", status);
-    this.view.text("problem", problem);
+    this.status.textContent = status;
+    this.problem.textContent = problem;
   }
 }

@@ -5,12 +5,51 @@ export function profilePath(name: string): string {
   return `/@${encodeURIComponent(name)}`;
 }
 
+/** Where a post is, with its thread. */
+export function postPath(id: string): string {
+  return `/posts/${encodeURIComponent(id)}`;
+}
+
+/** Where the posts with a hashtag are. */
+export function hashtagPath(hashtag: string): string {
+  return `/hashtags/${encodeURIComponent(hashtag)}`;
+}
+
+/** The address of a stream's watch page. */
+export function watchPath(name: string): string {
+  return `/watch/${encodeURIComponent(name)}`;
+}
+
 /** The name in the address of a profile; `null` in any other. */
 export function profileName(path: string): string | null {
-  const encoded = /^\/@([^/]+)\/?$/.exec(path)?.[1];
+  return nameIn(path, /^\/@([^/]+)\/?$/);
+}
+
+/** The post in the address of one; `null` in any other. */
+export function postId(path: string): string | null {
+  return nameIn(path, /^\/posts\/([^/]+)\/?$/);
+}
+
+/** The hashtag in the address of its posts; `null` in any other. */
+export function hashtagName(path: string): string | null {
+  return nameIn(path, /^\/hashtags\/([^/]+)\/?$/);
+}
+
+function nameIn(path: string, form: RegExp): string | null {
+  const encoded = form.exec(path)?.[1];
   if (encoded === undefined) return null;
   try {
     return decodeURIComponent(encoded);
+  } catch {
+    return null;
+  }
+}
+
+/** A link that leads out of here; `null` for one that would do something else. */
+export function outwardLink(url: string): string | null {
+  try {
+    const { protocol, href } = new URL(url);
+    return protocol === "https:" || protocol === "http:" ? href : null;
   } catch {
     return null;
   }
@@ -20,9 +59,12 @@ export function profileName(path: string): string | null {
 const WAYS_IN = ["/login", "/signup", "/verify", "/reset", "/confirm-email"];
 
 /** The login page, with the way back to where somebody is. */
-export function loginPath(here: Pick<Location, "pathname" | "hash">, because?: Because): string {
+export function loginPath(
+  { pathname, search, hash }: Pick<Location, "pathname" | "search" | "hash">,
+  because?: Because,
+): string {
   const query = new URLSearchParams();
-  if (!WAYS_IN.includes(here.pathname)) query.set("next", here.pathname + here.hash);
+  if (!WAYS_IN.includes(pathname)) query.set("next", pathname + search + hash);
   if (because !== undefined) query.set("because", because);
   const text = query.toString();
   return text === "" ? "/login" : `/login?${text}`;

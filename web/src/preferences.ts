@@ -6,6 +6,7 @@ import { readTheme } from "./theme";
 export interface Preferences {
   readonly theme: string;
   readonly autoplay: string;
+  readonly post_when_live: string;
 }
 
 /** Keeps what the server says in this browser. */
@@ -13,6 +14,7 @@ export function keepPreferences(all: Readonly<Record<string, string>>): Preferen
   const preferences = {
     theme: readTheme(all["theme"]),
     autoplay: all["autoplay"] === "off" ? "off" : "on",
+    post_when_live: all["post_when_live"] === "yes" ? "yes" : "no",
   };
   keep("theme", preferences.theme);
   keep("autoplay", preferences.autoplay);

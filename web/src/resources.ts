@@ -66,6 +66,8 @@ export const SCOPES = [
   "account:write",
   "people:read",
   "people:write",
+  "posts:read",
+  "posts:write",
   "moderation",
   "admin",
 ] as const;
@@ -97,6 +99,102 @@ export interface ApiTokenWish {
 }
 
 export type ReportReason = "spam" | "abuse" | "impersonation" | "illegal" | "other";
+
+/** Who wrote something. */
+export type Author = Pick<User, "id" | "name" | "display_name" | "avatar_url">;
+
+export type Visibility = "public" | "followers";
+
+/** A piece of a text. At most one of the three is not `null`. */
+export interface Part {
+  readonly text: string;
+  /** The name of the account that is mentioned. */
+  readonly mention: string | null;
+  /** As it is looked up, without its "#". */
+  readonly hashtag: string | null;
+  /** An address on the web. */
+  readonly link: string | null;
+}
+
+/** What a post quotes. */
+export interface Quote {
+  readonly id: string;
+  /** `null`: it is deleted, or not for the one who asks. */
+  readonly post: Post | null;
+}
+
+/** A stream that a post shows, or that was found. */
+export interface PostStream {
+  readonly name: string;
+  readonly title: string;
+  readonly is_live: boolean;
+  /** The name of the account that it belongs to. */
+  readonly owner: string | null;
+}
+
+/** How often something was done to a post. */
+export interface PostCounts {
+  readonly likes: number;
+  readonly comments: number;
+  readonly shares: number;
+  readonly quotes: number;
+}
+
+/** A post, a comment or a share, as the one who asks sees it. */
+export interface Post {
+  readonly id: string;
+  /** `null`: gone. */
+  readonly author: Author | null;
+  readonly text: string;
+  /** The same text in pieces. */
+  readonly parts: readonly Part[];
+  readonly visibility: Visibility;
+  /** The post that a comment answers. */
+  readonly reply_to: string | null;
+  /** The first post of a comment's thread. */
+  readonly thread: string | null;
+  /** What a share shares; it has no text of its own. */
+  readonly share_of: Post | null;
+  readonly quote: Quote | null;
+  readonly stream: PostStream | null;
+  /** How often it was edited. */
+  readonly revision: number;
+  readonly created_at: string;
+  readonly edited_at: string | null;
+  readonly counts: PostCounts;
+  /** What the one who asks did with it; `null` for visitors. */
+  readonly viewer: PostViewer | null;
+  /** Nothing is left of it but its place in a thread. */
+  readonly is_deleted: boolean;
+}
+
+export interface PostViewer {
+  readonly likes: boolean;
+  readonly shares: boolean;
+}
+
+/** What a new post is to be. */
+export interface PostWish {
+  readonly text: string;
+  readonly visibility: Visibility;
+  readonly reply_to?: string;
+  readonly quote?: string;
+}
+
+/** A text that a post has, or had before it was edited. */
+export interface Revision {
+  /** 0 for the first. */
+  readonly number: number;
+  readonly text: string;
+  readonly parts: readonly Part[];
+  readonly created_at: string;
+}
+
+/** A hashtag, and how many posts have it lately. */
+export interface TrendingHashtag {
+  readonly hashtag: string;
+  readonly posts: number;
+}
 
 /** A page of a list, and where the next begins; `null` at the end. */
 export interface Page<T> {

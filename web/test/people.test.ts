@@ -5,9 +5,16 @@ import test from "node:test";
 import { complaint, type Filled } from "../src/complaints";
 import { deviceLabel } from "../src/device";
 import { OnceKey } from "../src/idempotency";
-import { afterLogin, loginPath, nameOf, profileName, profilePath } from "../src/places";
+import {
+  afterLogin,
+  loginPath,
+  nameOf,
+  outwardLink,
+  profileName,
+  profilePath,
+} from "../src/places";
 import { explain, Problem, readProblem, Unreachable, waitLabel } from "../src/problem";
-import { followButton, outwardLink, showsPeople, tagsOf } from "../src/profile/relation";
+import { followButton, showsPeople, tagsOf } from "../src/profile/relation";
 import type { User, Viewer } from "../src/resources";
 import { scopesOf } from "../src/settings/scopes";
 import { isLight, readTheme } from "../src/theme";
@@ -98,10 +105,11 @@ test("a login leads to pages of this server only", () => {
 });
 
 test("the way to the login knows the way back", () => {
-  assert.equal(loginPath({ pathname: "/settings", hash: "#data" }), "/login?next=%2Fsettings%23data");
-  assert.equal(loginPath({ pathname: "/reset", hash: "" }), "/login");
-  const after = loginPath({ pathname: "/verify", hash: "" }, "ready");
-  assert.equal(after, "/login?because=ready");
+  const at = (pathname: string, search = "", hash = "") => ({ pathname, search, hash });
+  assert.equal(loginPath(at("/settings", "", "#data")), "/login?next=%2Fsettings%23data");
+  assert.equal(loginPath(at("/search", "?q=boats")), "/login?next=%2Fsearch%3Fq%3Dboats");
+  assert.equal(loginPath(at("/reset")), "/login");
+  assert.equal(loginPath(at("/verify"), "ready"), "/login?because=ready");
 });
 
 test("a profile's address has its name", () => {

@@ -36,7 +36,7 @@ export function showLogIn(): void {
   });
   const because = new URLSearchParams(location.search).get("because");
   const said = view.part("because", HTMLElement);
-  if (because !== null && because in REASONS) {
+  if (because !== null && Object.hasOwn(REASONS, because)) {
     said.textContent = REASONS[because as Because];
     said.hidden = false;
   }

@@ -42,7 +42,7 @@ export class Actions {
     choose(this.mute, () => void this.run(() => this.toggleMute()));
     choose(this.block, () => void this.run(() => this.toggleBlock()));
     choose(this.view.part("report", HTMLButtonElement), () => {
-      openReport(name, () => told.say(`The moderators will look at your report of ${name}.`, ""));
+      openReport({ user: name }, () => told.say(`The moderators will look at your report of ${name}.`, ""));
     });
     this.show();
   }

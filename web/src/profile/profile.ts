@@ -1,20 +1,20 @@
 import { showAvatar } from "../avatar";
 import { api } from "../browser";
-import { View } from "../dom";
+import { quiet, View } from "../dom";
 import { PagedList } from "../paged";
 import { personRow } from "../person";
-import { loginPath, nameOf } from "../places";
+import { loginPath, nameOf, outwardLink } from "../places";
+import { postList } from "../posts/list";
 import type { User, Viewer } from "../resources";
+import { Tabs } from "../tabs";
 import { timeElement } from "../time";
 import { Actions } from "./actions";
-import { outwardLink, showsPeople, tagsOf } from "./relation";
-
-type Side = "followers" | "following";
+import { showsPeople, tagsOf } from "./relation";
 
 /** Somebody's profile. */
 export class Profile {
   private readonly view = new View("profile-template");
-  private side: Side | null = null;
+  private readonly tabs: Tabs;
 
   /** @param me the name of who is logged in. */
   constructor(
@@ -23,8 +23,12 @@ export class Profile {
   ) {
     this.show();
     this.view.part("actions", HTMLElement).replaceWith(this.actions());
-    window.addEventListener("hashchange", () => this.showSide());
-    this.showSide();
+    this.tabs = new Tabs(this.root, this.view.part("place", HTMLElement), {
+      posts: () => this.posts(false),
+      comments: () => this.posts(true),
+      followers: () => this.people("followers"),
+      following: () => this.people("following"),
+    });
   }
 
   get root(): HTMLElement {
@@ -96,26 +100,21 @@ export class Profile {
     const after = viewer.follows === "yes" ? 1 : 0;
     this.user = { ...this.user, viewer, followers: this.user.followers + after - before };
     this.show();
-    this.showSide(true);
+    this.tabs.renew();
   }
 
-  /** The side that the address names; `anew` also if it is shown. */
-  private showSide(anew = false): void {
-    const side = location.hash === "#following" ? "following" : "followers";
-    if (side === this.side && !anew) return;
-    this.side = side;
-    for (const link of this.root.querySelectorAll(".sections a")) {
-      if (link.getAttribute("href") === `#${side}`) link.setAttribute("aria-current", "page");
-      else link.removeAttribute("aria-current");
-    }
-    const place = this.view.part("people", HTMLElement);
-    if (!showsPeople(this.user, this.me)) {
-      const text = document.createElement("p");
-      text.className = "quiet";
-      text.textContent = "This account is private: only its followers see more.";
-      place.replaceChildren(text);
-      return;
-    }
+  private posts(comments: boolean): HTMLElement {
+    const { user, me } = this;
+    if (!showsPeople(user, me)) return this.isPrivate();
+    return postList({
+      label: `Posts of ${user.name}`,
+      empty: user.name === me ? "You have not posted yet." : `${user.name} has not posted yet.`,
+      load: (after) => api.userPosts(user.name, comments, after),
+    }).root;
+  }
+
+  private people(side: "followers" | "following"): HTMLElement {
+    if (!showsPeople(this.user, this.me)) return this.isPrivate();
     const { name } = this.user;
     const list = new PagedList<User>({
       label: side === "followers" ? `Followers of ${name}` : `Followed by ${name}`,
@@ -123,8 +122,12 @@ export class Profile {
       load: (after) => (side === "followers" ? api.followers(name, after) : api.following(name, after)),
       row: (user, all) => personRow(user, all, []),
     });
-    place.replaceChildren(list.root);
     void list.reload();
+    return list.root;
+  }
+
+  private isPrivate(): HTMLElement {
+    return quiet("This account is private: only its followers see more.");
   }
 }
 

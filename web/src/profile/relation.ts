@@ -46,13 +46,3 @@ export function tagsOf({ is_private, role, viewer }: User): string[] {
   if (viewer?.blocks) tags.push("Blocked");
   return tags;
 }
-
-/** A link that leads out of here; `null` for one that would do something else. */
-export function outwardLink(url: string): string | null {
-  try {
-    const { protocol, href } = new URL(url);
-    return protocol === "https:" || protocol === "http:" ? href : null;
-  } catch {
-    return null;
-  }
-}

@@ -4,11 +4,17 @@ import { Form } from "../form";
 import { OnceKey } from "../idempotency";
 import type { ReportReason } from "../resources";
 
-/** Asks what to report about somebody; calls `sent` when it is. */
-export function openReport(name: string, sent: () => void): void {
+/** What is reported: somebody, or what they wrote. */
+export interface Reported {
+  readonly user: string;
+  readonly post?: string;
+}
+
+/** Asks what to report; calls `sent` when it is. */
+export function openReport(what: Reported, sent: () => void): void {
   const view = new View("report-template");
   const dialog = view.root as HTMLDialogElement;
-  view.text("title", `Report ${name}`);
+  view.text("title", what.post === undefined ? `Report ${what.user}` : `Report the post by ${what.user}`);
   document.body.append(dialog);
   dialog.addEventListener("close", () => dialog.remove());
   view.part("cancel", HTMLButtonElement).addEventListener("click", () => dialog.close());
@@ -17,7 +23,7 @@ export function openReport(name: string, sent: () => void): void {
     submit: async (form) => {
       const reason = form.value("reason") as ReportReason;
       const comment = form.value("comment");
-      await api.report(name, reason, comment, once.of({ reason, comment }));
+      await api.report(what, reason, comment, once.of({ reason, comment }));
       dialog.close();
       sent();
     },

@@ -5,7 +5,7 @@ import { goToLogin } from "../places";
 import { keepPreferences } from "../preferences";
 import { explain, LoginNeeded } from "../problem";
 
-const NAMES = ["theme", "autoplay"] as const;
+const NAMES = ["theme", "autoplay", "post_when_live"] as const;
 
 export function preferencesSection(root: HTMLElement): void {
   const form = new Form(part(root, "preferences-form", HTMLFormElement), {

@@ -6,6 +6,8 @@ export const SCOPE_TEXT: Readonly<Record<Scope, string>> = {
   "account:write": "change your account",
   "people:read": "see whom you follow, block and mute",
   "people:write": "follow, block, mute and report",
+  "posts:read": "see what is written for you",
+  "posts:write": "write, like and share",
   moderation: "moderate",
   admin: "administer the server",
 };

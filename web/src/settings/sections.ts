@@ -30,7 +30,7 @@ export class Sections {
   private show(): boolean {
     const named = location.hash.slice(1);
     // Other names are for other things, such as the way past the header.
-    const name = named in this.starts ? named : this.shown || Object.keys(this.starts)[0];
+    const name = Object.hasOwn(this.starts, named) ? named : this.shown || Object.keys(this.starts)[0];
     if (name === undefined || name === this.shown) return false;
     this.shown = name;
     for (const section of document.querySelectorAll<HTMLElement>("[data-section]")) {

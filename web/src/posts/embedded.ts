@@ -1,0 +1,32 @@
+import { View } from "../dom";
+import { nameOf, postPath, watchPath } from "../places";
+import type { PostStream, Quote } from "../resources";
+import { timeElement } from "../time";
+import { IN_QUOTE, shortened } from "./rules";
+import { showText } from "./text";
+
+/** What a post quotes, inside of it. */
+export function quoteBox({ post }: Quote): HTMLElement {
+  const view = new View("quote-template");
+  const isThere = post !== null && !post.is_deleted;
+  view.part("missing", HTMLElement).hidden = isThere;
+  view.part("quoted", HTMLElement).hidden = !isThere;
+  if (post === null || !isThere) return view.root;
+  view.text("author", post.author === null ? "Somebody" : nameOf(post.author));
+  view.text("handle", post.author === null ? "" : `@${post.author.name}`);
+  const link = view.part("link", HTMLAnchorElement);
+  link.href = postPath(post.id);
+  link.append(timeElement(post.created_at, true));
+  showText(view.part("text", HTMLElement), shortened(post.parts, IN_QUOTE) ?? post.parts);
+  return view.root;
+}
+
+/** A stream that a post shows, or that was found. */
+export function streamBox({ name, title, is_live, owner }: PostStream): HTMLElement {
+  const view = new View("stream-template");
+  view.part("link", HTMLAnchorElement).href = watchPath(name);
+  view.text("title", title === "" ? name : title);
+  view.text("detail", owner === null ? name : `${name} · @${owner}`);
+  view.part("live", HTMLElement).hidden = !is_live;
+  return view.root;
+}

@@ -1,0 +1,24 @@
+import { onSessionElsewhere } from "../browser";
+import { Masthead } from "../masthead";
+import { hashtagName, postId } from "../places";
+import { showDiscover } from "./discover";
+import { showHashtag } from "./hashtag";
+import { showHome } from "./home";
+import { showTrouble } from "./page";
+import { showSearch } from "./search";
+import { showThread } from "./thread";
+
+const PAGES: readonly (readonly [RegExp, () => void])[] = [
+  [/^\/home\/?$/, showHome],
+  [/^\/discover\/?$/, showDiscover],
+  [/^\/search\/?$/, showSearch],
+  [/^\/posts\//, () => void showThread(postId(location.pathname))],
+  [/^\/hashtags\//, () => showHashtag(hashtagName(location.pathname))],
+];
+
+new Masthead();
+// What is shown is for somebody else's eyes now.
+onSessionElsewhere(() => location.reload());
+const show = PAGES.find(([path]) => path.test(location.pathname))?.[1];
+if (show === undefined) showTrouble(null, "There is no page at this address.", () => location.reload());
+else show();
