@@ -1,13 +1,13 @@
-//! What runs beside the requests: the outbox's events go to the bus, and feeds are kept.
+//! What runs beside the requests: the outbox's events go to the bus, and feeds and the indexes of
+//! search are kept.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use media::Clock;
 use storage::events::Bus;
-use storage::rows::Database;
-use storage::rows::feed;
 use storage::rows::outbox::{self, BusDelivery, Relay, Start};
+use storage::rows::{Database, feed, search};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -49,6 +49,12 @@ impl Background {
             shutdown.clone(),
         );
         tasks.spawn(feeds);
+        let indexes = search::run(
+            foundation.database.clone(),
+            foundation.clock.clone(),
+            shutdown.clone(),
+        );
+        tasks.spawn(indexes);
         let shown = show_lag(
             foundation.database.clone(),
             foundation.clock.clone(),

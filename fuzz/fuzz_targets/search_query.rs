@@ -1,12 +1,11 @@
 //! What people type into a search: any text is a query within its limits, or is refused with a
-//! reason; a cursor is what it was read from.
+//! reason.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use storage::rows::search::{Cursor, InvalidSearch, QUERY_CHARACTERS_AT_MOST, SearchQuery};
+use storage::rows::search::{InvalidSearch, QUERY_CHARACTERS_AT_MOST, SearchQuery};
 
-fuzz_target!(|input: (&str, &str)| {
-    let (text, cursor) = input;
+fuzz_target!(|text: &str| {
     let is_long = text.chars().count() > QUERY_CHARACTERS_AT_MOST;
     let read = SearchQuery::parse(text);
     assert_eq!(read == Err(InvalidSearch::TooLong), is_long);
@@ -17,8 +16,5 @@ fuzz_target!(|input: (&str, &str)| {
             assert_eq!(SearchQuery::parse(&format!(" \"{text}\" ")), Ok(spaced));
         }
         assert_eq!(SearchQuery::parse(text), Ok(query));
-    }
-    if let Ok(cursor) = cursor.parse::<Cursor>() {
-        assert_eq!(cursor.to_string().parse(), Ok(cursor));
     }
 });

@@ -12,6 +12,7 @@
 pub mod accounts;
 pub mod caller;
 mod error;
+mod feeds;
 pub mod graphql;
 mod idempotency;
 pub mod limits;
@@ -26,6 +27,7 @@ pub mod problem;
 pub mod proxies;
 pub mod rest;
 mod revocations;
+mod search;
 mod secrets;
 mod services;
 pub mod settings;

@@ -184,6 +184,22 @@ operations! {
     ListUserPosts: "list_user_posts", "User.posts", Read, Access::Public(Scope::PostsRead);
     /// Posts with a hashtag.
     ListHashtagPosts: "list_hashtag_posts", "Query.hashtagPosts", Read, Access::Public(Scope::PostsRead);
+    /// The home feed of whoever asks.
+    ListHome: "list_home", "Query.home", Read, Access::Scope(Scope::PostsRead);
+    /// What everybody wrote.
+    ListDiscover: "list_discover", "Query.discover", Read, Access::Public(Scope::PostsRead);
+    /// Posts that trend.
+    ListTrendingPosts: "list_trending_posts", "Query.trendingPosts", Read, Access::Public(Scope::PostsRead);
+    /// Hashtags that trend.
+    ListTrendingHashtags: "list_trending_hashtags", "Query.trendingHashtags", Read, Access::Public(Scope::PostsRead);
+    /// Streams that trend.
+    ListTrendingStreams: "list_trending_streams", "Query.trendingStreams", Read, Access::Public(Scope::PostsRead);
+    /// Posts by their words.
+    SearchPosts: "search_posts", "Query.searchPosts", Read, Access::Public(Scope::PostsRead);
+    /// People by their names.
+    SearchUsers: "search_users", "Query.searchUsers", Read, Access::Public(Scope::PeopleRead);
+    /// Streams by their names.
+    SearchStreams: "search_streams", "Query.searchStreams", Read, Access::Public(Scope::PostsRead);
     /// Report somebody.
     Report: "report", "Mutation.report", Write, Access::Scope(Scope::PeopleWrite);
     /// What was told of anybody.

@@ -56,6 +56,11 @@ impl PageRequest {
         Ok(Self { first, after })
     }
 
+    /// How many items it has at most.
+    pub(crate) fn first(self) -> u32 {
+        self.first
+    }
+
     /// What the rows are asked for: one more than the page has, which tells whether there is
     /// another.
     pub(crate) fn limit(self) -> u32 {
@@ -99,6 +104,29 @@ pub struct Paged<T> {
 }
 
 impl<T> Paged<T> {
+    /// A page of items at these places, behind which the list goes on, or does not.
+    pub(crate) fn that_goes_on(items: Vec<(Place, T)>, next: Option<Place>) -> Self {
+        let items = items.into_iter();
+        let mut items: Vec<_> = items.map(|(place, item)| (cursor(place), item)).collect();
+        // Nothing stands between the last item and the place.
+        if let (Some((last, _)), Some(next)) = (items.last_mut(), next) {
+            *last = cursor(next);
+        }
+        Self {
+            items,
+            has_more: next.is_some(),
+        }
+    }
+
+    /// The same page of what is made of its items.
+    pub(crate) fn map<U>(self, made: impl Fn(T) -> U) -> Paged<U> {
+        let items = self.items.into_iter();
+        Paged {
+            items: items.map(|(cursor, item)| (cursor, made(item))).collect(),
+            has_more: self.has_more,
+        }
+    }
+
     /// The cursor of the next page, if there is one.
     pub fn next(&self) -> Option<String> {
         let last = self.items.last().filter(|_| self.has_more);

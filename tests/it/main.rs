@@ -19,6 +19,7 @@ mod people_pages;
 mod pictures;
 mod playback;
 mod post_pages;
+mod posts_walk;
 mod prewarming;
 mod publishing;
 mod purging;

@@ -5,6 +5,7 @@ mod codes;
 mod connection;
 mod error;
 mod expansion;
+mod feeds;
 mod http;
 mod limits;
 mod loaders;
@@ -41,14 +42,15 @@ pub(crate) type Schema = async_graphql::Schema<Query, Mutation, Subscription>;
 /// The schema in GraphQL's own language, as `nova schema graphql` prints it.
 pub fn sdl() -> String {
     // Types and their documentation; limits are not part of it.
-    let schema = Schema::build(Query, Mutation::default(), Subscription).finish();
+    let schema = Schema::build(Query::default(), Mutation::default(), Subscription).finish();
     let mut text = schema.sdl().trim_end().to_owned();
     text.push('\n');
     text
 }
 
 fn schema(services: &Services) -> Schema {
-    let builder = Schema::build(Query, Mutation::default(), Subscription).data(services.clone());
+    let builder =
+        Schema::build(Query::default(), Mutation::default(), Subscription).data(services.clone());
     limited(builder, services.settings.introspection).finish()
 }
 

@@ -3,9 +3,10 @@
 use std::any::Any;
 
 use async_graphql::connection::Connection;
-use async_graphql::{ComplexObject, Context, ID, Json, Object, Result};
+use async_graphql::{ComplexObject, Context, ID, Json, MergedObject, Object, Result};
 
 use super::connection::{connection, of_page, page};
+use super::feeds::FeedQuery;
 use super::post::{Post, Posts, posts};
 use super::user::{People, User, people};
 use crate::caller::Caller;
@@ -29,10 +30,15 @@ pub(super) fn given<'a, T: Any + Send + Sync>(context: &Context<'a>) -> Result<&
 }
 
 /// What can be asked.
-pub(crate) struct Query;
+#[derive(MergedObject, Default)]
+pub(crate) struct Query(PlainQuery, FeedQuery);
+
+/// What can be asked of people, posts, streams and the moderators' lists.
+#[derive(Default)]
+pub(crate) struct PlainQuery;
 
 #[Object]
-impl Query {
+impl PlainQuery {
     /// The streams that are live, the newest first.
     async fn live(&self, context: &Context<'_>) -> Result<Vec<LiveEntry>> {
         let (services, caller) = of(context)?;

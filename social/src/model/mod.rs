@@ -26,8 +26,8 @@ pub use people::{
     ReportReason, ReportState, ReportedPost, UnknownReason, UpdateProfileInput, User, Viewer,
 };
 pub use posts::{
-    CreatePostInput, EditPostInput, Part, Person, Post, PostCounts, PostStream, PostViewer, Quote,
-    Revision, Visibility,
+    CreatePostInput, EditPostInput, Hashtag, Part, Person, Post, PostCounts, PostStream,
+    PostViewer, Quote, Revision, Visibility,
 };
 pub use streams::LiveEntry;
 

@@ -146,7 +146,7 @@ pub struct Quote {
     pub post: Option<Box<Post>>,
 }
 
-/// A stream that a post shows.
+/// A stream that a post shows, that trends, or that was found.
 #[derive(Debug, Clone, Serialize, SimpleObject, ToSchema)]
 pub struct PostStream {
     /// Name, as it stands in its URLs.
@@ -158,6 +158,17 @@ pub struct PostStream {
     /// The name of the account that it belongs to; `null`: not there any more.
     #[schema(required = true)]
     pub owner: Option<String>,
+}
+
+/// A hashtag that trends.
+#[derive(Debug, Clone, Serialize, SimpleObject, ToSchema)]
+#[graphql(name = "TrendingHashtag")]
+#[schema(as = TrendingHashtag)]
+pub struct Hashtag {
+    /// Without `#`, in lower case.
+    pub hashtag: String,
+    /// Posts of the last day that have it, of those that were counted.
+    pub posts: u64,
 }
 
 /// How often something was done to a post.

@@ -123,6 +123,6 @@ impl Services {
 }
 
 /// A page of posts whose order is that of their ids.
-pub(super) fn seen(page: PageRequest, rows: Vec<PostRow>) -> Paged<SeenPost> {
+pub(crate) fn seen(page: PageRequest, rows: Vec<PostRow>) -> Paged<SeenPost> {
     page.page(rows, |row| row.id.as_uuid(), SeenPost::from)
 }

@@ -15,6 +15,7 @@ use crate::caller::Caller;
 use crate::operation::Operation;
 use crate::{ServiceError, Services};
 
+pub(crate) use lists::seen;
 pub(crate) use shown::parts;
 
 /// A post, as whoever asks may see it: with what it says, or empty, where it was deleted and

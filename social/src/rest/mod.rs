@@ -4,12 +4,14 @@ mod account_changes;
 mod accounts;
 mod avatars;
 mod cookies;
+mod feeds;
 mod moderation;
 mod openapi;
 mod people;
 mod posts;
 mod reference;
 mod request;
+mod search;
 mod streams;
 
 use axum::Router;
@@ -37,6 +39,8 @@ fn operations() -> OpenApiRouter<Services> {
         .merge(people::router())
         .merge(avatars::router())
         .merge(posts::router())
+        .merge(feeds::router())
+        .merge(search::router())
         .merge(moderation::router())
 }
 

@@ -66,10 +66,9 @@ pub(crate) async fn all_found<T>(
     for _ in 0..10_000 {
         let found = page(after, limit).await.unwrap();
         assert!(found.items.len() <= limit as usize);
-        all.extend(found.items);
+        all.extend(found.items.into_iter().map(|(_, item)| item));
         match found.next {
-            // As a client gives it back.
-            Some(cursor) => after = Some(cursor.to_string().parse().unwrap()),
+            Some(cursor) => after = Some(cursor),
             None => return all,
         }
     }
@@ -95,14 +94,22 @@ pub(crate) async fn one_page(
     text: &str,
     after: Option<Cursor>,
     limit: u32,
-) -> Found<PostId> {
+) -> OnePage {
     let query = parsed(text);
     let found = search::posts(&test.db, &query, None, after, limit).await;
     let found = found.unwrap();
-    Found {
-        items: found.items.iter().map(|post| post.id).collect(),
+    OnePage {
+        posts: found.items.iter().map(|(_, post)| post.id).collect(),
+        places: found.items.iter().map(|(place, _)| *place).collect(),
         next: found.next,
     }
+}
+
+/// What a page has.
+pub(crate) struct OnePage {
+    pub(crate) posts: Vec<PostId>,
+    pub(crate) places: Vec<Cursor>,
+    pub(crate) next: Option<Cursor>,
 }
 
 async fn names_found(test: &TestDatabase, text: &str, viewer: Option<UserId>) -> Vec<String> {
@@ -203,9 +210,12 @@ async fn words_come_before_their_beginnings_and_new_posts_before_old_ones(test: 
     }
     // A page ends where it is full, and the next one goes on behind it.
     let first = one_page(&test, "river", None, 3).await;
-    assert_eq!(first.items, all[..3]);
+    assert_eq!(first.posts, all[..3]);
     let next = one_page(&test, "river", first.next, 3).await;
-    assert_eq!(next.items, all[3..6]);
+    assert_eq!(next.posts, all[3..6]);
+    // One can go on after any item.
+    let after = one_page(&test, "river", Some(first.places[1]), 3).await;
+    assert_eq!(after.posts, all[2..5]);
 }
 
 async fn tags_are_found_as_tags_and_as_words(test: TestDatabase) {
@@ -434,5 +444,5 @@ async fn a_common_word_is_found_in_order(test: TestDatabase) {
     assert_eq!(posts_found(&test, "he", None, 97).await, expected);
     assert_eq!(posts_found(&test, "needle hello ", None, 2).await, rare);
     let first = one_page(&test, "hello", None, 20).await;
-    assert_eq!(first.items, expected[..20]);
+    assert_eq!(first.posts, expected[..20]);
 }

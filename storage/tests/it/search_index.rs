@@ -137,7 +137,7 @@ async fn events_come_twice_late_and_after_a_crash(test: TestDatabase) {
     assert_eq!(posts_found(&test, "old", None, 9).await, []);
     // What is indexed again as it was is passed over by no page.
     let after = one_page(&test, "words", before.next, 9).await;
-    assert_eq!(after.items, [one]);
+    assert_eq!(after.posts, [one]);
 }
 
 async fn what_was_there_before_is_caught_up_in_steps(test: TestDatabase) {

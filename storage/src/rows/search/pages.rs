@@ -171,7 +171,7 @@ async fn page<T: FromRow>(
                 });
             }
             cursor.before = hit.position;
-            items.push(hit.row);
+            items.push((cursor, hit.row));
         }
         cursor = match matches.next {
             Some(before) => Cursor { before, ..cursor },

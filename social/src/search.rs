@@ -1,0 +1,130 @@
+//! Search: posts, people and streams by the words in them.
+
+use std::future::Future;
+
+use media::Timestamp;
+use storage::rows::RowError;
+use storage::rows::search::{self, Cursor, Found, InvalidSearch, SearchQuery};
+use uuid::Uuid;
+
+use crate::caller::Caller;
+use crate::feeds::listed;
+use crate::model::PostStream;
+use crate::operation::Operation;
+use crate::paging::{PageRequest, Paged, Place};
+use crate::people::Person;
+use crate::posts::SeenPost;
+use crate::{ServiceError, Services};
+
+/// How often an index is asked again, when all that it gave is not for whoever asks.
+const TRIES: usize = 20;
+
+impl Services {
+    /// Posts with these words, the best and the newest first.
+    pub async fn search_posts(
+        &self,
+        caller: &Caller,
+        words: &str,
+        page: PageRequest,
+    ) -> Result<Paged<SeenPost>, ServiceError> {
+        self.begin(caller, Operation::SearchPosts)?;
+        let words = parse(words)?;
+        let viewer = caller.user();
+        let ask = |after, limit| search::posts(&self.db, &words, viewer, after, limit);
+        Ok(find(page, ask).await?.map(SeenPost::from))
+    }
+
+    /// People with that name, or with these words in what they are shown as.
+    pub async fn search_users(
+        &self,
+        caller: &Caller,
+        words: &str,
+        page: PageRequest,
+    ) -> Result<Paged<Person>, ServiceError> {
+        self.begin(caller, Operation::SearchUsers)?;
+        let words = parse(words)?;
+        let viewer = caller.user();
+        let ask = |after, limit| search::users(&self.db, &words, viewer, after, limit);
+        Ok(find(page, ask).await?.map(Person::from))
+    }
+
+    /// Streams with these words in their names.
+    pub async fn search_streams(
+        &self,
+        caller: &Caller,
+        words: &str,
+        page: PageRequest,
+    ) -> Result<Paged<PostStream>, ServiceError> {
+        self.begin(caller, Operation::SearchStreams)?;
+        let words = parse(words)?;
+        let viewer = caller.user();
+        let ask = |after, limit| search::streams(&self.db, &words, viewer, after, limit);
+        Ok(find(page, ask).await?.map(listed))
+    }
+}
+
+fn parse(words: &str) -> Result<SearchQuery, ServiceError> {
+    let invalid = |error: InvalidSearch| ServiceError::invalid("q", error);
+    SearchQuery::parse(words).map_err(invalid)
+}
+
+/// A page that has something, or is the last: an index may give much that is not for whoever
+/// asks, and goes on behind it.
+async fn find<T, F>(
+    page: PageRequest,
+    ask: impl Fn(Option<Cursor>, u32) -> F,
+) -> Result<Paged<T>, ServiceError>
+where
+    F: Future<Output = Result<Found<T>, RowError>>,
+{
+    let mut after = page.after_place().map(cursor);
+    for _ in 0..TRIES {
+        let Found { items, next } = ask(after, page.first()).await?;
+        if next.is_none() || !items.is_empty() {
+            let items = items.into_iter();
+            let items = items.map(|(at, item)| (place(at), item)).collect();
+            return Ok(Paged::that_goes_on(items, next.map(place)));
+        }
+        after = next;
+    }
+    Err(ServiceError::invalid(
+        "q",
+        "too much of what was found is not for you: expected something more particular",
+    ))
+}
+
+/// A place in an index stands in a cursor as a time, the position, and an id, the rest.
+fn place(cursor: Cursor) -> Place {
+    let version = u128::from(cursor.version.cast_unsigned());
+    Place {
+        at: Timestamp::from_micros(cursor.before),
+        id: Uuid::from_u128(u128::from(cursor.rank) << 64 | version),
+    }
+}
+
+/// A cursor of another list may lead anywhere in this one, and to nothing that is not found.
+fn cursor(place: Place) -> Cursor {
+    let (high, low) = place.id.as_u64_pair();
+    Cursor {
+        rank: u8::try_from(high).unwrap_or(u8::MAX),
+        before: place.at.as_micros(),
+        version: low.cast_signed(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_in_an_index_is_a_cursor() {
+        for (rank, before, version) in [(0, 1, 0), (2, -77, 9), (255, i64::MAX, i64::MAX)] {
+            let there = Cursor {
+                rank,
+                before,
+                version,
+            };
+            assert_eq!(cursor(place(there)), there);
+        }
+    }
+}
