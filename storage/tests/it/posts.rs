@@ -523,6 +523,8 @@ async fn the_outbox_is_told(test: TestDatabase) {
     let refused = try_edit(&test.db, ada, &says(id, 0, "three"), 1).await;
     assert!(matches!(refused, Ok(Edited::Overtaken { .. })));
     assert!(delete(&test, shared, Some(bob)).await);
+    let quoting = quote(&test, bob, id).await.id;
+    assert!(delete(&test, quoting, Some(bob)).await);
     assert!(!delete(&test, id, Some(bob)).await);
     assert!(delete(&test, id, None).await);
     assert!(!delete(&test, id, None).await);
@@ -532,6 +534,9 @@ async fn the_outbox_is_told(test: TestDatabase) {
         (PostChange::Shared, id, bob),
         (PostChange::Edited, id, ada),
         (PostChange::Unshared, id, bob),
+        (PostChange::Created, quoting, bob),
+        (PostChange::Deleted, quoting, bob),
+        (PostChange::Unquoted, id, bob),
         (PostChange::Deleted, id, ada),
     ];
     assert_eq!(told(&test).await, expected);

@@ -270,6 +270,7 @@ async fn what_an_account_wrote_is_erased(test: TestDatabase) {
     let answer = comment(&test, bob, root).await.id;
     share(&test, ada, bobs).await;
     share(&test, bob, root).await;
+    let quoting = quote(&test, ada, bobs).await.id;
     assert!(like(&test, ada, bobs).await);
     assert!(like(&test, bob, root).await);
     let before = told(&test).await.len();
@@ -277,6 +278,8 @@ async fn what_an_account_wrote_is_erased(test: TestDatabase) {
     let expected = [
         (PostChange::Deleted, root, ada),
         (PostChange::Unshared, bobs, ada),
+        (PostChange::Deleted, quoting, ada),
+        (PostChange::Unquoted, bobs, ada),
         (PostChange::Unliked, bobs, ada),
     ];
     assert_eq!(told(&test).await[before..], expected);

@@ -8,7 +8,7 @@ use sqlx::{Connection, Row};
 use uuid::Uuid;
 
 /// Words of columns that take no others.
-const WORDS: [(&str, &str, &[&str]); 14] = [
+const WORDS: [(&str, &str, &[&str]); 15] = [
     ("edge_assets", "kind", &["live", "vod", "other"]),
     ("edge_assets", "access", &["public", "signed"]),
     (
@@ -39,6 +39,7 @@ const WORDS: [(&str, &str, &[&str]); 14] = [
     ),
     ("video_renditions", "kind", &["video", "audio"]),
     ("usage_minutes", "kind", &["stream", "video", "other"]),
+    ("trends", "kind", &["post", "hashtag", "stream"]),
 ];
 
 /// Draws for one row until one is taken.
