@@ -270,16 +270,16 @@ test("from a server that means harm in every field that it fills", async (t) => 
   addPost(fake, bob, "", { share_of: post.id });
   editPost(post, "The second, better.");
   await forEach(context, async (page, _, text) => {
-    await page.unroute("**/api/v1/**");
-    await page.route("**/api/v1/**", async (route) => {
-      const response = await route.fetch();
-      await route.fulfill({ response, json: poison(await response.json(), text) });
-    });
     for (const path of [`/posts/${post.id}`, "/@bob", "/discover"]) {
+      await page.route("**/api/v1/**", async (route) => {
+        const response = await route.fetch();
+        await route.fulfill({ response, json: poison(await response.json(), text) });
+      });
       await page.goto(fake.url + path);
       // Nobody is called so, then there is no list.
       await page.locator(".post .post-text, .paged .form-alert:not(:empty)").first().waitFor();
       await page.waitForLoadState("networkidle");
+      await page.unrouteAll({ behavior: "wait" });
       await guard.check(page, `${path} with ${text}`);
     }
   });
