@@ -3,8 +3,8 @@
 //! Each is written to the outbox in the transaction that it tells of, under the subject
 //! `post.{post}.{what}`. The payload is JSON with `post`, `user` and `at`, in microseconds
 //! since 1970; what the post says is in its row. Comments and quotes are posts that were
-//! created. A share, a like and the end of a quote are told of the post that is shared, liked
-//! and was quoted.
+//! created. A share, a like, and the end of an answer and of a quote are told of the post that
+//! is shared, liked, was answered and was quoted.
 
 use media::{PostId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,8 @@ pub const PATTERN: &str = "post.>";
 
 words! {
     /// What happened to a post: the last word of the subject.
-    PostChange, "created, edited, deleted, shared, unshared, unquoted, liked or unliked":
+    PostChange, "created, edited, deleted, shared, unshared, unanswered, unquoted, liked or \
+     unliked":
     /// Somebody wrote it.
     Created = "created",
     /// It says something else.
@@ -31,6 +32,8 @@ words! {
     Shared = "shared",
     /// Somebody shares it no more.
     Unshared = "unshared",
+    /// What answered it directly was deleted.
+    Unanswered = "unanswered",
     /// What quoted it was deleted.
     Unquoted = "unquoted",
     /// Somebody likes it.
@@ -46,7 +49,7 @@ pub struct PostEvent {
     pub change: PostChange,
     /// To which.
     pub post: PostId,
-    /// Its author; of a share, a quote or a like, whose it is or was.
+    /// Its author; of an answer, a share, a quote or a like, whose it is or was.
     pub user: UserId,
 }
 
@@ -76,6 +79,7 @@ impl PostEvent {
             PostChange::Shared | PostChange::Unshared => {
                 format!("{}/share/{}", self.post, self.user)
             }
+            PostChange::Unanswered => format!("{}/answer/{}", self.post, self.user),
             PostChange::Unquoted => format!("{}/quote/{}", self.post, self.user),
             PostChange::Liked | PostChange::Unliked => format!("{}/like/{}", self.post, self.user),
         }
@@ -135,6 +139,7 @@ mod tests {
             PostChange::Deleted,
             PostChange::Shared,
             PostChange::Unshared,
+            PostChange::Unanswered,
             PostChange::Unquoted,
             PostChange::Liked,
             PostChange::Unliked,

@@ -34,11 +34,11 @@ on_both_engines! {
 }
 
 async fn s01_feeds_have_no_gap_and_no_duplicate_while_others_write(test: TestDatabase) {
-    read_while_others_write(test, 3_000).await;
+    Box::pin(read_while_others_write(test, 3_000)).await;
 }
 
 async fn long_s01_feeds_have_no_gap_and_no_duplicate_while_others_write(test: TestDatabase) {
-    read_while_others_write(test, 10_000).await;
+    Box::pin(read_while_others_write(test, 10_000)).await;
 }
 
 /// Posts of one writer that are there at a time, for each author: fewer than a follow brings.
@@ -142,26 +142,37 @@ impl Chaos<'_> {
         }
         let mut transaction = db.write().await?;
         match what {
-            4 => match self.leaves.pop() {
-                Some(post) => drop(posts::delete(&db, &mut transaction, post, None, at(2)).await?),
-                None => return Ok(()),
-            },
+            4 => {
+                if let Some(post) = self.leaves.pop() {
+                    posts::delete(&db, &mut transaction, post, None, at(2)).await?;
+                }
+            }
             5 if is_on => {
-                drop(follows::follow(&db, &mut transaction, viewer, restless, at(2)).await?)
+                follows::follow(&db, &mut transaction, viewer, restless, at(2)).await?;
             }
-            5 => drop(follows::unfollow(&mut transaction, viewer, restless).await?),
+            5 => {
+                follows::unfollow(&mut transaction, viewer, restless).await?;
+            }
             6 if is_on => {
-                drop(blocks::block(&db, &mut transaction, restless, viewer, at(2)).await?)
+                blocks::block(&db, &mut transaction, restless, viewer, at(2)).await?;
             }
-            6 => drop(blocks::unblock(&mut transaction, restless, viewer).await?),
-            7 if is_on => drop(mutes::mute(&mut transaction, viewer, restless, at(2)).await?),
-            7 => drop(mutes::unmute(&mut transaction, viewer, restless).await?),
+            6 => {
+                blocks::unblock(&mut transaction, restless, viewer).await?;
+            }
+            7 if is_on => {
+                mutes::mute(&mut transaction, viewer, restless, at(2)).await?;
+            }
+            7 => {
+                mutes::unmute(&mut transaction, viewer, restless).await?;
+            }
             8 if is_on => drop(users::suspend(&db, &mut transaction, restless, at(2)).await?),
             8 => drop(users::unsuspend(&db, &mut transaction, restless, at(2)).await?),
             9 | 10 if is_on => {
                 follows::follow(&db, &mut transaction, crowd, steady, at(2)).await?;
             }
-            9 | 10 => drop(follows::unfollow(&mut transaction, crowd, steady).await?),
+            9 | 10 => {
+                follows::unfollow(&mut transaction, crowd, steady).await?;
+            }
             11 => {
                 let change = ProfileChange {
                     is_private: Some(is_on),

@@ -63,7 +63,6 @@ impl Writer {
                     fan_out::fan_out(db, post, self.threshold, now).await?;
                 }
             }
-            PostChange::Deleted => self.touch_targets(event.post, at).await?,
             PostChange::Shared => {
                 self.touch(event.post, at);
                 if let Some(share) = fan_out::feed_share(db, event.post, event.user).await? {
@@ -71,10 +70,11 @@ impl Writer {
                 }
             }
             PostChange::Unshared
+            | PostChange::Unanswered
             | PostChange::Unquoted
             | PostChange::Liked
             | PostChange::Unliked => self.touch(event.post, at),
-            PostChange::Edited => {}
+            PostChange::Edited | PostChange::Deleted => {}
         }
         Ok(())
     }

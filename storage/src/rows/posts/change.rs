@@ -121,14 +121,7 @@ pub async fn delete(
         user,
     };
     event.tell(db, transaction, now).await?;
-    if let Some(quoted) = row.quote_of {
-        let event = PostEvent {
-            change: PostChange::Unquoted,
-            post: quoted,
-            user,
-        };
-        event.tell(db, transaction, now).await?;
-    }
+    tell_targets(db, transaction, user, row.parent, row.quote_of, now).await?;
     Ok(true)
 }
 
@@ -153,6 +146,28 @@ pub async fn unshare(
         Some((share, original)) => delete_share(db, transaction, share, original, user, now).await,
         None => Ok(false),
     }
+}
+
+/// Tells of what a deleted post answered and quoted: its own row goes, and will not say it.
+pub(super) async fn tell_targets(
+    db: &Database,
+    transaction: &mut Transaction,
+    user: UserId,
+    parent: Option<PostId>,
+    quoted: Option<PostId>,
+    now: Timestamp,
+) -> Result<(), RowError> {
+    let ended = [
+        (PostChange::Unanswered, parent),
+        (PostChange::Unquoted, quoted),
+    ];
+    for (change, target) in ended {
+        if let Some(post) = target {
+            let event = PostEvent { change, post, user };
+            event.tell(db, transaction, now).await?;
+        }
+    }
+    Ok(())
 }
 
 async fn delete_share(

@@ -45,6 +45,7 @@ pub(in crate::rows) async fn erase(
 /// A post of the account, deleted or not.
 struct Written {
     id: PostId,
+    parent: Option<PostId>,
     share_of: Option<PostId>,
     quote_of: Option<PostId>,
     is_deleted: bool,
@@ -55,6 +56,7 @@ impl FromRow for Written {
         let deleted_at: Option<Timestamp> = row.get("deleted_at")?;
         Ok(Self {
             id: row.get("id")?,
+            parent: row.get("parent_id")?,
             share_of: row.get("share_of_id")?,
             quote_of: row.get("quote_of_id")?,
             is_deleted: deleted_at.is_some(),
@@ -72,7 +74,7 @@ async fn written(
     let mut written: Vec<Written> = query(
         "UPDATE posts SET created_at = created_at
          WHERE id IN (SELECT id FROM posts WHERE author_id = $1 ORDER BY id LIMIT $2)
-         RETURNING id, share_of_id, quote_of_id, deleted_at",
+         RETURNING id, parent_id, share_of_id, quote_of_id, deleted_at",
     )
     .bind(user)
     .bind(POSTS_AT_ONCE)
@@ -93,9 +95,8 @@ async fn written(
         if !post.is_deleted {
             readable.push(post.id);
             tell(db, transaction, PostChange::Deleted, post.id, user, now).await?;
-            if let Some(quoted) = post.quote_of {
-                tell(db, transaction, PostChange::Unquoted, quoted, user, now).await?;
-            }
+            let (parent, quoted) = (post.parent, post.quote_of);
+            change::tell_targets(db, transaction, user, parent, quoted, now).await?;
         }
     }
     let is_one = db.engine().one_of("$1");
