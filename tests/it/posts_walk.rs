@@ -69,13 +69,19 @@ fn walk(face: Face) {
     assert_eq!(named("hashtag"), (Some("gardening".to_owned()), None));
     let link = "https://example.org/garden".to_owned();
     assert_eq!(named("link"), (Some(link), None));
-    let whole: String = parts.iter().filter_map(|part| part["text"].as_str()).collect();
+    let whole: String = parts
+        .iter()
+        .filter_map(|part| part["text"].as_str())
+        .collect();
     assert_eq!(whole, text);
     grace.wait_for_home(&[id]);
 
     // Comment, like and quote.
     let comment = grace.write(json!({ "text": "Lovely!", "reply_to": id }));
-    assert_eq!((&comment["reply_to"], &comment["thread"]), (&post["id"], &post["id"]));
+    assert_eq!(
+        (&comment["reply_to"], &comment["thread"]),
+        (&post["id"], &post["id"])
+    );
     grace.like(id);
     let quote = grace.write(json!({ "text": "Look at this", "quote": id }));
     assert_eq!(quote["quote"]["post"]["text"], text);
@@ -91,7 +97,10 @@ fn walk(face: Face) {
 
     // Edit: once, for what was seen.
     let edited = ada.edit(id, "Hello again. #Roses", 0).unwrap();
-    assert_eq!((&edited["revision"], &edited["id"]), (&json!(1), &post["id"]));
+    assert_eq!(
+        (&edited["revision"], &edited["id"]),
+        (&json!(1), &post["id"])
+    );
     assert_eq!(ada.edit(id, "Never", 0).unwrap_err(), "edited-meanwhile");
     assert_eq!(grace.revisions(id), [text]);
 
@@ -110,7 +119,10 @@ fn walk(face: Face) {
     let refused = grace.try_write(json!({ "text": "And?", "reply_to": id }));
     assert_eq!(refused.unwrap_err(), "not-found");
     ada.unblock("grace");
-    assert_eq!(grace.read(quote_id).unwrap()["quote"]["post"]["id"], post["id"]);
+    assert_eq!(
+        grace.read(quote_id).unwrap()["quote"]["post"]["id"],
+        post["id"]
+    );
 
     // Delete: what answers it stays.
     ada.delete(id);
@@ -122,7 +134,10 @@ fn walk(face: Face) {
 }
 
 fn ids(posts: &[Value]) -> Vec<&str> {
-    posts.iter().filter_map(|post| post["id"].as_str()).collect()
+    posts
+        .iter()
+        .filter_map(|post| post["id"].as_str())
+        .collect()
 }
 
 impl Person {
@@ -157,7 +172,11 @@ impl Person {
                 let document = format!(
                     "mutation ($input: CreatePostInput!) {{ createPost(input: $input) {{ {POST} }} }}"
                 );
-                self.graphql(&document, &json!({ "input": camel_case(input) }), "createPost")
+                self.graphql(
+                    &document,
+                    &json!({ "input": camel_case(input) }),
+                    "createPost",
+                )
             }
         }
     }
@@ -188,7 +207,11 @@ impl Person {
     }
 
     fn home(&self) -> Vec<Value> {
-        self.page("feeds/home", "home", &format!("home {{ nodes {{ {POST} }} }}"))
+        self.page(
+            "feeds/home",
+            "home",
+            &format!("home {{ nodes {{ {POST} }} }}"),
+        )
     }
 
     fn search(&self, words: &str) -> Vec<Value> {

@@ -26,13 +26,13 @@ mod upkeep;
 mod writer;
 
 pub use catch_up::{POSTS_AT_ONCE, catch_up};
-pub use discover::discover;
+pub use discover::{DISCOVER, discover};
 pub use fan_out::{POSTS_OF_A_FOLLOW, Threshold};
-pub use home::home;
+pub use home::{HOME, home};
 pub use retention::{ENTRIES_AT_MOST, FEED_AGE, ROWS_AT_ONCE, Swept, sweep};
 pub use trending::{
-    TrendCursor, TrendingHashtag, TrendingPost, TrendingStream, trending_hashtags, trending_posts,
-    trending_streams,
+    TRENDING_HASHTAGS, TRENDING_POSTS, TrendCursor, TrendingHashtag, TrendingPost, TrendingStream,
+    trending_hashtags, trending_posts, trending_streams,
 };
 pub use trends::{GENERATIONS_KEPT_FOR, compute};
 pub use upkeep::run;

@@ -8,8 +8,9 @@ use super::super::sql::query;
 use super::super::{Database, RowError};
 use super::not_muted;
 
-/// `$1` is the viewer, `$2` what the page comes before, `$3` the limit.
-pub(super) const DISCOVER: &str = concat!(
+/// The text of [`discover`], also for whoever measures it: `$1` is the viewer, `$2` what the page
+/// comes before, `$3` the limit.
+pub const DISCOVER: &str = concat!(
     "SELECT ",
     post_columns!(p),
     " FROM posts p

@@ -39,13 +39,14 @@ macro_rules! newest_of {
     };
 }
 
-/// `$1` is the viewer, `$2` what the page comes before, `$3` the nil id, `$4` the limit.
+/// The text of [`home`], also for whoever measures it: `$1` is the viewer, `$2` what the page comes
+/// before, `$3` the nil id, `$4` the limit.
 ///
 /// `pulled_posts` merges the posts of many authors without reading more of each than needed: the
 /// newest of every author, of them the first `$4` (no other author has anything on this page),
 /// and of these the next and the next, down to the last of the first. The rest is read where it
 /// stands in order: `feed_entries` as it is for the viewer, but for pulled authors.
-pub(super) const HOME: &str = concat!(
+pub const HOME: &str = concat!(
     "WITH RECURSIVE sources (author_id) AS (
          SELECT $1 WHERE ",
     author_shown!("$1"),

@@ -102,7 +102,9 @@ macro_rules! trending {
     };
 }
 
-pub(super) const TRENDING_POSTS: &str = trending!(
+/// The text of [`trending_posts`], also for whoever measures it: `$1` is the viewer, `$2` the
+/// computation or NULL for the newest, `$3` the last place or -1, `$4` the limit.
+pub const TRENDING_POSTS: &str = trending!(
     post_columns!(p),
     "JOIN posts p ON p.id = t.subject_id",
     "post",
@@ -112,9 +114,9 @@ pub(super) const TRENDING_POSTS: &str = trending!(
     " AND ",
     visible!()
 );
-/// Hashtags are nobody's: they are the same for all viewers.
-pub(super) const TRENDING_HASHTAGS: &str =
-    trending!("t.hashtag, t.posts", "", "hashtag", "($1 = $1)");
+/// The text of [`trending_hashtags`], likewise. Hashtags are nobody's: they are the same for all
+/// viewers.
+pub const TRENDING_HASHTAGS: &str = trending!("t.hashtag, t.posts", "", "hashtag", "($1 = $1)");
 pub(super) const TRENDING_STREAMS: &str = trending!(
     "s.id, s.owner_id, s.name, s.takeover, s.ladder, s.engine, s.encoder, s.created_at,
      u.name AS owner_name, TRUE AS live",
