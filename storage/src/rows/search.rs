@@ -23,6 +23,7 @@ mod plans;
 mod query;
 mod windows;
 mod words;
+mod writing;
 
 use std::fmt;
 use std::str::FromStr;
