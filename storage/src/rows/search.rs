@@ -23,6 +23,7 @@ mod plans;
 mod query;
 mod windows;
 mod words;
+mod writing;
 
 pub use indexer::{CONSUMER, Indexer, ROWS_AT_ONCE, catch_up, run};
 pub use pages::{posts, streams, users};

@@ -1,6 +1,7 @@
 //! How the indexes of search are kept: by events that come twice, late or after a crash, and by
 //! the walk over what was there before.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use media::{PostId, SystemClock, UserId};
@@ -179,7 +180,7 @@ async fn two_who_catch_up_take_turns(test: TestDatabase) {
         rows(&test, "post").await,
         (posts.len() as u64, posts.len() as u64)
     );
-    found.sort_unstable_by(|one, other| other.cmp(one));
+    found.sort_unstable_by_key(|found| Reverse(*found));
     assert_eq!(found, posts);
 }
 

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::super::sql::{AssertSqlSafe, FromRow, Row, query};
 use super::super::{Database, RowError, Transaction};
-use super::index::{Index, POSTS, STREAMS};
+use super::index::{Index, Kind};
 use super::words;
 
 /// A row, by the words that find it.
@@ -36,17 +36,17 @@ impl FromRow for Texts {
 /// What of a table can be found, as it is now. Suspended accounts are indexed and left out of
 /// pages, so that what comes back need not be indexed again.
 fn select(index: &Index) -> &'static str {
-    match index.name {
-        name if name == POSTS.name => {
+    match index.kind {
+        Kind::Posts => {
             "SELECT p.id, p.body AS one, '' AS other FROM posts p
              WHERE p.deleted_at IS NULL AND p.share_of_id IS NULL AND p.id "
         }
-        name if name == STREAMS.name => {
+        Kind::Streams => {
             "SELECT s.id, s.name AS one, u.name AS other
              FROM streams s JOIN users u ON u.id = s.owner_id
              WHERE u.deleted_at IS NULL AND s.id "
         }
-        _ => {
+        Kind::Users => {
             "SELECT u.id, u.name AS one, u.display_name AS other FROM users u
              WHERE u.deleted_at IS NULL AND u.id "
         }
@@ -68,12 +68,16 @@ pub(super) async fn load(
     let document = |row: Texts| {
         let mut found = BTreeSet::new();
         words::index(&row.one, index.shortest, &mut found);
-        if index.name == STREAMS.name {
+        match index.kind {
+            Kind::Posts => {}
+            Kind::Users => {
+                words::index_tag(&format!("@{}", row.one), index.shortest, &mut found);
+                words::index(&row.other, index.shortest, &mut found);
+            }
             // Whose it is finds a stream, as a mention.
-            words::index_tag(&format!("@{}", row.other), index.shortest, &mut found);
-        } else if index.name != POSTS.name {
-            words::index_tag(&format!("@{}", row.one), index.shortest, &mut found);
-            words::index(&row.other, index.shortest, &mut found);
+            Kind::Streams => {
+                words::index_tag(&format!("@{}", row.other), index.shortest, &mut found);
+            }
         }
         Document {
             id: row.id,

@@ -5,6 +5,7 @@
 //! the lock of the index. So events may come twice or late, and a process may die at any point:
 //! whoever comes next writes the same. What an index has already is not written again.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::mem::take;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,7 +19,8 @@ use uuid::Uuid;
 use super::super::outbox::{self, Deliver, DeliverFuture, OutboxEvent, Relay, Start};
 use super::super::{Database, RowError};
 use super::documents;
-use super::index::{ALL, Age, Index, POSTS, STREAMS, USERS, Writing};
+use super::index::{ALL, Index, Kind};
+use super::writing::{Age, Writing};
 use crate::events::Subject;
 
 /// The outbox's consumer.
@@ -79,7 +81,7 @@ pub async fn catch_up(db: &Database) -> Result<bool, RowError> {
         let from = writing.state.caught_up_to;
         let ids = documents::older(&mut writing.transaction, index, from, ROWS_AT_ONCE).await?;
         let mut found = documents::load(db, &mut writing.transaction, index, &ids).await?;
-        found.sort_unstable_by(|one, other| other.id.cmp(&one.id));
+        found.sort_unstable_by_key(|document| Reverse(document.id));
         for document in found {
             writing.put(document.id, document.words, Age::Old).await?;
         }
@@ -154,13 +156,13 @@ impl Deliver for Indexer {
 fn about(subject: &Subject) -> Option<(usize, Uuid)> {
     let mut words = subject.as_str().split('.');
     let (area, id, what) = (words.next()?, words.next()?, words.next()?);
-    let index = match (area, what) {
-        ("post", "created" | "edited" | "deleted") => &POSTS,
-        ("profile", "changed") | ("account", "deleted") => &USERS,
-        ("stream", "created") => &STREAMS,
+    let kind = match (area, what) {
+        ("post", "created" | "edited" | "deleted") => Kind::Posts,
+        ("profile", "changed") | ("account", "deleted") => Kind::Users,
+        ("stream", "created") => Kind::Streams,
         _ => return None,
     };
-    let place = ALL.iter().position(|other| other.name == index.name)?;
+    let place = ALL.iter().position(|index| index.kind == kind)?;
     Some((place, id.parse().ok()?))
 }
 

@@ -5,6 +5,8 @@
 //! on until the page is full, or until so much was looked at that the page goes out short, with
 //! a cursor.
 
+use std::cmp::Reverse;
+
 use media::UserId;
 
 use super::super::posts::{PostRow, not_blocked, post_columns, viewer_id, visible};
@@ -162,7 +164,7 @@ async fn page<T: FromRow>(
                     .await?
             }
         };
-        hits.sort_unstable_by(|one, other| other.position.cmp(&one.position));
+        hits.sort_unstable_by_key(|hit| Reverse(hit.position));
         for hit in hits {
             if items.len() >= limit as usize {
                 return Ok(Found {
