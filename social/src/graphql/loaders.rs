@@ -40,7 +40,7 @@ impl Loaders {
             mentions: loader(Mentions(services())),
             post_counts: loader(CountsOfPosts(services())),
             post_viewers: loader(ViewedPosts(services(), caller())),
-            streams: loader(Streams(services())),
+            streams: loader(Streams(services(), caller())),
         }
     }
 }
@@ -164,13 +164,13 @@ impl Loader<PostId> for ViewedPosts {
     }
 }
 
-pub(super) struct Streams(Services);
+pub(super) struct Streams(Services, Caller);
 
 impl Loader<StreamId> for Streams {
     type Value = PostStream;
     type Error = LoadError;
 
     async fn load(&self, of: &[StreamId]) -> Result<HashMap<StreamId, PostStream>, LoadError> {
-        Ok(self.0.post_streams(of).await?)
+        Ok(self.0.post_streams(&self.1, of).await?)
     }
 }

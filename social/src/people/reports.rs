@@ -26,8 +26,9 @@ const MAX_TEXT: usize = 2_000;
 struct Made {
     id: String,
     user: String,
+    /// Its post's id: what it says may be gone by then.
     #[serde(default)]
-    post: Option<ReportedPost>,
+    post: Option<String>,
     reason: ReportReason,
     comment: String,
     created_at: i64,
@@ -46,7 +47,7 @@ impl Services {
         let request = Repeatable::new(actor.user, idempotency_key, operation, &input)?;
         let request = request.as_ref();
         if let Some(made) = self.earlier::<Made>(request).await? {
-            return Ok(made.shown());
+            return self.report_made(caller, made).await;
         }
         check_text("comment", &input.comment)?;
         let subject = self.find_named(&input.user).await?;
@@ -81,13 +82,28 @@ impl Services {
         let made = Made {
             id: row.id.to_string(),
             user: subject.name,
-            post: post.map(reported),
+            post: post.as_ref().map(|post| post.id.to_string()),
             reason: input.reason,
             comment: row.comment,
             created_at: row.created_at.as_micros(),
         };
-        let earlier = self.commit_once(transaction, request, &made).await?;
-        Ok(earlier.unwrap_or(made).shown())
+        match self.commit_once(transaction, request, &made).await? {
+            Some(made) => self.report_made(caller, made).await,
+            None => Ok(made.shown(post.map(reported))),
+        }
+    }
+
+    /// A report that was made before, with its post as it is now, if they may still see it.
+    async fn report_made(&self, caller: &Caller, made: Made) -> Result<Report, ServiceError> {
+        let post = match &made.post {
+            Some(id) => match self.find_readable_post(caller, id).await {
+                Ok(post) => Some(reported(post.row)),
+                Err(ServiceError::NotFound(_)) => None,
+                Err(error) => return Err(error),
+            },
+            None => None,
+        };
+        Ok(made.shown(post))
     }
 
     /// What was told of anybody.
@@ -218,12 +234,12 @@ fn shown(
 }
 
 impl Made {
-    fn shown(self) -> Report {
+    fn shown(self, post: Option<ReportedPost>) -> Report {
         Report {
             id: self.id.into(),
             user: self.user,
             reporter: None,
-            post: self.post,
+            post,
             reason: self.reason,
             comment: self.comment,
             created_at: Timestamp::from_micros(self.created_at).into(),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use media::{SessionId, StreamId};
+use media::{Micros, SessionId, StreamId};
 use storage::rows::outbox::{Deliver, DeliverFuture, OutboxEvent, Relay, Start};
 use storage::rows::posts::{self, NewPost, Shows, Visibility};
 use storage::rows::{RowError, preferences, sessions, streams};
@@ -10,6 +10,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Services;
 use crate::people::POST_WHEN_LIVE;
+
+/// One stream is announced once in so long: an encoder may come and go.
+const RESTS: Micros = Micros::from_secs(30 * 60);
 
 /// The outbox's consumer that makes the posts. One process does it at a time.
 const CONSUMER: &str = "live-posts";
@@ -37,7 +40,8 @@ impl Services {
         relay.run(shutdown).await;
     }
 
-    /// Makes the post of a broadcast, once, if it still goes on and its owner wants it.
+    /// Makes the post of a broadcast, once, if it still goes on, its owner wants it, and the stream
+    /// was not announced just now.
     async fn announce(&self, stream: StreamId, session: SessionId) -> Result<(), RowError> {
         let (db, now) = (&self.db, self.now());
         let Some(stream) = streams::by_id(db, stream).await? else {
@@ -52,6 +56,9 @@ impl Services {
         }
         let open = sessions::open_session_of(db, stream.id).await?;
         if open.is_none_or(|open| open.id != session) {
+            return Ok(());
+        }
+        if posts::announced(db, stream.owner, stream.id, now - RESTS).await? {
             return Ok(());
         }
         let new = NewPost {

@@ -52,7 +52,7 @@ impl Services {
             people,
             counts: self.post_counts(&subjects).await?,
             viewed: self.viewed_posts(caller, &subjects).await?,
-            streams: self.post_streams(&streams).await?,
+            streams: self.post_streams(caller, &streams).await?,
             posts: named,
         };
         Ok(posts.iter().map(|post| facts.show(post)).collect())
@@ -158,22 +158,23 @@ impl Services {
         Ok(viewed.collect())
     }
 
-    /// These streams, as posts show them.
+    /// These streams, as posts show them, of owners whom whoever asks may see.
     pub(crate) async fn post_streams(
         &self,
+        caller: &Caller,
         ids: &[StreamId],
     ) -> Result<HashMap<StreamId, PostStream>, ServiceError> {
         if ids.is_empty() {
             return Ok(HashMap::new());
         }
-        let rows = streams::shown(&self.db, ids).await?;
+        let rows = streams::shown(&self.db, ids, caller.user()).await?;
         let shown = rows.into_iter().map(|row| {
             let stream = PostStream {
                 name: row.name.to_string(),
                 // Streams have no other yet.
                 title: row.name.to_string(),
                 is_live: row.is_live,
-                owner: row.owner,
+                owner: Some(row.owner),
             };
             (row.id, stream)
         });

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use media::{Clock, StreamId, UserId};
+use media::{Clock, Micros, StreamId, UserId};
 use serde_json::{Value, json};
 use social::streams::create_stream;
 use storage::rows::{sessions, users};
@@ -51,9 +51,10 @@ async fn until_posts(app: &TestApp, name: &str, count: usize) -> Vec<String> {
 async fn going_live_makes_one_post_for_who_wants_it(app: TestApp) {
     let ada = app.person("ada").await;
     let bob = app.person("bob").await;
+    let carl = app.person("carl").await;
     let preferences = ada.get("/api/v1/me/preferences").await.ok(200);
     assert_eq!(preferences["post_when_live"], "no");
-    for person in [&ada, &bob] {
+    for person in [&ada, &bob, &carl] {
         let body = json!({ "post_when_live": "yes" });
         person.patch("/api/v1/me/preferences", &body).await.ok(200);
     }
@@ -94,11 +95,20 @@ async fn going_live_makes_one_post_for_who_wants_it(app: TestApp) {
         .await
         .unwrap();
     assert_eq!(read(&ada, &posts[0]).await["stream"]["is_live"], false);
-    // The next is another one; it comes after whatever else was to come.
+    // Who comes back soon after that is not announced again; what comes later has come.
+    let again = go_live(&app, of_ada).await;
+    let (_, of_carl) = stream(&app, "carl", "carls").await;
+    go_live(&app, of_carl).await;
+    until_posts(&app, "carl", 1).await;
+    assert_eq!(until_posts(&app, "ada", 1).await, posts);
+    sessions::end_session(&app.database, again, app.clock.now())
+        .await
+        .unwrap();
+    app.later(Micros::from_secs(31 * 60));
     go_live(&app, of_ada).await;
-    let posts = until_posts(&app, "ada", 2).await;
-    assert_eq!(ids(&ada, "/api/v1/users/ada/posts").await, posts);
-    assert!(ids(&ada, "/api/v1/users/quiet/posts").await.is_empty());
+    until_posts(&app, "ada", 2).await;
+    let of_quiet = ids(&app.anybody(), "/api/v1/users/quiet/posts").await;
+    assert!(of_quiet.is_empty());
 }
 
 async fn a_post_shows_a_stream(app: TestApp) {

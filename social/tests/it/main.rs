@@ -12,6 +12,7 @@ mod broadcasts;
 mod browser_session;
 mod counted;
 mod face_limits;
+mod feeds;
 mod golden;
 mod logins_at_once;
 mod moderation;

@@ -25,6 +25,9 @@ words! {
     Yes = "yes"
 }
 
+/// How many one follows and asks to follow: their home feed looks at each.
+pub const FOLLOWED_AT_MOST: u32 = 7_500;
+
 /// Where a page of follows ends: the next begins after it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FollowCursor {
@@ -65,7 +68,8 @@ impl FromRow for FollowRow {
 /// Follows, or asks to when the followed account is private. Nothing changes for who follows
 /// already; a request to an account that is private no more is accepted. `None` when one
 /// blocks the other. [`RowError::NotFound`] when there is no such account to follow, or it is
-/// suspended, or one's own.
+/// suspended, or one's own. [`RowError::TooMany`] when the follower follows
+/// [`FOLLOWED_AT_MOST`] others.
 pub async fn follow(
     db: &Database,
     transaction: &mut Transaction,
@@ -91,6 +95,21 @@ pub async fn follow(
         Some((_, true)) => return Ok(None),
         Some((is_private, false)) => is_private,
     };
+    let (others,): (u32,) = query(
+        "SELECT COUNT(*) AS others FROM (
+             SELECT 1 FROM follows WHERE follower_id = $1 AND followed_id <> $2 LIMIT $3) AS f",
+    )
+    .bind(follower)
+    .bind(followed)
+    .bind(FOLLOWED_AT_MOST)
+    .one(&mut *transaction)
+    .await?;
+    if others >= FOLLOWED_AT_MOST {
+        return Err(RowError::TooMany {
+            what: "people to follow",
+            limit: FOLLOWED_AT_MOST.into(),
+        });
+    }
     let (accepted,): (Option<Timestamp>,) = query(
         "INSERT INTO follows (follower_id, followed_id, created_at, accepted_at)
          VALUES ($1, $2, $3, $4)

@@ -30,7 +30,7 @@ pub use super::words::InvalidWord;
 use super::words::words;
 
 pub use change::{EDITS_AT_MOST, Edit, Edited, delete, edit, unshare};
-pub use create::{Created, NewPost, Shows, create, share};
+pub use create::{Created, NewPost, Shows, announced, create, share};
 pub use pages::{
     AuthorPosts, RevisionRow, all_by_ids, by_ids, comments_of, find, find_emptied, of_author,
     quotes_of, revisions, shared_among, thread, with_hashtag,

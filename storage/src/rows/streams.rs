@@ -7,6 +7,7 @@ use media::{SessionId, StreamId, StreamName, Timestamp, UserId};
 
 use super::error::missing_parent;
 use super::outbox::{self, NewEvent};
+use super::posts::{author_shown, viewer_id};
 use super::sql::{AssertSqlSafe, FromRow, Row, query};
 use super::stream_keys::{self, StreamKey};
 use super::{Database, Entity, RowError, Transaction, Unique};
@@ -353,8 +354,8 @@ pub struct ShownStream {
     pub id: StreamId,
     /// Its name.
     pub name: StreamName,
-    /// Its owner's name; `None`: they are suspended or deleted.
-    pub owner: Option<String>,
+    /// Its owner's name.
+    pub owner: String,
     /// Whether it has an open session.
     pub is_live: bool,
 }
@@ -370,18 +371,28 @@ impl FromRow for ShownStream {
     }
 }
 
-/// These streams, in no order.
-pub async fn shown(db: &Database, ids: &[StreamId]) -> Result<Vec<ShownStream>, RowError> {
+/// These streams, in no order, as `viewer` may see them: not those whose owner is suspended or
+/// deleted, or blocks the viewer or is blocked by them.
+pub async fn shown(
+    db: &Database,
+    ids: &[StreamId],
+    viewer: Option<UserId>,
+) -> Result<Vec<ShownStream>, RowError> {
     let text = format!(
-        "SELECT s.id, s.name, u.name AS owner_name,
-                EXISTS (SELECT 1 FROM live_sessions l
-                        WHERE l.stream_id = s.id AND l.ended_at IS NULL) AS live
-         FROM streams s
-             LEFT JOIN users u ON u.id = s.owner_id
-                 AND u.suspended_at IS NULL AND u.deleted_at IS NULL
-         WHERE s.id {}",
-        db.engine().one_of("$1")
+        concat!(
+            "SELECT s.id, s.name, u.name AS owner_name,
+                    EXISTS (SELECT 1 FROM live_sessions l
+                            WHERE l.stream_id = s.id AND l.ended_at IS NULL) AS live
+             FROM streams s JOIN users u ON u.id = s.owner_id
+             WHERE s.id {} AND ",
+            author_shown!("s.owner_id")
+        ),
+        db.engine().one_of("$2")
     );
     let ids: Vec<_> = ids.iter().map(|id| id.as_uuid()).collect();
-    query(AssertSqlSafe(text)).bind(ids).all(db).await
+    query(AssertSqlSafe(text))
+        .bind(viewer_id(viewer))
+        .bind(ids)
+        .all(db)
+        .await
 }

@@ -5,6 +5,7 @@ use storage::RowError;
 use storage::rows::follows::{self, FollowCounts, Following};
 use storage::rows::profile_links::{self, LINKS_AT_MOST, ProfileLink};
 use storage::rows::relations::{self, Relation};
+use storage::rows::sql::{AssertSqlSafe, query};
 use storage::rows::users::ProfileChange;
 use storage::rows::{Entity, blocks, mutes, users};
 
@@ -16,6 +17,7 @@ on_both_engines! {
     a_follow_is_accepted_at_once_or_asked_for,
     a_request_is_accepted_or_refused_once,
     nobody_follows_who_is_not_there,
+    nobody_follows_without_end,
     a_block_ends_follows_both_ways_and_lets_none_begin,
     a_block_and_a_follow_at_once_never_both_stay,
     mutes_are_made_and_ended,
@@ -165,6 +167,45 @@ async fn nobody_follows_who_is_not_there(test: TestDatabase) {
     let mut transaction = write(&test).await;
     let nobody = blocks::block(&test.db, &mut transaction, ada, UserId::new(), at(0)).await;
     assert!(matches!(nobody, Err(RowError::NotFound(Entity::User))));
+}
+
+async fn insert(test: &TestDatabase, text: String) {
+    let mut transaction = write(test).await;
+    let inserted = query(AssertSqlSafe(text)).execute(&mut transaction).await;
+    assert!(inserted.unwrap() > 0);
+    transaction.commit().await.unwrap();
+}
+
+async fn nobody_follows_without_end(test: TestDatabase) {
+    let (ada, eve) = (test.user("ada").await, test.user("eve").await);
+    let others: Vec<UserId> = (0..follows::FOLLOWED_AT_MOST)
+        .map(|_| UserId::new())
+        .collect();
+    let row = |id: &UserId| format!("('{id}', 'u-{id}', '{id}@example.org', '', 0)");
+    let rows: Vec<String> = others.iter().map(row).collect();
+    let columns = "id, name, email, password_hash, created_at";
+    let rows = rows.join(", ");
+    insert(
+        &test,
+        format!("INSERT INTO users ({columns}) VALUES {rows}"),
+    )
+    .await;
+    let row = |id: &UserId| format!("('{ada}', '{id}', 0, 0)");
+    let rows: Vec<String> = others[1..].iter().map(row).collect();
+    let columns = "follower_id, followed_id, created_at, accepted_at";
+    let rows = rows.join(", ");
+    insert(
+        &test,
+        format!("INSERT INTO follows ({columns}) VALUES {rows}"),
+    )
+    .await;
+    assert_eq!(follow(&test, ada, others[0], 1).await, Following::Yes);
+    let mut transaction = write(&test).await;
+    let refused = follows::follow(&test.db, &mut transaction, ada, eve, at(2)).await;
+    assert!(matches!(refused, Err(RowError::TooMany { .. })));
+    drop(transaction);
+    // Whom one follows already, one may follow.
+    assert_eq!(follow(&test, ada, others[0], 3).await, Following::Yes);
 }
 
 async fn a_block_ends_follows_both_ways_and_lets_none_begin(test: TestDatabase) {

@@ -7,7 +7,7 @@ use storage::rows::posts::{
     self, Created, EDITS_AT_MOST, Edit, Edited, HASHTAGS_AT_MOST, MENTIONS_AT_MOST, NewPost,
     PostRow, Shows, Visibility,
 };
-use storage::rows::{Entity, sessions, sql, streams, users};
+use storage::rows::{Entity, blocks, sessions, sql, streams, users};
 use storage::{Database, RowError};
 
 use crate::fixtures::TestDatabase;
@@ -282,6 +282,14 @@ async fn a_stream_that_is_there_can_be_shown(test: TestDatabase) {
     let nothing = try_create(&test.db, &shows(StreamId::new()), 0).await;
     assert!(is_not_found(nothing, Entity::Stream));
     let mut transaction = write(&test).await;
+    blocks::block(&test.db, &mut transaction, ada, bob, at(0))
+        .await
+        .unwrap();
+    transaction.commit().await.unwrap();
+    let blocked = try_create(&test.db, &shows(stream), 0).await;
+    assert!(is_not_found(blocked, Entity::Stream));
+    let mut transaction = write(&test).await;
+    blocks::unblock(&mut transaction, ada, bob).await.unwrap();
     let told = users::delete(&test.db, &mut transaction, ada, at(0)).await;
     assert!(!told.unwrap().is_empty());
     transaction.commit().await.unwrap();

@@ -5,7 +5,7 @@ use storage::rows::outbox::OutboxEvent;
 use storage::rows::post_counts::{self, PostCounts};
 use storage::rows::post_events::PostChange;
 use storage::rows::posts::{self, Edit, NewPost, Visibility};
-use storage::rows::{account_export, sessions, sql, streams, users};
+use storage::rows::{account_export, blocks, sessions, sql, streams, users};
 
 use crate::fixtures::TestDatabase;
 use crate::likes::like;
@@ -18,7 +18,7 @@ on_both_engines! {
     a_share_is_taken_back_once,
     what_was_done_to_a_post_is_counted,
     people_are_found_by_names_of_any_case,
-    a_stream_is_shown_with_its_owner_while_they_are_there,
+    a_stream_is_shown_to_whom_its_owner_is,
     who_goes_live_is_told_by_the_event,
     revisions_are_exported_in_pages,
 }
@@ -141,30 +141,38 @@ async fn people_are_found_by_names_of_any_case(test: TestDatabase) {
     assert_eq!(found, [ada, bob]);
 }
 
-async fn a_stream_is_shown_with_its_owner_while_they_are_there(test: TestDatabase) {
+async fn a_stream_is_shown_to_whom_its_owner_is(test: TestDatabase) {
     let stream = test.stream("garden").await;
-    let shown = async || {
-        let mut shown = streams::shown(&test.db, &[stream]).await.unwrap();
-        shown.pop().unwrap()
+    let (bob, eve) = (test.user("bob").await, test.user("eve").await);
+    let shown = async |viewer| {
+        let mut shown = streams::shown(&test.db, &[stream], viewer).await.unwrap();
+        shown.pop()
     };
-    let first = shown().await;
+    let first = shown(None).await.unwrap();
     assert_eq!((first.name.as_str(), first.is_live), ("garden", false));
-    assert!(first.owner.is_some());
     sessions::open_session(&test.db, stream, at(0))
         .await
         .unwrap();
-    assert!(shown().await.is_live);
-    let owner = streams::by_id(&test.db, stream)
+    assert!(shown(Some(bob)).await.unwrap().is_live);
+    let owner = streams::by_id(&test.db, stream).await.unwrap();
+    let owner = owner.unwrap().owner;
+    let mut transaction = write(&test).await;
+    blocks::block(&test.db, &mut transaction, owner, bob, at(1))
         .await
-        .unwrap()
-        .unwrap()
-        .owner;
+        .unwrap();
+    blocks::block(&test.db, &mut transaction, eve, owner, at(1))
+        .await
+        .unwrap();
+    transaction.commit().await.unwrap();
+    assert_eq!(shown(Some(bob)).await, None);
+    assert_eq!(shown(Some(eve)).await, None);
+    assert!(shown(Some(owner)).await.is_some());
     let mut transaction = write(&test).await;
     let _told = users::suspend(&test.db, &mut transaction, owner, at(1))
         .await
         .unwrap();
     transaction.commit().await.unwrap();
-    assert_eq!(shown().await.owner, None);
+    assert_eq!(shown(None).await, None);
 }
 
 async fn who_goes_live_is_told_by_the_event(test: TestDatabase) {

@@ -6,7 +6,7 @@ use super::super::error::check_size;
 use super::super::post_events::{PostChange, PostEvent};
 use super::super::sql::{FromRow, Row, query};
 use super::super::{Database, Entity, RowError, Transaction, users};
-use super::{BODY_BYTES_AT_MOST, PostRow, Visibility, post_columns, tags, visible};
+use super::{BODY_BYTES_AT_MOST, PostRow, Visibility, author_shown, post_columns, tags, visible};
 
 /// What a post shows beside its text.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -153,6 +153,27 @@ pub async fn share(
     Ok(Created { post, is_new })
 }
 
+/// Whether `author` announced a broadcast of `stream` after `since`: among the newest posts, of
+/// which one writes no more in such a time.
+pub async fn announced(
+    db: &Database,
+    author: UserId,
+    stream: StreamId,
+    since: Timestamp,
+) -> Result<bool, RowError> {
+    query(
+        "SELECT 1 FROM (SELECT stream_id, live_session_id, created_at FROM posts
+                        WHERE author_id = $1 ORDER BY id DESC LIMIT 200) AS p
+         WHERE p.stream_id = $2 AND p.live_session_id IS NOT NULL AND p.created_at > $3
+         LIMIT 1",
+    )
+    .bind(author)
+    .bind(stream)
+    .bind(since)
+    .exists(db)
+    .await
+}
+
 /// Who is suspended or deleted writes and likes nothing.
 pub(in crate::rows) async fn check_active(
     transaction: &mut Transaction,
@@ -173,10 +194,11 @@ async fn shown(
     match new.shows {
         Shows::Nothing => Ok((None, None)),
         Shows::Stream(stream) => {
-            let is_there = query(
-                "SELECT 1 FROM streams s JOIN users u ON u.id = s.owner_id
-                 WHERE s.id = $1 AND u.deleted_at IS NULL",
-            )
+            let is_there = query(concat!(
+                "SELECT 1 FROM streams s WHERE s.id = $2 AND ",
+                author_shown!("s.owner_id")
+            ))
+            .bind(new.author)
             .bind(stream)
             .exists(transaction)
             .await?;
