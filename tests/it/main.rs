@@ -12,6 +12,7 @@ mod engines;
 mod events;
 mod harness;
 mod hostile;
+mod hostile_texts;
 mod low_latency;
 mod operations;
 mod origins;
