@@ -13,6 +13,7 @@ mod events;
 mod harness;
 mod hostile;
 mod hostile_texts;
+mod hostile_writing;
 mod low_latency;
 mod operations;
 mod origins;
