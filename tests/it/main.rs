@@ -12,6 +12,8 @@ mod engines;
 mod events;
 mod harness;
 mod hostile;
+mod hostile_texts;
+mod hostile_writing;
 mod low_latency;
 mod operations;
 mod origins;

@@ -159,6 +159,14 @@ impl Process {
         }
     }
 
+    /// Writes a line to its input, which stays open.
+    pub(crate) fn say_line(&mut self, line: &str) {
+        if let Some(stdin) = &mut self.child.stdin {
+            // A child that does not read is told by its exit, not here.
+            let _ = writeln!(stdin, "{line}");
+        }
+    }
+
     /// Closes its input.
     pub(crate) fn close_stdin(&mut self) {
         self.child.stdin.take();
