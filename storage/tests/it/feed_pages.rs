@@ -180,7 +180,7 @@ impl Chaos<'_> {
                 };
                 let half = world.steady.len() / 2;
                 let who = self.one(&world.steady[half..]);
-                users::update_profile(&mut transaction, who, change).await?;
+                users::update_profile(&db, &mut transaction, who, change, at(2)).await?;
             }
             12 => {
                 let post = self.random.below(world.stays.len() as u64) as usize;
