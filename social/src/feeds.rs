@@ -119,7 +119,7 @@ mod tests {
         };
         let asked = PageRequest::new(Some(1), None).unwrap();
         let page = asked.page(vec![cursor; 2], |cursor| place(*cursor), |_| ());
-        let next = page.next().unwrap();
+        let next = page.next.unwrap();
         let asked = PageRequest::new(None, Some(&next)).unwrap();
         assert_eq!(after(asked), Some(cursor));
     }

@@ -86,11 +86,13 @@ impl PageRequest {
     ) -> Paged<T> {
         let has_more = rows.len() > self.first as usize;
         rows.truncate(self.first as usize);
-        let items = rows
+        let items: Vec<_> = rows
             .into_iter()
             .map(|row| (cursor(place(&row).into()), item(row)))
             .collect();
-        Paged { items, has_more }
+        let last = items.last().filter(|_| has_more);
+        let next = last.map(|(cursor, _)| cursor.clone());
+        Paged { items, next }
     }
 }
 
@@ -99,8 +101,8 @@ impl PageRequest {
 pub struct Paged<T> {
     /// Cursor and item.
     pub items: Vec<(String, T)>,
-    /// Whether there is another page.
-    pub has_more: bool,
+    /// The cursor of the next page, if there is one: also behind a page that has nothing.
+    pub next: Option<String>,
 }
 
 impl<T> Paged<T> {
@@ -108,14 +110,12 @@ impl<T> Paged<T> {
     pub(crate) fn that_goes_on(items: Vec<(Place, T)>, next: Option<Place>) -> Self {
         let items = items.into_iter();
         let mut items: Vec<_> = items.map(|(place, item)| (cursor(place), item)).collect();
+        let next = next.map(cursor);
         // Nothing stands between the last item and the place.
-        if let (Some((last, _)), Some(next)) = (items.last_mut(), next) {
-            *last = cursor(next);
+        if let (Some((last, _)), Some(next)) = (items.last_mut(), &next) {
+            last.clone_from(next);
         }
-        Self {
-            items,
-            has_more: next.is_some(),
-        }
+        Self { items, next }
     }
 
     /// The same page of what is made of its items.
@@ -123,14 +123,8 @@ impl<T> Paged<T> {
         let items = self.items.into_iter();
         Paged {
             items: items.map(|(cursor, item)| (cursor, made(item))).collect(),
-            has_more: self.has_more,
+            next: self.next,
         }
-    }
-
-    /// The cursor of the next page, if there is one.
-    pub fn next(&self) -> Option<String> {
-        let last = self.items.last().filter(|_| self.has_more);
-        last.map(|(cursor, _)| cursor.clone())
     }
 }
 
@@ -169,12 +163,12 @@ mod tests {
         let asked = PageRequest::new(Some(2), None).unwrap();
         let page = asked.page(keys.clone(), |key| *key, |key| key);
         assert_eq!(page.items.len(), 2);
-        let next = page.next().unwrap();
+        let next = page.next.unwrap();
         let asked = PageRequest::new(None, Some(&next)).unwrap();
         assert_eq!(asked.after::<Uuid>(), Some(keys[1]));
         assert_eq!(asked.limit(), 21);
         let last = asked.page(vec![keys[2]], |key| *key, |key| key);
-        assert_eq!(last.next(), None);
+        assert_eq!(last.next, None);
     }
 
     #[test]

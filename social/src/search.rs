@@ -1,9 +1,6 @@
 //! Search: posts, people and streams by the words in them.
 
-use std::future::Future;
-
 use media::Timestamp;
-use storage::rows::RowError;
 use storage::rows::search::{self, Cursor, Found, InvalidSearch, SearchQuery};
 use uuid::Uuid;
 
@@ -16,9 +13,6 @@ use crate::people::Person;
 use crate::posts::SeenPost;
 use crate::{ServiceError, Services};
 
-/// How often an index is asked again, when all that it gave is not for whoever asks.
-const TRIES: usize = 20;
-
 impl Services {
     /// Posts with these words, the best and the newest first.
     pub async fn search_posts(
@@ -29,9 +23,9 @@ impl Services {
     ) -> Result<Paged<SeenPost>, ServiceError> {
         self.begin(caller, Operation::SearchPosts)?;
         let words = parse(words)?;
-        let viewer = caller.user();
-        let ask = |after, limit| search::posts(&self.db, &words, viewer, after, limit);
-        Ok(find(page, ask).await?.map(SeenPost::from))
+        let (viewer, after) = (caller.user(), after(page));
+        let found = search::posts(&self.db, &words, viewer, after, page.first());
+        Ok(paged(found.await?).map(SeenPost::from))
     }
 
     /// People with that name, or with these words in what they are shown as.
@@ -43,9 +37,9 @@ impl Services {
     ) -> Result<Paged<Person>, ServiceError> {
         self.begin(caller, Operation::SearchUsers)?;
         let words = parse(words)?;
-        let viewer = caller.user();
-        let ask = |after, limit| search::users(&self.db, &words, viewer, after, limit);
-        Ok(find(page, ask).await?.map(Person::from))
+        let (viewer, after) = (caller.user(), after(page));
+        let found = search::users(&self.db, &words, viewer, after, page.first());
+        Ok(paged(found.await?).map(Person::from))
     }
 
     /// Streams with these words in their names.
@@ -57,9 +51,9 @@ impl Services {
     ) -> Result<Paged<PostStream>, ServiceError> {
         self.begin(caller, Operation::SearchStreams)?;
         let words = parse(words)?;
-        let viewer = caller.user();
-        let ask = |after, limit| search::streams(&self.db, &words, viewer, after, limit);
-        Ok(find(page, ask).await?.map(listed))
+        let (viewer, after) = (caller.user(), after(page));
+        let found = search::streams(&self.db, &words, viewer, after, page.first());
+        Ok(paged(found.await?).map(listed))
     }
 }
 
@@ -68,29 +62,16 @@ fn parse(words: &str) -> Result<SearchQuery, ServiceError> {
     SearchQuery::parse(words).map_err(invalid)
 }
 
-/// A page that has something, or is the last: an index may give much that is not for whoever
-/// asks, and goes on behind it.
-async fn find<T, F>(
-    page: PageRequest,
-    ask: impl Fn(Option<Cursor>, u32) -> F,
-) -> Result<Paged<T>, ServiceError>
-where
-    F: Future<Output = Result<Found<T>, RowError>>,
-{
-    let mut after = page.after_place().map(cursor);
-    for _ in 0..TRIES {
-        let Found { items, next } = ask(after, page.first()).await?;
-        if next.is_none() || !items.is_empty() {
-            let items = items.into_iter();
-            let items = items.map(|(at, item)| (place(at), item)).collect();
-            return Ok(Paged::that_goes_on(items, next.map(place)));
-        }
-        after = next;
-    }
-    Err(ServiceError::invalid(
-        "q",
-        "too much of what was found is not for you: expected something more particular",
-    ))
+/// An index may give much that is not for whoever asks: what was found before it was too much, if
+/// only that it goes on.
+fn paged<T>(found: Found<T>) -> Paged<T> {
+    let items = found.items.into_iter();
+    let items = items.map(|(at, item)| (place(at), item)).collect();
+    Paged::that_goes_on(items, found.next.map(place))
+}
+
+fn after(page: PageRequest) -> Option<Cursor> {
+    page.after_place().map(cursor)
 }
 
 /// A place in an index stands in a cursor as a time, the position, and an id, the rest.

@@ -1,7 +1,9 @@
 //! Pages as Relay's connections (<https://relay.dev/graphql/connections.htm>), forward.
 
-use async_graphql::OutputType;
-use async_graphql::connection::{Connection, Edge};
+use std::borrow::Cow;
+
+use async_graphql::connection::{Edge, EmptyFields, PageInfo};
+use async_graphql::{Object, OutputType, TypeName};
 
 use super::limits::MAX_COMPLEXITY;
 use crate::ServiceError;
@@ -12,15 +14,54 @@ pub(super) fn page(first: Option<i32>, after: Option<&str>) -> Result<PageReques
     PageRequest::new(first.map(i64::from), after)
 }
 
-/// The page as a connection. That there is a page before it is not looked at, as the
-/// specification allows.
-pub(super) fn connection<T: OutputType>(page: Paged<T>) -> Connection<String, T> {
-    let mut connection = Connection::new(false, page.has_more);
+/// A page. Unlike the library's own, one that has nothing can have a page behind it.
+pub(crate) struct Connection<T: OutputType> {
+    edges: Vec<Edge<String, T, EmptyFields>>,
+    /// The cursor of the next page, if there is one.
+    next: Option<String>,
+}
+
+#[Object(name_type)]
+impl<T: OutputType> Connection<T> {
+    /// Information to aid in pagination.
+    async fn page_info(&self) -> PageInfo {
+        let cursor = |edge: &Edge<String, T, EmptyFields>| edge.cursor.clone();
+        let last = || self.edges.last().map(cursor);
+        PageInfo {
+            // Not looked at, as the specification allows.
+            has_previous_page: false,
+            has_next_page: self.next.is_some(),
+            start_cursor: self.edges.first().map(cursor),
+            end_cursor: self.next.clone().or_else(last),
+        }
+    }
+
+    /// A list of edges.
+    async fn edges(&self) -> &[Edge<String, T, EmptyFields>] {
+        &self.edges
+    }
+
+    /// A list of nodes.
+    async fn nodes(&self) -> Vec<&T> {
+        self.edges.iter().map(|edge| &edge.node).collect()
+    }
+}
+
+impl<T: OutputType> TypeName for Connection<T> {
+    fn type_name() -> Cow<'static, str> {
+        format!("{}Connection", T::type_name()).into()
+    }
+}
+
+/// The page as a connection.
+pub(super) fn connection<T: OutputType>(page: Paged<T>) -> Connection<T> {
     let edges = page.items.into_iter();
-    connection
-        .edges
-        .extend(edges.map(|(cursor, node)| Edge::new(cursor, node)));
-    connection
+    Connection {
+        edges: edges
+            .map(|(cursor, node)| Edge::new(cursor, node))
+            .collect(),
+        next: page.next,
+    }
 }
 
 /// The complexity of a page: that of an item for each item asked for. Any number may be asked

@@ -1,9 +1,8 @@
 //! Queries of feeds, trends and search.
 
-use async_graphql::connection::Connection;
 use async_graphql::{Context, Object, Result};
 
-use super::connection::{connection, of_page, page};
+use super::connection::{Connection, connection, of_page, page};
 use super::post::{Posts, posts};
 use super::query::of;
 use super::user::{People, people};
@@ -64,7 +63,7 @@ impl FeedQuery {
         context: &Context<'_>,
         first: Option<i32>,
         after: Option<String>,
-    ) -> Result<Connection<String, Hashtag>> {
+    ) -> Result<Connection<Hashtag>> {
         let (services, caller) = of(context)?;
         let page = page(first, after.as_deref())?;
         let hashtags = services.list_trending_hashtags(caller, page).await?;
@@ -79,7 +78,7 @@ impl FeedQuery {
         context: &Context<'_>,
         first: Option<i32>,
         after: Option<String>,
-    ) -> Result<Connection<String, PostStream>> {
+    ) -> Result<Connection<PostStream>> {
         let (services, caller) = of(context)?;
         let page = page(first, after.as_deref())?;
         let streams = services.list_trending_streams(caller, page).await?;
@@ -123,7 +122,7 @@ impl FeedQuery {
         query: String,
         first: Option<i32>,
         after: Option<String>,
-    ) -> Result<Connection<String, PostStream>> {
+    ) -> Result<Connection<PostStream>> {
         let (services, caller) = of(context)?;
         let page = page(first, after.as_deref())?;
         let streams = services.search_streams(caller, &query, page).await?;

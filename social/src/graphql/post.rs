@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use async_graphql::connection::{Connection, Edge, EmptyFields};
 use async_graphql::{Context, ID, Object, Result};
 use media::PostId;
 
-use super::connection::{connection, of_page, page};
+use super::connection::{Connection, connection, of_page, page};
 use super::loaders::Loaders;
 use super::query::{given, of};
 use super::user::{People, User, people};
@@ -15,16 +14,11 @@ use crate::paging::Paged;
 use crate::posts::{SeenPost, parts};
 
 /// Posts with their cursors.
-pub(crate) type Posts = Connection<String, Post, EmptyFields, EmptyFields>;
+pub(crate) type Posts = Connection<Post>;
 
 /// A page of posts as a connection.
 pub(super) fn posts(page: Paged<SeenPost>) -> Posts {
-    let mut connection = Connection::new(false, page.has_more);
-    let edges = page.items.into_iter();
-    connection
-        .edges
-        .extend(edges.map(|(cursor, post)| Edge::new(cursor, Post(post))));
-    connection
+    connection(page.map(Post))
 }
 
 /// A post, a comment, a share or a quote.
@@ -137,7 +131,7 @@ impl Post {
         context: &Context<'_>,
         first: Option<i32>,
         after: Option<String>,
-    ) -> Result<Connection<String, Revision>> {
+    ) -> Result<Connection<Revision>> {
         let (services, caller) = of(context)?;
         let page = page(first, after.as_deref())?;
         let id = self.0.row.id.to_string();

@@ -2,10 +2,9 @@
 
 use std::any::Any;
 
-use async_graphql::connection::Connection;
 use async_graphql::{ComplexObject, Context, ID, Json, MergedObject, Object, Result};
 
-use super::connection::{connection, of_page, page};
+use super::connection::{Connection, connection, of_page, page};
 use super::feeds::FeedQuery;
 use super::post::{Post, Posts, posts};
 use super::user::{People, User, people};
@@ -87,7 +86,7 @@ impl PlainQuery {
         #[graphql(default)] state: ReportState,
         first: Option<i32>,
         after: Option<String>,
-    ) -> Result<Connection<String, Report>> {
+    ) -> Result<Connection<Report>> {
         let (services, caller) = of(context)?;
         let page = page(first, after.as_deref())?;
         let reports = services.list_reports(caller, state, page).await?;
@@ -104,7 +103,7 @@ impl PlainQuery {
         subject: Option<String>,
         first: Option<i32>,
         after: Option<String>,
-    ) -> Result<Connection<String, AuditEntry>> {
+    ) -> Result<Connection<AuditEntry>> {
         let (services, caller) = of(context)?;
         let page = page(first, after.as_deref())?;
         let (actor, subject) = (actor.as_deref(), subject.as_deref());
@@ -130,7 +129,7 @@ impl Me {
         context: &Context<'_>,
         first: Option<i32>,
         after: Option<String>,
-    ) -> Result<Connection<String, LoginSession>> {
+    ) -> Result<Connection<LoginSession>> {
         let (services, caller) = of(context)?;
         let page = page(first, after.as_deref())?;
         Ok(connection(services.list_sessions(caller, page).await?))
@@ -143,7 +142,7 @@ impl Me {
         context: &Context<'_>,
         first: Option<i32>,
         after: Option<String>,
-    ) -> Result<Connection<String, ApiToken>> {
+    ) -> Result<Connection<ApiToken>> {
         let (services, caller) = of(context)?;
         let page = page(first, after.as_deref())?;
         Ok(connection(services.list_api_tokens(caller, page).await?))

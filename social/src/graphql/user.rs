@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use async_graphql::connection::{Connection, Edge, EmptyFields};
 use async_graphql::{Context, ID, Object, Result};
 
-use super::connection::{of_page, page};
+use super::connection::{Connection, connection, of_page, page};
 use super::loaders::Loaders;
 use super::post::{Posts, posts};
 use super::query::{given, of};
@@ -15,16 +14,11 @@ use crate::paging::Paged;
 use crate::people::{Person, avatar_url, shown_name};
 
 /// People with their cursors.
-pub(crate) type People = Connection<String, User, EmptyFields, EmptyFields>;
+pub(crate) type People = Connection<User>;
 
 /// A page of people as a connection.
 pub(super) fn people(page: Paged<Person>) -> People {
-    let mut connection = Connection::new(false, page.has_more);
-    let edges = page.items.into_iter();
-    connection
-        .edges
-        .extend(edges.map(|(cursor, person)| Edge::new(cursor, User(person))));
-    connection
+    connection(page.map(User))
 }
 
 /// Somebody.

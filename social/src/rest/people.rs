@@ -54,7 +54,7 @@ pub(super) async fn page(
     caller: &Caller,
     people: Paged<Person>,
 ) -> Result<Json<Page<User>>, Problem> {
-    let next = people.next();
+    let next = people.next;
     let people = people.items.into_iter().map(|(_, person)| person).collect();
     let items = services.describe(caller, people).await?;
     Ok(Json(Page { items, next }))

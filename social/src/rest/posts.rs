@@ -46,7 +46,7 @@ pub(super) async fn page(
     caller: &Caller,
     posts: Paged<SeenPost>,
 ) -> Result<Json<Page<Post>>, Problem> {
-    let next = posts.next();
+    let next = posts.next;
     let posts = posts.items.into_iter().map(|(_, post)| post).collect();
     let items = services.show_posts(caller, posts).await?;
     Ok(Json(Page { items, next }))

@@ -382,7 +382,7 @@ pub(crate) struct Page<T> {
 impl<T> From<Paged<T>> for Page<T> {
     fn from(page: Paged<T>) -> Self {
         Self {
-            next: page.next(),
+            next: page.next,
             items: page.items.into_iter().map(|(_, item)| item).collect(),
         }
     }

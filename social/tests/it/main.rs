@@ -30,6 +30,7 @@ mod s05_revocation;
 mod s10_mails;
 mod s11_expansion;
 mod s11_graphql;
+mod search;
 mod sessions;
 mod socket_ends;
 mod sockets;

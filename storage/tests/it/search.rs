@@ -445,4 +445,14 @@ async fn a_common_word_is_found_in_order(test: TestDatabase) {
     assert_eq!(posts_found(&test, "needle hello ", None, 2).await, rare);
     let first = one_page(&test, "hello", None, 20).await;
     assert_eq!(first.posts, expected[..20]);
+    // A cursor that nobody gave begins no higher than the index.
+    for before in [1 << 40, i64::MAX] {
+        let forged = Cursor {
+            rank: 0,
+            before,
+            version: i64::MAX,
+        };
+        let page = one_page(&test, "hello", Some(forged), 20).await;
+        assert_eq!((page.posts, page.next), (first.posts.clone(), first.next));
+    }
 }

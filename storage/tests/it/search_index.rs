@@ -23,6 +23,7 @@ use crate::users::{at, write};
 on_both_engines! {
     an_edit_and_a_deletion_are_followed,
     events_come_twice_late_and_after_a_crash,
+    what_a_batch_has_done_stays_when_it_fails,
     what_was_there_before_is_caught_up_in_steps,
     two_who_catch_up_take_turns,
     the_server_keeps_search_current_until_it_stops,
@@ -139,6 +140,37 @@ async fn events_come_twice_late_and_after_a_crash(test: TestDatabase) {
     // What is indexed again as it was is passed over by no page.
     let after = one_page(&test, "words", before.next, 9).await;
     assert_eq!(after.posts, [one]);
+}
+
+/// Nor does a batch begin anew that was given up because it took too long.
+async fn what_a_batch_has_done_stays_when_it_fails(test: TestDatabase) {
+    let ada = test.user("ada").await;
+    let mut posts = vec![says(&test, ada, "number x").await];
+    indexed(&test).await;
+    for n in 0..40 {
+        posts.insert(0, says(&test, ada, &format!("number {n}")).await);
+    }
+    // The 30th of them finds its position taken.
+    test.raw("UPDATE search_posts SET position = position + 30")
+        .await;
+    let batch = Indexer::new(test.db.clone());
+    for event in events(&test.db).await {
+        batch.deliver(&event).await.unwrap();
+    }
+    batch.confirm().await.unwrap_err();
+    let (kept, _) = rows(&test, "post").await;
+    assert!((9..31).contains(&kept), "{kept}");
+    test.raw(
+        "UPDATE search_posts SET position = position - 30
+         WHERE position = (SELECT MAX(position) FROM search_posts)",
+    )
+    .await;
+    let begun = one_page(&test, "number", None, 1).await;
+    deliver(&test.db).await.unwrap();
+    assert_eq!(posts_found(&test, "number", None, 50).await, posts);
+    // What was kept was not written again.
+    let rest = one_page(&test, "number", begun.next, 50).await;
+    assert_eq!(rest.posts.len() as u64, kept - 1);
 }
 
 async fn what_was_there_before_is_caught_up_in_steps(test: TestDatabase) {

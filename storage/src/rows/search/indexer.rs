@@ -29,6 +29,10 @@ pub const CONSUMER: &str = "search";
 /// Rows that one step of [`catch_up`] reads: one transaction.
 pub const ROWS_AT_ONCE: u32 = 100;
 
+/// Rows of a batch that one transaction indexes. What is committed is not written again when the
+/// batch comes again, so a batch ends that takes longer than the relay waits.
+const ROWS_AT_A_COMMIT: usize = 16;
+
 /// The pause after the rows have failed.
 const ROWS_PAUSE: Duration = Duration::from_secs(1);
 
@@ -129,7 +133,8 @@ impl Indexer {
 
     async fn index(&self, touched: Touched) -> Result<(), RowError> {
         for (index, ids) in ALL.into_iter().zip(touched) {
-            if !ids.is_empty() {
+            let ids: Vec<Uuid> = ids.into_iter().collect();
+            for ids in ids.chunks(ROWS_AT_A_COMMIT) {
                 refresh(&self.db, index, ids).await?;
             }
         }
@@ -166,23 +171,18 @@ fn about(subject: &Subject) -> Option<(usize, Uuid)> {
     Some((place, id.parse().ok()?))
 }
 
-/// Indexes rows as they are now, in their order.
-async fn refresh(
-    db: &Database,
-    index: &'static Index,
-    ids: BTreeSet<Uuid>,
-) -> Result<(), RowError> {
+/// Indexes rows as they are now, in their order: one transaction.
+async fn refresh(db: &Database, index: &'static Index, ids: &[Uuid]) -> Result<(), RowError> {
     let mut writing = Writing::begin(db, index).await?;
-    let ids: Vec<Uuid> = ids.into_iter().collect();
-    let mut found = documents::load(db, &mut writing.transaction, index, &ids).await?;
+    let mut found = documents::load(db, &mut writing.transaction, index, ids).await?;
     found.sort_unstable_by_key(|document| document.id);
     let there: BTreeSet<Uuid> = found.iter().map(|document| document.id).collect();
     for document in found {
         writing.put(document.id, document.words, Age::New).await?;
     }
     for id in ids {
-        if !there.contains(&id) {
-            writing.remove(id).await?;
+        if !there.contains(id) {
+            writing.remove(*id).await?;
         }
     }
     writing.commit().await

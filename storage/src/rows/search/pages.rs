@@ -144,7 +144,12 @@ async fn page<T: FromRow>(
         before: state.highest + 1,
         version: state.version,
     };
-    let mut cursor = after.unwrap_or(first);
+    // No index has given any other place, and above its own there are no windows to ask.
+    let mut cursor = after.map_or(first, |after| Cursor {
+        rank: after.rank,
+        before: after.before.min(first.before),
+        version: after.version.min(first.version),
+    });
     let mut items = Vec::new();
     let at_once = limit.clamp(*POSITIONS_AT_ONCE.start(), *POSITIONS_AT_ONCE.end()) as usize;
     for _ in 0..ROUNDS_AT_MOST {
