@@ -180,7 +180,7 @@ impl Chaos<'_> {
                 };
                 let half = world.steady.len() / 2;
                 let who = self.one(&world.steady[half..]);
-                users::update_profile(&mut transaction, who, change).await?;
+                users::update_profile(&db, &mut transaction, who, change, at(2)).await?;
             }
             12 => {
                 let post = self.random.below(world.stays.len() as u64) as usize;
@@ -351,7 +351,9 @@ async fn expected_home(db: &Database, viewer: UserId) -> Vec<PostId> {
                              WHERE f.follower_id = $1 AND f.followed_id = p.author_id
                                  AND f.accepted_at IS NOT NULL)
                       AND NOT EXISTS (SELECT 1 FROM mutes m
-                                      WHERE m.muter_id = $1 AND m.muted_id = p.author_id))",
+                                      WHERE m.muter_id = $1 AND m.muted_id = p.author_id)
+                      AND NOT EXISTS (SELECT 1 FROM mutes m JOIN posts o ON o.author_id = m.muted_id
+                                      WHERE m.muter_id = $1 AND o.id = p.share_of_id))",
     )
     .bind(viewer)
     .all(db)
