@@ -351,7 +351,9 @@ async fn expected_home(db: &Database, viewer: UserId) -> Vec<PostId> {
                              WHERE f.follower_id = $1 AND f.followed_id = p.author_id
                                  AND f.accepted_at IS NOT NULL)
                       AND NOT EXISTS (SELECT 1 FROM mutes m
-                                      WHERE m.muter_id = $1 AND m.muted_id = p.author_id))",
+                                      WHERE m.muter_id = $1 AND m.muted_id = p.author_id)
+                      AND NOT EXISTS (SELECT 1 FROM mutes m JOIN posts o ON o.author_id = m.muted_id
+                                      WHERE m.muter_id = $1 AND o.id = p.share_of_id))",
     )
     .bind(viewer)
     .all(db)

@@ -7,7 +7,7 @@ use media::{PostId, SystemClock, UserId};
 use storage::Database;
 use storage::objects::MemoryStore;
 use storage::rows::feed::{self, CONSUMER, Threshold};
-use storage::rows::outbox::{self, NewEvent, Start};
+use storage::rows::outbox::{self, Deliver, NewEvent, Start};
 use storage::rows::post_counts::{self, PostCounts};
 use storage::rows::posts::removal;
 use storage::rows::{erasure, likes, posts, sql, users};
@@ -20,7 +20,7 @@ use crate::likes::like;
 use crate::outbox::{Running, delivered};
 use crate::outbox_writers::Random;
 use crate::people::follow;
-use crate::posts::{comment, delete, new, post, quote, share, try_create};
+use crate::posts::{comment, create, delete, new, post, quote, share, try_create};
 use crate::users::{at, write};
 
 on_both_engines! {
@@ -28,11 +28,15 @@ on_both_engines! {
     counts_are_those_of_the_rows,
     counts_are_right_whatever_comes_again_or_late,
     counts_are_right_after_many_at_once,
+    what_many_like_is_counted_now_and_then,
+    what_a_batch_is_about_is_counted_in_steps,
+    what_cannot_trend_is_never_active,
     what_is_swept_before_it_was_counted_is_counted_no_more,
     an_erased_account_is_counted_no_more,
     what_was_there_before_is_caught_up_with,
     an_event_that_cannot_be_read_stops_nobody,
     a_server_keeps_feeds_and_trends,
+    trends_do_not_wait_for_what_was_there_before,
 }
 
 /// So many new users, who follow `followed`.
@@ -304,6 +308,95 @@ async fn counts_are_right_after_many_at_once(test: TestDatabase) {
     }
 }
 
+async fn what_many_like_is_counted_now_and_then(test: TestDatabase) {
+    let (ada, star) = (test.user("ada").await, test.user("star").await);
+    let (one, other) = (post(&test, star).await, post(&test, star).await);
+    let many = post_counts::COUNTED_AT_ONCE;
+    followers(&test, star, many).await;
+    let mut transaction = write(&test).await;
+    sql::query(
+        "INSERT INTO likes (post_id, user_id, created_at)
+         SELECT $1, follower_id, 0 FROM follows WHERE followed_id = $2",
+    )
+    .bind(one)
+    .bind(star)
+    .execute(&mut transaction)
+    .await
+    .unwrap();
+    transaction.commit().await.unwrap();
+    like(&test, star, other).await;
+    like(&test, ada, one).await;
+    let mut feeds = Feeds::new(&test.db, Threshold::default());
+    feeds.take_all(&test.db).await;
+    // The event has counted what few like, and of the other it has noted that it is due.
+    assert_eq!(counted(&test.db, other).await, [1, 0, 0, 0]);
+    assert_eq!(counted(&test.db, one).await, [0, 0, 0, 0]);
+    // Whoever noted it may have died.
+    let next = test.another_handle().await;
+    assert_eq!(post_counts::count_due(&next).await.unwrap(), 1);
+    all_are_exact(&test.db).await;
+    assert_eq!(post_counts::count_due(&next).await.unwrap(), 0);
+    for _ in 0..2 {
+        like(&test, star, one).await;
+        feeds.take_all(&test.db).await;
+        unlike(&test, star, one).await;
+        feeds.take_all(&test.db).await;
+    }
+    assert_eq!(post_counts::count_due(&next).await.unwrap(), 1);
+    all_are_exact(&test.db).await;
+    unlike(&test, ada, one).await;
+    feeds.take_all(&test.db).await;
+    assert_eq!(counted(&test.db, one).await[0], u64::from(many));
+    // What is deleted is due no more.
+    like(&test, ada, one).await;
+    feeds.take_all(&test.db).await;
+    assert!(delete(&test, one, Some(star)).await);
+    while removal::step(&test.db, one).await.unwrap() > 0 {}
+    assert_eq!(post_counts::count_due(&next).await.unwrap(), 1);
+    assert_eq!(counted(&test.db, one).await, [0, 0, 0, 0]);
+}
+
+/// A confirmation that does not come in time leaves what was counted before it.
+async fn what_a_batch_is_about_is_counted_in_steps(test: TestDatabase) {
+    let ada = test.user("ada").await;
+    for _ in 0..40 {
+        like(&test, ada, post(&test, ada).await).await;
+    }
+    let clock = Arc::new(SystemClock);
+    let writer = feed::Writer::new(test.db.clone(), clock, LOW);
+    for event in events(&test.db, 0).await {
+        writer.deliver(&event).await.unwrap();
+    }
+    let counted = "SELECT COUNT(*) FROM post_counts WHERE likes = 1";
+    assert_eq!(count(&test.db, counted).await, 32);
+    writer.confirm().await.unwrap();
+    assert_eq!(count(&test.db, counted).await, 40);
+}
+
+async fn what_cannot_trend_is_never_active(test: TestDatabase) {
+    let (ada, bob) = (test.user("ada").await, test.user("bob").await);
+    let one = post(&test, ada).await;
+    let answer = comment(&test, ada, one).await.id;
+    let followers = posts::NewPost {
+        visibility: posts::Visibility::Followers,
+        ..new(ada)
+    };
+    let followers = create(&test, &followers).await.id;
+    let old = try_create(&test.db, &new(ada), -4 * 24 * 3_600).await;
+    follow(&test, bob, ada, 0).await;
+    for post in [one, answer, followers, old.unwrap().post.id] {
+        assert!(like(&test, bob, post).await);
+    }
+    let mut feeds = Feeds::new(&test.db, Threshold::default());
+    feeds.take_all(&test.db).await;
+    all_are_exact(&test.db).await;
+    let active: Vec<(PostId,)> = sql::query("SELECT post_id FROM post_counts WHERE active_at > 0")
+        .all(&test.db)
+        .await
+        .unwrap();
+    assert_eq!(active, [(one,)]);
+}
+
 /// The consumer stood still for so long that the row of an answer is gone when it goes on.
 async fn what_is_swept_before_it_was_counted_is_counted_no_more(test: TestDatabase) {
     let (ada, bob) = (test.user("ada").await, test.user("bob").await);
@@ -444,4 +537,24 @@ async fn a_server_keeps_feeds_and_trends(test: TestDatabase) {
     for node in nodes {
         node.await.unwrap();
     }
+}
+
+async fn trends_do_not_wait_for_what_was_there_before(test: TestDatabase) {
+    let bob = test.user("bob").await;
+    for _ in 0..3 * feed::POSTS_AT_ONCE {
+        post(&test, bob).await;
+    }
+    let shutdown = CancellationToken::new();
+    let clock = Arc::new(SystemClock);
+    let node = tokio::spawn(feed::run(test.db.clone(), clock, shutdown.clone()));
+    let is_done = "SELECT COUNT(*) FROM feed_catch_ups WHERE finished_at IS NOT NULL";
+    eventually("all is caught up with", async || {
+        count(&test.db, is_done).await == 1
+    })
+    .await;
+    let earlier = "SELECT COUNT(*) FROM trend_generations
+         WHERE computed_at < (SELECT finished_at FROM feed_catch_ups WHERE name = 'posts')";
+    assert!(count(&test.db, earlier).await > 0);
+    shutdown.cancel();
+    node.await.unwrap();
 }

@@ -5,7 +5,7 @@ use storage::rows::feed::{
     self, GENERATIONS_KEPT_FOR, Threshold, TrendCursor, trending_hashtags, trending_posts,
     trending_streams,
 };
-use storage::rows::posts::{NewPost, Shows};
+use storage::rows::posts::{HASHTAGS_AT_MOST, NewPost, Shows};
 use storage::rows::{mutes, sessions, sql};
 
 use crate::feed::{Feeds, count};
@@ -21,6 +21,7 @@ on_both_engines! {
     a_computation_is_kept_for_a_while,
     who_may_not_see_a_post_does_not_see_it_trend,
     hashtags_trend_by_their_authors,
+    hashtags_of_what_is_not_counted_take_nobodys_place,
     streams_trend_while_they_are_live,
     nothing_trends_when_nothing_happens,
 }
@@ -183,6 +184,30 @@ async fn hashtags_trend_by_their_authors(test: TestDatabase) {
     assert_eq!(of(&page.unwrap()), [named("loud", 5)]);
     compute(&test, 25 * 3_600).await;
     assert_eq!(trending_hashtags(&test.db, None, 9).await.unwrap(), []);
+}
+
+async fn hashtags_of_what_is_not_counted_take_nobodys_place(test: TestDatabase) {
+    let (ada, bob) = (test.user("ada").await, test.user("bob").await);
+    let one = post(&test, ada).await;
+    tagged(&test, ada, &["rust"]).await;
+    let hashtags: Vec<String> = (0..HASHTAGS_AT_MOST).map(|n| format!("flood{n}")).collect();
+    let mut transaction = write(&test).await;
+    // More uses than were ever looked at.
+    for _ in 0..20_000 / HASHTAGS_AT_MOST + 1 {
+        let comment = NewPost {
+            parent: Some(one),
+            hashtags: &hashtags,
+            ..new(bob)
+        };
+        storage::rows::posts::create(&test.db, &mut transaction, &comment, at(1))
+            .await
+            .unwrap();
+    }
+    transaction.commit().await.unwrap();
+    feed::compute(&test.db, at(3)).await.unwrap();
+    let page = trending_hashtags(&test.db, None, 9).await.unwrap();
+    let named: Vec<_> = page.iter().map(|trending| &trending.hashtag).collect();
+    assert_eq!(named, ["rust"]);
 }
 
 async fn streams(test: &TestDatabase, viewer: Option<UserId>) -> Vec<StreamId> {

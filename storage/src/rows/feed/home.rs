@@ -3,7 +3,7 @@
 use media::{PostId, UserId};
 use uuid::Uuid;
 
-use super::super::posts::{PostRow, author_shown, post_columns, visible, visible_alone};
+use super::super::posts::{PostRow, author_shown, post_columns, visible_alone};
 use super::super::sql::query;
 use super::super::{Database, RowError};
 use super::not_muted;
@@ -14,6 +14,40 @@ macro_rules! above_floor {
         concat!(
             $id,
             " > COALESCE((SELECT k.post_id FROM feed_floors k WHERE k.user_id = $1), $3)"
+        )
+    };
+}
+
+/// What the post `p` shares is shown too: the viewer may see it, and mutes nobody who wrote it,
+/// unless they share it themselves.
+macro_rules! shared_shown {
+    () => {
+        concat!(
+            "(p.share_of_id IS NULL OR (SELECT ",
+            visible_alone!("o"),
+            " AND (p.author_id = $1 OR ",
+            not_muted!("o.author_id"),
+            ") FROM posts o WHERE o.id = p.share_of_id))"
+        )
+    };
+}
+
+/// The entry of the post `p` is shown: its author is followed, not muted and not pulled, and the
+/// viewer may see it.
+macro_rules! entry_shown {
+    () => {
+        concat!(
+            "(SELECT ",
+            not_muted!("f.followed_id"),
+            "        AND NOT COALESCE((SELECT TRUE FROM pulled_authors g
+                                       WHERE g.user_id = f.followed_id), FALSE)
+              FROM follows f
+              WHERE f.follower_id = $1 AND f.followed_id = p.author_id
+                  AND f.accepted_at IS NOT NULL)
+             AND ",
+            visible_alone!("p"),
+            " AND ",
+            shared_shown!()
         )
     };
 }
@@ -30,11 +64,9 @@ macro_rules! newest_of {
             $before,
             " AND ",
             above_floor!("p.id"),
-            " AND p.deleted_at IS NULL
-                  AND (p.share_of_id IS NULL OR (SELECT ",
-            visible_alone!("o"),
-            " FROM posts o WHERE o.id = p.share_of_id))
-              ORDER BY p.id DESC LIMIT 1)"
+            " AND p.deleted_at IS NULL AND ",
+            shared_shown!(),
+            " ORDER BY p.id DESC LIMIT 1)"
         )
     };
 }
@@ -86,15 +118,8 @@ pub const HOME: &str = concat!(
          SELECT e.post_id FROM feed_entries e JOIN posts p ON p.id = e.post_id
          WHERE e.user_id = $1 AND e.post_id < $2 AND ",
     above_floor!("e.post_id"),
-    "        AND (SELECT ",
-    not_muted!("f.followed_id"),
-    "                 AND NOT COALESCE((SELECT TRUE FROM pulled_authors g
-                                       WHERE g.user_id = f.followed_id), FALSE)
-                  FROM follows f
-                  WHERE f.follower_id = $1 AND f.followed_id = p.author_id
-                      AND f.accepted_at IS NOT NULL)
-             AND ",
-    visible!(),
+    "        AND ",
+    entry_shown!(),
     "    ORDER BY e.post_id DESC LIMIT $4
      ),
      page (id) AS (
@@ -103,6 +128,14 @@ pub const HOME: &str = concat!(
      SELECT ",
     post_columns!(p),
     " FROM page t JOIN posts p ON p.id = t.id ORDER BY t.id DESC LIMIT $4"
+);
+
+/// The newest entry of `$1` beyond the first `$2` that home shows.
+pub(super) const BEYOND: &str = concat!(
+    "SELECT e.post_id FROM feed_entries e JOIN posts p ON p.id = e.post_id
+     WHERE e.user_id = $1 AND ",
+    entry_shown!(),
+    " ORDER BY e.post_id DESC LIMIT 1 OFFSET $2"
 );
 
 /// The home feed of `viewer`: posts, quotes and shares, no comments, of those whom they follow

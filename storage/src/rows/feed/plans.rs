@@ -8,7 +8,7 @@ use super::super::Database;
 use super::super::posts::plans::{on_postgres, on_sqlite, plan, reads_a_whole_table, sorts};
 use super::super::sql::{Bind, Value};
 use super::discover::DISCOVER;
-use super::home::HOME;
+use super::home::{BEYOND, HOME};
 use super::trending::{TRENDING_HASHTAGS, TRENDING_POSTS, TRENDING_STREAMS};
 use super::trends::{ACTIVE_POSTS, USED_HASHTAGS};
 
@@ -28,15 +28,16 @@ async fn every_plan_is_good(db: &Database) {
     let (id, limit) = (|| Uuid::now_v7().value(), || 20_i64.value());
     let trending = || vec![viewer(), Value::BigInt(None), (-1_i64).value(), limit()];
     let of_home = vec![viewer(), id(), Uuid::nil().value(), limit()];
-    let of_hashtags = vec![0_i64.value(), limit(), id()];
+    let of_hashtags = vec![0_i64.value(), limit(), id(), limit()];
     for (text, values, made) in [
         (HOME, of_home, &MADE_FOR_HOME[..]),
+        (BEYOND, vec![viewer(), limit()], &[]),
         (DISCOVER, vec![viewer(), id(), limit()], &[]),
         (TRENDING_POSTS, trending(), &[]),
         (TRENDING_HASHTAGS, trending(), &[]),
         (TRENDING_STREAMS, trending(), &[]),
         (ACTIVE_POSTS, vec![0_i64.value(), limit()], &["SCAN c"]),
-        (USED_HASHTAGS, of_hashtags, &["SCAN t"]),
+        (USED_HASHTAGS, of_hashtags, &["SCAN n", "SCAN p"]),
     ] {
         let plan = plan(db, text, values).await;
         let is_made = |line: &String| made.contains(&line.as_str());

@@ -4,13 +4,13 @@ use std::collections::HashMap;
 
 use media::{Micros, Timestamp, UserId};
 
-use super::super::post_counts::PostCounts;
+use super::super::post_counts::{self, PostCounts};
 
 /// After so long something is worth half of what it was.
 pub(super) const HALF_LIFE: Micros = Micros::from_secs(6 * 60 * 60);
 
 /// Posts older than this do not trend.
-pub(super) const POST_WINDOW: Micros = Micros::from_secs(3 * 24 * 60 * 60);
+pub(super) const POST_WINDOW: Micros = post_counts::ACTIVE_FOR;
 
 /// Hashtags are counted in posts of so long.
 pub(super) const HASHTAG_WINDOW: Micros = Micros::from_secs(24 * 60 * 60);

@@ -18,8 +18,9 @@ pub const GENERATIONS_KEPT_FOR: Micros = Micros::from_secs(15 * 60);
 /// The posts that something happened to last: of more, the others do not trend.
 const POSTS_LOOKED_AT: u32 = 10_000;
 
-/// The newest hashtags of posts, one for each post and hashtag.
-const HASHTAGS_LOOKED_AT: u32 = 20_000;
+/// The newest public posts, and of them those that have hashtags.
+const NEWEST_LOOKED_AT: u32 = 50_000;
+const TAGGED_LOOKED_AT: u32 = 10_000;
 
 /// Streams that are live.
 const STREAMS_LOOKED_AT: u32 = 5_000;
@@ -43,16 +44,21 @@ pub(super) const ACTIVE_POSTS: &str = "
         AND p.created_at > $1 AND u.suspended_at IS NULL AND u.deleted_at IS NULL
         AND NOT u.is_private";
 
-/// `$1`: the window's begin, `$2`: how many, `$3`: the highest id.
+/// `$1`: the window's begin, `$2`: how many posts with hashtags, `$3`: the highest id, `$4`: how
+/// many posts are read for that. What is not counted takes nobody's place among the posts.
 pub(super) const USED_HASHTAGS: &str = "
     SELECT t.hashtag, p.author_id, p.created_at
-    FROM (SELECT hashtag, post_id FROM post_hashtags
-          WHERE post_id < $3 ORDER BY post_id DESC LIMIT $2) AS t
-        JOIN posts p ON p.id = t.post_id
-        JOIN users u ON u.id = p.author_id
-    WHERE p.parent_id IS NULL AND p.visibility = 'public' AND p.deleted_at IS NULL
-        AND p.created_at > $1 AND u.suspended_at IS NULL AND u.deleted_at IS NULL
-        AND NOT u.is_private";
+    FROM (SELECT n.id, n.author_id, n.created_at
+          FROM (SELECT id, author_id, created_at FROM posts
+                WHERE parent_id IS NULL AND share_of_id IS NULL AND visibility = 'public'
+                    AND deleted_at IS NULL AND id < $3
+                ORDER BY id DESC LIMIT $4) AS n
+          WHERE n.created_at > $1
+              AND EXISTS (SELECT 1 FROM post_hashtags h WHERE h.post_id = n.id)
+              AND (SELECT u.suspended_at IS NULL AND u.deleted_at IS NULL AND NOT u.is_private
+                   FROM users u WHERE u.id = n.author_id)
+          ORDER BY n.id DESC LIMIT $2) AS p
+        JOIN post_hashtags t ON t.post_id = p.id";
 
 struct ActivePost {
     counts: PostCounts,
@@ -112,8 +118,9 @@ async fn hashtags(
 ) -> Result<Vec<(String, HashtagUse, i64)>, RowError> {
     let rows: Vec<(String, UserId, Timestamp)> = query(USED_HASHTAGS)
         .bind(now - HASHTAG_WINDOW)
-        .bind(HASHTAGS_LOOKED_AT)
+        .bind(TAGGED_LOOKED_AT)
         .bind(Uuid::max())
+        .bind(NEWEST_LOOKED_AT)
         .all(db)
         .await?;
     let mut uses: HashMap<String, HashtagUse> = HashMap::new();

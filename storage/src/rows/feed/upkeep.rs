@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::leases::{self, Terms};
 use super::super::outbox::{self, Relay, Start};
-use super::super::{Database, RowError};
+use super::super::{Database, RowError, post_counts};
 use super::fan_out::Threshold;
 use super::writer::{CONSUMER, Writer};
 use super::{catch_up, retention, trends};
@@ -20,9 +20,18 @@ const TRENDS_EVERY: Duration = Duration::from_secs(60);
 /// How long nobody goes on after the process that did was killed.
 const LEASE: Micros = Micros::from_secs(30);
 
-/// Users whose feeds are swept in one step, and steps between two computations of trends.
+/// The pause between counts of what very many like.
+const COUNTS_EVERY: Duration = Duration::from_secs(5);
+
+/// The pause between tries of what has failed, and between rounds of the sweeper.
+const PAUSE: Duration = Duration::from_secs(60);
+
+/// Users whose feeds are swept in one step, and the pause after it.
 const USERS_AT_ONCE: u32 = 50;
-const STEPS_OF_A_ROUND: u32 = 20;
+const STEPS_EVERY: Duration = Duration::from_millis(100);
+
+/// A round of the sweeper ends after all feeds, or with so many rows.
+const ROWS_OF_A_ROUND: u64 = 100_000;
 
 /// Keeps feeds, counts and trends until `shutdown`. Any number of processes may run it: one at a
 /// time takes the events, and one, which may be another, does the rest. What fails is tried
@@ -58,22 +67,30 @@ impl Upkeep {
             owner: leases::this_process(),
             ttl: LEASE,
         };
-        let work = |_, stop| self.rounds(stop);
+        let work = |_, stop| Box::pin(self.all_work(stop));
         leases::run_while_held(&self.db, &*self.clock, &terms, &shutdown, work).await;
     }
 
     /// Nothing that is written here is wrong when another process has begun meanwhile: it needs
-    /// no guard.
-    async fn rounds(&self, stop: CancellationToken) {
-        let mut swept_to = None;
+    /// no guard. Each work goes on beside the others, however long these take.
+    async fn all_work(&self, stop: CancellationToken) {
+        tokio::join!(
+            self.catching_up(&stop),
+            self.computing(&stop),
+            self.counting(&stop),
+            self.sweeping(&stop),
+        );
+    }
+
+    async fn catching_up(&self, stop: &CancellationToken) {
         while !stop.is_cancelled() {
-            let catching_up = stop.run_until_cancelled(self.catch_up());
-            told("catch_up", catching_up.await);
-            let computing = stop.run_until_cancelled(trends::compute(&self.db, self.clock.now()));
-            told("trends", computing.await);
-            let sweeping = stop.run_until_cancelled(self.sweep(&mut swept_to));
-            told("sweep", sweeping.await);
-            stop.run_until_cancelled(sleep(TRENDS_EVERY)).await;
+            let caught_up = stop.run_until_cancelled(self.catch_up()).await;
+            let is_done = matches!(caught_up, Some(Ok(())));
+            told("catch_up", caught_up);
+            if is_done {
+                return;
+            }
+            stop.run_until_cancelled(sleep(PAUSE)).await;
         }
     }
 
@@ -84,15 +101,44 @@ impl Upkeep {
         Ok(())
     }
 
+    async fn computing(&self, stop: &CancellationToken) {
+        while !stop.is_cancelled() {
+            let computing = trends::compute(&self.db, self.clock.now());
+            told("trends", stop.run_until_cancelled(computing).await);
+            stop.run_until_cancelled(sleep(TRENDS_EVERY)).await;
+        }
+    }
+
+    async fn counting(&self, stop: &CancellationToken) {
+        while !stop.is_cancelled() {
+            let counting = post_counts::count_due(&self.db);
+            told("counts", stop.run_until_cancelled(counting).await);
+            stop.run_until_cancelled(sleep(COUNTS_EVERY)).await;
+        }
+    }
+
+    async fn sweeping(&self, stop: &CancellationToken) {
+        let mut swept_to = None;
+        while !stop.is_cancelled() {
+            let sweeping = self.sweep(&mut swept_to);
+            told("sweep", stop.run_until_cancelled(sweeping).await);
+            stop.run_until_cancelled(sleep(PAUSE)).await;
+        }
+    }
+
+    /// A round, which begins where the last one ended.
     async fn sweep(&self, to: &mut Option<UserId>) -> Result<(), RowError> {
-        for _ in 0..STEPS_OF_A_ROUND {
+        let mut deleted = 0;
+        while deleted < ROWS_OF_A_ROUND {
             let now = self.clock.now();
             let swept = retention::sweep(&self.db, *to, now, USERS_AT_ONCE).await?;
             metrics::counter!("nova_feed_swept_rows_total").increment(swept.deleted);
+            deleted += swept.deleted;
             *to = swept.next;
             if to.is_none() {
                 break;
             }
+            sleep(STEPS_EVERY).await;
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! The consumer of the outbox that keeps feeds and counts.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use media::{Clock, PostId, Timestamp};
 
@@ -15,8 +15,8 @@ use super::fan_out::{self, Threshold};
 /// The name of the outbox's consumer.
 pub const CONSUMER: &str = "feed";
 
-/// Writes entries as events come, and counts what they are about when a batch is confirmed, each
-/// post once. Whatever comes again is done again and changes nothing.
+/// Writes entries as events come, and counts what they are about when these are many, and when a
+/// batch is confirmed. Whatever comes again is done again and changes nothing.
 #[derive(Debug)]
 pub struct Writer {
     db: Database,
@@ -76,6 +76,10 @@ impl Writer {
             | PostChange::Unliked => self.touch(event.post, at),
             PostChange::Edited | PostChange::Deleted => {}
         }
+        // The confirmation has one deadline for all that is left to it.
+        if self.touched().len() >= post_counts::POSTS_AT_ONCE {
+            self.count().await?;
+        }
         Ok(())
     }
 
@@ -93,24 +97,21 @@ impl Writer {
         Ok(())
     }
 
+    fn touched(&self) -> MutexGuard<'_, BTreeMap<PostId, Timestamp>> {
+        self.touched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn touch(&self, post: PostId, at: Timestamp) {
-        let mut touched = self.touched.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut touched = self.touched();
         let last = touched.entry(post).or_insert(at);
         *last = at.max(*last);
     }
 
     async fn count(&self) -> Result<(), RowError> {
-        let touched = self
-            .touched
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let touched = self.touched().clone();
         post_counts::recount(&self.db, &touched).await?;
         // Of what was not counted the events come again.
-        self.touched
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+        self.touched().clear();
         Ok(())
     }
 }
