@@ -33,7 +33,8 @@ function missing(texts) {
       const isField = element instanceof HTMLInputElement || element instanceof HTMLTextAreaElement;
       return isField ? element.value : element.textContent;
     });
-    return wanted.filter((text) => !shown.includes(text));
+    const all = new Set(shown);
+    return wanted.filter((text) => !all.has(text));
   });
   if (absent.length > 0) {
     const buttons = [...document.querySelectorAll(".paged > button:not([hidden])")];
@@ -42,8 +43,9 @@ function missing(texts) {
   return absent;
 }
 
-async function look(context, guard, { path, texts, press, picture }) {
-  const page = await context.newPage();
+async function look(page, guard, { path, texts, press, picture }) {
+  // Pages that differ behind the # only would not be read anew.
+  await page.goto("about:blank");
   await page.goto(base + path);
   if (press !== undefined) await page.getByRole("button", { name: press, exact: true }).first().click();
   const deadline = Date.now() + PATIENCE_MS;
@@ -55,7 +57,6 @@ async function look(context, guard, { path, texts, press, picture }) {
   assert.deepEqual(absent, [], `${path} shows them`);
   await guard.check(page, path);
   if (picture !== undefined) await page.screenshot({ path: join(screens, `${picture}.png`) });
-  await page.close();
 }
 
 await mkdir(screens, { recursive: true });
@@ -69,12 +70,14 @@ try {
   const guard = await Guard.over(context, base);
   const page = await context.newPage();
   await new Visitor({ page, base, name, password }).logIn();
+  const tabs = [page];
+  while (tabs.length < TABS) tabs.push(await context.newPage());
   for await (const line of createInterface(process.stdin)) {
     const pages = JSON.parse(line);
-    const tab = async () => {
-      for (let next = pages.shift(); next !== undefined; next = pages.shift()) await look(context, guard, next);
+    const lookOn = async (tab) => {
+      for (let next = pages.shift(); next !== undefined; next = pages.shift()) await look(tab, guard, next);
     };
-    await Promise.all(Array.from({ length: TABS }, tab));
+    await Promise.all(tabs.map(lookOn));
     process.stdout.write(`${JSON.stringify({ event: "seen" })}\n`);
   }
 } finally {

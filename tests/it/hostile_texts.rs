@@ -47,8 +47,10 @@ fn hostile_texts_from_the_real_server_run_nowhere() {
     for person in &people {
         person.done(person.http.put(&format!("/api/v1/posts/{start}/like")));
     }
-    for name in &PEOPLE[1..] {
-        ada.done(ada.http.put(&format!("/api/v1/users/{name}/follow")));
+    for person in &people[1..] {
+        let follow = |name: &str| format!("/api/v1/users/{name}/follow");
+        ada.done(ada.http.put(&follow(person.name)));
+        person.done(person.http.put(&follow(ada.name)));
     }
 
     let written: Vec<Written> = thread::scope(|scope| {
@@ -92,7 +94,7 @@ fn hostile_texts_from_the_real_server_run_nowhere() {
     reader.look(&searches(&nova, &texts));
     reader.look(&addresses(&texts));
     for (at, some) in rounds(&texts).into_iter().enumerate() {
-        let mut pages = profiles(&people, some, &start);
+        let mut pages = profiles(&people, some);
         if at == 0 {
             pages[0]["picture"] = json!("profile");
         }
@@ -211,7 +213,7 @@ fn rounds(texts: &[String]) -> Vec<&[String]> {
 
 /// Puts `texts` into profiles: one each into the name of somebody, and all into everything of
 /// the first one. Gives the pages that show them.
-fn profiles(people: &[Person], texts: &[String], start: &str) -> Vec<Value> {
+fn profiles(people: &[Person], texts: &[String]) -> Vec<Value> {
     let [ada, ..] = people else {
         unreachable!("there are people")
     };
@@ -276,36 +278,34 @@ fn profiles(people: &[Person], texts: &[String], start: &str) -> Vec<Value> {
             is_plain(&name, DISPLAY_NAME, &[]),
             "{name:?}"
         );
-        names.extend(shown.map(|mut shown| shown["display_name"].take()));
+        if person.name != ada.name {
+            names.extend(shown.map(|mut shown| shown["display_name"].take()));
+        }
     }
     let me = taken(ada.name, ada.http.get("/api/v1/me")).expect("an account");
     let own = &me["display_name"];
     let labels = |links: &[Value]| -> Vec<Value> {
         links.iter().map(|link| link["label"].clone()).collect()
     };
-    let mut pages: Vec<_> = people
-        .iter()
-        .zip(links.chunks(LINKS))
-        .map(|(person, links)| {
-            let texts = json!({ ".profile-links a": labels(links), ".menu-name": [own] });
-            json!({ "path": format!("/@{}", person.name), "texts": texts })
-        })
-        .collect();
-    let first = &links[..links.len().min(LINKS)];
+    let mut chunks = links.chunks(LINKS);
+    let first = chunks.next().unwrap_or_default();
     let urls: Vec<_> = first.iter().map(|link| &link["url"]).collect();
-    if let Some(page) = pages.first_mut() {
-        page["texts"]["#profile-name"] = json!([own]);
-        page["texts"][".bio"] = json!([bio]);
-    }
     // As a browser has it in a field of some lines.
     let typed = bio.replace('\r', "\n");
-    pages.extend([
-        json!({ "path": format!("/posts/{start}#likes"), "texts": { ".row-text a": names } }),
+    let mut pages = vec![
+        json!({ "path": "/@ada#followers", "texts": {
+            "#profile-name": [own], ".menu-name": [own], ".bio": [bio],
+            ".profile-links a": labels(first), ".row-text a": names,
+        } }),
         json!({ "path": "/settings", "texts": {
             "#display_name": [own], "#bio": [typed], ".link-row [data-part=label]": labels(first),
             ".link-row [data-part=url]": urls,
         } }),
-    ]);
+    ];
+    for (friend, links) in people[1..].iter().zip(chunks) {
+        let texts = json!({ ".profile-links a": labels(links) });
+        pages.push(json!({ "path": format!("/@{}", friend.name), "texts": texts }));
+    }
     pages
 }
 
