@@ -40,11 +40,16 @@ CREATE TABLE post_counts (
     comments  BIGINT NOT NULL CHECK (comments >= 0),
     shares    BIGINT NOT NULL CHECK (shares >= 0),
     quotes    BIGINT NOT NULL CHECK (quotes >= 0),
-    -- When something of it last changed.
+    -- When something of it last changed; 0: it cannot trend.
     active_at BIGINT NOT NULL
 );
 
 CREATE INDEX post_counts_active ON post_counts (active_at, post_id);
+
+-- Posts of which much is counted: they are counted now and then, not with every event.
+CREATE TABLE counts_due (
+    post_id UUID NOT NULL PRIMARY KEY REFERENCES posts (id) ON DELETE CASCADE
+);
 
 -- One computation of all trends. The newest is shown, those before it to who reads on.
 CREATE TABLE trend_generations (

@@ -12,6 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use media::{Micros, PostId, Timestamp};
+use uuid::Uuid;
 
 use super::posts::uuids;
 use super::sql::{AssertSqlSafe, FromRow, Row, query};
@@ -127,10 +128,9 @@ async fn recount_some(db: &Database, posts: &[PostId], at: Timestamp) -> Result<
         .await?;
     for post in many {
         query(
-            "INSERT INTO feed_catch_ups (name, post_id) VALUES ($1, $2)
-             ON CONFLICT (name) DO NOTHING",
+            "INSERT INTO counts_due (post_id) SELECT id FROM posts WHERE id = $1
+             ON CONFLICT (post_id) DO NOTHING",
         )
-        .bind(due(post))
         .bind(post)
         .execute(&mut transaction)
         .await?;
@@ -186,24 +186,17 @@ async fn count(
     Ok(())
 }
 
-/// The row of `feed_catch_ups` that says that this post is to be counted.
-fn due(post: PostId) -> String {
-    format!("count {post}")
-}
-
 /// Counts the posts that are due, each in a transaction of its own; how many. What happens to one
 /// meanwhile makes it due again.
 pub async fn count_due(db: &Database) -> Result<u64, RowError> {
-    let (mut counted, mut after) = (0, "count ".to_owned());
+    let (mut counted, mut after) = (0, Uuid::nil());
     loop {
-        let next: Option<(String, PostId)> = query(
-            "SELECT name, post_id FROM feed_catch_ups
-             WHERE name > $1 AND name < 'count!' ORDER BY name LIMIT 1",
-        )
-        .bind(after)
-        .optional(db)
-        .await?;
-        let Some((name, post)) = next else {
+        let next: Option<(PostId,)> =
+            query("SELECT post_id FROM counts_due WHERE post_id > $1 ORDER BY post_id LIMIT 1")
+                .bind(after)
+                .optional(db)
+                .await?;
+        let Some((post,)) = next else {
             return Ok(counted);
         };
         let mut transaction = db.write().await?;
@@ -212,13 +205,13 @@ pub async fn count_due(db: &Database) -> Result<u64, RowError> {
             .bind(post)
             .execute(&mut transaction)
             .await?;
-        query("DELETE FROM feed_catch_ups WHERE name = $1")
-            .bind(name.as_str())
+        query("DELETE FROM counts_due WHERE post_id = $1")
+            .bind(post)
             .execute(&mut transaction)
             .await?;
         count(db, &mut transaction, &[post]).await?;
         transaction.commit().await?;
         counted += 1;
-        after = name;
+        after = post.as_uuid();
     }
 }
