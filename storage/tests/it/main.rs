@@ -63,6 +63,7 @@ mod schema_parity;
 mod search;
 mod search_index;
 mod search_pages;
+mod search_walks;
 mod sessions;
 mod sql;
 mod sql_cancelled;

@@ -1,22 +1,15 @@
-//! Pages of search while others write, and whatever people type.
+//! Pages of search behind an edit, and whatever people type.
 
-use std::collections::BTreeSet;
-
-use media::PostId;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
-use storage::rows::blocks;
-use storage::rows::posts::{self, Edit, NewPost};
+use storage::rows::posts::Edit;
 use storage::rows::search::{self, Cursor, InvalidSearch, SearchQuery};
 
 use crate::fixtures::TestDatabase;
-use crate::posts::{new, try_create};
-use crate::search::{all_found, deliver, indexed, one_page, parsed, says};
-use crate::users::at;
+use crate::search::{all_found, indexed, one_page, parsed, says};
 
 on_both_engines! {
-    s01_search_has_no_gap_and_no_duplicate_while_others_write,
     s01_an_edit_brings_nothing_twice,
     whatever_is_typed_is_no_error,
 }
@@ -96,79 +89,6 @@ async fn whatever_is_typed_is_no_error(test: TestDatabase) {
         };
         one_page(&test, "a", Some(cursor), 3).await;
     }
-}
-
-async fn s01_search_has_no_gap_and_no_duplicate_while_others_write(test: TestDatabase) {
-    let viewer = test.user("viewer").await;
-    let mut people = Vec::new();
-    for n in 0..4 {
-        people.push(test.user(&format!("u{n}")).await);
-    }
-    let (mut stays, mut leaves) = (BTreeSet::new(), Vec::new());
-    for n in 0..60 {
-        // By the word, or by its beginning only.
-        let body = ["a stone", "a stonewall"][n / 7 % 2];
-        let post = says(&test, people[n % 4], body).await;
-        // The last of the people is blocked and unblocked meanwhile.
-        match n % 5 {
-            0 => leaves.push((post, people[n % 4])),
-            _ if n % 4 != 3 => drop(stays.insert(post)),
-            _ => {}
-        }
-    }
-    indexed(&test).await;
-    let other = test.another_handle().await;
-    let writer = async {
-        for (n, (post, author)) in leaves.into_iter().enumerate() {
-            let mut transaction = other.write().await.unwrap();
-            if n % 2 == 0 {
-                posts::delete(&other, &mut transaction, post, Some(author), at(1))
-                    .await
-                    .unwrap();
-                blocks::block(&other, &mut transaction, viewer, people[3], at(1))
-                    .await
-                    .unwrap();
-            } else {
-                // From one rank to the other.
-                let edit = Edit {
-                    post,
-                    seen: 0,
-                    body: ["a stonewall", "a stone"][n / 2 % 2],
-                    mentions: &[],
-                    hashtags: &[],
-                };
-                posts::edit(&other, &mut transaction, author, &edit, at(1))
-                    .await
-                    .unwrap();
-                blocks::unblock(&mut transaction, viewer, people[3])
-                    .await
-                    .unwrap();
-            }
-            transaction.commit().await.unwrap();
-            let new = NewPost {
-                body: "a stone and a stonewall",
-                ..new(people[n % 3])
-            };
-            try_create(&other, &new, 1).await.unwrap();
-            deliver(&other).await.unwrap();
-        }
-    };
-    let query = parsed("sto");
-    let one_word = parsed("stone");
-    let reader = async {
-        for limit in 1..12 {
-            for query in [&query, &one_word] {
-                let seen = all_found(limit, async |after, limit| {
-                    search::posts(&test.db, query, Some(viewer), after, limit).await
-                });
-                let seen: Vec<PostId> = seen.await.iter().map(|post| post.id).collect();
-                let distinct: BTreeSet<_> = seen.iter().copied().collect();
-                assert_eq!(distinct.len(), seen.len(), "a duplicate");
-                assert!(distinct.is_superset(&stays), "a gap");
-            }
-        }
-    };
-    tokio::join!(writer, reader);
 }
 
 /// A post that was seen by its word, and has only the beginning of it then.
