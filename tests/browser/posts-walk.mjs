@@ -6,6 +6,8 @@ import { Visitor } from "./visitor.mjs";
 
 /** How long feeds and the search may take to know what is new. */
 const NEWS_MS = 10_000;
+/** Trends are computed once a minute. */
+const TRENDS_MS = 80_000;
 
 /** Walks as `reader`, who is there and has a password, as `writer` is and has. */
 export class PostsWalk extends Visitor {
@@ -199,7 +201,7 @@ export class PostsWalk extends Visitor {
     await this.found(this.post("all boats are out"));
     await this.eyes.look("posts-discover");
     await this.page.getByRole("link", { name: "Trending" }).click();
-    await this.found(this.page.getByRole("list", { name: "Trending posts" }));
+    await this.found(this.page.getByRole("list", { name: "Trending posts" }), TRENDS_MS);
     await this.eyes.look("posts-trending");
     await this.page.getByRole("link", { name: "Newest" }).click();
     await this.post(this.hashtag).getByRole("link", { name: `#${this.hashtag}` }).first().click();
@@ -228,11 +230,11 @@ export class PostsWalk extends Visitor {
   }
 
   /** Waits for what may be so new that the page does not know it yet. */
-  async found(what) {
-    const deadline = Date.now() + NEWS_MS;
+  async found(what, within = NEWS_MS) {
+    const deadline = Date.now() + within;
     for (;;) {
       try {
-        await what.first().waitFor({ timeout: NEWS_MS / 10 });
+        await what.first().waitFor({ timeout: within / 10 });
         return;
       } catch (error) {
         if (Date.now() > deadline) throw error;

@@ -132,7 +132,10 @@ async fn a_share_is_of_the_original_and_there_once(app: TestApp) {
         .await
         .problem(409, "conflict");
 
-    assert_eq!(ids(&cleo, "/api/v1/users/bob/posts").await, [share.clone()]);
+    assert_eq!(
+        ids(&cleo, "/api/v1/users/bob/posts").await,
+        std::slice::from_ref(&share)
+    );
     bob.delete(&format!("{}/share", path(&original)))
         .await
         .ok(204);
@@ -159,7 +162,7 @@ async fn a_quote_shows_what_it_quotes(app: TestApp) {
     assert_same(&shown, &by_graphql(&bob, &third).await);
     assert_eq!(
         ids(&bob, &format!("{}/quotes", path(&first))).await,
-        [second.clone()]
+        std::slice::from_ref(&second)
     );
     assert_eq!(read(&bob, &first).await["counts"]["quotes"], 1);
     let document =
