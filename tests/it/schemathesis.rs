@@ -97,7 +97,7 @@ impl Effort {
     /// How long one of its runs may take.
     fn limit(&self) -> Duration {
         Duration::from_secs(match self {
-            Self::Short => 60,
+            Self::Short => 90,
             Self::Long => 1_200,
         })
     }
@@ -106,7 +106,7 @@ impl Effort {
         match self {
             Self::Short => &[
                 "--phases=coverage,fuzzing",
-                "--max-examples=12",
+                "--max-examples=24",
                 "--generation-deterministic",
                 "--no-shrink",
             ],

@@ -108,6 +108,9 @@ impl Post {
 
     /// How often something was done to it. Of a share, to what it shares.
     async fn counts(&self, context: &Context<'_>) -> Result<PostCounts> {
+        if self.0.is_deleted() {
+            return Ok(PostCounts::default());
+        }
         let loaders: &Arc<Loaders> = given(context)?;
         let counts = loaders.post_counts.load_one(self.0.subject()).await?;
         Ok(counts.unwrap_or_default())

@@ -229,7 +229,11 @@ impl Facts {
             revision: post.row.revision,
             created_at: post.row.created_at.into(),
             edited_at: post.row.edited_at.map(Into::into),
-            counts: self.counts.get(&subject).copied().unwrap_or_default(),
+            // Of what was deleted nothing is counted any more.
+            counts: match post.is_deleted() {
+                true => PostCounts::default(),
+                false => self.counts.get(&subject).copied().unwrap_or_default(),
+            },
             viewer: self.viewed.get(&subject).copied(),
             is_deleted: post.is_deleted(),
         }

@@ -5,6 +5,9 @@ use std::time::Duration;
 use media::Clock;
 use serde_json::{Value, json};
 use social::streams::create_stream;
+use storage::rows::feed::{Threshold, Writer};
+use storage::rows::outbox::{Deliver, OutboxEvent};
+use storage::rows::sql::query;
 use storage::rows::{feed, search, sessions, users};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -35,6 +38,23 @@ fn beside(app: &TestApp) -> DropGuard {
     tokio::spawn(feed::run(db.clone(), clock.clone(), stop.clone()));
     tokio::spawn(search::run(db.clone(), clock.clone(), stop.clone()));
     stop.drop_guard()
+}
+
+/// Counts what was done to posts, as a server does beside requests.
+pub(crate) async fn count(app: &TestApp) {
+    let (db, clock) = (app.database.clone(), app.clock.clone());
+    let writer = Writer::new(db, clock, Threshold::default());
+    let events: Vec<OutboxEvent> = query(
+        "SELECT sequence, id, subject, key, payload, created_at FROM outbox_events
+         ORDER BY sequence",
+    )
+    .all(&app.database)
+    .await
+    .unwrap();
+    for event in &events {
+        writer.deliver(event).await.unwrap();
+    }
+    writer.confirm().await.unwrap();
 }
 
 /// The names of what a connection of GraphQL has.

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::app::{Person, TestApp};
+use crate::feeds::count;
 
 on_both_engines! {
     a_post_is_written_and_read_on_both_faces,
@@ -37,6 +38,7 @@ pub(crate) fn path(post: &str) -> String {
 }
 
 pub(crate) async fn read(person: &Person<'_>, post: &str) -> Value {
+    count(person.app).await;
     person.get(&path(post)).await.ok(200)
 }
 
@@ -406,6 +408,7 @@ async fn the_walk_by_graphql(app: TestApp) {
     for what in ["unlikePost", "unsharePost"] {
         assert_eq!(one(&bob, &format!(r#"{what}(id: "{post}")"#)).await, true);
     }
+    count(&app).await;
     let data = bob
         .data(r#"{ user(name: "ada") { posts(first: 5) { edges { node { id counts { likes } viewer { likes }
             author { name } parts { text } } } } } }"#)
