@@ -43,7 +43,7 @@ const FIELDS_OF_LOGINS: [&str; 6] = [
 
 /// What cannot be done without knowing something, or is prevented by what was done before; all
 /// else is done at least once.
-const NEVER_DONE: [&str; 27] = [
+const NEVER_DONE: [&str; 30] = [
     // A link of a mail, a refresh token, the password.
     "POST /api/v1/registrations/verify",
     "Mutation.verifyEmail",
@@ -75,12 +75,16 @@ const NEVER_DONE: [&str; 27] = [
     "Mutation.refuseFollow",
     "Mutation.removeFollower",
     "Mutation.follow",
+    // A post of the one who is reported, a report that is there, scopes that fit: guessed on REST,
+    // where examples are, and on this face only by luck.
+    "Mutation.report",
+    "Mutation.resolveReport",
+    "Mutation.createApiToken",
 ];
 
-/// What a long round uses up before: names, tokens, exports of an hour, people who are not blocked.
-const USED_UP: [&str; 4] = [
+/// What a long round uses up before: names, exports of an hour, people who are not blocked.
+const USED_UP: [&str; 3] = [
     "Mutation.register",
-    "Mutation.createApiToken",
     "Query.exportAccount",
     "PUT /api/v1/users/{name}/follow",
 ];
@@ -97,7 +101,7 @@ impl Effort {
     /// How long one of its runs may take.
     fn limit(&self) -> Duration {
         Duration::from_secs(match self {
-            Self::Short => 90,
+            Self::Short => 60,
             Self::Long => 1_200,
         })
     }
@@ -106,7 +110,7 @@ impl Effort {
         match self {
             Self::Short => &[
                 "--phases=coverage,fuzzing",
-                "--max-examples=24",
+                "--max-examples=12",
                 "--generation-deterministic",
                 "--no-shrink",
             ],
