@@ -62,8 +62,8 @@ fn parse(words: &str) -> Result<SearchQuery, ServiceError> {
     SearchQuery::parse(words).map_err(invalid)
 }
 
-/// An index may give much that is not for whoever asks: what was found before it was too much, if
-/// only that it goes on.
+/// What was found until so much was looked at that was not for whoever asks; it may be nothing, and
+/// go on.
 fn paged<T>(found: Found<T>) -> Paged<T> {
     let items = found.items.into_iter();
     let items = items.map(|(at, item)| (place(at), item)).collect();

@@ -68,7 +68,8 @@ impl PostCounts {
 }
 
 /// The counts of these posts, in their order, as the consumer has counted them: at rest, and
-/// when none is due, they are exact. Of a share that is nothing: what is done to it is done to what it shares.
+/// when none is due, they are exact. Of a share that is nothing: what is done to it is done to
+/// what it shares.
 pub async fn of(db: &Database, posts: &[PostId]) -> Result<Vec<PostCounts>, RowError> {
     let text = format!(
         "SELECT post_id, likes, comments, shares, quotes FROM post_counts WHERE post_id {}",

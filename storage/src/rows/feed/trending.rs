@@ -114,9 +114,11 @@ pub const TRENDING_POSTS: &str = trending!(
     " AND ",
     visible!()
 );
+
 /// The text of [`trending_hashtags`], likewise. Hashtags are nobody's: they are the same for all
 /// viewers.
 pub const TRENDING_HASHTAGS: &str = trending!("t.hashtag, t.posts", "", "hashtag", "($1 = $1)");
+
 pub(super) const TRENDING_STREAMS: &str = trending!(
     "s.id, s.owner_id, s.name, s.takeover, s.ladder, s.engine, s.encoder, s.created_at,
      u.name AS owner_name, TRUE AS live",
