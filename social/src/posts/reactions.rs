@@ -35,16 +35,14 @@ impl Services {
     /// Shares a post, once, and gives the share.
     pub async fn share_post(&self, caller: &Caller, id: &str) -> Result<SeenPost, ServiceError> {
         let actor = self.begin_known(caller, Operation::SharePost)?;
-        let post = self.find_readable_post(caller, id).await?;
-        let id = post.subject();
-        // Whoever asks again has shared it once.
-        let shared = posts::shared_among(&self.db, actor.user, &[id]).await?;
-        if shared.is_empty() {
-            self.count_post(caller, actor.user)?;
-        }
+        let id = parse(id)?;
         let (db, now) = (&self.db, self.now());
         let mut transaction = db.write().await?;
         let share = posts::share(db, &mut transaction, actor.user, id, now).await?;
+        // Whoever asks again has shared it once. What is too much is not committed.
+        if share.is_new {
+            self.count_post(caller, actor.user)?;
+        }
         transaction.commit().await?;
         Ok(share.post.into())
     }
