@@ -82,6 +82,7 @@ class Posts:
 
 IDS = os.environ.get("POSTS", "").split()
 OF_REST, OF_GRAPHQL = Posts(IDS[::2]), Posts(IDS[1::2])
+REPORTS = os.environ.get("REPORTS", "").split()
 STRING = r'"(?:[^"\\]|\\.)*"'
 GRAPHQL_ID = re.compile(rf"\b(id|replyTo|quote): (?:{STRING}|-?\d+)")
 
@@ -100,6 +101,9 @@ def name_posts(case):
     if label == "Mutation.report" and isinstance(case.body, str):
         # A report is of a post only of whom it is about, and no generated id is one.
         case.body = re.sub(rf"(?:, )?\bpost: {STRING}", "", case.body)
+        return
+    if label == "Mutation.resolveReport" and isinstance(case.body, str) and REPORTS:
+        case.body = GRAPHQL_ID.sub(f'id: "{REPORTS.pop()}"', case.body)
         return
     if label == "Query.post" or re.fullmatch(r"Mutation\.[a-z]+Post", label):
         if isinstance(case.body, str) and (post := OF_GRAPHQL.take(label)):
