@@ -58,7 +58,10 @@ impl Page {
         let viewer = self.viewer;
         Ok(match self.what {
             What::Home => feed::home(db, viewer, None, LIMIT).await?.len(),
-            What::Discover => feed::discover(db, Some(viewer), None, LIMIT).await?.len(),
+            What::Discover => {
+                let page = feed::discover(db, Some(viewer), None, LIMIT);
+                page.await?.posts.len()
+            }
             What::TrendingPosts => {
                 let page = feed::trending_posts(db, Some(viewer), None, LIMIT);
                 page.await?.len()

@@ -22,7 +22,7 @@ impl Services {
         let viewer = self.begin_known(caller, Operation::ListHome)?.user;
         let before = page.after::<PostId>();
         let rows = feed::home(&self.db, viewer, before, page.limit()).await?;
-        Ok(seen(page, rows))
+        Ok(page.page(rows, |row| row.id.as_uuid(), SeenPost::from))
     }
 
     /// What everybody wrote for everybody, the newest first.
@@ -33,8 +33,8 @@ impl Services {
     ) -> Result<Paged<SeenPost>, ServiceError> {
         self.begin(caller, Operation::ListDiscover)?;
         let (viewer, before) = (caller.user(), page.after::<PostId>());
-        let rows = feed::discover(&self.db, viewer, before, page.limit()).await?;
-        Ok(seen(page, rows))
+        let found = feed::discover(&self.db, viewer, before, page.limit()).await?;
+        Ok(seen(page, found))
     }
 
     /// Posts that trend, the first place first.

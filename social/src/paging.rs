@@ -109,13 +109,25 @@ impl<T> Paged<T> {
     /// A page of items at these places, behind which the list goes on, or does not.
     pub(crate) fn that_goes_on(items: Vec<(Place, T)>, next: Option<Place>) -> Self {
         let items = items.into_iter();
-        let mut items: Vec<_> = items.map(|(place, item)| (cursor(place), item)).collect();
-        let next = next.map(cursor);
-        // Nothing stands between the last item and the place.
-        if let (Some((last, _)), Some(next)) = (items.last_mut(), &next) {
-            last.clone_from(next);
+        let paged = Self {
+            items: items.map(|(place, item)| (cursor(place), item)).collect(),
+            next: None,
+        };
+        match next {
+            Some(next) => paged.and_goes_on(next),
+            None => paged,
         }
-        Self { items, next }
+    }
+
+    /// The same page, behind which the list goes on after this place.
+    pub(crate) fn and_goes_on(mut self, next: impl Into<Place>) -> Self {
+        let next = cursor(next.into());
+        // Nothing stands between the last item and the place.
+        if let Some((last, _)) = self.items.last_mut() {
+            last.clone_from(&next);
+        }
+        self.next = Some(next);
+        self
     }
 
     /// The same page of what is made of its items.

@@ -1,7 +1,7 @@
 //! Pages of posts.
 
 use media::{PostId, Timestamp, UserId};
-use storage::rows::posts::{self, AuthorPosts, PostRow, RevisionRow};
+use storage::rows::posts::{self, AuthorPosts, PostPage, RevisionRow};
 
 use super::text::fold_hashtag;
 use super::{SeenPost, parts};
@@ -22,8 +22,8 @@ impl Services {
         self.begin(caller, Operation::ListComments)?;
         let post = self.find_post(caller, id).await?.subject();
         let (viewer, before) = (caller.user(), page.after::<PostId>());
-        let rows = posts::comments_of(&self.db, post, viewer, before, page.limit()).await?;
-        Ok(seen(page, rows))
+        let found = posts::comments_of(&self.db, post, viewer, before, page.limit()).await?;
+        Ok(seen(page, found))
     }
 
     /// The comments of the thread that a post is in, the oldest first.
@@ -40,8 +40,8 @@ impl Services {
         }
         let root = post.row.root.unwrap_or(post.row.id);
         let (viewer, after) = (caller.user(), page.after::<PostId>());
-        let rows = posts::thread(&self.db, root, viewer, after, page.limit()).await?;
-        Ok(seen(page, rows))
+        let found = posts::thread(&self.db, root, viewer, after, page.limit()).await?;
+        Ok(seen(page, found))
     }
 
     /// What quotes a post, the newest first.
@@ -54,8 +54,8 @@ impl Services {
         self.begin(caller, Operation::ListQuotes)?;
         let post = self.find_post(caller, id).await?.subject();
         let (viewer, before) = (caller.user(), page.after::<PostId>());
-        let rows = posts::quotes_of(&self.db, post, viewer, before, page.limit()).await?;
-        Ok(seen(page, rows))
+        let found = posts::quotes_of(&self.db, post, viewer, before, page.limit()).await?;
+        Ok(seen(page, found))
     }
 
     /// What a post said before it was edited, the newest first.
@@ -101,8 +101,8 @@ impl Services {
         };
         let (viewer, before) = (caller.user(), page.after::<PostId>());
         let limit = page.limit();
-        let rows = posts::of_author(&self.db, author, which, viewer, before, limit).await?;
-        Ok(seen(page, rows))
+        let found = posts::of_author(&self.db, author, which, viewer, before, limit).await?;
+        Ok(seen(page, found))
     }
 
     /// Posts with a hashtag, without its `#`, the newest first.
@@ -117,12 +117,16 @@ impl Services {
         let hashtag =
             fold_hashtag(hashtag).ok_or_else(|| ServiceError::NotFound("hashtag".into()))?;
         let (viewer, before) = (caller.user(), page.after::<PostId>());
-        let rows = posts::with_hashtag(&self.db, &hashtag, viewer, before, page.limit()).await?;
-        Ok(seen(page, rows))
+        let found = posts::with_hashtag(&self.db, &hashtag, viewer, before, page.limit()).await?;
+        Ok(seen(page, found))
     }
 }
 
-/// A page of posts whose order is that of their ids.
-pub(crate) fn seen(page: PageRequest, rows: Vec<PostRow>) -> Paged<SeenPost> {
-    page.page(rows, |row| row.id.as_uuid(), SeenPost::from)
+/// A page of posts whose order is that of their ids. It may be short, and go on.
+pub(crate) fn seen(page: PageRequest, found: PostPage) -> Paged<SeenPost> {
+    let paged = page.page(found.posts, |row| row.id.as_uuid(), SeenPost::from);
+    match found.next {
+        Some(next) => paged.and_goes_on(next.as_uuid()),
+        None => paged,
+    }
 }

@@ -370,7 +370,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Parameters<T> 
     }
 }
 
-/// A page of a list.
+/// A page of a list. It may be shorter than was asked for, and not the last.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Page<T> {
     /// The items of this page.

@@ -47,7 +47,7 @@ impl SearchParameters {
 /// Search posts
 ///
 /// Those with the words before those with a word that begins like the last one; among these the
-/// newest first. A page may be shorter than was asked for, and not the last.
+/// newest first.
 #[utoipa::path(get, path = "/api/v1/search/posts", tag = "search", params(SearchParameters),
     responses((status = 200, description = "Posts, the best first", body = Page<Post>)))]
 async fn search_posts(

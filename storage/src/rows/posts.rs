@@ -6,15 +6,17 @@
 //! at another post and says something too.
 //!
 //! **Who sees what** is one piece of SQL, in `audience`, which stands inside every query that
-//! gives posts to somebody: a page is full while there are more, and has no gaps.
+//! gives posts to somebody: no page has gaps.
 //!
 //! Pages are read by id, which is the order of making. Whoever asks for one gives the id that
-//! the page before ended with.
+//! the page before ended with. A page looks at [`LOOKED_AT_MOST`] posts, so that it costs no more
+//! where the reader may see none of them; then it is short, and says where the next goes on.
 
 mod audience;
 mod change;
 mod create;
 mod erasure;
+pub(super) mod looked;
 mod pages;
 #[cfg(test)]
 pub(super) mod plans;
@@ -31,6 +33,7 @@ use super::words::words;
 
 pub use change::{EDITS_AT_MOST, Edit, Edited, delete, edit, unshare};
 pub use create::{Created, NewPost, Shows, announced, create, share};
+pub use looked::{LOOKED_AT_MOST, PostPage};
 pub use pages::{
     AuthorPosts, RevisionRow, all_by_ids, by_ids, comments_of, find, find_emptied, of_author,
     quotes_of, revisions, shared_among, thread, with_hashtag,

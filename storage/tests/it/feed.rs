@@ -108,7 +108,7 @@ pub(crate) async fn home(test: &TestDatabase, viewer: UserId) -> Vec<PostId> {
 async fn discover(test: &TestDatabase, viewer: Option<UserId>) -> Vec<PostId> {
     all_pages(2, async |before, limit| {
         let page = feed::discover(&test.db, viewer, before, limit).await;
-        page.unwrap()
+        page.unwrap().posts
     })
     .await
 }

@@ -331,7 +331,8 @@ async fn read(db: Database, world: &World, pages: u32) {
         }
         let discover = async |before, limit| {
             let page = feed::discover(&db, Some(world.viewer), before, limit).await;
-            page.unwrap().into_iter().map(|post| post.id).collect()
+            let posts = page.unwrap().posts;
+            posts.into_iter().map(|post| post.id).collect()
         };
         of_discover += walk(&world.stays_public, &mut random, discover).await;
         of_trends += walk_trends(&db, world, &mut random).await;

@@ -52,6 +52,7 @@ mod post_audience;
 mod post_pages;
 mod posts;
 mod posts_end;
+mod posts_hidden;
 mod posts_shown;
 mod prewarms;
 mod processes;

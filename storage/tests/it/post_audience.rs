@@ -350,7 +350,7 @@ async fn compare(test: TestDatabase, world: World) {
 
         let tagged = all_pages(3, async |before, limit| {
             let page = posts::with_hashtag(&test.db, TAG, who, before, limit).await;
-            page.unwrap()
+            page.unwrap().posts
         });
         let wanted = newest_first(&|place| !model.mutes(viewer, place));
         assert_eq!(tagged.await, wanted);
@@ -359,7 +359,7 @@ async fn compare(test: TestDatabase, world: World) {
             let theirs = all_pages(2, async |before, limit| {
                 let which = AuthorPosts::WithoutComments;
                 let page = posts::of_author(&test.db, *id, which, who, before, limit).await;
-                page.unwrap()
+                page.unwrap().posts
             });
             let wanted = newest_first(&|place| {
                 let post = model.posts[place];
@@ -370,19 +370,24 @@ async fn compare(test: TestDatabase, world: World) {
         for (of, id) in rows.posts.iter().enumerate() {
             let pages: [(Vec<PostRow>, Vec<PostId>); 3] = [
                 (
-                    posts::thread(&test.db, *id, who, None, 99).await.unwrap(),
+                    posts::thread(&test.db, *id, who, None, 99)
+                        .await
+                        .unwrap()
+                        .posts,
                     expected(&|place| model.posts[place].root == Some(of)),
                 ),
                 (
                     posts::comments_of(&test.db, *id, who, None, 99)
                         .await
-                        .unwrap(),
+                        .unwrap()
+                        .posts,
                     newest_first(&|place| model.posts[place].parent == Some(of)),
                 ),
                 (
                     posts::quotes_of(&test.db, *id, who, None, 99)
                         .await
-                        .unwrap(),
+                        .unwrap()
+                        .posts,
                     newest_first(&|place| model.posts[place].quote_of == Some(of)),
                 ),
             ];

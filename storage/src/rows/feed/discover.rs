@@ -3,25 +3,22 @@
 use media::{PostId, UserId};
 use uuid::Uuid;
 
-use super::super::posts::{PostRow, post_columns, viewer_id, visible};
+use super::super::posts::looked::{self, Order, looked_at};
+use super::super::posts::{PostPage, viewer_id};
 use super::super::sql::query;
 use super::super::{Database, RowError};
 use super::not_muted;
 
 /// The text of [`discover`], also for whoever measures it: `$1` is the viewer, `$2` what the page
-/// comes before, `$3` the limit.
-pub const DISCOVER: &str = concat!(
-    "SELECT ",
-    post_columns!(p),
-    " FROM posts p
-     WHERE p.parent_id IS NULL AND p.share_of_id IS NULL AND p.visibility = 'public'
-         AND p.deleted_at IS NULL AND p.id < $2
-         AND (SELECT NOT c.is_private FROM users c WHERE c.id = p.author_id)
-         AND ",
-    not_muted!("p.author_id"),
-    " AND ",
-    visible!(),
-    " ORDER BY p.id DESC LIMIT $3"
+/// comes before, `$3` how many posts are looked at.
+pub const DISCOVER: &str = looked_at!(
+    "n.id AS place FROM posts n
+     WHERE n.parent_id IS NULL AND n.share_of_id IS NULL AND n.visibility = 'public'
+         AND n.deleted_at IS NULL AND n.id < $2";
+    "(SELECT NOT c.is_private FROM users c WHERE c.id = p.author_id) AND ",
+    not_muted!("p.author_id");
+    "n.id DESC",
+    "$3"
 );
 
 /// What everybody wrote for everybody, the newest first, those before `before`, at most
@@ -32,11 +29,13 @@ pub async fn discover(
     viewer: Option<UserId>,
     before: Option<PostId>,
     limit: u32,
-) -> Result<Vec<PostRow>, RowError> {
-    query(DISCOVER)
-        .bind(viewer_id(viewer))
-        .bind(before.map_or(Uuid::max(), |before| before.as_uuid()))
-        .bind(limit)
-        .all(db)
-        .await
+) -> Result<PostPage, RowError> {
+    let from = before.map_or(Uuid::max(), |before| before.as_uuid());
+    looked::page(db, Order::NewestFirst, from, limit, |before, at_once| {
+        query(DISCOVER)
+            .bind(viewer_id(viewer))
+            .bind(before)
+            .bind(at_once)
+    })
+    .await
 }

@@ -3,68 +3,66 @@
 use media::{PostId, Timestamp, UserId};
 use uuid::Uuid;
 
-use super::super::sql::{AssertSqlSafe, Bind, Engine, FromRow, Query, Row, query};
+use super::super::sql::{AssertSqlSafe, Bind, Engine, FromRow, Row, query};
 use super::super::{Database, RowError};
+use super::looked::{self, Order, looked_at};
 use super::{
-    PostRow, audience, author_open, author_shown, post_columns, uuids, viewer_id, visible,
-    visible_alone,
+    PostPage, PostRow, audience, author_open, author_shown, post_columns, uuids, viewer_id,
+    visible, visible_alone,
 };
 
-/// A page of posts that come from `$from_where`, which selects with `$2` and `$3`: `$4` at
-/// most.
+/// A page of posts that `$source` gives as `place`, with `$2` and `$3`: `$4` are looked at.
 macro_rules! page {
-    ($($from_where:expr),+; $order:literal) => {
-        concat!(
-            "SELECT ",
-            post_columns!(p),
-            " FROM ",
-            $($from_where),+,
-            " AND ",
-            visible!(),
-            " ORDER BY ",
-            $order,
-            " LIMIT $4"
-        )
+    ($($source:expr),+; $($shown:expr),+; $order:literal) => {
+        looked_at!(concat!($($source),+); $($shown),+; $order, "$4")
     };
 }
 
 /// Of an author of whom the viewer sees nothing there is nobody to look for.
 pub(super) const OF_AUTHOR: &str = page!(
-    "posts p WHERE p.author_id = (SELECT y.id FROM users y WHERE y.id = $2 AND ",
+    "n.id AS place FROM posts n
+     WHERE n.author_id = (SELECT y.id FROM users y WHERE y.id = $2 AND ",
     author_shown!("y.id"),
     " AND ",
     author_open!("y.id"),
-    ") AND p.parent_id IS NULL AND p.id < $3";
-    "p.id DESC"
+    ") AND n.parent_id IS NULL AND n.id < $3";
+    "TRUE";
+    "n.id DESC"
 );
 pub(super) const OF_AUTHOR_WITH_COMMENTS: &str = page!(
-    "posts p WHERE p.author_id = (SELECT y.id FROM users y WHERE y.id = $2 AND ",
+    "n.id AS place FROM posts n
+     WHERE n.author_id = (SELECT y.id FROM users y WHERE y.id = $2 AND ",
     author_shown!("y.id"),
-    ") AND p.id < $3 AND (p.parent_id IS NOT NULL OR ",
+    ") AND n.id < $3";
+    "(p.parent_id IS NOT NULL OR ",
     author_open!("$2"),
     ")";
-    "p.id DESC"
+    "n.id DESC"
 );
 pub(super) const THREAD: &str = page!(
-    "posts p WHERE p.root_id = $2 AND p.id > $3 AND (p.author_id = $1 OR ",
+    "n.id AS place FROM posts n WHERE n.root_id = $2 AND n.id > $3";
+    "(p.author_id = $1 OR ",
     audience!("$2"),
     ")";
-    "p.id"
+    "n.id"
 );
 pub(super) const COMMENTS: &str = page!(
-    "posts p WHERE p.parent_id = $2 AND p.id < $3 AND (p.author_id = $1 OR ",
+    "n.id AS place FROM posts n WHERE n.parent_id = $2 AND n.id < $3";
+    "(p.author_id = $1 OR ",
     audience!("(SELECT COALESCE(h.root_id, h.id) FROM posts h WHERE h.id = $2)"),
     ")";
-    "p.id DESC"
+    "n.id DESC"
 );
-pub(super) const QUOTES: &str =
-    page!("posts p WHERE p.quote_of_id = $2 AND p.id < $3"; "p.id DESC");
+pub(super) const QUOTES: &str = page!(
+    "n.id AS place FROM posts n WHERE n.quote_of_id = $2 AND n.id < $3";
+    "TRUE";
+    "n.id DESC"
+);
 /// A feed: without the muted.
 pub(super) const WITH_HASHTAG: &str = page!(
-    "post_hashtags t JOIN posts p ON p.id = t.post_id
-     WHERE t.hashtag = $2 AND t.post_id < $3
-         AND NOT EXISTS (SELECT 1 FROM mutes m
-                         WHERE m.muter_id = $1 AND m.muted_id = p.author_id)";
+    "t.post_id AS place FROM post_hashtags t WHERE t.hashtag = $2 AND t.post_id < $3";
+    "NOT EXISTS (SELECT 1 FROM mutes m
+                 WHERE m.muter_id = $1 AND m.muted_id = p.author_id)";
     "t.post_id DESC"
 );
 pub(super) const REVISIONS: &str = concat!(
@@ -147,18 +145,28 @@ pub async fn by_ids(
         .await
 }
 
-fn newest_first(
+async fn page(
+    db: &Database,
     text: &'static str,
+    order: Order,
     viewer: Option<UserId>,
-    of: impl Bind,
-    before: Option<PostId>,
+    of: impl Bind + Clone,
+    after: Option<PostId>,
     limit: u32,
-) -> Query {
-    query(text)
-        .bind(viewer_id(viewer))
-        .bind(of)
-        .bind(before.map_or(Uuid::max(), |before| before.as_uuid()))
-        .bind(limit)
+) -> Result<PostPage, RowError> {
+    let first = match order {
+        Order::OldestFirst => Uuid::nil(),
+        Order::NewestFirst => Uuid::max(),
+    };
+    let from = after.map_or(first, |after| after.as_uuid());
+    looked::page(db, order, from, limit, |after, at_once| {
+        query(text)
+            .bind(viewer_id(viewer))
+            .bind(of.clone())
+            .bind(after)
+            .bind(at_once)
+    })
+    .await
 }
 
 /// What of an author's is on a page.
@@ -179,14 +187,12 @@ pub async fn of_author(
     viewer: Option<UserId>,
     before: Option<PostId>,
     limit: u32,
-) -> Result<Vec<PostRow>, RowError> {
+) -> Result<PostPage, RowError> {
     let text = match which {
         AuthorPosts::WithoutComments => OF_AUTHOR,
         AuthorPosts::All => OF_AUTHOR_WITH_COMMENTS,
     };
-    newest_first(text, viewer, author, before, limit)
-        .all(db)
-        .await
+    page(db, text, Order::NewestFirst, viewer, author, before, limit).await
 }
 
 /// The comments of a thread, whatever they answer, the oldest first, those after `after`, at
@@ -197,14 +203,8 @@ pub async fn thread(
     viewer: Option<UserId>,
     after: Option<PostId>,
     limit: u32,
-) -> Result<Vec<PostRow>, RowError> {
-    query(THREAD)
-        .bind(viewer_id(viewer))
-        .bind(root)
-        .bind(after.map_or(Uuid::nil(), |after| after.as_uuid()))
-        .bind(limit)
-        .all(db)
-        .await
+) -> Result<PostPage, RowError> {
+    page(db, THREAD, Order::OldestFirst, viewer, root, after, limit).await
 }
 
 /// What answers a post, the newest first, those before `before`, at most `limit`, as `viewer`
@@ -215,10 +215,17 @@ pub async fn comments_of(
     viewer: Option<UserId>,
     before: Option<PostId>,
     limit: u32,
-) -> Result<Vec<PostRow>, RowError> {
-    newest_first(COMMENTS, viewer, post, before, limit)
-        .all(db)
-        .await
+) -> Result<PostPage, RowError> {
+    page(
+        db,
+        COMMENTS,
+        Order::NewestFirst,
+        viewer,
+        post,
+        before,
+        limit,
+    )
+    .await
 }
 
 /// What quotes a post, the newest first, those before `before`, at most `limit`, as `viewer`
@@ -229,10 +236,8 @@ pub async fn quotes_of(
     viewer: Option<UserId>,
     before: Option<PostId>,
     limit: u32,
-) -> Result<Vec<PostRow>, RowError> {
-    newest_first(QUOTES, viewer, post, before, limit)
-        .all(db)
-        .await
+) -> Result<PostPage, RowError> {
+    page(db, QUOTES, Order::NewestFirst, viewer, post, before, limit).await
 }
 
 /// Posts with a hashtag, which is folded, the newest first, those before `before`, at most
@@ -243,10 +248,17 @@ pub async fn with_hashtag(
     viewer: Option<UserId>,
     before: Option<PostId>,
     limit: u32,
-) -> Result<Vec<PostRow>, RowError> {
-    newest_first(WITH_HASHTAG, viewer, hashtag, before, limit)
-        .all(db)
-        .await
+) -> Result<PostPage, RowError> {
+    page(
+        db,
+        WITH_HASHTAG,
+        Order::NewestFirst,
+        viewer,
+        hashtag,
+        before,
+        limit,
+    )
+    .await
 }
 
 /// Which of these posts `user` shares, in no order.
