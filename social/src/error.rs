@@ -53,8 +53,10 @@ pub enum ServiceError {
     #[error("the account is suspended")]
     Suspended,
     /// It was asked too often.
-    #[error("too many requests: try again in {} s", .after.as_secs())]
+    #[error("too many requests: the limit {limit:?} is used up, try again in {} s", .after.as_secs())]
     RateLimited {
+        /// Which limit, as `RateLimit` names it.
+        limit: &'static str,
         /// After which time it may be asked again.
         after: Duration,
     },

@@ -162,7 +162,10 @@ impl Limit {
             return Ok(());
         }
         metrics::counter!("nova_api_limited_total", "limit" => self.name).increment(1);
-        Err(ServiceError::RateLimited { after: refilled })
+        Err(ServiceError::RateLimited {
+            limit: self.name,
+            after: refilled,
+        })
     }
 
     /// When all of it is there again.
@@ -225,6 +228,7 @@ pub(crate) struct Limiter {
     pub(crate) requests: Limit,
     pub(crate) writes: Limit,
     pub(crate) posts: Limit,
+    pub(crate) edits: Limit,
     pub(crate) logins_of_account: Limit,
     pub(crate) logins_everywhere: Limit,
     pub(crate) logins_of_address: Limit,
@@ -244,6 +248,7 @@ impl Limiter {
             requests: limit("requests", limits.requests_per_minute, MINUTE),
             writes: limit("writes", limits.writes_per_minute, MINUTE),
             posts: limit("posts", limits.posts_per_hour, HOUR),
+            edits: limit("edits", limits.edits_per_hour, HOUR),
             logins_of_account: limit(
                 "logins-of-account",
                 limits.logins_per_minute_per_account,
@@ -293,7 +298,7 @@ mod tests {
             take("Ada").unwrap();
             assert_eq!(standings.all()[0].remaining, left);
         }
-        let Err(ServiceError::RateLimited { after }) = take("ADA") else {
+        let Err(ServiceError::RateLimited { after, .. }) = take("ADA") else {
             panic!("the eleventh is refused, however it is spelled");
         };
         assert_eq!(after, Duration::from_secs(6));

@@ -153,7 +153,7 @@ impl From<ServiceError> for Problem {
     fn from(error: ServiceError) -> Self {
         let (status, code, detail) = (status(&error), error.code(), error.told());
         let retry_after = match &error {
-            ServiceError::RateLimited { after } | ServiceError::TooManyLogins { after } => {
+            ServiceError::RateLimited { after, .. } | ServiceError::TooManyLogins { after } => {
                 Some(*after)
             }
             ServiceError::Busy => Some(BUSY_FOR),
@@ -266,7 +266,9 @@ mod tests {
         let response = Problem::not_found().into_response();
         assert!(!response.headers().contains_key(header::RETRY_AFTER));
         let after = Duration::from_secs(7);
-        let response = Problem::from(ServiceError::RateLimited { after }).into_response();
+        let limit = "posts";
+        let limited = ServiceError::RateLimited { limit, after };
+        let response = Problem::from(limited).into_response();
         assert_eq!(response.headers()[header::RETRY_AFTER], "7");
     }
 }

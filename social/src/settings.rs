@@ -52,6 +52,8 @@ pub struct Limits {
     pub writes_per_minute: u32,
     /// Posts, comments and shares an hour by one user.
     pub posts_per_hour: u32,
+    /// Edits of posts and comments an hour by one user: each keeps what was there.
+    pub edits_per_hour: u32,
 }
 
 impl Default for Settings {
@@ -78,6 +80,7 @@ impl Default for Limits {
             requests_per_minute: 600,
             writes_per_minute: 120,
             posts_per_hour: 300,
+            edits_per_hour: 120,
         }
     }
 }

@@ -47,6 +47,8 @@ pub struct ApiLimits {
     pub writes_per_minute: u32,
     /// Posts, comments and shares an hour by one user.
     pub posts_per_hour: u32,
+    /// Edits of posts and comments an hour by one user.
+    pub edits_per_hour: u32,
 }
 
 /// `[mail]`
@@ -78,6 +80,7 @@ impl Default for Api {
                 requests_per_minute: limits.requests_per_minute,
                 writes_per_minute: limits.writes_per_minute,
                 posts_per_hour: limits.posts_per_hour,
+                edits_per_hour: limits.edits_per_hour,
             },
         }
     }
@@ -164,6 +167,7 @@ impl Api {
                 1_000_000,
             ),
             ("limits.posts_per_hour", limits.posts_per_hour, 1_000_000),
+            ("limits.edits_per_hour", limits.edits_per_hour, 1_000_000),
         ] {
             if !(1..=most).contains(&value) {
                 let expected = format!("a number from 1 to {most}");
@@ -227,7 +231,25 @@ impl Config {
                 requests_per_minute: limits.requests_per_minute,
                 writes_per_minute: limits.writes_per_minute,
                 posts_per_hour: limits.posts_per_hour,
+                edits_per_hour: limits.edits_per_hour,
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_hour_of_edits_has_a_limit_that_can_be_set() {
+        let mut config = Config::default();
+        config.api.limits.edits_per_hour = 7;
+        config.api.check().unwrap();
+        assert_eq!(config.api_settings().limits.edits_per_hour, 7);
+        config.api.limits.edits_per_hour = 0;
+        let error = config.api.check().unwrap_err().to_string();
+        assert!(error.contains("api.limits.edits_per_hour"), "{error}");
+        assert!(error.contains("from 1 to 1000000"), "{error}");
     }
 }

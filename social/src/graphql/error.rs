@@ -13,7 +13,7 @@ impl From<ServiceError> for Error {
                 let errors = async_graphql::to_value(errors).unwrap_or(Value::Null);
                 extensions.set("errors", errors);
             }
-            ServiceError::RateLimited { after } | ServiceError::TooManyLogins { after } => {
+            ServiceError::RateLimited { after, .. } | ServiceError::TooManyLogins { after } => {
                 extensions.set("retryAfter", after.as_secs());
             }
             _ => {}

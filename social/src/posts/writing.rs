@@ -100,6 +100,8 @@ impl Services {
         }
         let may_be_empty = row.quote_of.is_some() || row.stream.is_some();
         let written = read(&input.text, may_be_empty)?;
+        let edits = &self.limiter.edits;
+        edits.take(Key::User(actor.user), &caller.standings)?;
         let mentions = self.mentioned_by(actor.user, &written.names).await?;
         let edit = Edit {
             post: row.id,

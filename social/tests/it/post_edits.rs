@@ -266,8 +266,39 @@ async fn so_many_posts_an_hour_and_no_more() {
         ))
         .await;
     assert_eq!(code, "rate-limited");
-    // Likes and edits are other writes, and others are others.
+    // Likes are other writes, and others are others.
     ada.put(&format!("{}/like", path(&post)), &json!({}))
         .await
         .ok(204);
+}
+
+#[tokio::test]
+async fn so_many_edits_an_hour_and_no_more() {
+    let mut settings = generous();
+    settings.limits.edits_per_hour = 2;
+    let app = TestApp::with(settings).await;
+    let ada = app.person("ada").await;
+    let post = written(&ada, "Zero").await;
+    // What is refused for another reason is not counted.
+    edit(&ada, &post, "", 0).await.problem(400, "validation");
+    edit(&ada, &post, "One", 0).await.ok(200);
+    edit(&ada, &post, "Two", 1).await.ok(200);
+    let answer = edit(&ada, &post, "Three", 2).await;
+    let detail = answer.problem(429, "rate-limited");
+    assert!(detail.contains("\"edits\""), "{detail}");
+    assert_eq!(answer.headers["retry-after"], "1800");
+    let code = ada
+        .graphql_code(&format!(
+            r#"mutation {{ editPost(id: "{post}", input: {{ text: "3", revision: 2 }}) {{ id }} }}"#
+        ))
+        .await;
+    assert_eq!(code, "rate-limited");
+    // Posts are counted by themselves, and others are others.
+    let other = written(&ada, "Zero").await;
+    edit(&ada, &other, "One", 0)
+        .await
+        .problem(429, "rate-limited");
+    let bob = app.person("bob").await;
+    let of_bob = written(&bob, "Zero").await;
+    edit(&bob, &of_bob, "One", 0).await.ok(200);
 }
