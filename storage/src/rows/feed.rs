@@ -16,6 +16,7 @@ mod catch_up;
 mod discover;
 mod fan_out;
 mod home;
+mod people;
 #[cfg(test)]
 mod plans;
 mod retention;

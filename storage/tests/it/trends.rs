@@ -23,6 +23,8 @@ on_both_engines! {
     hashtags_trend_by_their_authors,
     hashtags_of_what_is_not_counted_take_nobodys_place,
     streams_trend_while_they_are_live,
+    a_person_counts_once_for_comments_and_quotes,
+    who_is_crowded_out_by_one_person_trends_all_the_same,
     nothing_trends_when_nothing_happens,
 }
 
@@ -150,6 +152,63 @@ async fn who_may_not_see_a_post_does_not_see_it_trend(test: TestDatabase) {
     assert_eq!(posts(&test, Some(ada)).await, [one]);
     compute(&test, 4).await;
     assert_eq!(posts(&test, Some(bob)).await, [one]);
+}
+
+async fn a_person_counts_once_for_comments_and_quotes(test: TestDatabase) {
+    let (ada, bob) = (test.user("ada").await, test.user("bob").await);
+    let [loud, quoted, wide] = [
+        post(&test, ada).await,
+        post(&test, ada).await,
+        post(&test, ada).await,
+    ];
+    for _ in 0..5 {
+        comment(&test, bob, loud).await;
+        quote(&test, bob, quoted).await;
+    }
+    comment(&test, bob, wide).await;
+    let answer = comment(&test, ada, wide).await.id;
+    // What was deleted, and what answers an answer, is nobody's.
+    let eve = test.user("eve").await;
+    let deleted = comment(&test, eve, loud).await.id;
+    assert!(delete(&test, deleted, Some(eve)).await);
+    comment(&test, eve, answer).await;
+    compute(&test, 0).await;
+    let scores: Vec<(PostId, i64)> =
+        sql::query("SELECT subject_id, score FROM trends WHERE kind = 'post' ORDER BY rank")
+            .all(&test.db)
+            .await
+            .unwrap();
+    assert_eq!(
+        scores,
+        [(wide, 4_000_000), (quoted, 3_000_000), (loud, 2_000_000)]
+    );
+}
+
+async fn who_is_crowded_out_by_one_person_trends_all_the_same(test: TestDatabase) {
+    let (ada, bob) = (test.user("ada").await, test.user("bob").await);
+    let honest = post(&test, ada).await;
+    for user in [ada, bob] {
+        comment(&test, user, honest).await;
+    }
+    // More than are kept, and than are looked at in one go.
+    let mut transaction = write(&test).await;
+    for _ in 0..450 {
+        let made = storage::rows::posts::create(&test.db, &mut transaction, &new(bob), at(0));
+        let made = made.await.unwrap().post.id;
+        for _ in 0..3 {
+            let comment = NewPost {
+                parent: Some(made),
+                ..new(bob)
+            };
+            storage::rows::posts::create(&test.db, &mut transaction, &comment, at(0))
+                .await
+                .unwrap();
+        }
+    }
+    transaction.commit().await.unwrap();
+    compute(&test, 0).await;
+    let trending = posts(&test, None).await;
+    assert_eq!((trending.len(), trending[0]), (99, honest));
 }
 
 async fn tagged(test: &TestDatabase, author: UserId, tags: &[&str]) {

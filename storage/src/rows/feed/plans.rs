@@ -9,6 +9,7 @@ use super::super::posts::plans::{on_postgres, on_sqlite, plan, reads_a_whole_tab
 use super::super::sql::{Bind, Value};
 use super::discover::DISCOVER;
 use super::home::{BEYOND, HOME};
+use super::people::people_text;
 use super::trending::{TRENDING_HASHTAGS, TRENDING_POSTS, TRENDING_STREAMS};
 use super::trends::{ACTIVE_POSTS, USED_HASHTAGS};
 
@@ -47,6 +48,12 @@ async fn every_plan_is_good(db: &Database) {
             |line: &String| reads_a_whole_table(line) && !is_made(line) || sorts_rows(line);
         assert!(!plan.iter().any(is_bad), "{text}\n{}", plan.join("\n"));
     }
+    // What it sorts is what it looks at of one post.
+    let text = people_text(db.engine());
+    let of_people = vec![vec![Uuid::now_v7()].value(), limit()];
+    let plan = plan(db, &text, of_people).await;
+    let is_bad = |line: &String| reads_a_whole_table(line) && line != "SCAN n";
+    assert!(!plan.iter().any(is_bad), "{text}\n{}", plan.join("\n"));
 }
 
 #[tokio::test]

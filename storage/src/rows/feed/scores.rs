@@ -24,8 +24,8 @@ pub(super) fn decayed(weight: f64, age: Micros) -> f64 {
     weight * 0.5_f64.powf(lives)
 }
 
-/// A like is one person's one click; a comment takes more, and one person can write many; a
-/// share and a quote put their author's name to it.
+/// Of counts of people. A like is one person's one click; a comment takes more; a share and a
+/// quote put their author's name to it.
 pub(super) fn of_post(counts: &PostCounts, age: Micros) -> f64 {
     let weight = counts.likes + 2 * counts.comments + 3 * counts.shares + 3 * counts.quotes;
     decayed(weight as f64, age)

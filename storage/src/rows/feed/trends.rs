@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::super::post_counts::PostCounts;
 use super::super::sql::{FromRow, Row, query};
 use super::super::{Database, RowError, Transaction};
+use super::people::{self, Counts};
 use super::scores::{self, HASHTAG_WINDOW, HashtagUse, POST_WINDOW, VIEWERS_WINDOW};
 
 /// Whoever reads on does so in the computation that they began with, for so long after it was
@@ -24,6 +25,9 @@ const TAGGED_LOOKED_AT: u32 = 10_000;
 
 /// Streams that are live.
 const STREAMS_LOOKED_AT: u32 = 5_000;
+
+/// Posts whose people are counted by one statement.
+const PEOPLE_AT_ONCE: usize = 200;
 
 const POSTS_KEPT: usize = 200;
 const HASHTAGS_KEPT: usize = 100;
@@ -61,7 +65,7 @@ pub(super) const USED_HASHTAGS: &str = "
         JOIN post_hashtags t ON t.post_id = p.id";
 
 struct ActivePost {
-    counts: PostCounts,
+    counts: Counts,
     created_at: Timestamp,
     stream: Option<StreamId>,
 }
@@ -69,7 +73,7 @@ struct ActivePost {
 impl FromRow for ActivePost {
     fn from_row(row: &Row) -> Result<Self, RowError> {
         Ok(Self {
-            counts: PostCounts::from_row(row)?,
+            counts: Counts::new(PostCounts::from_row(row)?),
             created_at: row.get("created_at")?,
             stream: row.get("stream_id")?,
         })
@@ -87,29 +91,44 @@ struct Trends {
 /// Computes all trends, and keeps them as a new generation; its number. Generations that nobody
 /// reads any more go.
 pub async fn compute(db: &Database, now: Timestamp) -> Result<u64, RowError> {
-    let posts: Vec<ActivePost> = query(ACTIVE_POSTS)
+    let mut posts: Vec<ActivePost> = query(ACTIVE_POSTS)
         .bind(now - POST_WINDOW)
         .bind(POSTS_LOOKED_AT)
         .all(db)
         .await?;
-    let mut trends = Trends {
-        streams: streams(db, &posts, now).await?,
+    let trends = Trends {
+        streams: streams(db, &mut posts, now).await?,
         hashtags: hashtags(db, now).await?,
-        posts: posts
-            .iter()
-            .map(|post| (post.counts.post, scores::kept(score(post, now))))
-            .filter(|(_, score)| *score > 0)
-            .collect(),
+        posts: best(db, &mut posts, now).await?,
     };
-    trends
-        .posts
-        .sort_unstable_by_key(|(post, score)| Reverse((*score, *post)));
-    trends.posts.truncate(POSTS_KEPT);
     keep(db, &trends, now).await
 }
 
 fn score(post: &ActivePost, now: Timestamp) -> f64 {
-    scores::of_post(&post.counts, now - post.created_at)
+    scores::of_post(post.counts.known(), now - post.created_at)
+}
+
+/// Those with the highest scores. No score rises when people are counted instead of what they
+/// wrote: so that is done from the top, until it is done of all that are kept.
+async fn best(
+    db: &Database,
+    posts: &mut [ActivePost],
+    now: Timestamp,
+) -> Result<Vec<(PostId, i64)>, RowError> {
+    let place = |post: &ActivePost| (scores::kept(score(post, now)), post.counts.known().post);
+    loop {
+        posts.sort_unstable_by_key(|post| Reverse(place(post)));
+        let mut kept = posts.iter().take(POSTS_KEPT);
+        if kept.all(|post| post.counts.are_of_people) {
+            break;
+        }
+        let unknown = posts.iter_mut().map(|post| &mut post.counts);
+        let unknown = unknown.filter(|counts| !counts.are_of_people);
+        people::look(db, unknown.take(PEOPLE_AT_ONCE)).await?;
+    }
+    let best = posts.iter().take(POSTS_KEPT).map(place);
+    let best = best.filter(|(score, _)| *score > 0);
+    Ok(best.map(|(score, post)| (post, score)).collect())
 }
 
 async fn hashtags(
@@ -144,7 +163,7 @@ async fn hashtags(
 /// Those that are live, by their viewers and by what came of the posts that show them.
 async fn streams(
     db: &Database,
-    posts: &[ActivePost],
+    posts: &mut [ActivePost],
     now: Timestamp,
 ) -> Result<Vec<(StreamId, i64)>, RowError> {
     let live: Vec<(StreamId,)> = query(
@@ -160,7 +179,17 @@ async fn streams(
     for (stream, viewers) in viewers(db, now).await? {
         scored.entry(stream).and_modify(|score| *score += viewers);
     }
-    for post in posts {
+    let shows_one = |post: &&mut ActivePost| {
+        post.stream
+            .is_some_and(|stream| scored.contains_key(&stream))
+    };
+    let unknown = posts.iter_mut().filter(shows_one);
+    let unknown = unknown.map(|post| &mut post.counts);
+    let mut unknown: Vec<_> = unknown.filter(|counts| !counts.are_of_people).collect();
+    for some in unknown.chunks_mut(PEOPLE_AT_ONCE) {
+        people::look(db, some.iter_mut().map(|counts| &mut **counts)).await?;
+    }
+    for post in &*posts {
         if let Some(stream) = post.stream {
             scored
                 .entry(stream)
