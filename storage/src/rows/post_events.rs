@@ -94,6 +94,14 @@ impl PostEvent {
         serde_json::json!(payload).to_string()
     }
 
+    /// What an event is about, also one of a kind that this version does not know.
+    pub fn post_of(subject: &Subject) -> Option<PostId> {
+        let mut words = subject.as_str().split('.');
+        let (area, post, what) = (words.next()?, words.next()?, words.next());
+        what.filter(|_| area == "post")?;
+        post.parse().ok()
+    }
+
     /// Reads an event of the outbox or the bus, and when it happened. One of a kind that this
     /// version does not know is an error.
     pub fn read(subject: &Subject, payload: &[u8]) -> Result<(Self, Timestamp), NotAPostEvent> {

@@ -17,7 +17,7 @@ use crate::children::eventually;
 use crate::feed::{Feeds, LOW, count, entries, events, home};
 use crate::fixtures::TestDatabase;
 use crate::likes::like;
-use crate::outbox::{Running, delivered};
+use crate::outbox::{Recorder, Running, delivered};
 use crate::outbox_writers::Random;
 use crate::people::follow;
 use crate::posts::{comment, create, delete, new, post, quote, share, try_create};
@@ -35,6 +35,8 @@ on_both_engines! {
     an_erased_account_is_counted_no_more,
     what_was_there_before_is_caught_up_with,
     an_event_that_cannot_be_read_stops_nobody,
+    an_event_of_a_kind_to_come_has_its_post_made_anew,
+    what_a_server_without_feeds_has_done_with_is_not_lost,
     a_server_keeps_feeds_and_trends,
     trends_do_not_wait_for_what_was_there_before,
 }
@@ -500,6 +502,63 @@ async fn an_event_that_cannot_be_read_stops_nobody(test: TestDatabase) {
     let mut feeds = Feeds::new(&test.db, Threshold::default());
     feeds.take_all(&test.db).await;
     assert_eq!(home(&test, ada).await, [last]);
+}
+
+async fn an_event_of_a_kind_to_come_has_its_post_made_anew(test: TestDatabase) {
+    let (ada, bob) = (test.user("ada").await, test.user("bob").await);
+    follow(&test, ada, bob, 0).await;
+    let (one, other) = (post(&test, bob).await, post(&test, bob).await);
+    like(&test, ada, one).await;
+    comment(&test, ada, other).await;
+    let answer = comment(&test, bob, other).await.id;
+    test.raw("DELETE FROM outbox_events").await;
+    let mut transaction = write(&test).await;
+    for post in [one, answer] {
+        let event = NewEvent {
+            subject: &format!("post.{post}.praised").parse().unwrap(),
+            key: "x",
+            payload: r#"{"by":"whom this version does not know"}"#.into(),
+        };
+        outbox::append(&test.db, &mut transaction, &event, at(1))
+            .await
+            .unwrap();
+    }
+    transaction.commit().await.unwrap();
+    let mut feeds = Feeds::new(&test.db, Threshold::default());
+    feeds.take_all(&test.db).await;
+    assert_eq!(home(&test, ada).await, [one]);
+    assert_eq!(counted(&test.db, one).await, [1, 0, 0, 0]);
+    assert_eq!(counted(&test.db, other).await, [0, 2, 0, 0]);
+}
+
+/// Servers are updated one by one: one that has no feeds yet is done with events for itself alone.
+async fn what_a_server_without_feeds_has_done_with_is_not_lost(test: TestDatabase) {
+    let db = &test.db;
+    let (ada, bob) = (test.user("ada").await, test.user("bob").await);
+    follow(&test, ada, bob, 0).await;
+    let before = post(&test, bob).await;
+    let older = Running::relay(db, "older", Arc::new(Recorder::default()));
+    delivered(db, "older").await;
+    // Nobody else asked for these. What they told of is there.
+    assert!(outbox::delete_delivered(db, at(2), 99).await.unwrap() > 0);
+    assert_eq!(events(db, 0).await, []);
+    outbox::register(db, CONSUMER, Start::Oldest, at(3))
+        .await
+        .unwrap();
+    let meanwhile = post(&test, bob).await;
+    like(&test, ada, before).await;
+    delivered(db, "older").await;
+    assert_eq!(outbox::delete_delivered(db, at(4), 99).await.unwrap(), 0);
+    older.stop().await;
+    let mut feeds = Feeds::new(db, Threshold::default());
+    feeds.take_all(db).await;
+    while feed::catch_up(db, Threshold::default(), at(9))
+        .await
+        .unwrap()
+    {}
+    assert_eq!(home(&test, ada).await, [meanwhile, before]);
+    assert_eq!(counted(db, before).await, [1, 0, 0, 0]);
+    all_are_exact(db).await;
 }
 
 /// What a server runs, on two nodes; the rows are as old as their makers' clocks say.

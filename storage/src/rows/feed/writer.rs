@@ -41,7 +41,10 @@ impl Writer {
         match event.subject.as_str().split('.').next() {
             Some("post") => match PostEvent::read(&event.subject, &event.payload) {
                 Ok((happened, at)) => self.take_post(happened, at).await?,
-                Err(error) => passed_over(event, &error.to_string()),
+                Err(error) => match PostEvent::post_of(&event.subject) {
+                    Some(post) => self.take_unknown(event, post).await?,
+                    None => passed_over(event, &error.to_string()),
+                },
             },
             Some("follow") => match FollowAccepted::read(&event.subject, &event.payload) {
                 Ok((FollowAccepted { follower, followed }, _)) => {
@@ -76,7 +79,24 @@ impl Writer {
             | PostChange::Unliked => self.touch(event.post, at),
             PostChange::Edited | PostChange::Deleted => {}
         }
-        // The confirmation has one deadline for all that is left to it.
+        self.count_if_many().await
+    }
+
+    /// While servers are updated one by one, an older one may be given what a newer one tells of.
+    /// It makes all anew that it keeps of the post: whoever comes later has nothing to do again.
+    async fn take_unknown(&self, event: &OutboxEvent, post: PostId) -> Result<(), RowError> {
+        tracing::info!(event = %event.id, subject = %event.subject, "feeds do not know this event");
+        self.touch(post, event.created_at);
+        self.touch_targets(post, event.created_at).await?;
+        let now = self.clock.now();
+        if let Some(post) = fan_out::feed_post(&self.db, post, now).await? {
+            fan_out::fan_out(&self.db, post, self.threshold, now).await?;
+        }
+        self.count_if_many().await
+    }
+
+    /// The confirmation has one deadline for all that is left to it.
+    async fn count_if_many(&self) -> Result<(), RowError> {
         if self.touched().len() >= post_counts::POSTS_AT_ONCE {
             self.count().await?;
         }

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::super::outbox::{self, Deliver, DeliverFuture, OutboxEvent, Relay, Start};
+use super::super::post_events::PostChange;
 use super::super::{Database, RowError};
 use super::documents;
 use super::index::{ALL, Index, Kind};
@@ -156,14 +157,20 @@ impl Deliver for Indexer {
     }
 }
 
-/// What an event is about that changes what is found: the place of an index in [`ALL`], and a
-/// row. What this version does not know changes nothing.
+/// What an event is about that may change what is found: the place of an index in [`ALL`], and a
+/// row. Of an event of a post that this version does not know, a newer server may have told: the
+/// row says what came of it.
 fn about(subject: &Subject) -> Option<(usize, Uuid)> {
     let mut words = subject.as_str().split('.');
     let (area, id, what) = (words.next()?, words.next()?, words.next()?);
     let kind = match (area, what) {
-        ("post", "created" | "edited" | "deleted") => Kind::Posts,
-        ("profile", "changed") | ("account", "deleted") => Kind::Users,
+        ("post", what) => match what.parse() {
+            Ok(PostChange::Created | PostChange::Edited | PostChange::Deleted) | Err(_) => {
+                Kind::Posts
+            }
+            Ok(_) => return None,
+        },
+        ("profile", _) | ("account", "deleted") => Kind::Users,
         ("stream", "created") => Kind::Streams,
         _ => return None,
     };
