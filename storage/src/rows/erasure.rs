@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::jobs::{self, Attempt, HandlerError, NewJob};
 use super::sql::query;
-use super::{Database, RowError, Transaction, avatars, posts};
+use super::{Database, RowError, Transaction, avatars, posts, search};
 use crate::objects::{ObjectError, ObjectStore};
 
 /// The queue of its jobs.
@@ -140,6 +140,7 @@ pub async fn step(
     objects.delete_prefix(&avatars::folder(user)).await?;
     let mut transaction = db.write().await?;
     forget_person(&mut transaction, user).await?;
+    search::forget_account(db, &mut transaction, user).await?;
     let_go(&mut transaction, user, now).await?;
     let mut deleted = posts::erase(db, &mut transaction, user, now).await?;
     for statement in MANY {
@@ -172,12 +173,8 @@ async fn forget_person(transaction: &mut Transaction, user: UserId) -> Result<()
          WHERE id = $1",
     )
     .bind(user)
-    .execute(&mut *transaction)
+    .execute(transaction)
     .await?;
-    query("DELETE FROM search_users WHERE user_id = $1")
-        .bind(user)
-        .execute(transaction)
-        .await?;
     Ok(())
 }
 

@@ -25,11 +25,45 @@ mod windows;
 mod words;
 mod writing;
 
+use media::{PostId, UserId};
+use uuid::Uuid;
+
+use super::sql::query;
+use super::{Database, RowError, Transaction};
+
 pub use indexer::{CONSUMER, Indexer, ROWS_AT_ONCE, catch_up, run};
 pub use pages::{posts, streams, users};
 pub use query::{InvalidSearch, QUERY_CHARACTERS_AT_MOST, QUERY_WORDS_AT_MOST, SearchQuery};
 
 pub(super) use indexer::begin_again;
+
+/// These posts are found no more, from the end of the transaction on.
+pub(super) async fn forget_posts(
+    db: &Database,
+    transaction: &mut Transaction,
+    posts: &[PostId],
+) -> Result<(), RowError> {
+    let ids = posts.iter().map(|post| post.as_uuid()).collect();
+    writing::forget(db, transaction, &index::POSTS, ids).await
+}
+
+/// The account is found no more, and none of its streams.
+pub(super) async fn forget_account(
+    db: &Database,
+    transaction: &mut Transaction,
+    user: UserId,
+) -> Result<(), RowError> {
+    writing::forget(db, transaction, &index::USERS, vec![user.as_uuid()]).await?;
+    let streams: Vec<(Uuid,)> = query(
+        "SELECT i.stream_id FROM streams s JOIN search_streams i ON i.stream_id = s.id
+         WHERE s.owner_id = $1",
+    )
+    .bind(user)
+    .all(&mut *transaction)
+    .await?;
+    let ids = streams.into_iter().map(|(stream,)| stream).collect();
+    writing::forget(db, transaction, &index::STREAMS, ids).await
+}
 
 /// A page of what is found.
 #[derive(Clone, PartialEq, Eq, Debug)]

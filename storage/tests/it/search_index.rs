@@ -11,7 +11,7 @@ use storage::rows::outbox::{Deliver, lag};
 use storage::rows::posts::{Edit, removal};
 use storage::rows::search::{self, CONSUMER, Indexer, ROWS_AT_ONCE};
 use storage::rows::sql::{AssertSqlSafe, Engine};
-use storage::rows::{copy, sql, users};
+use storage::rows::{Transaction, copy, sql, users};
 use tokio_util::sync::CancellationToken;
 
 use crate::children::eventually;
@@ -28,6 +28,42 @@ on_both_engines! {
     two_who_catch_up_take_turns,
     the_server_keeps_search_current_until_it_stops,
     an_erased_account_leaves_no_words,
+}
+
+/// On SQLite only one transaction writes at a time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_erases_waits_for_the_index_before_its_rows() {
+    let test = TestDatabase::on_postgres().await;
+    let ada = test.user("ada").await;
+    let (one, other) = (
+        says(&test, ada, "first").await,
+        says(&test, ada, "second").await,
+    );
+    indexed(&test).await;
+    let mut transaction = write(&test).await;
+    let _ = users::delete(&test.db, &mut transaction, ada, at(1)).await;
+    transaction.commit().await.unwrap();
+    // As the consumer does, which writes in no order of the posts.
+    let mut indexing = write(&test).await;
+    let index = "UPDATE search_indexes SET version = version WHERE name = 'posts'";
+    sql::query(index).execute(&mut indexing).await.unwrap();
+    let touch = async |indexing: &mut Transaction, post: PostId| {
+        sql::query("UPDATE search_posts SET version = version WHERE post_id = $1")
+            .bind(post)
+            .execute(indexing)
+            .await
+    };
+    assert_eq!(touch(&mut indexing, other).await.unwrap(), 1);
+    let objects = MemoryStore::default();
+    let erasing = erasure::step(&test.db, &objects, ada, at(2));
+    let writing = async {
+        test.until_somebody_waits().await;
+        assert_eq!(touch(&mut indexing, one).await.unwrap(), 1);
+        indexing.commit().await.unwrap();
+    };
+    let (erased, ()) = tokio::join!(erasing, writing);
+    assert_eq!(erased.unwrap(), Step::Again);
+    assert_eq!(rows(&test, "post").await, (0, 0));
 }
 
 /// Rows of an index: what it lists, and where it has words.

@@ -5,7 +5,7 @@ use media::{PostId, Timestamp, UserId};
 use super::super::error::check_size;
 use super::super::post_events::{PostChange, PostEvent};
 use super::super::sql::{AssertSqlSafe, query};
-use super::super::{Database, Entity, RowError, Transaction};
+use super::super::{Database, Entity, RowError, Transaction, search};
 use super::{BODY_BYTES_AT_MOST, PostRow, check_active, post_columns, removal, tags, uuids};
 
 /// How often a post is edited at most: what it said before is kept.
@@ -234,7 +234,6 @@ pub(super) async fn empty(
         .await?;
     for text in [
         format!("DELETE FROM post_revisions WHERE post_id {is_one}"),
-        format!("DELETE FROM search_posts WHERE post_id {is_one}"),
         format!("UPDATE images SET post_id = NULL, position = NULL WHERE post_id {is_one}"),
     ] {
         query(AssertSqlSafe(text))
@@ -242,5 +241,6 @@ pub(super) async fn empty(
             .execute(&mut *transaction)
             .await?;
     }
+    search::forget_posts(db, transaction, posts).await?;
     tags::forget(db, transaction, posts).await
 }

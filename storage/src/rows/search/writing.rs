@@ -48,13 +48,7 @@ impl Writing {
     /// Begins one. Who comes second waits, and reads what the first has left.
     pub(super) async fn begin(db: &Database, index: &'static Index) -> Result<Self, RowError> {
         let mut transaction = db.write().await?;
-        let state: State = query(
-            "UPDATE search_indexes SET version = version WHERE name = $1
-             RETURNING version, highest, lowest, caught_up_to, is_caught_up",
-        )
-        .bind(index.name)
-        .one(&mut transaction)
-        .await?;
+        let state = lock(&mut transaction, index).await?;
         Ok(Self {
             index,
             transaction,
@@ -217,6 +211,47 @@ impl Writing {
         .await?;
         self.transaction.commit().await
     }
+}
+
+/// Locks an index until the transaction ends. Whoever changes its rows, or deletes what they are
+/// of, does this first: so nobody waits for a row of somebody who waits for one of theirs.
+async fn lock(transaction: &mut Transaction, index: &Index) -> Result<State, RowError> {
+    query(
+        "UPDATE search_indexes SET version = version WHERE name = $1
+         RETURNING version, highest, lowest, caught_up_to, is_caught_up",
+    )
+    .bind(index.name)
+    .one(transaction)
+    .await
+}
+
+/// These rows are found no more, from the end of the transaction on. Nobody waits for the index
+/// when it has none of them: what it is just given has an event, which comes later.
+pub(super) async fn forget(
+    db: &Database,
+    transaction: &mut Transaction,
+    index: &Index,
+    ids: Vec<Uuid>,
+) -> Result<(), RowError> {
+    let Index { table, id: key, .. } = index;
+    let is_one = db.engine().one_of("$1");
+    let is_there = query(AssertSqlSafe(format!(
+        "SELECT 1 FROM {table} WHERE {key} {is_one} LIMIT 1"
+    )))
+    .bind(ids.clone())
+    .exists(&mut *transaction)
+    .await?;
+    if !is_there {
+        return Ok(());
+    }
+    lock(transaction, index).await?;
+    query(AssertSqlSafe(format!(
+        "DELETE FROM {table} WHERE {key} {is_one}"
+    )))
+    .bind(ids)
+    .execute(transaction)
+    .await?;
+    Ok(())
 }
 
 fn lexemes(position: i64, words: BTreeSet<String>) -> Vec<String> {
