@@ -270,7 +270,7 @@ class Asked {
 
   page(items, shape) {
     const from = Number(this.url.searchParams.get("after") ?? 0);
-    const to = from + this.fake.pageSize;
+    const to = from + Number(this.url.searchParams.get("first") ?? this.fake.pageSize);
     const json = { items: items.slice(from, to).map(shape), next: to < items.length ? `${to}` : null };
     return { json };
   }

@@ -179,7 +179,8 @@ export const POST_OPERATIONS = [
     "GET posts/:id/revisions",
     (fake, asked, id) => {
       const { revisions } = find(fake, id, asked.viewer);
-      const numbered = revisions.map((revision, number) => ({ number, ...revision }));
+      // The last is what it says now.
+      const numbered = revisions.slice(0, -1).map((revision, number) => ({ number, ...revision }));
       return asked.page(numbered.reverse(), ({ number, text, created_at }) => {
         return { number, text, parts: partsOf(fake, text), created_at };
       });

@@ -276,6 +276,12 @@ export class Api {
     return this.ask("GET", page("feeds/home", after));
   }
 
+  /** The newest post of the home feed, if there is one. */
+  async newestAtHome(): Promise<Post | undefined> {
+    const { items } = await this.ask<Page<Post>>("GET", "feeds/home?first=1");
+    return items[0];
+  }
+
   discover(after: string | null): Promise<Page<Post>> {
     return this.list("feeds/discover", after);
   }

@@ -1,6 +1,7 @@
 import { View } from "./dom";
 import { goToLogin } from "./places";
 import { explain, LoginNeeded } from "./problem";
+import { Reading } from "./reading";
 import type { Page } from "./resources";
 
 export interface PagedOptions<T> {
@@ -21,13 +22,13 @@ export class PagedList<T> {
   private readonly empty = this.view.part("empty", HTMLElement);
   private readonly status = this.view.part("status", HTMLElement);
   private readonly problem = this.view.part("problem", HTMLElement);
-  private next: string | null = null;
+  private readonly reading = new Reading();
   private loading = false;
 
   constructor(private readonly options: PagedOptions<T>) {
     this.items.setAttribute("aria-label", options.label);
     this.empty.append(options.empty);
-    this.more.addEventListener("click", () => void this.load(this.next));
+    this.more.addEventListener("click", () => void this.load(this.reading.after));
   }
 
   get root(): HTMLElement {
@@ -79,14 +80,16 @@ export class PagedList<T> {
       const rows = page.items.map((item) => this.options.row(item, this));
       if (after === null) this.items.replaceChildren(...rows);
       else this.items.append(...rows);
-      // Who pressed the button goes on with the first row that it brought.
+      // Who pressed the button goes on with the first row that it brought. A page may have none.
       if (after !== null) rows[0]?.querySelector<HTMLElement>("button, a")?.focus();
-      this.next = page.next;
+      if (after !== null && rows.length === 0 && page.next === null) this.root.focus();
+      this.reading.came(page.next);
       this.more.textContent = "Show more";
-      this.more.hidden = page.next === null;
+      this.more.hidden = !this.reading.goesOn;
       this.showEmpty();
     } catch (error) {
       if (error instanceof LoginNeeded) goToLogin();
+      this.reading.failed(after);
       this.say("", explain(error));
       this.more.textContent = "Try again";
       this.more.hidden = false;
@@ -97,7 +100,7 @@ export class PagedList<T> {
   }
 
   private showEmpty(): void {
-    const isEmpty = this.items.childElementCount === 0 && this.next === null;
+    const isEmpty = this.items.childElementCount === 0 && !this.reading.goesOn;
     this.empty.hidden = !isEmpty;
     this.items.hidden = this.items.childElementCount === 0;
   }

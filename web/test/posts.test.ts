@@ -15,6 +15,7 @@ import {
   targetOf,
   TEXT_LIMIT,
 } from "../src/posts/rules";
+import { Reading } from "../src/reading";
 import type { Part, Post } from "../src/resources";
 import { FakeBrowser, json } from "./server";
 
@@ -131,6 +132,37 @@ test("a list goes on after its cursor, whatever else its address asks", async ()
       "search/posts?q=50%25%20%26%20more&after=next",
       "hashtags/a%2Fb/posts",
     ],
+  );
+});
+
+test("a list that failed is asked for again where it failed", () => {
+  const reading = new Reading();
+  assert.deepEqual([reading.after, reading.goesOn], [null, false]);
+  reading.came("two");
+  assert.deepEqual([reading.after, reading.goesOn], ["two", true]);
+  // It was to begin anew: what is behind the old first page is not what was asked for.
+  reading.failed(null);
+  assert.deepEqual([reading.after, reading.goesOn], [null, true]);
+  reading.came("two again");
+  reading.failed("two again");
+  assert.equal(reading.after, "two again");
+  reading.came(null);
+  assert.equal(reading.goesOn, false);
+});
+
+test("who looks for something new at home asks for one post", async () => {
+  const browser = new FakeBrowser();
+  let page = json({ items: [{ id: "newest" }], next: "more" });
+  browser.answer = ({ path }) => (path.startsWith("feeds") ? page : null);
+  const api = new Api(browser.tab());
+  await api.session.logIn("ada", "correct horse");
+  browser.asked.length = 0;
+  assert.equal((await api.newestAtHome())?.id, "newest");
+  page = json({ items: [], next: null });
+  assert.equal(await api.newestAtHome(), undefined);
+  assert.deepEqual(
+    browser.asked.map(({ path }) => path),
+    ["feeds/home?first=1", "feeds/home?first=1"],
   );
 });
 

@@ -5,7 +5,7 @@ import type { Post, Revision } from "../resources";
 import { timeElement } from "../time";
 import { showText } from "./text";
 
-/** Shows every text that a post had. */
+/** Shows every text that a post had before the one that it has. */
 export function openHistory(post: Post): void {
   const view = new View("history-template");
   const dialog = view.root as HTMLDialogElement;

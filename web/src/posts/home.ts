@@ -57,7 +57,7 @@ class Home {
   private async look(): Promise<void> {
     if (document.hidden || !this.fresh.hidden) return;
     try {
-      const [newest] = (await api.home(null)).items;
+      const newest = await api.newestAtHome();
       this.fresh.hidden = newest === undefined || this.seen.has(newest.id);
     } catch (error) {
       // Nobody asked for it.
