@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use crate::harness::{Nova, Process, Site, browser_command, wait_for, wait_until};
 use crate::hostile_writing::{
-    BIO, DISPLAY_NAME, PASSWORD, PEOPLE, Person, Written, encoded, is_plain, refuse_as_names,
-    shortened, taken,
+    BIO, DISPLAY_NAME, PASSWORD, PEOPLE, Person, Written, encoded, is_plain, is_straight,
+    refuse_as_names, shortened, taken,
 };
 use crate::people_pages::{ends_well_within, screens};
 
@@ -231,17 +231,18 @@ fn profiles(people: &[Person], texts: &[String]) -> Vec<Value> {
         let bio = ada.show(text, &json!({ "bio": text }));
         assert_eq!(
             bio.is_some(),
-            is_plain(text, BIO, &['\n', '\r', '\t']),
+            is_plain(text, BIO, &['\n', '\r', '\t']) && is_straight(text),
             "{text:?}"
         );
         lines.extend(bio.map(|bio| bio["bio"].as_str().unwrap().to_owned()));
 
         let label = shortened(text);
-        let is_label = is_plain(&label, DISPLAY_NAME, &[]);
+        let is_label = is_plain(&label, DISPLAY_NAME, &[]) && is_straight(&label);
         let url = format!("https://example.org/{text}");
-        let is_url = !url
-            .trim()
-            .contains(|c: char| c.is_control() || c.is_whitespace());
+        let is_url = is_straight(text)
+            && !url
+                .trim()
+                .contains(|c: char| c.is_control() || c.is_whitespace());
         let is_both = is_label && is_url;
         try_link(text, json!({ "label": label, "url": url }), Some(is_both));
         if !is_both {
@@ -268,14 +269,14 @@ fn profiles(people: &[Person], texts: &[String]) -> Vec<Value> {
     }
     let mut names = Vec::new();
     for (person, text) in people.iter().zip(texts) {
-        let is_name = is_plain(text, DISPLAY_NAME, &[]);
+        let is_name = is_plain(text, DISPLAY_NAME, &[]) && is_straight(text);
         let shown = person.show(text, &json!({ "display_name": text }));
         assert_eq!(shown.is_some(), is_name, "a name: {text:?}");
         let name = shortened(text);
         let shown = person.show(text, &json!({ "display_name": name }));
         assert_eq!(
             shown.is_some(),
-            is_plain(&name, DISPLAY_NAME, &[]),
+            is_plain(&name, DISPLAY_NAME, &[]) && is_straight(&name),
             "{name:?}"
         );
         if person.name != ada.name {

@@ -25,8 +25,13 @@ pub(crate) fn is_plain(text: &str, most: usize, allowed: &[char]) -> bool {
     text.trim().chars().count() <= most && !text.contains(is_odd)
 }
 
+/// Whether it has nothing that turns its direction.
+pub(crate) fn is_straight(text: &str) -> bool {
+    !text.contains(TURNS)
+}
+
 fn is_post(text: &str) -> bool {
-    is_plain(text.trim(), 5_000, &['\n']) && !text.contains(TURNS)
+    is_plain(text.trim(), 5_000, &['\n']) && is_straight(text)
 }
 
 /// As much of it as a display name or a label can be.

@@ -9,6 +9,7 @@ use crate::caller::Caller;
 use crate::error::Fields;
 use crate::model::{Link, Me, UpdateProfileInput};
 use crate::operation::Operation;
+use crate::posts::text::check_direction;
 use crate::{ServiceError, Services};
 
 /// The longest name that is shown, in characters.
@@ -90,18 +91,20 @@ fn stored(link: &Link) -> ProfileLink {
 /// A line of text that can be shown anywhere.
 fn line(text: &str, most: usize) -> Result<(), String> {
     let is_line = text.trim().chars().count() <= most && !text.chars().any(char::is_control);
-    is_line
-        .then_some(())
-        .ok_or_else(|| format!("expected a line of at most {most} characters"))
+    if !is_line {
+        return Err(format!("expected a line of at most {most} characters"));
+    }
+    check_direction(text).map_err(|error| error.to_string())
 }
 
 /// Some lines of text.
 fn text(text: &str, most: usize) -> Result<(), String> {
     let is_odd = |c: char| c.is_control() && c != '\n' && c != '\r' && c != '\t';
     let is_text = text.trim().chars().count() <= most && !text.chars().any(is_odd);
-    is_text
-        .then_some(())
-        .ok_or_else(|| format!("expected a text of at most {most} characters"))
+    if !is_text {
+        return Err(format!("expected a text of at most {most} characters"));
+    }
+    check_direction(text).map_err(|error| error.to_string())
 }
 
 /// Where a link may go: it is shown to others, who follow it.
@@ -116,7 +119,9 @@ fn address(text: &str) -> Result<(), String> {
             && url.password().is_none()
     });
     match parsed {
-        Some(_) if is_plain && text.len() <= MAX_URL => Ok(()),
+        Some(_) if is_plain && text.len() <= MAX_URL => {
+            check_direction(text).map_err(|error| error.to_string())
+        }
         _ => Err(format!(
             "expected http:// or https://HOST/..., at most {MAX_URL} bytes"
         )),
@@ -144,6 +149,7 @@ mod tests {
             "https://",
             "https://me:secret@example.org",
             "https://example.org/\0",
+            "https://example.org/\u{202e}gro.live",
             "https://exam\nple.org/",
             &format!("https://example.org/{}", "x".repeat(MAX_URL)),
         ] {
@@ -159,5 +165,21 @@ mod tests {
         assert!(line(&"é".repeat(51), 50).is_err());
         assert!(text("a\nb", 500).is_ok());
         assert!(text("a\u{0}b", 500).is_err());
+    }
+
+    #[test]
+    fn nothing_turns_the_direction_of_what_stands_beside_it() {
+        for turns in ['\u{61c}', '\u{200e}', '\u{202e}', '\u{2066}', '\u{2069}'] {
+            let odd = format!("Ada{turns}");
+            let told = format!("U+{:04X}", u32::from(turns));
+            for refused in [line(&odd, 50), text(&odd, 500)] {
+                assert!(refused.unwrap_err().contains(&told), "{told}");
+            }
+        }
+        // Words of any direction have one of their own, and joiners are letters to some scripts.
+        for good in ["\u{5d0}\u{5d3}\u{5d4} Ada", "\u{645}\u{6cc}\u{200c}\u{62e}"] {
+            line(good, 50).unwrap();
+            text(good, 500).unwrap();
+        }
     }
 }

@@ -39,11 +39,14 @@ pub fn check(text: &str) -> Result<(), InvalidText> {
         if c.is_control() && c != '\n' {
             return Err(InvalidText::Control(c));
         }
-        if turns_direction(c) {
-            return Err(InvalidText::Direction(c));
-        }
     }
-    Ok(())
+    check_direction(text)
+}
+
+/// Refuses what turns the direction of a text, which may be shown beside others.
+pub(crate) fn check_direction(text: &str) -> Result<(), InvalidText> {
+    let found = text.chars().find(|c| turns_direction(*c));
+    found.map_or(Ok(()), |c| Err(InvalidText::Direction(c)))
 }
 
 /// The property `Bidi_Control` (UAX #9 2): with these a text reads as another than it is.

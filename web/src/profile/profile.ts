@@ -54,6 +54,7 @@ export class Profile {
       if (href === null) return [];
       const link = document.createElement("a");
       link.href = href;
+      link.dir = "auto";
       link.rel = "me noopener noreferrer nofollow ugc";
       link.textContent = label === "" ? href.replace(/^https?:\/\//, "").replace(/\/$/, "") : label;
       const item = document.createElement("li");
