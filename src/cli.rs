@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
-use edge::access::{AddressRange, Algorithm, PathScope, SessionName};
-use media::VideoId;
+use edge::access::{Algorithm, PathScope, SessionName};
+use media::{AddressRange, VideoId};
 use storage::rows::streams::TakeoverPolicy;
 use transcode::{EncoderChoice, EngineName, Profile};
 

@@ -4,6 +4,7 @@
 //! No IO, no runtime, no clock of its own: whatever needs the time of day takes
 //! it as an argument, so that everything here is tested without sleeping.
 
+mod address_range;
 mod codec;
 pub mod feed;
 mod frame;
@@ -15,6 +16,7 @@ mod sheet;
 mod time;
 pub mod timeline;
 
+pub use address_range::{AddressRange, InvalidAddressRange};
 pub use codec::{AacConfig, AvcConfig, Codec, CodecError, HevcConfig};
 pub use frame::{Epoch, Frame, SourceFit, Track, TrackKind};
 pub use frame_rate::FrameRate;

@@ -3,36 +3,22 @@
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
-use ipnet::IpNet;
+use media::{AddressRange, InvalidAddressRange};
 
 /// The proxies whose word counts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TrustedProxies(Vec<IpNet>);
-
-/// Why a text is no address of a proxy.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{given:?} is not an address: expected 192.0.2.7, 10.0.0.0/8, ::1 or 2001:db8::/48")]
-pub struct InvalidProxy {
-    /// What was given.
-    pub given: String,
-}
+pub struct TrustedProxies(Vec<AddressRange>);
 
 impl TrustedProxies {
     /// Addresses, or ranges of them.
-    pub fn parse<T: AsRef<str>>(texts: &[T]) -> Result<Self, InvalidProxy> {
-        let range = |text: &T| {
-            let text = text.as_ref();
-            range(text).ok_or_else(|| InvalidProxy {
-                given: text.to_owned(),
-            })
-        };
-        texts.iter().map(range).collect::<Result<_, _>>().map(Self)
+    pub fn parse<T: AsRef<str>>(texts: &[T]) -> Result<Self, InvalidAddressRange> {
+        let ranges = texts.iter().map(|text| text.as_ref().parse());
+        ranges.collect::<Result<_, _>>().map(Self)
     }
 
     /// Whether it is one of them.
     pub(crate) fn has(&self, address: IpAddr) -> bool {
-        let address = address.to_canonical();
-        self.0.iter().any(|range| range.contains(&address))
+        self.0.iter().any(|range| range.contains(address))
     }
 
     /// The nearest address that is not a proxy's, of lines of lists whose last is the nearest:
@@ -52,18 +38,6 @@ impl TrustedProxies {
     }
 }
 
-/// IPv4 in IPv6's clothes is none: clients' addresses are looked at without.
-fn range(text: &str) -> Option<IpNet> {
-    if let Ok(address) = IpAddr::from_str(text) {
-        return Some(address.to_canonical().into());
-    }
-    let range = IpNet::from_str(text).ok()?;
-    match range {
-        IpNet::V6(v6) if v6.addr().to_ipv4_mapped().is_some() => None,
-        range => Some(range),
-    }
-}
-
 /// An address, of which some proxies tell the port.
 fn address(text: &str) -> Option<IpAddr> {
     let in_brackets = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
@@ -79,12 +53,24 @@ mod tests {
     use super::*;
 
     fn proxies() -> TrustedProxies {
-        TrustedProxies::parse(&["10.0.0.0/8", "::1", "::ffff:192.0.2.9"]).unwrap()
+        let named = [
+            "10.0.0.0/8",
+            "::1",
+            "::ffff:192.0.2.9",
+            "::ffff:172.16.0.0/108",
+        ];
+        TrustedProxies::parse(&named).unwrap()
     }
 
     #[test]
     fn those_that_are_named_are_trusted() {
-        for proxy in ["10.1.2.3", "::ffff:10.1.2.3", "::1", "192.0.2.9"] {
+        for proxy in [
+            "10.1.2.3",
+            "::ffff:10.1.2.3",
+            "::1",
+            "192.0.2.9",
+            "172.16.3.4",
+        ] {
             assert!(proxies().has(proxy.parse().unwrap()), "{proxy}");
         }
         assert!(!proxies().has("198.51.100.1".parse().unwrap()));
@@ -120,13 +106,7 @@ mod tests {
 
     #[test]
     fn only_addresses_are_proxies() {
-        for given in [
-            "",
-            "localhost",
-            "10.0.0.0/33",
-            "10.0.0",
-            "::ffff:10.0.0.0/104",
-        ] {
+        for given in ["", "localhost", "10.0.0.0/33", "10.0.0"] {
             let error = TrustedProxies::parse(&["10.0.0.1", given]).unwrap_err();
             assert_eq!(error.given, given);
             assert!(error.to_string().contains("expected 192.0.2.7"));

@@ -4,9 +4,8 @@ use std::fmt::{self, Write};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use media::{Micros, Timestamp};
+use media::{AddressRange, InvalidAddressRange, Micros, Timestamp};
 
-use super::address::{AddressRange, InvalidAddressRange};
 use super::scope::{InvalidScope, PathScope};
 
 /// Bytes of the longest session name.

@@ -3,7 +3,6 @@
 //! A [`Gate`] knows the keys, what is protected, and what is revoked, and takes the time as
 //! an argument. [`Access`] is the service that stands in front of an edge and asks it.
 
-mod address;
 mod answer;
 mod carrier;
 mod claims;
@@ -17,7 +16,6 @@ mod scope;
 mod service;
 mod token;
 
-pub use address::{AddressRange, InvalidAddressRange};
 pub(crate) use carrier::{hides_token, path_without_token};
 pub use carrier::{signed_cookie, signed_query, signed_target};
 pub use claims::{Claims, InvalidClaims, SessionName};

@@ -1,4 +1,4 @@
-//! Which client addresses are meant.
+//! Which addresses are meant, where somebody names some.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -19,7 +19,8 @@ pub struct AddressRange(IpNet);
     "{given:?} is not an address: expected 192.0.2.7, 192.0.2.0/24, 2001:db8::7 or 2001:db8::/48"
 )]
 pub struct InvalidAddressRange {
-    given: String,
+    /// What was given.
+    pub given: String,
 }
 
 impl FromStr for AddressRange {
@@ -39,9 +40,9 @@ impl FromStr for AddressRange {
 }
 
 impl AddressRange {
-    /// Is `address` one of them?
-    pub(super) fn contains(&self, address: IpAddr) -> bool {
-        self.0.contains(&address)
+    /// Whether `address` is one of them. IPv4 in IPv6's clothes (RFC 4291 2.5.5.2) is IPv4.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        self.0.contains(&address.to_canonical())
     }
 }
 
@@ -79,6 +80,7 @@ mod tests {
             ("::ffff:192.0.2.7", "192.0.2.7", true),
             ("::ffff:192.0.2.7/128", "192.0.2.7", true),
             ("::ffff:192.0.2.7/120", "192.0.2.1", true),
+            ("192.0.2.7", "::ffff:192.0.2.7", true),
             ("::ffff:192.0.2.7/90", "192.0.2.7", false),
             ("192.0.2.99/24", "192.0.2.1", true),
             ("192.0.2.0/24", "192.0.3.1", false),
