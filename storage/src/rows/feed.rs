@@ -38,17 +38,3 @@ pub use trending::{
 pub use trends::{GENERATIONS_KEPT_FOR, compute};
 pub use upkeep::run;
 pub use writer::{CONSUMER, Writer};
-
-/// The viewer does not mute `$who`: a value, so that it is looked up for each row.
-macro_rules! not_muted {
-    ($who:literal) => {
-        concat!(
-            "NOT COALESCE((SELECT TRUE FROM mutes m
-                           WHERE m.muter_id = $1 AND m.muted_id = ",
-            $who,
-            "), FALSE)"
-        )
-    };
-}
-
-use not_muted;

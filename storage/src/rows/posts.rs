@@ -41,7 +41,7 @@ pub use pages::{
 pub use tags::{HASHTAGS_AT_MOST, MENTIONS_AT_MOST, hashtags_of, mentions_of};
 
 pub(super) use audience::{
-    audience, author_open, author_shown, not_blocked, visible, visible_alone,
+    audience, author_open, author_shown, not_blocked, not_muted, visible, visible_alone,
 };
 pub(super) use create::{check_active, target};
 pub(super) use erasure::erase;

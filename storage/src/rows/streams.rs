@@ -131,6 +131,27 @@ impl FromRow for ListedStream {
     }
 }
 
+/// The columns of a [`ListedStream`]: of the stream `s`, and of its owner `u`. `$live` says whether
+/// it has an open session, where that is known.
+macro_rules! listed_columns {
+    () => {
+        $crate::rows::streams::listed_columns!(
+            "EXISTS (SELECT 1 FROM live_sessions l
+                     WHERE l.stream_id = s.id AND l.ended_at IS NULL)"
+        )
+    };
+    ($live:literal) => {
+        concat!(
+            "s.id, s.owner_id, s.name, s.takeover, s.ladder, s.engine, s.encoder, s.created_at,
+             u.name AS owner_name, ",
+            $live,
+            " AS live"
+        )
+    };
+}
+
+pub(super) use listed_columns;
+
 /// A stream that is live.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LiveStream {
@@ -316,16 +337,14 @@ pub async fn list(
     after: Option<&StreamName>,
     limit: u32,
 ) -> Result<Vec<ListedStream>, RowError> {
-    query(
-        "SELECT s.id, s.owner_id, s.name, s.takeover, s.ladder, s.engine, s.encoder, s.created_at,
-                u.name AS owner_name,
-                EXISTS (SELECT 1 FROM live_sessions l
-                        WHERE l.stream_id = s.id AND l.ended_at IS NULL) AS live
-         FROM streams s JOIN users u ON u.id = s.owner_id
+    query(concat!(
+        "SELECT ",
+        listed_columns!(),
+        " FROM streams s JOIN users u ON u.id = s.owner_id
          WHERE s.name > $1
          ORDER BY s.name
-         LIMIT $2",
-    )
+         LIMIT $2"
+    ))
     // Every name comes after the empty text.
     .bind(after.map_or("", StreamName::as_str))
     .bind(limit)

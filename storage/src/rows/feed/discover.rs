@@ -4,10 +4,9 @@ use media::{PostId, UserId};
 use uuid::Uuid;
 
 use super::super::posts::looked::{self, Order, looked_at};
-use super::super::posts::{PostPage, viewer_id};
+use super::super::posts::{PostPage, not_muted, viewer_id};
 use super::super::sql::query;
 use super::super::{Database, RowError};
-use super::not_muted;
 
 /// The text of [`discover`], also for whoever measures it: `$1` is the viewer, `$2` what the page
 /// comes before, `$3` how many posts are looked at.

@@ -3,10 +3,9 @@
 use media::{PostId, UserId};
 use uuid::Uuid;
 
-use super::super::posts::{PostRow, author_shown, post_columns, visible_alone};
+use super::super::posts::{PostRow, author_shown, not_muted, post_columns, visible_alone};
 use super::super::sql::query;
 use super::super::{Database, RowError};
-use super::not_muted;
 
 /// What is not above is not in the viewer's home any more.
 macro_rules! above_floor {

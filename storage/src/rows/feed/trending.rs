@@ -2,11 +2,10 @@
 
 use media::UserId;
 
-use super::super::posts::{PostRow, not_blocked, post_columns, viewer_id, visible};
+use super::super::posts::{PostRow, not_blocked, not_muted, post_columns, viewer_id, visible};
 use super::super::sql::{FromRow, Query, Row, query};
-use super::super::streams::ListedStream;
+use super::super::streams::{ListedStream, listed_columns};
 use super::super::{Database, RowError};
-use super::not_muted;
 
 /// Where a page ends: the next begins after it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -120,8 +119,7 @@ pub const TRENDING_POSTS: &str = trending!(
 pub const TRENDING_HASHTAGS: &str = trending!("t.hashtag, t.posts", "", "hashtag", "($1 = $1)");
 
 pub(super) const TRENDING_STREAMS: &str = trending!(
-    "s.id, s.owner_id, s.name, s.takeover, s.ladder, s.engine, s.encoder, s.created_at,
-     u.name AS owner_name, TRUE AS live",
+    listed_columns!("TRUE"),
     "JOIN streams s ON s.id = t.subject_id JOIN users u ON u.id = s.owner_id",
     "stream",
     "EXISTS (SELECT 1 FROM live_sessions l

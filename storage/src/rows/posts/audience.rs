@@ -18,6 +18,18 @@ macro_rules! not_blocked {
     };
 }
 
+/// The viewer does not mute `$who`: a value, so that it is looked up for each row.
+macro_rules! not_muted {
+    ($who:literal) => {
+        concat!(
+            "NOT COALESCE((SELECT TRUE FROM mutes m
+                           WHERE m.muter_id = $1 AND m.muted_id = ",
+            $who,
+            "), FALSE)"
+        )
+    };
+}
+
 /// The thread whose first post is `$root` is for the viewer: a value, NULL when there is none.
 ///
 /// A first post that was deleted is an empty row that holds its thread together: its author
@@ -101,5 +113,5 @@ macro_rules! visible {
 }
 
 pub(in crate::rows) use {
-    audience, author_open, author_shown, not_blocked, visible, visible_alone,
+    audience, author_open, author_shown, not_blocked, not_muted, visible, visible_alone,
 };

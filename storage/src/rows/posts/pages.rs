@@ -7,8 +7,8 @@ use super::super::sql::{AssertSqlSafe, Bind, Engine, FromRow, Row, query};
 use super::super::{Database, RowError};
 use super::looked::{self, Order, looked_at};
 use super::{
-    PostPage, PostRow, audience, author_open, author_shown, post_columns, uuids, viewer_id,
-    visible, visible_alone,
+    PostPage, PostRow, audience, author_open, author_shown, not_muted, post_columns, uuids,
+    viewer_id, visible, visible_alone,
 };
 
 /// A page of posts that `$source` gives as `place`, with `$2` and `$3`: `$4` are looked at.
@@ -61,8 +61,7 @@ pub(super) const QUOTES: &str = page!(
 /// A feed: without the muted.
 pub(super) const WITH_HASHTAG: &str = page!(
     "t.post_id AS place FROM post_hashtags t WHERE t.hashtag = $2 AND t.post_id < $3";
-    "NOT EXISTS (SELECT 1 FROM mutes m
-                 WHERE m.muter_id = $1 AND m.muted_id = p.author_id)";
+    not_muted!("p.author_id");
     "t.post_id DESC"
 );
 pub(super) const REVISIONS: &str = concat!(

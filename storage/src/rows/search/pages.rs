@@ -9,9 +9,9 @@ use std::cmp::Reverse;
 
 use media::UserId;
 
-use super::super::posts::{PostRow, not_blocked, post_columns, viewer_id, visible};
+use super::super::posts::{PostRow, not_blocked, not_muted, post_columns, viewer_id, visible};
 use super::super::sql::{AssertSqlSafe, Engine, FromRow, Row, query};
-use super::super::streams::ListedStream;
+use super::super::streams::{ListedStream, listed_columns};
 use super::super::users::{UserRow, user_columns};
 use super::super::{Database, RowError};
 use super::index::{self, Index, POSTS, STREAMS, USERS};
@@ -74,9 +74,9 @@ pub(super) fn posts_text(engine: Engine) -> String {
             post_columns!(p),
             " FROM search_posts i JOIN posts p ON p.id = i.post_id
               WHERE i.position {} AND i.version <= $3
-                  AND NOT EXISTS (SELECT 1 FROM mutes m
-                                  WHERE m.muter_id = $1 AND m.muted_id = p.author_id)
                   AND ",
+            not_muted!("p.author_id"),
+            " AND ",
             visible!()
         ),
         engine.one_of("$2")
@@ -100,11 +100,9 @@ pub(super) fn users_text(engine: Engine) -> String {
 pub(super) fn streams_text(engine: Engine) -> String {
     format!(
         concat!(
-            "SELECT i.position, s.id, s.owner_id, s.name, s.takeover, s.ladder, s.engine, s.encoder,
-                    s.created_at, u.name AS owner_name,
-                    EXISTS (SELECT 1 FROM live_sessions l
-                            WHERE l.stream_id = s.id AND l.ended_at IS NULL) AS live
-             FROM search_streams i JOIN streams s ON s.id = i.stream_id
+            "SELECT i.position, ",
+            listed_columns!(),
+            " FROM search_streams i JOIN streams s ON s.id = i.stream_id
                  JOIN users u ON u.id = s.owner_id
              WHERE i.position {} AND i.version <= $3
                  AND u.suspended_at IS NULL AND u.deleted_at IS NULL AND ",
