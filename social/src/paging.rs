@@ -3,7 +3,6 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use media::Timestamp;
 use uuid::Uuid;
 
 use crate::ServiceError;
@@ -20,22 +19,19 @@ pub struct PageRequest {
     after: Option<Place>,
 }
 
-/// The place of an item in a list that is in the order of times and then of ids, or of ids
-/// alone.
+/// The place of an item in a list, by what the list is in the order of. Each list has its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place {
-    /// Its time; of a list that has none, 0.
-    pub(crate) at: Timestamp,
-    /// Its id.
-    pub(crate) id: Uuid,
+    /// What the list is in the order of, as a number: a time, a count, a position. Of a list that is
+    /// in the order of ids alone, 0.
+    pub(crate) key: i64,
+    /// What else tells the place: mostly an id.
+    pub(crate) rest: Uuid,
 }
 
 impl From<Uuid> for Place {
     fn from(id: Uuid) -> Self {
-        Self {
-            at: Timestamp::default(),
-            id,
-        }
+        Self { key: 0, rest: id }
     }
 }
 
@@ -69,7 +65,7 @@ impl PageRequest {
 
     /// The id that the page comes after.
     pub(crate) fn after<T: From<Uuid>>(self) -> Option<T> {
-        self.after.map(|place| T::from(place.id))
+        self.after.map(|place| T::from(place.rest))
     }
 
     /// The place that the page comes after.
@@ -143,8 +139,8 @@ impl<T> Paged<T> {
 /// A place in a list as clients have it. Opaque: what is in it may change.
 fn cursor(place: Place) -> String {
     let mut bytes = [0; 24];
-    bytes[..8].copy_from_slice(&place.at.as_micros().to_be_bytes());
-    bytes[8..].copy_from_slice(place.id.as_bytes());
+    bytes[..8].copy_from_slice(&place.key.to_be_bytes());
+    bytes[8..].copy_from_slice(place.rest.as_bytes());
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
@@ -152,12 +148,14 @@ fn read_cursor(text: &str) -> Result<Place, ServiceError> {
     let bytes = URL_SAFE_NO_PAD.decode(text).ok();
     let bytes: Option<[u8; 24]> = bytes.and_then(|bytes| bytes.try_into().ok());
     let place = bytes.map(|bytes| {
-        let (at, id) = bytes.split_at(8);
-        let at = at.iter().fold(0, |at, byte| at << 8 | i64::from(*byte));
-        let id = id.iter().fold(0, |id, byte| id << 8 | u128::from(*byte));
+        let (key, rest) = bytes.split_at(8);
+        let key = key.iter().fold(0, |key, byte| key << 8 | i64::from(*byte));
+        let rest = rest
+            .iter()
+            .fold(0, |rest, byte| rest << 8 | u128::from(*byte));
         Place {
-            at: Timestamp::from_micros(at),
-            id: Uuid::from_u128(id),
+            key,
+            rest: Uuid::from_u128(rest),
         }
     });
     place.ok_or_else(|| {
@@ -185,11 +183,9 @@ mod tests {
 
     #[test]
     fn a_cursor_is_a_place() {
-        for at in [0, -1, i64::MIN, i64::MAX, 1_800_000_000_000_000] {
-            let place = Place {
-                at: Timestamp::from_micros(at),
-                id: Uuid::now_v7(),
-            };
+        for key in [0, -1, i64::MIN, i64::MAX, 1_800_000_000_000_000] {
+            let rest = Uuid::now_v7();
+            let place = Place { key, rest };
             assert_eq!(read_cursor(&cursor(place)).unwrap(), place);
         }
     }

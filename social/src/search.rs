@@ -1,6 +1,5 @@
 //! Search: posts, people and streams by the words in them.
 
-use media::Timestamp;
 use storage::rows::search::{self, Cursor, Found, InvalidSearch, SearchQuery};
 use uuid::Uuid;
 
@@ -74,21 +73,21 @@ fn after(page: PageRequest) -> Option<Cursor> {
     page.after_place().map(cursor)
 }
 
-/// A place in an index stands in a cursor as a time, the position, and an id, the rest.
+/// A place in an index: pages go by rank, within it by position, and all of them in one version.
 fn place(cursor: Cursor) -> Place {
     let version = u128::from(cursor.version.cast_unsigned());
     Place {
-        at: Timestamp::from_micros(cursor.before),
-        id: Uuid::from_u128(u128::from(cursor.rank) << 64 | version),
+        key: cursor.before,
+        rest: Uuid::from_u128(u128::from(cursor.rank) << 64 | version),
     }
 }
 
 /// A cursor of another list may lead anywhere in this one, and to nothing that is not found.
 fn cursor(place: Place) -> Cursor {
-    let (high, low) = place.id.as_u64_pair();
+    let (high, low) = place.rest.as_u64_pair();
     Cursor {
         rank: u8::try_from(high).unwrap_or(u8::MAX),
-        before: place.at.as_micros(),
+        before: place.key,
         version: low.cast_signed(),
     }
 }

@@ -1,5 +1,6 @@
 //! Following, and being asked.
 
+use media::Timestamp;
 use storage::rows::follows::{self, FollowCursor, FollowRow, Following};
 
 use super::{Person, nobody};
@@ -134,8 +135,8 @@ fn asked(done: bool) -> Result<(), ServiceError> {
 
 fn after(page: PageRequest) -> Option<FollowCursor> {
     page.after_place().map(|place| FollowCursor {
-        at: place.at,
-        user: place.id.into(),
+        at: Timestamp::from_micros(place.key),
+        user: place.rest.into(),
     })
 }
 
@@ -143,8 +144,8 @@ fn people(page: PageRequest, rows: Vec<FollowRow>) -> Paged<Person> {
     let place = |row: &FollowRow| {
         let FollowCursor { at, user } = row.cursor();
         Place {
-            at,
-            id: user.as_uuid(),
+            key: at.as_micros(),
+            rest: user.as_uuid(),
         }
     };
     page.page(rows, place, |row| row.user.into())

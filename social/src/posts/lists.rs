@@ -1,6 +1,6 @@
 //! Pages of posts.
 
-use media::{PostId, Timestamp, UserId};
+use media::{PostId, UserId};
 use storage::rows::posts::{self, AuthorPosts, PostPage, RevisionRow};
 
 use super::text::fold_hashtag;
@@ -67,15 +67,15 @@ impl Services {
     ) -> Result<Paged<Revision>, ServiceError> {
         self.begin(caller, Operation::ListRevisions)?;
         let post = self.find_post(caller, id).await?.subject();
-        let place = page.after_place().map(|place| place.at.as_micros());
+        let place = page.after_place().map(|place| place.key);
         let before = place.map(|number| u64::try_from(number).unwrap_or_default());
         let (viewer, limit) = (caller.user(), page.limit());
         let rows = posts::revisions(&self.db, post, viewer, before, limit).await?;
         let bodies = rows.iter().map(|row| row.body.as_str());
         let names = self.names_in(bodies).await?;
         let place = |row: &RevisionRow| Place {
-            at: Timestamp::from_micros(i64::try_from(row.number).unwrap_or(i64::MAX)),
-            id: post.as_uuid(),
+            key: i64::try_from(row.number).unwrap_or(i64::MAX),
+            rest: post.as_uuid(),
         };
         Ok(page.page(rows, place, |row| Revision {
             number: row.number,
