@@ -1,6 +1,6 @@
 //! Feeds: what one's own people write, what everybody writes, and what trends.
 
-use media::{PostId, Timestamp};
+use media::PostId;
 use storage::rows::feed::{self, TrendCursor, TrendingHashtag, TrendingPost, TrendingStream};
 use storage::rows::streams::ListedStream;
 use uuid::Uuid;
@@ -86,15 +86,15 @@ pub(crate) fn listed(row: ListedStream) -> PostStream {
         title: row.stream.name.to_string(),
         name: row.stream.name.to_string(),
         is_live: row.live,
-        owner: Some(row.owner_name),
+        owner: row.owner_name,
     }
 }
 
-/// A place among trends stands in a cursor as a time, the computation, and an id, the rank.
+/// A place among trends: a computation, and a rank in it.
 fn place(cursor: TrendCursor) -> Place {
     Place {
-        at: Timestamp::from_micros(i64::try_from(cursor.generation).unwrap_or(i64::MAX)),
-        id: Uuid::from_u128(cursor.rank.into()),
+        key: i64::try_from(cursor.generation).unwrap_or(i64::MAX),
+        rest: Uuid::from_u128(cursor.rank.into()),
     }
 }
 
@@ -102,8 +102,8 @@ fn place(cursor: TrendCursor) -> Place {
 fn after(page: PageRequest) -> Option<TrendCursor> {
     let place = page.after_place()?;
     Some(TrendCursor {
-        generation: u64::try_from(place.at.as_micros()).unwrap_or_default(),
-        rank: u64::try_from(place.id.as_u128()).unwrap_or(u64::MAX),
+        generation: u64::try_from(place.key).unwrap_or_default(),
+        rank: u64::try_from(place.rest.as_u128()).unwrap_or(u64::MAX),
     })
 }
 

@@ -129,7 +129,7 @@ export interface PostStream {
   readonly title: string;
   readonly is_live: boolean;
   /** The name of the account that it belongs to. */
-  readonly owner: string | null;
+  readonly owner: string;
 }
 
 /** How often something was done to a post. */

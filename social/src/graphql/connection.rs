@@ -6,13 +6,7 @@ use async_graphql::connection::{Edge, EmptyFields, PageInfo};
 use async_graphql::{Object, OutputType, TypeName};
 
 use super::limits::MAX_COMPLEXITY;
-use crate::ServiceError;
-use crate::paging::{PageRequest, Paged};
-
-/// The page that a field's arguments ask for.
-pub(super) fn page(first: Option<i32>, after: Option<&str>) -> Result<PageRequest, ServiceError> {
-    PageRequest::new(first.map(i64::from), after)
-}
+use crate::paging::Paged;
 
 /// A page. Unlike the library's own, one that has nothing can have a page behind it.
 pub(crate) struct Connection<T: OutputType> {

@@ -2,9 +2,9 @@
 
 use async_graphql::{Context, Object, Result};
 
-use super::connection::{Connection, connection, of_page, page};
+use super::connection::{Connection, connection, of_page};
 use super::post::{Posts, posts};
-use super::query::of;
+use super::query::asked;
 use super::user::{People, people};
 use crate::model::{Hashtag, PostStream};
 
@@ -23,8 +23,7 @@ impl FeedQuery {
         first: Option<i32>,
         after: Option<String>,
     ) -> Result<Posts> {
-        let (services, caller) = of(context)?;
-        let page = page(first, after.as_deref())?;
+        let (services, caller, page) = asked(context, first, after)?;
         Ok(posts(services.list_home(caller, page).await?))
     }
 
@@ -37,8 +36,7 @@ impl FeedQuery {
         first: Option<i32>,
         after: Option<String>,
     ) -> Result<Posts> {
-        let (services, caller) = of(context)?;
-        let page = page(first, after.as_deref())?;
+        let (services, caller, page) = asked(context, first, after)?;
         Ok(posts(services.list_discover(caller, page).await?))
     }
 
@@ -51,8 +49,7 @@ impl FeedQuery {
         first: Option<i32>,
         after: Option<String>,
     ) -> Result<Posts> {
-        let (services, caller) = of(context)?;
-        let page = page(first, after.as_deref())?;
+        let (services, caller, page) = asked(context, first, after)?;
         Ok(posts(services.list_trending_posts(caller, page).await?))
     }
 
@@ -64,8 +61,7 @@ impl FeedQuery {
         first: Option<i32>,
         after: Option<String>,
     ) -> Result<Connection<Hashtag>> {
-        let (services, caller) = of(context)?;
-        let page = page(first, after.as_deref())?;
+        let (services, caller, page) = asked(context, first, after)?;
         let hashtags = services.list_trending_hashtags(caller, page).await?;
         Ok(connection(hashtags))
     }
@@ -79,8 +75,7 @@ impl FeedQuery {
         first: Option<i32>,
         after: Option<String>,
     ) -> Result<Connection<PostStream>> {
-        let (services, caller) = of(context)?;
-        let page = page(first, after.as_deref())?;
+        let (services, caller, page) = asked(context, first, after)?;
         let streams = services.list_trending_streams(caller, page).await?;
         Ok(connection(streams))
     }
@@ -95,8 +90,7 @@ impl FeedQuery {
         first: Option<i32>,
         after: Option<String>,
     ) -> Result<Posts> {
-        let (services, caller) = of(context)?;
-        let page = page(first, after.as_deref())?;
+        let (services, caller, page) = asked(context, first, after)?;
         Ok(posts(services.search_posts(caller, &query, page).await?))
     }
 
@@ -109,8 +103,7 @@ impl FeedQuery {
         first: Option<i32>,
         after: Option<String>,
     ) -> Result<People> {
-        let (services, caller) = of(context)?;
-        let page = page(first, after.as_deref())?;
+        let (services, caller, page) = asked(context, first, after)?;
         Ok(people(services.search_users(caller, &query, page).await?))
     }
 
@@ -123,8 +116,7 @@ impl FeedQuery {
         first: Option<i32>,
         after: Option<String>,
     ) -> Result<Connection<PostStream>> {
-        let (services, caller) = of(context)?;
-        let page = page(first, after.as_deref())?;
+        let (services, caller, page) = asked(context, first, after)?;
         let streams = services.search_streams(caller, &query, page).await?;
         Ok(connection(streams))
     }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use async_graphql::{Context, ID, Object, Result};
 use media::PostId;
 
-use super::connection::{Connection, connection, of_page, page};
+use super::connection::{Connection, connection, of_page};
 use super::loaders::Loaders;
-use super::query::{given, of};
+use super::query::{asked, given};
 use super::user::{People, User, people};
 use crate::model::{Moment, Part, PostCounts, PostStream, PostViewer, Revision, Visibility};
 use crate::paging::Paged;
@@ -135,8 +135,7 @@ impl Post {
         first: Option<i32>,
         after: Option<String>,
     ) -> Result<Connection<Revision>> {
-        let (services, caller) = of(context)?;
-        let page = page(first, after.as_deref())?;
+        let (services, caller, page) = asked(context, first, after)?;
         let id = self.0.row.id.to_string();
         Ok(connection(
             services.list_revisions(caller, &id, page).await?,
@@ -151,8 +150,7 @@ impl Post {
         first: Option<i32>,
         after: Option<String>,
     ) -> Result<Posts> {
-        let (services, caller) = of(context)?;
-        let page = page(first, after.as_deref())?;
+        let (services, caller, page) = asked(context, first, after)?;
         let id = self.0.row.id.to_string();
         Ok(posts(services.list_comments(caller, &id, page).await?))
     }
@@ -166,8 +164,7 @@ impl Post {
         first: Option<i32>,
         after: Option<String>,
     ) -> Result<Posts> {
-        let (services, caller) = of(context)?;
-        let page = page(first, after.as_deref())?;
+        let (services, caller, page) = asked(context, first, after)?;
         let id = self.0.row.id.to_string();
         Ok(posts(services.list_thread(caller, &id, page).await?))
     }
@@ -180,8 +177,7 @@ impl Post {
         first: Option<i32>,
         after: Option<String>,
     ) -> Result<Posts> {
-        let (services, caller) = of(context)?;
-        let page = page(first, after.as_deref())?;
+        let (services, caller, page) = asked(context, first, after)?;
         let id = self.0.row.id.to_string();
         Ok(posts(services.list_quotes(caller, &id, page).await?))
     }
@@ -194,8 +190,7 @@ impl Post {
         first: Option<i32>,
         after: Option<String>,
     ) -> Result<People> {
-        let (services, caller) = of(context)?;
-        let page = page(first, after.as_deref())?;
+        let (services, caller, page) = asked(context, first, after)?;
         let id = self.0.row.id.to_string();
         Ok(people(services.list_likes(caller, &id, page).await?))
     }

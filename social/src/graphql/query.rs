@@ -4,7 +4,7 @@ use std::any::Any;
 
 use async_graphql::{ComplexObject, Context, ID, Json, MergedObject, Object, Result};
 
-use super::connection::{Connection, connection, of_page, page};
+use super::connection::{Connection, connection, of_page};
 use super::feeds::FeedQuery;
 use super::post::{Post, Posts, posts};
 use super::user::{People, User, people};
@@ -13,11 +13,23 @@ use crate::model::{
     AccountExport, ApiToken, AuditEntry, LiveEntry, LoginSession, Me, Preference, Report,
     ReportState,
 };
+use crate::paging::PageRequest;
 use crate::{ServiceError, Services};
 
 /// The services, and who asks.
 pub(super) fn of<'a>(context: &Context<'a>) -> Result<(&'a Services, &'a Caller)> {
     Ok((given(context)?, given(context)?))
+}
+
+/// The services, who asks, and the page that a field's arguments ask for.
+pub(super) fn asked<'a>(
+    context: &Context<'a>,
+    first: Option<i32>,
+    after: Option<String>,
+) -> Result<(&'a Services, &'a Caller, PageRequest)> {
+    let (services, caller) = of(context)?;
+    let page = PageRequest::new(first.map(i64::from), after.as_deref())?;
+    Ok((services, caller, page))
 }
 
 /// What every document is executed with.
@@ -72,8 +84,7 @@ impl PlainQuery {
         first: Option<i32>,
         after: Option<String>,
     ) -> Result<Posts> {
-        let (services, caller) = of(context)?;
-        let page = page(first, after.as_deref())?;
+        let (services, caller, page) = asked(context, first, after)?;
         let found = services.list_hashtag_posts(caller, &hashtag, page).await?;
         Ok(posts(found))
     }
@@ -87,8 +98,7 @@ impl PlainQuery {
         first: Option<i32>,
         after: Option<String>,
     ) -> Result<Connection<Report>> {
-        let (services, caller) = of(context)?;
-        let page = page(first, after.as_deref())?;
+        let (services, caller, page) = asked(context, first, after)?;
         let reports = services.list_reports(caller, state, page).await?;
         Ok(connection(reports))
     }
@@ -104,8 +114,7 @@ impl PlainQuery {
         first: Option<i32>,
         after: Option<String>,
     ) -> Result<Connection<AuditEntry>> {
-        let (services, caller) = of(context)?;
-        let page = page(first, after.as_deref())?;
+        let (services, caller, page) = asked(context, first, after)?;
         let (actor, subject) = (actor.as_deref(), subject.as_deref());
         let entries = services
             .list_audit_log(caller, actor, subject, page)
@@ -130,8 +139,7 @@ impl Me {
         first: Option<i32>,
         after: Option<String>,
     ) -> Result<Connection<LoginSession>> {
-        let (services, caller) = of(context)?;
-        let page = page(first, after.as_deref())?;
+        let (services, caller, page) = asked(context, first, after)?;
         Ok(connection(services.list_sessions(caller, page).await?))
     }
 
@@ -143,8 +151,7 @@ impl Me {
         first: Option<i32>,
         after: Option<String>,
     ) -> Result<Connection<ApiToken>> {
-        let (services, caller) = of(context)?;
-        let page = page(first, after.as_deref())?;
+        let (services, caller, page) = asked(context, first, after)?;
         Ok(connection(services.list_api_tokens(caller, page).await?))
     }
 
@@ -156,8 +163,7 @@ impl Me {
         first: Option<i32>,
         after: Option<String>,
     ) -> Result<People> {
-        let (services, caller) = of(context)?;
-        let page = page(first, after.as_deref())?;
+        let (services, caller, page) = asked(context, first, after)?;
         Ok(people(services.list_follow_requests(caller, page).await?))
     }
 
@@ -169,8 +175,7 @@ impl Me {
         first: Option<i32>,
         after: Option<String>,
     ) -> Result<People> {
-        let (services, caller) = of(context)?;
-        let page = page(first, after.as_deref())?;
+        let (services, caller, page) = asked(context, first, after)?;
         Ok(people(services.list_blocks(caller, page).await?))
     }
 
@@ -182,8 +187,7 @@ impl Me {
         first: Option<i32>,
         after: Option<String>,
     ) -> Result<People> {
-        let (services, caller) = of(context)?;
-        let page = page(first, after.as_deref())?;
+        let (services, caller, page) = asked(context, first, after)?;
         Ok(people(services.list_mutes(caller, page).await?))
     }
 

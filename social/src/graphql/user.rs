@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use async_graphql::{Context, ID, Object, Result};
 
-use super::connection::{Connection, connection, of_page, page};
+use super::connection::{Connection, connection, of_page};
 use super::loaders::Loaders;
 use super::post::{Posts, posts};
-use super::query::{given, of};
+use super::query::{asked, given};
 use crate::caller::Role;
 use crate::model::{Link, Moment, Viewer};
 use crate::paging::Paged;
@@ -106,8 +106,7 @@ impl User {
         first: Option<i32>,
         after: Option<String>,
     ) -> Result<People> {
-        let (services, caller) = of(context)?;
-        let page = page(first, after.as_deref())?;
+        let (services, caller, page) = asked(context, first, after)?;
         let name = &self.0.row.name;
         Ok(people(services.list_followers(caller, name, page).await?))
     }
@@ -121,8 +120,7 @@ impl User {
         first: Option<i32>,
         after: Option<String>,
     ) -> Result<Posts> {
-        let (services, caller) = of(context)?;
-        let page = page(first, after.as_deref())?;
+        let (services, caller, page) = asked(context, first, after)?;
         let name = &self.0.row.name;
         let written = services
             .list_user_posts(caller, name, comments, page)
@@ -138,8 +136,7 @@ impl User {
         first: Option<i32>,
         after: Option<String>,
     ) -> Result<People> {
-        let (services, caller) = of(context)?;
-        let page = page(first, after.as_deref())?;
+        let (services, caller, page) = asked(context, first, after)?;
         let name = &self.0.row.name;
         Ok(people(services.list_following(caller, name, page).await?))
     }

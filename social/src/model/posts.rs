@@ -155,9 +155,8 @@ pub struct PostStream {
     pub title: String,
     /// Whether it is live.
     pub is_live: bool,
-    /// The name of the account that it belongs to; `null`: not there any more.
-    #[schema(required = true)]
-    pub owner: Option<String>,
+    /// The name of the account that it belongs to.
+    pub owner: String,
 }
 
 /// A hashtag that trends.

@@ -174,7 +174,7 @@ impl Services {
                 // Streams have no other yet.
                 title: row.name.to_string(),
                 is_live: row.is_live,
-                owner: Some(row.owner),
+                owner: row.owner,
             };
             (row.id, stream)
         });

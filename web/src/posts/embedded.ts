@@ -26,7 +26,7 @@ export function streamBox({ name, title, is_live, owner }: PostStream): HTMLElem
   const view = new View("stream-template");
   view.part("link", HTMLAnchorElement).href = watchPath(name);
   view.text("title", title === "" ? name : title);
-  view.text("detail", owner === null ? name : `${name} · @${owner}`);
+  view.text("detail", `${name} · @${owner}`);
   view.part("live", HTMLElement).hidden = !is_live;
   return view.root;
 }
