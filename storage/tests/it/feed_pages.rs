@@ -416,6 +416,6 @@ async fn read_while_others_write(test: TestDatabase, pages: u32) {
             assert_eq!(seen, expected_home(&test.db, viewer).await);
         }
         // And once more when everything is swept.
-        crate::feed::sweep(&test, at(10)).await;
+        crate::feed_retention::sweep(&test, at(10)).await;
     }
 }
