@@ -122,6 +122,7 @@ fn start(site: &Site) -> Nova {
         "REQUESTS_PER_MINUTE",
         "WRITES_PER_MINUTE",
         "POSTS_PER_HOUR",
+        "EDITS_PER_HOUR",
         "REGISTRATIONS_PER_HOUR_PER_ADDRESS",
     ] {
         serve = serve.variable(&format!("NOVA__API__LIMITS__{limit}"), "1000000");

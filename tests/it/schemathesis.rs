@@ -136,6 +136,7 @@ fn serve(site: &Site) -> Nova {
         "REQUESTS_PER_MINUTE",
         "WRITES_PER_MINUTE",
         "POSTS_PER_HOUR",
+        "EDITS_PER_HOUR",
         "LOGINS_PER_MINUTE_PER_ACCOUNT",
         "LOGINS_PER_MINUTE_PER_ADDRESS",
         "REGISTRATIONS_PER_HOUR_PER_ADDRESS",
