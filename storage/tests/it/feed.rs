@@ -1,17 +1,13 @@
 //! Home and discover: what is in them, and what leaves them at once.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use media::{ManualClock, PostId, Timestamp, UserId};
+use media::{ManualClock, PostId, UserId};
 use storage::Database;
-use storage::objects::MemoryStore;
-use storage::rows::erasure::{self, Step};
-use storage::rows::feed::{self, ENTRIES_AT_MOST, FEED_AGE, POSTS_OF_A_FOLLOW, Threshold, Writer};
+use storage::rows::feed::{self, POSTS_OF_A_FOLLOW, Threshold, Writer};
 use storage::rows::outbox::{Deliver, OutboxEvent};
 use storage::rows::posts::{NewPost, Visibility};
 use storage::rows::{Transaction, follows, mutes, sql, users};
-use uuid::Uuid;
 
 use crate::fixtures::TestDatabase;
 use crate::outbox_writers::Random;
@@ -40,8 +36,8 @@ pub(crate) const LOW: Threshold = Threshold {
 
 /// The consumer of the outbox, whom a test hands the events.
 pub(crate) struct Feeds {
-    writer: Writer,
-    taken: i64,
+    pub(crate) writer: Writer,
+    pub(crate) taken: i64,
 }
 
 impl Feeds {

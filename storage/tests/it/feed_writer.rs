@@ -3,25 +3,21 @@
 
 use std::sync::Arc;
 
-use media::{PostId, SystemClock, UserId};
+use media::{SystemClock, UserId};
 use storage::Database;
-use storage::objects::MemoryStore;
 use storage::rows::feed::{self, CONSUMER, Threshold};
-use storage::rows::outbox::{self, Deliver, NewEvent, Start};
-use storage::rows::post_counts::{self, PostCounts};
-use storage::rows::posts::removal;
-use storage::rows::{erasure, likes, posts, sql, users};
+use storage::rows::outbox::{self, NewEvent, Start};
+use storage::rows::sql;
 use tokio_util::sync::CancellationToken;
 
 use crate::children::eventually;
-use crate::feed::{Feeds, LOW, count, entries, events, home};
+use crate::feed::{Feeds, count, entries, events, home};
 use crate::fixtures::TestDatabase;
 use crate::likes::like;
 use crate::outbox::{Recorder, Running, delivered};
-use crate::outbox_writers::Random;
 use crate::people::follow;
 use crate::post_counts::{all_are_exact, counted};
-use crate::posts::{comment, create, delete, new, post, quote, share, try_create};
+use crate::posts::{comment, delete, new, post, try_create};
 use crate::users::{at, write};
 
 on_both_engines! {
@@ -35,7 +31,7 @@ on_both_engines! {
 }
 
 /// So many new users, who follow `followed`.
-async fn followers(test: &TestDatabase, followed: UserId, many: u32) {
+pub(crate) async fn followers(test: &TestDatabase, followed: UserId, many: u32) {
     let mut transaction = write(test).await;
     for n in 0..many {
         let id = UserId::new();

@@ -7,11 +7,13 @@ use media::{PostId, SystemClock, UserId};
 use storage::Database;
 use storage::objects::MemoryStore;
 use storage::rows::feed::{CONSUMER, Threshold};
+use storage::rows::outbox::Deliver;
 use storage::rows::post_counts::PostCounts;
 use storage::rows::posts::removal;
 use storage::rows::{erasure, feed, likes, post_counts, posts, sql, users};
 
 use crate::feed::{Feeds, LOW, count, events};
+use crate::feed_writer::followers;
 use crate::fixtures::TestDatabase;
 use crate::likes::like;
 use crate::outbox::{Running, delivered};
