@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use media::Clock;
+use media::{Clock, PostId};
 use serde_json::{Value, json};
 use social::streams::create_stream;
 use storage::rows::feed::{Threshold, Writer};
 use storage::rows::outbox::{Deliver, OutboxEvent};
 use storage::rows::sql::query;
-use storage::rows::{feed, search, sessions, users};
+use storage::rows::{feed, posts, search, sessions, users};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::app::{Person, TestApp};
@@ -16,6 +16,7 @@ use crate::posts::{id, ids, path, written};
 
 on_both_engines! {
     feeds_and_search_have_what_one_may_see,
+    s01_a_short_page_has_a_cursor_on_both_faces,
     trends_have_hashtags_and_streams,
     what_nobody_can_mean_is_refused,
 }
@@ -169,6 +170,48 @@ async fn feeds_and_search_have_what_one_may_see(app: TestApp) {
     let ada = app.logged_in("ada").await;
     ada.delete(&path(&post)).await.ok(204);
     assert_eq!(seen_in(&app, &bob, &post).await, none, "deleted");
+}
+
+async fn s01_a_short_page_has_a_cursor_on_both_faces(app: TestApp) {
+    let (ada, bob, eve) = (
+        app.person("ada").await,
+        app.person("bob").await,
+        app.person("eve").await,
+    );
+    let seen = written(&bob, "Before them all").await;
+    let spam = written(&eve, "One of very many").await;
+    let mut transaction = app.database.write().await.unwrap();
+    for _ in 0..posts::LOOKED_AT_MOST {
+        query(
+            "INSERT INTO posts (id, author_id, visibility, body, created_at)
+             SELECT $1, author_id, visibility, body, created_at FROM posts WHERE id = $2",
+        )
+        .bind(PostId::new())
+        .bind(spam.parse::<PostId>().unwrap())
+        .execute(&mut transaction)
+        .await
+        .unwrap();
+    }
+    transaction.commit().await.unwrap();
+    ada.put("/api/v1/users/eve/block", &json!({})).await.ok(204);
+
+    let page = ada.get("/api/v1/feeds/discover?first=5").await.ok(200);
+    assert_eq!(page["items"], json!([]));
+    let next = page["next"].as_str().expect("there is more").to_owned();
+    let rest = format!("/api/v1/feeds/discover?first=5&after={next}");
+    let page = ada.get(&rest).await.ok(200);
+    assert_eq!(page["items"][0]["id"], json!(seen));
+    assert_eq!(page["next"], Value::Null);
+
+    let asked = "nodes { id } pageInfo { hasNextPage endCursor }";
+    let document = format!("{{ discover(first: 5) {{ {asked} }} }}");
+    let connection = ada.data(&document).await["discover"].take();
+    let info = json!({ "hasNextPage": true, "endCursor": next });
+    assert_eq!(connection, json!({ "nodes": [], "pageInfo": info }));
+    let document = format!("{{ discover(first: 5, after: \"{next}\") {{ {asked} }} }}");
+    let connection = ada.data(&document).await["discover"].take();
+    assert_eq!(connection["nodes"], json!([{ "id": seen }]));
+    assert_eq!(connection["pageInfo"]["hasNextPage"], false);
 }
 
 async fn trends_have_hashtags_and_streams(app: TestApp) {
