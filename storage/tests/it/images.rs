@@ -364,24 +364,21 @@ async fn a_picture_is_served_while_its_owner_is_there(test: TestDatabase) {
     assert_eq!(served().await, [true, true]);
     assert!(!is_served(&test, ImageId::new()).await);
     let mut transaction = write(&test).await;
-    users::suspend(&test.db, &mut transaction, ada, at(1))
-        .await
-        .unwrap();
+    let told = users::suspend(&test.db, &mut transaction, ada, at(1)).await;
+    drop(told.unwrap());
     transaction.commit().await.unwrap();
     assert_eq!(served().await, [false, false]);
     // Nor is one made by whoever has begun before.
     let refused = try_insert(&test, &new_image(ada), at(1)).await;
     assert!(matches!(refused, Err(RowError::NotFound(Entity::User))));
     let mut transaction = write(&test).await;
-    users::unsuspend(&test.db, &mut transaction, ada, at(1))
-        .await
-        .unwrap();
+    let told = users::unsuspend(&test.db, &mut transaction, ada, at(1)).await;
+    drop(told.unwrap());
     transaction.commit().await.unwrap();
     assert_eq!(served().await, [true, true]);
     let mut transaction = write(&test).await;
-    users::delete(&test.db, &mut transaction, ada, at(2))
-        .await
-        .unwrap();
+    let told = users::delete(&test.db, &mut transaction, ada, at(2)).await;
+    drop(told.unwrap());
     transaction.commit().await.unwrap();
     assert_eq!(served().await, [false, false]);
 }
@@ -437,9 +434,8 @@ async fn an_erased_account_has_no_picture(test: TestDatabase) {
     let post = create(&test, &with(ada, &[posted])).await.id;
     comment(&test, bob, post).await;
     let mut transaction = write(&test).await;
-    users::delete(&test.db, &mut transaction, ada, at(1))
-        .await
-        .unwrap();
+    let told = users::delete(&test.db, &mut transaction, ada, at(1)).await;
+    drop(told.unwrap());
     transaction.commit().await.unwrap();
     let erase = async || loop {
         match erasure::step(&test.db, &objects, ada, at(2)).await.unwrap() {
