@@ -52,6 +52,8 @@ pub struct Limits {
     pub writes_per_minute: u32,
     /// Posts, comments and shares an hour by one user.
     pub posts_per_hour: u32,
+    /// Pictures an hour that one user sends: each takes a core and much memory to read.
+    pub pictures_per_hour: u32,
 }
 
 impl Default for Settings {
@@ -78,6 +80,7 @@ impl Default for Limits {
             requests_per_minute: 600,
             writes_per_minute: 120,
             posts_per_hour: 300,
+            pictures_per_hour: 100,
         }
     }
 }

@@ -47,6 +47,8 @@ pub struct ApiLimits {
     pub writes_per_minute: u32,
     /// Posts, comments and shares an hour by one user.
     pub posts_per_hour: u32,
+    /// Pictures an hour that one user sends.
+    pub pictures_per_hour: u32,
 }
 
 /// `[mail]`
@@ -78,6 +80,7 @@ impl Default for Api {
                 requests_per_minute: limits.requests_per_minute,
                 writes_per_minute: limits.writes_per_minute,
                 posts_per_hour: limits.posts_per_hour,
+                pictures_per_hour: limits.pictures_per_hour,
             },
         }
     }
@@ -164,6 +167,11 @@ impl Api {
                 1_000_000,
             ),
             ("limits.posts_per_hour", limits.posts_per_hour, 1_000_000),
+            (
+                "limits.pictures_per_hour",
+                limits.pictures_per_hour,
+                1_000_000,
+            ),
         ] {
             if !(1..=most).contains(&value) {
                 let expected = format!("a number from 1 to {most}");
@@ -227,6 +235,7 @@ impl Config {
                 requests_per_minute: limits.requests_per_minute,
                 writes_per_minute: limits.writes_per_minute,
                 posts_per_hour: limits.posts_per_hour,
+                pictures_per_hour: limits.pictures_per_hour,
             },
         }
     }
