@@ -75,6 +75,7 @@ impl Api {
                 services.clone().send_mails(shutdown.clone()),
                 services.clone().drop_avatars(shutdown.clone()),
                 services.clone().remove_posts(shutdown.clone()),
+                services.clone().sweep_images(shutdown.clone()),
                 services.announce_broadcasts(shutdown),
             );
         };

@@ -1,6 +1,7 @@
 //! What each subcommand does.
 
 mod database;
+mod image_objects;
 mod objects;
 mod url;
 mod video_objects;

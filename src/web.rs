@@ -80,7 +80,8 @@ pub fn router(playback: &str) -> Router {
     let watch = File::page(WATCH, &watch_policy);
     let mut router = Router::new()
         .route("/", watch.clone().served())
-        .route("/watch/{stream}", watch.served())
+        .route("/watch/{stream}", watch.clone().served())
+        .route("/posts/{id}/video", watch.served())
         .route("/favicon.ico", get(async || StatusCode::NO_CONTENT));
     for (path, text) in PEOPLE {
         router = router.route(path, File::page(text, &people_policy).served());
@@ -158,7 +159,8 @@ mod tests {
             "/hashtags/{hashtag}" => "/hashtags/birds",
             path => path,
         });
-        ["/", "/watch/garden"].into_iter().chain(people)
+        let video = "/posts/0190a5c0-0000-7000-8000-000000000000/video";
+        ["/", "/watch/garden", video].into_iter().chain(people)
     }
 
     async fn ask(path: &str, tag: Option<&HeaderValue>) -> (Response<()>, String) {

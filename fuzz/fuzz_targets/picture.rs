@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use image::{DynamicImage, GenericImageView, ImageFormat, Rgb, RgbImage, Rgba, RgbaImage};
 use libfuzzer_sys::fuzz_target;
-use social::pictures::{MAX_BYTES, SIDE, remake};
+use social::pictures::{MAX_BYTES, POSTED_SIDE, PREVIEW_SIDE, SIDE, remake, remake_for_post};
 
 /// A small picture of each kind: random bytes alone get no further than a signature.
 static PICTURES: LazyLock<[Vec<u8>; 3]> = LazyLock::new(|| {
@@ -37,7 +37,17 @@ fuzz_target!(|input: (u8, Vec<(u16, u8)>, &[u8])| {
         }
     }
     given.extend_from_slice(rest);
-    let Ok(made) = remake(&given) else { return };
+    let posted = remake_for_post(&given);
+    let Ok(made) = remake(&given) else {
+        assert!(posted.is_err(), "what is read once is read again");
+        return;
+    };
+    let posted = posted.expect("what is read once is read again");
+    for (file, side) in [(&posted.full, POSTED_SIDE), (&posted.preview, PREVIEW_SIDE)] {
+        let again = image::load_from_memory(file).expect("what was made is a picture");
+        let (width, height) = again.dimensions();
+        assert!((1..=side).contains(&width) && (1..=side).contains(&height));
+    }
     assert!(made.data.len() <= MAX_BYTES);
     let again = image::load_from_memory(&made.data).expect("what was made is a picture");
     let (width, height) = again.dimensions();

@@ -5,19 +5,27 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
+use uuid::{NoContext, Timestamp as UuidTimestamp, Uuid};
 
 macro_rules! uuid_id {
     ($(#[$doc:meta])* $name:ident) => {
+        uuid_id!(
+            $(#[$doc])*
+            $name,
+            "A new id. UUIDv7 (RFC 9562 5.7): ids made later sort later.",
+            Uuid::now_v7()
+        );
+    };
+    ($(#[$doc:meta])* $name:ident, $made:literal, $new:expr) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(Uuid);
 
         impl $name {
-            /// A new id. UUIDv7 (RFC 9562 5.7): ids made later sort later.
+            #[doc = $made]
             #[allow(clippy::new_without_default, reason = "an id is made, not defaulted")]
             pub fn new() -> Self {
-                Self(Uuid::now_v7())
+                Self($new)
             }
 
             /// The id as a UUID, as a row keeps it.
@@ -122,6 +130,17 @@ uuid_id!(
 uuid_id!(
     /// What somebody wrote: a post, a comment, a share or a quote.
     PostId
+);
+
+uuid_id!(
+    /// A picture for a post. Whoever has the id has the picture.
+    ///
+    /// Other ids of one millisecond count on from each other, so that whoever has made one of them
+    /// lacks 32 bits of the next. These are random in all the 74 bits that UUIDv7 leaves, and
+    /// those of one millisecond are in no order.
+    ImageId,
+    "A new id, which nobody guesses. UUIDv7 (RFC 9562 5.7): ids made later sort later, but for those of one millisecond.",
+    Uuid::new_v7(UuidTimestamp::now(NoContext))
 );
 
 /// Why a text cannot be a name.
@@ -276,6 +295,16 @@ number!(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ids_of_pictures_do_not_count_on_from_each_other() {
+        let ids: Vec<_> = (0..1_000).map(|_| ImageId::new().as_uuid()).collect();
+        assert!(ids.iter().all(|id| id.get_version_num() == 7));
+        // Of two that count on, the second is always the higher one.
+        assert!(ids.windows(2).any(|pair| pair[0] > pair[1]));
+        let ids: std::collections::HashSet<_> = ids.into_iter().collect();
+        assert_eq!(ids.len(), 1_000);
+    }
 
     #[test]
     fn names_are_url_safe() {

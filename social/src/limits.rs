@@ -28,9 +28,6 @@ const EXPORTS_PER_HOUR: u32 = 10;
 /// Other addresses an hour that one user asks for: each mails somebody who may be a stranger.
 const EMAIL_CHANGES_PER_HOUR: u32 = 5;
 
-/// Pictures an hour that one user shows of themselves: each takes a core and much memory to read.
-const PICTURES_PER_HOUR: u32 = 20;
-
 /// So many times what one network may try of an account, all networks together may: whoever
 /// tries from fewer does not keep its owner out, and whoever has many still guesses slowly.
 const LOGINS_EVERYWHERE: u32 = 10;
@@ -271,7 +268,7 @@ impl Limiter {
             mails: limit("mails", limits.mails_per_hour_per_recipient, HOUR),
             email_changes: limit("email-changes", EMAIL_CHANGES_PER_HOUR, HOUR),
             exports: limit("exports", EXPORTS_PER_HOUR, HOUR),
-            pictures: limit("pictures", PICTURES_PER_HOUR, HOUR),
+            pictures: limit("pictures", limits.pictures_per_hour, HOUR),
         }
     }
 }

@@ -154,6 +154,8 @@ operations! {
     ListPreferences: "list_preferences", "Me.preferences", Read, Access::Scope(Scope::AccountRead);
     /// Set some of them.
     SetPreferences: "set_preferences", "Mutation.setPreferences", Write, Access::Scopes(Scope::AccountRead, Scope::AccountWrite);
+    /// Send a picture for a post.
+    UploadImage: "upload_image", "Mutation.uploadImage", Write, Access::Scope(Scope::PostsWrite);
     /// Write a post, a comment or a quote.
     CreatePost: "create_post", "Mutation.createPost", Write, Access::Scopes(Scope::PostsRead, Scope::PostsWrite);
     /// A post.

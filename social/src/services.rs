@@ -42,7 +42,7 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Events between nodes.
     pub bus: Arc<dyn Bus>,
-    /// Where pictures of people are.
+    /// Where pictures of people and of posts are.
     pub objects: Arc<dyn ObjectStore>,
     /// Where mails go.
     pub post: Arc<dyn Post>,
@@ -90,7 +90,7 @@ impl fmt::Debug for Services {
 /// What goes on beside requests: news of other nodes, and the change of keys. Mails are sent by
 /// [`Services::send_mails`], posts taken away by [`Services::remove_posts`] and broadcasts
 /// announced by [`Services::announce_broadcasts`], on any node; pictures go by
-/// [`Services::drop_avatars`], on any that has their store.
+/// [`Services::drop_avatars`] and [`Services::sweep_images`], on any that has their store.
 pub struct Upkeep {
     services: Services,
     events: Subscription,

@@ -54,6 +54,8 @@ pub struct Limits {
     pub posts_per_hour: u32,
     /// Edits of posts and comments an hour by one user: each keeps what was there.
     pub edits_per_hour: u32,
+    /// Pictures an hour that one user sends: each takes a core and much memory to read.
+    pub pictures_per_hour: u32,
 }
 
 impl Default for Settings {
@@ -81,6 +83,7 @@ impl Default for Limits {
             writes_per_minute: 120,
             posts_per_hour: 300,
             edits_per_hour: 120,
+            pictures_per_hour: 100,
         }
     }
 }

@@ -72,7 +72,7 @@ fn entry(base: &str, stream: &LiveStream) -> LiveEntry {
 /// What playback URLs begin with: nothing where this server plays back itself, or the
 /// edge's address, as in `https://edge.example.org`.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct PlaybackBase(String);
+pub struct PlaybackBase(pub(crate) String);
 
 /// Why a text cannot be a playback base.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

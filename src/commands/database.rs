@@ -57,7 +57,7 @@ async fn check(config: &Config) -> Result<(), Box<dyn Error>> {
     if compared.unsettled > 0 {
         let count = compared.unsettled;
         say(format_args!(
-            "in progress: {count} objects have no row yet, of broadcasts that are not settled or videos that are not finished, or are left of videos that failed"
+            "in progress: {count} objects have no row yet, of broadcasts that are not settled, videos that are not finished or pictures that are being sent, or are left of videos that failed"
         ))?;
     }
     match found.len() as u64 + compared.faults {

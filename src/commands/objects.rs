@@ -1,5 +1,5 @@
 //! Whether objects and their rows say the same: those of live streams here, then those of
-//! videos.
+//! videos and of pictures.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
@@ -13,7 +13,7 @@ use packager::object_key::ObjectName;
 use storage::rows::{Database, inventory};
 use storage::{ObjectError, ObjectStore};
 
-use super::video_objects;
+use super::{image_objects, video_objects};
 
 /// Rows that are read at a time.
 const ROWS: u32 = 500;
@@ -62,7 +62,8 @@ pub struct Compared {
     /// What was wrong.
     pub faults: u64,
     /// Objects without a row, of broadcasts that are going on or were not settled after
-    /// their end, and of videos that are not finished: there an object comes before its row.
+    /// their end, of videos that are not finished, and of pictures that are being sent: there an
+    /// object comes before its row.
     pub unsettled: u64,
 }
 
@@ -83,7 +84,8 @@ pub async fn compare(
     comparison.renditions().await?;
     comparison.stored().await?;
     let mut compared = comparison.compared;
-    video_objects::compare(database, objects, &mut compared, tell).await?;
+    video_objects::compare(database, objects, &mut compared, &mut tell).await?;
+    image_objects::compare(database, objects, &mut compared, &mut tell).await?;
     Ok(compared)
 }
 

@@ -49,6 +49,8 @@ pub struct ApiLimits {
     pub posts_per_hour: u32,
     /// Edits of posts and comments an hour by one user.
     pub edits_per_hour: u32,
+    /// Pictures an hour that one user sends.
+    pub pictures_per_hour: u32,
 }
 
 /// `[mail]`
@@ -81,6 +83,7 @@ impl Default for Api {
                 writes_per_minute: limits.writes_per_minute,
                 posts_per_hour: limits.posts_per_hour,
                 edits_per_hour: limits.edits_per_hour,
+                pictures_per_hour: limits.pictures_per_hour,
             },
         }
     }
@@ -168,6 +171,11 @@ impl Api {
             ),
             ("limits.posts_per_hour", limits.posts_per_hour, 1_000_000),
             ("limits.edits_per_hour", limits.edits_per_hour, 1_000_000),
+            (
+                "limits.pictures_per_hour",
+                limits.pictures_per_hour,
+                1_000_000,
+            ),
         ] {
             if !(1..=most).contains(&value) {
                 let expected = format!("a number from 1 to {most}");
@@ -232,6 +240,7 @@ impl Config {
                 writes_per_minute: limits.writes_per_minute,
                 posts_per_hour: limits.posts_per_hour,
                 edits_per_hour: limits.edits_per_hour,
+                pictures_per_hour: limits.pictures_per_hour,
             },
         }
     }

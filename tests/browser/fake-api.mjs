@@ -26,6 +26,7 @@ const PAGES = {
 const NAMED = [
   [/^\/@[^/]+$/, "profile.html"],
   [/^\/(posts|hashtags)\/[^/]+$/, "posts.html"],
+  [/^\/posts\/[^/]+\/video$/, "index.html"],
 ];
 const TYPES = { html: "text/html; charset=utf-8", js: "text/javascript", css: "text/css" };
 /** As `src/web.rs` has it. */
@@ -33,6 +34,10 @@ const POLICY =
   "default-src 'self'; worker-src 'none'; img-src 'self' data:; " +
   "object-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; " +
   "require-trusted-types-for 'script'";
+/** The same of pages where something plays. */
+const WATCH_POLICY =
+  "default-src 'self'; connect-src 'self'; media-src 'self' blob:; worker-src 'none'; " +
+  "img-src 'self' data:; object-src 'none'; frame-ancestors 'self'; base-uri 'none'; form-action 'self'";
 const MINUTE_MS = 60_000;
 
 /** Starts it on a free port of this machine. */
@@ -61,6 +66,8 @@ class Fake {
   mails = [];
   reports = [];
   posts = new Map();
+  /** Pictures for posts, by id, as the API tells them, with `owner`, `type`, `bytes` and `post`. */
+  images = new Map();
   /** Posts that were made, by the key of their request. */
   made = new Map();
   /** Streams that can be found, and those that are live, as the API tells them. */
@@ -115,7 +122,7 @@ class Fake {
     const chunks = [];
     for await (const chunk of request) chunks.push(chunk);
     const body = Buffer.concat(chunks);
-    if (!url.pathname.startsWith("/api/") && !url.pathname.startsWith("/avatars/")) {
+    if (!["/api/", "/avatars/", "/images/"].some((begin) => url.pathname.startsWith(begin))) {
       this.page(url, response);
       return;
     }
@@ -152,7 +159,8 @@ class Fake {
     try {
       const text = readFileSync(DIST + name);
       const headers = { "Content-Type": TYPES[name.split(".").pop()], "Cache-Control": "no-cache" };
-      if (name.endsWith(".html")) headers["Content-Security-Policy"] = POLICY;
+      const policy = name === "index.html" ? WATCH_POLICY : POLICY;
+      if (name.endsWith(".html")) headers["Content-Security-Policy"] = policy;
       response.writeHead(200, headers);
       response.end(text);
     } catch {

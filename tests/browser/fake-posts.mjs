@@ -1,7 +1,7 @@
 // Posts of `fake-api.mjs`: what is kept of them, and the operations on them.
 import { randomUUID } from "node:crypto";
 
-import { invalid, Refusal } from "./fake-refusals.mjs";
+import { invalid, notFound, Refusal } from "./fake-refusals.mjs";
 import { now } from "./fake-values.mjs";
 
 const TEXT_LIMIT = 5_000;
@@ -20,6 +20,8 @@ export function addPost(fake, author, text, more = {}) {
     share_of: null,
     quote: null,
     stream: null,
+    images: [],
+    video: null,
     revisions: [{ text, created_at: now() }],
     created_at: now(),
     edited_at: null,
@@ -78,7 +80,7 @@ function threadOf(fake, post) {
 
 function shown(fake, post, viewer) {
   const all = [...fake.posts.values()].filter(isLeft);
-  const { id, author, text, visibility, reply_to, quote, stream, created_at, edited_at } = post;
+  const { id, author, text, visibility, reply_to, quote, stream, images, video, created_at, edited_at } = post;
   const of = (other) => (other === undefined ? null : shown(fake, other, viewer));
   const quoted = quote === null ? undefined : fake.posts.get(quote);
   const isQuoteSeen = quoted !== undefined && isLeft(quoted) && sees(quoted, viewer);
@@ -93,6 +95,8 @@ function shown(fake, post, viewer) {
     share_of: post.share_of === null ? null : of(fake.posts.get(post.share_of)),
     quote: quote === null ? null : { id: quote, post: isQuoteSeen ? of(quoted) : null },
     stream,
+    images: post.is_deleted ? [] : images,
+    video: post.is_deleted ? null : video,
     revision: post.revisions.length - 1,
     created_at,
     edited_at,
@@ -130,6 +134,34 @@ function own(fake, asked, id) {
   return post;
 }
 
+/** A picture of somebody's, which is on no post yet; `more` may say what a real server would not. */
+export function addImage(fake, owner, bytes, { width = 640, height = 400, ...more } = {}) {
+  const id = randomUUID();
+  const url = `/images/${id}/full.png`;
+  const shown = { id, url, preview_url: url.replace("full", "preview"), width, height, description: "", ...more };
+  fake.images.set(id, { shown, owner, bytes, post: null });
+  return shown;
+}
+
+/** What a PNG says of its size. */
+const sizeOf = (png) => ({ width: png.readUInt32BE(16), height: png.readUInt32BE(20) });
+
+function take(fake, asked, ids) {
+  return ids.map((id) => {
+    const image = fake.images.get(id);
+    if (image?.owner !== asked.me) throw invalid("images", `there is no picture ${id}`);
+    if (image.post !== null) throw invalid("images", `picture ${id} is on a post already`);
+    return image;
+  });
+}
+
+function streamNamed(fake, name) {
+  const live = fake.live.find((stream) => stream.name === name);
+  const found = fake.streams.find((stream) => stream.name === name);
+  if (live === undefined && found === undefined) throw new Refusal(404, "not-found", "No such stream.");
+  return found ?? { name, title: name, is_live: true, owner: null };
+}
+
 function checkText(text, mayBeEmpty) {
   if (text.trim() === "" && !mayBeEmpty) throw invalid("text", "expected some words");
   if ([...text].length > TEXT_LIMIT) throw invalid("text", "expected at most 5000 characters");
@@ -149,13 +181,17 @@ export const POST_OPERATIONS = [
   [
     "POST posts",
     (fake, asked) => {
-      const { text, visibility = "public", reply_to = null, quote = null } = asked.json;
+      const { text, visibility = "public", reply_to = null, quote = null, images: ids = [], stream: name } = asked.json;
       const key = asked.headers["idempotency-key"];
       const before = fake.made.get(key);
       if (before !== undefined) return one(fake, asked, before, 201);
       for (const id of [reply_to, quote]) if (id !== null) find(fake, id, asked.me);
-      checkText(text, quote !== null);
-      const post = addPost(fake, asked.me, text, { visibility, reply_to, quote });
+      const taken = take(fake, asked, ids);
+      const stream = name === undefined ? null : streamNamed(fake, name);
+      checkText(text, quote !== null || ids.length > 0 || stream !== null);
+      const images = taken.map(({ shown }) => shown);
+      const post = addPost(fake, asked.me, text, { visibility, reply_to, quote, images, stream });
+      for (const image of taken) image.post = post;
       fake.made.set(key, post);
       return one(fake, asked, post, 201);
     },
@@ -169,12 +205,36 @@ export const POST_OPERATIONS = [
       if (revision !== post.revisions.length - 1) {
         throw new Refusal(409, "edited-meanwhile", "The post was edited meanwhile.");
       }
-      checkText(text, post.quote !== null);
+      checkText(text, post.quote !== null || post.images.length > 0 || post.stream !== null);
       editPost(post, text);
       return one(fake, asked, post);
     },
   ],
-  ["DELETE posts/:id", (fake, asked, id) => void (own(fake, asked, id).is_deleted = true)],
+  [
+    "DELETE posts/:id",
+    (fake, asked, id) => {
+      const isModerator = asked.me.role !== "user";
+      const post = isModerator ? find(fake, id, asked.me) : own(fake, asked, id);
+      post.is_deleted = true;
+    },
+  ],
+  [
+    "POST images",
+    (fake, asked) => {
+      const { me, body } = asked;
+      if (asked.headers["content-type"] !== "image/png") throw invalid("picture", "expected a PNG here");
+      const description = asked.url.searchParams.get("description") ?? "";
+      return { status: 201, json: addImage(fake, me, body, { ...sizeOf(body), description }) };
+    },
+  ],
+  [
+    "GET /images/:id/:file",
+    (fake, asked, id) => {
+      const image = fake.images.get(id);
+      if (image === undefined || image.post?.is_deleted) throw notFound();
+      return { bytes: image.bytes, headers: { "Content-Type": "image/png" } };
+    },
+  ],
   [
     "GET posts/:id/revisions",
     (fake, asked, id) => {

@@ -24,7 +24,7 @@ function strangers() {
   const never =
     "iframe, frame, object, embed, base, style, math, marquee, audio, source, track, " +
     "script:not([src^='/']), link:not([href='/style.css'], [rel='icon']), meta[http-equiv], " +
-    "img:not([src^='/avatars/'])";
+    "img:not([src^='/avatars/'], [src^='/images/'], [src^='/vod/'])";
   const found = [...document.querySelectorAll(never)];
   for (const element of document.querySelectorAll("*")) {
     if ([...element.attributes].some(({ name }) => /^(on|style$|srcdoc|formaction)/.test(name))) found.push(element);

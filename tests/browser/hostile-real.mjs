@@ -6,7 +6,7 @@
 //
 //   { "path": "/discover", "texts": { SELECTOR: [TEXT, ...] }, "press": BUTTON, "picture": NAME }
 //
-// of which the last two may be missing. Says { "event": "seen" } when all pages of a line have
+// of which the last two may be missing. Of a picture the text is its description. Says { "event": "seen" } when all pages of a line have
 // their texts and the guard saw nothing; ends badly if not. The pictures are in SCREENS.
 import assert from "node:assert/strict";
 import { mkdir } from "node:fs/promises";
@@ -30,6 +30,7 @@ if (password === undefined) throw new Error("usage: hostile-real.mjs URL SCREENS
 function missing(texts) {
   const absent = Object.entries(texts).flatMap(([selector, wanted]) => {
     const shown = [...document.querySelectorAll(selector)].map((element) => {
+      if (element instanceof HTMLImageElement) return element.alt;
       const isField = element instanceof HTMLInputElement || element instanceof HTMLTextAreaElement;
       return isField ? element.value : element.textContent;
     });

@@ -7,7 +7,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { addPost, editPost, TURNS } from "./fake-posts.mjs";
+import { addImage, addPost, editPost, TURNS } from "./fake-posts.mjs";
 import { Refusal } from "./fake-refusals.mjs";
 import { Guard, HOSTILE } from "./guard.mjs";
 import { button, stage } from "./stage.mjs";
@@ -98,9 +98,11 @@ test("in lists, as the server reads the texts and as one that means harm would",
   const posts = TEXTS.flatMap((text, at) => {
     const author = fake.add(`u${at}`, { display_name: text });
     const stream = { name: text, title: text, is_live: true, owner: text };
+    const images = [addImage(fake, author, null, { description: text }), hostileImage(text)];
+    const video = { id: text, title: text, duration: at, playlist: text, manifest: text, poster: text };
     const plain = addPost(fake, author, text, { quote, stream });
     quote = plain.id;
-    return [plain, addPost(fake, author, text.repeat(3), { parts: pieces(text) })];
+    return [plain, addPost(fake, author, text.repeat(3), { parts: pieces(text), images, video })];
   });
   fake.live = TEXTS.map((name) => ({ name, started_at: name, playlist: name }));
   await open("/discover");
@@ -112,12 +114,21 @@ test("in lists, as the server reads the texts and as one that means harm would",
     await page.locator(".post-author").allTextContents(),
     TEXTS.flatMap((text) => [text, text]).reverse(),
   );
+  assert.deepEqual(
+    await page.locator(".post > .post-shown > .pictures img").evaluateAll((all) => all.map(({ alt }) => alt)),
+    TEXTS.filter((text) => text !== "").reverse(),
+  );
   await guard.check(page, "discover");
   for (const post of posts) post.likes.add({});
   await page.getByRole("link", { name: "Trending" }).click();
   await page.getByRole("list", { name: "Trending posts" }).waitFor();
   await guard.check(page, "trending");
 });
+
+/** A picture as a server would tell of it that means harm: it is shown nowhere. */
+function hostileImage(text) {
+  return { id: text, url: text, preview_url: text, width: text, height: text, description: text };
+}
 
 test("in every field of a profile, and as what is looked for", async (t) => {
   const { fake, context, guard } = await guarded(t);

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 
 import { Eyes } from "./eyes.mjs";
+import { pngFile } from "./png.mjs";
 import { Visitor } from "./visitor.mjs";
 
 /** How long feeds and the search may take to know what is new. */
@@ -25,6 +26,7 @@ export class PostsWalk extends Visitor {
     await this.meetWriter();
     await this.writeFirst();
     await this.follow();
+    await this.showPictures();
     await this.react();
     await this.comment();
     await this.answer();
@@ -95,6 +97,37 @@ export class PostsWalk extends Visitor {
     await this.said(`You follow ${this.other} now.`);
     await this.post("The tide is at").waitFor();
     await this.eyes.look("posts-profile");
+  }
+
+  /** A post of pictures alone, which are gone with it. */
+  async showPictures() {
+    const { writer } = this;
+    await writer.open("/home");
+    const files = [pngFile("boats.png", 1_600, 1_000), pngFile("pier.png", 300, 600, [30, 120, 60])];
+    await writer.page.locator(".composer input[type=file]").setInputFiles(files);
+    await writer.label("What is on picture 1?").fill("Boats at low tide");
+    await writer.button("Post").click();
+    await writer.said("Your post is out.");
+    await this.open(`/@${this.other}`);
+    const picture = this.page.getByRole("img", { name: "Boats at low tide" });
+    await picture.waitFor();
+    await this.page.waitForFunction(() =>
+      [...document.querySelectorAll(".pictures img")].every(({ naturalWidth }) => naturalWidth > 0),
+    );
+    await this.eyes.look("posts-pictures");
+    await picture.click();
+    const open = this.page.getByRole("dialog", { name: "Picture" });
+    await open.getByText("1 of 2").waitFor();
+    await this.page.waitForFunction(() => document.querySelector("dialog img").naturalWidth === 1_600);
+    await open.getByRole("button", { name: "Close" }).click();
+    const status = (url) => this.page.evaluate(async (url) => (await fetch(url, { cache: "no-store" })).status, url);
+    const url = await picture.getAttribute("src");
+    assert.equal(await status(url), 200);
+    await writer.page.getByRole("article").first().getByRole("button", { name: "More" }).click();
+    await writer.button("Delete…").click();
+    await writer.button("Delete").click();
+    await writer.said("Your post is deleted.");
+    assert.equal(await status(url), 404);
   }
 
   async react() {

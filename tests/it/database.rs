@@ -174,6 +174,61 @@ fn orphans_on_either_side_are_found() {
     assert!(printed.contains("\nsound: "), "{printed}");
 }
 
+#[test]
+fn pictures_of_posts_are_compared_with_their_rows() {
+    let database = peers::postgres::database();
+    let site = Site::on_database(&database.url());
+    site.create_user("ada", PASSWORD);
+    let id = |number: u32| format!("01920000-0000-7000-8000-{number:012}");
+    let [sound, missing, other_size, orphan, let_go, on_its_way] = [1, 2, 3, 4, 5, 6].map(id);
+    for (id, size, let_go_at) in [
+        (&sound, 8, "NULL"),
+        (&missing, 8, "NULL"),
+        (&other_size, 9, "NULL"),
+        (&let_go, 8, "1"),
+    ] {
+        database.sql(&format!(
+            "INSERT INTO images (id, owner_id, media_type, width, height, size, description,
+                                 created_at, let_go_at)
+             SELECT '{id}', id, 'image/jpeg', 1, 1, {size}, '', 0, {let_go_at} FROM users"
+        ));
+    }
+    database.sql(&format!(
+        "INSERT INTO jobs (id, queue, unique_key, payload, state, due_at, attempts, failures,
+                           max_attempts, progress, cancel_requested, created_at)
+         VALUES ('{}', 'drop-image', '{on_its_way}', '', 'ready', 0, 0, 0, 1, 0, FALSE, 0)",
+        id(7)
+    ));
+    let put = |name: &str| {
+        let file = site.data_dir().join("objects/images").join(name);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, "4444").unwrap();
+    };
+    for id in [&sound, &other_size, &let_go] {
+        put(&format!("{id}/full.jpg"));
+        put(&format!("{id}/preview.jpg"));
+    }
+    for name in [&missing, &orphan, &on_its_way] {
+        put(&format!("{name}/full.jpg"));
+    }
+    put(&format!("{sound}/other.jpg"));
+    put("nobody/full.jpg");
+    let checked = site.nova(&["db", "check"]);
+    let mut lines: Vec<_> = checked.stdout.lines().collect();
+    lines.retain(|line| line.starts_with("object "));
+    lines.sort_unstable();
+    let mut expected = [
+        format!("object images/{missing}/preview.jpg is missing: a row says it is there"),
+        format!("object images/{other_size}/ has 8 bytes: its row says 9"),
+        format!("object images/{orphan}/full.jpg is an orphan: no row says it is there"),
+        format!("object images/{sound}/other.jpg is an orphan: no row says it is there"),
+        "object images/nobody/full.jpg is an orphan: no row says it is there".to_owned(),
+    ];
+    expected.sort_unstable();
+    assert_eq!(lines, expected);
+    assert_eq!(checked.stderr, "nova: there are 5 faults, see above");
+}
+
 /// What `nova serve` says of a database that it cannot use.
 fn refused(site: &Site, url: &str) -> String {
     refused_by(site.serve(), url)
@@ -351,7 +406,7 @@ fn the_doctor_tells_of_the_database() {
         &[
             "PostgreSQL 1",
             " ms",
-            "13 migrations to apply",
+            "14 migrations to apply",
             "postgres://***@",
         ],
     );

@@ -123,6 +123,7 @@ fn start(site: &Site) -> Nova {
         "WRITES_PER_MINUTE",
         "POSTS_PER_HOUR",
         "EDITS_PER_HOUR",
+        "PICTURES_PER_HOUR",
         "REGISTRATIONS_PER_HOUR_PER_ADDRESS",
     ] {
         serve = serve.variable(&format!("NOVA__API__LIMITS__{limit}"), "1000000");
@@ -137,11 +138,14 @@ fn lists(start: &str, written: &[Written]) -> Vec<Value> {
     };
     let (posts, quotes) = (all(|one| &one.posts), all(|one| &one.quotes));
     let comments = all(|one| &one.comments);
+    let described = all(|one| &one.descriptions);
+    assert!(described.len() >= 200, "{} descriptions", described.len());
     println!("{} posts, {} comments", posts.len(), comments.len());
     assert!(posts.len() >= 200 && comments.len() == posts.len());
     let everything: Vec<_> = posts.iter().chain(&quotes).collect();
+    const PICTURES: &str = ".pictures img";
     let mut pages = vec![
-        json!({ "path": "/discover", "texts": { SAYS: everything, QUOTED: posts }, "picture": "discover" }),
+        json!({ "path": "/discover", "texts": { SAYS: everything, QUOTED: posts, PICTURES: described }, "picture": "discover" }),
         json!({ "path": "/home", "texts": { SAYS: everything, QUOTED: posts } }),
         json!({ "path": "/hashtags/hostile", "texts": { SAYS: quotes, QUOTED: posts } }),
         json!({ "path": format!("/posts/{start}"), "texts": { SAYS: comments }, "picture": "thread" }),

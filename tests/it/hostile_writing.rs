@@ -13,6 +13,9 @@ pub(crate) const PEOPLE: [&str; 8] = ["ada", "bea", "cleo", "dora", "edna", "fay
 pub(crate) const DISPLAY_NAME: usize = 50;
 pub(crate) const BIO: usize = 500;
 const TOKEN_NAME: usize = 100;
+const DESCRIPTION: usize = 1_500;
+/// A grey pixel.
+const PNG: &[u8] = b"\x89PNG\x0d\x0a\x1a\x0a\x00\x00\x00\x0dIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x00\x00\x00\x00:~\x9bU\x00\x00\x00\x0aIDATx\xdac\xa8\x07\x00\x00\x81\x00\x80~\x1c)\xc7\x00\x00\x00\x00IEND\xaeB`\x82";
 /// With these a text reads as another than it is (`Bidi_Control`, UAX #9 2).
 const TURNS: [char; 12] = [
     '\u{61c}', '\u{200e}', '\u{200f}', '\u{202a}', '\u{202b}', '\u{202c}', '\u{202d}', '\u{202e}',
@@ -28,6 +31,10 @@ pub(crate) fn is_plain(text: &str, most: usize, allowed: &[char]) -> bool {
 /// Whether it has nothing that turns its direction.
 pub(crate) fn is_straight(text: &str) -> bool {
     !text.contains(TURNS)
+}
+
+fn is_description(text: &str) -> bool {
+    is_plain(text.trim(), DESCRIPTION, &['\n']) && is_straight(text.trim())
 }
 
 fn is_post(text: &str) -> bool {
@@ -76,6 +83,8 @@ pub(crate) struct Written {
     pub(crate) author: &'static str,
     pub(crate) posts: Vec<String>,
     pub(crate) quotes: Vec<String>,
+    /// What is said of the pictures of the quotes.
+    pub(crate) descriptions: Vec<String>,
     pub(crate) comments: Vec<String>,
     /// The post that was edited, and what it said one after the other.
     pub(crate) edited: String,
@@ -154,6 +163,18 @@ impl Person {
         Some(made)
     }
 
+    /// Sends a picture of which `text` is said, and tells what it is if the server takes it: it
+    /// does if it can be shown, as it was written.
+    fn describe(&self, text: &str) -> Option<Value> {
+        let path = format!("/api/v1/images?description={}", encoded(text));
+        let made = taken(text, self.http.post_file(&path, "image/png", PNG));
+        let is_right = is_description(text);
+        assert_eq!(made.is_some(), is_right, "a description: {text:?}");
+        let made = made?;
+        assert_eq!(made["description"], text.trim());
+        Some(made)
+    }
+
     /// Puts each of `texts` into posts, comments, quotes, edits and reports.
     pub(crate) fn write_all(&self, texts: &[&String], start: &str) -> Written {
         let said = |post: &Value| post["text"].as_str().unwrap().to_owned();
@@ -166,13 +187,18 @@ impl Person {
             if let Some(post) = self.try_write(text, json!({})) {
                 let text = said(&post);
                 let with_all = format!("{text} #hostile @bea https://example.org/{text}");
-                let quote = self.try_write(&with_all, json!({ "quote": post["id"] }));
+                let mut more = json!({ "quote": post["id"] });
+                if let Some(image) = self.describe(&text) {
+                    more["images"] = json!([image["id"]]);
+                    written.descriptions.push(text.clone());
+                }
+                let quote = self.try_write(&with_all, more);
                 written.posts.push(text);
                 written.quotes.extend(quote.as_ref().map(said));
             }
             let comment = self.try_write(text, json!({ "reply_to": start }));
             written.comments.extend(comment.as_ref().map(said));
-            for part in ["stream", "reply_to", "quote"] {
+            for part in ["stream", "reply_to", "quote", "video"] {
                 let post = json!({ "text": "Look", part: text });
                 assert_eq!(self.post("posts", text, &post), None, "{part}: {text:?}");
             }

@@ -37,6 +37,15 @@ fn the_pages_of_posts_keep_to_the_contract() {
 }
 
 #[test]
+fn what_posts_show_is_chosen_sent_and_looked_at() {
+    let screens = screens("attached-pages");
+    let mut command = browser_command(&["--test", "attached.test.mjs"]);
+    command.env("SCREENS", &screens);
+    ends_well_within(Process::start("attached.test.mjs", &mut command), LIMIT);
+    println!("screenshots: {}", screens.display());
+}
+
+#[test]
 fn nothing_that_people_write_runs() {
     let mut command = browser_command(&["--test", "hostile.test.mjs"]);
     ends_well_within(Process::start("hostile.test.mjs", &mut command), LIMIT);

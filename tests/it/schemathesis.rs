@@ -43,7 +43,7 @@ const FIELDS_OF_LOGINS: [&str; 6] = [
 
 /// What cannot be done without knowing something, or is prevented by what was done before; all
 /// else is done at least once.
-const NEVER_DONE: [&str; 27] = [
+const NEVER_DONE: [&str; 29] = [
     // A link of a mail, a refresh token, the password.
     "POST /api/v1/registrations/verify",
     "Mutation.verifyEmail",
@@ -66,7 +66,9 @@ const NEVER_DONE: [&str; 27] = [
     "Mutation.revokeApiToken",
     // A file beside the document; a name that is as good as random.
     "Mutation.setAvatar",
+    "Mutation.uploadImage",
     "GET /avatars/{user}/{file}",
+    "GET /images/{image}/{file}",
     // Nobody has asked to follow, and all are blocked soon.
     "DELETE /api/v1/me/follow-requests/{name}",
     "PUT /api/v1/me/follow-requests/{name}",

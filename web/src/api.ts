@@ -3,6 +3,7 @@ import type {
   ApiToken,
   ApiTokenWish,
   Follows,
+  Image,
   LoginSession,
   Me,
   NewApiToken,
@@ -211,6 +212,12 @@ export class Api {
 
   post(id: string): Promise<Post> {
     return this.ask("GET", postPath(id), { as: "anybody" });
+  }
+
+  /** Sends a picture, for a post that is written within a day. */
+  uploadImage(picture: Blob, description: string): Promise<Image> {
+    const path = description === "" ? "images" : `images?description=${encodeURIComponent(description)}`;
+    return this.ask("POST", path, { file: picture });
   }
 
   createPost(wish: PostWish, key: string): Promise<Post> {

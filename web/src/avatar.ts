@@ -1,8 +1,8 @@
 import { nameOf } from "./places";
-import type { Known } from "./session";
+import type { Author } from "./resources";
 
 /** Shows somebody's picture in `place`, or the first letter of their name. */
-export function showAvatar(place: HTMLElement, user: Known): void {
+export function showAvatar(place: HTMLElement, user: Pick<Author, "name" | "display_name" | "avatar_url">): void {
   // The name stands beside it.
   place.setAttribute("aria-hidden", "true");
   const letter = ([...nameOf(user)][0] ?? "").toUpperCase();

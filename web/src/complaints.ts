@@ -43,6 +43,11 @@ export function lengthOf(text: string): number {
 function fileComplaint({ files, required }: Filled): string | null {
   const file = files?.[0];
   if (file === undefined) return required ? "Choose a file." : null;
+  return pictureComplaint(file);
+}
+
+/** What is wrong with a file that is to be a picture; `null` for nothing. */
+export function pictureComplaint(file: { readonly size: number; readonly type: string }): string | null {
   if (!PICTURE_TYPES.includes(file.type)) return "The picture has to be a PNG, JPEG or WebP file.";
   if (file.size > PICTURE_LIMIT) return `The picture has more than ${PICTURE_LIMIT / MIB} MB.`;
   return null;

@@ -26,6 +26,15 @@ export function secondsLabel(seconds: number | null): string {
   return seconds === null ? "–" : `${seconds.toFixed(1)} s`;
 }
 
+/** "0:07", "12:30", "1:02:03". */
+export function durationLabel(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds));
+  const [hours, minutes] = [Math.floor(whole / 3_600), Math.floor(whole / 60) % 60];
+  const two = (number: number) => String(number).padStart(2, "0");
+  const begin = hours > 0 ? `${hours}:${two(minutes)}` : String(minutes);
+  return `${begin}:${two(whole % 60)}`;
+}
+
 /** "Live for 3 min", or "" when the start is not known. */
 export function sinceLabel(startedAt: string, now: Date): string {
   const minutes = Math.floor((now.getTime() - Date.parse(startedAt)) / 60_000);

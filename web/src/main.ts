@@ -3,6 +3,8 @@ import type Hls from "hls.js";
 import { emptyState, StreamList } from "./list";
 import { LivePoller, type LiveStream } from "./live";
 import { Masthead } from "./masthead";
+import { videoPost } from "./places";
+import { VideoPage } from "./video";
 import { WatchPage } from "./watch";
 import type { Stats } from "./stats";
 
@@ -95,4 +97,6 @@ function decodeName(encoded: string): string {
 
 new Masthead();
 const page = document.getElementById("page");
-if (page !== null) new App(page);
+const post = videoPost(location.pathname);
+if (page !== null && post !== null) page.replaceChildren(new VideoPage(post).root);
+else if (page !== null) new App(page);

@@ -10,6 +10,16 @@ export function postPath(id: string): string {
   return `/posts/${encodeURIComponent(id)}`;
 }
 
+/** Where the video of a post plays. */
+export function videoPath(post: string): string {
+  return `${postPath(post)}/video`;
+}
+
+/** The post in the address of its video; `null` in any other. */
+export function videoPost(path: string): string | null {
+  return nameIn(path, /^\/posts\/([^/]+)\/video\/?$/);
+}
+
 /** Where the posts with a hashtag are. */
 export function hashtagPath(hashtag: string): string {
   return `/hashtags/${encodeURIComponent(hashtag)}`;

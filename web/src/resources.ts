@@ -132,6 +132,30 @@ export interface PostStream {
   readonly owner: string;
 }
 
+/** A picture for a post, or on one. */
+export interface Image {
+  readonly id: string;
+  /** A path on this server, */
+  readonly url: string;
+  /** and that of a small one. */
+  readonly preview_url: string;
+  /** Pixels. */
+  readonly width: number;
+  readonly height: number;
+  /** For those who do not see it; empty: nobody has said. */
+  readonly description: string;
+}
+
+/** A video on a post. */
+export interface PostVideo {
+  readonly id: string;
+  readonly title: string;
+  /** Seconds; `null`: not known. */
+  readonly duration: number | null;
+  readonly playlist: string;
+  readonly poster: string;
+}
+
 /** How often something was done to a post. */
 export interface PostCounts {
   readonly likes: number;
@@ -157,6 +181,8 @@ export interface Post {
   readonly share_of: Post | null;
   readonly quote: Quote | null;
   readonly stream: PostStream | null;
+  readonly images: readonly Image[];
+  readonly video: PostVideo | null;
   /** How often it was edited. */
   readonly revision: number;
   readonly created_at: string;
@@ -179,6 +205,10 @@ export interface PostWish {
   readonly visibility: Visibility;
   readonly reply_to?: string;
   readonly quote?: string;
+  /** Pictures that were sent, by their ids. */
+  readonly images?: readonly string[];
+  /** The name of a stream. */
+  readonly stream?: string;
 }
 
 /** A text that a post has, or had before it was edited. */

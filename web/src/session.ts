@@ -2,7 +2,7 @@ import { Problem, readProblem, Unreachable } from "./problem";
 import type { Grant, User } from "./resources";
 
 /** Who is logged in, as far as a page can tell without asking. */
-export type Known = Pick<User, "name" | "display_name" | "avatar_url">;
+export type Known = Pick<User, "name" | "display_name" | "avatar_url" | "role">;
 
 /** What a session needs of a browser. */
 export interface Surroundings {
@@ -37,16 +37,17 @@ export class Session {
       const stored = this.browser.storage.getItem(KNOWN_KEY) ?? "null";
       const known = JSON.parse(stored) as Partial<Known> | null;
       if (typeof known?.name !== "string") return null;
-      const { name, display_name = "", avatar_url = null } = known;
-      return { name, display_name, avatar_url };
+      const { name, display_name = "", avatar_url = null, role = "user" } = known;
+      return { name, display_name, avatar_url, role };
     } catch {
       return null;
     }
   }
 
   /** Shows every tab what has changed of who is logged in. */
-  remember({ name, display_name, avatar_url }: Known): void {
-    this.browser.storage.setItem(KNOWN_KEY, JSON.stringify({ name, display_name, avatar_url }));
+  remember({ name, display_name, avatar_url, role }: Known): void {
+    const known = JSON.stringify({ name, display_name, avatar_url, role });
+    this.browser.storage.setItem(KNOWN_KEY, known);
   }
 
   /** Nobody is logged in any more. */

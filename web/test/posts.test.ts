@@ -4,12 +4,14 @@ import test from "node:test";
 
 import { Api } from "../src/api";
 import { complaint } from "../src/complaints";
-import { hashtagName, hashtagPath, postId, postPath } from "../src/places";
+import { durationLabel } from "../src/labels";
+import { hashtagName, hashtagPath, postId, postPath, videoPath, videoPost } from "../src/places";
 import {
   countLabel,
   counterLabel,
   IN_LIST,
   liked,
+  needsText,
   shared,
   shortened,
   targetOf,
@@ -24,6 +26,25 @@ const POST = {
   counts: { likes: 2, comments: 0, shares: 0, quotes: 0 },
   viewer: { likes: false, shares: false },
 } as Post;
+
+test("a post that shows something needs no text", () => {
+  const bare = { ...POST, quote: null, stream: null, video: null, images: [] } as Post;
+  assert.ok(needsText(bare));
+  for (const shown of [{ images: [{}] }, { video: {} }, { stream: {} }, { quote: {} }]) {
+    assert.ok(!needsText({ ...bare, ...shown } as unknown as Post), JSON.stringify(shown));
+  }
+});
+
+test("a video's length is told in hours only where there are some", () => {
+  const labels = [0, 6.6, 61, 750, 3_599.6, 3_723].map(durationLabel);
+  assert.deepEqual(labels, ["0:00", "0:07", "1:01", "12:30", "1:00:00", "1:02:03"]);
+});
+
+test("the address of a post's video is its post's, and no post's", () => {
+  assert.equal(videoPost(videoPath("a b")), "a b");
+  assert.equal(postId(videoPath("x")), null);
+  assert.equal(videoPost(postPath("x")), null);
+});
 
 test("a like and its end change one count by one, and only if they change anything", () => {
   const after = liked(POST, true);

@@ -139,5 +139,5 @@ test("who is known may be anything that somebody wrote there", () => {
   }
   storage.setItem(KNOWN_KEY, '{"name":"ada"}');
   const found = new Session(browser.tab()).known;
-  assert.deepEqual(found, { name: "ada", display_name: "", avatar_url: null });
+  assert.deepEqual(found, { name: "ada", display_name: "", avatar_url: null, role: "user" });
 });

@@ -3,15 +3,16 @@
 use media::Timestamp;
 use storage::rows::account_export::{self, ExportedPerson, People};
 use storage::rows::users::{self, UserRow};
-use storage::rows::{api_tokens, preferences, reports};
+use storage::rows::{api_tokens, images, preferences, reports};
 
 use crate::caller::Caller;
 use crate::limits::Key;
 use crate::model::{
-    AccountExport, ExportedFollow, ExportedLike, ExportedPost, ExportedReport, ExportedRevision,
-    LoginSession, Moment,
+    AccountExport, ExportedFollow, ExportedImage, ExportedLike, ExportedPost, ExportedReport,
+    ExportedRevision, LoginSession, Moment,
 };
 use crate::operation::Operation;
+use crate::posts::shown_image;
 use crate::{ServiceError, Services};
 
 /// Rows that are read at once.
@@ -67,6 +68,7 @@ impl Services {
         let muted = self.exported_people(&row, People::Muted).await?;
         let posts = self.exported_posts(&row).await?;
         let revisions = self.exported_revisions(&row).await?;
+        let images = self.exported_images(&row).await?;
         let likes = self.exported_likes(&row).await?;
         // There are a few at most.
         let tokens = api_tokens::of_user(&self.db, row.id, None, PAGE).await?;
@@ -74,6 +76,7 @@ impl Services {
             || reports.goes_on
             || posts.goes_on
             || revisions.goes_on
+            || images.goes_on
             || likes.goes_on
             || [&followers, &following, &blocked, &muted]
                 .iter()
@@ -95,6 +98,7 @@ impl Services {
             reports: reports.items,
             posts: posts.items,
             revisions: revisions.items,
+            images: images.items,
             likes: likes.items,
             is_complete: !goes_on,
         })
@@ -162,7 +166,10 @@ impl Services {
             let page = account_export::posts(&self.db, of.id, after, PAGE).await?;
             after = page.last().map(|row| row.id).or(after);
             list.bytes += page.iter().map(|row| row.body.len()).sum::<usize>();
+            let ids: Vec<_> = page.iter().map(|row| row.id).collect();
+            let mut videos = self.post_videos(&ids).await?;
             let page = page.into_iter().map(|row| ExportedPost {
+                video: videos.remove(&row.id).map(|video| video.id.0),
                 id: row.id.to_string(),
                 text: row.body,
                 visibility: row.visibility.into(),
@@ -198,6 +205,24 @@ impl Services {
                 number: row.revision.number,
                 text: row.revision.body,
                 created_at: row.revision.created_at.into(),
+            });
+            if !list.add(page) {
+                return Ok(list);
+            }
+        }
+    }
+
+    async fn exported_images(&self, of: &UserRow) -> Result<Growing<ExportedImage>, ServiceError> {
+        let mut list = Growing::new();
+        let mut after = None;
+        loop {
+            let page = images::of_owner(&self.db, of.id, after, PAGE).await?;
+            after = page.last().map(|row| row.id).or(after);
+            list.bytes += page.iter().map(|row| row.description.len()).sum::<usize>();
+            let page = page.into_iter().map(|row| ExportedImage {
+                post_id: row.post.map(|post| post.to_string()),
+                created_at: row.created_at.into(),
+                image: shown_image(&row),
             });
             if !list.add(page) {
                 return Ok(list);

@@ -8,7 +8,7 @@ use storage::rows::follows::FollowCounts;
 use storage::rows::users::UserRow;
 
 use crate::caller::Caller;
-use crate::model::{Link, PostCounts, PostStream, PostViewer, Viewer};
+use crate::model::{Image, Link, PostCounts, PostStream, PostVideo, PostViewer, Viewer};
 use crate::posts::SeenPost;
 use crate::{ServiceError, Services};
 
@@ -26,6 +26,8 @@ pub(super) struct Loaders {
     pub(super) post_counts: DataLoader<CountsOfPosts>,
     pub(super) post_viewers: DataLoader<ViewedPosts>,
     pub(super) streams: DataLoader<Streams>,
+    pub(super) images: DataLoader<Images>,
+    pub(super) videos: DataLoader<Videos>,
 }
 
 impl Loaders {
@@ -41,6 +43,8 @@ impl Loaders {
             post_counts: loader(CountsOfPosts(services())),
             post_viewers: loader(ViewedPosts(services(), caller())),
             streams: loader(Streams(services(), caller())),
+            images: loader(Images(services())),
+            videos: loader(Videos(services())),
         }
     }
 }
@@ -172,5 +176,29 @@ impl Loader<StreamId> for Streams {
 
     async fn load(&self, of: &[StreamId]) -> Result<HashMap<StreamId, PostStream>, LoadError> {
         Ok(self.0.post_streams(&self.1, of).await?)
+    }
+}
+
+/// Pictures of posts.
+pub(super) struct Images(Services);
+
+impl Loader<PostId> for Images {
+    type Value = Vec<Image>;
+    type Error = LoadError;
+
+    async fn load(&self, of: &[PostId]) -> Result<HashMap<PostId, Vec<Image>>, LoadError> {
+        Ok(self.0.post_images(of).await?)
+    }
+}
+
+/// Videos of posts.
+pub(super) struct Videos(Services);
+
+impl Loader<PostId> for Videos {
+    type Value = PostVideo;
+    type Error = LoadError;
+
+    async fn load(&self, of: &[PostId]) -> Result<HashMap<PostId, PostVideo>, LoadError> {
+        Ok(self.0.post_videos(of).await?)
     }
 }

@@ -9,7 +9,9 @@ use super::connection::{Connection, connection, of_page};
 use super::loaders::Loaders;
 use super::query::{asked, given};
 use super::user::{People, User, people};
-use crate::model::{Moment, Part, PostCounts, PostStream, PostViewer, Revision, Visibility};
+use crate::model::{
+    Image, Moment, Part, PostCounts, PostStream, PostVideo, PostViewer, Revision, Visibility,
+};
 use crate::paging::Paged;
 use crate::posts::{SeenPost, parts};
 
@@ -89,6 +91,20 @@ impl Post {
         };
         let loaders: &Arc<Loaders> = given(context)?;
         Ok(loaders.streams.load_one(stream).await?)
+    }
+
+    /// Pictures that it shows, in their order: 4 at most.
+    #[graphql(complexity = "1 + 4 * child_complexity")]
+    async fn images(&self, context: &Context<'_>) -> Result<Vec<Image>> {
+        let loaders: &Arc<Loaders> = given(context)?;
+        let images = loaders.images.load_one(self.0.row.id).await?;
+        Ok(images.unwrap_or_default())
+    }
+
+    /// A video that it shows; `null`: none.
+    async fn video(&self, context: &Context<'_>) -> Result<Option<PostVideo>> {
+        let loaders: &Arc<Loaders> = given(context)?;
+        Ok(loaders.videos.load_one(self.0.row.id).await?)
     }
 
     /// How often it was edited.

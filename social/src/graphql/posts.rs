@@ -4,7 +4,8 @@ use async_graphql::{Context, ID, Object, Result};
 
 use super::post::Post;
 use super::query::of;
-use crate::model::{CreatePostInput, EditPostInput};
+use super::upload::Upload;
+use crate::model::{CreatePostInput, EditPostInput, Image};
 
 /// What can be done about posts.
 #[derive(Default)]
@@ -12,6 +13,23 @@ pub(crate) struct PostMutation;
 
 #[Object]
 impl PostMutation {
+    /// Send a picture for a post: PNG, JPEG or WebP, up to 5 MiB, 8192 pixels a side, and not
+    /// animated. It is made anew: turned upright, scaled to 2048 pixels a side at most, and nothing
+    /// is kept of it but what is seen. `images` of a new post takes its id, within a day; of 20 that
+    /// are on no post, the oldest gives way to the next. `description` is for those who do not see
+    /// it, 1500 characters at most.
+    async fn upload_image(
+        &self,
+        context: &Context<'_>,
+        picture: Upload,
+        description: Option<String>,
+    ) -> Result<Image> {
+        let (services, caller) = of(context)?;
+        let description = description.unwrap_or_default();
+        let begin = || picture.begin(context);
+        services.upload_image(caller, &description, begin).await
+    }
+
     /// Write a post, a comment or a quote. Mentions (`@name`), hashtags and links are found in the
     /// text; a name of nobody is text. Asked again under the same key, it is not written again.
     async fn create_post(

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{ApiToken, LoginSession, Me, Moment, Visibility};
+use super::{ApiToken, Image, LoginSession, Me, Moment, Visibility};
 
 /// All that there is of an account, for its owner. Without what proves who they are.
 #[derive(Debug, Serialize, ToSchema)]
@@ -38,6 +38,8 @@ pub struct AccountExport {
     pub posts: Vec<ExportedPost>,
     /// What its posts said before they were edited.
     pub revisions: Vec<ExportedRevision>,
+    /// Pictures that it has sent: on its posts, and on none yet.
+    pub images: Vec<ExportedImage>,
     /// What it likes.
     pub likes: Vec<ExportedLike>,
     /// Whether that is all: a list ends after 50000, or 64 MiB of text.
@@ -94,6 +96,9 @@ pub struct ExportedPost {
     /// The post that it quotes.
     #[schema(format = "uuid")]
     pub quote: Option<String>,
+    /// The video that it shows.
+    #[schema(format = "uuid")]
+    pub video: Option<String>,
     /// How often it was edited.
     pub revision: u64,
     /// When it was made.
@@ -117,6 +122,20 @@ pub struct ExportedRevision {
     /// When that was written.
     #[schema(value_type = String, format = "date-time")]
     pub created_at: Moment,
+}
+
+/// A picture for a post.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ExportedImage {
+    /// Which post has it; `null`: none yet.
+    #[schema(format = "uuid")]
+    pub post_id: Option<String>,
+    /// When it was sent.
+    #[schema(value_type = String, format = "date-time")]
+    pub created_at: Moment,
+    /// The picture.
+    #[serde(flatten)]
+    pub image: Image,
 }
 
 /// A post that is liked.

@@ -19,15 +19,16 @@ pub use accounts::{
     ResetInput, ResetPasswordInput, SessionTokens, TokenInput,
 };
 pub use export::{
-    AccountExport, ExportedFollow, ExportedLike, ExportedPost, ExportedReport, ExportedRevision,
+    AccountExport, ExportedFollow, ExportedImage, ExportedLike, ExportedPost, ExportedReport,
+    ExportedRevision,
 };
 pub use people::{
     AuditEntry, FollowState, Follows, Link, Preference, PreferenceInput, Report, ReportInput,
     ReportReason, ReportState, ReportedPost, UnknownReason, UpdateProfileInput, User, Viewer,
 };
 pub use posts::{
-    CreatePostInput, EditPostInput, Hashtag, Part, Person, Post, PostCounts, PostStream,
-    PostViewer, Quote, Revision, Visibility,
+    CreatePostInput, EditPostInput, Hashtag, Image, Part, Person, Post, PostCounts, PostStream,
+    PostVideo, PostViewer, Quote, Revision, Visibility,
 };
 pub use streams::LiveEntry;
 

@@ -6,7 +6,7 @@ use async_graphql::{Enum, ID, InputObject, SimpleObject};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Moment;
+use super::{Image, Moment, PostVideo};
 use crate::caller::Role;
 
 /// A link of a profile.
@@ -193,13 +193,18 @@ pub struct ReportInput {
 }
 
 /// A post that is reported, whoever may see it.
-#[derive(Debug, Clone, Serialize, Deserialize, SimpleObject, ToSchema)]
+#[derive(Debug, Clone, Serialize, SimpleObject, ToSchema)]
 pub struct ReportedPost {
     /// Id.
     #[schema(value_type = String, format = "uuid")]
     pub id: ID,
     /// What it says now. A share says nothing.
     pub text: String,
+    /// Pictures that it shows, in their order.
+    pub images: Vec<Image>,
+    /// A video that it shows; `null`: none.
+    #[schema(required = true)]
+    pub video: Option<PostVideo>,
     /// Whether it is deleted.
     pub is_deleted: bool,
 }

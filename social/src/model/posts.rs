@@ -22,7 +22,7 @@ pub enum Visibility {
 #[serde(deny_unknown_fields)]
 pub struct CreatePostInput {
     /// Plain text: 1 to 5000 characters, of control characters only the line feed; none is
-    /// needed with `quote` or `stream`.
+    /// needed with `quote`, `images`, `video` or `stream`.
     #[schema(max_length = 5000)]
     #[serde(default)]
     #[graphql(default)]
@@ -38,8 +38,17 @@ pub struct CreatePostInput {
     /// The post that it quotes.
     #[schema(value_type = Option<String>, format = "uuid")]
     pub quote: Option<ID>,
-    /// The name of a stream that it shows.
+    /// The name of a stream that it shows. A post shows pictures, a video or a stream.
     pub stream: Option<String>,
+    /// Pictures that you have sent and that are on no post yet, in their order: 4 at most.
+    #[schema(value_type = Vec<String>, max_items = 4, required = false)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[graphql(default)]
+    pub images: Vec<ID>,
+    /// A video of yours that plays.
+    #[schema(value_type = Option<String>, format = "uuid")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub video: Option<ID>,
 }
 
 /// What a post is to say from now on.
@@ -84,6 +93,11 @@ pub struct Post {
     /// A stream that it shows; `null`: none.
     #[schema(required = true)]
     pub stream: Option<PostStream>,
+    /// Pictures that it shows, in their order.
+    pub images: Vec<Image>,
+    /// A video that it shows; `null`: none.
+    #[schema(required = true)]
+    pub video: Option<PostVideo>,
     /// How often it was edited.
     pub revision: u64,
     /// When it was made.
@@ -157,6 +171,45 @@ pub struct PostStream {
     pub is_live: bool,
     /// The name of the account that it belongs to.
     pub owner: String,
+}
+
+/// A picture for a post, or on one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, SimpleObject, ToSchema)]
+pub struct Image {
+    /// Id. Whoever has it has the picture.
+    #[schema(value_type = String, format = "uuid")]
+    pub id: ID,
+    /// Where it is, on this server: `/images/...`.
+    #[schema(format = "uri-reference")]
+    pub url: String,
+    /// Where a small one of the same shape is.
+    #[schema(format = "uri-reference")]
+    pub preview_url: String,
+    /// Pixels of a line, 2048 at most.
+    pub width: u32,
+    /// Lines, 2048 at most.
+    pub height: u32,
+    /// What is seen on it, for those who do not see it. Empty: nobody has said.
+    pub description: String,
+}
+
+/// A video on a post.
+#[derive(Debug, Clone, PartialEq, Serialize, SimpleObject, ToSchema)]
+pub struct PostVideo {
+    /// Id.
+    #[schema(value_type = String, format = "uuid")]
+    pub id: ID,
+    /// What it is called.
+    pub title: String,
+    /// Seconds; `null`: it is a recording, of which there may be less and less.
+    #[schema(required = true)]
+    pub duration: Option<f64>,
+    /// Its HLS multivariant playlist.
+    pub playlist: String,
+    /// Its DASH manifest.
+    pub manifest: String,
+    /// The picture that stands for it.
+    pub poster: String,
 }
 
 /// A hashtag that trends.

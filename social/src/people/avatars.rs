@@ -1,30 +1,23 @@
 //! Pictures of people.
 
 use std::fmt::Write;
-use std::time::Duration;
 
 use bytes::Bytes;
 use media::UserId;
 use sha2::{Digest, Sha256};
-use storage::objects::PutOptions;
 use storage::rows::avatars;
 use storage::rows::jobs::{self, Attempt, Options};
 use storage::rows::leases;
 use storage::rows::users::{self, UserRow};
 use storage::{ObjectError, RowError};
-use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::caller::Caller;
 use crate::limits::Key;
 use crate::model::Me;
 use crate::operation::Operation;
-use crate::pictures::{Kind, Place, Remade, SENT_WITHIN};
+use crate::pictures::{Kind, Place, Remade, put, received, remake, unstored};
 use crate::{ServiceError, Services};
-
-/// How long the object store may take to keep one. Long before
-/// [`SHOWN_WITHIN`](avatars::SHOWN_WITHIN) is over.
-const PUT_WITHIN: Duration = Duration::from_secs(60);
 
 /// How long a process that was killed keeps its jobs.
 const SILENCE: media::Micros = media::Micros::from_secs(30);
@@ -59,11 +52,8 @@ impl Services {
     {
         let actor = self.begin_known(caller, Operation::SetAvatar)?;
         let (_place, picture) = begin()?;
-        let given = timeout(SENT_WITHIN, picture).await.map_err(|_| {
-            let seconds = SENT_WITHIN.as_secs();
-            ServiceError::invalid("picture", format!("expected all of it within {seconds} s"))
-        })??;
-        let remade = self.pictures.remake(given).await?;
+        let given = received(picture).await?;
+        let remade = self.pictures.remake(given, remake).await?;
         // That took a while, in which the login may have ended.
         self.check_revoked(&caller.identity)?;
         let row = self.show_avatar(actor.user, remade).await?;
@@ -77,18 +67,6 @@ impl Services {
         avatars::remove(&self.db, &mut transaction, actor.user, self.now()).await?;
         transaction.commit().await?;
         Ok(())
-    }
-
-    /// The picture of that name. Not an operation: whoever knows the name has it from a profile,
-    /// and a page shows many.
-    pub(crate) async fn avatar(&self, name: &AvatarName) -> Result<Bytes, ServiceError> {
-        self.objects.get(&name.key()).await.map_err(missing)
-    }
-
-    /// Bytes of the picture of that name, which is not read.
-    pub(crate) async fn avatar_size(&self, name: &AvatarName) -> Result<u64, ServiceError> {
-        let head = self.objects.head(&name.key()).await.map_err(missing)?;
-        Ok(head.size)
     }
 
     /// Deletes pictures that nobody shows any more, until `shutdown`.
@@ -119,14 +97,7 @@ impl Services {
         let mut transaction = self.db.write().await?;
         avatars::intend(&self.db, &mut transaction, user, &key, intended_at).await?;
         transaction.commit().await?;
-        let options = PutOptions {
-            content_type: Some(made.kind.content_type()),
-            sha256: None,
-        };
-        timeout(PUT_WITHIN, self.objects.put_with(&key, made.data, options))
-            .await
-            .map_err(|_| ServiceError::Busy)?
-            .map_err(unstored)?;
+        put(&*self.objects, &key, made.data, made.kind).await?;
         let (mut transaction, now) = (self.db.write().await?, self.now());
         let row = avatars::show(&self.db, &mut transaction, user, &key, intended_at, now).await;
         let row = row.map_err(|error| match error {
@@ -216,7 +187,7 @@ impl AvatarName {
     }
 
     /// The object's key.
-    fn key(&self) -> String {
+    pub(crate) fn key(&self) -> String {
         let folder = avatars::folder(self.user);
         format!("{folder}{}.{}", self.stem, self.kind.extension())
     }
@@ -225,23 +196,6 @@ impl AvatarName {
     pub(crate) fn stem(&self) -> &str {
         &self.stem
     }
-}
-
-fn missing(error: ObjectError) -> ServiceError {
-    match error {
-        ObjectError::NotFound(_) => ServiceError::NotFound("picture".into()),
-        error => unstored(error),
-    }
-}
-
-/// A store that fails for a while, or is full, is the operator's concern, and worth another try.
-fn unstored(error: ObjectError) -> ServiceError {
-    use storage::objects::ErrorKind;
-    if error.is_transient() || error.kind() == ErrorKind::Full {
-        tracing::warn!(%error, "pictures of people");
-        return ServiceError::Busy;
-    }
-    ServiceError::internal("pictures of people", error)
 }
 
 #[cfg(test)]

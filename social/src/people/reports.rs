@@ -89,7 +89,11 @@ impl Services {
         };
         match self.commit_once(transaction, request, &made).await? {
             Some(made) => self.report_made(caller, made).await,
-            None => Ok(made.shown(post.map(reported))),
+            None => {
+                let rows = post.into_iter().collect();
+                let post = self.reported(rows).await?.into_values().next();
+                Ok(made.shown(post))
+            }
         }
     }
 
@@ -97,7 +101,7 @@ impl Services {
     async fn report_made(&self, caller: &Caller, made: Made) -> Result<Report, ServiceError> {
         let post = match &made.post {
             Some(id) => match self.find_readable_post(caller, id).await {
-                Ok(post) => Some(reported(post.row)),
+                Ok(post) => self.reported(vec![post.row]).await?.into_values().next(),
                 Err(ServiceError::NotFound(_)) => None,
                 Err(error) => return Err(error),
             },
@@ -145,11 +149,29 @@ impl Services {
         if ids.is_empty() {
             return Ok(HashMap::new());
         }
-        let rows = posts::all_by_ids(&self.db, &ids).await?;
-        Ok(rows
-            .into_iter()
-            .map(|row| (row.id, reported(row)))
-            .collect())
+        self.reported(posts::all_by_ids(&self.db, &ids).await?)
+            .await
+    }
+
+    /// These posts, as reports show them.
+    async fn reported(
+        &self,
+        rows: Vec<PostRow>,
+    ) -> Result<HashMap<PostId, ReportedPost>, ServiceError> {
+        let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
+        let mut images = self.post_images(&ids).await?;
+        let mut videos = self.post_videos(&ids).await?;
+        let shown = rows.into_iter().map(|row| {
+            let post = ReportedPost {
+                id: row.id.to_string().into(),
+                text: row.body,
+                images: images.remove(&row.id).unwrap_or_default(),
+                video: videos.remove(&row.id),
+                is_deleted: row.deleted_at.is_some(),
+            };
+            (row.id, post)
+        });
+        Ok(shown.collect())
     }
 
     /// Says what came of a report.
@@ -203,14 +225,6 @@ fn check_text(field: &str, text: &str) -> Result<(), ServiceError> {
             field,
             format_args!("expected a text of at most {MAX_TEXT} characters"),
         )),
-    }
-}
-
-fn reported(row: PostRow) -> ReportedPost {
-    ReportedPost {
-        id: row.id.to_string().into(),
-        text: row.body,
-        is_deleted: row.deleted_at.is_some(),
     }
 }
 

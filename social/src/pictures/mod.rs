@@ -1,4 +1,4 @@
-//! Pictures of people, made anew: what somebody sends is read within limits, and nothing of it
+//! Pictures of people and of posts, made anew: what somebody sends is read within limits, and nothing of it
 //! goes on but its pixels.
 
 mod jpeg;
@@ -12,11 +12,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use media::UserId;
+use storage::ObjectError;
+use storage::objects::{ErrorKind, ObjectStore, PutOptions};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::ServiceError;
-pub use remaking::{Kind, Remade, Unusable, remake};
+pub use remaking::{Kind, Posted, Remade, Unusable, remake, remake_for_post};
 
 /// The largest picture that is taken, in bytes.
 pub const MAX_BYTES: usize = 5 * 1024 * 1024;
@@ -24,8 +26,13 @@ pub const MAX_BYTES: usize = 5 * 1024 * 1024;
 /// Pixels of a side of a picture that is taken.
 pub const MAX_SIDE: u32 = 8_192;
 
-/// Pixels of a side of what is made of it, at most.
+/// Pixels of a side of a picture of somebody, at most.
 pub const SIDE: u32 = 512;
+
+/// Pixels of a side of a picture of a post, at most,
+pub const POSTED_SIDE: u32 = 2_048;
+/// and of its preview.
+pub const PREVIEW_SIDE: u32 = 960;
 
 /// What reading one picture may take, in bytes.
 pub const MEMORY: u64 = 256 * 1024 * 1024;
@@ -39,6 +46,9 @@ const PLACES: usize = 16;
 
 /// Of these, what one user has at once.
 const PLACES_OF_ONE: usize = 2;
+
+/// How long the object store may take to keep one. Long before it would be too late to show it.
+const PUT_WITHIN: Duration = Duration::from_secs(60);
 
 /// How long somebody may take to send one.
 pub(crate) const SENT_WITHIN: Duration = Duration::from_secs(120);
@@ -78,14 +88,18 @@ impl Pictures {
         })
     }
 
-    /// Makes a picture anew, on a thread that may be busy with it.
-    pub(crate) async fn remake(&self, given: Bytes) -> Result<Remade, ServiceError> {
+    /// Makes something of a picture, on a thread that may be busy with it.
+    pub(crate) async fn remake<T: Send + 'static>(
+        &self,
+        given: Bytes,
+        how: fn(&[u8]) -> Result<T, Unusable>,
+    ) -> Result<T, ServiceError> {
         let turn = timeout(WAIT, self.turns.clone().acquire_owned()).await;
         let turn = turn
             .map_err(|_| ServiceError::Busy)?
             .map_err(|error| ServiceError::internal("picture", error))?;
         let working = tokio::task::spawn_blocking(move || {
-            let made = remake(&given);
+            let made = how(&given);
             // Who asked may have left: the memory was taken until now all the same.
             drop(turn);
             made
@@ -100,6 +114,50 @@ impl Pictures {
             Err(error) => Err(ServiceError::internal("picture", error)),
         }
     }
+}
+
+/// All of a picture that is being sent.
+pub(crate) async fn received<E: From<ServiceError>>(
+    picture: impl Future<Output = Result<Bytes, E>>,
+) -> Result<Bytes, E> {
+    timeout(SENT_WITHIN, picture).await.map_err(|_| {
+        let seconds = SENT_WITHIN.as_secs();
+        ServiceError::invalid("picture", format!("expected all of it within {seconds} s"))
+    })?
+}
+
+/// Puts a picture's file into the store.
+pub(crate) async fn put(
+    objects: &dyn ObjectStore,
+    key: &str,
+    file: Bytes,
+    kind: Kind,
+) -> Result<(), ServiceError> {
+    let options = PutOptions {
+        content_type: Some(kind.content_type()),
+        sha256: None,
+    };
+    timeout(PUT_WITHIN, objects.put_with(key, file, options))
+        .await
+        .map_err(|_| ServiceError::Busy)?
+        .map_err(unstored)
+}
+
+/// Why a picture's file cannot be given.
+pub(crate) fn missing(error: ObjectError) -> ServiceError {
+    match error {
+        ObjectError::NotFound(_) => ServiceError::NotFound("picture".into()),
+        error => unstored(error),
+    }
+}
+
+/// A store that fails for a while, or is full, is the operator's concern, and worth another try.
+pub(crate) fn unstored(error: ObjectError) -> ServiceError {
+    if error.is_transient() || error.kind() == ErrorKind::Full {
+        tracing::warn!(%error, "pictures");
+        return ServiceError::Busy;
+    }
+    ServiceError::internal("pictures", error)
 }
 
 /// How many places each user has, who has any: at most [`PLACES`] of them.

@@ -1,4 +1,4 @@
-//! One picture: read, turned, cut, scaled, written. Pure; it takes time and memory.
+//! One picture: read, turned, cut or fitted, scaled, written. Pure; it takes time and memory.
 
 use std::io::Cursor;
 
@@ -14,7 +14,7 @@ use image::{
     RgbaImage,
 };
 
-use super::{MAX_SIDE, MEMORY, SIDE, jpeg, webp};
+use super::{MAX_SIDE, MEMORY, POSTED_SIDE, PREVIEW_SIDE, SIDE, jpeg, webp};
 
 /// Of 100: beyond it a picture of this size grows and looks no better.
 const JPEG_QUALITY: u8 = 88;
@@ -68,6 +68,21 @@ pub struct Remade {
     pub kind: Kind,
 }
 
+/// A picture made anew for a post: as large as it is kept, and small.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Posted {
+    /// Its file.
+    pub full: Bytes,
+    /// That of the small one, which has its shape.
+    pub preview: Bytes,
+    /// Of what kind both are.
+    pub kind: Kind,
+    /// Pixels of a line.
+    pub width: u32,
+    /// Lines.
+    pub height: u32,
+}
+
 /// What a picture is written as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -78,6 +93,14 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// What is right for this one.
+    fn of(picture: &RgbaImage) -> Self {
+        match picture.pixels().any(|pixel| pixel.0[3] != u8::MAX) {
+            true => Self::Png,
+            false => Self::Jpeg,
+        }
+    }
+
     /// How its files' names end.
     pub fn extension(self) -> &'static str {
         match self {
@@ -132,7 +155,33 @@ pub fn remake(given: &[u8]) -> Result<Remade, Unusable> {
     drop(decoded);
     // The square in the middle is the same, whichever side is up.
     square.apply_orientation(orientation);
-    write(square).map_err(broken)
+    let square = square.into_rgba8();
+    let kind = Kind::of(&square);
+    let data = write(square, kind).map_err(broken)?;
+    Ok(Remade { data, kind })
+}
+
+/// Makes a picture anew for a post: all of what `given` shows, upright, at most [`POSTED_SIDE`]
+/// pixels a side, without metadata; and once more with [`PREVIEW_SIDE`] at most.
+pub fn remake_for_post(given: &[u8]) -> Result<Posted, Unusable> {
+    let (decoded, orientation) = decode(given)?;
+    let mut full = DynamicImage::ImageRgba8(fitted(&decoded));
+    drop(decoded);
+    full.apply_orientation(orientation);
+    let full = full.into_rgba8();
+    let (width, height) = full.dimensions();
+    let kind = Kind::of(&full);
+    let preview = match fitting(width, height, PREVIEW_SIDE) {
+        Some((width, height)) => imageops::resize(&full, width, height, Filter::CatmullRom),
+        None => full.clone(),
+    };
+    Ok(Posted {
+        preview: write(preview, kind).map_err(broken)?,
+        full: write(full, kind).map_err(broken)?,
+        kind,
+        width,
+        height,
+    })
 }
 
 fn decode(given: &[u8]) -> Result<(DynamicImage, Orientation), Unusable> {
@@ -227,24 +276,43 @@ fn scaled_square(picture: &DynamicImage) -> RgbaImage {
     imageops::resize(&twice, SIDE, SIDE, Filter::CatmullRom)
 }
 
-fn write(picture: DynamicImage) -> ImageResult<Remade> {
-    let picture = picture.into_rgba8();
-    let mut data = Vec::new();
-    let kind = if picture.pixels().any(|pixel| pixel.0[3] != u8::MAX) {
-        let encoder =
-            PngEncoder::new_with_quality(&mut data, CompressionType::Default, FilterType::Adaptive);
-        picture.write_with_encoder(encoder)?;
-        Kind::Png
-    } else {
-        let encoder = JpegEncoder::new_with_quality(&mut data, JPEG_QUALITY);
-        let opaque = DynamicImage::ImageRgba8(picture).into_rgb8();
-        opaque.write_with_encoder(encoder)?;
-        Kind::Jpeg
+/// All of the picture. Small ones stay as small as they are.
+fn fitted(picture: &DynamicImage) -> RgbaImage {
+    let (width, height) = picture.dimensions();
+    match fitting(width, height, POSTED_SIDE) {
+        // The means of areas: each pixel is looked at once, and nothing is kept beside.
+        Some((width, height)) => imageops::thumbnail(picture, width, height),
+        None => picture.to_rgba8(),
+    }
+}
+
+/// The sides of the largest picture of this shape that has at most `side` pixels a side; `None`:
+/// this one has.
+fn fitting(width: u32, height: u32, side: u32) -> Option<(u32, u32)> {
+    let longer = width.max(height);
+    let scaled = |length: u32| {
+        let exact = u64::from(length) * u64::from(side) + u64::from(longer) / 2;
+        // No more than `side`: `length` is no more than `longer`.
+        u32::try_from(exact / u64::from(longer)).map_or(side, |length| length.max(1))
     };
-    Ok(Remade {
-        data: data.into(),
-        kind,
-    })
+    (longer > side).then(|| (scaled(width), scaled(height)))
+}
+
+fn write(picture: RgbaImage, kind: Kind) -> ImageResult<Bytes> {
+    let mut data = Vec::new();
+    match kind {
+        Kind::Png => {
+            let (compression, filter) = (CompressionType::Default, FilterType::Adaptive);
+            let encoder = PngEncoder::new_with_quality(&mut data, compression, filter);
+            picture.write_with_encoder(encoder)?;
+        }
+        Kind::Jpeg => {
+            let encoder = JpegEncoder::new_with_quality(&mut data, JPEG_QUALITY);
+            let opaque = DynamicImage::ImageRgba8(picture).into_rgb8();
+            opaque.write_with_encoder(encoder)?;
+        }
+    }
+    Ok(data.into())
 }
 
 fn broken(error: ImageError) -> Unusable {

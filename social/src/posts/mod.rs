@@ -1,6 +1,8 @@
 //! Posts: what people write, share and like.
 
 mod announcing;
+mod attachments;
+mod images;
 mod lists;
 mod reactions;
 mod removal;
@@ -15,6 +17,8 @@ use crate::caller::Caller;
 use crate::operation::Operation;
 use crate::{ServiceError, Services};
 
+pub use images::MAX_DESCRIPTION;
+pub(crate) use images::{ImageName, shown as shown_image};
 pub(crate) use lists::seen;
 pub(crate) use shown::parts;
 

@@ -11,7 +11,9 @@ use storage::rows::{likes, post_counts, streams, users};
 use super::SeenPost;
 use super::text::{Kind, pieces};
 use crate::caller::Caller;
-use crate::model::{Part, Person, Post, PostCounts, PostStream, PostViewer, Quote};
+use crate::model::{
+    Image, Part, Person, Post, PostCounts, PostStream, PostVideo, PostViewer, Quote,
+};
 use crate::people::{avatar_url, shown_name};
 use crate::{ServiceError, Services};
 
@@ -23,6 +25,8 @@ struct Facts {
     counts: HashMap<PostId, PostCounts>,
     viewed: HashMap<PostId, PostViewer>,
     streams: HashMap<StreamId, PostStream>,
+    images: HashMap<PostId, Vec<Image>>,
+    videos: HashMap<PostId, PostVideo>,
 }
 
 impl Services {
@@ -53,6 +57,8 @@ impl Services {
             counts: self.post_counts(&subjects).await?,
             viewed: self.viewed_posts(caller, &subjects).await?,
             streams: self.post_streams(caller, &streams).await?,
+            images: self.post_images(&ids).await?,
+            videos: self.post_videos(&ids).await?,
             posts: named,
         };
         Ok(posts.iter().map(|post| facts.show(post)).collect())
@@ -226,6 +232,8 @@ impl Facts {
             share_of: None,
             quote,
             stream: stream.cloned(),
+            images: self.images.get(id).cloned().unwrap_or_default(),
+            video: self.videos.get(id).cloned(),
             revision: post.row.revision,
             created_at: post.row.created_at.into(),
             edited_at: post.row.edited_at.map(Into::into),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use storage::rows::audit_log::{self, NewAuditEntry};
 use storage::rows::posts::{
-    self, Edit, Edited, HASHTAGS_AT_MOST, MENTIONS_AT_MOST, NewPost, PostRow, Shows,
+    self, Edit, Edited, HASHTAGS_AT_MOST, MENTIONS_AT_MOST, NewPost, PostRow,
 };
 use storage::rows::{relations, streams, users};
 
@@ -52,27 +52,36 @@ impl Services {
         if let Some(Made { id }) = self.earlier(request).await? {
             return self.find_readable_post(caller, &id).await;
         }
-        let may_be_empty = input.quote.is_some() || input.stream.is_some();
+        let attached = self.attached(&input).await?;
+        let may_be_empty = input.quote.is_some() || attached.is_something();
         let written = read(&input.text, may_be_empty)?;
         let parent = input.reply_to.as_ref().map(|id| parse(id)).transpose()?;
         let quote_of = input.quote.as_ref().map(|id| parse(id)).transpose()?;
-        let stream = match &input.stream {
-            Some(name) => Some(self.stream_named(name).await?),
-            None => None,
-        };
         self.count_post(caller, actor.user)?;
         let mentions = self.mentioned_by(actor.user, &written.names).await?;
         let new = NewPost {
             author: actor.user,
             parent,
             quote_of,
-            shows: stream.map_or(Shows::Nothing, Shows::Stream),
+            shows: attached.shows(),
             visibility: input.visibility.into(),
             body: written.body,
             mentions: &mentions,
             hashtags: &written.hashtags,
         };
         let mut transaction = self.db.write().await?;
+        let author = actor.user;
+        if let Err(refused) = self
+            .check_attached(&mut transaction, author, &attached)
+            .await
+        {
+            drop(transaction);
+            // The same request, which came meanwhile, may have what this one asks for.
+            return match self.earlier(request).await? {
+                Some(Made { id }) => self.find_readable_post(caller, &id).await,
+                None => Err(refused),
+            };
+        }
         let created = posts::create(&self.db, &mut transaction, &new, self.now()).await?;
         let made = Made {
             id: created.post.id.to_string(),
@@ -98,7 +107,7 @@ impl Services {
         if row.share_of.is_some() {
             return Err(ServiceError::Conflict("a share has no text".into()));
         }
-        let may_be_empty = row.quote_of.is_some() || row.stream.is_some();
+        let may_be_empty = self.says_something_without_text(&row).await?;
         let written = read(&input.text, may_be_empty)?;
         let edits = &self.limiter.edits;
         edits.take(Key::User(actor.user), &caller.standings)?;
@@ -200,7 +209,16 @@ impl Services {
         Ok(ids)
     }
 
-    async fn stream_named(&self, name: &str) -> Result<StreamId, ServiceError> {
+    /// Whether a post of the author's needs no text: it quotes or shows something.
+    async fn says_something_without_text(&self, row: &PostRow) -> Result<bool, ServiceError> {
+        let ids = [row.id];
+        Ok(row.quote_of.is_some()
+            || row.stream.is_some()
+            || !self.post_images(&ids).await?.is_empty()
+            || !self.post_videos(&ids).await?.is_empty())
+    }
+
+    pub(super) async fn stream_named(&self, name: &str) -> Result<StreamId, ServiceError> {
         let missing = || ServiceError::NotFound("stream".into());
         let name: StreamName = name.parse().map_err(|_| missing())?;
         let stream = streams::by_name(&self.db, &name).await?;

@@ -3,22 +3,17 @@
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt;
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::response::Response;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::request::{Asking, holds, media_type};
+use super::pictures::{File, answer, check_type, sent};
+use super::request::Asking;
+use crate::Services;
 use crate::model::Me;
 use crate::people::AvatarName;
-use crate::pictures::MAX_BYTES;
 use crate::problem::Problem;
-use crate::{ServiceError, Services};
-
-/// The kinds of picture that are taken.
-const TAKEN: [&str; 3] = ["image/png", "image/jpeg", "image/webp"];
 
 /// Where a picture is sent.
 pub(super) const PATH: &str = "/api/v1/me/avatar";
@@ -50,33 +45,10 @@ async fn set_avatar(
     Asking(caller): Asking,
     request: Request,
 ) -> Result<Json<Me>, Problem> {
-    if !is_taken(request.headers()) {
-        let expected = "image/png, image/jpeg or image/webp";
-        return Err(Problem::unsupported_media_type(expected));
-    }
+    check_type(request.headers())?;
     let begin = || Ok((services.place_picture(&caller)?, sent(request)));
     let me = services.set_avatar(&caller, begin).await?;
     Ok(Json(me))
-}
-
-fn is_taken(headers: &HeaderMap) -> bool {
-    let kind = media_type(headers);
-    TAKEN.iter().any(|taken| kind.eq_ignore_ascii_case(taken))
-}
-
-/// The body, as one. Its parts are not kept: they may be of a byte each, and then take many times
-/// as much.
-async fn sent(request: Request) -> Result<Bytes, Problem> {
-    let mut parts = request.into_body().into_data_stream();
-    let mut file = BytesMut::new();
-    while let Some(part) = parts.next().await {
-        let part = part.map_err(|error| ServiceError::invalid("picture", error))?;
-        if file.len() + part.len() > MAX_BYTES {
-            return Err(Problem::body_too_large(MAX_BYTES));
-        }
-        file.extend_from_slice(&part);
-    }
-    Ok(file.freeze())
 }
 
 /// Show no picture of you
@@ -113,34 +85,11 @@ async fn get_avatar(
         .ok()
         .and_then(|Path((user, file))| AvatarName::parse(&user, &file));
     let name = name.ok_or_else(Problem::not_found)?;
-    let tag = HeaderValue::try_from(format!("\"{}\"", name.stem()))
-        .map_err(|error| ServiceError::internal("entity tag", error))?;
-    let is_held = holds(&asked, &tag);
-    let fixed = [
-        (
-            header::CACHE_CONTROL,
-            HeaderValue::from_static("public, max-age=31536000, immutable"),
-        ),
-        (
-            header::X_CONTENT_TYPE_OPTIONS,
-            HeaderValue::from_static("nosniff"),
-        ),
-        (
-            header::CONTENT_SECURITY_POLICY,
-            HeaderValue::from_static("default-src 'none'"),
-        ),
-        (header::ETAG, tag),
-    ];
-    let kind = [(header::CONTENT_TYPE, name.kind.content_type())];
-    if !is_held && method != Method::HEAD {
-        let data = services.avatar(&name).await?;
-        return Ok((fixed, kind, data).into_response());
-    }
-    // Also where the client has it: what was removed is not there any more.
-    let size = services.avatar_size(&name).await?;
-    if is_held {
-        return Ok((StatusCode::NOT_MODIFIED, fixed).into_response());
-    }
-    let length = [(header::CONTENT_LENGTH, size.to_string())];
-    Ok((fixed, kind, length).into_response())
+    let file = File {
+        tag: name.stem(),
+        content_type: name.kind.content_type(),
+        is_public: true,
+        key: name.key(),
+    };
+    answer(&services, file, &method, &asked).await
 }

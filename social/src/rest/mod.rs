@@ -5,9 +5,11 @@ mod accounts;
 mod avatars;
 mod cookies;
 mod feeds;
+mod images;
 mod moderation;
 mod openapi;
 mod people;
+mod pictures;
 mod posts;
 mod reference;
 mod request;
@@ -38,6 +40,7 @@ fn operations() -> OpenApiRouter<Services> {
         .merge(account_changes::router())
         .merge(people::router())
         .merge(avatars::router())
+        .merge(images::router())
         .merge(posts::router())
         .merge(feeds::router())
         .merge(search::router())
@@ -46,7 +49,7 @@ fn operations() -> OpenApiRouter<Services> {
 
 /// What REST has that is no operation.
 fn resources() -> OpenApiRouter<Services> {
-    avatars::pictures()
+    avatars::pictures().merge(images::pictures())
 }
 
 /// Answers every path of the API; a path that is none of its own gets a 404.

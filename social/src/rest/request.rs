@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{MAX_BODY_BYTES, avatars};
+use super::{MAX_BODY_BYTES, avatars, images};
 use crate::caller::Caller;
 use crate::limits::Standing;
 use crate::paging::{PageRequest, Paged};
@@ -402,7 +402,7 @@ pub(crate) async fn no_store(request: Request, next: Next) -> Response {
 /// How large the body may be.
 fn body_limit(request: &Request) -> usize {
     match (request.method(), request.uri().path()) {
-        (&Method::PUT, avatars::PATH) => pictures::MAX_BYTES,
+        (&Method::PUT, avatars::PATH) | (&Method::POST, images::PATH) => pictures::MAX_BYTES,
         (&Method::POST, "/graphql") if graphql::is_upload(request.headers()) => {
             graphql::MAX_UPLOAD_BYTES
         }

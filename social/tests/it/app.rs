@@ -147,6 +147,8 @@ pub(crate) fn generous() -> Settings {
     ] {
         *limit = 100_000;
     }
+    // So few that a test can send them all.
+    limits.pictures_per_hour = 20;
     settings
 }
 
@@ -206,6 +208,7 @@ impl TestApp {
         tokio::spawn(services.clone().send_mails(shutdown.clone()));
         tokio::spawn(services.clone().drop_avatars(shutdown.clone()));
         tokio::spawn(services.clone().remove_posts(shutdown.clone()));
+        tokio::spawn(services.clone().sweep_images(shutdown.clone()));
         tokio::spawn(services.clone().announce_broadcasts(shutdown.clone()));
         Self {
             database,

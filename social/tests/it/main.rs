@@ -5,6 +5,7 @@ mod app;
 mod mailbox;
 
 mod account_changes;
+mod attachments;
 mod avatar_places;
 mod avatar_uploads;
 mod avatars;
@@ -14,6 +15,7 @@ mod counted;
 mod face_limits;
 mod feeds;
 mod golden;
+mod images;
 mod logins_at_once;
 mod moderation;
 mod operations;

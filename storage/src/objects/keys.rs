@@ -8,9 +8,9 @@ pub const MAX_KEY_BYTES: usize = 768;
 /// The longest segment of a key, in bytes: what a file's name may have.
 pub const MAX_SEGMENT_BYTES: usize = 255;
 
-/// What the keys of everything that Nova keeps begin with: live streams, videos, and pictures
-/// of people. What else is in a bucket is somebody else's.
-pub const KEY_ROOTS: [&str; 3] = ["live/", "vod/", "avatars/"];
+/// What the keys of everything that Nova keeps begin with: live streams, videos, pictures of
+/// people, and pictures of posts. What else is in a bucket is somebody else's.
+pub const KEY_ROOTS: [&str; 4] = ["live/", "vod/", "avatars/", "images/"];
 
 /// Refuses what is not a key; see [`ObjectStore`](super::ObjectStore).
 pub fn check_key(key: &str) -> Result<(), ObjectError> {

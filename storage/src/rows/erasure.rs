@@ -5,9 +5,9 @@
 //! bounded steps, and the row last. Until then the name and the address stay taken. Of what the
 //! account wrote, empty rows stay that hold threads together, see [`posts`].
 //!
-//! Streams and videos go the way that they always go: the account's streams stop recording
-//! and lose their keys, its imports are cancelled, and the sweeper takes away what nobody
-//! keeps. The job looks again every [`LOOKS_AGAIN_AFTER`] until that is done.
+//! Streams, videos and pictures go the way that they always go: the account's streams stop
+//! recording and lose their keys, its imports are cancelled, its pictures are let go, and the
+//! sweepers take away what nobody keeps. The job looks again every [`LOOKS_AGAIN_AFTER`] until that is done.
 
 use std::num::NonZeroU32;
 
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::jobs::{self, Attempt, HandlerError, NewJob};
 use super::sql::query;
-use super::{Database, RowError, Transaction, avatars, posts, search};
+use super::{Database, RowError, Transaction, avatars, images, posts, search};
 use crate::objects::{ObjectError, ObjectStore};
 
 /// The queue of its jobs.
@@ -69,7 +69,7 @@ pub(super) async fn enqueue(
 pub enum Step {
     /// There is more to do at once.
     Again,
-    /// Streams or videos are left, which the sweeper takes away.
+    /// Streams, videos or pictures are left, which the sweepers take away.
     Waits,
     /// The account is gone.
     Done,
@@ -178,8 +178,8 @@ async fn forget_person(transaction: &mut Transaction, user: UserId) -> Result<()
     Ok(())
 }
 
-/// Nobody publishes to the account's streams any more, and the sweeper takes what they and
-/// its videos have.
+/// Nobody publishes to the account's streams any more, and the sweepers take what they and
+/// its videos have, and its pictures.
 async fn let_go(
     transaction: &mut Transaction,
     user: UserId,
@@ -203,6 +203,8 @@ async fn let_go(
             .execute(&mut *transaction)
             .await?;
     }
+    // Those on posts go with these.
+    images::let_go_unposted_of(transaction, user, now).await?;
     Ok(())
 }
 

@@ -476,7 +476,7 @@ async fn a_source_in_use_is_refused(from: TestDatabase) {
     // Nothing was made there.
     assert_eq!(
         to.db.check().await.unwrap(),
-        [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13].map(Fault::Pending)
+        [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14].map(Fault::Pending)
     );
     let later = NOW + Micros::from_secs(2);
     copy(&from.db, &to.db, &careful, later, |_| {})

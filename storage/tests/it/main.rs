@@ -17,6 +17,7 @@ mod feed_retention;
 mod feed_writer;
 mod file_store;
 mod follow_pages;
+mod images;
 mod jobs;
 mod jobs_administration;
 mod jobs_cancelled;

@@ -88,6 +88,20 @@ impl Http {
         read(answer).map_err(|error| format!("POST {path}: {error}"))
     }
 
+    /// POST of a file of this type.
+    pub(crate) fn post_file(
+        &self,
+        path: &str,
+        kind: &str,
+        file: &[u8],
+    ) -> Result<Response, String> {
+        let answer = self
+            .prove(self.agent.post(self.url(path)))
+            .header("content-type", kind)
+            .send(file);
+        read(answer).map_err(|error| format!("POST {path}: {error}"))
+    }
+
     /// POST of a value, which is answered with this status and another value.
     #[track_caller]
     pub(crate) fn post_value(&self, path: &str, body: &Value, status: u16) -> Value {

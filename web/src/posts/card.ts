@@ -6,9 +6,11 @@ import type { Author, Post } from "../resources";
 import { timeElement } from "../time";
 import { quoteBox, streamBox } from "./embedded";
 import { PostMenu } from "./menu";
+import { pictureGrid } from "./pictures";
 import { Reactions } from "./reactions";
 import { IN_LIST, shortened } from "./rules";
 import { showText } from "./text";
+import { videoBox } from "./video";
 
 export interface CardOptions {
   /** The post is what the page is about: all of its text is shown. */
@@ -82,6 +84,8 @@ export class PostCard {
     this.showText();
     const shown = view.part("shown", HTMLElement);
     shown.replaceChildren(
+      ...(post.images.length === 0 ? [] : [pictureGrid(post.images)]),
+      ...(post.video === null ? [] : [videoBox(post.video, post.id)]),
       ...(post.stream === null ? [] : [streamBox(post.stream)]),
       ...(post.quote === null ? [] : [quoteBox(post.quote)]),
     );

@@ -4,6 +4,7 @@ import { Form } from "../form";
 import { OnceKey } from "../idempotency";
 import { LoginNeeded } from "../problem";
 import type { Post, PostWish, Visibility } from "../resources";
+import { Attached } from "./attached";
 import { keepDraft, takeDraft } from "./draft";
 import { Writing } from "./writing";
 
@@ -27,6 +28,7 @@ export interface ComposerOptions {
 export class Composer {
   private readonly view = new View("composer-template");
   private readonly writing: Writing;
+  private readonly attached: Attached;
   private readonly once = new OnceKey();
   /** Whose words they are, also when the login has ended meanwhile. */
   private readonly me = api.session.known?.name ?? "";
@@ -35,14 +37,22 @@ export class Composer {
   constructor(private readonly options: ComposerOptions) {
     const { label, button, replyTo, quote } = options;
     this.writing = new Writing(this.view, label);
-    this.writing.field.required = quote === undefined;
+    this.attached = new Attached(this.view, () => this.requireText());
     this.view.text("submit", button);
     this.prepareVisibility();
     this.prepareCancel();
-    new Form(this.root, {
+    this.attached.form = new Form(this.root, {
       submit: (form) => this.send(form),
       fieldOf: { "body-too-large": "text" },
     });
+    this.writing.field.addEventListener("paste", (event) => {
+      const files = [...(event.clipboardData?.files ?? [])];
+      // What has words too is pasted as words.
+      if (files.length === 0 || event.clipboardData?.types.includes("text/plain")) return;
+      event.preventDefault();
+      void this.attached.add(files);
+    });
+    this.requireText();
     this.place = replyTo?.id ?? (quote === undefined ? "new" : `quote-${quote.id}`);
     this.writing.text = takeDraft(this.me, this.place);
   }
@@ -53,6 +63,11 @@ export class Composer {
 
   focus(): void {
     this.writing.field.focus();
+  }
+
+  /** Something has to be there: a text, or what the post shows. */
+  private requireText(): void {
+    this.writing.field.required = this.options.quote === undefined && !this.attached.isThere;
   }
 
   private prepareVisibility(): void {
@@ -74,22 +89,25 @@ export class Composer {
   private async send(form: Form): Promise<string> {
     const { replyTo, quote, posted, said } = this.options;
     const text = form.value("text");
-    const wish: PostWish = {
-      text,
-      visibility: form.value("visibility") as Visibility,
-      ...(replyTo && { reply_to: replyTo.id }),
-      ...(quote && { quote: quote.id }),
-    };
     let post;
     try {
+      const wish: PostWish = {
+        text,
+        visibility: form.value("visibility") as Visibility,
+        ...(replyTo && { reply_to: replyTo.id }),
+        ...(quote && { quote: quote.id }),
+        ...(await this.attached.send((status) => form.say(status))),
+      };
       post = await api.createPost(wish, this.once.of(wish));
     } catch (error) {
       if (error instanceof LoginNeeded) keepDraft(this.me, this.place, text);
+      this.attached.refused(error);
       throw error;
     }
     this.once.granted();
     // What was typed since is of the next one.
     if (form.value("text") === text) this.writing.text = "";
+    this.attached.clear();
     posted(post);
     return said;
   }

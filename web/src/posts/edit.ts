@@ -3,6 +3,7 @@ import { View } from "../dom";
 import { Form } from "../form";
 import { Problem } from "../problem";
 import type { Post } from "../resources";
+import { needsText } from "./rules";
 import { showText } from "./text";
 import { Writing } from "./writing";
 
@@ -18,7 +19,7 @@ export class EditForm {
     private readonly done: { saved(post: Post): void; cancelled(): void },
   ) {
     // Something has to be there: a text, or what the post shows.
-    this.writing.field.required = post.quote === null && post.stream === null;
+    this.writing.field.required = needsText(post);
     this.writing.text = post.text;
     this.view.part("cancel", HTMLButtonElement).addEventListener("click", () => done.cancelled());
     this.view.part("take", HTMLButtonElement).addEventListener("click", () => {

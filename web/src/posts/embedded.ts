@@ -2,8 +2,10 @@ import { View } from "../dom";
 import { nameOf, postPath, watchPath } from "../places";
 import type { PostStream, Quote } from "../resources";
 import { timeElement } from "../time";
+import { pictureGrid } from "./pictures";
 import { IN_QUOTE, shortened } from "./rules";
 import { showText } from "./text";
+import { videoBox } from "./video";
 
 /** What a post quotes, inside of it. */
 export function quoteBox({ post }: Quote): HTMLElement {
@@ -17,7 +19,14 @@ export function quoteBox({ post }: Quote): HTMLElement {
   const link = view.part("link", HTMLAnchorElement);
   link.href = postPath(post.id);
   link.append(timeElement(post.created_at, true));
-  showText(view.part("text", HTMLElement), shortened(post.parts, IN_QUOTE) ?? post.parts);
+  const text = view.part("text", HTMLElement);
+  text.hidden = post.parts.length === 0;
+  showText(text, shortened(post.parts, IN_QUOTE) ?? post.parts);
+  const shown = [
+    ...(post.images.length === 0 ? [] : [pictureGrid(post.images)]),
+    ...(post.video === null ? [] : [videoBox(post.video, post.id)]),
+  ];
+  view.part("shown", HTMLElement).replaceChildren(...shown);
   return view.root;
 }
 

@@ -7,6 +7,21 @@ import { Composer } from "./composer";
 import { EditForm } from "./edit";
 import { openHistory } from "./history";
 
+/** What is asked before a post is deleted, and said afterwards. */
+interface Deletion {
+  readonly question: string;
+  readonly done: string;
+}
+
+const YOURS: Deletion = {
+  question: "Delete this post? Nobody can bring it back.",
+  done: "Your post is deleted.",
+};
+const SOMEBODYS: Deletion = {
+  question: "Delete somebody else's post, as a moderator? Nobody can bring it back, and it is noted who did it.",
+  done: "The post is deleted.",
+};
+
 /** What else can be done to a post, in a menu; and the place for what that needs. */
 export class PostMenu {
   private readonly button: HTMLButtonElement;
@@ -36,11 +51,12 @@ export class PostMenu {
     const me = api.session.known?.name;
     const author = post.author?.name;
     const isMine = author !== undefined && author === me;
+    const isModerator = (api.session.known?.role ?? "user") !== "user";
     this.items.replaceChildren();
     if (me !== undefined && post.visibility === "public") this.add("Quote", () => this.quote());
     if (isMine) this.add("Edit", () => this.edit());
     if (post.revision > 0) this.add("See older texts", () => openHistory(post));
-    if (isMine) this.add("Delete…", () => this.askToDelete());
+    if (isMine) this.add("Delete…", () => this.askToDelete(YOURS));
     if (me !== undefined && author !== undefined && !isMine) {
       this.add(`Mute ${author}`, () => void this.run(() => this.mute(author)));
       this.add(`Block ${author}`, () => void this.run(() => this.block(author)));
@@ -48,6 +64,7 @@ export class PostMenu {
         const sent = () => this.card.say("The moderators will look at your report.");
         openReport({ user: author, post: post.id }, sent);
       });
+      if (isModerator) this.add("Delete as a moderator…", () => this.askToDelete(SOMEBODYS));
     }
     this.button.hidden = this.items.childElementCount === 0;
   }
@@ -96,9 +113,10 @@ export class PostMenu {
     form.focus();
   }
 
-  private askToDelete(): void {
+  private askToDelete({ question, done }: Deletion): void {
     const view = new View("delete-template");
     const title = view.part("question", HTMLElement);
+    title.textContent = question;
     title.id = newId("question");
     view.root.setAttribute("aria-labelledby", title.id);
     const keep = view.part("keep", HTMLButtonElement);
@@ -109,7 +127,7 @@ export class PostMenu {
     view.part("delete", HTMLButtonElement).addEventListener("click", () => {
       void this.run(async () => {
         await api.deletePost(this.card.post.id);
-        this.card.leave("Your post is deleted.");
+        this.card.leave(done);
       });
     });
     this.put(view.root);

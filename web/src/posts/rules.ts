@@ -15,6 +15,16 @@ export const IN_LIST: Room = { characters: 700, lines: 14 };
 /** and what one has that is quoted. */
 export const IN_QUOTE: Room = { characters: 300, lines: 8 };
 
+/** Pictures that a post has at most, */
+export const PICTURES_AT_MOST = 4;
+/** and characters that are said of one. */
+export const DESCRIPTION_LIMIT = 1_500;
+
+/** Whether a post that says no word says nothing. */
+export function needsText({ quote, stream, images, video }: Post): boolean {
+  return quote === null && stream === null && video === null && images.length === 0;
+}
+
 /** The post as it is once `likes` is so. */
 export function liked(post: Post, likes: boolean): Post {
   const { viewer, counts } = post;

@@ -126,6 +126,57 @@ fn pictures_are_upright_and_keep_no_metadata() {
 }
 
 #[test]
+fn a_picture_for_a_post_keeps_its_shape() {
+    for (given, full, preview) in [
+        ((30, 20), (30, 20), (30, 20)),
+        ((POSTED_SIDE, 100), (POSTED_SIDE, 100), (960, 47)),
+        ((3_000, 1_500), (2_048, 1_024), (960, 480)),
+        ((1_500, 3_000), (1_024, 2_048), (480, 960)),
+        ((MAX_SIDE, 1), (2_048, 1), (960, 1)),
+        ((3, MAX_SIDE), (1, 2_048), (1, 960)),
+    ] {
+        let (width, height) = given;
+        let made = file(&flag(width, height).into(), ImageFormat::Png);
+        let made = remake_for_post(&made).unwrap();
+        assert_eq!((made.width, made.height), full, "{given:?}");
+        assert_eq!(made.kind, Kind::Jpeg);
+        for (bytes, size) in [(&made.full, full), (&made.preview, preview)] {
+            let shown = image::load_from_memory(bytes).unwrap().into_rgba8();
+            assert_eq!(shown.dimensions(), size, "{given:?}");
+            if size.1 > 1 {
+                let (width, height) = size;
+                assert!(is_near(shown.get_pixel(width / 2, height / 8), RED));
+                assert!(is_near(
+                    shown.get_pixel(width / 2, height - 1 - height / 8),
+                    BLUE
+                ));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_picture_for_a_post_is_upright_without_metadata_and_of_one_kind() {
+    // As a camera held sideways has it: what is above is on the right.
+    let made = remake_for_post(&oriented(&flag(64, 40), 6)).unwrap();
+    assert_eq!((made.width, made.height), (40, 64));
+    for bytes in [&made.full, &made.preview] {
+        assert!(!bytes.windows(3).any(|bytes| bytes == b"GPS"));
+        let shown = image::load_from_memory(bytes).unwrap().into_rgba8();
+        assert!(is_near(shown.get_pixel(35, 32), RED) && is_near(shown.get_pixel(4, 32), BLUE));
+    }
+    // One clear pixel, which is none of the preview's.
+    let mut glass = DynamicImage::from(flag(2_000, 1_000)).into_rgba8();
+    glass.put_pixel(1_999, 999, Rgba([0, 0, 0, 0]));
+    let made = remake_for_post(&file(&glass.into(), ImageFormat::Png)).unwrap();
+    assert_eq!(made.kind, Kind::Png);
+    for bytes in [&made.full, &made.preview] {
+        assert_eq!(image::guess_format(bytes).unwrap(), ImageFormat::Png);
+    }
+    assert_eq!(remake_for_post(b"GIF89a"), Err(Unusable::Format));
+}
+
+#[test]
 fn what_is_no_picture_is_told() {
     for given in [
         &b""[..],

@@ -5,7 +5,7 @@ use media::{PostId, Timestamp, UserId};
 use super::super::error::check_size;
 use super::super::post_events::{PostChange, PostEvent};
 use super::super::sql::{AssertSqlSafe, query};
-use super::super::{Database, Entity, RowError, Transaction, search};
+use super::super::{Database, Entity, RowError, Transaction, images, search};
 use super::{BODY_BYTES_AT_MOST, PostRow, check_active, post_columns, removal, tags, uuids};
 
 /// How often a post is edited at most: what it said before is kept.
@@ -95,7 +95,7 @@ pub async fn edit(
 /// right of a role.
 ///
 /// It stays as an empty row while something names it. Its text, revisions, mentions and
-/// hashtags go at once, its images are let go, and a job takes away what shared it and who
+/// hashtags go at once, its pictures are let go, and a job takes away what shared it and who
 /// liked it, see [`removal`]. A share goes as a whole, for nothing names it.
 pub async fn delete(
     db: &Database,
@@ -232,15 +232,14 @@ pub(super) async fn empty(
         .bind(now)
         .execute(&mut *transaction)
         .await?;
-    for text in [
-        format!("DELETE FROM post_revisions WHERE post_id {is_one}"),
-        format!("UPDATE images SET post_id = NULL, position = NULL WHERE post_id {is_one}"),
-    ] {
+    for table in ["post_revisions", "post_videos"] {
+        let text = format!("DELETE FROM {table} WHERE post_id {is_one}");
         query(AssertSqlSafe(text))
             .bind(uuids(posts))
             .execute(&mut *transaction)
             .await?;
     }
     search::forget_posts(db, transaction, posts).await?;
+    images::let_go_of(db, transaction, posts, now).await?;
     tags::forget(db, transaction, posts).await
 }

@@ -1,19 +1,24 @@
 //! Writing posts, and sharing them.
 
-use media::{PostId, SessionId, StreamId, Timestamp, UserId};
+use media::{ImageId, PostId, SessionId, StreamId, Timestamp, UserId, VideoId};
 
 use super::super::error::check_size;
 use super::super::post_events::{PostChange, PostEvent};
 use super::super::sql::{FromRow, Row, query};
-use super::super::{Database, Entity, RowError, Transaction, users};
+use super::super::{Database, Entity, RowError, Transaction, images, post_videos, users};
 use super::{BODY_BYTES_AT_MOST, PostRow, Visibility, author_shown, post_columns, tags, visible};
 
 /// What a post shows beside its text.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Shows {
+pub enum Shows<'a> {
     /// Nothing.
     #[default]
     Nothing,
+    /// Pictures of the author's that are on no post yet, in their order:
+    /// [`IMAGES_AT_MOST`](images::IMAGES_AT_MOST), each once.
+    Images(&'a [ImageId]),
+    /// A video of the author's that plays.
+    Video(VideoId),
     /// A stream, anybody's.
     Stream(StreamId),
     /// A stream of the author's that has gone live, and that it has: one broadcast makes one
@@ -31,7 +36,7 @@ pub struct NewPost<'a> {
     /// What it quotes; `None`: nothing.
     pub quote_of: Option<PostId>,
     /// What it shows.
-    pub shows: Shows,
+    pub shows: Shows<'a>,
     /// Whom it is for. A comment gets its root's.
     pub visibility: Visibility,
     /// Plain text.
@@ -55,9 +60,10 @@ pub struct Created {
 /// Makes a post, a comment or a quote.
 ///
 /// [`RowError::NotFound`]: of the author, who may be suspended; of a post to answer or quote,
-/// which the author may not see; of a stream; of a broadcast, which may be somebody else's.
-/// [`RowError::TooMany`] and [`RowError::TooLarge`] when there are too many mentions or
-/// hashtags, or a text is too long.
+/// which the author may not see; of a stream; of a broadcast, a picture or a video, which may be
+/// somebody else's, on a post already, or not there yet. [`RowError::TooMany`] and
+/// [`RowError::TooLarge`] when there are too many mentions, hashtags or pictures, or a text is
+/// too long.
 pub async fn create(
     db: &Database,
     transaction: &mut Transaction,
@@ -66,6 +72,9 @@ pub async fn create(
 ) -> Result<Created, RowError> {
     check_size("text of a post", new.body.len(), BODY_BYTES_AT_MOST)?;
     tags::check(new.mentions, new.hashtags)?;
+    if let Shows::Images(shown) = new.shows {
+        images::check(shown)?;
+    }
     check_active(transaction, new.author).await?;
     let parent = match new.parent {
         Some(parent) => Some(target(transaction, new.author, parent).await?),
@@ -104,6 +113,11 @@ pub async fn create(
     let is_new = post.id == id;
     if is_new {
         tags::replace(db, transaction, id, new.mentions, new.hashtags).await?;
+        match new.shows {
+            Shows::Images(shown) => images::attach(transaction, new.author, id, shown).await?,
+            Shows::Video(video) => post_videos::attach(transaction, new.author, id, video).await?,
+            Shows::Nothing | Shows::Stream(_) | Shows::Beginning(_) => {}
+        }
         let event = PostEvent {
             change: PostChange::Created,
             post: id,
@@ -192,7 +206,7 @@ async fn shown(
     new: &NewPost<'_>,
 ) -> Result<(Option<StreamId>, Option<SessionId>), RowError> {
     match new.shows {
-        Shows::Nothing => Ok((None, None)),
+        Shows::Nothing | Shows::Images(_) | Shows::Video(_) => Ok((None, None)),
         Shows::Stream(stream) => {
             let is_there = query(concat!(
                 "SELECT 1 FROM streams s WHERE s.id = $2 AND ",

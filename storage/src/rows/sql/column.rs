@@ -5,8 +5,8 @@ use std::fmt;
 
 use bytes::Bytes;
 use media::{
-    ApiTokenId, AssetId, AuditEntryId, EpochNumber, JobId, LoginSessionId, Micros, NodeId, PostId,
-    PrewarmId, PurgeId, RegistrationId, RenditionName, ReportId, SegmentNumber, SessionId,
+    ApiTokenId, AssetId, AuditEntryId, EpochNumber, ImageId, JobId, LoginSessionId, Micros, NodeId,
+    PostId, PrewarmId, PurgeId, RegistrationId, RenditionName, ReportId, SegmentNumber, SessionId,
     StreamId, StreamName, Timestamp, UserId, VideoId,
 };
 use sqlx::{Decode, Postgres, Row as _, Sqlite, Type};
@@ -151,6 +151,7 @@ meaning! {
     SessionId: Uuid, |id, _place| Ok(SessionId::from(id));
     JobId: Uuid, |id, _place| Ok(JobId::from(id));
     VideoId: Uuid, |id, _place| Ok(VideoId::from(id));
+    ImageId: Uuid, |id, _place| Ok(ImageId::from(id));
     NodeId: Uuid, |id, _place| Ok(NodeId::from(id));
     PrewarmId: Uuid, |id, _place| Ok(PrewarmId::from(id));
     PurgeId: Uuid, |id, _place| Ok(PurgeId::from(id));

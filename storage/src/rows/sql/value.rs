@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use media::{
-    ApiTokenId, AssetId, AuditEntryId, EpochNumber, JobId, LoginSessionId, Micros, NodeId, PostId,
-    PrewarmId, PurgeId, RegistrationId, RenditionName, ReportId, SegmentNumber, SessionId,
+    ApiTokenId, AssetId, AuditEntryId, EpochNumber, ImageId, JobId, LoginSessionId, Micros, NodeId,
+    PostId, PrewarmId, PurgeId, RegistrationId, RenditionName, ReportId, SegmentNumber, SessionId,
     StreamId, StreamName, Timestamp, UserId, VideoId,
 };
 use uuid::Uuid;
@@ -92,6 +92,7 @@ bind! {
     SessionId => Uuid, |id| id.as_uuid();
     JobId => Uuid, |id| id.as_uuid();
     VideoId => Uuid, |id| id.as_uuid();
+    ImageId => Uuid, |id| id.as_uuid();
     NodeId => Uuid, |id| id.as_uuid();
     PrewarmId => Uuid, |id| id.as_uuid();
     PurgeId => Uuid, |id| id.as_uuid();

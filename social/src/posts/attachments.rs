@@ -1,0 +1,181 @@
+//! What posts show beside their texts: pictures, a video or a stream.
+
+use std::collections::HashMap;
+use std::fmt::Display;
+
+use async_graphql::ID;
+use media::{ImageId, PostId, StreamId, UserId, VideoId};
+use storage::rows::Transaction;
+use storage::rows::images::{self, IMAGES_AT_MOST, ImageRow};
+use storage::rows::post_videos::{self, ShownVideo};
+use storage::rows::posts::Shows;
+use storage::rows::videos::{self, VideoState};
+
+use super::images::shown;
+use crate::model::{CreatePostInput, Image, PostVideo};
+use crate::streams::PlaybackBase;
+use crate::{ServiceError, Services};
+
+/// What a new post is to show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Attached {
+    Nothing,
+    Images(Vec<ImageId>),
+    Video(VideoId),
+    Stream(StreamId),
+}
+
+impl Attached {
+    pub(super) fn is_something(&self) -> bool {
+        *self != Self::Nothing
+    }
+
+    pub(super) fn shows(&self) -> Shows<'_> {
+        match self {
+            Self::Nothing => Shows::Nothing,
+            Self::Images(images) => Shows::Images(images),
+            Self::Video(video) => Shows::Video(*video),
+            Self::Stream(stream) => Shows::Stream(*stream),
+        }
+    }
+}
+
+impl Services {
+    /// What a post is asked to show, if it can be: one of the three.
+    pub(super) async fn attached(&self, input: &CreatePostInput) -> Result<Attached, ServiceError> {
+        match (input.images.as_slice(), &input.video, &input.stream) {
+            ([], None, None) => Ok(Attached::Nothing),
+            ([], None, Some(name)) => Ok(Attached::Stream(self.stream_named(name).await?)),
+            ([], Some(id), None) => {
+                let id = id.parse().map_err(|_| no_id("video", "a video", id))?;
+                Ok(Attached::Video(id))
+            }
+            (ids, None, None) => Ok(Attached::Images(read_ids(ids)?)),
+            _ => Err(ServiceError::invalid(
+                "",
+                "expected pictures, a video or a stream, and not two of them",
+            )),
+        }
+    }
+
+    /// Sees whether what is to be shown is `author`'s, and ready for it. Pictures are locked until
+    /// the end of the transaction.
+    pub(super) async fn check_attached(
+        &self,
+        transaction: &mut Transaction,
+        author: UserId,
+        attached: &Attached,
+    ) -> Result<(), ServiceError> {
+        match attached {
+            Attached::Nothing | Attached::Stream(_) => Ok(()),
+            Attached::Images(wanted) => {
+                let rows = images::lock(&self.db, transaction, wanted).await?;
+                for id in wanted {
+                    let row = rows.iter().find(|row| row.id == *id);
+                    check_image(author, *id, row)?;
+                }
+                Ok(())
+            }
+            Attached::Video(id) => {
+                let found = videos::get(&self.db, *id).await?;
+                let found = found.filter(|video| video.state != VideoState::Cancelled);
+                let refused = |why: String| Err(ServiceError::invalid("video", why));
+                match found {
+                    None => refused(format!("there is no video {id}")),
+                    Some(video) if video.owner != author => {
+                        refused(format!("video {id} is somebody else's"))
+                    }
+                    Some(video) if video.state != VideoState::Ready => {
+                        let state = video.state;
+                        refused(format!("video {id} is not ready: it is {state}"))
+                    }
+                    Some(_) => Ok(()),
+                }
+            }
+        }
+    }
+
+    /// The pictures of these posts, in their order.
+    pub(crate) async fn post_images(
+        &self,
+        ids: &[PostId],
+    ) -> Result<HashMap<PostId, Vec<Image>>, ServiceError> {
+        let mut of: HashMap<_, Vec<_>> = HashMap::new();
+        if ids.is_empty() {
+            return Ok(of);
+        }
+        for row in images::of_posts(&self.db, ids).await? {
+            if let Some(post) = row.post {
+                of.entry(post).or_default().push(shown(&row));
+            }
+        }
+        Ok(of)
+    }
+
+    /// The videos of these posts that play.
+    pub(crate) async fn post_videos(
+        &self,
+        ids: &[PostId],
+    ) -> Result<HashMap<PostId, PostVideo>, ServiceError> {
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let rows = post_videos::of_posts(&self.db, ids).await?;
+        let PlaybackBase(base) = &self.playback_base;
+        Ok(rows
+            .iter()
+            .map(|row| (row.post, video(base, row)))
+            .collect())
+    }
+}
+
+fn read_ids(ids: &[ID]) -> Result<Vec<ImageId>, ServiceError> {
+    let given = ids.len();
+    if given > IMAGES_AT_MOST {
+        let many = format!("expected at most {IMAGES_AT_MOST} pictures: there are {given}");
+        return Err(ServiceError::invalid("images", many));
+    }
+    let mut read: Vec<ImageId> = Vec::with_capacity(given);
+    for id in ids {
+        let image = id.parse().map_err(|_| no_id("images", "a picture", id))?;
+        if read.contains(&image) {
+            let twice = format!("picture {image} is there twice");
+            return Err(ServiceError::invalid("images", twice));
+        }
+        read.push(image);
+    }
+    Ok(read)
+}
+
+fn no_id(field: &str, what: &str, given: &ID) -> ServiceError {
+    let given: String = given.chars().take(40).collect();
+    ServiceError::invalid(field, format!("{given:?} is no id of {what}"))
+}
+
+fn check_image(author: UserId, id: ImageId, row: Option<&ImageRow>) -> Result<(), ServiceError> {
+    let refused = |why: &dyn Display| Err(ServiceError::invalid("images", why));
+    match row {
+        None => refused(&format!("there is no picture {id}")),
+        Some(row) if row.owner != author => refused(&format!("picture {id} is somebody else's")),
+        Some(row) if row.let_go_at.is_some() => {
+            let gone = "was posted nowhere for too long, or its post is deleted: send it again";
+            refused(&format!("picture {id} {gone}"))
+        }
+        Some(row) if row.post.is_some() => {
+            refused(&format!("picture {id} is on a post already: send it again"))
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+fn video(base: &str, row: &ShownVideo) -> PostVideo {
+    let id = row.id;
+    PostVideo {
+        id: id.to_string().into(),
+        title: row.title.clone(),
+        duration: row.duration.map(|span| span.to_duration().as_secs_f64()),
+        playlist: format!("{base}/vod/{id}/index.m3u8"),
+        manifest: format!("{base}/vod/{id}/manifest.mpd"),
+        poster: format!("{base}/vod/{id}/poster.jpg"),
+    }
+}
