@@ -3,6 +3,7 @@
 
 mod accounts;
 mod export;
+mod notifications;
 mod people;
 mod posts;
 mod streams;
@@ -19,8 +20,12 @@ pub use accounts::{
     ResetInput, ResetPasswordInput, SessionTokens, TokenInput,
 };
 pub use export::{
-    AccountExport, ExportedFollow, ExportedImage, ExportedLike, ExportedPost, ExportedReport,
-    ExportedRevision,
+    AccountExport, ExportedFollow, ExportedImage, ExportedLike, ExportedNotification, ExportedPost,
+    ExportedReport, ExportedRevision,
+};
+pub use notifications::{
+    Notification, NotificationKind, ReadNotificationsInput, SeenNotificationInput,
+    UnreadNotifications,
 };
 pub use people::{
     AuditEntry, FollowState, Follows, Link, Preference, PreferenceInput, Report, ReportInput,

@@ -20,7 +20,7 @@ use crate::{ServiceError, Services};
 pub use images::MAX_DESCRIPTION;
 pub(crate) use images::{ImageName, shown as shown_image};
 pub(crate) use lists::seen;
-pub(crate) use shown::parts;
+pub(crate) use shown::{parts, person};
 
 /// A post, as whoever asks may see it: with what it says, or empty, where it was deleted and
 /// holds its place in a thread.

@@ -7,6 +7,7 @@ mod cookies;
 mod feeds;
 mod images;
 mod moderation;
+mod notifications;
 mod openapi;
 mod people;
 mod pictures;
@@ -44,6 +45,7 @@ fn operations() -> OpenApiRouter<Services> {
         .merge(posts::router())
         .merge(feeds::router())
         .merge(search::router())
+        .merge(notifications::router())
         .merge(moderation::router())
 }
 

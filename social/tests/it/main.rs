@@ -18,6 +18,7 @@ mod golden;
 mod images;
 mod logins_at_once;
 mod moderation;
+mod notifications;
 mod operations;
 mod people;
 mod post_edits;

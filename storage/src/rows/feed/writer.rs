@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use media::{Clock, PostId, Timestamp};
 
-use super::super::follow_events::FollowAccepted;
-use super::super::outbox::{Deliver, DeliverError, DeliverFuture, OutboxEvent};
+use super::super::follow_events::{FollowChange, FollowEvent};
+use super::super::outbox::{Deliver, DeliverError, DeliverFuture, OutboxEvent, passed_over};
 use super::super::post_events::{PostChange, PostEvent};
 use super::super::sql::query;
 use super::super::{Database, RowError, post_counts};
@@ -43,14 +43,16 @@ impl Writer {
                 Ok((happened, at)) => self.take_post(happened, at).await?,
                 Err(error) => match PostEvent::post_of(&event.subject) {
                     Some(post) => self.take_unknown(event, post).await?,
-                    None => passed_over(event, &error.to_string()),
+                    None => passed_over(CONSUMER, event, &error.to_string()),
                 },
             },
-            Some("follow") => match FollowAccepted::read(&event.subject, &event.payload) {
-                Ok((FollowAccepted { follower, followed }, _)) => {
+            Some("follow") => match FollowEvent::read(&event.subject, &event.payload) {
+                Ok((event, _)) if matches!(event.change, FollowChange::Accepted { .. }) => {
+                    let (follower, followed) = (event.follower, event.followed);
                     fan_out::follow(&self.db, follower, followed, self.clock.now()).await?;
                 }
-                Err(error) => passed_over(event, &error.to_string()),
+                Ok(_) => {}
+                Err(error) => passed_over(CONSUMER, event, &error.to_string()),
             },
             _ => {}
         }
@@ -77,7 +79,7 @@ impl Writer {
             | PostChange::Unquoted
             | PostChange::Liked
             | PostChange::Unliked => self.touch(event.post, at),
-            PostChange::Edited | PostChange::Deleted => {}
+            PostChange::Edited | PostChange::Deleted | PostChange::TakenDown => {}
         }
         self.count_if_many().await
     }
@@ -134,12 +136,6 @@ impl Writer {
         self.touched().clear();
         Ok(())
     }
-}
-
-/// An event that this version cannot read would stop all feeds for ever.
-fn passed_over(event: &OutboxEvent, reason: &str) {
-    tracing::error!(event = %event.id, reason, "feeds pass over an event");
-    metrics::counter!("nova_feed_events_passed_over_total").increment(1);
 }
 
 impl Deliver for Writer {

@@ -6,8 +6,8 @@ use std::fmt;
 use bytes::Bytes;
 use media::{
     ApiTokenId, AssetId, AuditEntryId, EpochNumber, ImageId, JobId, LoginSessionId, Micros, NodeId,
-    PostId, PrewarmId, PurgeId, RegistrationId, RenditionName, ReportId, SegmentNumber, SessionId,
-    StreamId, StreamName, Timestamp, UserId, VideoId,
+    NotificationId, PostId, PrewarmId, PurgeId, RegistrationId, RenditionName, ReportId,
+    SegmentNumber, SessionId, StreamId, StreamName, Timestamp, UserId, VideoId,
 };
 use sqlx::{Decode, Postgres, Row as _, Sqlite, Type};
 use uuid::Uuid;
@@ -161,6 +161,7 @@ meaning! {
     RegistrationId: Uuid, |id, _place| Ok(RegistrationId::from(id));
     ReportId: Uuid, |id, _place| Ok(ReportId::from(id));
     AuditEntryId: Uuid, |id, _place| Ok(AuditEntryId::from(id));
+    NotificationId: Uuid, |id, _place| Ok(NotificationId::from(id));
     PostId: Uuid, |id, _place| Ok(PostId::from(id));
     StreamName: String, |name, place| name.parse().map_err(|error| undecodable(place, error));
     RenditionName: String, |name, place| name.parse().map_err(|error| undecodable(place, error));

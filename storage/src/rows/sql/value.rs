@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use media::{
     ApiTokenId, AssetId, AuditEntryId, EpochNumber, ImageId, JobId, LoginSessionId, Micros, NodeId,
-    PostId, PrewarmId, PurgeId, RegistrationId, RenditionName, ReportId, SegmentNumber, SessionId,
-    StreamId, StreamName, Timestamp, UserId, VideoId,
+    NotificationId, PostId, PrewarmId, PurgeId, RegistrationId, RenditionName, ReportId,
+    SegmentNumber, SessionId, StreamId, StreamName, Timestamp, UserId, VideoId,
 };
 use uuid::Uuid;
 
@@ -102,6 +102,7 @@ bind! {
     RegistrationId => Uuid, |id| id.as_uuid();
     ReportId => Uuid, |id| id.as_uuid();
     AuditEntryId => Uuid, |id| id.as_uuid();
+    NotificationId => Uuid, |id| id.as_uuid();
     PostId => Uuid, |id| id.as_uuid();
 }
 
