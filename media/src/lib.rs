@@ -23,7 +23,7 @@ pub use frame_rate::FrameRate;
 pub use ids::{
     ApiTokenId, AssetId, AuditEntryId, EpochNumber, ImageId, InvalidName, JobId, LoginSessionId,
     NodeId, NotificationId, PartIndex, PostId, PrewarmId, PurgeId, RegistrationId, RenditionName,
-    ReportId, SegmentNumber, SessionId, StreamId, StreamName, UserId, VideoId,
+    ReportId, SegmentNumber, SessionId, StreamId, StreamKeyId, StreamName, UserId, VideoId,
 };
 pub use rendition::{AudioShape, Rendition, Shape, VideoShape};
 pub use segment::{Part, Segment};

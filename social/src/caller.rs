@@ -110,6 +110,12 @@ pub enum Scope {
     /// Mark it as read.
     #[serde(rename = "notifications:write")]
     NotificationsWrite,
+    /// Read one's own streams with their keys, and others' as the owner of the token may see them.
+    #[serde(rename = "streams:read")]
+    StreamsRead,
+    /// Make, change, stop and delete one's own streams and their keys.
+    #[serde(rename = "streams:write")]
+    StreamsWrite,
     /// What a moderator may, if the owner of the token is one.
     #[serde(rename = "moderation")]
     Moderation,
@@ -129,6 +135,8 @@ impl Scope {
         Self::PostsWrite,
         Self::NotificationsRead,
         Self::NotificationsWrite,
+        Self::StreamsRead,
+        Self::StreamsWrite,
         Self::Moderation,
         Self::Admin,
     ];
@@ -144,6 +152,8 @@ impl Scope {
             Self::PostsWrite => "posts:write",
             Self::NotificationsRead => "notifications:read",
             Self::NotificationsWrite => "notifications:write",
+            Self::StreamsRead => "streams:read",
+            Self::StreamsWrite => "streams:write",
             Self::Moderation => "moderation",
             Self::Admin => "admin",
         }
@@ -159,7 +169,7 @@ impl fmt::Display for Scope {
 /// A text that is no scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "not a scope: expected account:read, account:write, people:read, people:write, posts:read, posts:write, notifications:read, notifications:write, moderation or admin"
+    "not a scope: expected account:read, account:write, people:read, people:write, posts:read, posts:write, notifications:read, notifications:write, streams:read, streams:write, moderation or admin"
 )]
 pub struct InvalidScope;
 

@@ -17,6 +17,7 @@ mod post;
 mod posts;
 mod query;
 mod socket;
+mod streams;
 mod subscription;
 mod upload;
 mod user;

@@ -6,6 +6,7 @@ use super::notifications::NotificationMutation;
 use super::people::PeopleMutation;
 use super::posts::PostMutation;
 use super::query::of;
+use super::streams::StreamMutation;
 use crate::ServiceError;
 use crate::model::{
     ChangeEmailInput, ChangePasswordInput, CreateApiTokenInput, CreatedApiToken,
@@ -20,6 +21,7 @@ pub(crate) struct Mutation(
     PeopleMutation,
     PostMutation,
     NotificationMutation,
+    StreamMutation,
 );
 
 /// What can be done about accounts.

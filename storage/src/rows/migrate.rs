@@ -29,6 +29,7 @@ macro_rules! migrations {
             migration!($engine, 12, "0012", "feeds"),
             migration!($engine, 13, "0013", "search"),
             migration!($engine, 14, "0014", "attachments"),
+            migration!($engine, 15, "0015", "stream_control"),
             migration!($engine, 17, "0017", "notifications"),
         ]
     };

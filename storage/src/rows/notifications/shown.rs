@@ -9,7 +9,7 @@ macro_rules! deed_shown {
         concat!(
             $crate::rows::posts::author_shown!($actor),
             " AND ",
-            $crate::rows::feed::not_muted!($actor),
+            $crate::rows::posts::not_muted!($actor),
             " AND COALESCE(CASE n.kind
                   WHEN 'follow' THEN
                       (SELECT f.accepted_at IS NOT NULL FROM follows f
@@ -59,7 +59,7 @@ macro_rules! group_shown {
                      (SELECT ",
             $crate::rows::posts::author_shown!("t.owner_id"),
             " AND ",
-            $crate::rows::feed::not_muted!("t.owner_id"),
+            $crate::rows::posts::not_muted!("t.owner_id"),
             "            AND (SELECT f.accepted_at IS NOT NULL FROM follows f
                               WHERE f.follower_id = $1 AND f.followed_id = t.owner_id)
                       FROM streams t WHERE t.id = n.target_id)

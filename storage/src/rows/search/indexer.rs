@@ -171,7 +171,7 @@ fn about(subject: &Subject) -> Option<(usize, Uuid)> {
             Ok(_) => return None,
         },
         ("profile", _) | ("account", "deleted") => Kind::Users,
-        ("stream", "created") => Kind::Streams,
+        ("stream", "created" | "changed" | "deleted") => Kind::Streams,
         _ => return None,
     };
     let place = ALL.iter().position(|index| index.kind == kind)?;
