@@ -192,7 +192,7 @@ async fn who_is_crowded_out_by_one_person_trends_all_the_same(test: TestDatabase
     }
     // More than are kept, and than are looked at in one go.
     let mut transaction = write(&test).await;
-    for _ in 0..450 {
+    for _ in 0..230 {
         let post = new(bob);
         let made = storage::rows::posts::create(&test.db, &mut transaction, &post, at(0));
         let made = made.await.unwrap().post.id;
