@@ -53,6 +53,7 @@ async fn migrations_are_told_and_run_once(test: TestDatabase) {
         "11 registrations and keys",
         "12 feeds",
         "13 search",
+        "14 attachments",
     ];
     assert_eq!(told, names);
     assert_eq!(test.another_handle().await.migrate().await.unwrap(), []);
