@@ -285,7 +285,7 @@ async fn moderators_see_what_was_reported(app: TestApp) {
         app.person("ada").await,
         app.person("bob").await,
     );
-    let image = sent(&ada, "Nothing good").await;
+    let image = sent(&ada, "Bad").await;
     let post = id(&write(&ada, json!({ "images": [image["id"]] })).await);
     let report = json!({ "user": "ada", "post": post, "reason": "abuse", "comment": "" });
     let made = bob.post("/api/v1/reports", &report).await.ok(201);

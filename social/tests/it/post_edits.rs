@@ -163,7 +163,9 @@ async fn a_report_names_a_post(app: TestApp) {
     let post = id(&write(&ada, body).await);
     let report = json!({ "user": "ada", "reason": "spam", "post": post });
     let made = bob.post("/api/v1/reports", &report).await.ok(201);
-    let shown = json!({ "id": post, "text": "Buy!", "is_deleted": false });
+    let shown = json!({
+        "id": post, "text": "Buy!", "images": [], "video": null, "is_deleted": false,
+    });
     assert_eq!(made["post"], shown);
     let open = keeper.get("/api/v1/reports").await.ok(200);
     assert_eq!(open["items"][0]["post"], shown);
