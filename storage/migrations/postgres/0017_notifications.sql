@@ -50,3 +50,7 @@ CREATE TABLE live_fan_outs (
     reached_id  UUID   NOT NULL,
     finished_at BIGINT
 );
+
+-- Those that are to be forgotten.
+CREATE INDEX live_fan_outs_finished ON live_fan_outs (finished_at)
+    WHERE finished_at IS NOT NULL;

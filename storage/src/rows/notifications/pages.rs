@@ -102,17 +102,17 @@ pub async fn actors_of(
     let ids: Vec<Uuid> = notifications.iter().map(|id| id.as_uuid()).collect();
     let text = format!(
         concat!(
-            "SELECT a.notification_id, a.actor_id, a.deed_id, a.at
-             FROM notifications n JOIN notification_actors a ON a.notification_id = n.id
+            "SELECT d.notification_id, d.actor_id, d.deed_id, d.at
+             FROM notifications n JOIN notification_actors d ON d.notification_id = n.id
              WHERE n.recipient_id = $1 AND n.id {one_of}
-                 AND a.at >= COALESCE((
-                     SELECT b.at FROM notification_actors b
-                     WHERE b.notification_id = n.id AND ",
-            deed_shown!("b.actor_id", "b.deed_id"),
-            "        ORDER BY b.at DESC LIMIT 1 OFFSET $3), a.at)
+                 AND d.at >= COALESCE((
+                     SELECT e.at FROM notification_actors e
+                     WHERE e.notification_id = n.id AND ",
+            deed_shown!("e.actor_id", "e.deed_id"),
+            "        ORDER BY e.at DESC LIMIT 1 OFFSET $3), d.at)
                  AND ",
-            deed_shown!("a.actor_id", "a.deed_id"),
-            " ORDER BY a.notification_id, a.at DESC, a.actor_id DESC, a.deed_id DESC"
+            deed_shown!("d.actor_id", "d.deed_id"),
+            " ORDER BY d.notification_id, d.at DESC, d.actor_id DESC, d.deed_id DESC"
         ),
         one_of = db.engine().one_of("$2")
     );

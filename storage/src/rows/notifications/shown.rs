@@ -1,6 +1,7 @@
 //! Whether a notification is shown to its recipient, as SQL. The recipient is `$1`.
 //!
-//! Subqueries give one value each, so that both engines look them up row by row.
+//! Subqueries give one value each, so that both engines look them up row by row. Who did it stands in
+//! `d` or `e`: what is inside has other names.
 
 /// The deed `$deed` of the group `n` is still done, by `$actor`, whom the recipient sees and
 /// does not mute.
@@ -67,9 +68,9 @@ macro_rules! group_shown {
                        OR (SELECT ",
             $crate::rows::posts::visible_alone!("p"),
             "              FROM posts p WHERE p.id = n.target_id))
-                     AND (SELECT TRUE FROM notification_actors a
-                          WHERE a.notification_id = n.id AND ",
-            $crate::rows::notifications::shown::deed_shown!("a.actor_id", "a.deed_id"),
+                     AND (SELECT TRUE FROM notification_actors d
+                          WHERE d.notification_id = n.id AND ",
+            $crate::rows::notifications::shown::deed_shown!("d.actor_id", "d.deed_id"),
             "             LIMIT 1)
              END, FALSE)"
         )
