@@ -213,8 +213,8 @@ impl Live {
     /// Whether what was granted may begin.
     pub(super) async fn is_still_good(&self, grant: &Grant) -> Result<(), Refusal> {
         let shelves = &self.context.shelves;
-        let good = stream_keys::good_among(&shelves.database, &[grant.key], shelves.clock.now());
-        match good.await {
+        let (keys, now) = ([grant.key], shelves.clock.now());
+        match stream_keys::good_among(&shelves.database, &keys, now).await {
             Ok(good) if good.contains(&grant.key) => Ok(()),
             Ok(_) => Err(Refusal::Withdrawn),
             Err(error) => {

@@ -318,8 +318,8 @@ async fn a_stream_is_stopped_and_started(app: TestApp) {
 async fn a_deleted_stream_is_gone_at_once_and_its_name_afterwards(app: TestApp) {
     let ada = app.person("ada").await;
     make(&ada, "a", json!({ "recording": true })).await;
-    let post = ada.post("/api/v1/posts", &json!({ "text": "see", "stream": "a" }));
-    let post = post.await.ok(201);
+    let body = json!({ "text": "see", "stream": "a" });
+    let post = ada.post("/api/v1/posts", &body).await.ok(201);
     let session = go_live(&app, "a").await;
     ada.delete("/api/v1/streams/a").await.ok(204);
     ada.get("/api/v1/streams/a").await.problem(404, "not-found");
@@ -455,10 +455,8 @@ async fn tokens_need_scopes(app: TestApp) {
     let token = async |scopes: Value| {
         let body = json!({ "name": "t", "scopes": scopes });
         let made = ada.post("/api/v1/me/tokens", &body).await.ok(201);
-        Person {
-            access_token: made["token"].as_str().unwrap().to_owned(),
-            ..ada.clone()
-        }
+        ada.clone()
+            .with_tokens(&json!({ "access_token": made["token"] }))
     };
     let reads = token(json!(["streams:read"])).await;
     reads.get("/api/v1/streams/a").await.ok(200);
