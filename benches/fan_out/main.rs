@@ -52,7 +52,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
         let threshold = Threshold::default();
         let consumer = Consumer::start(&db, threshold);
-        println!("\nposts are pulled above {} followers:", threshold.pulled_above);
+        println!(
+            "\nposts are pulled above {} followers:",
+            threshold.pulled_above
+        );
         in_turn(&db, &api, accounts, options.posts).await?;
         consumer.stop().await?;
 

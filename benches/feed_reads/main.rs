@@ -55,7 +55,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
             let (read, asked) = recorded(page.read(&db)).await;
             read?;
             let found = plans::print(&db, page.name, &asked).await?;
-            whole.extend(found.into_iter().map(|line| format!("{}: {line}", page.name)));
+            whole.extend(
+                found
+                    .into_iter()
+                    .map(|line| format!("{}: {line}", page.name)),
+            );
             statements.push(asked);
         }
         println!("\n{} reads of each page, by one client:", options.reads);

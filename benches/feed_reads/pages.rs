@@ -46,13 +46,22 @@ impl Page {
             ("posts: a word of a third of them", What::Posts("hello ")),
             ("posts: a beginning of most", What::Posts("wor")),
             ("posts: a word of few", What::Posts("word49321")),
-            ("posts: a common word and a rare one", What::Posts("hello word9000")),
+            (
+                "posts: a common word and a rare one",
+                What::Posts("hello word9000"),
+            ),
             ("posts: in nothing", What::Posts("nowhere")),
             ("posts: a word of old ones only", What::Posts("ancient ")),
-            ("posts: two words never together", What::Posts("heads tails ")),
+            (
+                "posts: two words never together",
+                What::Posts("heads tails "),
+            ),
             ("people: a name", What::People("user-4711")),
             ("people: the beginning of all names", What::People("user")),
-            ("people: a word of all, and a number", What::People("person 17")),
+            (
+                "people: a word of all, and a number",
+                What::People("person 17"),
+            ),
             ("streams: a word of all", What::Streams("stream")),
             ("streams: of an owner", What::Streams("@user-17")),
         ];

@@ -128,11 +128,11 @@ impl Writing {
                 "follows of a reader of pulled ones",
                 self.reader(size.reader_of_pulled(), 10, &of_pulled),
             ),
+            ("streams", self.streams()),
+            ("of them live", self.live()),
             ("posts", self.posts()),
             ("hashtags", self.hashtags()),
             ("likes", self.likes()),
-            ("streams", self.streams()),
-            ("of them live", self.live()),
             ("minutes of usage", self.usage()),
         ]
     }
@@ -327,7 +327,9 @@ pub(crate) async fn fill(
         make(db, what, text).await?;
     }
     let person = |number: u64| {
-        UserId::from(numbered::id_at(writing.now - FIRST_ACCOUNT + number * 60_000))
+        UserId::from(numbered::id_at(
+            writing.now - FIRST_ACCOUNT + number * 60_000,
+        ))
     };
     let readers = Readers {
         active: person(size.active_reader()),

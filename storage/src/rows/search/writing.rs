@@ -69,11 +69,7 @@ impl Writing {
 
     /// Makes these the words of rows; what an index does not have comes into it in this order. A row
     /// without words is found by none.
-    pub(super) async fn put(
-        &mut self,
-        documents: Vec<Document>,
-        age: Age,
-    ) -> Result<(), RowError> {
+    pub(super) async fn put(&mut self, documents: Vec<Document>, age: Age) -> Result<(), RowError> {
         let Index { table, id: key, .. } = self.index;
         let ids: Vec<Uuid> = documents.iter().map(|document| document.id).collect();
         let present: Vec<Present> = query(AssertSqlSafe(format!(

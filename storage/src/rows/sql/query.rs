@@ -103,7 +103,11 @@ macro_rules! run {
         let On { target, has_failed } = $on.into();
         let attempt = Attempt::of(has_failed);
         let _watch = Watch::over(&$query.text);
-        note($query.text.as_str(), &$query.values, target.is_transaction());
+        note(
+            $query.text.as_str(),
+            &$query.values,
+            target.is_transaction(),
+        );
         let done = match target {
             Target::SqlitePool(pool) => Either::Left($query.sqlite()?.$method(pool).await?),
             Target::Sqlite(one) => Either::Left($query.sqlite()?.$method(one).await?),
