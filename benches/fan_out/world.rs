@@ -37,7 +37,8 @@ pub(crate) async fn fill(db: &Database, api: &Api) -> Result<[Account; 3], Box<d
         person("s.n"),
     );
     make(db, "people", everybody).await?;
-    let post = format!("{long_ago} + 300 * {DAY} + s.n % {ENTRIES_EACH} * 60000");
+    let lately = long_ago + 300 * DAY;
+    let post = format!("{lately} + s.n % {ENTRIES_EACH} * 60000");
     let entries = format!(
         "{} INSERT INTO feed_entries (user_id, post_id)
          SELECT {}, {} FROM series s",
