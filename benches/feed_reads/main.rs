@@ -1,9 +1,10 @@
 //! What a large world's feeds and searches cost: 1,000,000 posts of 100,000 people, on each engine.
 //!
-//! `cargo run --release -p benches --bin feed_reads -- [--engine sqlite|postgres] [--reads N]`
-//! prints the plan of each query, the time of pages that one client reads, and how many of them a
-//! second of a processor gives; on PostgreSQL beside `pgbench`, which runs the same texts with
-//! the same values. It fails if PostgreSQL reads a large table whole.
+//! `cargo run --release -p benches --bin feed_reads -- [--engine sqlite|postgres] [--reads N]
+//! [--posts N] [--people N]` prints the plan of everything that a page asks, the time of pages that
+//! one client reads, and how many of them a second of a processor gives; on PostgreSQL beside
+//! `pgbench`, which asks the same texts with the same values. It fails if a plan reads a large
+//! table whole.
 
 mod pages;
 mod pgbench;
@@ -19,47 +20,73 @@ use benches::quantiles::Quantiles;
 use media::{Clock, SystemClock};
 use pages::Page;
 use storage::Database;
+use storage::rows::sql::recorded;
+use world::Size;
+
+/// Between two reads whose time is taken: who reads takes no more of a busy machine than its share, and
+/// so waits for nobody else.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Processor time is counted in hundredths of a second: pages are read for so much of it, without a
+/// pause.
+const PROCESSOR_TIME: Duration = Duration::from_secs(1);
+
+/// Reads after which the processor time is looked at.
+const READS_AT_ONCE: usize = 50;
 
 struct Options {
     engines: Vec<Engine>,
     reads: usize,
+    size: Size,
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let options = options()?;
+    let mut whole = Vec::new();
     for engine in options.engines {
         let place = engine.place();
         let db = place.open().await;
         let now = SystemClock.now();
-        let readers = world::fill(&db, now).await?;
-        world::follow_up(&db, now).await?;
+        let readers = world::fill(&db, &place, options.size, now).await?;
         let pages = Page::all(&readers);
+        let mut statements = Vec::new();
         for page in &pages {
-            if let Some(statement) = page.statement() {
-                plans::print(&db, page.name, statement).await?;
-            }
+            let (read, asked) = recorded(page.read(&db)).await;
+            read?;
+            let found = plans::print(&db, page.name, &asked).await?;
+            whole.extend(
+                found
+                    .into_iter()
+                    .map(|line| format!("{}: {line}", page.name)),
+            );
+            statements.push(asked);
         }
-        for page in &pages {
+        println!("\n{} reads of each page, by one client:", options.reads);
+        for (page, asked) in pages.iter().zip(statements) {
             let read = read(&db, &place, page, options.reads).await?;
-            println!("{:>28}: {read}", page.name);
-            if let (Place::Server(database), Some(statement)) = (&place, page.statement()) {
-                let peer = pgbench::read(database, &statement, options.reads)?;
+            println!("{:>42}: {read}", page.name);
+            if let Place::Server(database) = &place {
+                let peer = pgbench::read(database, &asked, read.without_pause)?;
                 println!(
-                    "{:>28}  pgbench {peer:.0} in a second of a processor: {:.2} of it",
+                    "{:>42}  pgbench {peer:.0} in a second of a processor: ratio {:.2}",
                     "",
                     read.per_processor_second / peer
                 );
             }
         }
     }
-    Ok(())
+    match whole.is_empty() {
+        true => Ok(()),
+        false => Err(format!("large tables are read whole:\n{}", whole.join("\n")).into()),
+    }
 }
 
 /// What reading pages one after the other has cost.
 struct Read {
     times: Quantiles,
     items: usize,
+    without_pause: usize,
     per_processor_second: f64,
 }
 
@@ -67,7 +94,7 @@ impl std::fmt::Display for Read {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,
-            "{} items, p50 {:.2} ms, p99 {:.2} ms, {:.0} in a second of a processor",
+            "{:>2} items, p50 {:.2} ms, p99 {:.2} ms, {:.0} in a second of a processor",
             self.items,
             self.times.percentile(50),
             self.times.percentile(99),
@@ -82,22 +109,28 @@ async fn read(
     page: &Page,
     reads: usize,
 ) -> Result<Read, Box<dyn Error>> {
-    let mut items = 0;
-    for _ in 0..reads / 10 {
-        items = page.read(db).await?;
-    }
-    let before = processor_time(place)?;
     let mut times = Vec::with_capacity(reads);
+    let mut items = 0;
     for _ in 0..reads {
+        tokio::time::sleep(PAUSE).await;
         let began = Instant::now();
-        page.read(db).await?;
+        items = page.read(db).await?;
         times.push(began.elapsed());
     }
-    let spent = processor_time(place)? - before;
+    let before = processor_time(place)?;
+    let (mut spent, mut without_pause) = (Duration::ZERO, 0);
+    while spent < PROCESSOR_TIME {
+        for _ in 0..READS_AT_ONCE {
+            page.read(db).await?;
+        }
+        without_pause += READS_AT_ONCE;
+        spent = processor_time(place)? - before;
+    }
     Ok(Read {
         times: Quantiles::of_times(times),
         items,
-        per_processor_second: reads as f64 / spent.as_secs_f64(),
+        without_pause,
+        per_processor_second: without_pause as f64 / spent.as_secs_f64(),
     })
 }
 
@@ -115,6 +148,7 @@ fn options() -> Result<Options, Box<dyn Error>> {
     let mut options = Options {
         engines: Engine::ALL.into(),
         reads: 1_000,
+        size: Size::default(),
     };
     let mut arguments = std::env::args().skip(1);
     while let Some(name) = arguments.next() {
@@ -127,6 +161,8 @@ fn options() -> Result<Options, Box<dyn Error>> {
                 }
             }
             "--reads" => options.reads = value.parse::<usize>()?.max(10),
+            "--posts" => options.size.posts = value.parse::<u64>()?.clamp(10_000, 1_000_000),
+            "--people" => options.size.people = value.parse::<u64>()?.clamp(2_000, 1_000_000),
             other => return Err(format!("{other} is not known").into()),
         }
     }

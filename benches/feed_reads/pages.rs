@@ -2,9 +2,7 @@
 
 use media::UserId;
 use storage::rows::search::SearchQuery;
-use storage::rows::sql::{Bind, Value};
 use storage::rows::{Database, RowError, feed, search};
-use uuid::Uuid;
 
 use crate::world::Readers;
 
@@ -25,79 +23,84 @@ enum What {
     Discover,
     TrendingPosts,
     TrendingHashtags,
-    Search(&'static str),
-}
-
-/// A text, and what is bound to it.
-pub(crate) struct Statement {
-    pub(crate) text: String,
-    pub(crate) values: Vec<Value>,
+    TrendingStreams,
+    Posts(&'static str),
+    People(&'static str),
+    Streams(&'static str),
 }
 
 impl Page {
     /// All of them.
     pub(crate) fn all(readers: &Readers) -> Vec<Self> {
-        let page = |name, what, viewer| Self { name, what, viewer };
         let active = readers.active;
-        vec![
-            page("home, 2,000 active", What::Home, active),
-            page("home, 2,000 dormant", What::Home, readers.dormant),
-            page("discover", What::Discover, active),
-            page("trending posts", What::TrendingPosts, active),
-            page("trending hashtags", What::TrendingHashtags, active),
-            page("search, in a third of posts", What::Search("hello"), active),
-            page("search, two words", What::Search("hello word17"), active),
-            page("search, a rare word", What::Search("word49321"), active),
-            page("search, a beginning", What::Search("word12"), active),
-            page("search, in nothing", What::Search("nowhere"), active),
-        ]
+        let home = [
+            ("home, follows 2,000 active", active),
+            ("home, follows 2,000 dormant", readers.dormant),
+            ("home, follows 200, of them 100 pulled", readers.of_pulled),
+        ];
+        let others = [
+            ("discover", What::Discover),
+            ("trending posts", What::TrendingPosts),
+            ("trending hashtags", What::TrendingHashtags),
+            ("trending streams", What::TrendingStreams),
+            ("posts: a word of a third of them", What::Posts("hello ")),
+            ("posts: a beginning of most", What::Posts("wor")),
+            ("posts: a word of few", What::Posts("word49321")),
+            (
+                "posts: a common word and a rare one",
+                What::Posts("hello word9000"),
+            ),
+            ("posts: in nothing", What::Posts("nowhere")),
+            ("posts: a word of old ones only", What::Posts("ancient ")),
+            (
+                "posts: two words never together",
+                What::Posts("heads tails "),
+            ),
+            ("people: a name", What::People("user-4711")),
+            ("people: the beginning of all names", What::People("user")),
+            (
+                "people: a word of all, and a number",
+                What::People("person 17"),
+            ),
+            ("streams: a word of all", What::Streams("stream")),
+            ("streams: of an owner", What::Streams("@user-17")),
+        ];
+        let home = home.map(|(name, viewer)| (name, What::Home, viewer));
+        let others = others.map(|(name, what)| (name, what, active));
+        home.into_iter()
+            .chain(others)
+            .map(|(name, what, viewer)| Self { name, what, viewer })
+            .collect()
     }
 
     /// Reads it; how many items it has.
     pub(crate) async fn read(&self, db: &Database) -> Result<usize, RowError> {
-        let viewer = self.viewer;
+        let viewer = Some(self.viewer);
+        let words = |text| SearchQuery::parse(text).expect("has words");
         Ok(match self.what {
-            What::Home => feed::home(db, viewer, None, LIMIT).await?.len(),
+            What::Home => feed::home(db, self.viewer, None, LIMIT).await?.len(),
             What::Discover => {
-                let page = feed::discover(db, Some(viewer), None, LIMIT);
+                let page = feed::discover(db, viewer, None, LIMIT);
                 page.await?.posts.len()
             }
-            What::TrendingPosts => {
-                let page = feed::trending_posts(db, Some(viewer), None, LIMIT);
+            What::TrendingPosts => feed::trending_posts(db, viewer, None, LIMIT).await?.len(),
+            What::TrendingHashtags => feed::trending_hashtags(db, None, LIMIT).await?.len(),
+            What::TrendingStreams => {
+                let page = feed::trending_streams(db, viewer, None, LIMIT);
                 page.await?.len()
             }
-            What::TrendingHashtags => feed::trending_hashtags(db, None, LIMIT).await?.len(),
-            What::Search(words) => {
-                let words = SearchQuery::parse(words).expect("words");
-                let found = search::posts(db, &words, Some(viewer), None, LIMIT);
-                found.await?.items.len()
+            What::Posts(text) => {
+                let found = search::posts(db, &words(text), viewer, None, LIMIT).await?;
+                found.items.len()
             }
-        })
-    }
-
-    /// What it asks of the engine, where that is one statement.
-    pub(crate) fn statement(&self) -> Option<Statement> {
-        let viewer = self.viewer.value();
-        let (last, first) = (Uuid::max().value(), Uuid::nil().value());
-        let limit = LIMIT.value();
-        let trending = || {
-            vec![
-                viewer.clone(),
-                None::<u64>.value(),
-                (-1_i64).value(),
-                limit.clone(),
-            ]
-        };
-        let (text, values) = match self.what {
-            What::Home => (feed::HOME, vec![viewer, last, first, limit]),
-            What::Discover => (feed::DISCOVER, vec![viewer, last, limit]),
-            What::TrendingPosts => (feed::TRENDING_POSTS, trending()),
-            What::TrendingHashtags => (feed::TRENDING_HASHTAGS, trending()),
-            What::Search(_) => return None,
-        };
-        Some(Statement {
-            text: text.to_owned(),
-            values,
+            What::People(text) => {
+                let found = search::users(db, &words(text), viewer, None, LIMIT).await?;
+                found.items.len()
+            }
+            What::Streams(text) => {
+                let found = search::streams(db, &words(text), viewer, None, LIMIT).await?;
+                found.items.len()
+            }
         })
     }
 }

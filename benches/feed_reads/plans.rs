@@ -3,11 +3,10 @@
 use std::error::Error;
 
 use storage::rows::Database;
-use storage::rows::sql::{AssertSqlSafe, Engine, query};
+use storage::rows::sql::{AssertSqlSafe, Engine, Query, Statement, query};
 
-use crate::pages::Statement;
-
-/// Tables of which no page may read every row.
+/// Tables that are large in this world: no page may read every row of one. What is small, authors who
+/// are pulled, trends, what is live, PostgreSQL may rather read whole.
 const LARGE: [&str; 9] = [
     "users",
     "follows",
@@ -17,41 +16,77 @@ const LARGE: [&str; 9] = [
     "post_counts",
     "feed_entries",
     "search_posts",
-    "trends",
+    "search_users",
 ];
 
-/// Prints how the engine runs a statement. An error: PostgreSQL, which chooses by how many rows there
-/// are, reads a large table whole. What SQLite does, the tests of `storage` see.
+/// Prints how the engine does what a page asks; the lines where it reads a large table whole.
 pub(crate) async fn print(
     db: &Database,
     name: &str,
-    statement: Statement,
-) -> Result<(), Box<dyn Error>> {
+    asked: &[Statement],
+) -> Result<Vec<String>, Box<dyn Error>> {
     let (explain, column) = match db.engine() {
         Engine::Sqlite => ("EXPLAIN QUERY PLAN ", "detail"),
         Engine::Postgres => ("EXPLAIN (ANALYZE, BUFFERS) ", "QUERY PLAN"),
     };
-    let mut query = query(AssertSqlSafe(format!("{explain}{}", statement.text)));
-    for value in statement.values {
-        query = query.bind(value);
-    }
     println!("\nplan of {name}:");
     let mut whole = Vec::new();
-    for row in query.rows(&mut db.write().await?).await? {
-        let line: String = row.get(column)?;
-        println!("    {line}");
-        if reads_whole(&line) {
-            whole.push(line);
+    for together in
+        asked.chunk_by(|one, next| one.transaction.is_some() && one.transaction == next.transaction)
+    {
+        let mut snapshot = db.snapshot().await?;
+        for statement in together {
+            // What sets something holds for what follows it, and has no plan.
+            if statement.text.contains("set_config") {
+                bound(statement, "").execute(&mut snapshot).await?;
+                continue;
+            }
+            println!("  {}", first_words(statement));
+            for row in bound(statement, explain).rows(&mut snapshot).await? {
+                let line: String = row.get(column)?;
+                println!("    {line}");
+                if reads_whole(&line, &statement.text) {
+                    whole.push(line);
+                }
+            }
         }
     }
-    match whole.is_empty() {
-        true => Ok(()),
-        false => Err(format!("{name} reads a large table whole: {}", whole.join("; ")).into()),
+    match whole.as_slice() {
+        [] => println!("  no full scan"),
+        lines => println!("  FULL SCAN: {}", lines.join("; ")),
     }
+    Ok(whole)
 }
 
-fn reads_whole(line: &str) -> bool {
-    let table = line.split_once("Seq Scan on ").map(|(_, rest)| rest);
-    let table = table.and_then(|rest| rest.split(' ').next());
-    table.is_some_and(|table| LARGE.contains(&table))
+fn bound(statement: &Statement, before: &str) -> Query {
+    let text = format!("{before}{}", statement.text);
+    let values = statement.values.iter().cloned();
+    values.fold(query(AssertSqlSafe(text)), Query::bind)
+}
+
+/// So that one tells from another: how it begins, and what it asks for.
+fn first_words(statement: &Statement) -> String {
+    let words: Vec<&str> = statement.text.split_whitespace().take(6).collect();
+    let mut line = format!("{} ... {:?}", words.join(" "), statement.values);
+    if let Some((end, _)) = line.char_indices().nth(160) {
+        line.truncate(end);
+        line.push_str("...");
+    }
+    line
+}
+
+/// PostgreSQL names tables. SQLite names them as the statement does: `SCAN p` of `posts p`.
+fn reads_whole(line: &str, text: &str) -> bool {
+    let first_word = |rest: &str| rest.split(' ').next().unwrap_or_default().to_owned();
+    if let Some((_, rest)) = line.split_once("Seq Scan on ") {
+        return LARGE.contains(&first_word(rest).as_str());
+    }
+    let Some(rest) = line.strip_prefix("SCAN ") else {
+        return false;
+    };
+    let name = first_word(rest);
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let is_called_so =
+        |pair: &[&str]| LARGE.contains(&pair[0]) && pair[1].trim_end_matches([')', ',']) == name;
+    LARGE.contains(&name.as_str()) || words.windows(2).any(is_called_so)
 }

@@ -4,31 +4,66 @@
 use std::error::Error;
 use std::time::Instant;
 
+use benches::databases::Place;
+use benches::numbered::{self, made, make};
 use media::{Timestamp, UserId};
-use storage::rows::sql::{AssertSqlSafe, Engine, query};
-use storage::rows::{Database, RowError, feed, search};
+use storage::rows::sql::Engine;
+use storage::rows::{Database, feed, search};
 use uuid::Uuid;
 
-/// People. Everybody follows the first.
-pub(crate) const PEOPLE: u64 = 100_000;
+/// How large it is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Size {
+    /// What people wrote: posts, comments, shares and quotes.
+    pub(crate) posts: u64,
+    /// Everybody but three follows the first.
+    pub(crate) people: u64,
+}
 
-/// What they wrote: posts, comments, shares and quotes.
-pub(crate) const POSTS: u64 = 1_000_000;
+impl Default for Size {
+    fn default() -> Self {
+        Self {
+            posts: 1_000_000,
+            people: 100_000,
+        }
+    }
+}
+
+impl Size {
+    /// The numbers from here on have written nothing lately.
+    fn dormant(self) -> u64 {
+        self.people / 10 * 9
+    }
+
+    /// Whom the readers follow, each.
+    fn followed_by_reader(self) -> u64 {
+        (self.people / 50).min(2_000)
+    }
+
+    /// Follows people who write.
+    fn active_reader(self) -> u64 {
+        self.people / 100 * 95
+    }
+
+    /// Follows people who are dormant.
+    fn dormant_reader(self) -> u64 {
+        self.active_reader() + 1
+    }
+
+    /// Follows people who write, of whom each second one is pulled.
+    fn reader_of_pulled(self) -> u64 {
+        self.active_reader() + 2
+    }
+
+    /// The active reader follows each of so many who write, from the second one on; the reader of
+    /// pulled ones, each of ten times as many, from the third one on.
+    fn step(self) -> u64 {
+        self.dormant() / self.followed_by_reader()
+    }
+}
 
 /// Whom each follows, by chance; the lower somebody's number, the more often.
 const FOLLOWS_EACH: u64 = 10;
-
-/// The numbers from here on wrote nothing.
-const DORMANT: u64 = 90_000;
-
-/// Whom each of the two readers follows.
-const FOLLOWED_BY_READER: u64 = 2_000;
-
-/// Follows 2,000 people who write.
-const ACTIVE_READER: u64 = 95_001;
-
-/// Follows 2,000 people who never wrote.
-const DORMANT_READER: u64 = 95_002;
 
 /// From the first post to the last: 60 days, in milliseconds.
 const SPAN: u64 = 60 * 24 * 3_600 * 1_000;
@@ -36,40 +71,25 @@ const SPAN: u64 = 60 * 24 * 3_600 * 1_000;
 /// When the first of them had their account: a year before the first post.
 const FIRST_ACCOUNT: u64 = SPAN + 365 * 24 * 3_600 * 1_000;
 
+/// Streams, and those that are live.
+const STREAMS: u64 = 2_000;
+const LIVE: u64 = 500;
+
 /// A text with `series(n)`, and how an engine makes numbers and ids.
 struct Writing {
     engine: Engine,
     /// Milliseconds since 1970, when all of it is written.
     now: u64,
+    size: Size,
 }
 
 impl Writing {
-    /// `WITH series(n) AS (...)`, from 0 to before `end`.
     fn series(&self, end: u64) -> String {
-        match self.engine {
-            Engine::Sqlite => format!(
-                "WITH RECURSIVE series(n) AS (
-                     SELECT 0 UNION ALL SELECT n + 1 FROM series WHERE n + 1 < {end})"
-            ),
-            Engine::Postgres => format!(
-                "WITH series(n) AS (SELECT generate_series(CAST(0 AS BIGINT), {}))",
-                end - 1
-            ),
-        }
+        numbered::series(self.engine, end)
     }
 
-    /// The UUIDv7 of that time in milliseconds.
-    fn id(&self, time: &str) -> String {
-        match self.engine {
-            Engine::Sqlite => format!(
-                "printf('%08x-%04x-7000-8000-000000000000', ({time}) >> 16, ({time}) & 65535)"
-            ),
-            Engine::Postgres => format!(
-                "CAST(lpad(to_hex(({time}) >> 16), 8, '0') || '-'
-                     || lpad(to_hex(({time}) & 65535), 4, '0')
-                     || '-7000-8000-000000000000' AS UUID)"
-            ),
-        }
+    fn id(&self, millis: &str) -> String {
+        numbered::id(self.engine, millis)
     }
 
     fn person(&self, number: &str) -> String {
@@ -78,7 +98,7 @@ impl Writing {
     }
 
     fn posted_at(&self, number: &str) -> String {
-        let (first, step) = (self.now - SPAN, SPAN / POSTS);
+        let (first, step) = (self.now - SPAN, SPAN / self.size.posts);
         format!("{first} + ({number}) * {step}")
     }
 
@@ -87,30 +107,38 @@ impl Writing {
     }
 
     fn texts(&self) -> Vec<(&'static str, String)> {
+        let size = self.size;
+        let (step, dormant) = (size.step(), size.dormant());
+        let active = format!("s.n * {step} + 1");
+        let asleep = format!("{dormant} + s.n * 2");
+        let of_pulled = format!("s.n * {} + 2", step * 10);
         vec![
             ("people", self.people()),
             ("follows", self.follows()),
+            ("follows of the first", self.everybody_follows_the_first()),
             (
-                "the follows of everybody",
-                self.everybody_follows_the_first(),
+                "follows of an active reader",
+                self.reader(size.active_reader(), 1, &active),
             ),
             (
-                "an active reader",
-                self.reader(ACTIVE_READER, "s.n * 45 + 1"),
+                "follows of a reader of the dormant",
+                self.reader(size.dormant_reader(), 1, &asleep),
             ),
             (
-                "a dormant reader",
-                self.reader(DORMANT_READER, "90000 + s.n * 2"),
+                "follows of a reader of pulled ones",
+                self.reader(size.reader_of_pulled(), 10, &of_pulled),
             ),
+            ("streams", self.streams()),
+            ("of them live", self.live()),
             ("posts", self.posts()),
             ("hashtags", self.hashtags()),
             ("likes", self.likes()),
-            ("streams", self.streams()),
+            ("minutes of usage", self.usage()),
         ]
     }
 
     fn people(&self) -> String {
-        let (series, id) = (self.series(PEOPLE), self.person("s.n"));
+        let (series, id) = (self.series(self.size.people), self.person("s.n"));
         let first = self.now - FIRST_ACCOUNT;
         format!(
             "{series}
@@ -124,64 +152,83 @@ impl Writing {
     }
 
     fn follows(&self) -> String {
-        let series = self.series(PEOPLE * FOLLOWS_EACH);
-        let follower = format!("s.n / {FOLLOWS_EACH}");
-        let followed = few_often(&chance("s.n", 7_919), PEOPLE);
-        self.follow(&series, &follower, &followed)
+        let series = self.series(self.size.people * FOLLOWS_EACH);
+        let followed = few_often(&chance("s.n", 7_919), self.size.people);
+        self.follow(&series, &format!("s.n / {FOLLOWS_EACH}"), &followed)
     }
 
     fn everybody_follows_the_first(&self) -> String {
-        self.follow(&self.series(PEOPLE), "s.n", "0")
+        self.follow(&self.series(self.size.people), "s.n", "0")
     }
 
-    fn reader(&self, reader: u64, followed: &str) -> String {
-        let series = self.series(FOLLOWED_BY_READER);
-        self.follow(&series, &reader.to_string(), followed)
+    fn reader(&self, reader: u64, part: u64, followed: &str) -> String {
+        let series = self.series(self.size.followed_by_reader() / part);
+        self.insert_follows(&series, &reader.to_string(), followed, "TRUE")
     }
 
+    /// The three readers follow nobody else.
     fn follow(&self, series: &str, follower: &str, followed: &str) -> String {
+        let (first, last) = (self.size.active_reader(), self.size.reader_of_pulled());
+        let is_other = format!("{follower} NOT BETWEEN {first} AND {last}");
+        self.insert_follows(series, follower, followed, &is_other)
+    }
+
+    fn insert_follows(&self, series: &str, follower: &str, followed: &str, only: &str) -> String {
         let (one, other) = (self.person(follower), self.person(followed));
         let at = (self.now - SPAN) * 1_000;
         format!(
             "{series}
              INSERT INTO follows (follower_id, followed_id, created_at, accepted_at)
              SELECT {one}, {other}, {at}, {at} FROM series s
-             WHERE {follower} <> {followed}
+             WHERE {follower} <> {followed} AND {only}
              ON CONFLICT (follower_id, followed_id) DO NOTHING"
         )
     }
 
     /// Of ten, seven are posts, one is a share of the post before, one a comment on it, and one
-    /// quotes it.
+    /// quotes it. Each hundredth shows a stream.
     fn posts(&self) -> String {
-        let series = self.series(POSTS);
+        let Size { posts, people } = self.size;
+        let series = self.series(posts);
         let (id, at) = (self.post("s.n"), self.posted_at("s.n"));
-        let author = self.person(&format!("{} % {DORMANT}", chance("s.n", 104_729)));
+        let chance_of_author = chance("s.n", 104_729);
+        let author = self.person(&format!(
+            "{chance_of_author} % CASE WHEN s.n < {} THEN {people} ELSE {} END",
+            posts / 6,
+            self.size.dormant()
+        ));
         let kind = |digit: u64, back: u64| {
             let other = self.post(&format!("s.n - {back}"));
             format!("CASE WHEN s.n % 10 = {digit} THEN {other} END")
         };
         let (comment, share, quote) = (kind(7, 1), kind(8, 2), kind(9, 3));
+        let stream = self.person(&format!("s.n / 100 % {STREAMS}"));
         let words: Vec<String> = [3, 5, 7, 11, 13, 17, 19, 23]
             .map(|salt| format!("'word' || {}", few_often(&chance("s.n", salt), 50_000)))
             .into();
         let words = words.join(" || ' ' || ");
+        // Of the newest 700,000, none has the word of old ones.
+        let ancient = posts / 10 * 3;
         format!(
             "{series}
              INSERT INTO posts (id, author_id, parent_id, root_id, share_of_id, quote_of_id,
-                                visibility, body, created_at)
+                                stream_id, visibility, body, created_at)
              SELECT {id}, {author}, {comment}, {comment}, {share}, {quote},
+                    CASE WHEN s.n % 100 = 1 THEN {stream} END,
                     CASE WHEN s.n % 20 = 3 THEN 'followers' ELSE 'public' END,
                     CASE WHEN s.n % 10 = 8 THEN ''
-                         WHEN s.n % 3 = 0 THEN 'hello ' || {words}
-                         ELSE {words} END,
+                         ELSE {words}
+                              || CASE WHEN s.n % 3 = 0 THEN ' hello' ELSE '' END
+                              || CASE WHEN s.n < {ancient} THEN ' ancient' ELSE '' END
+                              || CASE WHEN s.n % 2 = 0 THEN ' heads' ELSE ' tails' END
+                         END,
                     ({at}) * 1000
              FROM series s"
         )
     }
 
     fn hashtags(&self) -> String {
-        let (series, id) = (self.series(POSTS / 5), self.post("s.n * 5"));
+        let (series, id) = (self.series(self.size.posts / 5), self.post("s.n * 5"));
         let hashtag = few_often(&chance("s.n", 31), 2_000);
         format!(
             "{series}
@@ -192,30 +239,53 @@ impl Writing {
 
     /// The later something was written, the more like it.
     fn likes(&self) -> String {
-        let series = self.series(POSTS);
-        let liked = format!(
-            "({POSTS} - 1 - {}) / 10 * 10",
-            few_often(&chance("s.n", 37), POSTS)
-        );
-        let (id, who) = (self.post(&liked), self.person(&chance("s.n", 41)));
+        let Size { posts, people } = self.size;
+        let series = self.series(posts);
+        let chance_of_post = few_often(&chance("s.n", 37), posts);
+        let liked = format!("({posts} - 1 - {chance_of_post}) / 10 * 10");
+        let who = chance("s.n", 41);
+        let (id, person) = (self.post(&liked), self.person(&format!("{who} % {people}")));
         let at = self.now * 1_000;
         format!(
             "{series}
              INSERT INTO likes (post_id, user_id, created_at)
-             SELECT {id}, {who}, {at} FROM series s
-             WHERE {chance} < {PEOPLE}
-             ON CONFLICT (post_id, user_id) DO NOTHING",
-            chance = chance("s.n", 41)
+             SELECT {id}, {person}, {at} FROM series s WHERE TRUE
+             ON CONFLICT (post_id, user_id) DO NOTHING"
         )
     }
 
+    /// The ids of their owners are theirs too.
     fn streams(&self) -> String {
-        let (series, owner) = (self.series(2_000), self.person("s.n"));
+        let (series, owner) = (self.series(STREAMS), self.person("s.n"));
         let at = (self.now - SPAN) * 1_000;
         format!(
             "{series}
              INSERT INTO streams (id, owner_id, name, takeover, created_at)
              SELECT {owner}, {owner}, 'stream-' || s.n, 'takeover', {at} FROM series s"
+        )
+    }
+
+    fn live(&self) -> String {
+        let (series, stream) = (self.series(LIVE), self.person("s.n"));
+        let at = self.now * 1_000 - 3_600_000_000;
+        format!(
+            "{series}
+             INSERT INTO live_sessions (id, stream_id, started_at)
+             SELECT {stream}, {stream}, {at} FROM series s"
+        )
+    }
+
+    /// How many watch in the last minute.
+    fn usage(&self) -> String {
+        let (series, stream) = (self.series(LIVE), self.person("s.n"));
+        let at = self.now * 1_000 - 60_000_000;
+        let viewers = few_often(&chance("s.n", 43), 10_000);
+        format!(
+            "{series}
+             INSERT INTO usage_minutes (minute_at, node, kind, subject_id, requests, hits, errors,
+                                        bytes, origin_requests, origin_bytes, viewers)
+             SELECT {at}, 'edge', 'stream', {stream}, 1, 1, 0, 1, 0, 0, {viewers}
+             FROM series s"
         )
     }
 }
@@ -233,87 +303,117 @@ fn few_often(chance: &str, end: u64) -> String {
     format!("({chance} * {chance} / {CHANCES} * {chance} / {CHANCES} * {end} / {CHANCES})")
 }
 
-/// Does at once what the consumers of the outbox do for each post.
-pub(crate) async fn follow_up(db: &Database, now: Timestamp) -> Result<(), Box<dyn Error>> {
-    let began = Instant::now();
-    let mut transaction = db.write().await?;
-    query(
-        "INSERT INTO pulled_authors (user_id, ended_at)
-         SELECT followed_id, NULL FROM follows GROUP BY followed_id HAVING COUNT(*) > $1",
-    )
-    .bind(feed::Threshold::default().pulled_above)
-    .execute(&mut transaction)
-    .await?;
-    let entries = query(
-        "INSERT INTO feed_entries (user_id, post_id)
-         SELECT f.follower_id, p.id
-         FROM posts p JOIN follows f ON f.followed_id = p.author_id
-         WHERE p.parent_id IS NULL AND p.created_at > $1
-             AND NOT EXISTS (SELECT 1 FROM pulled_authors a WHERE a.user_id = p.author_id)",
-    )
-    .bind(now - feed::FEED_AGE)
-    .execute(&mut transaction)
-    .await?;
-    let counts = query(
-        "INSERT INTO post_counts (post_id, likes, comments, shares, quotes, active_at)
-         SELECT p.id, (SELECT COUNT(*) FROM likes l WHERE l.post_id = p.id),
-                (SELECT COUNT(*) FROM posts c WHERE c.parent_id = p.id),
-                (SELECT COUNT(*) FROM posts s WHERE s.share_of_id = p.id),
-                (SELECT COUNT(*) FROM posts q WHERE q.quote_of_id = p.id), p.created_at
-         FROM posts p WHERE p.parent_id IS NULL AND p.share_of_id IS NULL",
-    )
-    .execute(&mut transaction)
-    .await?;
-    transaction.commit().await?;
-    let seconds = began.elapsed().as_secs_f64();
-    println!("{entries:>9} entries of feeds and {counts} counts in {seconds:.1} s");
-    let began = Instant::now();
-    feed::compute(db, now).await?;
-    println!("          trends in {:.2} s", began.elapsed().as_secs_f64());
-    let began = Instant::now();
-    while search::catch_up(db).await? {}
-    let seconds = began.elapsed().as_secs_f64();
-    println!("          indexes of search in {seconds:.1} s");
-    // As its own vacuum does sooner or later; SQLite is as the server has it.
-    if db.engine() == Engine::Postgres {
-        let mut transaction = db.write().await?;
-        query("ANALYZE").execute(&mut transaction).await?;
-        transaction.commit().await?;
-    }
-    Ok(())
-}
-
-/// The two who read their home feeds.
+/// Those who read their home feeds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Readers {
     pub(crate) active: UserId,
     pub(crate) dormant: UserId,
+    pub(crate) of_pulled: UserId,
 }
 
 /// Fills an empty database.
-pub(crate) async fn fill(db: &Database, now: Timestamp) -> Result<Readers, RowError> {
+pub(crate) async fn fill(
+    db: &Database,
+    place: &Place,
+    size: Size,
+    now: Timestamp,
+) -> Result<Readers, Box<dyn Error>> {
     let writing = Writing {
         engine: db.engine(),
         now: now.as_micros().unsigned_abs() / 1_000,
+        size,
     };
     for (what, text) in writing.texts() {
-        let began = Instant::now();
-        let mut transaction = db.write().await?;
-        let rows = query(AssertSqlSafe(text)).execute(&mut transaction).await?;
-        transaction.commit().await?;
-        println!("{rows:>9} {what} in {:.1} s", began.elapsed().as_secs_f64());
+        make(db, what, text).await?;
     }
     let person = |number: u64| {
-        let millis = writing.now - FIRST_ACCOUNT + number * 60_000;
-        let id = format!(
-            "{:08x}-{:04x}-7000-8000-000000000000",
-            millis >> 16,
-            millis & 65_535
-        );
-        UserId::from(Uuid::parse_str(&id).unwrap_or_default())
+        UserId::from(numbered::id_at(
+            writing.now - FIRST_ACCOUNT + number * 60_000,
+        ))
     };
-    Ok(Readers {
-        active: person(ACTIVE_READER),
-        dormant: person(DORMANT_READER),
-    })
+    let readers = Readers {
+        active: person(size.active_reader()),
+        dormant: person(size.dormant_reader()),
+        of_pulled: person(size.reader_of_pulled()),
+    };
+    follow_up(db, &writing, readers, now).await?;
+    index(db, place).await?;
+    Ok(readers)
+}
+
+/// Does at once what the consumers of the outbox do for each post.
+async fn follow_up(
+    db: &Database,
+    writing: &Writing,
+    readers: Readers,
+    now: Timestamp,
+) -> Result<(), Box<dyn Error>> {
+    let pulled_above = feed::Threshold::default().pulled_above;
+    let followed = format!(
+        "INSERT INTO pulled_authors (user_id, ended_at)
+         SELECT followed_id, NULL FROM follows GROUP BY followed_id HAVING COUNT(*) > {pulled_above}"
+    );
+    make(db, "authors whom very many follow", followed).await?;
+    let size = writing.size;
+    let series = writing.series(size.followed_by_reader() / 20);
+    let some = writing.person(&format!("s.n * {} + 2", size.step() * 20));
+    let some = format!(
+        "{series}
+         INSERT INTO pulled_authors (user_id, ended_at) SELECT {some}, NULL FROM series s WHERE TRUE
+         ON CONFLICT (user_id) DO NOTHING"
+    );
+    make(db, "authors as if very many did", some).await?;
+    let oldest = (now - feed::FEED_AGE).as_micros();
+    let entries = format!(
+        "INSERT INTO feed_entries (user_id, post_id)
+         SELECT f.follower_id, p.id
+         FROM posts p JOIN follows f ON f.followed_id = p.author_id
+         WHERE p.parent_id IS NULL AND p.created_at > {oldest}
+             AND NOT EXISTS (SELECT 1 FROM pulled_authors a WHERE a.user_id = p.author_id)
+         ORDER BY f.follower_id, p.id"
+    );
+    make(db, "entries of feeds", entries).await?;
+    let counts = "INSERT INTO post_counts (post_id, likes, comments, shares, quotes, active_at)
+         SELECT p.id, (SELECT COUNT(*) FROM likes l WHERE l.post_id = p.id),
+                (SELECT COUNT(*) FROM posts c WHERE c.parent_id = p.id),
+                (SELECT COUNT(*) FROM posts s WHERE s.share_of_id = p.id),
+                (SELECT COUNT(*) FROM posts q WHERE q.quote_of_id = p.id), p.created_at
+         FROM posts p WHERE p.parent_id IS NULL AND p.share_of_id IS NULL";
+    make(db, "counts", counts.to_owned()).await?;
+    let began = Instant::now();
+    for reader in [readers.active, readers.of_pulled] {
+        let id = reader.as_uuid().as_u128() - 1;
+        let before = UserId::from(Uuid::from_u128(id));
+        feed::sweep(db, Some(before), now, 1).await?;
+    }
+    made(2, "feeds swept", began);
+    let began = Instant::now();
+    let trends = feed::compute(db, now).await? + 1;
+    made(trends, "computation of trends", began);
+    Ok(())
+}
+
+/// As the server does it, but that PostgreSQL makes its index of words of posts when all are there.
+async fn index(db: &Database, place: &Place) -> Result<(), Box<dyn Error>> {
+    let began = Instant::now();
+    let whole = match place {
+        Place::File(_) => None,
+        Place::Server(server) => {
+            let name = "search_posts_words";
+            let whole = server.sql(&format!("SELECT pg_get_indexdef('{name}'::regclass)"));
+            server.sql(&format!("DROP INDEX {name}"));
+            Some((server, whole))
+        }
+    };
+    let mut steps = 0;
+    while search::catch_up(db).await? {
+        steps += 1;
+    }
+    if let Some((server, whole)) = whole {
+        server.sql(&format!("SET maintenance_work_mem = '512MB'; {whole}"));
+        // As its own vacuum does sooner or later; SQLite is as the server leaves it.
+        server.sql("VACUUM ANALYZE");
+    }
+    made(steps, "steps of the indexes of search", began);
+    Ok(())
 }

@@ -3,5 +3,6 @@
 pub mod account_server;
 pub mod databases;
 pub mod http_client;
+pub mod numbered;
 pub mod processor;
 pub mod quantiles;

@@ -9,12 +9,15 @@
 
 mod column;
 mod query;
+mod recorded;
 mod row;
 mod slow;
 mod value;
 
 pub use column::FromColumn;
 pub use query::{On, Query, query};
+pub(in crate::rows) use recorded::note_begin;
+pub use recorded::{Statement, recorded};
 pub use row::{FromRow, Row};
 pub use sqlx::AssertSqlSafe;
 pub use value::{Bind, Value};

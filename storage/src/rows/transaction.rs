@@ -5,8 +5,8 @@ use std::sync::Arc;
 use sqlx::Sqlite;
 use tokio::sync::Notify;
 
-use super::RowError;
 use super::postgres::PostgresTransaction;
+use super::{RowError, sql};
 
 /// Lifts the limits that keep requests short, until a transaction on PostgreSQL ends.
 pub(super) const WITHOUT_TIME_LIMITS: &str = "SET LOCAL statement_timeout = 0; \
@@ -29,6 +29,7 @@ pub(super) enum OfEngine {
 
 impl Transaction {
     pub(super) fn new(of_engine: OfEngine) -> Self {
+        sql::note_begin();
         Self {
             of_engine,
             has_failed: false,

@@ -14,8 +14,9 @@ use super::trending::{TRENDING_HASHTAGS, TRENDING_POSTS, TRENDING_STREAMS};
 use super::trends::{ACTIVE_POSTS, USED_HASHTAGS};
 
 /// What a text makes itself, of a page's size or of so many rows as it says, and SQLite scans.
-const MADE_FOR_HOME: [&str; 6] = [
+const MADE_FOR_HOME: [&str; 7] = [
     "SCAN CONSTANT ROW",
+    "SCAN c",
     "SCAN s",
     "SCAN h",
     "SCAN l",

@@ -87,9 +87,7 @@ pub async fn catch_up(db: &Database) -> Result<bool, RowError> {
         let ids = documents::older(&mut writing.transaction, index, from, ROWS_AT_ONCE).await?;
         let mut found = documents::load(db, &mut writing.transaction, index, &ids).await?;
         found.sort_unstable_by_key(|document| Reverse(document.id));
-        for document in found {
-            writing.put(document.id, document.words, Age::Old).await?;
-        }
+        writing.put(found, Age::Old).await?;
         writing.state.caught_up_to = ids.last().copied().or(from);
         writing.state.is_caught_up = ids.len() < ROWS_AT_ONCE as usize;
         writing.commit().await?;
@@ -184,9 +182,7 @@ async fn refresh(db: &Database, index: &'static Index, ids: &[Uuid]) -> Result<(
     let mut found = documents::load(db, &mut writing.transaction, index, ids).await?;
     found.sort_unstable_by_key(|document| document.id);
     let there: BTreeSet<Uuid> = found.iter().map(|document| document.id).collect();
-    for document in found {
-        writing.put(document.id, document.words, Age::New).await?;
-    }
+    writing.put(found, Age::New).await?;
     for id in ids {
         if !there.contains(id) {
             writing.remove(*id).await?;

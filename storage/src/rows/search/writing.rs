@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::super::sql::{AssertSqlSafe, Engine, FromRow, Row, query};
 use super::super::{Database, RowError, Transaction};
+use super::documents::Document;
 use super::index::{Index, State};
 use super::windows;
 
@@ -31,6 +32,7 @@ pub(super) struct Writing {
 }
 
 struct Present {
+    id: Uuid,
     position: i64,
     digest: i64,
 }
@@ -38,6 +40,7 @@ struct Present {
 impl FromRow for Present {
     fn from_row(row: &Row) -> Result<Self, RowError> {
         Ok(Self {
+            id: row.get("id")?,
             position: row.get("position")?,
             digest: row.get("digest")?,
         })
@@ -58,41 +61,96 @@ impl Writing {
         })
     }
 
-    /// Makes these the words of a row; without any, it is found by none.
-    pub(super) async fn put(
-        &mut self,
-        id: Uuid,
-        words: BTreeSet<String>,
-        age: Age,
-    ) -> Result<(), RowError> {
-        let digest = digest(&words);
+    /// Makes these the words of rows; what an index does not have comes into it in this order. A row
+    /// without words is found by none.
+    pub(super) async fn put(&mut self, documents: Vec<Document>, age: Age) -> Result<(), RowError> {
         let Index { table, id: key, .. } = self.index;
-        let present: Option<Present> = query(AssertSqlSafe(format!(
-            "SELECT position, digest FROM {table} WHERE {key} = $1"
+        let ids: Vec<Uuid> = documents.iter().map(|document| document.id).collect();
+        let present: Vec<Present> = query(AssertSqlSafe(format!(
+            "SELECT {key} AS id, position, digest FROM {table} WHERE {key} {}",
+            self.engine.one_of("$1")
         )))
-        .bind(id)
-        .optional(&mut self.transaction)
+        .bind(ids)
+        .all(&mut self.transaction)
         .await?;
-        match present {
-            Some(present) if present.digest == digest => return Ok(()),
-            Some(_) if words.is_empty() => return self.remove(id).await,
-            Some(Present { position, .. }) => self.replace(id, position, digest, words).await?,
-            None if words.is_empty() => return Ok(()),
-            None => self.insert(id, digest, words, age).await?,
+        let mut new = Vec::new();
+        for Document { id, words } in documents {
+            let digest = digest(&words);
+            match present.iter().find(|present| present.id == id) {
+                Some(present) if present.digest == digest => continue,
+                Some(_) if words.is_empty() => {
+                    self.remove(id).await?;
+                    continue;
+                }
+                Some(present) => self.replace(id, present.position, digest, words).await?,
+                None if words.is_empty() => continue,
+                None => new.push((id, digest, words)),
+            }
+            self.state.version = self.version;
         }
-        self.state.version = self.version;
-        Ok(())
+        match new.is_empty() {
+            true => Ok(()),
+            false => self.insert(new, age).await,
+        }
     }
 
     async fn insert(
         &mut self,
-        id: Uuid,
-        digest: i64,
-        words: BTreeSet<String>,
+        new: Vec<(Uuid, i64, BTreeSet<String>)>,
         age: Age,
     ) -> Result<(), RowError> {
+        let (mut ids, mut positions) = (Vec::new(), Vec::new());
+        let (mut digests, mut texts) = (Vec::new(), Vec::new());
+        for (id, digest, words) in new {
+            let position = self.next_position(age);
+            ids.push(id);
+            positions.push(position);
+            digests.push(digest);
+            texts.push(match self.engine {
+                Engine::Sqlite => joined(words),
+                Engine::Postgres => joined(lexemes(position, words)),
+            });
+        }
+        self.state.version = self.version;
+        let Index { table, id: key, .. } = self.index;
+        match self.engine {
+            Engine::Sqlite => {
+                query(AssertSqlSafe(format!(
+                    "INSERT INTO {table} ({key}, position, digest, version)
+                     SELECT n.value, json_extract($2, '$[' || n.key || ']'),
+                            json_extract($3, '$[' || n.key || ']'), $4
+                     FROM json_each($1) n"
+                )))
+                .bind(ids)
+                .bind(positions.clone())
+                .bind(digests)
+                .bind(self.version)
+                .execute(&mut self.transaction)
+                .await?;
+                self.insert_words(positions, texts).await
+            }
+            Engine::Postgres => {
+                query(AssertSqlSafe(format!(
+                    "INSERT INTO {table} ({key}, position, digest, version, words)
+                     SELECT n.id, n.position, n.digest, $4,
+                            array_to_tsvector(string_to_array(n.words, ' '))
+                     FROM unnest($1, $2, $3, $5) AS n (id, position, digest, words)"
+                )))
+                .bind(ids)
+                .bind(positions)
+                .bind(digests)
+                .bind(self.version)
+                .bind(texts)
+                .execute(&mut self.transaction)
+                .await?;
+                Ok(())
+            }
+        }
+    }
+
+    fn next_position(&mut self, age: Age) -> i64 {
         let is_above = (age == Age::New) == self.index.newest_first;
-        let position = match is_above {
+        match is_above {
             true => {
                 self.state.highest += 1;
                 self.state.highest
@@ -100,30 +158,6 @@ impl Writing {
             false => {
                 self.state.lowest -= 1;
                 self.state.lowest
-            }
-        };
-        let Index { table, id: key, .. } = self.index;
-        let (column, value) = match self.engine {
-            Engine::Sqlite => ("", ""),
-            Engine::Postgres => (", words", ", array_to_tsvector($5)"),
-        };
-        let insert = query(AssertSqlSafe(format!(
-            "INSERT INTO {table} ({key}, position, digest, version{column})
-             VALUES ($1, $2, $3, $4{value})"
-        )))
-        .bind(id)
-        .bind(position)
-        .bind(digest)
-        .bind(self.version);
-        match self.engine {
-            Engine::Sqlite => {
-                insert.execute(&mut self.transaction).await?;
-                self.insert_words(position, words).await
-            }
-            Engine::Postgres => {
-                let words = lexemes(position, words);
-                insert.bind(words).execute(&mut self.transaction).await?;
-                Ok(())
             }
         }
     }
@@ -154,10 +188,10 @@ impl Writing {
                     .bind(position)
                     .execute(&mut self.transaction)
                     .await?;
-                self.insert_words(position, words).await
+                self.insert_words(vec![position], vec![joined(words)]).await
             }
             Engine::Postgres => {
-                let words = lexemes(position, words);
+                let words: Vec<String> = lexemes(position, words).collect();
                 update.bind(words).execute(&mut self.transaction).await?;
                 Ok(())
             }
@@ -166,19 +200,18 @@ impl Writing {
 
     async fn insert_words(
         &mut self,
-        position: i64,
-        words: BTreeSet<String>,
+        positions: Vec<i64>,
+        texts: Vec<String>,
     ) -> Result<(), RowError> {
-        let text = format!(
-            "INSERT INTO {} (rowid, words) VALUES ($1, $2)",
+        query(AssertSqlSafe(format!(
+            "INSERT INTO {} (rowid, words)
+             SELECT json_extract($1, '$[' || n.key || ']'), n.value FROM json_each($2) n",
             self.index.words
-        );
-        let words: Vec<String> = words.into_iter().collect();
-        query(AssertSqlSafe(text))
-            .bind(position)
-            .bind(words.join(" "))
-            .execute(&mut self.transaction)
-            .await?;
+        )))
+        .bind(positions)
+        .bind(texts)
+        .execute(&mut self.transaction)
+        .await?;
         Ok(())
     }
 
@@ -254,8 +287,20 @@ pub(super) async fn forget(
     Ok(())
 }
 
-fn lexemes(position: i64, words: BTreeSet<String>) -> Vec<String> {
-    words.into_iter().chain(windows::tokens(position)).collect()
+fn lexemes(position: i64, words: BTreeSet<String>) -> impl Iterator<Item = String> {
+    words.into_iter().chain(windows::tokens(position))
+}
+
+/// No word has a space.
+fn joined(words: impl IntoIterator<Item = String>) -> String {
+    let mut text = String::new();
+    for word in words {
+        if !text.is_empty() {
+            text.push(' ');
+        }
+        text.push_str(&word);
+    }
+    text
 }
 
 /// What tells other words from these.

@@ -8,6 +8,7 @@ use sqlx::sqlite::SqliteArguments;
 use sqlx::{Either, PgPool, Postgres, SqlSafeStr, SqlStr, Sqlite, SqlitePool};
 use uuid::Uuid;
 
+use super::recorded::note;
 use super::row::Inner;
 use super::slow::Watch;
 use super::{Bind, FromRow, Row, Value};
@@ -61,6 +62,12 @@ enum Target<'a> {
     Postgres(&'a mut sqlx::PgConnection),
 }
 
+impl Target<'_> {
+    fn is_transaction(&self) -> bool {
+        matches!(self, Self::Sqlite(_) | Self::Postgres(_))
+    }
+}
+
 impl<'a> From<&'a Database> for On<'a> {
     fn from(database: &'a Database) -> Self {
         Self::alone(match database.pools() {
@@ -96,6 +103,11 @@ macro_rules! run {
         let On { target, has_failed } = $on.into();
         let attempt = Attempt::of(has_failed);
         let _watch = Watch::over(&$query.text);
+        note(
+            $query.text.as_str(),
+            &$query.values,
+            target.is_transaction(),
+        );
         let done = match target {
             Target::SqlitePool(pool) => Either::Left($query.sqlite()?.$method(pool).await?),
             Target::Sqlite(one) => Either::Left($query.sqlite()?.$method(one).await?),
@@ -175,6 +187,7 @@ impl Query {
         let On { target, has_failed } = on.into();
         let attempt = Attempt::of(has_failed);
         let _watch = Watch::over(&self.text);
+        note(self.text.as_str(), &self.values, target.is_transaction());
         match run_stream!(self, target) {
             Either::Left(mut rows) => {
                 while let Some(row) = rows.try_next().await? {

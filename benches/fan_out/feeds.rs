@@ -1,0 +1,78 @@
+//! Whether feeds show a post.
+
+use std::error::Error;
+use std::time::{Duration, Instant};
+
+use media::{PostId, UserId};
+use storage::Database;
+use storage::rows::sql::query;
+use storage::rows::{RowError, feed};
+
+use crate::api::Account;
+
+/// Followers whose feeds are looked at again and again, the last one among them.
+const LOOKED_AT: usize = 20;
+
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// When it is given up.
+const AT_MOST: Duration = Duration::from_secs(120);
+
+/// Followers of `$1` in whose feeds the post `$2` is not: it is no entry, and its author is not pulled.
+const MISSING: &str = "
+    SELECT COUNT(*) FROM follows f
+    WHERE f.followed_id = $1 AND f.accepted_at IS NOT NULL
+        AND NOT EXISTS (SELECT 1 FROM feed_entries e
+                        WHERE e.user_id = f.follower_id AND e.post_id = $2)
+        AND NOT EXISTS (SELECT 1 FROM pulled_authors a WHERE a.user_id = $1)";
+
+/// Followers from the first to the last, in the order in which feeds are written.
+pub(crate) async fn some_followers(db: &Database, of: UserId) -> Result<Vec<UserId>, RowError> {
+    let all: Vec<(UserId,)> = query(
+        "SELECT follower_id FROM follows WHERE followed_id = $1 AND accepted_at IS NOT NULL
+         ORDER BY accepted_at, follower_id",
+    )
+    .bind(of)
+    .all(db)
+    .await?;
+    let last = all.len().saturating_sub(1);
+    let places = (0..LOOKED_AT).map(|place| last * place / (LOOKED_AT - 1));
+    Ok(places.filter_map(|place| Some(all.get(place)?.0)).collect())
+}
+
+/// Waits until home feeds of followers from the first to the last show it.
+pub(crate) async fn shown(
+    db: &Database,
+    account: &Account,
+    post: PostId,
+) -> Result<(), Box<dyn Error>> {
+    let began = Instant::now();
+    for follower in &account.some_followers {
+        loop {
+            let home = feed::home(db, *follower, None, 20).await?;
+            if home.iter().any(|row| row.id == post) {
+                break;
+            }
+            if began.elapsed() > AT_MOST {
+                return Err(format!("the feed of {follower} does not show {post}").into());
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+    Ok(())
+}
+
+/// Makes sure that there is no feed without it.
+pub(crate) async fn is_in_all(
+    db: &Database,
+    account: &Account,
+    post: PostId,
+) -> Result<(), Box<dyn Error>> {
+    let missing = query(MISSING).bind(account.id).bind(post);
+    let (missing,): (u64,) = missing.one(db).await?;
+    match missing {
+        0 => Ok(()),
+        _ => Err(format!("{missing} of {} feeds have no {post}", account.followers).into()),
+    }
+}
