@@ -124,6 +124,11 @@ uuid_id!(
     PostId
 );
 
+uuid_id!(
+    /// What somebody says in the chat of a stream.
+    ChatMessageId
+);
+
 /// Why a text cannot be a name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(

@@ -19,9 +19,9 @@ pub use codec::{AacConfig, AvcConfig, Codec, CodecError, HevcConfig};
 pub use frame::{Epoch, Frame, SourceFit, Track, TrackKind};
 pub use frame_rate::FrameRate;
 pub use ids::{
-    ApiTokenId, AssetId, AuditEntryId, EpochNumber, InvalidName, JobId, LoginSessionId, NodeId,
-    PartIndex, PostId, PrewarmId, PurgeId, RegistrationId, RenditionName, ReportId, SegmentNumber,
-    SessionId, StreamId, StreamName, UserId, VideoId,
+    ApiTokenId, AssetId, AuditEntryId, ChatMessageId, EpochNumber, InvalidName, JobId,
+    LoginSessionId, NodeId, PartIndex, PostId, PrewarmId, PurgeId, RegistrationId, RenditionName,
+    ReportId, SegmentNumber, SessionId, StreamId, StreamName, UserId, VideoId,
 };
 pub use rendition::{AudioShape, Rendition, Shape, VideoShape};
 pub use segment::{Part, Segment};

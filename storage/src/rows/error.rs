@@ -188,6 +188,8 @@ pub enum Entity {
     Asset,
     /// A post, a comment, a share or a quote that can be seen.
     Post,
+    /// A message in the chat of a stream.
+    ChatMessage,
     /// A session, an epoch or a rendition that a new row refers to.
     Parent,
 }
@@ -204,6 +206,7 @@ impl fmt::Display for Entity {
             Self::Node => "edge node",
             Self::Asset => "asset",
             Self::Post => "post",
+            Self::ChatMessage => "message",
             Self::Parent => "session, epoch or rendition",
         })
     }

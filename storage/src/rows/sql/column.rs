@@ -5,9 +5,9 @@ use std::fmt;
 
 use bytes::Bytes;
 use media::{
-    ApiTokenId, AssetId, AuditEntryId, EpochNumber, JobId, LoginSessionId, Micros, NodeId, PostId,
-    PrewarmId, PurgeId, RegistrationId, RenditionName, ReportId, SegmentNumber, SessionId,
-    StreamId, StreamName, Timestamp, UserId, VideoId,
+    ApiTokenId, AssetId, AuditEntryId, ChatMessageId, EpochNumber, JobId, LoginSessionId, Micros,
+    NodeId, PostId, PrewarmId, PurgeId, RegistrationId, RenditionName, ReportId, SegmentNumber,
+    SessionId, StreamId, StreamName, Timestamp, UserId, VideoId,
 };
 use sqlx::{Decode, Postgres, Row as _, Sqlite, Type};
 use uuid::Uuid;
@@ -161,6 +161,7 @@ meaning! {
     ReportId: Uuid, |id, _place| Ok(ReportId::from(id));
     AuditEntryId: Uuid, |id, _place| Ok(AuditEntryId::from(id));
     PostId: Uuid, |id, _place| Ok(PostId::from(id));
+    ChatMessageId: Uuid, |id, _place| Ok(ChatMessageId::from(id));
     StreamName: String, |name, place| name.parse().map_err(|error| undecodable(place, error));
     RenditionName: String, |name, place| name.parse().map_err(|error| undecodable(place, error));
 }

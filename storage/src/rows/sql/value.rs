@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 use media::{
-    ApiTokenId, AssetId, AuditEntryId, EpochNumber, JobId, LoginSessionId, Micros, NodeId, PostId,
-    PrewarmId, PurgeId, RegistrationId, RenditionName, ReportId, SegmentNumber, SessionId,
-    StreamId, StreamName, Timestamp, UserId, VideoId,
+    ApiTokenId, AssetId, AuditEntryId, ChatMessageId, EpochNumber, JobId, LoginSessionId, Micros,
+    NodeId, PostId, PrewarmId, PurgeId, RegistrationId, RenditionName, ReportId, SegmentNumber,
+    SessionId, StreamId, StreamName, Timestamp, UserId, VideoId,
 };
 use uuid::Uuid;
 
@@ -102,6 +102,7 @@ bind! {
     ReportId => Uuid, |id| id.as_uuid();
     AuditEntryId => Uuid, |id| id.as_uuid();
     PostId => Uuid, |id| id.as_uuid();
+    ChatMessageId => Uuid, |id| id.as_uuid();
 }
 
 impl Bind for u64 {
