@@ -104,6 +104,12 @@ pub enum Scope {
     /// Write, edit, delete, like and share.
     #[serde(rename = "posts:write")]
     PostsWrite,
+    /// Read chats, as the owner of the token may read them.
+    #[serde(rename = "chat:read")]
+    ChatRead,
+    /// Talk in chats, and look after those of one's own streams.
+    #[serde(rename = "chat:write")]
+    ChatWrite,
     /// What a moderator may, if the owner of the token is one.
     #[serde(rename = "moderation")]
     Moderation,
@@ -121,6 +127,8 @@ impl Scope {
         Self::PeopleWrite,
         Self::PostsRead,
         Self::PostsWrite,
+        Self::ChatRead,
+        Self::ChatWrite,
         Self::Moderation,
         Self::Admin,
     ];
@@ -134,6 +142,8 @@ impl Scope {
             Self::PeopleWrite => "people:write",
             Self::PostsRead => "posts:read",
             Self::PostsWrite => "posts:write",
+            Self::ChatRead => "chat:read",
+            Self::ChatWrite => "chat:write",
             Self::Moderation => "moderation",
             Self::Admin => "admin",
         }
@@ -149,7 +159,7 @@ impl fmt::Display for Scope {
 /// A text that is no scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "not a scope: expected account:read, account:write, people:read, people:write, posts:read, posts:write, moderation or admin"
+    "not a scope: expected account:read, account:write, people:read, people:write, posts:read, posts:write, chat:read, chat:write, moderation or admin"
 )]
 pub struct InvalidScope;
 

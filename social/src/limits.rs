@@ -225,6 +225,7 @@ pub(crate) struct Limiter {
     pub(crate) requests: Limit,
     pub(crate) writes: Limit,
     pub(crate) posts: Limit,
+    pub(crate) chat_messages: Limit,
     pub(crate) logins_of_account: Limit,
     pub(crate) logins_everywhere: Limit,
     pub(crate) logins_of_address: Limit,
@@ -244,6 +245,7 @@ impl Limiter {
             requests: limit("requests", limits.requests_per_minute, MINUTE),
             writes: limit("writes", limits.writes_per_minute, MINUTE),
             posts: limit("posts", limits.posts_per_hour, HOUR),
+            chat_messages: limit("chat-messages", limits.chat_messages_per_minute, MINUTE),
             logins_of_account: limit(
                 "logins-of-account",
                 limits.logins_per_minute_per_account,

@@ -16,6 +16,7 @@ use crate::ServiceError;
 use crate::accounts::Passwords;
 use crate::accounts::api_tokens::{KnownTokens, PREFIX};
 use crate::caller::{Caller, Identity};
+use crate::chat::hub::Hub;
 use crate::limits::{Key, Limiter};
 use crate::mail::Post;
 use crate::pictures::Pictures;
@@ -71,6 +72,7 @@ pub struct Context {
     pub(crate) access_tokens: AccessTokens,
     pub(crate) revocations: Revocations,
     pub(crate) known_tokens: KnownTokens,
+    pub(crate) chat: Hub,
 }
 
 impl Deref for Services {
@@ -87,7 +89,7 @@ impl fmt::Debug for Services {
     }
 }
 
-/// What goes on beside requests: news of other nodes, and the change of keys. Mails are sent by
+/// What goes on beside requests: news of other nodes, chats, and the change of keys. Mails are sent by
 /// [`Services::send_mails`], posts taken away by [`Services::remove_posts`] and broadcasts
 /// announced by [`Services::announce_broadcasts`], on any node; pictures go by
 /// [`Services::drop_avatars`], on any that has their store.
@@ -126,6 +128,7 @@ impl Services {
             access_tokens,
             revocations: Revocations::default(),
             known_tokens: KnownTokens::default(),
+            chat: Hub::new(db.clone(), clock.clone(), bus.clone(), settings.chat_kept),
             db,
             clock,
             bus,
@@ -221,6 +224,9 @@ impl Services {
         // Before: whoever is told looks anew.
         self.known_tokens.forget();
         self.revocations.learn(event, at, self.now());
+        if let AccountEvent::Suspended { user } | AccountEvent::Deleted { user } = event {
+            self.chat.forget(*user);
+        }
     }
 
     /// Reads what was revoked lately, for a node that starts or has missed something.
@@ -249,6 +255,9 @@ impl Services {
         }
         self.revocations
             .replace_suspended(&suspended, read_at, self.now());
+        for (_, user) in &suspended {
+            self.chat.forget(*user);
+        }
         Ok(())
     }
 }
@@ -275,7 +284,8 @@ impl Upkeep {
         let both = async {
             tokio::join!(self.hear(), keep_keys(&services));
         };
-        shutdown.run_until_cancelled(both).await;
+        let chat = services.chat.run(&services.revocations, shutdown.clone());
+        tokio::join!(chat, shutdown.run_until_cancelled(both));
     }
 
     async fn hear(&mut self) {

@@ -17,6 +17,8 @@ pub struct Settings {
     pub introspection: Introspection,
     /// Whose `X-Forwarded-For` and `X-Forwarded-Proto` count.
     pub trusted_proxies: TrustedProxies,
+    /// For how long it is kept what is said in chats; none: for ever.
+    pub chat_kept: Option<Duration>,
     /// How often what may be asked.
     pub limits: Limits,
 }
@@ -52,6 +54,8 @@ pub struct Limits {
     pub writes_per_minute: u32,
     /// Posts, comments and shares an hour by one user.
     pub posts_per_hour: u32,
+    /// Messages a minute by one user, in all chats together.
+    pub chat_messages_per_minute: u32,
 }
 
 impl Default for Settings {
@@ -62,6 +66,7 @@ impl Default for Settings {
             password_wait: Duration::from_secs(3),
             introspection: Introspection::Users,
             trusted_proxies: TrustedProxies::default(),
+            chat_kept: Some(Duration::from_secs(365 * 24 * 3_600)),
             limits: Limits::default(),
         }
     }
@@ -78,6 +83,7 @@ impl Default for Limits {
             requests_per_minute: 600,
             writes_per_minute: 120,
             posts_per_hour: 300,
+            chat_messages_per_minute: 60,
         }
     }
 }

@@ -9,6 +9,9 @@ use social::settings::{Introspection, Limits, Settings};
 
 use super::{Config, ConfigError, is_http_origin};
 
+/// A hundred years.
+const MAX_DAYS: u32 = 36_500;
+
 /// `[api]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Api {
@@ -23,6 +26,8 @@ pub struct Api {
     /// Proxies in front of this server, as addresses or ranges (`10.0.0.0/8`): who asks, and
     /// whether by TLS, is what they say in `X-Forwarded-For` and `X-Forwarded-Proto`.
     pub trusted_proxies: Vec<String>,
+    /// For how many days it is kept what is said in chats; 0: for ever.
+    pub chat_keep_days: u32,
     /// How often what may be asked.
     pub limits: ApiLimits,
 }
@@ -47,6 +52,8 @@ pub struct ApiLimits {
     pub writes_per_minute: u32,
     /// Posts, comments and shares an hour by one user.
     pub posts_per_hour: u32,
+    /// Messages a minute by one user, in all chats together.
+    pub chat_messages_per_minute: u32,
 }
 
 /// `[mail]`
@@ -69,6 +76,7 @@ impl Default for Api {
             password_wait_seconds: settings.password_wait.as_secs() as u32,
             graphql_introspection: "users".to_owned(),
             trusted_proxies: Vec::new(),
+            chat_keep_days: 365,
             limits: ApiLimits {
                 logins_per_minute_per_account: limits.logins_per_minute_per_account,
                 logins_per_minute_per_address: limits.logins_per_minute_per_address,
@@ -78,6 +86,7 @@ impl Default for Api {
                 requests_per_minute: limits.requests_per_minute,
                 writes_per_minute: limits.writes_per_minute,
                 posts_per_hour: limits.posts_per_hour,
+                chat_messages_per_minute: limits.chat_messages_per_minute,
             },
         }
     }
@@ -124,6 +133,11 @@ impl Api {
             let expected = "addresses like 192.0.2.7, 10.0.0.0/8, ::1 or 2001:db8::/48";
             return Err(refused("trusted_proxies", error.given, expected));
         }
+        if self.chat_keep_days > MAX_DAYS {
+            let given = self.chat_keep_days.to_string();
+            let expected = format!("a number from 0 to {MAX_DAYS}");
+            return Err(refused("chat_keep_days", given, &expected));
+        }
         let limits = &self.limits;
         for (key, value, most) in [
             ("password_memory_mib", self.password_memory_mib, 1 << 16),
@@ -164,6 +178,11 @@ impl Api {
                 1_000_000,
             ),
             ("limits.posts_per_hour", limits.posts_per_hour, 1_000_000),
+            (
+                "limits.chat_messages_per_minute",
+                limits.chat_messages_per_minute,
+                1_000_000,
+            ),
         ] {
             if !(1..=most).contains(&value) {
                 let expected = format!("a number from 1 to {most}");
@@ -218,6 +237,10 @@ impl Config {
             introspection: api.introspection().unwrap_or(Introspection::Nobody),
             // Checked when the configuration was read.
             trusted_proxies: TrustedProxies::parse(&api.trusted_proxies).unwrap_or_default(),
+            chat_kept: match api.chat_keep_days {
+                0 => None,
+                days => Some(Duration::from_secs(u64::from(days) * 24 * 3_600)),
+            },
             limits: Limits {
                 logins_per_minute_per_account: limits.logins_per_minute_per_account,
                 logins_per_minute_per_address: limits.logins_per_minute_per_address,
@@ -227,6 +250,7 @@ impl Config {
                 requests_per_minute: limits.requests_per_minute,
                 writes_per_minute: limits.writes_per_minute,
                 posts_per_hour: limits.posts_per_hour,
+                chat_messages_per_minute: limits.chat_messages_per_minute,
             },
         }
     }

@@ -3,13 +3,13 @@
 use media::Timestamp;
 use storage::rows::account_export::{self, ExportedPerson, People};
 use storage::rows::users::{self, UserRow};
-use storage::rows::{api_tokens, preferences, reports};
+use storage::rows::{api_tokens, chat, preferences, reports};
 
 use crate::caller::Caller;
 use crate::limits::Key;
 use crate::model::{
-    AccountExport, ExportedFollow, ExportedLike, ExportedPost, ExportedReport, ExportedRevision,
-    LoginSession, Moment,
+    AccountExport, ExportedChatMessage, ExportedFollow, ExportedLike, ExportedPost, ExportedReport,
+    ExportedRevision, LoginSession, Moment,
 };
 use crate::operation::Operation;
 use crate::{ServiceError, Services};
@@ -68,6 +68,7 @@ impl Services {
         let posts = self.exported_posts(&row).await?;
         let revisions = self.exported_revisions(&row).await?;
         let likes = self.exported_likes(&row).await?;
+        let chat_messages = self.exported_chat_messages(&row).await?;
         // There are a few at most.
         let tokens = api_tokens::of_user(&self.db, row.id, None, PAGE).await?;
         let goes_on = sessions.goes_on
@@ -75,6 +76,7 @@ impl Services {
             || posts.goes_on
             || revisions.goes_on
             || likes.goes_on
+            || chat_messages.goes_on
             || [&followers, &following, &blocked, &muted]
                 .iter()
                 .any(|list| list.goes_on);
@@ -96,6 +98,7 @@ impl Services {
             posts: posts.items,
             revisions: revisions.items,
             likes: likes.items,
+            chat_messages: chat_messages.items,
             is_complete: !goes_on,
         })
     }
@@ -198,6 +201,30 @@ impl Services {
                 number: row.revision.number,
                 text: row.revision.body,
                 created_at: row.revision.created_at.into(),
+            });
+            if !list.add(page) {
+                return Ok(list);
+            }
+        }
+    }
+
+    async fn exported_chat_messages(
+        &self,
+        of: &UserRow,
+    ) -> Result<Growing<ExportedChatMessage>, ServiceError> {
+        let mut list = Growing::new();
+        let mut after = None;
+        loop {
+            let page = chat::of_author(&self.db, of.id, after, PAGE).await?;
+            after = page.last().map(|row| (row.stream, row.sequence)).or(after);
+            list.bytes += page.iter().map(|row| row.body.len()).sum::<usize>();
+            let page = page.into_iter().map(|row| ExportedChatMessage {
+                id: row.id.to_string(),
+                stream: row.stream_name,
+                text: row.body,
+                reply_to: row.reply_to.map(|id| id.to_string()),
+                media_time: row.media_at.into(),
+                created_at: row.created_at.into(),
             });
             if !list.add(page) {
                 return Ok(list);

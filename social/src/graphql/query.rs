@@ -4,6 +4,7 @@ use std::any::Any;
 
 use async_graphql::{ComplexObject, Context, ID, Json, MergedObject, Object, Result};
 
+use super::chat::ChatQuery;
 use super::connection::{Connection, connection, of_page, page};
 use super::feeds::FeedQuery;
 use super::post::{Post, Posts, posts};
@@ -30,7 +31,7 @@ pub(super) fn given<'a, T: Any + Send + Sync>(context: &Context<'a>) -> Result<&
 
 /// What can be asked.
 #[derive(MergedObject, Default)]
-pub(crate) struct Query(PlainQuery, FeedQuery);
+pub(crate) struct Query(PlainQuery, FeedQuery, ChatQuery);
 
 /// What can be asked of people, posts, streams and the moderators' lists.
 #[derive(Default)]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{ApiToken, LoginSession, Me, Moment, Visibility};
+use super::{ApiToken, LoginSession, Me, MediaTime, Moment, Visibility};
 
 /// All that there is of an account, for its owner. Without what proves who they are.
 #[derive(Debug, Serialize, ToSchema)]
@@ -40,6 +40,8 @@ pub struct AccountExport {
     pub revisions: Vec<ExportedRevision>,
     /// What it likes.
     pub likes: Vec<ExportedLike>,
+    /// What it said in chats, and did not delete.
+    pub chat_messages: Vec<ExportedChatMessage>,
     /// Whether that is all: a list ends after 50000, or 64 MiB of text.
     pub is_complete: bool,
 }
@@ -128,4 +130,25 @@ pub struct ExportedLike {
     /// Since when.
     #[schema(value_type = String, format = "date-time")]
     pub since: Moment,
+}
+
+/// Something that was said in the chat of a stream.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ExportedChatMessage {
+    /// Id.
+    #[schema(format = "uuid")]
+    pub id: String,
+    /// The stream's name.
+    pub stream: String,
+    /// What it says.
+    pub text: String,
+    /// The message that it answers.
+    #[schema(format = "uuid")]
+    pub reply_to: Option<String>,
+    /// Media time then, in milliseconds since 1970.
+    #[schema(value_type = i64)]
+    pub media_time: MediaTime,
+    /// When it was said.
+    #[schema(value_type = String, format = "date-time")]
+    pub created_at: Moment,
 }

@@ -2,6 +2,7 @@
 //! `snake_case`, GraphQL in `camelCase`.
 
 mod accounts;
+mod chat;
 mod export;
 mod people;
 mod posts;
@@ -18,8 +19,13 @@ pub use accounts::{
     DeleteAccountInput, LoginInput, LoginSession, Me, Message, RefreshInput, RegisterInput,
     ResetInput, ResetPasswordInput, SessionTokens, TokenInput,
 };
+pub use chat::{
+    ChangeChatInput, ChatAuthor, ChatChanged, ChatDeleted, ChatEvent, ChatMessage, ChatPresence,
+    ChatRoom, ChatSaid, ChatSanction, MediaTime, SanctionInput, SendChatInput,
+};
 pub use export::{
-    AccountExport, ExportedFollow, ExportedLike, ExportedPost, ExportedReport, ExportedRevision,
+    AccountExport, ExportedChatMessage, ExportedFollow, ExportedLike, ExportedPost, ExportedReport,
+    ExportedRevision,
 };
 pub use people::{
     AuditEntry, FollowState, Follows, Link, Preference, PreferenceInput, Report, ReportInput,

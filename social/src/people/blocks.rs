@@ -19,6 +19,7 @@ impl Services {
         let mut transaction = db.write().await?;
         blocks::block(db, &mut transaction, actor.user, other, now).await?;
         transaction.commit().await?;
+        self.chat.relations_changed(actor.user, other);
         Ok(())
     }
 
@@ -29,6 +30,7 @@ impl Services {
         let mut transaction = self.db.write().await?;
         blocks::unblock(&mut transaction, actor.user, other).await?;
         transaction.commit().await?;
+        self.chat.relations_changed(actor.user, other);
         Ok(())
     }
 
@@ -50,6 +52,7 @@ impl Services {
         let mut transaction = self.db.write().await?;
         mutes::mute(&mut transaction, actor.user, other, self.now()).await?;
         transaction.commit().await?;
+        self.chat.relations_changed(actor.user, other);
         Ok(())
     }
 
@@ -60,6 +63,7 @@ impl Services {
         let mut transaction = self.db.write().await?;
         mutes::unmute(&mut transaction, actor.user, other).await?;
         transaction.commit().await?;
+        self.chat.relations_changed(actor.user, other);
         Ok(())
     }
 
