@@ -40,7 +40,7 @@ const SETTINGS: [(&str, &str); 10] = [
 pub struct AccountServer {
     http: SocketAddr,
     process: Child,
-    _directory: TempDir,
+    directory: TempDir,
     _ports: [ReservedPort; 2],
 }
 
@@ -82,7 +82,7 @@ impl AccountServer {
         let server = Self {
             http,
             process: command.spawn()?,
-            _directory: directory,
+            directory,
             _ports: ports,
         };
         let deadline = Instant::now() + START;
@@ -98,6 +98,22 @@ impl AccountServer {
     /// Where it listens.
     pub fn http(&self) -> SocketAddr {
         self.http
+    }
+
+    /// Makes a stream of one of the accounts.
+    pub fn make_stream(&self, nova: &Path, name: &str, owner: &str) -> Result<(), Box<dyn Error>> {
+        let made = Command::new(nova)
+            .arg("--data-dir")
+            .arg(self.directory.path())
+            .args(["stream", "create", name, "--owner", owner])
+            .env("RUST_LOG", "warn")
+            .current_dir(self.directory.path())
+            .stdout(Stdio::null())
+            .status()?;
+        match made.success() {
+            true => Ok(()),
+            false => Err(format!("there is no stream {name}, see above").into()),
+        }
     }
 
     /// Its process.

@@ -152,6 +152,11 @@ uuid_id!(
     Uuid::new_v7(UuidTimestamp::now(NoContext))
 );
 
+uuid_id!(
+    /// What somebody says in the chat of a stream.
+    ChatMessageId
+);
+
 /// Why a text cannot be a name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(

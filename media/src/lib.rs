@@ -21,9 +21,10 @@ pub use codec::{AacConfig, AvcConfig, Codec, CodecError, HevcConfig};
 pub use frame::{Epoch, Frame, SourceFit, Track, TrackKind};
 pub use frame_rate::FrameRate;
 pub use ids::{
-    ApiTokenId, AssetId, AuditEntryId, EpochNumber, ImageId, InvalidName, JobId, LoginSessionId,
-    NodeId, NotificationId, PartIndex, PostId, PrewarmId, PurgeId, RegistrationId, RenditionName,
-    ReportId, SegmentNumber, SessionId, StreamId, StreamKeyId, StreamName, UserId, VideoId,
+    ApiTokenId, AssetId, AuditEntryId, ChatMessageId, EpochNumber, ImageId, InvalidName, JobId,
+    LoginSessionId, NodeId, NotificationId, PartIndex, PostId, PrewarmId, PurgeId, RegistrationId,
+    RenditionName, ReportId, SegmentNumber, SessionId, StreamId, StreamKeyId, StreamName, UserId,
+    VideoId,
 };
 pub use rendition::{AudioShape, Rendition, Shape, VideoShape};
 pub use segment::{Part, Segment};

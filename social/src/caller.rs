@@ -116,6 +116,12 @@ pub enum Scope {
     /// Make, change, stop and delete one's own streams and their keys.
     #[serde(rename = "streams:write")]
     StreamsWrite,
+    /// Read chats, as the owner of the token may read them.
+    #[serde(rename = "chat:read")]
+    ChatRead,
+    /// Talk in chats, and look after those of one's own streams.
+    #[serde(rename = "chat:write")]
+    ChatWrite,
     /// What a moderator may, if the owner of the token is one.
     #[serde(rename = "moderation")]
     Moderation,
@@ -137,6 +143,8 @@ impl Scope {
         Self::NotificationsWrite,
         Self::StreamsRead,
         Self::StreamsWrite,
+        Self::ChatRead,
+        Self::ChatWrite,
         Self::Moderation,
         Self::Admin,
     ];
@@ -154,6 +162,8 @@ impl Scope {
             Self::NotificationsWrite => "notifications:write",
             Self::StreamsRead => "streams:read",
             Self::StreamsWrite => "streams:write",
+            Self::ChatRead => "chat:read",
+            Self::ChatWrite => "chat:write",
             Self::Moderation => "moderation",
             Self::Admin => "admin",
         }
@@ -169,7 +179,7 @@ impl fmt::Display for Scope {
 /// A text that is no scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "not a scope: expected account:read, account:write, people:read, people:write, posts:read, posts:write, notifications:read, notifications:write, streams:read, streams:write, moderation or admin"
+    "not a scope: expected account:read, account:write, people:read, people:write, posts:read, posts:write, notifications:read, notifications:write, streams:read, streams:write, chat:read, chat:write, moderation or admin"
 )]
 pub struct InvalidScope;
 

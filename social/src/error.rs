@@ -52,6 +52,24 @@ pub enum ServiceError {
     /// The account is suspended: told to whoever knows its password.
     #[error("the account is suspended")]
     Suspended,
+    /// Whoever wants to talk in a chat is banned from it.
+    #[error("you are banned from this chat")]
+    ChatBanned,
+    /// Whoever wants to talk in a chat has a timeout there.
+    #[error("you have a timeout in this chat: it ends in {} s", .after.as_secs())]
+    ChatTimedOut {
+        /// After which time they may talk again.
+        after: Duration,
+    },
+    /// Only those who follow the stream's owner talk in its chat.
+    #[error("only those who follow the owner of the stream talk in this chat")]
+    FollowersOnly,
+    /// Whoever wants to talk in a chat has just done so, and it is slow.
+    #[error("this chat is slow: say something again in {} s", .after.as_secs())]
+    SlowMode {
+        /// After which time they may talk again.
+        after: Duration,
+    },
     /// It was asked too often.
     #[error("too many requests: the limit {limit:?} is used up, try again in {} s", .after.as_secs())]
     RateLimited {
@@ -157,10 +175,25 @@ impl ServiceError {
             Self::LoginFailed => "login-failed",
             Self::RefreshFailed => "refresh-failed",
             Self::Suspended => "suspended",
+            Self::ChatBanned => "chat-banned",
+            Self::ChatTimedOut { .. } => "chat-timed-out",
+            Self::FollowersOnly => "followers-only",
+            Self::SlowMode { .. } => "slow-mode",
             Self::RateLimited { .. } => "rate-limited",
             Self::TooManyLogins { .. } => "too-many-logins",
             Self::Busy => "busy",
             Self::Internal { .. } => "internal",
+        }
+    }
+
+    /// After which time it is worth asking again, where that is known.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::RateLimited { after, .. }
+            | Self::TooManyLogins { after }
+            | Self::SlowMode { after }
+            | Self::ChatTimedOut { after } => Some(*after),
+            _ => None,
         }
     }
 

@@ -11,6 +11,7 @@
 
 pub mod accounts;
 pub mod caller;
+pub mod chat;
 mod error;
 mod feeds;
 pub mod graphql;
@@ -21,6 +22,7 @@ pub mod model;
 pub mod notifications;
 pub mod operation;
 pub mod paging;
+mod pass;
 pub mod people;
 pub mod pictures;
 pub mod posts;
@@ -32,6 +34,7 @@ mod search;
 mod secrets;
 mod services;
 pub mod settings;
+mod socket;
 pub mod streams;
 mod tokens;
 

@@ -226,6 +226,7 @@ pub(crate) struct Limiter {
     pub(crate) writes: Limit,
     pub(crate) posts: Limit,
     pub(crate) edits: Limit,
+    pub(crate) chat_messages: Limit,
     pub(crate) logins_of_account: Limit,
     pub(crate) logins_everywhere: Limit,
     pub(crate) logins_of_address: Limit,
@@ -246,6 +247,7 @@ impl Limiter {
             writes: limit("writes", limits.writes_per_minute, MINUTE),
             posts: limit("posts", limits.posts_per_hour, HOUR),
             edits: limit("edits", limits.edits_per_hour, HOUR),
+            chat_messages: limit("chat-messages", limits.chat_messages_per_minute, MINUTE),
             logins_of_account: limit(
                 "logins-of-account",
                 limits.logins_per_minute_per_account,

@@ -234,6 +234,26 @@ operations! {
     ReadNotifications: "read_notifications", "Mutation.readNotifications", Write, Access::Scopes(Scope::NotificationsRead, Scope::NotificationsWrite);
     /// Hear when it changes.
     NotificationsChanged: "", "Subscription.notificationsChanged", Read, Access::Scope(Scope::NotificationsRead);
+    /// How the chat of a stream is run.
+    GetChat: "get_chat", "Query.chat", Read, Access::Public(Scope::ChatRead);
+    /// What was said there.
+    ListChatMessages: "list_chat_messages", "Query.chatMessages", Read, Access::Public(Scope::ChatRead);
+    /// What was said while something was seen.
+    ReplayChat: "replay_chat", "Query.chatReplay", Read, Access::Public(Scope::ChatRead);
+    /// Be there while something is said.
+    JoinChat: "", "Subscription.chat", Read, Access::Public(Scope::ChatRead);
+    /// Say something there.
+    SendChatMessage: "send_chat_message", "Mutation.sendChatMessage", Write, Access::Scopes(Scope::ChatRead, Scope::ChatWrite);
+    /// Take it back.
+    DeleteChatMessage: "delete_chat_message", "Mutation.deleteChatMessage", Write, Access::Scope(Scope::ChatWrite);
+    /// Run a chat differently.
+    ChangeChat: "change_chat", "Mutation.changeChat", Write, Access::Scopes(Scope::ChatRead, Scope::ChatWrite);
+    /// Keep somebody from talking there.
+    SanctionInChat: "sanction_in_chat", "Mutation.sanctionInChat", Write, Access::Scopes(Scope::ChatRead, Scope::ChatWrite);
+    /// Let them talk again.
+    LiftInChat: "lift_in_chat", "Mutation.liftInChat", Write, Access::Scope(Scope::ChatWrite);
+    /// Whom something keeps from talking there.
+    ListChatSanctions: "list_chat_sanctions", "Query.chatSanctions", Read, Access::Scope(Scope::ChatRead);
     /// Report somebody.
     Report: "report", "Mutation.report", Write, Access::Scope(Scope::PeopleWrite);
     /// What was told of anybody.

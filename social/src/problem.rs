@@ -56,15 +56,6 @@ impl Problem {
         }
     }
 
-    /// A part of the API that a later version has.
-    pub fn not_in_this_version(what: &str) -> Self {
-        Self::new(
-            StatusCode::NOT_IMPLEMENTED,
-            "not-in-this-version",
-            format!("{what} is not part of this version."),
-        )
-    }
-
     /// The request says what cannot be: `detail`, a sentence.
     pub fn invalid(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(
@@ -133,17 +124,20 @@ fn status(error: &ServiceError) -> StatusCode {
         ServiceError::Unauthenticated | ServiceError::LoginFailed | ServiceError::RefreshFailed => {
             StatusCode::UNAUTHORIZED
         }
-        ServiceError::Forbidden(_) | ServiceError::WrongPassword | ServiceError::Suspended => {
-            StatusCode::FORBIDDEN
-        }
+        ServiceError::Forbidden(_)
+        | ServiceError::WrongPassword
+        | ServiceError::Suspended
+        | ServiceError::ChatBanned
+        | ServiceError::ChatTimedOut { .. }
+        | ServiceError::FollowersOnly => StatusCode::FORBIDDEN,
         ServiceError::NotFound(_) => StatusCode::NOT_FOUND,
         ServiceError::Taken(_) | ServiceError::Conflict(_) | ServiceError::EditedMeanwhile => {
             StatusCode::CONFLICT
         }
         ServiceError::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
-        ServiceError::RateLimited { .. } | ServiceError::TooManyLogins { .. } => {
-            StatusCode::TOO_MANY_REQUESTS
-        }
+        ServiceError::RateLimited { .. }
+        | ServiceError::TooManyLogins { .. }
+        | ServiceError::SlowMode { .. } => StatusCode::TOO_MANY_REQUESTS,
         ServiceError::Busy => StatusCode::SERVICE_UNAVAILABLE,
         ServiceError::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
     }
@@ -153,11 +147,8 @@ impl From<ServiceError> for Problem {
     fn from(error: ServiceError) -> Self {
         let (status, code, detail) = (status(&error), error.code(), error.told());
         let retry_after = match &error {
-            ServiceError::RateLimited { after, .. } | ServiceError::TooManyLogins { after } => {
-                Some(*after)
-            }
             ServiceError::Busy => Some(BUSY_FOR),
-            _ => None,
+            error => error.retry_after(),
         };
         let errors = match error {
             ServiceError::Invalid(errors) => errors,

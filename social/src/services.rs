@@ -16,6 +16,7 @@ use crate::ServiceError;
 use crate::accounts::Passwords;
 use crate::accounts::api_tokens::{KnownTokens, PREFIX};
 use crate::caller::{Caller, Identity};
+use crate::chat::hub::Hub;
 use crate::limits::{Key, Limiter};
 use crate::mail::Post;
 use crate::notifications::Listeners;
@@ -76,6 +77,7 @@ pub struct Context {
     pub(crate) revocations: Revocations,
     pub(crate) known_tokens: KnownTokens,
     pub(crate) listeners: Arc<Listeners>,
+    pub(crate) chat: Hub,
 }
 
 impl Deref for Services {
@@ -92,7 +94,7 @@ impl fmt::Debug for Services {
     }
 }
 
-/// What goes on beside requests: news of other nodes, and the change of keys. Mails are sent by
+/// What goes on beside requests: news of other nodes, chats, and the change of keys. Mails are sent by
 /// [`Services::send_mails`], posts and streams taken away by [`Services::remove_posts`]
 /// and [`Services::remove_streams`], and broadcasts
 /// announced by [`Services::announce_broadcasts`], on any node; pictures go by
@@ -134,6 +136,7 @@ impl Services {
             revocations: Revocations::default(),
             known_tokens: KnownTokens::default(),
             listeners: Arc::default(),
+            chat: Hub::new(db.clone(), clock.clone(), bus.clone(), settings.chat_kept),
             db,
             clock,
             bus,
@@ -230,6 +233,9 @@ impl Services {
         // Before: whoever is told looks anew.
         self.known_tokens.forget();
         self.revocations.learn(event, at, self.now());
+        if let AccountEvent::Suspended { user } | AccountEvent::Deleted { user } = event {
+            self.chat.forget(*user);
+        }
     }
 
     /// Reads what was revoked lately, for a node that starts or has missed something.
@@ -258,6 +264,9 @@ impl Services {
         }
         self.revocations
             .replace_suspended(&suspended, read_at, self.now());
+        for (_, user) in &suspended {
+            self.chat.forget(*user);
+        }
         Ok(())
     }
 }
@@ -288,7 +297,8 @@ impl Upkeep {
                 keep_keys(&services),
             );
         };
-        shutdown.run_until_cancelled(all).await;
+        let chat = services.chat.run(&services.revocations, shutdown.clone());
+        tokio::join!(chat, shutdown.run_until_cancelled(all));
     }
 
     async fn hear(&mut self) {

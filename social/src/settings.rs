@@ -19,6 +19,8 @@ pub struct Settings {
     pub playback_token_seconds: u32,
     /// Whose `X-Forwarded-For` and `X-Forwarded-Proto` count.
     pub trusted_proxies: TrustedProxies,
+    /// For how long it is kept what is said in chats; none: for ever.
+    pub chat_kept: Option<Duration>,
     /// How often what may be asked.
     pub limits: Limits,
 }
@@ -58,6 +60,8 @@ pub struct Limits {
     pub edits_per_hour: u32,
     /// Pictures an hour that one user sends: each takes a core and much memory to read.
     pub pictures_per_hour: u32,
+    /// Messages a minute by one user, in all chats together.
+    pub chat_messages_per_minute: u32,
 }
 
 impl Default for Settings {
@@ -69,6 +73,7 @@ impl Default for Settings {
             introspection: Introspection::Users,
             playback_token_seconds: 3_600,
             trusted_proxies: TrustedProxies::default(),
+            chat_kept: Some(Duration::from_secs(365 * 24 * 3_600)),
             limits: Limits::default(),
         }
     }
@@ -87,6 +92,7 @@ impl Default for Limits {
             posts_per_hour: 300,
             edits_per_hour: 120,
             pictures_per_hour: 100,
+            chat_messages_per_minute: 60,
         }
     }
 }

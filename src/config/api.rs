@@ -9,6 +9,9 @@ use social::settings::{Introspection, Limits, Settings};
 
 use super::{Config, ConfigError, is_http_origin};
 
+/// A hundred years.
+const MAX_DAYS: u32 = 36_500;
+
 /// `[api]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Api {
@@ -25,6 +28,8 @@ pub struct Api {
     /// Proxies in front of this server, as addresses or ranges (`10.0.0.0/8`): who asks, and
     /// whether by TLS, is what they say in `X-Forwarded-For` and `X-Forwarded-Proto`.
     pub trusted_proxies: Vec<String>,
+    /// For how many days it is kept what is said in chats; 0: for ever.
+    pub chat_keep_days: u32,
     /// How often what may be asked.
     pub limits: ApiLimits,
 }
@@ -53,6 +58,8 @@ pub struct ApiLimits {
     pub edits_per_hour: u32,
     /// Pictures an hour that one user sends.
     pub pictures_per_hour: u32,
+    /// Messages a minute by one user, in all chats together.
+    pub chat_messages_per_minute: u32,
 }
 
 /// `[mail]`
@@ -76,6 +83,7 @@ impl Default for Api {
             graphql_introspection: "users".to_owned(),
             playback_token_seconds: settings.playback_token_seconds,
             trusted_proxies: Vec::new(),
+            chat_keep_days: 365,
             limits: ApiLimits {
                 logins_per_minute_per_account: limits.logins_per_minute_per_account,
                 logins_per_minute_per_address: limits.logins_per_minute_per_address,
@@ -87,6 +95,7 @@ impl Default for Api {
                 posts_per_hour: limits.posts_per_hour,
                 edits_per_hour: limits.edits_per_hour,
                 pictures_per_hour: limits.pictures_per_hour,
+                chat_messages_per_minute: limits.chat_messages_per_minute,
             },
         }
     }
@@ -132,6 +141,11 @@ impl Api {
         if let Err(error) = TrustedProxies::parse(&self.trusted_proxies) {
             let expected = "addresses like 192.0.2.7, 10.0.0.0/8, ::1 or 2001:db8::/48";
             return Err(refused("trusted_proxies", error.given, expected));
+        }
+        if self.chat_keep_days > MAX_DAYS {
+            let given = self.chat_keep_days.to_string();
+            let expected = format!("a number from 0 to {MAX_DAYS}");
+            return Err(refused("chat_keep_days", given, &expected));
         }
         let limits = &self.limits;
         for (key, value, most) in [
@@ -182,6 +196,11 @@ impl Api {
             (
                 "limits.pictures_per_hour",
                 limits.pictures_per_hour,
+                1_000_000,
+            ),
+            (
+                "limits.chat_messages_per_minute",
+                limits.chat_messages_per_minute,
                 1_000_000,
             ),
         ] {
@@ -239,6 +258,10 @@ impl Config {
             playback_token_seconds: api.playback_token_seconds,
             // Checked when the configuration was read.
             trusted_proxies: TrustedProxies::parse(&api.trusted_proxies).unwrap_or_default(),
+            chat_kept: match api.chat_keep_days {
+                0 => None,
+                days => Some(Duration::from_secs(u64::from(days) * 24 * 3_600)),
+            },
             limits: Limits {
                 logins_per_minute_per_account: limits.logins_per_minute_per_account,
                 logins_per_minute_per_address: limits.logins_per_minute_per_address,
@@ -250,6 +273,7 @@ impl Config {
                 posts_per_hour: limits.posts_per_hour,
                 edits_per_hour: limits.edits_per_hour,
                 pictures_per_hour: limits.pictures_per_hour,
+                chat_messages_per_minute: limits.chat_messages_per_minute,
             },
         }
     }

@@ -12,6 +12,7 @@ pub mod audit_log;
 pub mod avatars;
 pub mod blocks;
 mod catalogue;
+pub mod chat;
 mod check;
 mod connect;
 pub mod copy;

@@ -4,6 +4,7 @@ mod access;
 mod accounts;
 mod architecture;
 mod bench;
+mod chat;
 mod commands;
 mod configuration;
 mod database;

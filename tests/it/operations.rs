@@ -28,7 +28,7 @@ fn what_the_api_does_not_have_is_a_problem() {
     let http = nova.http();
     let socket = http.get("/ws").unwrap();
     let rest = http.get("/api/v1/anything").unwrap();
-    for (answer, status) in [(socket, 501), (rest, 404)] {
+    for (answer, status) in [(socket, 400), (rest, 404)] {
         assert_eq!(answer.status, status, "{}", answer.text());
         // RFC 9457.
         assert_eq!(answer.content_type, "application/problem+json");

@@ -3,13 +3,13 @@
 use media::Timestamp;
 use storage::rows::account_export::{self, ExportedPerson, People};
 use storage::rows::users::{self, UserRow};
-use storage::rows::{api_tokens, images, notifications, preferences, reports};
+use storage::rows::{api_tokens, chat, images, notifications, preferences, reports};
 
 use crate::caller::Caller;
 use crate::limits::Key;
 use crate::model::{
-    AccountExport, ExportedFollow, ExportedImage, ExportedLike, ExportedNotification, ExportedPost,
-    ExportedReport, ExportedRevision, LoginSession, Moment,
+    AccountExport, ExportedChatMessage, ExportedFollow, ExportedImage, ExportedLike,
+    ExportedNotification, ExportedPost, ExportedReport, ExportedRevision, LoginSession, Moment,
 };
 use crate::operation::Operation;
 use crate::posts::shown_image;
@@ -71,6 +71,7 @@ impl Services {
         let images = self.exported_images(&row).await?;
         let likes = self.exported_likes(&row).await?;
         let notifications = self.exported_notifications(&row).await?;
+        let chat_messages = self.exported_chat_messages(&row).await?;
         // There are a few at most.
         let tokens = api_tokens::of_user(&self.db, row.id, None, PAGE).await?;
         let goes_on = sessions.goes_on
@@ -80,6 +81,7 @@ impl Services {
             || images.goes_on
             || likes.goes_on
             || notifications.goes_on
+            || chat_messages.goes_on
             || [&followers, &following, &blocked, &muted]
                 .iter()
                 .any(|list| list.goes_on);
@@ -103,6 +105,7 @@ impl Services {
             images: images.items,
             likes: likes.items,
             notifications: notifications.items,
+            chat_messages: chat_messages.items,
             is_complete: !goes_on,
         })
     }
@@ -226,6 +229,30 @@ impl Services {
                 post_id: row.post.map(|post| post.to_string()),
                 created_at: row.created_at.into(),
                 image: shown_image(&row),
+            });
+            if !list.add(page) {
+                return Ok(list);
+            }
+        }
+    }
+
+    async fn exported_chat_messages(
+        &self,
+        of: &UserRow,
+    ) -> Result<Growing<ExportedChatMessage>, ServiceError> {
+        let mut list = Growing::new();
+        let mut after = None;
+        loop {
+            let page = chat::of_author(&self.db, of.id, after, PAGE).await?;
+            after = page.last().map(|row| (row.stream, row.sequence)).or(after);
+            list.bytes += page.iter().map(|row| row.body.len()).sum::<usize>();
+            let page = page.into_iter().map(|row| ExportedChatMessage {
+                id: row.id.to_string(),
+                stream: row.stream_name,
+                text: row.body,
+                reply_to: row.reply_to.map(|id| id.to_string()),
+                media_time: row.media_at.into(),
+                created_at: row.created_at.into(),
             });
             if !list.add(page) {
                 return Ok(list);

@@ -13,10 +13,10 @@ impl From<ServiceError> for Error {
                 let errors = async_graphql::to_value(errors).unwrap_or(Value::Null);
                 extensions.set("errors", errors);
             }
-            ServiceError::RateLimited { after, .. } | ServiceError::TooManyLogins { after } => {
-                extensions.set("retryAfter", after.as_secs());
-            }
             _ => {}
+        }
+        if let Some(after) = error.retry_after() {
+            extensions.set("retryAfter", after.as_secs());
         }
         let mut told = Self::new(error.told());
         told.extensions = Some(extensions);

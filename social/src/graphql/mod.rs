@@ -1,6 +1,7 @@
 //! The GraphQL face, at `/graphql` and, for subscriptions, `/graphql/ws`: it parses, calls the
 //! services, and maps their errors.
 
+mod chat;
 mod codes;
 mod connection;
 mod error;
@@ -11,7 +12,6 @@ mod limits;
 mod loaders;
 mod mutation;
 mod notifications;
-mod pass;
 mod people;
 mod post;
 mod posts;
@@ -44,15 +44,24 @@ pub(crate) type Schema = async_graphql::Schema<Query, Mutation, Subscription>;
 /// The schema in GraphQL's own language, as `nova schema graphql` prints it.
 pub fn sdl() -> String {
     // Types and their documentation; limits are not part of it.
-    let schema = Schema::build(Query::default(), Mutation::default(), Subscription).finish();
+    let schema = Schema::build(
+        Query::default(),
+        Mutation::default(),
+        Subscription::default(),
+    )
+    .finish();
     let mut text = schema.sdl().trim_end().to_owned();
     text.push('\n');
     text
 }
 
 fn schema(services: &Services) -> Schema {
-    let builder =
-        Schema::build(Query::default(), Mutation::default(), Subscription).data(services.clone());
+    let builder = Schema::build(
+        Query::default(),
+        Mutation::default(),
+        Subscription::default(),
+    )
+    .data(services.clone());
     limited(builder, services.settings.introspection).finish()
 }
 

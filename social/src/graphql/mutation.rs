@@ -2,6 +2,7 @@
 
 use async_graphql::{Context, ID, MergedObject, Object, Result};
 
+use super::chat::ChatMutation;
 use super::notifications::NotificationMutation;
 use super::people::PeopleMutation;
 use super::posts::PostMutation;
@@ -22,6 +23,7 @@ pub(crate) struct Mutation(
     PostMutation,
     NotificationMutation,
     StreamMutation,
+    ChatMutation,
 );
 
 /// What can be done about accounts.

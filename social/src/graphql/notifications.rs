@@ -2,9 +2,9 @@
 
 use async_graphql::{Context, ID, Object, Result};
 
-use super::connection::{Connection, connection, of_page, page};
+use super::connection::{Connection, connection, of_page};
 use super::post::Post;
-use super::query::of;
+use super::query::{asked, of};
 use super::user::User;
 use crate::model::{
     Moment, NotificationKind, PostStream, ReadNotificationsInput, UnreadNotifications,
@@ -88,8 +88,7 @@ impl NotificationQuery {
         first: Option<i32>,
         after: Option<String>,
     ) -> Result<Connection<Notification>> {
-        let (services, caller) = of(context)?;
-        let page = page(first, after.as_deref())?;
+        let (services, caller, page) = asked(context, first, after)?;
         let seen = services.list_notifications(caller, page).await?;
         Ok(connection(seen.map(Notification)))
     }

@@ -4,6 +4,7 @@ use std::any::Any;
 
 use async_graphql::{ComplexObject, Context, ID, Json, MergedObject, Object, Result};
 
+use super::chat::ChatQuery;
 use super::connection::{Connection, connection, of_page};
 use super::feeds::FeedQuery;
 use super::notifications::NotificationQuery;
@@ -43,7 +44,13 @@ pub(super) fn given<'a, T: Any + Send + Sync>(context: &Context<'a>) -> Result<&
 
 /// What can be asked.
 #[derive(MergedObject, Default)]
-pub(crate) struct Query(PlainQuery, FeedQuery, NotificationQuery, StreamQuery);
+pub(crate) struct Query(
+    PlainQuery,
+    FeedQuery,
+    NotificationQuery,
+    StreamQuery,
+    ChatQuery,
+);
 
 /// What can be asked of people, posts and the moderators' lists.
 #[derive(Default)]

@@ -26,8 +26,8 @@ use tokio::time::{sleep, timeout};
 
 use super::Schema;
 use super::loaders::Loaders;
-use super::pass::Pass;
 use crate::caller::Caller;
+use crate::pass::Pass;
 use crate::problem::Problem;
 use crate::rest::MAX_BODY_BYTES;
 use crate::{ServiceError, Services};

@@ -1,8 +1,9 @@
 //! Subscriptions.
 
-use async_graphql::{Context, ID, Result, SimpleObject, Subscription};
+use async_graphql::{Context, ID, MergedSubscription, Result, SimpleObject, Subscription};
 use futures_util::{FutureExt, Stream, StreamExt};
 
+use super::chat::ChatSubscription;
 use super::notifications::Changed;
 use super::query::of;
 
@@ -14,10 +15,15 @@ struct SessionEnded {
 }
 
 /// What can be listened to.
-pub(crate) struct Subscription;
+#[derive(MergedSubscription, Default)]
+pub(crate) struct Subscription(SessionSubscription, ChatSubscription);
+
+/// What can be listened to of one's own sessions.
+#[derive(Default)]
+pub(crate) struct SessionSubscription;
 
 #[Subscription]
-impl Subscription {
+impl SessionSubscription {
     /// Tells once when the session ends that listens, and then is complete.
     async fn session_ended(
         &self,

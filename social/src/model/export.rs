@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{ApiToken, Image, LoginSession, Me, Moment, NotificationKind, Visibility};
+use super::{ApiToken, Image, LoginSession, Me, MediaTime, Moment, NotificationKind, Visibility};
 
 /// All that there is of an account, for its owner. Without what proves who they are.
 #[derive(Debug, Serialize, ToSchema)]
@@ -44,6 +44,8 @@ pub struct AccountExport {
     pub likes: Vec<ExportedLike>,
     /// What it was told of.
     pub notifications: Vec<ExportedNotification>,
+    /// What it said in chats, and did not delete.
+    pub chat_messages: Vec<ExportedChatMessage>,
     /// Whether that is all: a list ends after 50000, or 64 MiB of text.
     pub is_complete: bool,
 }
@@ -172,4 +174,25 @@ pub struct ExportedNotification {
     /// When it was read.
     #[schema(value_type = Option<String>, format = "date-time")]
     pub read_at: Option<Moment>,
+}
+
+/// Something that was said in the chat of a stream.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ExportedChatMessage {
+    /// Id.
+    #[schema(format = "uuid")]
+    pub id: String,
+    /// The stream's name.
+    pub stream: String,
+    /// What it says.
+    pub text: String,
+    /// The message that it answers.
+    #[schema(format = "uuid")]
+    pub reply_to: Option<String>,
+    /// Media time then, in milliseconds since 1970.
+    #[schema(value_type = i64)]
+    pub media_time: MediaTime,
+    /// When it was said.
+    #[schema(value_type = String, format = "date-time")]
+    pub created_at: Moment,
 }

@@ -2,6 +2,7 @@
 //! `snake_case`, GraphQL in `camelCase`.
 
 mod accounts;
+mod chat;
 mod export;
 mod notifications;
 mod people;
@@ -19,9 +20,13 @@ pub use accounts::{
     DeleteAccountInput, LoginInput, LoginSession, Me, Message, RefreshInput, RegisterInput,
     ResetInput, ResetPasswordInput, SessionTokens, TokenInput,
 };
+pub use chat::{
+    ChangeChatInput, ChatAuthor, ChatChanged, ChatDeleted, ChatEvent, ChatMessage, ChatPresence,
+    ChatRoom, ChatSaid, ChatSanction, MediaTime, SanctionInput, SendChatInput,
+};
 pub use export::{
-    AccountExport, ExportedFollow, ExportedImage, ExportedLike, ExportedNotification, ExportedPost,
-    ExportedReport, ExportedRevision,
+    AccountExport, ExportedChatMessage, ExportedFollow, ExportedImage, ExportedLike,
+    ExportedNotification, ExportedPost, ExportedReport, ExportedRevision,
 };
 pub use notifications::{
     Notification, NotificationKind, ReadNotificationsInput, SeenNotificationInput,

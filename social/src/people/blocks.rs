@@ -19,7 +19,9 @@ impl Services {
         let mut transaction = db.write().await?;
         blocks::block(db, &mut transaction, actor.user, other, now).await?;
         self.end_playback(transaction, [(actor.user, other), (other, actor.user)])
-            .await
+            .await?;
+        self.chat.relations_changed(actor.user, other);
+        Ok(())
     }
 
     /// Blocks somebody no more.
@@ -29,6 +31,7 @@ impl Services {
         let mut transaction = self.db.write().await?;
         blocks::unblock(&mut transaction, actor.user, other).await?;
         transaction.commit().await?;
+        self.chat.relations_changed(actor.user, other);
         Ok(())
     }
 
@@ -50,6 +53,7 @@ impl Services {
         let mut transaction = self.db.write().await?;
         mutes::mute(&mut transaction, actor.user, other, self.now()).await?;
         transaction.commit().await?;
+        self.chat.relations_changed(actor.user, other);
         Ok(())
     }
 
@@ -60,6 +64,7 @@ impl Services {
         let mut transaction = self.db.write().await?;
         mutes::unmute(&mut transaction, actor.user, other).await?;
         transaction.commit().await?;
+        self.chat.relations_changed(actor.user, other);
         Ok(())
     }
 

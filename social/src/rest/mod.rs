@@ -3,6 +3,7 @@
 mod account_changes;
 mod accounts;
 mod avatars;
+mod chat;
 mod cookies;
 mod feeds;
 mod images;
@@ -24,7 +25,7 @@ use axum::routing::{any, get};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::problem::Problem;
-use crate::{Services, graphql};
+use crate::{Services, graphql, socket};
 
 pub use openapi::document as openapi_document;
 pub(crate) use request::{AnyBody, Asking, media_type, with_caller};
@@ -46,6 +47,7 @@ fn operations() -> OpenApiRouter<Services> {
         .merge(feeds::router())
         .merge(search::router())
         .merge(notifications::router())
+        .merge(chat::router())
         .merge(moderation::router())
 }
 
@@ -65,7 +67,7 @@ pub fn router(services: Services) -> Router {
         .route("/openapi.json", get(openapi::answer))
         .route("/docs", get(reference::answer))
         .route("/problems/{code}", get(reference::problem))
-        .route("/ws", any(events_not_in_this_version))
+        .route("/ws", any(socket::answer))
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .layer(middleware::from_fn_with_state(
@@ -76,8 +78,4 @@ pub fn router(services: Services) -> Router {
         // For a body that does not say how large it is.
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .with_state(services)
-}
-
-async fn events_not_in_this_version() -> Problem {
-    Problem::not_in_this_version("The WebSocket for chat and events")
 }

@@ -61,6 +61,19 @@ const PROBLEMS: &[(&str, &str)] = &[
     ),
     ("refresh-failed", "The session has ended: log in again."),
     ("suspended", "The account is suspended."),
+    ("chat-banned", "You are banned from this chat."),
+    (
+        "chat-timed-out",
+        "You have a timeout in this chat; Retry-After says when it ends.",
+    ),
+    (
+        "followers-only",
+        "Only those who follow the owner of the stream talk in this chat.",
+    ),
+    (
+        "slow-mode",
+        "This chat is slow; Retry-After says when you may say something again.",
+    ),
     (
         "rate-limited",
         "It was asked too often; Retry-After says when to ask again.",
@@ -80,7 +93,6 @@ const PROBLEMS: &[(&str, &str)] = &[
     ),
     ("busy", "The server is busy; it is worth another try."),
     ("internal", "The server failed; its log says why."),
-    ("not-in-this-version", "A later version has it."),
 ];
 
 pub(super) async fn answer() -> Result<Response, Problem> {

@@ -172,6 +172,7 @@ pub(crate) fn generous() -> Settings {
         &mut limits.writes_per_minute,
         &mut limits.posts_per_hour,
         &mut limits.edits_per_hour,
+        &mut limits.chat_messages_per_minute,
     ] {
         *limit = 100_000;
     }

@@ -15,7 +15,6 @@ use crate::app::{PASSWORD, TestApp, generous};
 on_both_engines! {
     live_streams_are_listed_newest_first,
     head_is_get_without_the_body,
-    what_comes_later_says_so_in_one_sentence,
     unknown_paths_are_problems,
     wrong_methods_are_told_the_right_ones,
     a_large_body_is_refused_by_its_announcement,
@@ -96,17 +95,6 @@ async fn playback_is_where_the_edge_is() {
 async fn head_is_get_without_the_body(app: TestApp) {
     let answer = app.request("HEAD", "/api/v1/live").await;
     assert_eq!((answer.status.as_u16(), answer.body.as_str()), (200, ""));
-}
-
-async fn what_comes_later_says_so_in_one_sentence(app: TestApp) {
-    for method in ["GET", "POST", "DELETE"] {
-        let detail = app.request(method, "/ws").await;
-        let detail = detail.problem(501, "not-in-this-version");
-        assert_eq!(
-            detail,
-            "The WebSocket for chat and events is not part of this version."
-        );
-    }
 }
 
 async fn unknown_paths_are_problems(app: TestApp) {

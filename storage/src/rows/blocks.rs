@@ -81,3 +81,21 @@ pub async fn of_user(
     .all(db)
     .await
 }
+
+/// Whom `user` sees nothing of: whom they block or mute, and who blocks them, at most `limit`, in
+/// no order.
+pub async fn hidden_from(db: &Database, user: UserId, limit: u32) -> Result<Vec<UserId>, RowError> {
+    let rows: Vec<(UserId,)> = query(
+        "SELECT blocked_id AS id FROM blocks WHERE blocker_id = $1
+         UNION
+         SELECT blocker_id FROM blocks WHERE blocked_id = $1
+         UNION
+         SELECT muted_id FROM mutes WHERE muter_id = $1
+         LIMIT $2",
+    )
+    .bind(user)
+    .bind(limit)
+    .all(db)
+    .await?;
+    Ok(rows.into_iter().map(|(id,)| id).collect())
+}

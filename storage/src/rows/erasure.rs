@@ -236,6 +236,10 @@ const MANY: &[&str] = &[
          WHERE n.recipient_id = $1
              AND NOT EXISTS (SELECT 1 FROM notification_actors a WHERE a.notification_id = n.id)
          LIMIT $2)",
+    "DELETE FROM chat_messages WHERE id IN (
+         SELECT id FROM chat_messages WHERE author_id = $1 LIMIT $2)",
+    "DELETE FROM chat_sanctions WHERE (stream_id, user_id) IN (
+         SELECT stream_id, user_id FROM chat_sanctions WHERE user_id = $1 LIMIT $2)",
     "DELETE FROM reports WHERE id IN (
          SELECT id FROM reports WHERE subject_id = $1 LIMIT $2)",
     "UPDATE reports SET reporter_id = NULL WHERE id IN (
@@ -255,6 +259,13 @@ const MANY: &[&str] = &[
     "UPDATE posts SET stream_id = NULL WHERE id IN (
          SELECT p.id FROM streams s JOIN posts p ON p.stream_id = s.id
          WHERE s.owner_id = $1 LIMIT $2)",
+    // What was said about them, by whomever.
+    "DELETE FROM chat_messages WHERE id IN (
+         SELECT m.id FROM streams s JOIN chat_messages m ON m.stream_id = s.id
+         WHERE s.owner_id = $1 LIMIT $2)",
+    "DELETE FROM chat_sanctions WHERE (stream_id, user_id) IN (
+         SELECT c.stream_id, c.user_id FROM streams s JOIN chat_sanctions c ON c.stream_id = s.id
+         WHERE s.owner_id = $1 LIMIT $2)",
     // Sessions of streams of which nothing is left, and nothing will come.
     "DELETE FROM live_sessions WHERE id IN (
          SELECT l.id FROM streams s JOIN live_sessions l ON l.stream_id = s.id
@@ -272,6 +283,8 @@ const MANY: &[&str] = &[
          WHERE s.owner_id = $1
              AND NOT EXISTS (SELECT 1 FROM live_sessions l WHERE l.stream_id = s.id)
              AND NOT EXISTS (SELECT 1 FROM stream_keys k WHERE k.stream_id = s.id)
+             AND NOT EXISTS (SELECT 1 FROM chat_messages m WHERE m.stream_id = s.id)
+             AND NOT EXISTS (SELECT 1 FROM chat_sanctions c WHERE c.stream_id = s.id)
          LIMIT $2)",
 ];
 

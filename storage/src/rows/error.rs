@@ -192,6 +192,8 @@ pub enum Entity {
     Post,
     /// A picture that a post can have.
     Image,
+    /// A message in the chat of a stream.
+    ChatMessage,
     /// A session, an epoch or a rendition that a new row refers to.
     Parent,
 }
@@ -210,6 +212,7 @@ impl fmt::Display for Entity {
             Self::Asset => "asset",
             Self::Post => "post",
             Self::Image => "picture",
+            Self::ChatMessage => "message",
             Self::Parent => "session, epoch or rendition",
         })
     }

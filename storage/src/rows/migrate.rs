@@ -30,6 +30,7 @@ macro_rules! migrations {
             migration!($engine, 13, "0013", "search"),
             migration!($engine, 14, "0014", "attachments"),
             migration!($engine, 15, "0015", "stream_control"),
+            migration!($engine, 16, "0016", "chat"),
             migration!($engine, 17, "0017", "notifications"),
         ]
     };

@@ -17,6 +17,7 @@ use storage::rows::{
 use storage::{Database, RowError};
 use tokio_util::sync::CancellationToken;
 
+use crate::chat::{sanction, say};
 use crate::children::eventually;
 use crate::fixtures::TestDatabase;
 use crate::people::{block, follow, set_private};
@@ -83,6 +84,14 @@ async fn named(test: &TestDatabase, user: UserId) -> BTreeSet<&'static str> {
             "reports",
             "SELECT 1 FROM reports WHERE reporter_id = $1 OR subject_id = $1",
         ),
+        (
+            "chat_messages",
+            "SELECT 1 FROM chat_messages WHERE author_id = $1",
+        ),
+        (
+            "chat_sanctions",
+            "SELECT 1 FROM chat_sanctions WHERE user_id = $1",
+        ),
         ("streams", "SELECT 1 FROM streams WHERE owner_id = $1"),
         ("videos", "SELECT 1 FROM videos WHERE owner_id = $1"),
     ] {
@@ -133,6 +142,9 @@ async fn busy(test: &TestDatabase, name: &str, other: UserId) -> UserId {
         .await
         .unwrap();
     transaction.commit().await.unwrap();
+    let room = test.stream(&format!("room-of-{name}")).await;
+    say(test, room, user, "x").await;
+    sanction(test, room, user, None).await;
     user
 }
 
@@ -161,7 +173,7 @@ async fn everything_of_an_account_is_erased_and_nothing_of_others(test: TestData
     assert!(objects.get(&shown).await.is_err());
     assert!(objects.get(&unshown).await.is_err());
     objects.get(&of_bob).await.unwrap();
-    assert_eq!(named(&test, bob).await.len(), 7);
+    assert_eq!(named(&test, bob).await.len(), 9);
     // What was said about others stays, and nobody said it.
     let row = reports::by_id(&test.db, told_by_ada).await.unwrap();
     assert_eq!(row.unwrap().reporter, None);
@@ -241,6 +253,11 @@ async fn streams_and_videos_go_before_their_owner(test: TestDatabase) {
     transaction.commit().await.unwrap();
     let session = sessions::open_session(&test.db, stream, at(0)).await;
     let session = session.unwrap().session.id;
+    let viewer = test.user("viewer").await;
+    for room in [stream, unused] {
+        say(&test, room, viewer, "x").await;
+        sanction(&test, room, viewer, None).await;
+    }
 
     delete(&test, owner).await;
     let objects = MemoryStore::default();

@@ -35,7 +35,7 @@ async fn migrations_are_told_and_run_once(test: TestDatabase) {
     let test = empty(&test).await;
     assert_eq!(
         test.db.check().await.unwrap(),
-        [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 17].map(Fault::Pending)
+        [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17].map(Fault::Pending)
     );
     let migrated = test.db.migrate().await.unwrap();
     let told: Vec<_> = migrated.iter().map(ToString::to_string).collect();
@@ -55,6 +55,7 @@ async fn migrations_are_told_and_run_once(test: TestDatabase) {
         "13 search",
         "14 attachments",
         "15 stream control",
+        "16 chat",
         "17 notifications",
     ];
     assert_eq!(told, names);

@@ -6,6 +6,7 @@ mod fixtures;
 mod account_end;
 mod accounts;
 mod avatars;
+mod chat;
 mod check;
 mod children;
 mod copy;

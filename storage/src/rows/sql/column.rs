@@ -5,9 +5,10 @@ use std::fmt;
 
 use bytes::Bytes;
 use media::{
-    ApiTokenId, AssetId, AuditEntryId, EpochNumber, ImageId, JobId, LoginSessionId, Micros, NodeId,
-    NotificationId, PostId, PrewarmId, PurgeId, RegistrationId, RenditionName, ReportId,
-    SegmentNumber, SessionId, StreamId, StreamKeyId, StreamName, Timestamp, UserId, VideoId,
+    ApiTokenId, AssetId, AuditEntryId, ChatMessageId, EpochNumber, ImageId, JobId, LoginSessionId,
+    Micros, NodeId, NotificationId, PostId, PrewarmId, PurgeId, RegistrationId, RenditionName,
+    ReportId, SegmentNumber, SessionId, StreamId, StreamKeyId, StreamName, Timestamp, UserId,
+    VideoId,
 };
 use sqlx::{Decode, Postgres, Row as _, Sqlite, Type};
 use uuid::Uuid;
@@ -164,6 +165,7 @@ meaning! {
     AuditEntryId: Uuid, |id, _place| Ok(AuditEntryId::from(id));
     NotificationId: Uuid, |id, _place| Ok(NotificationId::from(id));
     PostId: Uuid, |id, _place| Ok(PostId::from(id));
+    ChatMessageId: Uuid, |id, _place| Ok(ChatMessageId::from(id));
     StreamName: String, |name, place| name.parse().map_err(|error| undecodable(place, error));
     RenditionName: String, |name, place| name.parse().map_err(|error| undecodable(place, error));
 }

@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 use media::{
-    ApiTokenId, AssetId, AuditEntryId, EpochNumber, ImageId, JobId, LoginSessionId, Micros, NodeId,
-    NotificationId, PostId, PrewarmId, PurgeId, RegistrationId, RenditionName, ReportId,
-    SegmentNumber, SessionId, StreamId, StreamKeyId, StreamName, Timestamp, UserId, VideoId,
+    ApiTokenId, AssetId, AuditEntryId, ChatMessageId, EpochNumber, ImageId, JobId, LoginSessionId,
+    Micros, NodeId, NotificationId, PostId, PrewarmId, PurgeId, RegistrationId, RenditionName,
+    ReportId, SegmentNumber, SessionId, StreamId, StreamKeyId, StreamName, Timestamp, UserId,
+    VideoId,
 };
 use uuid::Uuid;
 
@@ -105,6 +106,7 @@ bind! {
     AuditEntryId => Uuid, |id| id.as_uuid();
     NotificationId => Uuid, |id| id.as_uuid();
     PostId => Uuid, |id| id.as_uuid();
+    ChatMessageId => Uuid, |id| id.as_uuid();
 }
 
 impl Bind for u64 {

@@ -10,17 +10,17 @@ use crate::{ServiceError, Services, secrets, services};
 
 /// Whom a socket belongs to, and what they have shown.
 #[derive(Clone)]
-pub(super) struct Pass {
+pub(crate) struct Pass {
     /// As it was at the beginning, and as operations see it.
-    pub(super) caller: Caller,
+    pub(crate) caller: Caller,
     /// What stood in `Authorization`.
-    pub(super) shown: Option<String>,
+    pub(crate) shown: Option<String>,
 }
 
 impl Pass {
     /// Refuses who would not be let in again as the same, with the same rights: by the clock,
     /// by what this node has heard, and by the rows, for a node may hear nothing.
-    pub(super) async fn check(&self, services: &Services) -> Result<(), ServiceError> {
+    pub(crate) async fn check(&self, services: &Services) -> Result<(), ServiceError> {
         let Some(shown) = &self.shown else {
             return Ok(());
         };

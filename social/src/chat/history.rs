@@ -1,0 +1,80 @@
+//! What was said before.
+
+use media::Timestamp;
+use storage::rows::chat::{self, ChatMessageRow, Direction};
+use storage::rows::streams::StreamRow;
+use uuid::Uuid;
+
+use super::may_watch;
+use super::shown::{mentioned, message};
+use crate::caller::Caller;
+use crate::model::{ChatMessage, MediaTime};
+use crate::operation::Operation;
+use crate::paging::{PageRequest, Paged, Place};
+use crate::{ServiceError, Services};
+
+impl Services {
+    /// What was said in a stream's chat and is there, the newest first, or the oldest.
+    pub async fn list_chat_messages(
+        &self,
+        caller: &Caller,
+        stream: &str,
+        oldest_first: bool,
+        page: PageRequest,
+    ) -> Result<Paged<ChatMessage>, ServiceError> {
+        self.begin(caller, Operation::ListChatMessages)?;
+        let stream = may_watch(self, caller, stream).await?;
+        let direction = match oldest_first {
+            true => Direction::Forwards,
+            false => Direction::Backwards,
+        };
+        let after = page.after_place().map(sequence);
+        let limit = page.limit();
+        let rows =
+            chat::history(&self.db, stream.id, caller.user(), direction, after, limit).await?;
+        let place = |row: &ChatMessageRow| Place::from(Uuid::from_u128(row.sequence.into()));
+        self.show_messages(&stream, page, rows, place).await
+    }
+
+    /// What was said while what is at `from` and behind it was seen, by media time.
+    pub async fn replay_chat(
+        &self,
+        caller: &Caller,
+        stream: &str,
+        from: Option<MediaTime>,
+        page: PageRequest,
+    ) -> Result<Paged<ChatMessage>, ServiceError> {
+        self.begin(caller, Operation::ReplayChat)?;
+        let stream = may_watch(self, caller, stream).await?;
+        let from = from.map_or(Timestamp::from_micros(0), Timestamp::from);
+        let after = page.after_place().map(|place| (place.at, sequence(place)));
+        let limit = page.limit();
+        let rows = chat::replay(&self.db, stream.id, caller.user(), from, after, limit).await?;
+        let place = |row: &ChatMessageRow| Place {
+            at: row.media_at,
+            id: Uuid::from_u128(row.sequence.into()),
+        };
+        self.show_messages(&stream, page, rows, place).await
+    }
+
+    async fn show_messages(
+        &self,
+        stream: &StreamRow,
+        page: PageRequest,
+        rows: Vec<ChatMessageRow>,
+        place: impl Fn(&ChatMessageRow) -> Place,
+    ) -> Result<Paged<ChatMessage>, ServiceError> {
+        let names = mentioned(&self.db, &rows).await?;
+        let moderators = chat::Moderators {
+            owner: stream.owner,
+        };
+        Ok(page.page(rows, place, |row| message(&row, moderators, &names)))
+    }
+}
+
+/// A place in a room, as cursors have it. What is none is behind everything that a database has.
+fn sequence(place: Place) -> u64 {
+    u64::try_from(place.id.as_u128())
+        .unwrap_or(u64::MAX)
+        .min(i64::MAX as u64)
+}

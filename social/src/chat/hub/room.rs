@@ -1,0 +1,477 @@
+//! A room on this node: what happened lately, and whoever listens.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use media::{StreamId, UserId};
+use storage::rows::chat::{self, ChatMessageRow, ChatRoomRow, Moderators};
+use storage::rows::streams::StreamRow;
+use storage::rows::{Database, RowError};
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use tokio::sync::{Notify, OnceCell, broadcast};
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::frame::Frame;
+use super::presence::{Others, Own};
+use crate::chat::shown::mentioned;
+
+/// Events that a room keeps for whoever comes, and that a listener may be behind.
+pub(crate) const KEPT: usize = 256;
+
+/// Rows that are read at once.
+const PAGE: u32 = 200;
+
+/// Events that are read for one who comes back. Whoever has missed more reads the history.
+const MISSED_AT_MOST: u64 = 1_000;
+
+/// The pause after the rows have failed.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Why nobody is in a room any more: its numbers have begun again, after a database lost some.
+pub(crate) const ANEW: &str = "the room was lost: join it again";
+/// The same: it is nobody's to be in.
+pub(crate) const CLOSED: &str = "there is no such room any more";
+
+/// A room that somebody on this node is in, or was until lately.
+pub(crate) struct Room {
+    pub(super) stream: StreamId,
+    pub(super) name: String,
+    moderators: Moderators,
+    frames: broadcast::Sender<Arc<Frame>>,
+    state: Mutex<State>,
+    /// There may be something to read.
+    pub(super) wake: Notify,
+    /// It has been read once, and is read from then on.
+    ready: OnceCell<()>,
+    /// Who listens.
+    listeners: AtomicU64,
+    /// Nobody was there for long.
+    pub(super) unused: CancellationToken,
+}
+
+struct State {
+    row: ChatRoomRow,
+    /// All events above this one, up to `row.last_event`, are kept.
+    floor: u64,
+    kept: VecDeque<Arc<Frame>>,
+    others: Others,
+    own: Own,
+    /// How many were told to be there.
+    shown: u64,
+    /// Since when nobody is there.
+    empty_since: Option<Instant>,
+}
+
+/// Somebody who has come in.
+pub(crate) struct Joined {
+    /// What they hear.
+    pub(crate) listener: Listener,
+    /// How the room is.
+    pub(crate) row: ChatRoomRow,
+    /// Whether all is heard that came after what they had.
+    pub(crate) is_complete: bool,
+}
+
+/// What somebody wants to hear of what was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Before {
+    /// All after this event.
+    After(u64),
+    /// So many of the last messages.
+    Recent(usize),
+}
+
+impl Room {
+    pub(super) fn new(stream: &StreamRow) -> Self {
+        Self {
+            stream: stream.id,
+            name: stream.name.to_string(),
+            moderators: Moderators {
+                owner: stream.owner,
+            },
+            frames: broadcast::Sender::new(KEPT),
+            state: Mutex::new(State {
+                row: ChatRoomRow::default(),
+                floor: 0,
+                kept: VecDeque::new(),
+                others: Others::default(),
+                own: Own::default(),
+                shown: 0,
+                empty_since: None,
+            }),
+            wake: Notify::new(),
+            ready: OnceCell::new(),
+            listeners: AtomicU64::new(0),
+            unused: CancellationToken::new(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The last event that was told.
+    pub(super) fn known(&self) -> u64 {
+        self.lock().row.last_event
+    }
+
+    /// Reads the room for the first time; whether that was this call.
+    pub(super) async fn open(&self, db: &Database) -> Result<bool, RowError> {
+        let mut is_first = false;
+        let first = &mut is_first;
+        let open = async move {
+            self.begin(db).await?;
+            *first = true;
+            Ok::<_, RowError>(())
+        };
+        self.ready.get_or_try_init(|| open).await?;
+        Ok(is_first)
+    }
+
+    async fn begin(&self, db: &Database) -> Result<(), RowError> {
+        let row = chat::room(db, self.stream).await?;
+        let limit = KEPT as u32;
+        let rows = chat::newest_events(db, self.stream, row.last_event, limit).await?;
+        let floor = match rows.first() {
+            Some(first) if rows.len() == KEPT => first.last_event - 1,
+            _ => 0,
+        };
+        let frames = self.frames_of(db, &rows).await?;
+        let mut state = self.lock();
+        state.row = row;
+        state.floor = floor;
+        state.kept = frames.into();
+        Ok(())
+    }
+
+    async fn frames_of(
+        &self,
+        db: &Database,
+        rows: &[ChatMessageRow],
+    ) -> Result<Vec<Arc<Frame>>, RowError> {
+        let names = mentioned(db, rows).await?;
+        let frame = |row| Frame::of_row(&self.name, row, self.moderators, &names);
+        Ok(rows.iter().filter_map(frame).collect())
+    }
+
+    /// Reads what is new, whenever it is woken, until `stop`, or nobody was there for long.
+    pub(super) async fn read_on(self: Arc<Self>, db: Database, stop: CancellationToken) {
+        let reading = async {
+            loop {
+                self.wake.notified().await;
+                while let Err(error) = self.catch_up(&db).await {
+                    metrics::counter!("nova_chat_read_failures_total").increment(1);
+                    tracing::debug!(%error, "a chat is not read");
+                    sleep(RETRY).await;
+                }
+            }
+        };
+        tokio::select! {
+            () = reading => {}
+            () = stop.cancelled() => {}
+            () = self.unused.cancelled() => {}
+        }
+    }
+
+    async fn catch_up(&self, db: &Database) -> Result<(), RowError> {
+        let row = chat::room(db, self.stream).await?;
+        let before = self.lock().row;
+        if row.last_event < before.last_event {
+            return self.begin_anew(db).await;
+        }
+        let mut at = before.last_event;
+        while at < row.last_event {
+            let rows = chat::events(db, self.stream, at, row.last_event, PAGE).await?;
+            let is_full = rows.len() == PAGE as usize;
+            at = match rows.last() {
+                Some(last) if is_full => last.last_event,
+                _ => row.last_event,
+            };
+            let frames = self.frames_of(db, &rows).await?;
+            self.tell(frames, at);
+        }
+        let is_as_before =
+            (row.slow_mode, row.followers_only) == (before.slow_mode, before.followers_only);
+        if !is_as_before {
+            let mut state = self.lock();
+            state.row = row;
+            // Nobody listens, or everybody is told.
+            let _ = self.frames.send(Frame::changed(&self.name, &row));
+        }
+        Ok(())
+    }
+
+    /// Tells these events: all that there are up to `to`.
+    fn tell(&self, frames: Vec<Arc<Frame>>, to: u64) {
+        let mut state = self.lock();
+        state.row.last_event = to;
+        for frame in frames {
+            if !frame.is_said() {
+                // What was deleted is not told to who comes later.
+                state.kept.retain(|one| one.message != frame.message);
+            }
+            if state.kept.len() == KEPT
+                && let Some(oldest) = state.kept.pop_front()
+            {
+                state.floor = oldest.event.unwrap_or_default().max(state.floor);
+            }
+            state.kept.push_back(frame.clone());
+            let _ = self.frames.send(frame);
+        }
+    }
+
+    /// The database has less than it had: a server took over without the last commits.
+    async fn begin_anew(&self, db: &Database) -> Result<(), RowError> {
+        self.begin(db).await?;
+        self.end(ANEW);
+        Ok(())
+    }
+
+    /// Nobody is there any more.
+    pub(super) fn end(&self, reason: &'static str) {
+        let _ = self.frames.send(Frame::over(&self.name, reason));
+    }
+
+    /// Lets everybody go, for the node stops.
+    pub(super) fn stop(&self) {
+        let _ = self.frames.send(Frame::stopping());
+    }
+
+    /// Notes what another node says.
+    pub(super) fn heard(&self, node: Uuid, viewers: u64) {
+        self.lock().others.heard(node, viewers, Instant::now());
+    }
+
+    /// How many are there.
+    pub(super) fn viewers(&self) -> u64 {
+        let here = self.listeners.load(Ordering::Relaxed);
+        here.saturating_add(self.lock().others.count(Instant::now()))
+    }
+
+    /// Tells how many are there, if that has changed; what is to be said to other nodes.
+    pub(super) fn show_presence(&self) -> Option<u64> {
+        let viewers = self.viewers();
+        let here = self.listeners.load(Ordering::Relaxed);
+        let mut state = self.lock();
+        if state.shown != viewers {
+            state.shown = viewers;
+            let _ = self.frames.send(Frame::presence(&self.name, viewers));
+        }
+        state.own.to_say(here, Instant::now())
+    }
+
+    /// Whether nobody was there for so long.
+    pub(super) fn was_empty_for(&self, long: Duration) -> bool {
+        let mut state = self.lock();
+        if self.listeners.load(Ordering::Relaxed) > 0 {
+            state.empty_since = None;
+            return false;
+        }
+        let now = Instant::now();
+        now - *state.empty_since.get_or_insert(now) >= long
+    }
+
+    /// Tells nobody any more what somebody said.
+    pub(super) fn forget(&self, author: UserId) {
+        let mut state = self.lock();
+        state.kept.retain(|frame| frame.author != Some(author));
+    }
+
+    /// Lets somebody listen, from now on: what comes next is heard, once.
+    pub(super) async fn join(
+        self: Arc<Self>,
+        presence: Presence,
+        db: &Database,
+        before: Before,
+    ) -> Result<Joined, RowError> {
+        let (listener, row, missed) = self.listen(presence, before);
+        let mut joined = Joined {
+            listener,
+            row,
+            is_complete: true,
+        };
+        match missed {
+            Missed::Nothing => {}
+            Missed::Rows(after) => {
+                let to = joined.row.last_event;
+                let is_too_much = to - after > MISSED_AT_MOST;
+                if is_too_much {
+                    joined.is_complete = false;
+                    return Ok(joined);
+                }
+                let mut at = after;
+                while at < to {
+                    let rows = chat::events(db, self.stream, at, to, PAGE).await?;
+                    at = match rows.last() {
+                        Some(last) if rows.len() == PAGE as usize => last.last_event,
+                        _ => to,
+                    };
+                    let frames = self.frames_of(db, &rows).await?;
+                    joined.listener.backlog.extend(frames);
+                }
+            }
+            // From another node, which was ahead of this one; or from another database.
+            Missed::Ahead(after) => {
+                let row = chat::room(db, self.stream).await?;
+                if row.last_event < after {
+                    joined.listener.last = joined.row.last_event;
+                    joined.is_complete = false;
+                }
+            }
+        }
+        Ok(joined)
+    }
+
+    /// In one moment: what was is in the backlog, and what comes is received.
+    fn listen(
+        self: &Arc<Self>,
+        presence: Presence,
+        before: Before,
+    ) -> (Listener, ChatRoomRow, Missed) {
+        let state = self.lock();
+        let known = state.row.last_event;
+        let (mut backlog, mut last, mut missed) = (VecDeque::new(), known, Missed::Nothing);
+        match before {
+            Before::After(after) if after > known => {
+                last = after;
+                missed = Missed::Ahead(after);
+            }
+            Before::After(after) if after >= state.floor => {
+                let is_new = |frame: &&Arc<Frame>| frame.event.is_some_and(|event| event > after);
+                backlog.extend(state.kept.iter().filter(is_new).cloned());
+            }
+            Before::After(after) => missed = Missed::Rows(after),
+            Before::Recent(count) => {
+                let said: Vec<_> = state.kept.iter().filter(|frame| frame.is_said()).collect();
+                let skipped = said.len().saturating_sub(count);
+                backlog.extend(said.into_iter().skip(skipped).cloned());
+            }
+        }
+        let listener = Listener {
+            frames: self.frames.subscribe(),
+            room: self.clone(),
+            backlog,
+            last,
+            hidden: HashSet::new(),
+            _presence: presence,
+        };
+        (listener, state.row, missed)
+    }
+}
+
+/// What somebody who comes back has missed that is not kept here.
+enum Missed {
+    Nothing,
+    /// What the rows have after this event.
+    Rows(u64),
+    /// Nothing, for this node is behind this event.
+    Ahead(u64),
+}
+
+/// That somebody is in a room.
+pub(super) struct Presence(Arc<Room>);
+
+impl Presence {
+    pub(super) fn new(room: Arc<Room>) -> Self {
+        room.listeners.fetch_add(1, Ordering::Relaxed);
+        Self(room)
+    }
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        self.0.listeners.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// More has happened than is kept for somebody who is slow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TooSlow;
+
+/// What somebody hears in a room, each event once and in order.
+pub(crate) struct Listener {
+    frames: broadcast::Receiver<Arc<Frame>>,
+    room: Arc<Room>,
+    /// What comes first.
+    backlog: VecDeque<Arc<Frame>>,
+    /// Of what is received, events up to this one were heard.
+    last: u64,
+    /// Whose messages are not heard.
+    hidden: HashSet<UserId>,
+    _presence: Presence,
+}
+
+impl Listener {
+    /// The room of this stream.
+    pub(crate) fn stream(&self) -> StreamId {
+        self.room.stream
+    }
+
+    /// Its name.
+    pub(crate) fn name(&self) -> &str {
+        &self.room.name
+    }
+
+    /// Hears nothing of these from now on.
+    pub(crate) fn hide(&mut self, hidden: HashSet<UserId>) {
+        self.hidden = hidden;
+    }
+
+    /// The next. Nothing is lost when this is dropped half-way.
+    pub(crate) async fn next(&mut self) -> Result<Arc<Frame>, TooSlow> {
+        loop {
+            if let Some(frame) = self.backlog.pop_front() {
+                if !self.hides(&frame) {
+                    return Ok(frame);
+                }
+                continue;
+            }
+            match self.frames.recv().await {
+                Ok(frame) if self.is_heard(&frame) => return Ok(frame),
+                Ok(_) => {}
+                // The room is held: its sender lives as long as this does.
+                Err(RecvError::Lagged(_) | RecvError::Closed) => return Err(TooSlow),
+            }
+        }
+    }
+
+    /// The next, if it is there.
+    pub(crate) fn try_next(&mut self) -> Result<Option<Arc<Frame>>, TooSlow> {
+        loop {
+            if let Some(frame) = self.backlog.pop_front() {
+                if !self.hides(&frame) {
+                    return Ok(Some(frame));
+                }
+                continue;
+            }
+            match self.frames.try_recv() {
+                Ok(frame) if self.is_heard(&frame) => return Ok(Some(frame)),
+                Ok(_) => {}
+                Err(TryRecvError::Empty) => return Ok(None),
+                Err(TryRecvError::Lagged(_) | TryRecvError::Closed) => return Err(TooSlow),
+            }
+        }
+    }
+
+    /// Whether a frame that was received is for this listener.
+    fn is_heard(&mut self, frame: &Frame) -> bool {
+        if let Some(event) = frame.event {
+            if event <= self.last {
+                return false;
+            }
+            self.last = event;
+        }
+        !self.hides(frame)
+    }
+
+    fn hides(&self, frame: &Frame) -> bool {
+        !self.hidden.is_empty()
+            && frame
+                .author
+                .is_some_and(|author| self.hidden.contains(&author))
+    }
+}

@@ -1,0 +1,617 @@
+//! The socket of chats, `/ws`, on a real socket.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use media::{Clock, Micros};
+use serde_json::{Value, json};
+use storage::rows::chat::{self, NewChatMessage};
+use storage::rows::{streams, users};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::{Instant, timeout};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async, connect_async};
+
+use crate::app::{Person, TestApp};
+use crate::chat::{demo, say};
+use crate::sockets::{Closed, Socket, listen};
+
+on_both_engines! {
+    what_is_said_is_heard_by_all_who_are_there,
+    who_comes_back_has_what_was_missed_and_nothing_twice,
+    what_was_deleted_is_told_and_not_told_again,
+    a_request_is_answered_by_its_id,
+    the_first_word_is_hello_in_a_version_that_there_is,
+    what_is_no_message_is_told_and_the_socket_stays,
+    s05_a_socket_is_told_and_closed_when_its_session_ends,
+    s05_a_socket_goes_on_with_another_token,
+    who_blocks_somebody_hears_them_no_more,
+    who_is_blocked_by_the_owner_is_put_out,
+    s07_a_slow_reader_is_let_go_and_comes_back,
+    s07_joins_and_leaves_are_summed_up,
+    a_subscription_hears_the_same,
+    a_server_that_stops_says_so,
+}
+
+const DEADLINE: Duration = Duration::from_secs(30);
+const MESSAGES: &str = "/api/v1/streams/demo/chat/messages";
+
+/// Somebody on a socket.
+pub(crate) struct Chat(WebSocketStream<MaybeTlsStream<TcpStream>>);
+
+impl Chat {
+    pub(crate) async fn open(address: SocketAddr) -> Self {
+        let url = format!("ws://{address}/ws");
+        Self(connect_async(url).await.unwrap().0)
+    }
+
+    pub(crate) async fn tell(&mut self, what: Value) {
+        let text = what.to_string();
+        self.0.send(Message::Text(text.into())).await.unwrap();
+    }
+
+    /// The next message, or what the server said at the end.
+    pub(crate) async fn hear(&mut self) -> Result<Value, Closed> {
+        let heard = async {
+            loop {
+                match self.0.next().await {
+                    Some(Ok(Message::Text(text))) => {
+                        return Ok(serde_json::from_str(&text).unwrap());
+                    }
+                    Some(Ok(Message::Close(Some(frame)))) => {
+                        return Err((frame.code.into(), frame.reason.to_string()));
+                    }
+                    Some(Ok(_)) => {}
+                    other => return Err((0, format!("{other:?}"))),
+                }
+            }
+        };
+        timeout(DEADLINE, heard).await.expect("something in time")
+    }
+
+    /// The next that is not how many are there.
+    pub(crate) async fn hear_event(&mut self) -> Value {
+        loop {
+            let heard = self.hear().await.unwrap();
+            if heard["type"] != "presence" {
+                return heard;
+            }
+        }
+    }
+
+    /// The next that was said.
+    pub(crate) async fn hear_text(&mut self) -> String {
+        let heard = self.hear_event().await;
+        assert_eq!(heard["type"], "message", "{heard}");
+        assert_eq!(heard["room"], "demo");
+        assert_eq!(heard["event"], heard["message"]["event"]);
+        heard["message"]["text"].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) async fn ask(&mut self, what: Value) -> Value {
+        self.tell(what).await;
+        self.hear_event().await
+    }
+
+    /// How it ends, whatever is said before.
+    async fn end(&mut self) -> Closed {
+        loop {
+            if let Err(closed) = self.hear().await {
+                return closed;
+            }
+        }
+    }
+
+    pub(crate) async fn hello(address: SocketAddr, person: &Person<'_>) -> Self {
+        let mut chat = Self::open(address).await;
+        let authorization = match person.access_token.as_str() {
+            "" => Value::Null,
+            token => json!(format!("Bearer {token}")),
+        };
+        let hello = json!({ "type": "hello", "version": 1, "authorization": authorization });
+        let welcome = chat.ask(hello).await;
+        assert_eq!(welcome["type"], "welcome", "{welcome}");
+        assert_eq!(welcome["version"], 1);
+        assert_eq!(welcome["user"].is_string(), !authorization.is_null());
+        chat
+    }
+
+    pub(crate) async fn join(&mut self, more: Value) -> Value {
+        let mut join = json!({ "type": "join", "room": "demo" });
+        for (key, value) in more.as_object().unwrap() {
+            join[key] = value.clone();
+        }
+        let joined = self.ask(join).await;
+        assert_eq!(joined["type"], "joined", "{joined}");
+        joined
+    }
+
+    pub(crate) async fn of(address: SocketAddr, person: &Person<'_>) -> Self {
+        let mut chat = Self::hello(address, person).await;
+        chat.join(json!({})).await;
+        chat
+    }
+}
+
+async fn what_is_said_is_heard_by_all_who_are_there(app: TestApp) {
+    let (ada, bob) = demo(&app).await;
+    let address = listen(&app).await;
+    let mut of_ada = Chat::of(address, &ada).await;
+    let mut of_bob = Chat::of(address, &bob).await;
+    let mut nobody = Chat::of(address, &app.anybody()).await;
+    of_bob
+        .tell(json!({ "type": "send", "id": "7", "text": "hi @ada", "key": "k" }))
+        .await;
+    let (mut sent, mut said) = (Value::Null, Value::Null);
+    while sent.is_null() || said.is_null() {
+        let heard = of_bob.hear_event().await;
+        match heard["type"].as_str().unwrap() {
+            "sent" => sent = heard,
+            _ => said = heard,
+        }
+    }
+    assert_eq!((&sent["id"], &sent["event"]), (&json!("7"), &json!(1)));
+    assert_eq!(said["message"]["id"], sent["message"]);
+    let heard = of_ada.hear_event().await;
+    assert_eq!(heard, said);
+    assert_eq!(heard["message"]["author"]["name"], "bob");
+    assert_eq!(heard["message"]["parts"][1]["mention"], "ada");
+    assert_eq!(nobody.hear_text().await, "hi @ada");
+    // What comes by the other faces, too.
+    say(&ada, "by REST").await;
+    for chat in [&mut of_ada, &mut of_bob, &mut nobody] {
+        assert_eq!(chat.hear_text().await, "by REST");
+    }
+    // Whoever has not logged in only reads.
+    let refused = nobody.ask(json!({ "type": "send", "text": "x" })).await;
+    assert_eq!(refused["type"], "error");
+    assert_eq!(refused["code"], "unauthenticated");
+    let slow = json!({ "slow_mode_seconds": 30 });
+    ada.patch("/api/v1/streams/demo/chat", &slow).await.ok(200);
+    let changed = nobody.hear_event().await;
+    assert_eq!(
+        changed,
+        json!({
+            "type": "changed", "room": "demo", "event": 3,
+            "slow_mode_seconds": 30, "followers_only": false,
+        })
+    );
+    of_bob.hear_event().await;
+    let refused = of_bob.ask(json!({ "type": "send", "text": "x" })).await;
+    assert_eq!(refused["code"], "slow-mode");
+    assert_eq!(refused["retry_after_seconds"], 30);
+}
+
+async fn who_comes_back_has_what_was_missed_and_nothing_twice(app: TestApp) {
+    let (ada, bob) = demo(&app).await;
+    let address = listen(&app).await;
+    let mut there = Chat::of(address, &ada).await;
+    for n in 1..=3 {
+        say(&bob, &n.to_string()).await;
+    }
+    assert_eq!(there.hear_text().await, "1");
+    drop(there);
+    let mut back = Chat::hello(address, &ada).await;
+    let joined = back.join(json!({ "after": 1, "id": "j" })).await;
+    assert_eq!(
+        (&joined["id"], &joined["is_complete"]),
+        (&json!("j"), &json!(true))
+    );
+    assert_eq!(joined["room"]["is_moderator"], true);
+    assert_eq!(back.hear_text().await, "2");
+    assert_eq!(back.hear_text().await, "3");
+    say(&bob, "4").await;
+    assert_eq!(back.hear_text().await, "4");
+    // Who comes for the first time has what they ask for.
+    let mut new = Chat::hello(address, &bob).await;
+    new.join(json!({ "recent": 2 })).await;
+    assert_eq!(new.hear_text().await, "3");
+    assert_eq!(new.hear_text().await, "4");
+    // More than is kept in memory is read from rows, and is in order.
+    for n in 5..=300 {
+        say(&bob, &n.to_string()).await;
+    }
+    let mut late = Chat::hello(address, &ada).await;
+    late.join(json!({ "after": 2 })).await;
+    for n in 3..=300 {
+        assert_eq!(late.hear_text().await, n.to_string());
+    }
+    // What never was, nobody has had.
+    let mut odd = Chat::hello(address, &ada).await;
+    let joined = odd.join(json!({ "after": 1_000 })).await;
+    assert_eq!(joined["is_complete"], false);
+    say(&bob, "next").await;
+    assert_eq!(odd.hear_text().await, "next");
+    for wrong in [json!({ "recent": 101 }), json!({ "after": 1, "recent": 1 })] {
+        let mut join = json!({ "type": "join", "room": "demo" });
+        join.as_object_mut()
+            .unwrap()
+            .extend(wrong.as_object().unwrap().clone());
+        assert_eq!(odd.ask(join).await["code"], "validation");
+    }
+}
+
+async fn what_was_deleted_is_told_and_not_told_again(app: TestApp) {
+    let (ada, bob) = demo(&app).await;
+    let address = listen(&app).await;
+    let mut there = Chat::of(address, &bob).await;
+    let first = say(&bob, "first").await;
+    say(&bob, "second").await;
+    assert_eq!(there.hear_text().await, "first");
+    assert_eq!(there.hear_text().await, "second");
+    let mut of_ada = Chat::of(address, &ada).await;
+    of_ada
+        .tell(json!({ "type": "delete", "id": "d", "message": first["id"] }))
+        .await;
+    let deleted = there.hear_event().await;
+    let expected = json!({
+        "type": "deleted", "room": "demo", "event": 3, "message": first["id"],
+    });
+    assert_eq!(deleted, expected);
+    let mut heard = [of_ada.hear_event().await, of_ada.hear_event().await];
+    heard.sort_by_key(|heard| heard["type"].as_str().unwrap().to_owned());
+    assert_eq!(
+        heard,
+        [expected.clone(), json!({ "type": "done", "id": "d" })]
+    );
+    let mut new = Chat::hello(address, &bob).await;
+    new.join(json!({ "after": 0 })).await;
+    assert_eq!(new.hear_text().await, "second");
+    assert_eq!(new.hear_event().await, expected);
+    let mut recent = Chat::hello(address, &bob).await;
+    recent.join(json!({ "recent": 9 })).await;
+    assert_eq!(recent.hear_text().await, "second");
+    let again = recent
+        .ask(json!({ "type": "delete", "message": first["id"] }))
+        .await;
+    assert_eq!(again["code"], "not-found");
+}
+
+async fn a_request_is_answered_by_its_id(app: TestApp) {
+    let (_, bob) = demo(&app).await;
+    let address = listen(&app).await;
+    let mut chat = Chat::hello(address, &bob).await;
+    let pong = chat.ask(json!({ "type": "ping", "id": "p" })).await;
+    assert_eq!(pong, json!({ "type": "pong", "id": "p" }));
+    for what in [
+        json!({ "type": "send", "id": "s", "text": "x" }),
+        json!({ "type": "delete", "id": "s", "message": "x" }),
+    ] {
+        let nowhere = chat.ask(what).await;
+        assert_eq!(nowhere["code"], "conflict");
+        assert_eq!(nowhere["id"], "s");
+    }
+    let none = chat.ask(json!({ "type": "join", "room": "none" })).await;
+    assert_eq!(none["code"], "not-found");
+    assert_eq!(none.get("id"), None);
+    chat.join(json!({})).await;
+    let left = chat.ask(json!({ "type": "leave", "id": "l" })).await;
+    assert_eq!(left, json!({ "type": "done", "id": "l" }));
+    say(&bob, "unheard").await;
+    let pong = chat.ask(json!({ "type": "ping" })).await;
+    assert_eq!(pong, json!({ "type": "pong" }));
+}
+
+async fn the_first_word_is_hello_in_a_version_that_there_is(app: TestApp) {
+    let (_, bob) = demo(&app).await;
+    let address = listen(&app).await;
+    for (first, code) in [
+        (json!({ "type": "ping" }), 4400),
+        (json!({ "type": "hello" }), 4400),
+        (json!("hello"), 4400),
+        (json!({ "type": "hello", "version": 2 }), 4406),
+        (
+            json!({ "type": "hello", "version": 1, "authorization": "Bearer x" }),
+            4401,
+        ),
+    ] {
+        let mut chat = Chat::open(address).await;
+        chat.tell(first).await;
+        assert_eq!(chat.end().await.0, code);
+    }
+    let mut chat = Chat::hello(address, &bob).await;
+    chat.tell(json!({ "type": "hello", "version": 1 })).await;
+    assert_eq!(chat.end().await.0, 4400);
+    let mut chat = Chat::hello(address, &bob).await;
+    chat.0
+        .send(Message::Binary(b"{}".to_vec().into()))
+        .await
+        .unwrap();
+    assert_eq!(chat.end().await.0, 1003);
+    let mut chat = Chat::hello(address, &bob).await;
+    chat.tell(json!({ "type": "ping", "id": "x".repeat(10_000) }))
+        .await;
+    assert_eq!(chat.end().await.0, 1009);
+    app.request("GET", "/ws").await.problem(400, "validation");
+}
+
+async fn what_is_no_message_is_told_and_the_socket_stays(app: TestApp) {
+    let (_, bob) = demo(&app).await;
+    let mut chat = Chat::hello(listen(&app).await, &bob).await;
+    for wrong in [json!([]), json!({}), json!({ "type": "shout" })] {
+        let told = chat.ask(wrong).await;
+        assert_eq!(told["type"], "error");
+        assert_eq!(told["code"], "validation");
+    }
+    assert_eq!(chat.ask(json!({ "type": "ping" })).await["type"], "pong");
+}
+
+async fn s05_a_socket_is_told_and_closed_when_its_session_ends(app: TestApp) {
+    let other = app.second_node().await;
+    let (ada, bob) = demo(&app).await;
+    let (here, there) = (listen(&app).await, listen(&other).await);
+    let mut of_bob = Chat::of(there, &bob).await;
+    let mut here_too = Chat::hello(here, &bob).await;
+    let mut of_ada = Chat::of(there, &ada).await;
+    let before = Instant::now();
+    bob.delete("/api/v1/me/sessions").await.ok(204);
+    for chat in [&mut of_bob, &mut here_too] {
+        let told = chat.hear_event().await;
+        assert_eq!(told["code"], "unauthenticated");
+        assert_eq!(chat.end().await.0, 4401);
+    }
+    println!("{:?} after the logout began", before.elapsed());
+    // Nobody else is.
+    assert_eq!(of_ada.ask(json!({ "type": "ping" })).await["type"], "pong");
+    let bob = app.logged_in("bob").await;
+    let mut of_bob = Chat::of(there, &bob).await;
+    app.administrator("root").await;
+    let root = app.logged_in("root").await;
+    let reason = json!({ "reason": "spam" });
+    root.put("/api/v1/users/bob/suspension", &reason)
+        .await
+        .ok(200);
+    assert_eq!(of_bob.end().await.0, 4401);
+}
+
+async fn s05_a_socket_goes_on_with_another_token(app: TestApp) {
+    let (_, bob) = demo(&app).await;
+    let address = listen(&app).await;
+    let mut chat = Chat::of(address, &bob).await;
+    app.later(Micros::from_secs(500));
+    let answer = bob.refresh().await.ok(200);
+    let later = bob.clone().with_tokens(&answer);
+    let bearer = |person: &Person<'_>| format!("Bearer {}", person.access_token);
+    let again = json!({ "type": "authenticate", "id": "a", "authorization": bearer(&later) });
+    assert_eq!(chat.ask(again).await, json!({ "type": "done", "id": "a" }));
+    app.later(Micros::from_secs(500));
+    chat.tell(json!({ "type": "send", "text": "still here" }))
+        .await;
+    let kinds = [chat.hear_event().await, chat.hear_event().await];
+    assert!(
+        kinds.iter().all(|kind| kind["type"] != "error"),
+        "{kinds:?}"
+    );
+    // A token that has expired does not do anything any more.
+    app.later(Micros::from_secs(101));
+    chat.tell(json!({ "type": "send", "text": "not any more" }))
+        .await;
+    assert_eq!(chat.end().await.0, 4401);
+    // Nor is a socket handed to somebody else.
+    let (ada, bob) = (app.logged_in("ada").await, app.logged_in("bob").await);
+    let mut chat = Chat::of(address, &bob).await;
+    chat.tell(json!({ "type": "authenticate", "authorization": bearer(&ada) }))
+        .await;
+    assert_eq!(chat.end().await.0, 4401);
+    // Who has only read can begin to talk.
+    let mut chat = Chat::of(address, &app.anybody()).await;
+    let known = json!({ "type": "authenticate", "authorization": bearer(&ada) });
+    assert_eq!(chat.ask(known).await["type"], "done");
+    chat.tell(json!({ "type": "send", "text": "me" })).await;
+    assert_ne!(chat.hear_event().await["type"], "error");
+}
+
+async fn who_blocks_somebody_hears_them_no_more(app: TestApp) {
+    let other = app.second_node().await;
+    let (ada, bob) = demo(&app).await;
+    let eve = app.person("eve").await;
+    let mut chat = Chat::of(listen(&other).await, &bob).await;
+    say(&eve, "one").await;
+    assert_eq!(chat.hear_text().await, "one");
+    bob.put("/api/v1/users/eve/block", &json!({})).await.ok(204);
+    // Until the other node has heard of it.
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        say(&eve, "two").await;
+        say(&ada, "mark").await;
+        if chat.hear_text().await == "mark" {
+            break;
+        }
+        assert_eq!(chat.hear_text().await, "mark");
+        assert!(Instant::now() < deadline, "still heard");
+    }
+    let mut again = Chat::hello(listen(&other).await, &bob).await;
+    again.join(json!({ "recent": 100 })).await;
+    assert_eq!(again.hear_text().await, "mark");
+    bob.delete("/api/v1/users/eve/block").await.ok(204);
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        say(&eve, "three").await;
+        say(&ada, "mark").await;
+        if chat.hear_text().await == "three" {
+            break;
+        }
+        assert!(Instant::now() < deadline, "not heard again");
+    }
+}
+
+async fn who_is_blocked_by_the_owner_is_put_out(app: TestApp) {
+    let (ada, bob) = demo(&app).await;
+    let mut chat = Chat::of(listen(&app).await, &bob).await;
+    ada.put("/api/v1/users/bob/block", &json!({})).await.ok(204);
+    let left = chat.hear_event().await;
+    assert_eq!(
+        (&left["type"], &left["room"]),
+        (&json!("left"), &json!("demo"))
+    );
+    say(&ada, "unheard").await;
+    assert_eq!(chat.ask(json!({ "type": "ping" })).await["type"], "pong");
+    let again = chat.ask(json!({ "type": "join", "room": "demo" })).await;
+    assert_eq!(again["code"], "not-found");
+}
+
+/// A server whose sockets hold little that is not read.
+async fn listen_with_small_buffers(app: &TestApp) -> SocketAddr {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_send_buffer_size(4_096).unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(16).unwrap();
+    let address = listener.local_addr().unwrap();
+    let router = app.router.clone();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    address
+}
+
+async fn open_with_a_small_buffer(address: SocketAddr) -> Chat {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4_096).unwrap();
+    let stream = MaybeTlsStream::Plain(socket.connect(address).await.unwrap());
+    let url = format!("ws://{address}/ws");
+    let mut chat = Chat(client_async(url, stream).await.unwrap().0);
+    chat.ask(json!({ "type": "hello", "version": 1 })).await;
+    chat
+}
+
+/// Says so many more than there are, numbered, at once.
+async fn say_many(app: &TestApp, count: u64) {
+    let db = &app.database;
+    let stream = streams::by_name(db, &"demo".parse().unwrap()).await;
+    let stream = stream.unwrap().unwrap().id;
+    let author = users::find_by_name(db, "bob").await.unwrap().unwrap().id;
+    let from = chat::room(db, stream).await.unwrap().last_event;
+    let messages: Vec<_> = (from + 1..=from + count)
+        .map(|n| NewChatMessage {
+            author,
+            reply_to: None,
+            body: format!("{n} {}", "x".repeat(480)),
+            media_at: None,
+            client_key: None,
+        })
+        .collect();
+    let mut transaction = db.write().await.unwrap();
+    chat::send(&mut transaction, stream, &messages, app.clock.now())
+        .await
+        .unwrap();
+    transaction.commit().await.unwrap();
+}
+
+async fn s07_a_slow_reader_is_let_go_and_comes_back(app: TestApp) {
+    const ROUNDS: u64 = 6;
+    const EACH: u64 = 60;
+    const SAID: u64 = ROUNDS * EACH;
+    let (_, bob) = demo(&app).await;
+    let address = listen_with_small_buffers(&app).await;
+    let mut slow = open_with_a_small_buffer(address).await;
+    slow.join(json!({})).await;
+    let mut fast = Chat::of(address, &app.anybody()).await;
+    for round in 0..ROUNDS {
+        say_many(&app, EACH - 1).await;
+        let last = (round + 1) * EACH;
+        say(&bob, &format!("{last} is the last")).await;
+        // Whoever reads is not let go because of who does not.
+        for n in round * EACH + 1..=last {
+            assert!(fast.hear_text().await.starts_with(&format!("{n} ")));
+        }
+    }
+    let mut last = 0;
+    let closed = loop {
+        match slow.hear().await {
+            Ok(heard) if heard["type"] == "message" => {
+                last += 1;
+                assert_eq!(heard["event"], last);
+            }
+            Ok(_) => {}
+            Err(closed) => break closed,
+        }
+    };
+    assert_eq!(closed.0, 4409, "{closed:?}");
+    assert!(closed.1.contains("join again"), "{closed:?}");
+    assert!((1..SAID).contains(&last), "{last}");
+    let mut back = Chat::hello(address, &bob).await;
+    back.join(json!({ "after": last })).await;
+    for n in last + 1..=SAID {
+        assert!(back.hear_text().await.starts_with(&format!("{n} ")));
+    }
+}
+
+async fn s07_joins_and_leaves_are_summed_up(app: TestApp) {
+    const MORE: u64 = 12;
+    let other = app.second_node().await;
+    let (_, bob) = demo(&app).await;
+    let (here, there) = (listen(&app).await, listen(&other).await);
+    let mut watcher = Chat::of(here, &bob).await;
+    let mut more = Vec::new();
+    for n in 0..MORE {
+        let address = [here, there][(n % 2) as usize];
+        more.push(Chat::of(address, &app.anybody()).await);
+    }
+    let mut told = 0;
+    let mut until = async |viewers: u64| {
+        loop {
+            let heard = watcher.hear().await.unwrap();
+            assert_eq!(heard["type"], "presence", "{heard}");
+            told += 1;
+            if heard["viewers"] == viewers {
+                return told;
+            }
+        }
+    };
+    assert!(until(1 + MORE).await < MORE);
+    drop(more);
+    assert!(until(1).await < 2 * MORE);
+    let room = bob.get("/api/v1/streams/demo/chat").await.ok(200);
+    assert_eq!(room["viewers"], 1);
+}
+
+async fn a_subscription_hears_the_same(app: TestApp) {
+    let (ada, bob) = demo(&app).await;
+    say(&bob, "before").await;
+    let mut socket = Socket::open(listen(&app).await).await;
+    socket.introduce(&ada).await;
+    let query = r#"subscription { chat(stream: "demo", after: 0) { __typename
+        ... on ChatSaid { event message { text author { name } } }
+        ... on ChatDeleted { event message }
+        ... on ChatChanged { slowModeSeconds followersOnly }
+        ... on ChatPresence { viewers } } }"#;
+    let query = query.replace(
+        "ChatDeleted { event message }",
+        "ChatDeleted { event deleted: message }",
+    );
+    let payload = json!({ "query": query });
+    socket
+        .say(json!({ "id": "1", "type": "subscribe", "payload": payload }))
+        .await;
+    let mut next = async || {
+        loop {
+            let heard = socket.hear().await.unwrap();
+            assert_eq!(heard["type"], "next", "{heard}");
+            let event = heard["payload"]["data"]["chat"].clone();
+            assert!(event.is_object(), "{heard}");
+            if event["__typename"] != "ChatPresence" {
+                return event;
+            }
+        }
+    };
+    let before = next().await;
+    assert_eq!(before["message"]["text"], "before");
+    assert_eq!(before["message"]["author"]["name"], "bob");
+    let id = say(&bob, "after").await["id"].clone();
+    assert_eq!(next().await["event"], 2);
+    let path = format!("{MESSAGES}/{}", id.as_str().unwrap());
+    bob.delete(&path).await.ok(204);
+    let deleted = next().await;
+    assert_eq!((&deleted["event"], &deleted["deleted"]), (&json!(3), &id));
+    let only = json!({ "followers_only": true });
+    ada.patch("/api/v1/streams/demo/chat", &only).await.ok(200);
+    assert_eq!(next().await["followersOnly"], true);
+}
+
+async fn a_server_that_stops_says_so(app: TestApp) {
+    demo(&app).await;
+    let address = listen(&app).await;
+    let mut chat = Chat::of(address, &app.anybody()).await;
+    drop(app);
+    let closed = chat.end().await;
+    assert_eq!(closed.0, 1001, "{closed:?}");
+}

@@ -1,0 +1,162 @@
+//! Chat on real servers: two processes on one database and one bus.
+
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use peers::nats::NatsServer;
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio::runtime::Runtime;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+use crate::harness::{Http, Listener, Nova, Signal, Site};
+
+const PASSWORD: &str = "correct horse";
+/// How long a message may take.
+const SOON: Duration = Duration::from_secs(30);
+
+/// Somebody who only reads, on a socket.
+struct Chat<'a> {
+    runtime: &'a Runtime,
+    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+}
+
+impl<'a> Chat<'a> {
+    /// In the room, with what came after `after`.
+    fn join(runtime: &'a Runtime, http: &Http, after: u64) -> Self {
+        let url = http.url("/ws").replace("http://", "ws://");
+        let (socket, _) = runtime.block_on(connect_async(url)).unwrap();
+        let mut chat = Self { runtime, socket };
+        chat.tell(&json!({ "type": "hello", "version": 1 }));
+        assert_eq!(chat.hear()["type"], "welcome");
+        chat.tell(&json!({ "type": "join", "room": "garden", "after": after }));
+        let joined = chat.hear();
+        assert_eq!(joined["is_complete"], true, "{joined}");
+        chat
+    }
+
+    fn tell(&mut self, what: &Value) {
+        let message = Message::Text(what.to_string().into());
+        self.runtime.block_on(self.socket.send(message)).unwrap();
+    }
+
+    fn hear(&mut self) -> Value {
+        let heard = async {
+            loop {
+                match self.socket.next().await.expect("it is open").unwrap() {
+                    Message::Text(text) => {
+                        let heard: Value = serde_json::from_str(&text).unwrap();
+                        if heard["type"] != "presence" {
+                            return heard;
+                        }
+                    }
+                    Message::Close(frame) => panic!("closed: {frame:?}"),
+                    _ => {}
+                }
+            }
+        };
+        self.runtime
+            .block_on(async { timeout(SOON, heard).await })
+            .expect("something in time")
+    }
+
+    fn hears(&mut self, number: u64) {
+        let heard = self.hear();
+        assert_eq!(heard["message"]["text"], number.to_string(), "{heard}");
+        assert_eq!(heard["event"], number, "{heard}");
+    }
+}
+
+fn say(http: &Http, number: u64) {
+    let path = "/api/v1/streams/garden/chat/messages";
+    http.post_value(path, &json!({ "text": number.to_string() }), 201);
+}
+
+#[test]
+fn of_a_server_that_is_killed_no_message_is_lost_and_a_bus_that_is_down_stops_nobody() {
+    let database = peers::postgres::database();
+    let runtime = Runtime::new().unwrap();
+    let mut nats = runtime.block_on(NatsServer::start());
+    let site = Site::with_settings(&[
+        ("NOVA__DATABASE__URL", database.url().as_str()),
+        ("NOVA__EVENTS__URL", nats.url().as_str()),
+    ]);
+    site.create_stream("garden");
+    site.create_user("ada", PASSWORD);
+    let start = || -> Nova {
+        let serve = site.serve();
+        serve
+            .roles("api", &[Listener::Http, Listener::Admin])
+            .start()
+    };
+    let (mut doomed, stays) = (start(), start());
+    let ada = stays.http().log_in("ada", PASSWORD);
+    let (at_doomed, at_stays) = (doomed.http().bearing(&ada), stays.http().bearing(&ada));
+
+    let mut here = Chat::join(&runtime, &doomed.http(), 0);
+    let mut there = Chat::join(&runtime, &stays.http(), 0);
+    for number in 1..=10 {
+        say(
+            if number % 2 == 0 {
+                &at_doomed
+            } else {
+                &at_stays
+            },
+            number,
+        );
+        there.hears(number);
+    }
+    for number in 1..=6 {
+        here.hears(number);
+    }
+    doomed.signal(Signal::Kill);
+    doomed.wait_exit();
+    drop(here);
+    for number in 11..=15 {
+        say(&at_stays, number);
+        there.hears(number);
+    }
+    let mut back = Chat::join(&runtime, &stays.http(), 6);
+    for number in 7..=15 {
+        back.hears(number);
+    }
+
+    // Without a bus whoever is there talks on, and others find it.
+    let other = start();
+    let at_other = other.http().bearing(&ada);
+    let mut far = Chat::join(&runtime, &other.http(), 15);
+    nats.kill();
+    for number in 16..=25 {
+        say(
+            if number % 2 == 0 {
+                &at_other
+            } else {
+                &at_stays
+            },
+            number,
+        );
+        there.hears(number);
+        far.hears(number);
+    }
+    runtime.block_on(nats.restart());
+    for number in 26..=30 {
+        say(
+            if number % 2 == 0 {
+                &at_other
+            } else {
+                &at_stays
+            },
+            number,
+        );
+        there.hears(number);
+        far.hears(number);
+    }
+    // Nothing was lost on the way of who did not look.
+    for number in 16..=30 {
+        back.hears(number);
+    }
+    let sockets = stays.metric("nova_chat_sockets").unwrap();
+    assert!(sockets >= 2.0, "{sockets}");
+}
