@@ -53,7 +53,11 @@ pub async fn list_streams(
 
 impl Services {
     /// The stream of that name, if whoever asks may see it.
-    async fn find_stream(&self, caller: &Caller, name: &str) -> Result<ListedStream, ServiceError> {
+    pub(crate) async fn find_stream(
+        &self,
+        caller: &Caller,
+        name: &str,
+    ) -> Result<ListedStream, ServiceError> {
         let name: StreamName = name.parse().map_err(|_| missing())?;
         let found = streams::find(&self.db, &name, caller.user()).await?;
         found.ok_or_else(missing)
