@@ -19,9 +19,7 @@ impl Services {
         let mut transaction = db.write().await?;
         blocks::block(db, &mut transaction, actor.user, other, now).await?;
         self.end_playback(transaction, [(actor.user, other), (other, actor.user)])
-            .await?;
-        self.chat.relations_changed(actor.user, other);
-        Ok(())
+            .await
     }
 
     /// Blocks somebody no more.

@@ -41,7 +41,7 @@ impl Services {
     }
 
     /// Commits what ends that somebody may see what others have for their followers: what they play
-    /// of it ends too. Owners and viewers.
+    /// of it ends too, and that they hear the chats. Owners and viewers.
     pub(super) async fn end_playback<const N: usize>(
         &self,
         mut transaction: Transaction,
@@ -54,6 +54,9 @@ impl Services {
             events.extend(barred.await?);
         }
         transaction.commit().await?;
+        for (owner, viewer) in pairs {
+            self.chat.relations_changed(owner, viewer);
+        }
         self.publish(events).await;
         Ok(())
     }
