@@ -8,14 +8,14 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use http::{Request, header};
-use media::{PostId, SystemClock, UserId};
+use media::{PostId, SystemClock, Timestamp, UserId};
 use serde_json::{Value, json};
 use social::accounts::{NewUser, create_user};
 use social::mail::{Mail, Post, PostError};
 use social::rest::Client;
 use social::settings::Settings;
-use social::streams::PlaybackBase;
-use social::{Parts, Services};
+use social::streams::{InvalidLadder, MediaPlane, PlaybackBase, Viewing};
+use social::{Parts, ServiceError, Services};
 use storage::Database;
 use storage::events::LocalBus;
 use storage::objects::MemoryStore;
@@ -59,6 +59,26 @@ impl Post for NoPost {
     }
 }
 
+/// Nothing is encoded or played.
+#[derive(Debug)]
+struct NoMedia;
+
+impl MediaPlane for NoMedia {
+    fn ladder(&self, _: &str) -> Result<String, InvalidLadder> {
+        Err(InvalidLadder("nothing is encoded here".to_owned()))
+    }
+
+    fn playback_path(
+        &self,
+        path: &str,
+        _: &Viewing,
+        _: bool,
+        _: Timestamp,
+    ) -> Result<String, ServiceError> {
+        Ok(path.to_owned())
+    }
+}
+
 impl Api {
     pub(crate) async fn start(db: &Database) -> Result<Self, Box<dyn Error>> {
         let mut settings = Settings::default();
@@ -73,6 +93,7 @@ impl Api {
             post: Arc::new(NoPost),
             settings,
             playback_base: PlaybackBase::same_origin(),
+            media: Arc::new(NoMedia),
         };
         let (services, upkeep) = Services::start(parts).await?;
         let shutdown = CancellationToken::new();

@@ -145,7 +145,7 @@ impl Bars {
 
 #[cfg(test)]
 mod tests {
-    use media::LoginSessionId;
+    use media::{LoginSessionId, Micros};
     use social::streams::Viewing;
 
     use super::*;

@@ -47,12 +47,14 @@ impl Services {
         self.begin(caller, Operation::ReplayChat)?;
         let stream = may_watch(self, caller, stream).await?;
         let from = from.map_or(Timestamp::from_micros(0), Timestamp::from);
-        let after = page.after_place().map(|place| (place.at, sequence(place)));
+        let after = page
+            .after_place()
+            .map(|place| (Timestamp::from_micros(place.key), sequence(place)));
         let limit = page.limit();
         let rows = chat::replay(&self.db, stream.id, caller.user(), from, after, limit).await?;
         let place = |row: &ChatMessageRow| Place {
-            at: row.media_at,
-            id: Uuid::from_u128(row.sequence.into()),
+            key: row.media_at.as_micros(),
+            rest: Uuid::from_u128(row.sequence.into()),
         };
         self.show_messages(&stream, page, rows, place).await
     }
@@ -74,7 +76,7 @@ impl Services {
 
 /// A place in a room, as cursors have it. What is none is behind everything that a database has.
 fn sequence(place: Place) -> u64 {
-    u64::try_from(place.id.as_u128())
+    u64::try_from(place.rest.as_u128())
         .unwrap_or(u64::MAX)
         .min(i64::MAX as u64)
 }

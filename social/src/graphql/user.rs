@@ -119,8 +119,7 @@ impl User {
         first: Option<i32>,
         after: Option<String>,
     ) -> Result<Connection<Stream>> {
-        let (services, caller) = of(context)?;
-        let page = page(first, after.as_deref())?;
+        let (services, caller, page) = asked(context, first, after)?;
         let name = &self.0.row.name;
         Ok(connection(
             services.list_user_streams(caller, name, page).await?,

@@ -136,8 +136,8 @@ impl Services {
             let deeds = of(&row.id);
             let post = |id: Option<PostId>| id.and_then(|id| posts.get(&id)).cloned();
             let stream = stream_of(row).and_then(|id| streams.get(&id)).cloned();
-            let owner = stream.as_ref().and_then(|stream| stream.owner.as_ref());
-            let owner = owner.and_then(|name| owners.get(name)).cloned();
+            let owner = stream.as_ref().and_then(|stream| owners.get(&stream.owner));
+            let owner = owner.cloned();
             let named = last(deeds).into_iter().filter_map(|id| people.get(&id));
             let named = named.cloned().map(Person::from);
             let distinct: HashSet<_> = deeds.iter().map(|deed| deed.actor).collect();
@@ -160,7 +160,7 @@ impl Services {
         &self,
         streams: impl Iterator<Item = &PostStream>,
     ) -> Result<HashMap<String, Person>, ServiceError> {
-        let names: HashSet<_> = streams.filter_map(|stream| stream.owner.clone()).collect();
+        let names: HashSet<_> = streams.map(|stream| stream.owner.clone()).collect();
         if names.is_empty() {
             return Ok(HashMap::new());
         }

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::chat::{sanction, say};
 use crate::children::eventually;
-use crate::fixtures::TestDatabase;
+use crate::fixtures::{NOW, TestDatabase};
 use crate::people::{block, follow, set_private};
 use crate::users::{at, write};
 
