@@ -20,12 +20,14 @@ const PAUSE: Duration = Duration::from_millis(2);
 const AT_MOST: Duration = Duration::from_secs(120);
 
 /// Followers of `$1` in whose feeds the post `$2` is not: it is no entry, and its author is not pulled.
+/// Subqueries give one value each, so that entries are looked up one by one: of a post there is no
+/// index.
 const MISSING: &str = "
     SELECT COUNT(*) FROM follows f
     WHERE f.followed_id = $1 AND f.accepted_at IS NOT NULL
-        AND NOT EXISTS (SELECT 1 FROM feed_entries e
-                        WHERE e.user_id = f.follower_id AND e.post_id = $2)
-        AND NOT EXISTS (SELECT 1 FROM pulled_authors a WHERE a.user_id = $1)";
+        AND COALESCE((SELECT FALSE FROM pulled_authors a WHERE a.user_id = $1), TRUE)
+        AND COALESCE((SELECT FALSE FROM feed_entries e
+                      WHERE e.user_id = f.follower_id AND e.post_id = $2), TRUE)";
 
 /// Followers from the first to the last, in the order in which feeds are written.
 pub(crate) async fn some_followers(db: &Database, of: UserId) -> Result<Vec<UserId>, RowError> {
