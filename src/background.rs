@@ -1,5 +1,5 @@
 //! What runs beside the requests: the outbox's events go to the bus, and feeds and the indexes of
-//! search are kept.
+//! search are kept, and people are told of what happens to them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use media::Clock;
 use storage::events::Bus;
 use storage::rows::outbox::{self, BusDelivery, Relay, Start};
-use storage::rows::{Database, feed, search};
+use storage::rows::{Database, feed, notifications, search};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -40,7 +40,7 @@ impl Background {
             foundation.clock.clone(),
             BUS,
             Start::Next,
-            Arc::new(BusDelivery::new(bus)),
+            Arc::new(BusDelivery::new(bus.clone())),
         );
         tasks.spawn(relay.run(shutdown.clone()));
         let feeds = feed::run(
@@ -55,6 +55,13 @@ impl Background {
             shutdown.clone(),
         );
         tasks.spawn(indexes);
+        let told = notifications::run(
+            foundation.database.clone(),
+            foundation.clock.clone(),
+            bus,
+            shutdown.clone(),
+        );
+        tasks.spawn(told);
         let shown = show_lag(
             foundation.database.clone(),
             foundation.clock.clone(),

@@ -120,6 +120,11 @@ uuid_id!(
 );
 
 uuid_id!(
+    /// Something that somebody is told of.
+    NotificationId
+);
+
+uuid_id!(
     /// What somebody wrote: a post, a comment, a share or a quote.
     PostId
 );

@@ -20,8 +20,8 @@ pub use frame::{Epoch, Frame, SourceFit, Track, TrackKind};
 pub use frame_rate::FrameRate;
 pub use ids::{
     ApiTokenId, AssetId, AuditEntryId, EpochNumber, InvalidName, JobId, LoginSessionId, NodeId,
-    PartIndex, PostId, PrewarmId, PurgeId, RegistrationId, RenditionName, ReportId, SegmentNumber,
-    SessionId, StreamId, StreamName, UserId, VideoId,
+    NotificationId, PartIndex, PostId, PrewarmId, PurgeId, RegistrationId, RenditionName, ReportId,
+    SegmentNumber, SessionId, StreamId, StreamName, UserId, VideoId,
 };
 pub use rendition::{AudioShape, Rendition, Shape, VideoShape};
 pub use segment::{Part, Segment};

@@ -225,6 +225,18 @@ const MANY: &[&str] = &[
          SELECT muter_id, muted_id FROM mutes WHERE muted_id = $1 LIMIT $2)",
     "DELETE FROM feed_entries WHERE (user_id, post_id) IN (
          SELECT user_id, post_id FROM feed_entries WHERE user_id = $1 LIMIT $2)",
+    "DELETE FROM notification_actors WHERE (notification_id, at, actor_id, deed_id) IN (
+         SELECT notification_id, at, actor_id, deed_id FROM notification_actors
+         WHERE actor_id = $1 LIMIT $2)",
+    "DELETE FROM notification_actors WHERE (notification_id, at, actor_id, deed_id) IN (
+         SELECT a.notification_id, a.at, a.actor_id, a.deed_id
+         FROM notifications n JOIN notification_actors a ON a.notification_id = n.id
+         WHERE n.recipient_id = $1 LIMIT $2)",
+    "DELETE FROM notifications WHERE id IN (
+         SELECT n.id FROM notifications n
+         WHERE n.recipient_id = $1
+             AND NOT EXISTS (SELECT 1 FROM notification_actors a WHERE a.notification_id = n.id)
+         LIMIT $2)",
     "DELETE FROM reports WHERE id IN (
          SELECT id FROM reports WHERE subject_id = $1 LIMIT $2)",
     "UPDATE reports SET reporter_id = NULL WHERE id IN (

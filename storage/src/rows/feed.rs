@@ -50,4 +50,4 @@ macro_rules! not_muted {
     };
 }
 
-use not_muted;
+pub(super) use not_muted;

@@ -2,8 +2,8 @@
 //!
 //! Each is written to the outbox in the transaction that it tells of, under the subject
 //! `follow.{followed}.{what}` and both users as its key. The payload is JSON with `follower`,
-//! `followed` and `at`, in microseconds since 1970. Nobody is told of the end of a follow:
-//! whoever shows something asks whether there is one.
+//! `followed` and `at`, in microseconds since 1970; of an accepted request also `asked`. Nobody is
+//! told of the end of a follow: whoever shows something asks whether there is one.
 
 use media::{Timestamp, UserId};
 use serde::{Deserialize, Serialize};
@@ -15,12 +15,23 @@ use crate::events::Subject;
 /// What subscribers of all of them ask for.
 pub const PATTERN: &str = "follow.>";
 
-/// The last word of the subject.
-const ACCEPTED: &str = "accepted";
-
-/// `follow.{followed}.accepted`: somebody follows somebody from now on.
+/// What happened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct FollowAccepted {
+pub enum FollowChange {
+    /// `follow.{followed}.requested`: somebody asks to follow.
+    Requested,
+    /// `follow.{followed}.accepted`: somebody follows from now on.
+    Accepted {
+        /// Whether the followed one has said yes to a request.
+        asked: bool,
+    },
+}
+
+/// Something that happened between two users.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FollowEvent {
+    /// What.
+    pub change: FollowChange,
     /// Who follows.
     pub follower: UserId,
     /// Whom.
@@ -33,6 +44,8 @@ struct Payload {
     follower: String,
     followed: String,
     at: i64,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    asked: bool,
 }
 
 /// The bytes of the outbox are not such an event.
@@ -40,9 +53,13 @@ struct Payload {
 #[error("not an event of a follow: {0}")]
 pub struct NotAFollowEvent(String);
 
-impl FollowAccepted {
+impl FollowEvent {
     fn subject(self) -> String {
-        format!("follow.{}.{ACCEPTED}", self.followed)
+        let change = match self.change {
+            FollowChange::Requested => "requested",
+            FollowChange::Accepted { .. } => "accepted",
+        };
+        format!("follow.{}.{change}", self.followed)
     }
 
     fn payload(self, at: Timestamp) -> String {
@@ -50,6 +67,7 @@ impl FollowAccepted {
             follower: self.follower.to_string(),
             followed: self.followed.to_string(),
             at: at.as_micros(),
+            asked: self.change == FollowChange::Accepted { asked: true },
         };
         serde_json::json!(payload).to_string()
     }
@@ -60,10 +78,13 @@ impl FollowAccepted {
         let wrong = |what: &str| NotAFollowEvent(format!("{what} of {subject}"));
         let read: Payload =
             serde_json::from_slice(payload).map_err(|error| wrong(&error.to_string()))?;
-        if subject.as_str().rsplit('.').next() != Some(ACCEPTED) {
-            return Err(wrong("the subject"));
-        }
+        let change = match subject.as_str().rsplit('.').next() {
+            Some("requested") => FollowChange::Requested,
+            Some("accepted") => FollowChange::Accepted { asked: read.asked },
+            _ => return Err(wrong("the subject")),
+        };
         let this = Self {
+            change,
             follower: read.follower.parse().map_err(|_| wrong("the follower"))?,
             followed: read.followed.parse().map_err(|_| wrong("the followed"))?,
         };
@@ -94,13 +115,20 @@ mod tests {
     #[test]
     fn what_was_told_is_read_again() {
         let at = Timestamp::from_micros(1_800_000_000_000_000);
-        let event = FollowAccepted {
-            follower: UserId::new(),
-            followed: UserId::new(),
-        };
-        let subject = event.subject().parse().unwrap();
-        let read = FollowAccepted::read(&subject, event.payload(at).as_bytes());
-        assert_eq!(read.unwrap(), (event, at));
+        for change in [
+            FollowChange::Requested,
+            FollowChange::Accepted { asked: false },
+            FollowChange::Accepted { asked: true },
+        ] {
+            let event = FollowEvent {
+                change,
+                follower: UserId::new(),
+                followed: UserId::new(),
+            };
+            let subject = event.subject().parse().unwrap();
+            let read = FollowEvent::read(&subject, event.payload(at).as_bytes());
+            assert_eq!(read.unwrap(), (event, at));
+        }
     }
 
     #[test]
@@ -112,7 +140,7 @@ mod tests {
             ("follow.x.forgotten", good.clone()),
             ("follow.x.accepted", good.replace(&id.to_string(), "nobody")),
         ] {
-            let error = FollowAccepted::read(&subject.parse().unwrap(), payload.as_bytes());
+            let error = FollowEvent::read(&subject.parse().unwrap(), payload.as_bytes());
             let error = error.unwrap_err().to_string();
             assert!(error.contains("not an event of a follow"), "{error}");
         }

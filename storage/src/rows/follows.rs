@@ -8,7 +8,7 @@ use media::{Timestamp, UserId};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::follow_events::FollowAccepted;
+use super::follow_events::{FollowChange, FollowEvent};
 use super::sql::{AssertSqlSafe, FromRow, Row, query};
 use super::users::{UserRow, user_columns, uuids};
 use super::words::words;
@@ -110,12 +110,12 @@ pub async fn follow(
             limit: FOLLOWED_AT_MOST.into(),
         });
     }
-    let (accepted,): (Option<Timestamp>,) = query(
+    let (created, accepted): (Timestamp, Option<Timestamp>) = query(
         "INSERT INTO follows (follower_id, followed_id, created_at, accepted_at)
          VALUES ($1, $2, $3, $4)
          ON CONFLICT (follower_id, followed_id) DO UPDATE
              SET accepted_at = COALESCE(follows.accepted_at, excluded.accepted_at)
-         RETURNING accepted_at",
+         RETURNING created_at, accepted_at",
     )
     .bind(follower)
     .bind(followed)
@@ -123,8 +123,17 @@ pub async fn follow(
     .bind((!is_private).then_some(now))
     .one(&mut *transaction)
     .await?;
-    if accepted == Some(now) {
-        let event = FollowAccepted { follower, followed };
+    let change = match accepted {
+        Some(at) if at == now => Some(FollowChange::Accepted { asked: false }),
+        None if created == now => Some(FollowChange::Requested),
+        _ => None,
+    };
+    if let Some(change) = change {
+        let event = FollowEvent {
+            change,
+            follower,
+            followed,
+        };
         event.tell(db, transaction, now).await?;
     }
     Ok(Some(match accepted {
@@ -168,7 +177,11 @@ pub async fn accept(
     if accepted == 0 {
         return Ok(false);
     }
-    let event = FollowAccepted { follower, followed };
+    let event = FollowEvent {
+        change: FollowChange::Accepted { asked: true },
+        follower,
+        followed,
+    };
     event.tell(db, transaction, now).await?;
     Ok(true)
 }

@@ -62,6 +62,7 @@ use crate::events::Subject;
 
 pub use consumed::{consume_once, forget_consumed};
 pub use consumers::{LAG_COUNTED, Lag, Start, lag, register, unregister};
+pub(in crate::rows) use deliver::passed_over;
 pub use deliver::{BusDelivery, Deliver, DeliverError, DeliverFuture};
 pub use relay::{DELIVERY_DEADLINE, LEASE, Relay};
 pub use retention::{UNCONSUMED_FOR, delete_delivered};

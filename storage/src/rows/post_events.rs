@@ -20,14 +20,16 @@ pub const PATTERN: &str = "post.>";
 
 words! {
     /// What happened to a post: the last word of the subject.
-    PostChange, "created, edited, deleted, shared, unshared, unanswered, unquoted, liked or \
-     unliked":
+    PostChange, "created, edited, deleted, taken-down, shared, unshared, unanswered, unquoted, \
+     liked or unliked":
     /// Somebody wrote it.
     Created = "created",
     /// It says something else.
     Edited = "edited",
     /// It says nothing any more. What shared it and who liked it goes without further words.
     Deleted = "deleted",
+    /// It was deleted by right of a role, which is told beside.
+    TakenDown = "taken-down",
     /// Somebody shared it.
     Shared = "shared",
     /// Somebody shares it no more.
@@ -75,7 +77,10 @@ impl PostEvent {
     /// of the share or the like.
     fn key(&self) -> String {
         match self.change {
-            PostChange::Created | PostChange::Edited | PostChange::Deleted => self.post.to_string(),
+            PostChange::Created
+            | PostChange::Edited
+            | PostChange::Deleted
+            | PostChange::TakenDown => self.post.to_string(),
             PostChange::Shared | PostChange::Unshared => {
                 format!("{}/share/{}", self.post, self.user)
             }
@@ -137,6 +142,7 @@ mod tests {
             PostChange::Created,
             PostChange::Edited,
             PostChange::Deleted,
+            PostChange::TakenDown,
             PostChange::Shared,
             PostChange::Unshared,
             PostChange::Unanswered,

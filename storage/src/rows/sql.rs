@@ -60,6 +60,14 @@ impl Engine {
         }
     }
 
+    /// The id that this text has.
+    pub fn id_of(self, text: &str) -> String {
+        match self {
+            Self::Sqlite => text.to_owned(),
+            Self::Postgres => format!("CAST({text} AS UUID)"),
+        }
+    }
+
     /// The id of the writing transaction that asks. On SQLite none has one.
     pub fn transaction_id(self) -> &'static str {
         match self {

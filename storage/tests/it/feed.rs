@@ -129,7 +129,7 @@ pub(crate) async fn unfollow(test: &TestDatabase, follower: UserId, followed: Us
     transaction.commit().await.unwrap();
 }
 
-async fn mute(test: &TestDatabase, muter: UserId, muted: UserId) {
+pub(crate) async fn mute(test: &TestDatabase, muter: UserId, muted: UserId) {
     let mut transaction = write(test).await;
     let made = mutes::mute(&mut transaction, muter, muted, at(0)).await;
     assert!(made.unwrap());

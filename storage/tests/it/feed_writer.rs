@@ -40,7 +40,7 @@ on_both_engines! {
 }
 
 /// So many new users, who follow `followed`.
-async fn followers(test: &TestDatabase, followed: UserId, many: u32) {
+pub(crate) async fn followers(test: &TestDatabase, followed: UserId, many: u32) {
     let mut transaction = write(test).await;
     for n in 0..many {
         let id = UserId::new();

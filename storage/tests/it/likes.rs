@@ -33,7 +33,7 @@ pub(crate) async fn like(test: &TestDatabase, user: UserId, post: PostId) -> boo
     try_like(test, user, post).await.unwrap()
 }
 
-async fn unlike(test: &TestDatabase, user: UserId, post: PostId) -> bool {
+pub(crate) async fn unlike(test: &TestDatabase, user: UserId, post: PostId) -> bool {
     let mut transaction = write(test).await;
     let ended = likes::unlike(&test.db, &mut transaction, user, post, at(2)).await;
     transaction.commit().await.unwrap();

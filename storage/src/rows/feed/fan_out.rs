@@ -5,6 +5,7 @@ use media::{PostId, Timestamp, UserId};
 use uuid::Uuid;
 
 use super::super::sql::{FromRow, Row, query};
+use super::super::turns::{self, Turn};
 use super::super::{Database, RowError, Transaction};
 use super::retention::{FEED_AGE, ROWS_AT_ONCE};
 
@@ -220,7 +221,8 @@ pub(super) async fn follow(
         return Ok(());
     }
     let mut transaction = db.write().await?;
-    take_turn(db, &mut transaction, follower).await?;
+    // What is swept because of an old follow may come back with a new one.
+    turns::take(db, &mut transaction, Turn::Feed, follower).await?;
     query(
         "INSERT INTO feed_entries (user_id, post_id)
          SELECT f.follower_id, p.id
@@ -237,23 +239,4 @@ pub(super) async fn follow(
     .execute(&mut transaction)
     .await?;
     transaction.commit().await
-}
-
-/// Waits until nobody else sweeps or fills this user's feed, and keeps others waiting until the
-/// transaction ends: what is swept because of an old follow may come back with a new one.
-pub(super) async fn take_turn(
-    db: &Database,
-    transaction: &mut Transaction,
-    user: UserId,
-) -> Result<(), RowError> {
-    /// Among all turns of the database: "feed" in ASCII, before the last bytes of an id. Two
-    /// users who share one wait for each other, and that is all.
-    const FEED: i64 = 0x6665_6564;
-    let bytes = user.as_uuid().into_bytes();
-    let last = u32::from_be_bytes([bytes[12], bytes[13], bytes[14], bytes[15]]);
-    query(db.engine().take_turn())
-        .bind(FEED << 32 | i64::from(last))
-        .execute(transaction)
-        .await?;
-    Ok(())
 }

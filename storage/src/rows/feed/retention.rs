@@ -4,8 +4,8 @@ use media::{Micros, PostId, Timestamp, UserId};
 use uuid::Uuid;
 
 use super::super::sql::query;
+use super::super::turns::{self, Turn};
 use super::super::{Database, RowError};
-use super::fan_out::take_turn;
 use super::home::BEYOND;
 
 /// A post is an entry for so long.
@@ -145,7 +145,7 @@ async fn delete_some(db: &Database, user: UserId, going: &Going) -> Result<u64, 
         return Ok(0);
     }
     let mut transaction = db.write().await?;
-    take_turn(db, &mut transaction, user).await?;
+    turns::take(db, &mut transaction, Turn::Feed, user).await?;
     let deleted = query(going.delete)
         .bind(user)
         .bind(ROWS_AT_ONCE)

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use media::{Clock, PostId, Timestamp};
 
-use super::super::follow_events::FollowAccepted;
-use super::super::outbox::{Deliver, DeliverError, DeliverFuture, OutboxEvent};
+use super::super::follow_events::{FollowChange, FollowEvent};
+use super::super::outbox::{Deliver, DeliverError, DeliverFuture, OutboxEvent, passed_over};
 use super::super::post_events::{PostChange, PostEvent};
 use super::super::sql::query;
 use super::super::{Database, RowError, post_counts};
@@ -41,13 +41,15 @@ impl Writer {
         match event.subject.as_str().split('.').next() {
             Some("post") => match PostEvent::read(&event.subject, &event.payload) {
                 Ok((happened, at)) => self.take_post(happened, at).await?,
-                Err(error) => passed_over(event, &error.to_string()),
+                Err(error) => passed_over(CONSUMER, event, &error.to_string()),
             },
-            Some("follow") => match FollowAccepted::read(&event.subject, &event.payload) {
-                Ok((FollowAccepted { follower, followed }, _)) => {
+            Some("follow") => match FollowEvent::read(&event.subject, &event.payload) {
+                Ok((event, _)) if matches!(event.change, FollowChange::Accepted { .. }) => {
+                    let (follower, followed) = (event.follower, event.followed);
                     fan_out::follow(&self.db, follower, followed, self.clock.now()).await?;
                 }
-                Err(error) => passed_over(event, &error.to_string()),
+                Ok(_) => {}
+                Err(error) => passed_over(CONSUMER, event, &error.to_string()),
             },
             _ => {}
         }
@@ -74,7 +76,7 @@ impl Writer {
             | PostChange::Unquoted
             | PostChange::Liked
             | PostChange::Unliked => self.touch(event.post, at),
-            PostChange::Edited | PostChange::Deleted => {}
+            PostChange::Edited | PostChange::Deleted | PostChange::TakenDown => {}
         }
         // The confirmation has one deadline for all that is left to it.
         if self.touched().len() >= post_counts::POSTS_AT_ONCE {
@@ -114,12 +116,6 @@ impl Writer {
         self.touched().clear();
         Ok(())
     }
-}
-
-/// An event that this version cannot read would stop all feeds for ever.
-fn passed_over(event: &OutboxEvent, reason: &str) {
-    tracing::error!(event = %event.id, reason, "feeds pass over an event");
-    metrics::counter!("nova_feed_events_passed_over_total").increment(1);
 }
 
 impl Deliver for Writer {

@@ -51,6 +51,13 @@ pub enum DeliverError {
     Other(Box<dyn Error + Send + Sync>),
 }
 
+/// Notes that a consumer goes on without an event that this version cannot read: it would stop
+/// the consumer for ever.
+pub(in crate::rows) fn passed_over(consumer: &'static str, event: &OutboxEvent, reason: &str) {
+    tracing::error!(consumer, event = %event.id, reason, "an event is passed over");
+    metrics::counter!("nova_outbox_passed_over_total", "consumer" => consumer).increment(1);
+}
+
 /// Publishes the events on a bus, where they reach whoever subscribes then: who must not
 /// miss any is a consumer of the outbox itself. A batch is confirmed once, when the events
 /// server has all of it. For one relay.

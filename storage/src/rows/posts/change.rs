@@ -110,6 +110,14 @@ pub async fn delete(
     let Some(user) = row.author else {
         return Ok(false);
     };
+    if by.is_none() {
+        let event = PostEvent {
+            change: PostChange::TakenDown,
+            post,
+            user,
+        };
+        event.tell(db, transaction, now).await?;
+    }
     if let Some(original) = row.share_of {
         return delete_share(db, transaction, post, original, user, now).await;
     }

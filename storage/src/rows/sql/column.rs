@@ -5,9 +5,9 @@ use std::fmt;
 
 use bytes::Bytes;
 use media::{
-    ApiTokenId, AssetId, AuditEntryId, EpochNumber, JobId, LoginSessionId, Micros, NodeId, PostId,
-    PrewarmId, PurgeId, RegistrationId, RenditionName, ReportId, SegmentNumber, SessionId,
-    StreamId, StreamName, Timestamp, UserId, VideoId,
+    ApiTokenId, AssetId, AuditEntryId, EpochNumber, JobId, LoginSessionId, Micros, NodeId,
+    NotificationId, PostId, PrewarmId, PurgeId, RegistrationId, RenditionName, ReportId,
+    SegmentNumber, SessionId, StreamId, StreamName, Timestamp, UserId, VideoId,
 };
 use sqlx::{Decode, Postgres, Row as _, Sqlite, Type};
 use uuid::Uuid;
@@ -160,6 +160,7 @@ meaning! {
     RegistrationId: Uuid, |id, _place| Ok(RegistrationId::from(id));
     ReportId: Uuid, |id, _place| Ok(ReportId::from(id));
     AuditEntryId: Uuid, |id, _place| Ok(AuditEntryId::from(id));
+    NotificationId: Uuid, |id, _place| Ok(NotificationId::from(id));
     PostId: Uuid, |id, _place| Ok(PostId::from(id));
     StreamName: String, |name, place| name.parse().map_err(|error| undecodable(place, error));
     RenditionName: String, |name, place| name.parse().map_err(|error| undecodable(place, error));

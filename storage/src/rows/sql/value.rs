@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 use media::{
-    ApiTokenId, AssetId, AuditEntryId, EpochNumber, JobId, LoginSessionId, Micros, NodeId, PostId,
-    PrewarmId, PurgeId, RegistrationId, RenditionName, ReportId, SegmentNumber, SessionId,
-    StreamId, StreamName, Timestamp, UserId, VideoId,
+    ApiTokenId, AssetId, AuditEntryId, EpochNumber, JobId, LoginSessionId, Micros, NodeId,
+    NotificationId, PostId, PrewarmId, PurgeId, RegistrationId, RenditionName, ReportId,
+    SegmentNumber, SessionId, StreamId, StreamName, Timestamp, UserId, VideoId,
 };
 use uuid::Uuid;
 
@@ -101,6 +101,7 @@ bind! {
     RegistrationId => Uuid, |id| id.as_uuid();
     ReportId => Uuid, |id| id.as_uuid();
     AuditEntryId => Uuid, |id| id.as_uuid();
+    NotificationId => Uuid, |id| id.as_uuid();
     PostId => Uuid, |id| id.as_uuid();
 }
 

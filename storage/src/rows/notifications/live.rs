@@ -1,0 +1,238 @@
+//! A broadcast is told to those who follow its owner: many rows, in steps, as a job.
+//!
+//! The row of `live_fan_outs` says how far it is, and moves with each step in one transaction:
+//! whoever goes on after a crash goes on behind the last step that was committed.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use media::{Clock, SessionId, StreamId, Timestamp, UserId};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::super::jobs::{self, Attempt, HandlerError, NewJob};
+use super::super::sql::{AssertSqlSafe, FromRow, Row, query};
+use super::super::{Database, RowError, Transaction};
+use super::{Kind, News, WINDOW};
+use crate::events::Bus;
+
+/// The queue of its jobs.
+pub(super) const QUEUE: &str = "notify-live";
+
+/// Followers that one step tells.
+pub const FOLLOWERS_AT_ONCE: u32 = 1_000;
+
+/// With so many failures the job is dead, after about a day. Whoever revives it goes on where
+/// it stopped.
+const ATTEMPTS: NonZeroU32 = NonZeroU32::new(100).expect("100 is not 0");
+
+/// What a job's payload says, as JSON.
+#[derive(Serialize, Deserialize)]
+struct Payload {
+    session: String,
+}
+
+/// Begins to tell the followers of a broadcast that goes on, once; false when it was begun, or is
+/// over.
+pub async fn begin(db: &Database, session: SessionId, now: Timestamp) -> Result<bool, RowError> {
+    let mut transaction = db.write().await?;
+    let begun = query(
+        "INSERT INTO live_fan_outs (session_id, began_at, reached_at, reached_id)
+         SELECT l.id, l.started_at, $2, $3 FROM live_sessions l
+         WHERE l.id = $1 AND l.ended_at IS NULL
+         ON CONFLICT (session_id) DO NOTHING",
+    )
+    .bind(session)
+    .bind(Timestamp::from_micros(i64::MIN))
+    .bind(Uuid::nil())
+    .execute(&mut transaction)
+    .await?;
+    if begun == 0 {
+        return Ok(false);
+    }
+    let payload = Payload {
+        session: session.to_string(),
+    };
+    let job = NewJob {
+        queue: QUEUE,
+        unique_key: None,
+        payload: serde_json::json!(payload).to_string().into(),
+        run_at: now,
+        max_attempts: ATTEMPTS,
+    };
+    jobs::enqueue(db, &mut transaction, &job, now).await?;
+    transaction.commit().await?;
+    Ok(true)
+}
+
+/// Runs a job of [`QUEUE`]: the transaction that it returns ends the job.
+pub(super) async fn tell(
+    db: &Database,
+    bus: Arc<dyn Bus>,
+    clock: Arc<dyn Clock>,
+    attempt: &Attempt,
+) -> Result<Transaction, HandlerError> {
+    let payload: Payload = serde_json::from_slice(&attempt.job.payload)?;
+    let session: SessionId = payload.session.parse()?;
+    loop {
+        let step = step(db, session, clock.now());
+        match attempt.stop.run_until_cancelled(step).await {
+            None => return Err("stopped".into()),
+            Some(told) => match told? {
+                Some(told) => News(told).publish(&*bus).await,
+                None => return Ok(db.write().await?),
+            },
+        }
+    }
+}
+
+/// How far a fan-out is.
+struct FanOut {
+    stream: StreamId,
+    owner: UserId,
+    began_at: Timestamp,
+    reached: Place,
+}
+
+/// A place in the order of follows.
+type Place = (Timestamp, Uuid);
+
+impl FromRow for FanOut {
+    fn from_row(row: &Row) -> Result<Self, RowError> {
+        Ok(Self {
+            stream: row.get("stream_id")?,
+            owner: row.get("owner_id")?,
+            began_at: row.get("began_at")?,
+            reached: (row.get("reached_at")?, row.get("reached_id")?),
+        })
+    }
+}
+
+/// Tells [`FOLLOWERS_AT_ONCE`] more followers, in the order in which they began to follow, and
+/// says who they are. `None`: all were told, or the broadcast is not known any more.
+pub async fn step(
+    db: &Database,
+    session: SessionId,
+    now: Timestamp,
+) -> Result<Option<Vec<UserId>>, RowError> {
+    let mut transaction = db.write().await?;
+    // Locked: another who is at it takes turns, and goes on behind.
+    let locked = query(
+        "UPDATE live_fan_outs SET began_at = began_at
+         WHERE session_id = $1 AND finished_at IS NULL",
+    )
+    .bind(session)
+    .execute(&mut transaction)
+    .await?;
+    if locked == 0 {
+        return Ok(None);
+    }
+    let fan_out: FanOut = query(
+        "SELECT s.id AS stream_id, s.owner_id, o.began_at, o.reached_at, o.reached_id
+         FROM live_fan_outs o
+             JOIN live_sessions l ON l.id = o.session_id
+             JOIN streams s ON s.id = l.stream_id
+         WHERE o.session_id = $1",
+    )
+    .bind(session)
+    .one(&mut transaction)
+    .await?;
+    let followers = followers(&mut transaction, &fan_out).await?;
+    let Some(last) = followers.last().copied() else {
+        query("UPDATE live_fan_outs SET finished_at = $2 WHERE session_id = $1")
+            .bind(session)
+            .bind(now)
+            .execute(&mut transaction)
+            .await?;
+        transaction.commit().await?;
+        return Ok(None);
+    };
+    add(db, &mut transaction, &fan_out, last).await?;
+    query("UPDATE live_fan_outs SET reached_at = $2, reached_id = $3 WHERE session_id = $1")
+        .bind(session)
+        .bind(last.0)
+        .bind(last.1)
+        .execute(&mut transaction)
+        .await?;
+    transaction.commit().await?;
+    Ok(Some(
+        followers.into_iter().map(|(_, id)| id.into()).collect(),
+    ))
+}
+
+/// The next followers, of those who followed when it began.
+async fn followers(
+    transaction: &mut Transaction,
+    fan_out: &FanOut,
+) -> Result<Vec<Place>, RowError> {
+    query(
+        "SELECT accepted_at, follower_id FROM follows
+         WHERE followed_id = $1 AND accepted_at IS NOT NULL
+             AND (accepted_at, follower_id) > ($2, $3) AND accepted_at <= $4
+         ORDER BY accepted_at, follower_id
+         LIMIT $5",
+    )
+    .bind(fan_out.owner)
+    .bind(fan_out.reached.0)
+    .bind(fan_out.reached.1)
+    .bind(fan_out.began_at)
+    .bind(FOLLOWERS_AT_ONCE)
+    .all(transaction)
+    .await
+}
+
+/// Followers from `reached` to `last` who want to be told.
+const TOLD: &str = "FROM follows f
+     WHERE f.followed_id = $1 AND f.accepted_at IS NOT NULL
+         AND (f.accepted_at, f.follower_id) > ($2, $3)
+         AND (f.accepted_at, f.follower_id) <= ($4, $5)
+         AND NOT EXISTS (SELECT 1 FROM preferences q
+                         WHERE q.user_id = f.follower_id AND q.name = 'notify_went_live'
+                             AND q.value = 'off')";
+
+/// Adds the broadcast to the group of the stream that a follower has not read, or begins one.
+async fn add(
+    db: &Database,
+    transaction: &mut Transaction,
+    fan_out: &FanOut,
+    last: Place,
+) -> Result<(), RowError> {
+    debug_assert_eq!(Kind::WentLive.preference(), Some("notify_went_live"));
+    let bound = |text: String| {
+        query(AssertSqlSafe(text))
+            .bind(fan_out.owner)
+            .bind(fan_out.reached.0)
+            .bind(fan_out.reached.1)
+            .bind(last.0)
+            .bind(last.1)
+            .bind(fan_out.stream)
+            .bind(fan_out.began_at)
+            .bind(fan_out.began_at - WINDOW)
+    };
+    let joined = format!(
+        "UPDATE notifications
+         SET revision = revision + 1,
+             changed_at = CASE WHEN changed_at < $7 THEN $7 ELSE changed_at END
+         WHERE kind = 'went_live' AND target_id = $6 AND read_at IS NULL AND window_at > $8
+             AND recipient_id IN (SELECT f.follower_id {TOLD})"
+    );
+    bound(joined).execute(&mut *transaction).await?;
+    // An id is made of the time and of the follower's own: each has another.
+    let id = Uuid::now_v7().to_string();
+    let (time, _) = id.split_at(19);
+    let id = db
+        .engine()
+        .id_of("$9 || SUBSTR(CAST(f.follower_id AS TEXT), 20)");
+    let begun = format!(
+        "INSERT INTO notifications
+             (id, recipient_id, kind, target_id, window_at, changed_at, revision)
+         SELECT {id}, f.follower_id, 'went_live', $6, $7, $7, 1
+         {TOLD}
+             AND NOT EXISTS (SELECT 1 FROM notifications n
+                             WHERE n.recipient_id = f.follower_id AND n.kind = 'went_live'
+                                 AND n.target_id = $6 AND n.read_at IS NULL
+                                 AND n.window_at > $8)"
+    );
+    bound(begun).bind(time).execute(transaction).await?;
+    Ok(())
+}
