@@ -18,6 +18,7 @@ mod idempotency;
 pub mod limits;
 pub mod mail;
 pub mod model;
+pub mod notifications;
 pub mod operation;
 pub mod paging;
 pub mod people;

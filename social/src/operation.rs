@@ -200,6 +200,14 @@ operations! {
     SearchUsers: "search_users", "Query.searchUsers", Read, Access::Public(Scope::PeopleRead);
     /// Streams by their names.
     SearchStreams: "search_streams", "Query.searchStreams", Read, Access::Public(Scope::PostsRead);
+    /// What one is told of.
+    ListNotifications: "list_notifications", "Query.notifications", Read, Access::Scope(Scope::NotificationsRead);
+    /// How much of it is unread.
+    CountUnreadNotifications: "count_unread_notifications", "Query.unreadNotifications", Read, Access::Scope(Scope::NotificationsRead);
+    /// Mark some of it as read.
+    ReadNotifications: "read_notifications", "Mutation.readNotifications", Write, Access::Scopes(Scope::NotificationsRead, Scope::NotificationsWrite);
+    /// Hear when it changes.
+    NotificationsChanged: "", "Subscription.notificationsChanged", Read, Access::Scope(Scope::NotificationsRead);
     /// Report somebody.
     Report: "report", "Mutation.report", Write, Access::Scope(Scope::PeopleWrite);
     /// What was told of anybody.

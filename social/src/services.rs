@@ -18,6 +18,7 @@ use crate::accounts::api_tokens::{KnownTokens, PREFIX};
 use crate::caller::{Caller, Identity};
 use crate::limits::{Key, Limiter};
 use crate::mail::Post;
+use crate::notifications::Listeners;
 use crate::pictures::Pictures;
 use crate::revocations::{REMEMBERED, Revocations};
 use crate::settings::Settings;
@@ -71,6 +72,7 @@ pub struct Context {
     pub(crate) access_tokens: AccessTokens,
     pub(crate) revocations: Revocations,
     pub(crate) known_tokens: KnownTokens,
+    pub(crate) listeners: Arc<Listeners>,
 }
 
 impl Deref for Services {
@@ -126,6 +128,7 @@ impl Services {
             access_tokens,
             revocations: Revocations::default(),
             known_tokens: KnownTokens::default(),
+            listeners: Arc::default(),
             db,
             clock,
             bus,
@@ -272,10 +275,14 @@ impl Upkeep {
     /// Runs until `shutdown`.
     pub async fn run(mut self, shutdown: CancellationToken) {
         let services = self.services.clone();
-        let both = async {
-            tokio::join!(self.hear(), keep_keys(&services));
+        let all = async {
+            tokio::join!(
+                self.hear(),
+                services.hear_of_notifications(),
+                keep_keys(&services),
+            );
         };
-        shutdown.run_until_cancelled(both).await;
+        shutdown.run_until_cancelled(all).await;
     }
 
     async fn hear(&mut self) {

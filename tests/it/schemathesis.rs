@@ -156,6 +156,8 @@ fn api_token(http: &Http, login: &str) -> String {
         "people:write",
         "posts:read",
         "posts:write",
+        "notifications:read",
+        "notifications:write",
         "moderation",
         "admin",
     ];

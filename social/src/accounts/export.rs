@@ -3,13 +3,13 @@
 use media::Timestamp;
 use storage::rows::account_export::{self, ExportedPerson, People};
 use storage::rows::users::{self, UserRow};
-use storage::rows::{api_tokens, preferences, reports};
+use storage::rows::{api_tokens, notifications, preferences, reports};
 
 use crate::caller::Caller;
 use crate::limits::Key;
 use crate::model::{
-    AccountExport, ExportedFollow, ExportedLike, ExportedPost, ExportedReport, ExportedRevision,
-    LoginSession, Moment,
+    AccountExport, ExportedFollow, ExportedLike, ExportedNotification, ExportedPost,
+    ExportedReport, ExportedRevision, LoginSession, Moment,
 };
 use crate::operation::Operation;
 use crate::{ServiceError, Services};
@@ -68,6 +68,7 @@ impl Services {
         let posts = self.exported_posts(&row).await?;
         let revisions = self.exported_revisions(&row).await?;
         let likes = self.exported_likes(&row).await?;
+        let notifications = self.exported_notifications(&row).await?;
         // There are a few at most.
         let tokens = api_tokens::of_user(&self.db, row.id, None, PAGE).await?;
         let goes_on = sessions.goes_on
@@ -75,6 +76,7 @@ impl Services {
             || posts.goes_on
             || revisions.goes_on
             || likes.goes_on
+            || notifications.goes_on
             || [&followers, &following, &blocked, &muted]
                 .iter()
                 .any(|list| list.goes_on);
@@ -96,6 +98,7 @@ impl Services {
             posts: posts.items,
             revisions: revisions.items,
             likes: likes.items,
+            notifications: notifications.items,
             is_complete: !goes_on,
         })
     }
@@ -214,6 +217,29 @@ impl Services {
             let page = page.into_iter().map(|row| ExportedLike {
                 post_id: row.post.to_string(),
                 since: row.created_at.into(),
+            });
+            if !list.add(page) {
+                return Ok(list);
+            }
+        }
+    }
+
+    async fn exported_notifications(
+        &self,
+        of: &UserRow,
+    ) -> Result<Growing<ExportedNotification>, ServiceError> {
+        let mut list = Growing::new();
+        let mut after = None;
+        loop {
+            let page = notifications::exported(&self.db, of.id, after, PAGE).await?;
+            after = page.last().map(|row| row.id).or(after);
+            let page = page.into_iter().map(|row| ExportedNotification {
+                id: row.id.to_string(),
+                kind: row.kind.into(),
+                about: row.target.to_string(),
+                created_at: row.window_at.into(),
+                changed_at: row.changed_at.into(),
+                read_at: row.read_at.map(Moment::from),
             });
             if !list.add(page) {
                 return Ok(list);

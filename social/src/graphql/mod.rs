@@ -10,6 +10,7 @@ mod http;
 mod limits;
 mod loaders;
 mod mutation;
+mod notifications;
 mod pass;
 mod people;
 mod post;

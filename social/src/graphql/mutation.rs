@@ -2,6 +2,7 @@
 
 use async_graphql::{Context, ID, MergedObject, Object, Result};
 
+use super::notifications::NotificationMutation;
 use super::people::PeopleMutation;
 use super::posts::PostMutation;
 use super::query::of;
@@ -14,7 +15,12 @@ use crate::model::{
 
 /// What can be done.
 #[derive(MergedObject, Default)]
-pub(crate) struct Mutation(AccountMutation, PeopleMutation, PostMutation);
+pub(crate) struct Mutation(
+    AccountMutation,
+    PeopleMutation,
+    PostMutation,
+    NotificationMutation,
+);
 
 /// What can be done about accounts.
 #[derive(Default)]

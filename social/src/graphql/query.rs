@@ -6,6 +6,7 @@ use async_graphql::{ComplexObject, Context, ID, Json, MergedObject, Object, Resu
 
 use super::connection::{Connection, connection, of_page, page};
 use super::feeds::FeedQuery;
+use super::notifications::NotificationQuery;
 use super::post::{Post, Posts, posts};
 use super::user::{People, User, people};
 use crate::caller::Caller;
@@ -30,7 +31,7 @@ pub(super) fn given<'a, T: Any + Send + Sync>(context: &Context<'a>) -> Result<&
 
 /// What can be asked.
 #[derive(MergedObject, Default)]
-pub(crate) struct Query(PlainQuery, FeedQuery);
+pub(crate) struct Query(PlainQuery, FeedQuery, NotificationQuery);
 
 /// What can be asked of people, posts, streams and the moderators' lists.
 #[derive(Default)]

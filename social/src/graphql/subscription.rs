@@ -1,8 +1,9 @@
 //! Subscriptions.
 
 use async_graphql::{Context, ID, Result, SimpleObject, Subscription};
-use futures_util::{FutureExt, Stream};
+use futures_util::{FutureExt, Stream, StreamExt};
 
+use super::notifications::Changed;
 use super::query::of;
 
 /// A session that has ended.
@@ -28,5 +29,16 @@ impl Subscription {
             id: id.to_string().into(),
         });
         Ok(told.into_stream())
+    }
+
+    /// Tells how one's notifications stand, and again when that changes: how many are unread, and
+    /// what is new or has changed of the newest.
+    #[graphql(complexity = "child_complexity + 1")]
+    async fn notifications_changed(
+        &self,
+        context: &Context<'_>,
+    ) -> Result<impl Stream<Item = Changed>> {
+        let (services, caller) = of(context)?;
+        Ok(services.notifications_changed(caller)?.map(Changed))
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{ApiToken, LoginSession, Me, Moment, Visibility};
+use super::{ApiToken, LoginSession, Me, Moment, NotificationKind, Visibility};
 
 /// All that there is of an account, for its owner. Without what proves who they are.
 #[derive(Debug, Serialize, ToSchema)]
@@ -40,6 +40,8 @@ pub struct AccountExport {
     pub revisions: Vec<ExportedRevision>,
     /// What it likes.
     pub likes: Vec<ExportedLike>,
+    /// What it was told of.
+    pub notifications: Vec<ExportedNotification>,
     /// Whether that is all: a list ends after 50000, or 64 MiB of text.
     pub is_complete: bool,
 }
@@ -128,4 +130,27 @@ pub struct ExportedLike {
     /// Since when.
     #[schema(value_type = String, format = "date-time")]
     pub since: Moment,
+}
+
+/// Something that the account was told of, also what was undone since. Who did it is not said:
+/// they may have thought better of it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ExportedNotification {
+    /// Id.
+    #[schema(format = "uuid")]
+    pub id: String,
+    /// What happened.
+    pub kind: NotificationKind,
+    /// What it was about: a post, a stream, or the account.
+    #[schema(format = "uuid")]
+    pub about: String,
+    /// When the first deed was done.
+    #[schema(value_type = String, format = "date-time")]
+    pub created_at: Moment,
+    /// When the last deed was done.
+    #[schema(value_type = String, format = "date-time")]
+    pub changed_at: Moment,
+    /// When it was read.
+    #[schema(value_type = Option<String>, format = "date-time")]
+    pub read_at: Option<Moment>,
 }

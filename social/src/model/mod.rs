@@ -3,6 +3,7 @@
 
 mod accounts;
 mod export;
+mod notifications;
 mod people;
 mod posts;
 mod streams;
@@ -19,7 +20,12 @@ pub use accounts::{
     ResetInput, ResetPasswordInput, SessionTokens, TokenInput,
 };
 pub use export::{
-    AccountExport, ExportedFollow, ExportedLike, ExportedPost, ExportedReport, ExportedRevision,
+    AccountExport, ExportedFollow, ExportedLike, ExportedNotification, ExportedPost,
+    ExportedReport, ExportedRevision,
+};
+pub use notifications::{
+    Notification, NotificationKind, ReadNotificationsInput, SeenNotificationInput,
+    UnreadNotifications,
 };
 pub use people::{
     AuditEntry, FollowState, Follows, Link, Preference, PreferenceInput, Report, ReportInput,

@@ -12,10 +12,22 @@ use crate::{ServiceError, Services};
 /// Whether going live makes a post.
 pub(crate) const POST_WHEN_LIVE: &str = "post_when_live";
 
+/// Whether somebody is told of something.
+const WANTED: &[&str] = &["on", "off"];
+
 /// Names, what they may be, and the default first.
 pub(crate) const KNOWN_PREFERENCES: &[(&str, &[&str])] = &[
     ("autoplay", &["on", "off"]),
     ("captions", &["off", "on"]),
+    ("notify_comment", WANTED),
+    ("notify_follow", WANTED),
+    ("notify_follow_accepted", WANTED),
+    ("notify_follow_request", WANTED),
+    ("notify_like", WANTED),
+    ("notify_mention", WANTED),
+    ("notify_quote", WANTED),
+    ("notify_share", WANTED),
+    ("notify_went_live", WANTED),
     (POST_WHEN_LIVE, &["no", "yes"]),
     ("theme", &["system", "light", "dark"]),
 ];

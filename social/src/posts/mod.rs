@@ -16,7 +16,7 @@ use crate::operation::Operation;
 use crate::{ServiceError, Services};
 
 pub(crate) use lists::seen;
-pub(crate) use shown::parts;
+pub(crate) use shown::{parts, person};
 
 /// A post, as whoever asks may see it: with what it says, or empty, where it was deleted and
 /// holds its place in a thread.

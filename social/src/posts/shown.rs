@@ -240,7 +240,8 @@ impl Facts {
     }
 }
 
-fn person(row: &UserRow) -> Person {
+/// Who wrote something, or did something else.
+pub(crate) fn person(row: &UserRow) -> Person {
     Person {
         id: row.id.to_string(),
         name: row.name.clone(),

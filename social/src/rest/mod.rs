@@ -6,6 +6,7 @@ mod avatars;
 mod cookies;
 mod feeds;
 mod moderation;
+mod notifications;
 mod openapi;
 mod people;
 mod posts;
@@ -41,6 +42,7 @@ fn operations() -> OpenApiRouter<Services> {
         .merge(posts::router())
         .merge(feeds::router())
         .merge(search::router())
+        .merge(notifications::router())
         .merge(moderation::router())
 }
 

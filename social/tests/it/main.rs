@@ -16,6 +16,7 @@ mod feeds;
 mod golden;
 mod logins_at_once;
 mod moderation;
+mod notifications;
 mod operations;
 mod people;
 mod post_edits;
