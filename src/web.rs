@@ -47,7 +47,7 @@ const LOADED: [(&str, &str, &str); 7] = [
 ];
 
 /// Pages of accounts, people and what they write, by their paths.
-const PEOPLE: [(&str, &str); 12] = [
+const PEOPLE: [(&str, &str); 13] = [
     ("/signup", ACCOUNT),
     ("/login", ACCOUNT),
     ("/verify", ACCOUNT),
@@ -56,6 +56,7 @@ const PEOPLE: [(&str, &str); 12] = [
     ("/settings", SETTINGS),
     ("/@{name}", PROFILE),
     ("/home", POSTS),
+    ("/notifications", POSTS),
     ("/discover", POSTS),
     ("/search", POSTS),
     ("/posts/{id}", POSTS),

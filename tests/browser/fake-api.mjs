@@ -1,6 +1,6 @@
 // A server of the pages that answers as the API does, from memory: as much of it as the pages
 // ask for. It is for what the real server cannot be brought to do at will; see `pages.test.mjs`.
-import { randomUUID } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { fileURLToPath } from "node:url";
@@ -19,6 +19,7 @@ const PAGES = {
   "/confirm-email": "account.html",
   "/settings": "settings.html",
   "/home": "posts.html",
+  "/notifications": "posts.html",
   "/discover": "posts.html",
   "/search": "posts.html",
 };
@@ -46,8 +47,29 @@ export async function startFake() {
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   fake.url = `http://127.0.0.1:${server.address().port}`;
-  fake.close = () => server.closeAllConnections() ?? server.close();
+  const sockets = new Set();
+  server.on("upgrade", (request, socket) => {
+    sockets.add(socket);
+    socket.on("error", () => socket.destroy());
+    socket.on("close", () => sockets.delete(socket));
+    takeSocket(request, socket);
+  });
+  fake.close = () => {
+    for (const socket of sockets) socket.destroy();
+    server.closeAllConnections();
+    server.close();
+  };
   return fake;
+}
+
+/** Takes the socket that pages hear news by (RFC 6455 4.2.2), and says nothing: there are none. */
+function takeSocket(request, socket) {
+  const { "sec-websocket-key": key, "sec-websocket-protocol": protocol } = request.headers;
+  const accept = createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
+  socket.write(
+    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+      `Sec-WebSocket-Accept: ${accept}\r\nSec-WebSocket-Protocol: ${protocol}\r\n\r\n`,
+  );
 }
 
 class Fake {

@@ -15,6 +15,7 @@ mod hostile;
 mod hostile_texts;
 mod hostile_writing;
 mod low_latency;
+mod notification_pages;
 mod operations;
 mod origins;
 mod people_pages;

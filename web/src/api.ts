@@ -6,6 +6,7 @@ import type {
   LoginSession,
   Me,
   NewApiToken,
+  Notification,
   Page,
   Post,
   PostStream,
@@ -298,6 +299,24 @@ export class Api {
 
   searchStreams(query: string, after: string | null): Promise<Page<PostStream>> {
     return this.list(`search/streams?q=${encodeURIComponent(query)}`, after);
+  }
+
+  // Notifications
+
+  notifications(after: string | null): Promise<Page<Notification>> {
+    return this.ask("GET", page("notifications", after));
+  }
+
+  /** How many are unread: 100 is 100 or more. */
+  unreadNotifications(): Promise<{ readonly unread: number }> {
+    return this.ask("GET", "notifications/unread");
+  }
+
+  /** Marks them as read, as they were seen. */
+  readNotifications(
+    seen: readonly Pick<Notification, "id" | "revision">[],
+  ): Promise<{ readonly unread: number }> {
+    return this.ask("PUT", "notifications/read", { json: { seen } });
   }
 
   /** A page of a list that everybody may see. */

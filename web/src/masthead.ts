@@ -24,7 +24,7 @@ export class Masthead {
     this.logIn.addEventListener("click", () => (this.logIn.href = loginPath(location)));
     onSessionElsewhere(() => this.show());
     this.show();
-    for (const link of document.querySelectorAll<HTMLAnchorElement>(".places a")) {
+    for (const link of document.querySelectorAll<HTMLAnchorElement>(".places a, .bell")) {
       if (link.pathname === location.pathname) link.setAttribute("aria-current", "page");
     }
   }

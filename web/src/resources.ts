@@ -68,6 +68,8 @@ export const SCOPES = [
   "people:write",
   "posts:read",
   "posts:write",
+  "notifications:read",
+  "notifications:write",
   "moderation",
   "admin",
 ] as const;
@@ -194,6 +196,41 @@ export interface Revision {
 export interface TrendingHashtag {
   readonly hashtag: string;
   readonly posts: number;
+}
+
+export type NotificationKind =
+  | "follow"
+  | "follow_request"
+  | "follow_accepted"
+  | "like"
+  | "comment"
+  | "mention"
+  | "share"
+  | "quote"
+  | "went_live"
+  | "post_removed"
+  | "suspended"
+  | "unsuspended"
+  | "role_changed";
+
+/** What several did about one thing. */
+export interface Notification {
+  readonly id: string;
+  readonly kind: NotificationKind;
+  /** Those who did it last, 3 at most. */
+  readonly people: readonly Author[];
+  /** How many did it: 50 is 50 or more. */
+  readonly people_count: number;
+  /** The post that it is about. */
+  readonly post: Post | null;
+  /** The last comment or quote. */
+  readonly answer: Post | null;
+  readonly stream: PostStream | null;
+  /** One more with each deed. */
+  readonly revision: number;
+  readonly is_read: boolean;
+  readonly created_at: string;
+  readonly changed_at: string;
 }
 
 /** A page of a list, and where the next begins; `null` at the end. */

@@ -1,5 +1,7 @@
 import { onSessionElsewhere } from "../browser";
 import { Masthead } from "../masthead";
+import { showUnread } from "../notifications/bell";
+import { showNotifications } from "../notifications/page";
 import { hashtagName, postId } from "../places";
 import { showDiscover } from "./discover";
 import { showHashtag } from "./hashtag";
@@ -12,11 +14,13 @@ const PAGES: readonly (readonly [RegExp, () => void])[] = [
   [/^\/home\/?$/, showHome],
   [/^\/discover\/?$/, showDiscover],
   [/^\/search\/?$/, showSearch],
+  [/^\/notifications\/?$/, showNotifications],
   [/^\/posts\//, () => void showThread(postId(location.pathname))],
   [/^\/hashtags\//, () => showHashtag(hashtagName(location.pathname))],
 ];
 
 new Masthead();
+showUnread();
 // What is shown is for somebody else's eyes now.
 onSessionElsewhere(() => location.reload());
 const show = PAGES.find(([path]) => path.test(location.pathname))?.[1];

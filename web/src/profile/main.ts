@@ -1,6 +1,7 @@
 import { api, onSessionElsewhere } from "../browser";
 import { View } from "../dom";
 import { Masthead } from "../masthead";
+import { showUnread } from "../notifications/bell";
 import { nameOf, profileName } from "../places";
 import { explain, Problem } from "../problem";
 import { Profile } from "./profile";
@@ -32,5 +33,6 @@ async function show(name: string): Promise<void> {
 }
 
 const masthead = new Masthead();
+showUnread();
 onSessionElsewhere(() => location.reload());
 void show(profileName(location.pathname) ?? "").then(() => masthead.show());

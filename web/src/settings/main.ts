@@ -1,6 +1,7 @@
 import { api, onSessionElsewhere } from "../browser";
 import { part } from "../dom";
 import { Masthead } from "../masthead";
+import { showUnread } from "../notifications/bell";
 import { goToLogin } from "../places";
 import { explain, LoginNeeded } from "../problem";
 import { accountSection } from "./account";
@@ -23,6 +24,7 @@ const SECTIONS: Readonly<Record<string, Start>> = {
 };
 
 const masthead = new Masthead();
+showUnread();
 const failed = part(document, "failed", HTMLElement);
 const loading = part(document, "loading", HTMLElement);
 

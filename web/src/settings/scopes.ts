@@ -8,6 +8,8 @@ export const SCOPE_TEXT: Readonly<Record<Scope, string>> = {
   "people:write": "follow, block, mute and report",
   "posts:read": "see what is written for you",
   "posts:write": "write, like and share",
+  "notifications:read": "see what you are told of",
+  "notifications:write": "mark it as read",
   moderation: "moderate",
   admin: "administer the server",
 };
