@@ -12,7 +12,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, Request, Response, StatusCode};
 use media::{Micros, Timestamp};
 
-use crate::access::Gate;
+use crate::access::{Gate, says_signed};
 use crate::cache_control::RequestDirectives;
 use crate::cache_status::Outcome;
 use crate::changes::Mark;
@@ -193,6 +193,8 @@ impl Shared {
         let is_plain = stored.is_whole()
             && stored.head.large.is_none()
             && stored.head.status == StatusCode::OK
+            // It needs a token, and that is not looked at here.
+            && !says_signed(&stored.head.headers)
             && self.fences.purges().is_checked(stored.checked.era())
             && self.reuse_at(stored, &RequestDirectives::default(), now) == Reuse::Fresh;
         if !is_plain {

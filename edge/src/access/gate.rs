@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
+use http::{HeaderMap, HeaderName};
 use media::{Micros, Timestamp};
 
 use super::claims::{Claims, SessionName};
@@ -30,6 +31,9 @@ pub struct AccessConfig {
     pub secure_cookies: bool,
     /// What stands behind. Of media an answer is the same whatever cookies a page sends.
     pub origin: OriginKind,
+    /// Whether an answer that its origin says is for holders of a token (`Nova-Access: signed`) is
+    /// for them only. A shield passes it on: the edges that ask it take the tokens off.
+    pub obeys_origin: bool,
 }
 
 impl Default for AccessConfig {
@@ -39,8 +43,16 @@ impl Default for AccessConfig {
             max_revoked: 100_000,
             secure_cookies: false,
             origin: OriginKind::Media,
+            obeys_origin: true,
         }
     }
+}
+
+/// What knows of sessions whose tokens open nothing any more, beside those that
+/// [`Gate::revoke`] names.
+pub trait Judge: Send + Sync + 'static {
+    /// Whether tokens of `session` open nothing. Asked for every request that has one.
+    fn is_revoked(&self, session: &SessionName) -> bool;
 }
 
 /// Whoever a granted request is from: an extension of it.
@@ -52,6 +64,11 @@ pub struct Viewer {
     pub expires: Timestamp,
 }
 
+/// An extension of a request that looks like another edge's, where whoever asks may have what is
+/// for everybody: what is not would go on coming after the head that is judged.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ForEverybody;
+
 /// The keys, what is protected, and what is revoked. Each can be replaced while requests
 /// are under way. Clones share everything.
 #[derive(Clone)]
@@ -62,6 +79,7 @@ struct Inner {
     keys: ArcSwap<Keys>,
     policy: ArcSwap<Policy>,
     revoked: Revoked,
+    judge: OnceLock<Box<dyn Judge>>,
 }
 
 /// A token is remembered as long as the keys are the same.
@@ -97,6 +115,7 @@ impl Gate {
             keys: ArcSwap::new(Keys::new(keys, &config)),
             policy: ArcSwap::default(),
             revoked: Revoked::new(config.max_revoked),
+            judge: OnceLock::new(),
             config,
         }))
     }
@@ -120,6 +139,12 @@ impl Gate {
         until: Timestamp,
     ) -> Result<(), TooManyRevoked> {
         self.0.revoked.add(now, session, until + CLOCK_SKEW)
+    }
+
+    /// Has `judge` asked of every session from now on. There is one: a second changes nothing.
+    pub fn set_judge(&self, judge: impl Judge) {
+        // The first stays.
+        let _ = self.0.judge.set(Box::new(judge));
     }
 
     /// May `token` have `path`, which is in the form of a cache key? `address` is the
@@ -151,8 +176,10 @@ impl Gate {
         {
             return Err(Denial::WrongAddress);
         }
+        let judge = self.0.judge.get();
         if let Some(session) = &claims.session
-            && self.0.revoked.contains(session, now)
+            && (self.0.revoked.contains(session, now)
+                || judge.is_some_and(|judge| judge.is_revoked(session)))
         {
             return Err(Denial::Revoked);
         }
@@ -164,6 +191,17 @@ impl Gate {
         self.0.policy.load().is_open()
     }
 
+    /// Is an answer with these fields for holders of a token only, whatever the policy says?
+    pub(crate) fn is_closed(&self, headers: &HeaderMap) -> bool {
+        let config = &self.0.config;
+        config.obeys_origin && config.origin == OriginKind::Media && says_signed(headers)
+    }
+
+    /// Does it let through what its origin says is for holders of a token?
+    pub(super) fn passes_signed(&self) -> bool {
+        !self.0.config.obeys_origin
+    }
+
     /// The rule of a path in the form of a cache key.
     pub(super) fn rule(&self, path: &str) -> Rule {
         self.0.policy.load().rule(path)
@@ -172,6 +210,14 @@ impl Gate {
     pub(super) fn config(&self) -> &AccessConfig {
         &self.0.config
     }
+}
+
+/// What Nova's origin says of whom an answer is for.
+pub(crate) const NOVA_ACCESS: HeaderName = HeaderName::from_static("nova-access");
+
+/// What is said and not understood is not for everybody.
+pub(crate) fn says_signed(headers: &HeaderMap) -> bool {
+    headers.contains_key(NOVA_ACCESS)
 }
 
 impl fmt::Debug for Gate {

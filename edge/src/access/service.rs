@@ -17,7 +17,7 @@ use super::answer::{Finish, deny, refuse};
 use super::carrier::{self, Carrier, Target, signed_cookie};
 use super::claims::Claims;
 use super::denial::Denial;
-use super::gate::{Gate, Viewer};
+use super::gate::{ForEverybody, Gate, Viewer};
 use super::policy::Rule;
 use crate::body::EdgeBody;
 use crate::config::OriginKind;
@@ -67,10 +67,23 @@ where
     }
 
     fn call(&mut self, mut request: Request<R>) -> Self::Future {
+        let origin = request.headers().get(ORIGIN).cloned();
         let refused = match admit(&self.gate, self.clock.now(), &mut request) {
-            Ok(finish) => {
+            Ok(Admitted { finish, denial }) => {
+                if !self.gate.passes_signed() && is_from_edge(request.headers()) {
+                    request.extensions_mut().insert(ForEverybody);
+                }
+                let close = must_close(&request);
                 let inner = self.inner.call(request);
-                let state = State::Admitted { finish, inner };
+                let entry = Entry {
+                    gate: self.gate.clone(),
+                    finish,
+                    denial,
+                    origin,
+                    close,
+                };
+                let entry = Some(entry);
+                let state = State::Admitted { entry, inner };
                 return AccessFuture { state };
             }
             Err(refused) => refused,
@@ -78,13 +91,18 @@ where
         if matches!(refused, Refused::Denied(Denial::Missing)) && is_from_edge(request.headers()) {
             tell_of_edge();
         }
-        // RFC 9113 8.2.2: `Connection` has no place in HTTP/2.
-        let close = !request.body().is_end_stream() && request.version() <= Version::HTTP_11;
+        let close = must_close(&request);
         AccessFuture::refused(match refused {
             Refused::Denied(denial) => deny(denial, request.headers_mut().remove(ORIGIN), close),
             Refused::Target(refusal) => refuse(self.gate.config().origin, refusal, close),
         })
     }
+}
+
+/// Whether an answer that leaves the body unread ends the connection. RFC 9113 8.2.2: `Connection`
+/// has no place in HTTP/2.
+fn must_close<R: Body>(request: &Request<R>) -> bool {
+    !request.body().is_end_stream() && request.version() <= Version::HTTP_11
 }
 
 /// An edge takes tokens off, so that a node behind it that wants one serves nothing that is
@@ -111,6 +129,41 @@ impl From<Denial> for Refused {
     }
 }
 
+/// A request that goes on.
+struct Admitted {
+    finish: Option<Finish>,
+    /// Why it has no token that opens what is asked for; `None`: it has one.
+    denial: Option<Denial>,
+}
+
+/// What is known of a request when its answer comes.
+#[derive(Debug)]
+struct Entry {
+    gate: Gate,
+    finish: Option<Finish>,
+    denial: Option<Denial>,
+    /// The page that asks.
+    origin: Option<HeaderValue>,
+    close: bool,
+}
+
+impl Entry {
+    /// The answer, or a refusal where the origin says that it is for holders of a token.
+    fn answer(self, mut response: Response<EdgeBody>) -> Response<EdgeBody> {
+        let mut finish = self.finish;
+        if self.gate.is_closed(response.headers()) {
+            if let Some(denial) = self.denial {
+                return deny(denial, self.origin, self.close);
+            }
+            finish.get_or_insert_default().is_private = true;
+        }
+        if let Some(finish) = finish {
+            finish.apply(&mut response);
+        }
+        response
+    }
+}
+
 /// A token that opens what is asked for.
 struct Granted {
     carrier: Carrier,
@@ -119,17 +172,17 @@ struct Granted {
 }
 
 /// Makes `request` what goes on to the edge, and says what becomes of the answer.
-fn admit<R>(
-    gate: &Gate,
-    now: Timestamp,
-    request: &mut Request<R>,
-) -> Result<Option<Finish>, Refused> {
+fn admit<R>(gate: &Gate, now: Timestamp, request: &mut Request<R>) -> Result<Admitted, Refused> {
+    let without = |finish, denial: Option<Denial>| Admitted {
+        finish,
+        denial: Some(denial.unwrap_or(Denial::Missing)),
+    };
     let is_open = gate.is_open();
     let uri = request.uri().clone();
     let target = Target::read(&uri)?;
     // Nothing is protected, and nothing is carried: the rule on a server without tokens.
     if is_open && target.is_plain() && !request.headers().contains_key(COOKIE) {
-        return Ok(None);
+        return Ok(without(None, None));
     }
     let (rule, granted) = match canonical_path(&target.path) {
         Ok(path) => {
@@ -158,18 +211,20 @@ fn admit<R>(
     let of_pages = is_the_same_for_all.then(origin).flatten();
     let granted = match granted {
         Some(Ok(granted)) => granted,
-        _ if !is_protected => {
-            return Ok(of_pages.map(|origin| Finish {
+        granted if !is_protected => {
+            let finish = of_pages.map(|origin| Finish {
                 origin: Some(origin),
                 ..Finish::default()
-            }));
+            });
+            return Ok(without(finish, granted.and_then(Result::err)));
         }
         Some(Err(denial)) => return Err(denial.into()),
         None if is_preflight(request) => {
-            return Ok(Some(Finish {
+            let finish = Finish {
                 origin: origin(),
                 ..Finish::default()
-            }));
+            };
+            return Ok(without(Some(finish), None));
         }
         None => return Err(Denial::Missing.into()),
     };
@@ -181,11 +236,15 @@ fn admit<R>(
         session: granted.claims.session.clone(),
         expires: granted.claims.expires,
     });
-    Ok(Some(Finish {
+    let finish = Finish {
         is_private: is_protected || granted.cookie.is_some(),
         cookie: granted.cookie,
         origin,
-    }))
+    };
+    Ok(Admitted {
+        finish: Some(finish),
+        denial: None,
+    })
 }
 
 /// Verifies the token in the target, or the cookies where it has none.
@@ -262,7 +321,7 @@ pin_project! {
     #[derive(Debug)]
     enum State<F> {
         Refused { response: Option<Response<EdgeBody>> },
-        Admitted { finish: Option<Finish>, #[pin] inner: F },
+        Admitted { entry: Option<Entry>, #[pin] inner: F },
     }
 }
 
@@ -287,12 +346,12 @@ where
                 // Polled after its end, which the contract of Future leaves open.
                 None => Poll::Pending,
             },
-            Projected::Admitted { finish, inner } => {
-                let mut answer = ready!(inner.poll(context));
-                if let (Ok(response), Some(finish)) = (&mut answer, finish.take()) {
-                    finish.apply(response);
-                }
-                Poll::Ready(answer)
+            Projected::Admitted { entry, inner } => {
+                let answer = ready!(inner.poll(context));
+                Poll::Ready(answer.map(|response| match entry.take() {
+                    Some(entry) => entry.answer(response),
+                    None => response,
+                }))
             }
         }
     }

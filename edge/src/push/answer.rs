@@ -14,7 +14,7 @@ use super::feed::{Phase, Progress};
 use super::name::FeedName;
 use super::subscriber::Subscriber;
 use super::subscription::start;
-use crate::access::Viewer;
+use crate::access::{ForEverybody, Viewer};
 use crate::body::EdgeBody;
 use crate::cache_status::Outcome;
 use crate::config::OriginKind;
@@ -118,7 +118,11 @@ where
     };
     match phase {
         Phase::Live => feed
-            .subscribe(seat, &feeds.config)
+            .subscribe(
+                seat,
+                &feeds.config,
+                extensions.get::<ForEverybody>().is_some(),
+            )
             .map(|subscriber| (subscriber, feed.chain()))
             .ok_or(Refusal::FeedEnded),
         Phase::Refused => Err(Refusal::NoFeed),

@@ -177,7 +177,7 @@ impl Feed {
         match Pushed::new(head, Arc::clone(chunks), joined, room).map(Arc::new) {
             Ok(pushed) => outlets.retain_mut(|outlet| match outlet.send(&pushed) {
                 Handed::Taken => true,
-                Handed::Left => false,
+                Handed::Left | Handed::NotForIt => false,
                 Handed::TooSlow => {
                     metrics::counter!("nova_edge_push_dropped_total").increment(1);
                     tracing::warn!(feed = %self.name, "a subscriber is too slow for its feed, which ends");
@@ -193,13 +193,20 @@ impl Feed {
     }
 
     /// One more that follows it here from now on. None if it is not live.
-    pub(super) fn subscribe(&self, seat: Seat, config: &PushConfig) -> Option<Subscriber> {
+    /// `is_public`: it may have what is for everybody.
+    pub(super) fn subscribe(
+        &self,
+        seat: Seat,
+        config: &PushConfig,
+        is_public: bool,
+    ) -> Option<Subscriber> {
         let mut outlets = lock(&self.outlets);
         // Under the lock: `ends` empties it under the same.
         if self.progress.borrow().phase != Phase::Live {
             return None;
         }
-        let (outlet, subscriber) = pair(seat, config.max_queued, config.max_queued_bytes);
+        let (outlet, subscriber) =
+            pair(seat, config.max_queued, config.max_queued_bytes, is_public);
         outlets.push(outlet);
         Some(subscriber)
     }

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Sleep, sleep};
 
 use super::feeds::Seat;
+use crate::access::NOVA_ACCESS;
 use crate::budget::Reservation;
 
 /// An object that has come, as it is handed on.
@@ -27,6 +28,8 @@ pub(super) struct Pushed {
     _room: Reservation,
     /// There is room for it beside what waits already.
     has_room: bool,
+    /// It is for holders of a token.
+    is_signed: bool,
 }
 
 impl Pushed {
@@ -42,7 +45,9 @@ impl Pushed {
             Some(count) => Some((feed::encode(head, Content::Joined(count))?, count)),
             None => None,
         };
+        let mut fields = head.fields.iter();
         Ok(Self {
+            is_signed: fields.any(|(name, _)| NOVA_ACCESS.as_str().eq_ignore_ascii_case(name)),
             head: feed::encode(head, Content::bytes(length)?)?,
             chunks,
             length: length as u64,
@@ -78,6 +83,8 @@ pub(super) enum Handed {
     Left,
     /// As much waits for it as may.
     TooSlow,
+    /// It may not have it.
+    NotForIt,
 }
 
 /// Where a feed leaves what it has for one subscriber.
@@ -88,11 +95,16 @@ pub(super) struct Outlet {
     max_queued: u64,
     /// Objects that it was sent.
     sent: u32,
+    /// Whoever it is may have what is for everybody.
+    is_public: bool,
 }
 
 impl Outlet {
     /// Hands an object on.
     pub(super) fn send(&mut self, pushed: &Arc<Pushed>) -> Handed {
+        if self.is_public && pushed.is_signed {
+            return Handed::NotForIt;
+        }
         let count = pushed.joined.as_ref().map(|(_, count)| *count);
         let delivery = Delivery {
             pushed: Arc::clone(pushed),
@@ -134,7 +146,13 @@ pub(crate) struct Subscriber {
 }
 
 /// Both ends. At most so many objects and bytes are between them.
-pub(super) fn pair(seat: Seat, max_queued: usize, max_queued_bytes: u64) -> (Outlet, Subscriber) {
+/// `is_public`: the subscriber may have what is for everybody.
+pub(super) fn pair(
+    seat: Seat,
+    max_queued: usize,
+    max_queued_bytes: u64,
+    is_public: bool,
+) -> (Outlet, Subscriber) {
     let (sender, deliveries) = mpsc::channel(max_queued.max(1));
     let queued = Arc::new(AtomicU64::new(0));
     let outlet = Outlet {
@@ -142,6 +160,7 @@ pub(super) fn pair(seat: Seat, max_queued: usize, max_queued_bytes: u64) -> (Out
         queued: Arc::clone(&queued),
         max_queued: max_queued_bytes,
         sent: 0,
+        is_public,
     };
     let subscriber = Subscriber {
         deliveries,

@@ -483,3 +483,72 @@ fn what_the_docs_sign_is_a_token() {
     let claims = "path=/live/demo/\nexp=1767225600".parse().unwrap();
     assert_eq!(keys.sign(&claims).unwrap(), token);
 }
+
+/// What an origin says is for holders of a token is so, whatever the policy is.
+#[tokio::test]
+async fn what_the_origin_calls_signed_needs_a_token() {
+    const SIGNED: &[(&str, &str)] = &[
+        ("cache-control", "public, max-age=60, s-maxage=60"),
+        ("nova-access", "signed"),
+        ("etag", "\"1\""),
+    ];
+    let guarded = Guarded::new(House::new(Origin::fixed("media", SIGNED)));
+    guarded.gate.set_policy(Policy::open());
+    let target = "/live/ours/3/source/1.m4s";
+    let token = guarded.token("/live/ours/", "s");
+    // Stored or not, as a whole or in part.
+    for _ in 0..2 {
+        for request in [
+            get(target),
+            get_with(target, &[("range", "bytes=0-1")]),
+            get_with(target, &[("if-none-match", "\"1\"")]),
+        ] {
+            let refused = guarded.ask(request).await;
+            assert_eq!(refused.status(), 403);
+            assert_eq!(status(&refused), "nova; detail=token-missing");
+            assert!(!text(refused).await.contains("media"));
+        }
+        let answer = guarded.ask(get(&signed_target(target, &token))).await;
+        assert_eq!(answer.status(), 200);
+        assert_eq!(field(&answer, "cache-control"), Some("private, max-age=60"));
+        assert_eq!(text(answer).await, "media");
+    }
+    let other = guarded.token("/live/mine/", "s");
+    let refused = guarded.ask(get(&signed_target(target, &other))).await;
+    assert_eq!(status(&refused), "nova; detail=token-wrong-path");
+    // A shield passes it on, with what it is.
+    let (key, _) = generate_key("k", Algorithm::HmacSha256).unwrap();
+    let config = AccessConfig {
+        obeys_origin: false,
+        ..AccessConfig::default()
+    };
+    let gate = Gate::new(config, key.parse().unwrap());
+    let house = &guarded.house;
+    let mut shield = Access::new(gate, house.edge.clone(), house.clock.clone());
+    let answer = within(shield.call(get(target))).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    assert_eq!(field(&answer, "nova-access"), Some("signed"));
+}
+
+#[tokio::test]
+async fn s05_a_judge_ends_sessions_before_their_time() {
+    struct Judge;
+
+    impl edge::access::Judge for Judge {
+        fn is_revoked(&self, session: &edge::access::SessionName) -> bool {
+            session.as_str() == "out"
+        }
+    }
+
+    let guarded = Guarded::media();
+    let target = |session: &str| {
+        let token = guarded.token("/live/demo/", session);
+        signed_target("/live/demo/index.m3u8", &token)
+    };
+    let (out, other) = (target("out"), target("in"));
+    assert_eq!(guarded.status(&out).await, 200);
+    guarded.gate.set_judge(Judge);
+    let refused = guarded.ask(get(&out)).await;
+    assert_eq!(status(&refused), "nova; detail=token-revoked");
+    assert_eq!(guarded.status(&other).await, 200);
+}

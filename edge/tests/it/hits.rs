@@ -249,3 +249,14 @@ async fn a_hit_costs_no_copy_of_its_bytes() {
     assert_eq!(at(&first.head), at(&second.head));
     assert_eq!(text(house.get(PATH).await).await, "media");
 }
+
+#[tokio::test]
+async fn what_needs_a_token_is_no_hit() {
+    const SIGNED: &[(&str, &str)] = &[
+        ("cache-control", "public, max-age=60"),
+        ("nova-access", "signed"),
+    ];
+    let house = House::new(Origin::fixed("media", SIGNED));
+    house.text(PATH).await;
+    assert!(hits(&house).answer(&request(PATH)).is_none());
+}
