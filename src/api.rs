@@ -11,7 +11,9 @@ use storage::ObjectStore;
 use storage::events::Bus;
 use tokio_util::sync::CancellationToken;
 
+use crate::cdn::SigningKeys;
 use crate::config::Config;
+use crate::playback::Plane;
 use crate::serve::Foundation;
 use crate::web;
 
@@ -31,6 +33,7 @@ impl Api {
         foundation: &Foundation,
         bus: &Arc<dyn Bus>,
         objects: Option<Arc<dyn ObjectStore>>,
+        keys: SigningKeys,
     ) -> Result<Self, Box<dyn Error>> {
         let playback = &config.http.playback_url;
         let playback_base = match playback.as_str() {
@@ -53,6 +56,7 @@ impl Api {
             post,
             settings: config.api_settings(),
             playback_base,
+            media: Arc::new(Plane::new(keys, config.access_policy()?)),
         };
         let (services, upkeep) = Services::start(parts).await?;
         Ok(Self {
@@ -75,6 +79,7 @@ impl Api {
                 services.clone().send_mails(shutdown.clone()),
                 services.clone().drop_avatars(shutdown.clone()),
                 services.clone().remove_posts(shutdown.clone()),
+                services.clone().remove_streams(shutdown.clone()),
                 services.announce_broadcasts(shutdown),
             );
         };

@@ -162,7 +162,7 @@ async fn stream(command: StreamCommand, settings: &Settings) -> Result<(), Box<d
             loop {
                 let page = social::streams::list_streams(&database, after.as_ref(), PAGE).await?;
                 for listed in &page {
-                    let state = if listed.live { "live" } else { "offline" };
+                    let state = if listed.is_live() { "live" } else { "offline" };
                     println!("{}\t{}\t{state}", listed.stream.name, listed.owner_name);
                 }
                 match page.last() {

@@ -31,6 +31,7 @@ mod live;
 mod media_path;
 mod origin_node;
 mod pictures;
+mod playback;
 mod publish;
 mod quantities;
 mod readiness;

@@ -23,7 +23,7 @@ use crate::config::Config;
 use crate::data_dir::DirectoryLock;
 use crate::demo;
 use crate::encoding::Encodings;
-use crate::live::{Live, LiveParts};
+use crate::live::{Live, LiveParts, News};
 use crate::origin_node::{MOVED, OriginNode, OriginNodeParts};
 use crate::pictures;
 use crate::serve::Foundation;
@@ -100,6 +100,8 @@ impl MediaPath {
         if !is_demo && stream_keys::remove_key(database, &demo::NAME.parse()?).await? {
             tracing::warn!("the demo's stream key was removed; --demo brings it back");
         }
+        // Before anybody publishes: what is taken back from then on is heard of.
+        let news = News::listen(bus.clone()).await?;
         let windows = Arc::new(LiveStreams::new());
         let origin = Origin::new(OriginParts {
             streams: windows.clone(),
@@ -179,6 +181,8 @@ impl MediaPath {
         let mut tasks = JoinSet::new();
         tasks.spawn(server.run(shutdown.clone()));
         tasks.spawn(live.clone().run(publications));
+        let guard = live.clone().guard(registry.clone(), news, shutdown.clone());
+        tasks.spawn(guard);
         Ok(Self {
             rtmp,
             objects,

@@ -30,11 +30,12 @@ use crate::api::Api;
 use crate::background::Background;
 use crate::cdn::{Cdn, CdnParts, Urls};
 use crate::cli::Serve;
-use crate::config::Config;
+use crate::config::{Config, Tier};
 use crate::data_dir::DirectoryLock;
 use crate::demo::Demo;
 use crate::edge_node::{AssetTable, EdgeNode};
 use crate::media_path::MediaPath;
+use crate::playback::{self, Bars, BarsParts, Follower};
 use crate::readiness::{Dependency, Readiness};
 use crate::roles::Roles;
 use crate::routes::{Pages, Routes};
@@ -56,7 +57,7 @@ const CLOSE: Duration = Duration::from_millis(500);
 const ADMIN_CONNECTIONS: usize = 64;
 
 /// Runs the server until SIGTERM or Ctrl-C.
-pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
+pub async fn serve(mut config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
     let mut stop = StopSignal::listen()?;
     // Each viewer, publisher and worker is a descriptor or more; shells allow 1,024.
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
@@ -94,6 +95,11 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
         true => Some(Foundation::lay(&config).await?),
         false => None,
     };
+    if let Some(foundation) = &foundation {
+        // Behind those that are configured: the first that can sign does so.
+        let shared = playback::shared_key(foundation).await?;
+        config.access.keys = format!("{}\n{shared}", config.access.keys);
+    }
     // What cannot be is told before a stream is taken or a node is registered.
     let settings = edge_settings(&config)?;
     let pool = match roles.edge && !roles.media {
@@ -207,6 +213,19 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
         };
         running.keys(holders, &config);
     }
+    if let Some(gate) = &gate {
+        let bars = Bars::default();
+        gate.set_judge(bars.clone());
+        let parts = BarsParts {
+            bars,
+            database: foundation.as_ref().map(|of| of.database.clone()),
+            clock: Arc::new(SystemClock),
+            bus: bus.clone(),
+            hears_the_api: roles.api || config.events.url != "local:",
+        };
+        running.bars(parts.start().await?);
+    }
+    let signing = urls.keys.clone();
     let readiness = readiness(
         roles,
         foundation.as_ref(),
@@ -228,7 +247,8 @@ pub async fn serve(config: Config, args: Serve) -> Result<(), Box<dyn Error>> {
         let pages = match (&foundation, roles.api) {
             (Some(foundation), true) => {
                 let objects = media.as_ref().map(|media| media.objects.clone());
-                let api = Box::pin(Api::start(&config, foundation, &bus, objects));
+                let keys = signing.clone();
+                let api = Box::pin(Api::start(&config, foundation, &bus, objects, keys));
                 Some(running.api(api.await?))
             }
             _ => None,
@@ -323,6 +343,7 @@ fn readiness(
 fn gate(config: &Config) -> Result<Gate, Box<dyn Error>> {
     let settings = AccessConfig {
         secure_cookies: config.access.secure_cookies,
+        obeys_origin: config.edge.tier != Tier::Shield,
         ..AccessConfig::default()
     };
     let gate = Gate::new(settings, config.access_keys()?);
@@ -432,6 +453,11 @@ impl Running {
     fn keys(&mut self, holders: KeyHolders, config: &Config) {
         self.servers
             .spawn(holders.follow(config.clone(), self.shutdown.clone()));
+    }
+
+    /// Follows what is barred from playback, until all stops.
+    fn bars(&mut self, follower: Follower) {
+        self.servers.spawn(follower.run(self.shutdown.clone()));
     }
 
     /// Keeps the pool as the registry has it, until all stops.

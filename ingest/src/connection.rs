@@ -132,7 +132,9 @@ impl Connection<'_> {
             let wants_input = self.session.wants_input() && self.unsent.len() < UNSENT_LIMIT;
             tokio::select! {
                 () = cancelled(evicted.as_ref()) => {
-                    return Err(SessionError::Refused(Refusal::TakenOver).into());
+                    let why = self.publisher.as_ref().map(Publisher::why_evicted);
+                    let why = why.unwrap_or(Refusal::TakenOver);
+                    return Err(SessionError::Refused(why).into());
                 }
                 () = cancelled(abandoned.as_ref()) => {
                     return Err(SessionError::Refused(Refusal::Internal).into());
@@ -268,7 +270,7 @@ async fn decide(
     let grant = shared.host.authorize(request).await?;
     let claim = shared.registry.claim(&grant).await?;
     let numbering = tokio::select! {
-        () = claim.evicted().cancelled() => return Err(Refusal::TakenOver),
+        () = claim.evicted().cancelled() => return Err(claim.why_evicted()),
         numbering = shared.host.begin(&grant) => numbering?,
     };
     let (stream, encoder) = (grant.name.clone(), command.encoder.unwrap_or_default());

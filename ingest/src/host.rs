@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 
 use media::timeline::Numbering;
-use media::{StreamId, StreamName};
+use media::{StreamId, StreamKeyId, StreamName};
 
 /// A boxed future, so that [`Host`] is object safe.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -43,6 +43,9 @@ pub struct PublishRequest {
 pub struct Grant {
     /// The stream.
     pub stream: StreamId,
+    /// The key that it was given for, by what is not secret of it: who takes a key back finds by
+    /// it what is published with it.
+    pub key: StreamKeyId,
     /// Its name in URLs, for logs.
     pub name: StreamName,
     /// What happens when it is live already.
@@ -75,6 +78,9 @@ pub enum Refusal {
     /// Another encoder took the stream over.
     #[error("another encoder took this stream over")]
     TakenOver,
+    /// The leave to publish was taken back.
+    #[error("this stream may not be published to any more")]
+    Withdrawn,
     /// The server has as many publishers as it takes.
     #[error("the server takes no more publishers at the moment")]
     Overloaded,
@@ -95,7 +101,7 @@ impl Refusal {
     pub fn code(&self) -> &'static str {
         match self {
             Self::BadKey | Self::Busy | Self::TakenOver => "NetStream.Publish.BadName",
-            Self::Forbidden(_) => "NetStream.Publish.Unauthorized",
+            Self::Forbidden(_) | Self::Withdrawn => "NetStream.Publish.Unauthorized",
             Self::Overloaded | Self::ShuttingDown => "NetStream.Publish.Rejected",
             Self::Internal | Self::Undecided => "NetStream.Failed",
         }
@@ -108,6 +114,7 @@ impl Refusal {
             Self::Forbidden(_) => "forbidden",
             Self::Busy => "busy",
             Self::TakenOver => "taken_over",
+            Self::Withdrawn => "withdrawn",
             Self::Overloaded => "overloaded",
             Self::Internal => "internal",
             Self::Undecided => "undecided",
@@ -167,6 +174,7 @@ mod tests {
             Refusal::BadKey,
             Refusal::Busy,
             Refusal::TakenOver,
+            Refusal::Withdrawn,
             Refusal::Overloaded,
             Refusal::Internal,
             Refusal::Undecided,

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use media::StreamId;
 use media::timeline::{Limits, Numbering, Timeline, TimelineError, WireFrame};
@@ -72,9 +72,30 @@ struct Seats {
 /// One who holds a seat or waits for it.
 #[derive(Debug)]
 struct Claimant {
-    evict: CancellationToken,
+    /// What it was granted.
+    grant: Grant,
+    evict: Eviction,
     /// Told when it is seated; `None` when it is.
     seated: Option<oneshot::Sender<()>>,
+}
+
+/// What makes a claimant leave, and why.
+#[derive(Clone, Debug, Default)]
+struct Eviction {
+    token: CancellationToken,
+    why: Arc<OnceLock<Refusal>>,
+}
+
+impl Eviction {
+    /// The first reason counts.
+    fn evict(&self, why: Refusal) {
+        let _ = self.why.set(why);
+        self.token.cancel();
+    }
+
+    fn why(&self) -> Refusal {
+        self.why.get().cloned().unwrap_or(Refusal::TakenOver)
+    }
 }
 
 impl Registry {
@@ -99,8 +120,8 @@ impl Registry {
         if let Some(seated) = wait {
             tokio::select! {
                 biased;
-                () = claim.evicted.cancelled() => return Err(Refusal::TakenOver),
-                seated = seated => seated.map_err(|_| Refusal::TakenOver)?,
+                () = claim.evicted().cancelled() => return Err(claim.why_evicted()),
+                seated = seated => seated.map_err(|_| claim.why_evicted())?,
             }
         }
         Ok(claim)
@@ -125,14 +146,15 @@ impl Registry {
         };
         for id in evict.into_iter().flatten().flatten() {
             if let Some(claimant) = seats.claimants.get(&id) {
-                claimant.evict.cancel();
+                claimant.evict.evict(Refusal::TakenOver);
             }
         }
         let (sender, receiver) = oneshot::channel();
         let wait = evict.is_some().then_some(receiver);
-        let evicted = CancellationToken::new();
+        let eviction = Eviction::default();
         let claimant = Claimant {
-            evict: evicted.clone(),
+            grant: grant.clone(),
+            evict: eviction.clone(),
             seated: wait.is_some().then_some(sender),
         };
         seats.claimants.insert(id, claimant);
@@ -140,7 +162,7 @@ impl Registry {
             registry: self.clone(),
             stream: grant.stream,
             id,
-            evicted,
+            eviction,
         };
         Ok((claim, wait))
     }
@@ -201,6 +223,24 @@ impl Registry {
         })
     }
 
+    /// What was granted to those who publish, or are about to.
+    pub fn grants(&self) -> Vec<Grant> {
+        let seats = self.lock();
+        let claimants = seats.claimants.values();
+        claimants.map(|claimant| claimant.grant.clone()).collect()
+    }
+
+    /// Takes grants back: whoever publishes by one, or is about to, is told
+    /// [`Refusal::Withdrawn`]. How many there were.
+    pub fn withdraw(&self, is_withdrawn: impl Fn(&Grant) -> bool) -> usize {
+        let seats = self.lock();
+        let claimants = seats.claimants.values();
+        let withdrawn = claimants.filter(|claimant| is_withdrawn(&claimant.grant));
+        withdrawn
+            .map(|claimant| claimant.evict.evict(Refusal::Withdrawn))
+            .count()
+    }
+
     /// Whether somebody publishes to the stream, or is about to.
     pub fn is_live(&self, stream: StreamId) -> bool {
         self.lock().by_stream.contains_key(&stream)
@@ -226,13 +266,18 @@ pub struct Claim {
     registry: Registry,
     stream: StreamId,
     id: ClaimId,
-    evicted: CancellationToken,
+    eviction: Eviction,
 }
 
 impl Claim {
-    /// Cancelled when another encoder takes the stream over.
+    /// Cancelled when another encoder takes the stream over, or the grant is taken back.
     pub fn evicted(&self) -> &CancellationToken {
-        &self.evicted
+        &self.eviction.token
+    }
+
+    /// Which of the two it was, once it is cancelled.
+    pub fn why_evicted(&self) -> Refusal {
+        self.eviction.why()
     }
 }
 
@@ -268,9 +313,14 @@ impl Publisher {
         pushed
     }
 
-    /// Cancelled when another encoder takes the stream over.
+    /// Cancelled when another encoder takes the stream over, or the grant is taken back.
     pub fn evicted(&self) -> &CancellationToken {
         self.claim.evicted()
+    }
+
+    /// Which of the two it was, once it is cancelled.
+    pub fn why_evicted(&self) -> Refusal {
+        self.claim.why_evicted()
     }
 
     /// Cancelled when the live pipeline has dropped the [`Publication`].

@@ -62,6 +62,10 @@ uuid_id!(
     StreamId
 );
 uuid_id!(
+    /// A secret that a stream is published with, by what is not secret of it.
+    StreamKeyId
+);
+uuid_id!(
     /// One broadcast of a stream: from going live until the grace period has passed.
     SessionId
 );

@@ -21,7 +21,7 @@ pub use frame_rate::FrameRate;
 pub use ids::{
     ApiTokenId, AssetId, AuditEntryId, EpochNumber, InvalidName, JobId, LoginSessionId, NodeId,
     PartIndex, PostId, PrewarmId, PurgeId, RegistrationId, RenditionName, ReportId, SegmentNumber,
-    SessionId, StreamId, StreamName, UserId, VideoId,
+    SessionId, StreamId, StreamKeyId, StreamName, UserId, VideoId,
 };
 pub use rendition::{AudioShape, Rendition, Shape, VideoShape};
 pub use segment::{Part, Segment};

@@ -17,9 +17,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderName, Method, Request, Response};
+use http::{HeaderName, HeaderValue, Method, Request, Response};
 use http_body_util::Full;
-use media::{Clock, RenditionName, StreamName};
+use media::{Clock, RenditionName, StreamName, VideoId};
 use storage::{Database, ObjectError, ObjectStore};
 use tower_service::Service;
 
@@ -34,11 +34,17 @@ use feed::Feeds;
 pub use feed::{FeedBody, OriginBody};
 use hold::Holds;
 use pictures::Pictures;
-use route::{LiveResource, Route};
+use route::{LiveResource, Route, VodResource};
 
 /// What answers are of, for who purges caches: `stream:NAME` or `video:ID`, and
 /// `rendition:NAME`.
 const CACHE_TAG: HeaderName = HeaderName::from_static("cache-tag");
+
+/// Who may have an answer: [`SIGNED`], or it is not there. It stays with what a cache stores, so
+/// that every edge knows, whatever rows it has.
+const NOVA_ACCESS: HeaderName = HeaderName::from_static("nova-access");
+/// Whoever has a token for it.
+const SIGNED: HeaderValue = HeaderValue::from_static("signed");
 
 /// What bounds an origin.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -139,9 +145,16 @@ impl Service<Request<()>> for Origin {
         Box::pin(async move {
             let route = Route::parse(request.uri().path());
             let tags = route.as_ref().and_then(Route::tags);
+            let named = route.as_ref().and_then(Route::stream).cloned();
             let mut response = inner.respond(&request, route).await;
+            let headers = response.headers_mut();
             if let Some(tags) = tags {
-                response.headers_mut().insert(CACHE_TAG, tags);
+                headers.append(CACHE_TAG, tags);
+            }
+            // Afterwards: what was held until now is for whom it is now.
+            let stream = named.and_then(|name| inner.streams.get(&name));
+            if stream.is_some_and(|stream| stream.is_signed()) {
+                headers.insert(NOVA_ACCESS, SIGNED);
             }
             Ok(match *request.method() {
                 Method::HEAD => response.map(|_| OriginBody::Whole(Full::default())),
@@ -154,6 +167,9 @@ impl Service<Request<()>> for Origin {
 impl Inner {
     async fn respond(&self, request: &Request<()>, route: Option<Route>) -> Response<OriginBody> {
         let answer = match route {
+            Some(Route::Vod(video, resource)) => {
+                return self.video_of_whom(request.method(), video, resource).await;
+            }
             Some(Route::Live(name, LiveResource::Feed(rendition)))
                 if request.method() == Method::GET =>
             {
@@ -180,13 +196,44 @@ impl Inner {
         self.feeds.subscribe(&stream, rendition)
     }
 
+    /// A video, as whoever may see the stream that it is the recording of may have it.
+    async fn video_of_whom(
+        &self,
+        method: &Method,
+        video: VideoId,
+        resource: VodResource,
+    ) -> Response<OriginBody> {
+        let refused = |refusal: Refusal| refusal.into_response().map(OriginBody::Whole);
+        if !matches!(*method, Method::GET | Method::HEAD) {
+            return refused(Refusal::MethodNotAllowed);
+        }
+        let audience = match self.audience(video).await {
+            Ok(audience) => audience,
+            Err(refusal) => return refused(refusal),
+        };
+        let mut response = match self.video(video, resource).await {
+            Ok(answer) => answer.into_response().map(OriginBody::Whole),
+            Err(refusal) => refused(refusal),
+        };
+        if let Some(stream) = audience.recording_of
+            && let Ok(tag) = HeaderValue::try_from(format!("stream:{stream}"))
+        {
+            response.headers_mut().insert(CACHE_TAG, tag);
+        }
+        if audience.is_signed {
+            response.headers_mut().insert(NOVA_ACCESS, SIGNED);
+        }
+        response
+    }
+
     async fn answer(&self, request: &Request<()>, route: Option<Route>) -> Result<Answer, Refusal> {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return Err(Refusal::MethodNotAllowed);
         }
         let uri = request.uri();
         match route.ok_or(Refusal::NoSuchPath)? {
-            Route::Vod(video, resource) => self.video(video, resource).await,
+            // Answered before, with whom it is for.
+            Route::Vod(..) => Err(Refusal::NoSuchPath),
             Route::Time => Ok(Answer::time(self.clock.now())),
             Route::Live(name, resource) => {
                 let directives = Directives::parse(uri.query().unwrap_or_default())?;

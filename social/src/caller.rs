@@ -104,6 +104,12 @@ pub enum Scope {
     /// Write, edit, delete, like and share.
     #[serde(rename = "posts:write")]
     PostsWrite,
+    /// Read one's own streams with their keys, and others' as the owner of the token may see them.
+    #[serde(rename = "streams:read")]
+    StreamsRead,
+    /// Make, change, stop and delete one's own streams and their keys.
+    #[serde(rename = "streams:write")]
+    StreamsWrite,
     /// What a moderator may, if the owner of the token is one.
     #[serde(rename = "moderation")]
     Moderation,
@@ -121,6 +127,8 @@ impl Scope {
         Self::PeopleWrite,
         Self::PostsRead,
         Self::PostsWrite,
+        Self::StreamsRead,
+        Self::StreamsWrite,
         Self::Moderation,
         Self::Admin,
     ];
@@ -134,6 +142,8 @@ impl Scope {
             Self::PeopleWrite => "people:write",
             Self::PostsRead => "posts:read",
             Self::PostsWrite => "posts:write",
+            Self::StreamsRead => "streams:read",
+            Self::StreamsWrite => "streams:write",
             Self::Moderation => "moderation",
             Self::Admin => "admin",
         }
@@ -149,7 +159,7 @@ impl fmt::Display for Scope {
 /// A text that is no scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "not a scope: expected account:read, account:write, people:read, people:write, posts:read, posts:write, moderation or admin"
+    "not a scope: expected account:read, account:write, people:read, people:write, posts:read, posts:write, streams:read, streams:write, moderation or admin"
 )]
 pub struct InvalidScope;
 

@@ -107,6 +107,9 @@ pub enum Missing {
     /// What only the author of a post may.
     #[error("the login of whoever wrote it")]
     Authorship,
+    /// What only the owner of a stream may.
+    #[error("the login of whoever owns it")]
+    Ownership,
     /// A word with the origin of the page.
     #[error("a request from a page of this server")]
     SameOrigin,

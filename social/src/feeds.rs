@@ -2,7 +2,6 @@
 
 use media::{PostId, Timestamp};
 use storage::rows::feed::{self, TrendCursor, TrendingHashtag, TrendingPost, TrendingStream};
-use storage::rows::streams::ListedStream;
 use uuid::Uuid;
 
 use crate::caller::Caller;
@@ -10,6 +9,7 @@ use crate::model::{Hashtag, PostStream};
 use crate::operation::Operation;
 use crate::paging::{PageRequest, Paged, Place};
 use crate::posts::{SeenPost, seen};
+use crate::streams::listed;
 use crate::{ServiceError, Services};
 
 impl Services {
@@ -76,17 +76,6 @@ impl Services {
         let rows = feed::trending_streams(&self.db, viewer, after, page.limit()).await?;
         let place = |row: &TrendingStream| place(row.cursor);
         Ok(page.page(rows, place, |row| listed(row.stream)))
-    }
-}
-
-/// A stream of a list, as posts show it.
-pub(crate) fn listed(row: ListedStream) -> PostStream {
-    PostStream {
-        // Streams have no other title yet.
-        title: row.stream.name.to_string(),
-        name: row.stream.name.to_string(),
-        is_live: row.live,
-        owner: Some(row.owner_name),
     }
 }
 

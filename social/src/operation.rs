@@ -77,7 +77,31 @@ macro_rules! operations {
 
 operations! {
     /// The streams that are live.
-    ListLive: "list_live", "Query.live", Read, Access::Anyone;
+    ListLive: "list_live", "Query.live", Read, Access::Public(Scope::StreamsRead);
+    /// Make a stream.
+    CreateStream: "create_stream", "Mutation.createStream", Write, Access::Scopes(Scope::StreamsRead, Scope::StreamsWrite);
+    /// A stream.
+    GetStream: "get_stream", "Query.stream", Read, Access::Public(Scope::StreamsRead);
+    /// Somebody's streams.
+    ListUserStreams: "list_user_streams", "User.streams", Read, Access::Public(Scope::StreamsRead);
+    /// Change a stream of one's own.
+    UpdateStream: "update_stream", "Mutation.updateStream", Write, Access::Scopes(Scope::StreamsRead, Scope::StreamsWrite);
+    /// Delete one.
+    DeleteStream: "delete_stream", "Mutation.deleteStream", Write, Access::Scope(Scope::StreamsWrite);
+    /// Let it be published to again.
+    StartStream: "start_stream", "Mutation.startStream", Write, Access::Scopes(Scope::StreamsRead, Scope::StreamsWrite);
+    /// Let nobody publish to it.
+    StopStream: "stop_stream", "Mutation.stopStream", Write, Access::Scopes(Scope::StreamsRead, Scope::StreamsWrite);
+    /// Where a stream is played.
+    GetPlayback: "get_playback", "Stream.playback", Read, Access::Public(Scope::StreamsRead);
+    /// The keys of a stream of one's own.
+    ListStreamKeys: "list_stream_keys", "Stream.keys", Read, Access::Scope(Scope::StreamsRead);
+    /// Make one.
+    CreateStreamKey: "create_stream_key", "Mutation.createStreamKey", Write, Access::Scopes(Scope::StreamsRead, Scope::StreamsWrite);
+    /// Put another in its place.
+    RotateStreamKey: "rotate_stream_key", "Mutation.rotateStreamKey", Write, Access::Scopes(Scope::StreamsRead, Scope::StreamsWrite);
+    /// Revoke one.
+    RevokeStreamKey: "revoke_stream_key", "Mutation.revokeStreamKey", Write, Access::Scope(Scope::StreamsWrite);
     /// Ask for an account.
     Register: "register", "Mutation.register", Write, Access::Anyone;
     /// Follow the link of the mail, which makes the account.

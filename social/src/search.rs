@@ -5,12 +5,12 @@ use storage::rows::search::{self, Cursor, Found, InvalidSearch, SearchQuery};
 use uuid::Uuid;
 
 use crate::caller::Caller;
-use crate::feeds::listed;
 use crate::model::PostStream;
 use crate::operation::Operation;
 use crate::paging::{PageRequest, Paged, Place};
 use crate::people::Person;
 use crate::posts::SeenPost;
+use crate::streams::listed;
 use crate::{ServiceError, Services};
 
 impl Services {
@@ -42,7 +42,7 @@ impl Services {
         Ok(paged(found.await?).map(Person::from))
     }
 
-    /// Streams with these words in their names.
+    /// Streams with these words in their names and titles.
     pub async fn search_streams(
         &self,
         caller: &Caller,

@@ -21,7 +21,7 @@ use crate::mail::Post;
 use crate::pictures::Pictures;
 use crate::revocations::{REMEMBERED, Revocations};
 use crate::settings::Settings;
-use crate::streams::PlaybackBase;
+use crate::streams::{MediaPlane, PlaybackBase};
 use crate::tokens::AccessTokens;
 
 /// Rows of one page of what is read at the start.
@@ -50,6 +50,8 @@ pub struct Parts {
     pub settings: Settings,
     /// What playback URLs begin with.
     pub playback_base: PlaybackBase,
+    /// What knows of encoding and of tokens for playback.
+    pub media: Arc<dyn MediaPlane>,
 }
 
 /// Every operation of the API, for every face. Clones are the same services.
@@ -65,6 +67,7 @@ pub struct Context {
     pub(crate) post: Arc<dyn Post>,
     pub(crate) settings: Settings,
     pub(crate) playback_base: PlaybackBase,
+    pub(crate) media: Arc<dyn MediaPlane>,
     pub(crate) limiter: Limiter,
     pub(crate) passwords: Passwords,
     pub(crate) pictures: Pictures,
@@ -88,7 +91,8 @@ impl fmt::Debug for Services {
 }
 
 /// What goes on beside requests: news of other nodes, and the change of keys. Mails are sent by
-/// [`Services::send_mails`], posts taken away by [`Services::remove_posts`] and broadcasts
+/// [`Services::send_mails`], posts and streams taken away by [`Services::remove_posts`]
+/// and [`Services::remove_streams`], and broadcasts
 /// announced by [`Services::announce_broadcasts`], on any node; pictures go by
 /// [`Services::drop_avatars`], on any that has their store.
 pub struct Upkeep {
@@ -114,6 +118,7 @@ impl Services {
             post,
             settings,
             playback_base,
+            media,
         } = parts;
         // Before the rows are read: what happens meanwhile comes twice, not never.
         let events = subscribe(&*bus).await?;
@@ -133,6 +138,7 @@ impl Services {
             post,
             settings,
             playback_base,
+            media,
         }));
         services.read_revocations().await?;
         let upkeep = Upkeep {

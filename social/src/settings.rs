@@ -15,6 +15,8 @@ pub struct Settings {
     pub password_wait: Duration,
     /// Who may ask what the GraphQL schema has.
     pub introspection: Introspection,
+    /// How long a token for playback is good, in seconds.
+    pub playback_token_seconds: u32,
     /// Whose `X-Forwarded-For` and `X-Forwarded-Proto` count.
     pub trusted_proxies: TrustedProxies,
     /// How often what may be asked.
@@ -61,6 +63,7 @@ impl Default for Settings {
             password_memory_mib: 64,
             password_wait: Duration::from_secs(3),
             introspection: Introspection::Users,
+            playback_token_seconds: 3_600,
             trusted_proxies: TrustedProxies::default(),
             limits: Limits::default(),
         }

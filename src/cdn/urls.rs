@@ -17,6 +17,11 @@ impl SigningKeys {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
     }
 
+    /// A token that says `claims`.
+    pub fn sign(&self, claims: &Claims) -> Result<String, SignError> {
+        self.get().sign(claims)
+    }
+
     fn get(&self) -> Arc<KeyRing> {
         Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -78,7 +83,7 @@ impl Urls {
             Some(folder) => folder.parse()?,
             None => resource,
         };
-        let token = self.keys.get().sign(&Claims::new(scope, expires))?;
+        let token = self.keys.sign(&Claims::new(scope, expires))?;
         Ok(format!("{base}{}{query}", signed_target(path, &token)))
     }
 }

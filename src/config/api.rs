@@ -20,6 +20,8 @@ pub struct Api {
     pub password_wait_seconds: u32,
     /// Who may ask what the GraphQL schema has: `nobody`, `users` or `everybody`.
     pub graphql_introspection: String,
+    /// How long a token for playback is good, in seconds: whoever plays longer asks for another.
+    pub playback_token_seconds: u32,
     /// Proxies in front of this server, as addresses or ranges (`10.0.0.0/8`): who asks, and
     /// whether by TLS, is what they say in `X-Forwarded-For` and `X-Forwarded-Proto`.
     pub trusted_proxies: Vec<String>,
@@ -68,6 +70,7 @@ impl Default for Api {
             password_memory_mib: settings.password_memory_mib,
             password_wait_seconds: settings.password_wait.as_secs() as u32,
             graphql_introspection: "users".to_owned(),
+            playback_token_seconds: settings.playback_token_seconds,
             trusted_proxies: Vec::new(),
             limits: ApiLimits {
                 logins_per_minute_per_account: limits.logins_per_minute_per_account,
@@ -128,6 +131,11 @@ impl Api {
         for (key, value, most) in [
             ("password_memory_mib", self.password_memory_mib, 1 << 16),
             ("password_wait_seconds", self.password_wait_seconds, 60),
+            (
+                "playback_token_seconds",
+                self.playback_token_seconds,
+                24 * 3_600,
+            ),
             (
                 "limits.logins_per_minute_per_account",
                 limits.logins_per_minute_per_account,
@@ -216,6 +224,7 @@ impl Config {
             password_memory_mib: api.password_memory_mib,
             password_wait: Duration::from_secs(api.password_wait_seconds.into()),
             introspection: api.introspection().unwrap_or(Introspection::Nobody),
+            playback_token_seconds: api.playback_token_seconds,
             // Checked when the configuration was read.
             trusted_proxies: TrustedProxies::parse(&api.trusted_proxies).unwrap_or_default(),
             limits: Limits {

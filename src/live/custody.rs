@@ -82,7 +82,7 @@ impl Live {
     }
 
     /// The way to a stream's session, if there is one.
-    fn session(&self, stream: StreamId) -> Option<mpsc::Sender<Command>> {
+    pub(super) fn session(&self, stream: StreamId) -> Option<mpsc::Sender<Command>> {
         self.lock().get(&stream).cloned()
     }
 }

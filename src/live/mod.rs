@@ -9,6 +9,7 @@
 mod archive;
 mod broadcast;
 mod custody;
+mod guard;
 mod ladder;
 mod machine;
 mod numbers;
@@ -25,14 +26,16 @@ use std::time::Duration;
 
 use ingest::{BoxFuture, Grant, Host, Publication, PublishRequest, Refusal, TakeoverPolicy};
 use media::timeline::Numbering;
-use media::{Clock, Micros, StreamId, StreamName};
+use media::{Clock, Micros, StreamId, StreamKeyId, StreamName};
 use packager::LiveStreams;
 use storage::ObjectStore;
 use storage::events::{Bus, Subscription};
 use storage::rows::origins::{self, Claim, OriginPlace};
+use storage::rows::stream_keys::{self, FoundKey};
 use storage::rows::streams::TakeoverPolicy as StoredPolicy;
-use storage::rows::{Database, RowError, stream_keys};
+use storage::rows::{Database, RowError};
 use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use transcode::Profile;
@@ -44,8 +47,11 @@ use self::session::{Command, GONE, Session};
 use self::sweeper::Sweeper;
 
 pub use self::archive::RecordingHealth;
+pub use self::guard::News;
 pub use self::machine::Machine;
 
+/// How long noting the use of a key may take.
+const NOTE: Duration = Duration::from_secs(5);
 /// Messages that wait for a session.
 const MAILBOX: usize = 8;
 
@@ -227,6 +233,20 @@ impl Live {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Notes that somebody publishes with the key. The encoder does not wait for it.
+    fn note_use(&self, key: StreamKeyId) {
+        let shelves = self.context.shelves.clone();
+        self.tasks.spawn(async move {
+            let now = shelves.clock.now();
+            let noting = stream_keys::note_use(&shelves.database, key, now);
+            match timeout(NOTE, noting).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::debug!(%error, "the use of a key is not noted"),
+                Err(_) => tracing::debug!("the use of a key is not noted in time"),
+            }
+        });
+    }
+
     async fn numbering(&self, grant: &Grant) -> Result<Numbering, Refusal> {
         let claim = match grant.policy {
             TakeoverPolicy::Takeover => Claim::Takeover,
@@ -253,10 +273,17 @@ impl Host for Live {
     fn authorize(&self, request: PublishRequest) -> BoxFuture<'_, Result<Grant, Refusal>> {
         Box::pin(async move {
             let database = &self.context.shelves.database;
-            let found = stream_keys::find_stream_by_key(database, request.key.expose()).await;
+            let now = self.context.shelves.clock.now();
+            let key = request.key.expose();
+            let found = stream_keys::find_stream_by_key(database, key, now).await;
             match found {
-                Ok(Some(stream)) => Ok(Grant {
+                Ok(Some(FoundKey { stream, .. })) if stream.stopped_at.is_some() => {
+                    let why = "the stream is stopped: its owner has to start it first";
+                    Err(Refusal::Forbidden(why.to_owned()))
+                }
+                Ok(Some(FoundKey { key, stream })) => Ok(Grant {
                     stream: stream.id,
+                    key,
                     name: stream.name,
                     policy: match stream.takeover {
                         StoredPolicy::Takeover => TakeoverPolicy::Takeover,
@@ -273,6 +300,12 @@ impl Host for Live {
     }
 
     fn begin<'a>(&'a self, grant: &'a Grant) -> BoxFuture<'a, Result<Numbering, Refusal>> {
-        Box::pin(self.numbering(grant))
+        Box::pin(async move {
+            // From now on the grant is among those that are taken back. What was before, was not.
+            self.is_still_good(grant).await?;
+            let numbering = self.numbering(grant).await?;
+            self.note_use(grant.key);
+            Ok(numbering)
+        })
     }
 }

@@ -7,6 +7,7 @@ use packager::LiveStream;
 use packager::live::{LiveConfig, RestoredEpoch, RestoredStream};
 use storage::rows::segments::{self, StoredWindow};
 use storage::rows::sessions::SessionRow;
+use storage::rows::streams::{self, Visibility};
 use storage::rows::{RowError, numbering};
 
 use super::Context;
@@ -32,7 +33,22 @@ pub(super) async fn window(
         }
         Err(error) => tracing::error!(stream = %name, %error, "the window was not restored"),
     }
+    window.set_signed(is_signed(context, session).await);
     context.streams.insert(window)
+}
+
+/// Whether players need a token. As long as nobody knows they do: the guard looks again.
+async fn is_signed(context: &Context, session: &SessionRow) -> bool {
+    let standings = streams::standings(&context.shelves.database, &[session.stream]).await;
+    match standings {
+        Ok(standings) => standings
+            .first()
+            .is_none_or(|standing| standing.visibility != Visibility::Public),
+        Err(error) => {
+            tracing::warn!(%error, "whom a stream is for is not known yet");
+            true
+        }
+    }
 }
 
 async fn stored(context: &Context, session: &SessionRow) -> Result<RestoredStream, RowError> {

@@ -40,6 +40,9 @@ pub(super) enum Command {
     Publish(Box<Publication>),
     /// Another origin seems to have the stream.
     Look,
+    /// The stream's broadcast is to be over now, without a grace period; and with `forget`,
+    /// nothing of it is to be served any more.
+    End { forget: bool },
     /// Nobody seems to have the stream's session: its origin is gone, or this one has lost it.
     Inherit,
 }
@@ -242,6 +245,7 @@ impl Session {
                         tracing::warn!(stream = %self.name, %error, "whose stream it is is not known");
                     }
                 }
+                Some(Command::End { forget }) => self.end(forget).await,
                 Some(Command::Inherit) if self.has_session() => {}
                 Some(Command::Inherit) => match self.inherit().await {
                     Ok(true) => tracing::info!(
@@ -286,6 +290,16 @@ impl Session {
                 self.unwritten.is_some()
             }
             State::Idle(_) => self.unwritten.is_some(),
+        }
+    }
+
+    /// Ends the session at once. Its publisher is gone.
+    async fn end(&mut self, forget: bool) {
+        if matches!(self.state, State::Open(..)) {
+            self.expire().await;
+        }
+        if forget && let State::Ended(_, until) = &mut self.state {
+            *until = Instant::now();
         }
     }
 

@@ -351,7 +351,7 @@ fn the_doctor_tells_of_the_database() {
         &[
             "PostgreSQL 1",
             " ms",
-            "13 migrations to apply",
+            "14 migrations to apply",
             "postgres://***@",
         ],
     );

@@ -33,6 +33,7 @@ mod schemathesis;
 mod shedding;
 mod shutdown;
 mod storage_services;
+mod stream_control;
 mod three_tiers;
 mod tls;
 mod usage;

@@ -13,7 +13,8 @@ use ingest::{
 };
 use media::timeline::{Numbering, WireFrame};
 use media::{
-    AacConfig, AvcConfig, Codec, EpochNumber, Frame, SegmentNumber, StreamId, Timestamp, TrackKind,
+    AacConfig, AvcConfig, Codec, EpochNumber, Frame, SegmentNumber, StreamId, StreamKeyId,
+    Timestamp, TrackKind,
 };
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -43,6 +44,7 @@ impl House {
     fn new() -> Self {
         let grant = |name: &str, policy| Grant {
             stream: StreamId::new(),
+            key: StreamKeyId::new(),
             name: name.parse().unwrap(),
             policy,
         };

@@ -167,3 +167,52 @@ async fn a_stalled_handshake_holds_nobody_up() {
     within(silent.read_to_end(&mut answer)).await.unwrap();
     assert_eq!(answer, []);
 }
+
+#[tokio::test]
+async fn s05_a_grant_that_is_taken_back_ends_its_publication_and_no_other() {
+    let mut running = Running::start(ServerConfig::default()).await;
+    let mut taken = running.client("take").await.unwrap();
+    let ended = running.publication().await;
+    let mut kept = running.client("keep").await.unwrap();
+    let goes_on = running.publication().await;
+    let key = running.house.grant("take").key;
+    let grants = running.registry.grants();
+    assert!(grants.len() == 2 && grants.contains(&ended.grant));
+    assert_eq!(running.registry.withdraw(|grant| grant.key == key), 1);
+    // Its feed ends whatever the encoder does, and the encoder is told why.
+    read(ended.feed).await;
+    let error = within(async {
+        loop {
+            let [codec, _] = crate::house::codecs();
+            if let Err(error) = taken.send_config(&codec).await {
+                break error;
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let text = error.to_string();
+    assert!(text.contains("NetStream.Publish.Unauthorized"), "{text}");
+    assert!(text.contains("not be published to any more"), "{text}");
+    assert_eq!(running.registry.grants(), [goes_on.grant]);
+    send(&mut kept, 0, 3).await;
+    kept.finish().await.unwrap();
+    assert_eq!(read(goes_on.feed).await.video.len(), 75);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn s05_who_waits_for_a_seat_is_told_that_the_grant_was_taken_back() {
+    let (registry, _publications) = Registry::new(RegistryLimits::default());
+    let house = Running::start(ServerConfig::default()).await;
+    let grant = house.house.grant("take");
+    let _claim = registry.claim(&grant).await.unwrap();
+    let (waiting, withdrawn) = tokio::join!(
+        registry.claim(&grant),
+        // Polled second, so it finds who waits.
+        async { registry.withdraw(|_| true) }
+    );
+    assert_eq!(withdrawn, 2);
+    assert_eq!(waiting.unwrap_err(), Refusal::Withdrawn);
+    house.stop().await;
+}

@@ -1,5 +1,6 @@
 //! A live stream: its window behind a lock that is held for moments only.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ use crate::playlist::{MediaPlaylist, Mpd, Multivariant, WebVtt};
 pub struct LiveStream {
     name: StreamName,
     id: StreamId,
+    /// Whether players need a token.
+    is_signed: AtomicBool,
     window: Mutex<Window>,
     version: watch::Sender<u64>,
 }
@@ -35,6 +38,7 @@ impl LiveStream {
         Self {
             name,
             id,
+            is_signed: AtomicBool::new(false),
             window: Mutex::new(Window::new(config)),
             version: watch::Sender::new(0),
         }
@@ -48,6 +52,16 @@ impl LiveStream {
     /// Its id, which its objects' keys begin with.
     pub fn id(&self) -> StreamId {
         self.id
+    }
+
+    /// Whether players need a token for what is answered from now on; gives what it was before.
+    pub fn set_signed(&self, is_signed: bool) -> bool {
+        self.is_signed.swap(is_signed, Ordering::SeqCst)
+    }
+
+    /// Whether players need a token: the stream is not for everybody.
+    pub fn is_signed(&self) -> bool {
+        self.is_signed.load(Ordering::SeqCst)
     }
 
     /// What there was before the server restarted. To be called first. Numbers that were

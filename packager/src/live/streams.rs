@@ -31,6 +31,12 @@ impl LiveStreams {
         streams.get(name).cloned()
     }
 
+    /// All of them, in no order.
+    pub fn all(&self) -> Vec<Arc<LiveStream>> {
+        let streams = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        streams.values().cloned().collect()
+    }
+
     /// Forgets this stream, unless another one has taken its name.
     pub fn remove(&self, stream: &Arc<LiveStream>) {
         let mut streams = self.0.write().unwrap_or_else(PoisonError::into_inner);

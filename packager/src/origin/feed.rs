@@ -21,7 +21,7 @@ use tokio::time::{Sleep, sleep};
 
 use super::answer::{Answer, Refusal};
 use super::route::LiveResource;
-use super::{CACHE_TAG, Route};
+use super::{CACHE_TAG, NOVA_ACCESS, Route, SIGNED};
 use crate::live::{FeedCursor, FeedStep, LiveStream, Published};
 
 /// The body of an answer: whole, or a feed.
@@ -187,7 +187,7 @@ impl Feed {
         loop {
             let stream = self.stream.upgrade()?;
             match stream.feed_next(&self.rendition, &mut self.cursor) {
-                FeedStep::Next(published) => match self.object(published) {
+                FeedStep::Next(published) => match self.object(published, stream.is_signed()) {
                     Ok(sent) => return Some((self, sent)),
                     Err(error) => {
                         tracing::error!(stream = %self.name, %error, "an object cannot be pushed");
@@ -208,7 +208,7 @@ impl Feed {
     }
 
     /// What is published, with the head that the answer to a GET of it has.
-    fn object(&self, published: Published) -> Result<Sent, FeedError> {
+    fn object(&self, published: Published, is_signed: bool) -> Result<Sent, FeedError> {
         let name = self.rendition.clone();
         let (resource, answer, file, bytes, parts) = match published {
             Published::Init(epoch, bytes) => {
@@ -239,6 +239,9 @@ impl Feed {
         let mut response = answer.into_response();
         if let Some(tags) = Route::Live(self.name.clone(), resource).tags() {
             response.headers_mut().insert(CACHE_TAG, tags);
+        }
+        if is_signed {
+            response.headers_mut().insert(NOVA_ACCESS, SIGNED);
         }
         let fields = response.headers().iter().map(|(name, value)| {
             let value = Bytes::copy_from_slice(value.as_bytes());

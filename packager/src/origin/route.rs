@@ -85,6 +85,14 @@ impl Route {
 
 impl Route {
     /// What an answer is of, as a list of tags. None: of nothing that could be purged.
+    /// The stream that is live.
+    pub(crate) fn stream(&self) -> Option<&StreamName> {
+        match self {
+            Self::Live(stream, _) => Some(stream),
+            Self::Vod(..) | Self::Time => None,
+        }
+    }
+
     pub(crate) fn tags(&self) -> Option<HeaderValue> {
         let (of, rendition) = match self {
             Self::Live(stream, resource) => (format!("stream:{stream}"), resource.rendition()),

@@ -2,7 +2,7 @@
 
 use media::{EpochNumber, VideoId};
 use storage::rows::RowError;
-use storage::rows::videos::playback::{self, MediaPlace, Playback};
+use storage::rows::videos::playback::{self, Audience, MediaPlace, Playback};
 
 use super::Inner;
 use super::answer::{Answer, Freshness, Refusal};
@@ -59,6 +59,15 @@ impl Inner {
                 self.video_sprite(video, epoch, first, step).await
             }
         }
+    }
+
+    /// For whom a video is.
+    pub(super) async fn audience(&self, video: VideoId) -> Result<Audience, Refusal> {
+        let database = self.database.as_ref().ok_or(Refusal::NoVideos)?;
+        let audience = playback::audience(database, video).await;
+        audience
+            .map_err(|error| unreadable(video, &error))?
+            .ok_or(Refusal::UnknownVideo)
     }
 
     pub(super) async fn presentation(&self, video: VideoId) -> Result<Presentation, Refusal> {

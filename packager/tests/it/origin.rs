@@ -539,3 +539,33 @@ async fn held_requests_are_limited() {
     assert_eq!(released(second).await.status, StatusCode::OK);
     assert_eq!(released(third).await.status, StatusCode::OK);
 }
+
+#[tokio::test]
+async fn what_is_of_a_stream_that_is_not_for_everybody_says_so() {
+    let world = World::playing();
+    let access = |reply: &Reply| reply.headers.get("nova-access").cloned();
+    for path in [
+        "/live/demo/index.m3u8",
+        "/live/demo/manifest.mpd",
+        "/live/demo/source.m3u8",
+        "/live/demo/3/source/init.mp4",
+        "/live/demo/3/source/42.m4s",
+        "/live/demo/3/source/43.1.m4s",
+        "/live/demo/poster.jpg",
+    ] {
+        assert!(!world.live.set_signed(true));
+        assert_eq!(access(&world.get(path).await).unwrap(), "signed", "{path}");
+        assert!(world.live.set_signed(false));
+        assert_eq!(access(&world.get(path).await), None, "{path}");
+    }
+    // One that was held is for whom it is when it is answered.
+    let held = world
+        .held("/live/demo/source.m3u8?_HLS_msn=43&_HLS_part=2")
+        .await;
+    world.live.set_signed(true);
+    world
+        .live
+        .push_part(&source(), part(&source(), 43, 2))
+        .unwrap();
+    assert_eq!(access(&released(held).await).unwrap(), "signed");
+}

@@ -16,6 +16,7 @@ mod post;
 mod posts;
 mod query;
 mod socket;
+mod streams;
 mod subscription;
 mod upload;
 mod user;

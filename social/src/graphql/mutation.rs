@@ -5,6 +5,7 @@ use async_graphql::{Context, ID, MergedObject, Object, Result};
 use super::people::PeopleMutation;
 use super::posts::PostMutation;
 use super::query::of;
+use super::streams::StreamMutation;
 use crate::ServiceError;
 use crate::model::{
     ChangeEmailInput, ChangePasswordInput, CreateApiTokenInput, CreatedApiToken,
@@ -14,7 +15,12 @@ use crate::model::{
 
 /// What can be done.
 #[derive(MergedObject, Default)]
-pub(crate) struct Mutation(AccountMutation, PeopleMutation, PostMutation);
+pub(crate) struct Mutation(
+    AccountMutation,
+    PeopleMutation,
+    PostMutation,
+    StreamMutation,
+);
 
 /// What can be done about accounts.
 #[derive(Default)]

@@ -7,11 +7,11 @@ use async_graphql::{ComplexObject, Context, ID, Json, MergedObject, Object, Resu
 use super::connection::{Connection, connection, of_page, page};
 use super::feeds::FeedQuery;
 use super::post::{Post, Posts, posts};
+use super::streams::StreamQuery;
 use super::user::{People, User, people};
 use crate::caller::Caller;
 use crate::model::{
-    AccountExport, ApiToken, AuditEntry, LiveEntry, LoginSession, Me, Preference, Report,
-    ReportState,
+    AccountExport, ApiToken, AuditEntry, LoginSession, Me, Preference, Report, ReportState,
 };
 use crate::{ServiceError, Services};
 
@@ -30,20 +30,14 @@ pub(super) fn given<'a, T: Any + Send + Sync>(context: &Context<'a>) -> Result<&
 
 /// What can be asked.
 #[derive(MergedObject, Default)]
-pub(crate) struct Query(PlainQuery, FeedQuery);
+pub(crate) struct Query(PlainQuery, FeedQuery, StreamQuery);
 
-/// What can be asked of people, posts, streams and the moderators' lists.
+/// What can be asked of people, posts and the moderators' lists.
 #[derive(Default)]
 pub(crate) struct PlainQuery;
 
 #[Object]
 impl PlainQuery {
-    /// The streams that are live, the newest first.
-    async fn live(&self, context: &Context<'_>) -> Result<Vec<LiveEntry>> {
-        let (services, caller) = of(context)?;
-        Ok(services.list_live(caller).await?)
-    }
-
     /// All that there is of one's account, as REST's `GET /api/v1/me/export` gives it.
     async fn export_account(&self, context: &Context<'_>) -> Result<Json<AccountExport>> {
         let (services, caller) = of(context)?;

@@ -9,7 +9,7 @@ use super::loaders::Loaders;
 use super::post::{Posts, posts};
 use super::query::{given, of};
 use crate::caller::Role;
-use crate::model::{Link, Moment, Viewer};
+use crate::model::{Link, Moment, Stream, Viewer};
 use crate::paging::Paged;
 use crate::people::{Person, avatar_url, shown_name};
 
@@ -110,6 +110,22 @@ impl User {
         let page = page(first, after.as_deref())?;
         let name = &self.0.row.name;
         Ok(people(services.list_followers(caller, name, page).await?))
+    }
+
+    /// Their streams that one may see, the newest first.
+    #[graphql(complexity = "of_page(first, child_complexity)")]
+    async fn streams(
+        &self,
+        context: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+    ) -> Result<Connection<Stream>> {
+        let (services, caller) = of(context)?;
+        let page = page(first, after.as_deref())?;
+        let name = &self.0.row.name;
+        Ok(connection(
+            services.list_user_streams(caller, name, page).await?,
+        ))
     }
 
     /// What they wrote and shared, the newest first; with their comments, or without.

@@ -29,7 +29,11 @@ pub use posts::{
     CreatePostInput, EditPostInput, Hashtag, Part, Person, Post, PostCounts, PostStream,
     PostViewer, Quote, Revision, Visibility,
 };
-pub use streams::LiveEntry;
+pub use streams::{
+    CreateStreamInput, CreateStreamKeyInput, CreatedStream, CreatedStreamKey, LiveEntry, Playback,
+    PostWhenLive, RotateStreamKeyInput, Stream, StreamKey, StreamSettings, StreamVisibility,
+    Takeover, UpdateStreamInput,
+};
 
 /// An instant, as RFC 3339 with microseconds in UTC.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -18,8 +18,8 @@ impl Services {
         let (db, now) = (&self.db, self.now());
         let mut transaction = db.write().await?;
         blocks::block(db, &mut transaction, actor.user, other, now).await?;
-        transaction.commit().await?;
-        Ok(())
+        self.end_playback(transaction, [(actor.user, other), (other, actor.user)])
+            .await
     }
 
     /// Blocks somebody no more.

@@ -1,6 +1,8 @@
 //! Following, and being asked.
 
+use media::UserId;
 use storage::rows::follows::{self, FollowCursor, FollowRow, Following};
+use storage::rows::{Transaction, playback_bars};
 
 use super::{Person, nobody};
 use crate::caller::Caller;
@@ -33,8 +35,27 @@ impl Services {
         let target = self.find_named(name).await?;
         let mut transaction = self.db.write().await?;
         follows::unfollow(&mut transaction, actor.user, target.id).await?;
-        transaction.commit().await?;
+        self.end_playback(transaction, [(target.id, actor.user)])
+            .await?;
         Ok(Follows::No)
+    }
+
+    /// Commits what ends that somebody may see what others have for their followers: what they play
+    /// of it ends too. Owners and viewers.
+    pub(super) async fn end_playback<const N: usize>(
+        &self,
+        mut transaction: Transaction,
+        pairs: [(UserId, UserId); N],
+    ) -> Result<(), ServiceError> {
+        let (db, now) = (&self.db, self.now());
+        let mut events = Vec::new();
+        for (owner, viewer) in pairs {
+            let barred = playback_bars::bar_viewer(db, &mut transaction, owner, viewer, now);
+            events.extend(barred.await?);
+        }
+        transaction.commit().await?;
+        self.publish(events).await;
+        Ok(())
     }
 
     /// Who follows somebody, the latest first.
@@ -117,7 +138,8 @@ impl Services {
         let follower = self.find_named(name).await?.id;
         let mut transaction = self.db.write().await?;
         let done = follows::unfollow(&mut transaction, follower, actor.user).await?;
-        transaction.commit().await?;
+        self.end_playback(transaction, [(actor.user, follower)])
+            .await?;
         match done {
             true => Ok(()),
             false => Err(nobody()),

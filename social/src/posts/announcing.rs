@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use media::{Micros, SessionId, StreamId};
+use media::{Micros, SessionId, StreamId, UserId};
 use storage::rows::outbox::{Deliver, DeliverFuture, OutboxEvent, Relay, Start};
 use storage::rows::posts::{self, NewPost, Shows, Visibility};
 use storage::rows::{RowError, preferences, sessions, streams};
@@ -40,6 +40,13 @@ impl Services {
         relay.run(shutdown).await;
     }
 
+    async fn prefers_to_post(&self, owner: UserId) -> Result<bool, RowError> {
+        let set = preferences::all(&self.db, owner).await?;
+        Ok(set
+            .iter()
+            .any(|(name, value)| name == POST_WHEN_LIVE && value == "yes"))
+    }
+
     /// Makes the post of a broadcast, once, if it still goes on, its owner wants it, and the stream
     /// was not announced just now.
     async fn announce(&self, stream: StreamId, session: SessionId) -> Result<(), RowError> {
@@ -47,10 +54,16 @@ impl Services {
         let Some(stream) = streams::by_id(db, stream).await? else {
             return Ok(());
         };
-        let set = preferences::all(db, stream.owner).await?;
-        let is_wanted = set
-            .iter()
-            .any(|(name, value)| name == POST_WHEN_LIVE && value == "yes");
+        let visibility = match stream.visibility {
+            streams::Visibility::Public => Visibility::Public,
+            streams::Visibility::Followers => Visibility::Followers,
+            // Nobody would see what it shows.
+            streams::Visibility::Private => return Ok(()),
+        };
+        let is_wanted = match stream.post_when_live {
+            Some(is_wanted) => is_wanted,
+            None => self.prefers_to_post(stream.owner).await?,
+        };
         if !is_wanted {
             return Ok(());
         }
@@ -66,7 +79,7 @@ impl Services {
             parent: None,
             quote_of: None,
             shows: Shows::Beginning(session),
-            visibility: Visibility::Public,
+            visibility,
             body: "",
             mentions: &[],
             hashtags: &[],

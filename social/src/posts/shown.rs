@@ -158,7 +158,7 @@ impl Services {
         Ok(viewed.collect())
     }
 
-    /// These streams, as posts show them, of owners whom whoever asks may see.
+    /// Those of these streams that whoever asks may see, as posts show them.
     pub(crate) async fn post_streams(
         &self,
         caller: &Caller,
@@ -171,8 +171,7 @@ impl Services {
         let shown = rows.into_iter().map(|row| {
             let stream = PostStream {
                 name: row.name.to_string(),
-                // Streams have no other yet.
-                title: row.name.to_string(),
+                title: row.title,
                 is_live: row.is_live,
                 owner: Some(row.owner),
             };

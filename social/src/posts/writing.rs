@@ -202,6 +202,7 @@ impl Services {
         let missing = || ServiceError::NotFound("stream".into());
         let name: StreamName = name.parse().map_err(|_| missing())?;
         let stream = streams::by_name(&self.db, &name).await?;
+        // Whether it is for the author, is seen when the post is written.
         stream.map(|stream| stream.id).ok_or_else(missing)
     }
 }

@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 use social::accounts::{NewUser, create_user};
 use social::rest::{Client, openapi_document};
 use social::settings::{Introspection, Settings};
-use social::streams::PlaybackBase;
-use social::{Parts, Services};
+use social::streams::{InvalidLadder, MediaPlane, PlaybackBase, Viewing};
+use social::{Parts, ServiceError, Services};
 use storage::Database;
 use storage::events::{Bus, LocalBus};
 use storage::objects::MemoryStore;
@@ -53,6 +53,34 @@ macro_rules! on_both_engines {
             )+
         }
     };
+}
+
+/// Encodes to `small` and `large`, and signs with the viewer's id, or `nobody`.
+#[derive(Debug)]
+struct TestPlane;
+
+impl MediaPlane for TestPlane {
+    fn ladder(&self, text: &str) -> Result<String, InvalidLadder> {
+        match text {
+            "small" | "large" => Ok(text.to_owned()),
+            _ => Err(InvalidLadder("expected small or large".to_owned())),
+        }
+    }
+
+    fn playback_path(
+        &self,
+        path: &str,
+        viewing: &Viewing,
+        is_signed: bool,
+        _: Timestamp,
+    ) -> Result<String, ServiceError> {
+        let viewer = viewing.viewer.map(|id| id.to_string());
+        let viewer = viewer.unwrap_or("nobody".to_owned());
+        Ok(match is_signed {
+            true => format!("{path}?signed-for={viewer}"),
+            false => path.to_owned(),
+        })
+    }
 }
 
 /// One node of the API.
@@ -198,6 +226,7 @@ impl TestApp {
             post: mailbox.clone(),
             settings,
             playback_base,
+            media: Arc::new(TestPlane),
         };
         let (services, upkeep) = Services::start(parts).await.unwrap();
         let shutdown = CancellationToken::new();
@@ -205,6 +234,7 @@ impl TestApp {
         tokio::spawn(services.clone().send_mails(shutdown.clone()));
         tokio::spawn(services.clone().drop_avatars(shutdown.clone()));
         tokio::spawn(services.clone().remove_posts(shutdown.clone()));
+        tokio::spawn(services.clone().remove_streams(shutdown.clone()));
         tokio::spawn(services.clone().announce_broadcasts(shutdown.clone()));
         Self {
             database,

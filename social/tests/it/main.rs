@@ -34,4 +34,7 @@ mod search;
 mod sessions;
 mod socket_ends;
 mod sockets;
+mod stream_audience;
+mod stream_control;
+mod stream_keys;
 mod streams;

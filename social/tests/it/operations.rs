@@ -115,6 +115,8 @@ fn what_is_sent_is_documented() {
         "mute",
         "like_post",
         "share_post",
+        "start_stream",
+        "stop_stream",
     ];
     let paths = openapi_document()["paths"].as_object().unwrap();
     for (path, item) in paths {

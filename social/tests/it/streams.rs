@@ -7,8 +7,8 @@ use serde_json::json;
 use social::ServiceError;
 use social::accounts::{NewUser, create_user};
 use social::rest::MAX_BODY_BYTES;
-use social::streams::{create_stream, list_live, list_streams};
-use storage::rows::{Unique, sessions, stream_keys};
+use social::streams::{create_stream, list_streams};
+use storage::rows::{Unique, sessions, stream_keys, streams};
 
 use crate::app::{PASSWORD, TestApp, generous};
 
@@ -63,12 +63,16 @@ async fn live_streams_are_listed_newest_first(app: TestApp) {
         json!({ "streams": [
             {
                 "name": "two",
+                "title": "two",
+                "owner": "owner-of-two",
                 "started_at": "2027-01-15T08:00:01.000000Z",
                 "playlist": "/live/two/index.m3u8",
                 "manifest": "/live/two/manifest.mpd",
             },
             {
                 "name": "one",
+                "title": "one",
+                "owner": "owner-of-one",
                 "started_at": "2027-01-15T08:00:00.000000Z",
                 "playlist": "/live/one/index.m3u8",
                 "manifest": "/live/one/manifest.mpd",
@@ -151,11 +155,11 @@ async fn a_made_stream_can_be_published_to_with_its_key(app: TestApp) {
     let owner = create_user(db, clock, new_user("ada")).await.unwrap();
     let name: StreamName = "demo".parse().unwrap();
     let (stream, key) = create_stream(db, clock, owner.id, &name).await.unwrap();
-    let found = stream_keys::find_stream_by_key(db, key.reveal()).await;
-    assert_eq!(found.unwrap(), Some(stream));
+    let found = stream_keys::find_stream_by_key(db, key.reveal(), clock.now()).await;
+    assert_eq!(found.unwrap().map(|found| found.stream), Some(stream));
     let listed = list_streams(db, None, 10).await.unwrap();
-    assert_eq!((listed.len(), listed[0].live), (1, false));
-    assert_eq!(list_live(db, 10).await.unwrap(), []);
+    assert_eq!((listed.len(), listed[0].is_live()), (1, false));
+    assert_eq!(streams::live_streams(db, 10).await.unwrap(), []);
 }
 
 async fn what_is_taken_or_missing_has_a_name(app: TestApp) {

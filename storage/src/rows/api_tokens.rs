@@ -168,6 +168,28 @@ pub async fn find(
     .await
 }
 
+/// Tokens that were revoked at `since` or later, the oldest first, at most `limit`, and when: for a
+/// node that starts, or was cut off. `after` is the last of the page before.
+pub async fn revoked_since(
+    db: &Database,
+    since: Timestamp,
+    after: Option<(Timestamp, ApiTokenId)>,
+    limit: u32,
+) -> Result<Vec<(Timestamp, ApiTokenId)>, RowError> {
+    let (at, id) = after.map_or((since, Uuid::nil()), |(at, id)| (at, id.as_uuid()));
+    query(
+        "SELECT revoked_at, id FROM api_tokens
+         WHERE revoked_at IS NOT NULL AND (revoked_at, id) > ($1, $2)
+         ORDER BY revoked_at, id
+         LIMIT $3",
+    )
+    .bind(at)
+    .bind(id)
+    .bind(limit)
+    .all(db)
+    .await
+}
+
 /// Notes that the token was used, unless that was noted within [`USE_NOTED_EVERY`].
 pub async fn note_use(
     transaction: &mut Transaction,

@@ -174,6 +174,8 @@ pub enum Entity {
     User,
     /// A stream.
     Stream,
+    /// A stream's key that is good.
+    StreamKey,
     /// A job.
     Job,
     /// A video.
@@ -197,6 +199,7 @@ impl fmt::Display for Entity {
         f.write_str(match self {
             Self::User => "user",
             Self::Stream => "stream",
+            Self::StreamKey => "stream key",
             Self::Job => "job",
             Self::Video => "video",
             Self::Purge => "purge",

@@ -2,6 +2,7 @@
 
 use media::{Micros, Timestamp};
 
+use super::playback_bars::BARS_KEPT;
 use super::sql::query;
 use super::{Database, RowError};
 
@@ -13,8 +14,8 @@ pub const REVOKED_TOKEN_KEPT: Micros = Micros::from_secs(30 * 24 * 60 * 60);
 pub const AUDIT_LOG_KEPT: Micros = Micros::from_secs(2 * 365 * 24 * 60 * 60);
 
 /// Deletes registrations, links in mails and kept answers that have expired, API tokens that
-/// were revoked [`REVOKED_TOKEN_KEPT`] ago, and entries of the audit log older than
-/// [`AUDIT_LOG_KEPT`]: at most `limit` of each; how many of the kind of which there were
+/// were revoked [`REVOKED_TOKEN_KEPT`] ago, entries of the audit log older than
+/// [`AUDIT_LOG_KEPT`], and bars of playback that no token is left of: at most `limit` of each; how many of the kind of which there were
 /// most, so that less than `limit` means that none is left.
 pub async fn delete_expired(db: &Database, now: Timestamp, limit: u32) -> Result<u64, RowError> {
     let mut most = 0;
@@ -48,6 +49,12 @@ pub async fn delete_expired(db: &Database, now: Timestamp, limit: u32) -> Result
                  SELECT id FROM audit_log WHERE created_at <= $1
                  ORDER BY created_at LIMIT $2)",
             now - AUDIT_LOG_KEPT,
+        ),
+        (
+            "DELETE FROM playback_bars WHERE (owner_id, viewer_id) IN (
+                 SELECT owner_id, viewer_id FROM playback_bars WHERE barred_at <= $1
+                 ORDER BY barred_at LIMIT $2)",
+            now - BARS_KEPT,
         ),
     ] {
         let mut transaction = db.write().await?;

@@ -28,6 +28,7 @@ macro_rules! migrations {
             migration!($engine, 11, "0011", "registrations_and_keys"),
             migration!($engine, 12, "0012", "feeds"),
             migration!($engine, 13, "0013", "search"),
+            migration!($engine, 15, "0015", "stream_control"),
         ]
     };
 }

@@ -13,7 +13,7 @@ use super::edge_counters::{self, PURGE, PURGE_FLOOR};
 use super::edge_nodes::Registration;
 use super::error::check_size;
 use super::sql::{FromRow, Row, query};
-use super::{Database, RowError};
+use super::{Database, RowError, Transaction};
 
 /// The longest text of a purge, in bytes: of a URL with its query.
 pub const MAX_SUBJECT_BYTES: usize = 8_192;
@@ -139,8 +139,19 @@ pub async fn request(
     let by = purge.requested_by;
     check_size("name of who purges", by.len(), MAX_REQUESTER_BYTES)?;
     let mut transaction = db.write().await?;
-    let position = edge_counters::next(&mut transaction, PURGE).await?;
-    let row = query(
+    let row = request_in(&mut transaction, purge, now).await?;
+    transaction.commit().await?;
+    Ok(row)
+}
+
+/// The same in the transaction of whoever asks. Nobody else purges until it ends: it comes last.
+pub(super) async fn request_in(
+    transaction: &mut Transaction,
+    purge: &NewPurge<'_>,
+    now: Timestamp,
+) -> Result<PurgeRow, RowError> {
+    let position = edge_counters::next(transaction, PURGE).await?;
+    query(
         "INSERT INTO purges (id, position, kind, subject, is_soft, requested_at, requested_by)
          VALUES ($1, $2, $3, $4, $5, $6, $7)
          RETURNING id, position, kind, subject, is_soft, requested_at, requested_by,
@@ -152,11 +163,9 @@ pub async fn request(
     .bind(purge.subject)
     .bind(purge.soft)
     .bind(now)
-    .bind(by)
-    .one(&mut transaction)
-    .await?;
-    transaction.commit().await?;
-    Ok(row)
+    .bind(purge.requested_by)
+    .one(transaction)
+    .await
 }
 
 /// The purge, if there is one.

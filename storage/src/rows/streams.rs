@@ -1,61 +1,35 @@
 //! Streams: channels that can be live many times.
 
-use std::fmt;
-use std::str::FromStr;
+mod audience;
+mod changes;
+mod lists;
+pub mod removal;
+mod words;
 
-use media::{SessionId, StreamId, StreamName, Timestamp, UserId};
+use media::{StreamId, StreamName, Timestamp, UserId};
 
 use super::error::missing_parent;
-use super::outbox::{self, NewEvent};
-use super::posts::{author_shown, viewer_id};
-use super::sql::{AssertSqlSafe, FromRow, Row, query};
-use super::stream_keys::{self, StreamKey};
-use super::{Database, Entity, RowError, Transaction, Unique};
-use crate::events::Subject;
+use super::sql::{FromRow, Row, query};
+use super::stream_events::{self, StreamEvent};
+use super::stream_keys::{self, NewKey, StreamKey, StreamKeyRow};
+use super::{Database, Entity, RowError, Transaction, Unique, users};
+use crate::events::Event;
 
-/// What happens when somebody publishes with a valid key to a stream that has a
-/// publisher.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum TakeoverPolicy {
-    /// The new publisher takes over: the usual reason is that the old one's connection
-    /// is dead and nobody knows yet.
-    #[default]
-    Takeover,
-    /// The new publisher is rejected.
-    Reject,
-}
+pub(super) use audience::stream_shown;
+pub use changes::{
+    Change, Changed, change, encodings, set_encoder, set_engine, set_ladder, set_takeover, start,
+    stop,
+};
+pub(super) use lists::listed_columns;
+pub use lists::{
+    ListedStream, LiveStream, ShownStream, Standing, find, list, live, live_streams, of_owner,
+    shown, standings,
+};
+pub use removal::delete;
+pub use words::{InvalidTakeoverPolicy, InvalidVisibility, TakeoverPolicy, Visibility};
 
-impl TakeoverPolicy {
-    /// As it stands in its column.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Takeover => "takeover",
-            Self::Reject => "reject",
-        }
-    }
-}
-
-impl fmt::Display for TakeoverPolicy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// The text is no [`TakeoverPolicy`].
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("takeover policy {0:?} is not valid: expected takeover or reject")]
-pub struct InvalidTakeoverPolicy(String);
-
-impl FromStr for TakeoverPolicy {
-    type Err = InvalidTakeoverPolicy;
-    fn from_str(text: &str) -> Result<Self, InvalidTakeoverPolicy> {
-        match text {
-            "takeover" => Ok(Self::Takeover),
-            "reject" => Ok(Self::Reject),
-            _ => Err(InvalidTakeoverPolicy(text.to_owned())),
-        }
-    }
-}
+/// The most streams of a user.
+pub const STREAMS_AT_MOST: u32 = 100;
 
 /// A stream.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -66,8 +40,18 @@ pub struct StreamRow {
     pub owner: UserId,
     /// Name, unique.
     pub name: StreamName,
+    /// What people read above it; empty: its name.
+    pub title: String,
+    /// What people read below it.
+    pub description: String,
+    /// Whom it is for.
+    pub visibility: Visibility,
     /// What a second publisher meets.
     pub takeover: TakeoverPolicy,
+    /// Whether going live makes a post; `None`: as the owner's preference says.
+    pub post_when_live: Option<bool>,
+    /// Whether more than its live window is kept.
+    pub recording: bool,
     /// What it is encoded to, as the transcoder reads it; `None`: the installation's
     /// default.
     pub ladder: Option<String>,
@@ -75,6 +59,22 @@ pub struct StreamRow {
     pub encoding: StoredEncoding,
     /// When it was made.
     pub created_at: Timestamp,
+    /// Since when nobody may publish to it; `None`: whoever has a key may.
+    pub stopped_at: Option<Timestamp>,
+}
+
+impl StreamRow {
+    /// What it is called: its title, or its name where it has none.
+    pub fn called(&self) -> &str {
+        called(&self.title, &self.name)
+    }
+}
+
+fn called<'a>(title: &'a str, name: &'a StreamName) -> &'a str {
+    match title {
+        "" => name.as_str(),
+        title => title,
+    }
 }
 
 impl FromRow for StreamRow {
@@ -83,13 +83,32 @@ impl FromRow for StreamRow {
             id: row.get("id")?,
             owner: row.get("owner_id")?,
             name: row.get("name")?,
+            title: row.get("title")?,
+            description: row.get("description")?,
+            visibility: row.parsed("visibility")?,
             takeover: row.parsed("takeover")?,
+            post_when_live: row.get("post_when_live")?,
+            recording: row.get("recording")?,
             ladder: row.get("ladder")?,
             encoding: StoredEncoding::from_row(row)?,
             created_at: row.get("created_at")?,
+            stopped_at: row.get("stopped_at")?,
         })
     }
 }
+
+/// The columns of a [`StreamRow`], of the table `s`, or of the one table that a statement has.
+macro_rules! stream_columns {
+    () => {
+        "s.id, s.owner_id, s.name, s.title, s.description, s.visibility, s.takeover,
+         s.post_when_live, s.recording, s.ladder, s.engine, s.encoder, s.created_at, s.stopped_at"
+    };
+    (alone) => {
+        "id, owner_id, name, title, description, visibility, takeover, post_when_live, recording,
+         ladder, engine, encoder, created_at, stopped_at"
+    };
+}
+pub(super) use stream_columns;
 
 /// What a stream is decoded and encoded with, as the transcoder reads it; `None`: the
 /// installation's default.
@@ -106,51 +125,6 @@ impl FromRow for StoredEncoding {
         Ok(Self {
             engine: row.get("engine")?,
             encoder: row.get("encoder")?,
-        })
-    }
-}
-
-/// A stream in a listing.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ListedStream {
-    /// The stream.
-    pub stream: StreamRow,
-    /// Its owner's name.
-    pub owner_name: String,
-    /// Whether it has an open session.
-    pub live: bool,
-}
-
-impl FromRow for ListedStream {
-    fn from_row(row: &Row) -> Result<Self, RowError> {
-        Ok(Self {
-            stream: StreamRow::from_row(row)?,
-            owner_name: row.get("owner_name")?,
-            live: row.get("live")?,
-        })
-    }
-}
-
-/// A stream that is live.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct LiveStream {
-    /// The stream's id.
-    pub stream: StreamId,
-    /// The stream's name.
-    pub name: StreamName,
-    /// Its open session.
-    pub session: SessionId,
-    /// When the session started.
-    pub started_at: Timestamp,
-}
-
-impl FromRow for LiveStream {
-    fn from_row(row: &Row) -> Result<Self, RowError> {
-        Ok(Self {
-            stream: row.get("stream_id")?,
-            name: row.get("name")?,
-            session: row.get("session_id")?,
-            started_at: row.get("started_at")?,
         })
     }
 }
@@ -175,224 +149,98 @@ pub async fn create(
     now: Timestamp,
 ) -> Result<StreamRow, RowError> {
     let mut transaction = db.write().await?;
-    let created: StreamRow = query(
+    let created = make(&mut transaction, stream, now).await?;
+    stream_keys::insert(&mut transaction, created.id, NewKey { key, name: "" }, now).await?;
+    stream_events::tell(db, &mut transaction, created.id, StreamEvent::Created, now).await?;
+    transaction.commit().await?;
+    Ok(created)
+}
+
+/// A stream that was just made.
+#[derive(Debug)]
+pub struct Created {
+    /// The stream, as `change` has made it.
+    pub stream: StreamRow,
+    /// Its first key, without its secret.
+    pub key: StreamKeyRow,
+    /// What is published after the commit.
+    pub event: Event,
+}
+
+/// The same for somebody who may have [`STREAMS_AT_MOST`], in the transaction of whoever asks.
+/// [`RowError::NotFound`] when they are suspended or deleted.
+pub async fn create_owned(
+    db: &Database,
+    transaction: &mut Transaction,
+    stream: NewStream<'_>,
+    change: &Change<'_>,
+    key: NewKey<'_>,
+    now: Timestamp,
+) -> Result<Created, RowError> {
+    // Those of one owner take turns, so that they are counted.
+    let owner = users::lock(transaction, stream.owner).await?.user;
+    if !owner.is_active() {
+        return Err(RowError::NotFound(Entity::User));
+    }
+    let (has,): (u64,) =
+        query("SELECT COUNT(*) FROM streams WHERE owner_id = $1 AND deleted_at IS NULL")
+            .bind(stream.owner)
+            .one(&mut *transaction)
+            .await?;
+    if has >= u64::from(STREAMS_AT_MOST) {
+        return Err(RowError::TooMany {
+            what: "streams",
+            limit: STREAMS_AT_MOST.into(),
+        });
+    }
+    let made = make(transaction, stream, now).await?;
+    let stream = changes::write(transaction, made.id, change).await?;
+    let key = stream_keys::insert(transaction, made.id, key, now).await?;
+    let event = stream_events::tell(db, transaction, made.id, StreamEvent::Created, now).await?;
+    Ok(Created { stream, key, event })
+}
+
+async fn make(
+    transaction: &mut Transaction,
+    stream: NewStream<'_>,
+    now: Timestamp,
+) -> Result<StreamRow, RowError> {
+    query(concat!(
         "INSERT INTO streams (id, owner_id, name, takeover, created_at)
          VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT (name) DO NOTHING
-         RETURNING id, owner_id, name, takeover, ladder, engine, encoder, created_at",
-    )
+         RETURNING ",
+        stream_columns!(alone)
+    ))
     .bind(StreamId::new())
     .bind(stream.owner)
     .bind(stream.name.as_str())
     .bind(stream.takeover.as_str())
     .bind(now)
-    .optional(&mut transaction)
+    .optional(transaction)
     .await
     .map_err(missing_parent(Entity::User))?
-    .ok_or(RowError::Taken(Unique::StreamName))?;
-    stream_keys::insert(&mut transaction, created.id, key, now).await?;
-    tell_created(db, &mut transaction, created.id, now).await?;
-    transaction.commit().await?;
-    Ok(created)
-}
-
-/// Adds `stream.{id}.created` to the outbox, under the stream's id. The payload is JSON:
-/// `stream`, and `at` in microseconds since 1970.
-async fn tell_created(
-    db: &Database,
-    transaction: &mut Transaction,
-    stream: StreamId,
-    now: Timestamp,
-) -> Result<(), RowError> {
-    let stream = stream.to_string();
-    let payload = serde_json::json!({ "stream": stream, "at": now.as_micros() });
-    let event = NewEvent {
-        subject: &Subject::new(&format!("stream.{stream}.created"))?,
-        key: &stream,
-        payload: payload.to_string().into(),
-    };
-    outbox::append(db, transaction, &event, now).await?;
-    Ok(())
-}
-
-/// Changes what a second publisher meets, from the next one on.
-pub async fn set_takeover(
-    db: &Database,
-    stream: StreamId,
-    takeover: TakeoverPolicy,
-) -> Result<(), RowError> {
-    let statement = "UPDATE streams SET takeover = $2 WHERE id = $1";
-    set(db, statement, stream, Some(takeover.as_str())).await
-}
-
-/// Changes what the stream is encoded to, from its next epoch on; `None`: the
-/// installation's default.
-pub async fn set_ladder(
-    db: &Database,
-    stream: StreamId,
-    ladder: Option<&str>,
-) -> Result<(), RowError> {
-    let statement = "UPDATE streams SET ladder = $2 WHERE id = $1";
-    set(db, statement, stream, ladder).await
-}
-
-/// Changes what decodes, scales and encodes the stream, like [`set_ladder`].
-pub async fn set_engine(
-    db: &Database,
-    stream: StreamId,
-    engine: Option<&str>,
-) -> Result<(), RowError> {
-    let statement = "UPDATE streams SET engine = $2 WHERE id = $1";
-    set(db, statement, stream, engine).await
-}
-
-/// Changes what encodes the stream's H.264, like [`set_ladder`].
-pub async fn set_encoder(
-    db: &Database,
-    stream: StreamId,
-    encoder: Option<&str>,
-) -> Result<(), RowError> {
-    let statement = "UPDATE streams SET encoder = $2 WHERE id = $1";
-    set(db, statement, stream, encoder).await
-}
-
-async fn set(
-    db: &Database,
-    statement: &'static str,
-    stream: StreamId,
-    value: Option<&str>,
-) -> Result<(), RowError> {
-    let mut transaction = db.write().await?;
-    let updated = query(statement)
-        .bind(stream)
-        .bind(value)
-        .execute(&mut transaction)
-        .await?;
-    transaction.commit().await?;
-    match updated {
-        0 => Err(RowError::NotFound(Entity::Stream)),
-        _ => Ok(()),
-    }
-}
-
-/// The engines and encoders that streams have of their own, each pair once, at most `limit`.
-pub async fn encodings(db: &Database, limit: u32) -> Result<Vec<StoredEncoding>, RowError> {
-    query(
-        "SELECT DISTINCT engine, encoder FROM streams
-         WHERE engine IS NOT NULL OR encoder IS NOT NULL
-         LIMIT $1",
-    )
-    .bind(limit)
-    .all(db)
-    .await
+    .ok_or(RowError::Taken(Unique::StreamName))
 }
 
 macro_rules! select {
     ($rest:literal) => {
-        concat!(
-            "SELECT id, owner_id, name, takeover, ladder, engine, encoder, created_at
-             FROM streams ",
-            $rest
-        )
+        concat!("SELECT ", stream_columns!(), " FROM streams s ", $rest)
     };
 }
 
-/// The stream with that id.
+/// The stream with that id, unless it was deleted.
 pub async fn by_id(db: &Database, id: StreamId) -> Result<Option<StreamRow>, RowError> {
-    query(select!("WHERE id = $1")).bind(id).optional(db).await
-}
-
-/// The stream of that name.
-pub async fn by_name(db: &Database, name: &StreamName) -> Result<Option<StreamRow>, RowError> {
-    query(select!("WHERE name = $1"))
-        .bind(name.as_str())
+    query(select!("WHERE s.id = $1 AND s.deleted_at IS NULL"))
+        .bind(id)
         .optional(db)
         .await
 }
 
-/// Streams by name, those after `after`, at most `limit`.
-pub async fn list(
-    db: &Database,
-    after: Option<&StreamName>,
-    limit: u32,
-) -> Result<Vec<ListedStream>, RowError> {
-    query(
-        "SELECT s.id, s.owner_id, s.name, s.takeover, s.ladder, s.engine, s.encoder, s.created_at,
-                u.name AS owner_name,
-                EXISTS (SELECT 1 FROM live_sessions l
-                        WHERE l.stream_id = s.id AND l.ended_at IS NULL) AS live
-         FROM streams s JOIN users u ON u.id = s.owner_id
-         WHERE s.name > $1
-         ORDER BY s.name
-         LIMIT $2",
-    )
-    // Every name comes after the empty text.
-    .bind(after.map_or("", StreamName::as_str))
-    .bind(limit)
-    .all(db)
-    .await
-}
-
-/// Streams with an open session, the newest session first, at most `limit`.
-pub async fn live_streams(db: &Database, limit: u32) -> Result<Vec<LiveStream>, RowError> {
-    query(
-        "SELECT l.stream_id, s.name, l.id AS session_id, l.started_at
-         FROM live_sessions l JOIN streams s ON s.id = l.stream_id
-         WHERE l.ended_at IS NULL
-         ORDER BY l.started_at DESC, s.name
-         LIMIT $1",
-    )
-    .bind(limit)
-    .all(db)
-    .await
-}
-
-/// A stream as a post shows it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ShownStream {
-    /// Which.
-    pub id: StreamId,
-    /// Its name.
-    pub name: StreamName,
-    /// Its owner's name.
-    pub owner: String,
-    /// Whether it has an open session.
-    pub is_live: bool,
-}
-
-impl FromRow for ShownStream {
-    fn from_row(row: &Row) -> Result<Self, RowError> {
-        Ok(Self {
-            id: row.get("id")?,
-            name: row.get("name")?,
-            owner: row.get("owner_name")?,
-            is_live: row.get("live")?,
-        })
-    }
-}
-
-/// These streams, in no order, as `viewer` may see them: not those whose owner is suspended or
-/// deleted, or blocks the viewer or is blocked by them.
-pub async fn shown(
-    db: &Database,
-    ids: &[StreamId],
-    viewer: Option<UserId>,
-) -> Result<Vec<ShownStream>, RowError> {
-    let text = format!(
-        concat!(
-            "SELECT s.id, s.name, u.name AS owner_name,
-                    EXISTS (SELECT 1 FROM live_sessions l
-                            WHERE l.stream_id = s.id AND l.ended_at IS NULL) AS live
-             FROM streams s JOIN users u ON u.id = s.owner_id
-             WHERE s.id {} AND ",
-            author_shown!("s.owner_id")
-        ),
-        db.engine().one_of("$2")
-    );
-    let ids: Vec<_> = ids.iter().map(|id| id.as_uuid()).collect();
-    query(AssertSqlSafe(text))
-        .bind(viewer_id(viewer))
-        .bind(ids)
-        .all(db)
+/// The stream of that name, unless it was deleted.
+pub async fn by_name(db: &Database, name: &StreamName) -> Result<Option<StreamRow>, RowError> {
+    query(select!("WHERE s.name = $1 AND s.deleted_at IS NULL"))
+        .bind(name.as_str())
+        .optional(db)
         .await
 }

@@ -13,7 +13,7 @@ pub mod playback;
 use std::fmt;
 use std::str::FromStr;
 
-use media::{Micros, SessionId, Timestamp, UserId, VideoId};
+use media::{Micros, SessionId, StreamId, Timestamp, UserId, VideoId};
 use uuid::Uuid;
 
 use super::sql::{FromRow, Row, query};
@@ -163,6 +163,20 @@ pub(super) async fn record(
     .execute(transaction)
     .await?;
     Ok(())
+}
+
+/// Whether there is a recording of the stream.
+pub async fn has_recordings(
+    transaction: &mut Transaction,
+    stream: StreamId,
+) -> Result<bool, RowError> {
+    query(
+        "SELECT 1 FROM live_sessions l JOIN videos v ON v.live_session_id = l.id
+         WHERE l.stream_id = $1 LIMIT 1",
+    )
+    .bind(stream)
+    .exists(transaction)
+    .await
 }
 
 /// Deletes recordings of which nothing is left and nothing will come, at most `limit`; how

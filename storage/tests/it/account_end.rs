@@ -246,7 +246,7 @@ async fn streams_and_videos_go_before_their_owner(test: TestDatabase) {
     let objects = MemoryStore::default();
     assert_eq!(erase(&test, &objects, owner).await.0, Step::Waits);
     // Nobody publishes any more, the sweeper keeps nothing, and what it kept nothing of is gone.
-    let found = stream_keys::find_stream_by_key(&test.db, "key-of-garden").await;
+    let found = stream_keys::find_stream_by_key(&test.db, "key-of-garden", at(0)).await;
     assert_eq!(found.unwrap(), None);
     assert_eq!(streams::by_id(&test.db, unused).await.unwrap(), None);
     let rules = storage::rows::retention::rules(&test.db, stream).await;

@@ -88,7 +88,7 @@ async fn streams_are_listed_by_name_in_pages(test: TestDatabase) {
     let page = streams::list(&test.db, None, 2).await.unwrap();
     let seen: Vec<_> = page
         .iter()
-        .map(|s| (s.stream.name.as_str(), s.owner_name.as_str(), s.live))
+        .map(|s| (s.stream.name.as_str(), s.owner_name.as_str(), s.is_live()))
         .collect();
     assert_eq!(seen, [("a", "ada", false), ("b", "ada", true)]);
     let after: StreamName = "b".parse().unwrap();
@@ -171,19 +171,19 @@ async fn a_key_finds_its_stream_and_no_other(test: TestDatabase) {
     assert!(matches!(error, RowError::Taken(Unique::StreamKey)));
 
     for right in [key.reveal(), "demo", "key-of-one"] {
-        let found = find_stream_by_key(&test.db, right).await.unwrap();
-        assert_eq!(found.unwrap().id, one);
+        let found = find_stream_by_key(&test.db, right, NOW).await.unwrap();
+        assert_eq!(found.unwrap().stream.id, one);
     }
     // And one without --demo takes it away.
     assert!(remove_key(&test.db, &demo).await.unwrap());
     assert!(!remove_key(&test.db, &demo).await.unwrap());
-    let found = find_stream_by_key(&test.db, "demo").await.unwrap();
+    let found = find_stream_by_key(&test.db, "demo", NOW).await.unwrap();
     assert_eq!(found, None);
     add_key(&test.db, one, &demo, NOW).await.unwrap();
 
     let upper = key.reveal().to_ascii_uppercase();
     for wrong in ["", "Demo", "demo ", "one", &upper, &"x".repeat(100_000)] {
-        let found = find_stream_by_key(&test.db, wrong).await.unwrap();
+        let found = find_stream_by_key(&test.db, wrong, NOW).await.unwrap();
         assert_eq!(found, None, "{wrong}");
     }
 }
@@ -206,7 +206,10 @@ async fn a_revoked_key_opens_nothing(test: TestDatabase) {
     let key: StreamKey = "old".parse().unwrap();
     add_key(&test.db, stream, &key, NOW).await.unwrap();
     test.raw("UPDATE stream_keys SET revoked_at = 1").await;
-    assert_eq!(find_stream_by_key(&test.db, "old").await.unwrap(), None);
+    assert_eq!(
+        find_stream_by_key(&test.db, "old", NOW).await.unwrap(),
+        None
+    );
     let error = add_key(&test.db, stream, &key, NOW).await.unwrap_err();
     assert!(matches!(error, RowError::Taken(Unique::StreamKey)));
 }
@@ -264,8 +267,8 @@ async fn a_login_knows_its_user_as_they_are(test: TestDatabase) {
 async fn a_key_of_who_is_out_opens_nothing(test: TestDatabase) {
     let stream = test.stream("demo").await;
     let found = async || {
-        let found = find_stream_by_key(&test.db, "key-of-demo").await;
-        found.unwrap().map(|stream| stream.id)
+        let found = find_stream_by_key(&test.db, "key-of-demo", NOW).await;
+        found.unwrap().map(|found| found.stream.id)
     };
     let owner = streams::by_id(&test.db, stream).await.unwrap().unwrap();
     let mut transaction = test.db.write().await.unwrap();

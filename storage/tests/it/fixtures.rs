@@ -175,8 +175,14 @@ impl TestDatabase {
 
     /// A stream of a user `owner-of-{name}`, with the key `key-of-{name}`.
     pub(crate) async fn stream(&self, name: &str) -> StreamId {
+        let owner = self.user(&format!("owner-of-{name}")).await;
+        self.stream_of(owner, name).await
+    }
+
+    /// The same of somebody who is there.
+    pub(crate) async fn stream_of(&self, owner: UserId, name: &str) -> StreamId {
         let stream = NewStream {
-            owner: self.user(&format!("owner-of-{name}")).await,
+            owner,
             name: &name.parse().unwrap(),
             takeover: TakeoverPolicy::Takeover,
         };

@@ -68,6 +68,7 @@ mod sessions;
 mod sql;
 mod sql_cancelled;
 mod sql_full;
+mod stream_control;
 mod tokens;
 mod trends;
 mod usage;

@@ -265,7 +265,7 @@ async fn streams_trend_while_they_are_live(test: TestDatabase) {
     let page = trending_streams(&test.db, None, None, 1).await.unwrap();
     let listed = &page[0].stream;
     assert_eq!(listed.owner_name, "owner-of-watched");
-    assert!(listed.live);
+    assert!(listed.is_live());
     let owner = listed.stream.owner;
     block(&test, owner, ada).await;
     assert_eq!(streams(&test, Some(ada)).await, [liked, quiet]);

@@ -26,7 +26,7 @@ mod watcher;
 
 pub(crate) use browser::{Browser, Cue, browser_command, browser_cues, browser_plays};
 pub(crate) use crowd::Crowd;
-pub(crate) use encoder::{Encoder, Publisher, make_file};
+pub(crate) use encoder::{Clip, Encoder, Publisher, make_file};
 pub(crate) use follower::Follower;
 pub(crate) use gate::Gate;
 pub(crate) use history::{History, Seen, now};

@@ -2,9 +2,9 @@
 
 use media::UserId;
 
-use super::super::posts::{PostRow, not_blocked, post_columns, viewer_id, visible};
+use super::super::posts::{PostRow, post_columns, viewer_id, visible};
 use super::super::sql::{FromRow, Query, Row, query};
-use super::super::streams::ListedStream;
+use super::super::streams::{ListedStream, listed_columns, stream_shown};
 use super::super::{Database, RowError};
 use super::not_muted;
 
@@ -120,16 +120,15 @@ pub const TRENDING_POSTS: &str = trending!(
 pub const TRENDING_HASHTAGS: &str = trending!("t.hashtag, t.posts", "", "hashtag", "($1 = $1)");
 
 pub(super) const TRENDING_STREAMS: &str = trending!(
-    "s.id, s.owner_id, s.name, s.takeover, s.ladder, s.engine, s.encoder, s.created_at,
-     u.name AS owner_name, TRUE AS live",
+    listed_columns!(),
     "JOIN streams s ON s.id = t.subject_id JOIN users u ON u.id = s.owner_id",
     "stream",
     "EXISTS (SELECT 1 FROM live_sessions l
              WHERE l.stream_id = s.id AND l.ended_at IS NULL)
-         AND u.suspended_at IS NULL AND u.deleted_at IS NULL AND ",
+         AND ",
     not_muted!("u.id"),
     " AND ",
-    not_blocked!("u.id")
+    stream_shown!("s")
 );
 
 fn page(
@@ -167,7 +166,7 @@ pub async fn trending_hashtags(
 }
 
 /// Streams that trend and are live still, the first place first, those after the cursor, at most
-/// `limit`, without those of whom `viewer` blocks or mutes, or who block them.
+/// `limit`, without those that `viewer` may not see, or of whom they mute.
 pub async fn trending_streams(
     db: &Database,
     viewer: Option<UserId>,

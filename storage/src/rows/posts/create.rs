@@ -5,8 +5,9 @@ use media::{PostId, SessionId, StreamId, Timestamp, UserId};
 use super::super::error::check_size;
 use super::super::post_events::{PostChange, PostEvent};
 use super::super::sql::{FromRow, Row, query};
+use super::super::streams::stream_shown;
 use super::super::{Database, Entity, RowError, Transaction, users};
-use super::{BODY_BYTES_AT_MOST, PostRow, Visibility, author_shown, post_columns, tags, visible};
+use super::{BODY_BYTES_AT_MOST, PostRow, Visibility, post_columns, tags, visible};
 
 /// What a post shows beside its text.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -14,7 +15,7 @@ pub enum Shows {
     /// Nothing.
     #[default]
     Nothing,
-    /// A stream, anybody's.
+    /// A stream that the author may see.
     Stream(StreamId),
     /// A stream of the author's that has gone live, and that it has: one broadcast makes one
     /// post.
@@ -196,7 +197,7 @@ async fn shown(
         Shows::Stream(stream) => {
             let is_there = query(concat!(
                 "SELECT 1 FROM streams s WHERE s.id = $2 AND ",
-                author_shown!("s.owner_id")
+                stream_shown!("s")
             ))
             .bind(new.author)
             .bind(stream)

@@ -42,9 +42,9 @@ fn select(index: &Index) -> &'static str {
              WHERE p.deleted_at IS NULL AND p.share_of_id IS NULL AND p.id "
         }
         Kind::Streams => {
-            "SELECT s.id, s.name AS one, u.name AS other
+            "SELECT s.id, s.name || ' ' || s.title AS one, u.name AS other
              FROM streams s JOIN users u ON u.id = s.owner_id
-             WHERE u.deleted_at IS NULL AND s.id "
+             WHERE u.deleted_at IS NULL AND s.deleted_at IS NULL AND s.id "
         }
         Kind::Users => {
             "SELECT u.id, u.name AS one, u.display_name AS other FROM users u

@@ -164,7 +164,7 @@ fn about(subject: &Subject) -> Option<(usize, Uuid)> {
     let kind = match (area, what) {
         ("post", "created" | "edited" | "deleted") => Kind::Posts,
         ("profile", "changed") | ("account", "deleted") => Kind::Users,
-        ("stream", "created") => Kind::Streams,
+        ("stream", "created" | "changed" | "deleted") => Kind::Streams,
         _ => return None,
     };
     let place = ALL.iter().position(|index| index.kind == kind)?;

@@ -11,7 +11,7 @@ use media::UserId;
 
 use super::super::posts::{PostRow, not_blocked, post_columns, viewer_id, visible};
 use super::super::sql::{AssertSqlSafe, Engine, FromRow, Row, query};
-use super::super::streams::ListedStream;
+use super::super::streams::{ListedStream, listed_columns, stream_shown};
 use super::super::users::{UserRow, user_columns};
 use super::super::{Database, RowError};
 use super::index::{self, Index, POSTS, STREAMS, USERS};
@@ -53,7 +53,7 @@ pub async fn users(
     page(db, &USERS, &ranks, &text, viewer, after, limit).await
 }
 
-/// Streams of owners whom `viewer` may see, likewise: by the words of their names, and by
+/// Streams that `viewer` may see, likewise: by the words of their names and titles, and by
 /// `@owner`; the oldest first.
 pub async fn streams(
     db: &Database,
@@ -100,15 +100,12 @@ pub(super) fn users_text(engine: Engine) -> String {
 pub(super) fn streams_text(engine: Engine) -> String {
     format!(
         concat!(
-            "SELECT i.position, s.id, s.owner_id, s.name, s.takeover, s.ladder, s.engine, s.encoder,
-                    s.created_at, u.name AS owner_name,
-                    EXISTS (SELECT 1 FROM live_sessions l
-                            WHERE l.stream_id = s.id AND l.ended_at IS NULL) AS live
-             FROM search_streams i JOIN streams s ON s.id = i.stream_id
+            "SELECT i.position, ",
+            listed_columns!(),
+            " FROM search_streams i JOIN streams s ON s.id = i.stream_id
                  JOIN users u ON u.id = s.owner_id
-             WHERE i.position {} AND i.version <= $3
-                 AND u.suspended_at IS NULL AND u.deleted_at IS NULL AND ",
-            not_blocked!("u.id")
+             WHERE i.position {} AND i.version <= $3 AND ",
+            stream_shown!("s")
         ),
         engine.one_of("$2")
     )

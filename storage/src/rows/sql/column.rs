@@ -7,7 +7,7 @@ use bytes::Bytes;
 use media::{
     ApiTokenId, AssetId, AuditEntryId, EpochNumber, JobId, LoginSessionId, Micros, NodeId, PostId,
     PrewarmId, PurgeId, RegistrationId, RenditionName, ReportId, SegmentNumber, SessionId,
-    StreamId, StreamName, Timestamp, UserId, VideoId,
+    StreamId, StreamKeyId, StreamName, Timestamp, UserId, VideoId,
 };
 use sqlx::{Decode, Postgres, Row as _, Sqlite, Type};
 use uuid::Uuid;
@@ -148,6 +148,7 @@ meaning! {
     Bytes: Vec<u8>, |bytes, _place| Ok(Bytes::from(bytes));
     UserId: Uuid, |id, _place| Ok(UserId::from(id));
     StreamId: Uuid, |id, _place| Ok(StreamId::from(id));
+    StreamKeyId: Uuid, |id, _place| Ok(StreamKeyId::from(id));
     SessionId: Uuid, |id, _place| Ok(SessionId::from(id));
     JobId: Uuid, |id, _place| Ok(JobId::from(id));
     VideoId: Uuid, |id, _place| Ok(VideoId::from(id));

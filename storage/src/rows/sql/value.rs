@@ -4,7 +4,7 @@ use bytes::Bytes;
 use media::{
     ApiTokenId, AssetId, AuditEntryId, EpochNumber, JobId, LoginSessionId, Micros, NodeId, PostId,
     PrewarmId, PurgeId, RegistrationId, RenditionName, ReportId, SegmentNumber, SessionId,
-    StreamId, StreamName, Timestamp, UserId, VideoId,
+    StreamId, StreamKeyId, StreamName, Timestamp, UserId, VideoId,
 };
 use uuid::Uuid;
 
@@ -89,6 +89,7 @@ bind! {
     Uuid => Uuid, |id| id;
     UserId => Uuid, |id| id.as_uuid();
     StreamId => Uuid, |id| id.as_uuid();
+    StreamKeyId => Uuid, |id| id.as_uuid();
     SessionId => Uuid, |id| id.as_uuid();
     JobId => Uuid, |id| id.as_uuid();
     VideoId => Uuid, |id| id.as_uuid();

@@ -1,10 +1,11 @@
 //! What a video's manifests are made of, read at one instant.
 
-use media::{EpochNumber, Rendition, SessionId, StreamId, Timestamp, VideoId};
+use media::{EpochNumber, Rendition, SessionId, StreamId, StreamName, Timestamp, VideoId};
 
 use super::VideoState;
 use crate::rows::segments::{RenditionRow, SegmentRow};
 use crate::rows::sql::{FromRow, Row, query};
+use crate::rows::streams::Visibility;
 use crate::rows::{Database, RowError, Transaction};
 
 /// An imported file has one epoch, of this number.
@@ -182,6 +183,42 @@ async fn import(
         renditions,
     };
     Ok((vec![epoch], segments))
+}
+
+/// For whom a video is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Audience {
+    /// The stream that it is a recording of; `None`: it was imported.
+    pub recording_of: Option<StreamName>,
+    /// Whether players need a token: its stream is not for everybody.
+    pub is_signed: bool,
+}
+
+impl FromRow for Audience {
+    fn from_row(row: &Row) -> Result<Self, RowError> {
+        let visibility: Option<String> = row.get("visibility")?;
+        Ok(Self {
+            recording_of: row.get("name")?,
+            is_signed: visibility.is_some_and(|text| text != Visibility::Public.as_str()),
+        })
+    }
+}
+
+/// For whom the video is. `None`: there is no such video, or nobody sees it: its stream was
+/// deleted, or its owner is suspended or was deleted.
+pub async fn audience(db: &Database, video: VideoId) -> Result<Option<Audience>, RowError> {
+    query(
+        "SELECT s.name, s.visibility
+         FROM videos v
+             JOIN users u ON u.id = v.owner_id
+             LEFT JOIN live_sessions l ON l.id = v.live_session_id
+             LEFT JOIN streams s ON s.id = l.stream_id
+         WHERE v.id = $1 AND u.suspended_at IS NULL AND u.deleted_at IS NULL
+             AND s.deleted_at IS NULL",
+    )
+    .bind(video)
+    .optional(db)
+    .await
 }
 
 /// Where the objects of an epoch of a video that plays are. `None`: there is no such video

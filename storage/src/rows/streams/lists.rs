@@ -1,0 +1,269 @@
+//! Streams in lists, as whoever asks may see them.
+
+use media::{SessionId, StreamId, StreamName, Timestamp, UserId};
+use uuid::Uuid;
+
+use super::{StreamRow, Visibility, called, stream_columns, stream_shown};
+use crate::rows::posts::viewer_id;
+use crate::rows::sql::{AssertSqlSafe, FromRow, Row, query};
+use crate::rows::{Database, RowError};
+
+/// A stream in a listing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ListedStream {
+    /// The stream.
+    pub stream: StreamRow,
+    /// Its owner's name.
+    pub owner_name: String,
+    /// Since when its open session goes on; `None`: it is not live.
+    pub live_since: Option<Timestamp>,
+}
+
+impl ListedStream {
+    /// Whether it has an open session.
+    pub fn is_live(&self) -> bool {
+        self.live_since.is_some()
+    }
+}
+
+impl FromRow for ListedStream {
+    fn from_row(row: &Row) -> Result<Self, RowError> {
+        Ok(Self {
+            stream: StreamRow::from_row(row)?,
+            owner_name: row.get("owner_name")?,
+            live_since: row.get("live_since")?,
+        })
+    }
+}
+
+/// The columns of a [`ListedStream`], of the tables `s` and `u`.
+macro_rules! listed_columns {
+    () => {
+        concat!(
+            $crate::rows::streams::stream_columns!(),
+            ", u.name AS owner_name,
+             (SELECT l.started_at FROM live_sessions l
+              WHERE l.stream_id = s.id AND l.ended_at IS NULL) AS live_since"
+        )
+    };
+}
+pub(in crate::rows) use listed_columns;
+
+/// Streams by name, those after `after`, at most `limit`, whoever they are for.
+pub async fn list(
+    db: &Database,
+    after: Option<&StreamName>,
+    limit: u32,
+) -> Result<Vec<ListedStream>, RowError> {
+    query(concat!(
+        "SELECT ",
+        listed_columns!(),
+        " FROM streams s JOIN users u ON u.id = s.owner_id
+         WHERE s.name > $1 AND s.deleted_at IS NULL
+         ORDER BY s.name
+         LIMIT $2"
+    ))
+    // Every name comes after the empty text.
+    .bind(after.map_or("", StreamName::as_str))
+    .bind(limit)
+    .all(db)
+    .await
+}
+
+/// The stream of that name, if `viewer` may see it.
+pub async fn find(
+    db: &Database,
+    name: &StreamName,
+    viewer: Option<UserId>,
+) -> Result<Option<ListedStream>, RowError> {
+    query(concat!(
+        "SELECT ",
+        listed_columns!(),
+        " FROM streams s JOIN users u ON u.id = s.owner_id
+         WHERE s.name = $2 AND ",
+        stream_shown!("s")
+    ))
+    .bind(viewer_id(viewer))
+    .bind(name.as_str())
+    .optional(db)
+    .await
+}
+
+/// A user's streams that `viewer` may see, the newest first, those before `before`, at most
+/// `limit`.
+pub async fn of_owner(
+    db: &Database,
+    owner: UserId,
+    viewer: Option<UserId>,
+    before: Option<StreamId>,
+    limit: u32,
+) -> Result<Vec<ListedStream>, RowError> {
+    query(concat!(
+        "SELECT ",
+        listed_columns!(),
+        " FROM streams s JOIN users u ON u.id = s.owner_id
+         WHERE s.owner_id = $2 AND s.id < $3 AND ",
+        stream_shown!("s"),
+        " ORDER BY s.id DESC LIMIT $4"
+    ))
+    .bind(viewer_id(viewer))
+    .bind(owner)
+    // Every id comes before the last UUID.
+    .bind(before.map_or(Uuid::max(), |before| before.as_uuid()))
+    .bind(limit)
+    .all(db)
+    .await
+}
+
+/// Streams with an open session that `viewer` may see, the newest session first, at most `limit`.
+pub async fn live(
+    db: &Database,
+    viewer: Option<UserId>,
+    limit: u32,
+) -> Result<Vec<ListedStream>, RowError> {
+    query(concat!(
+        "SELECT ",
+        stream_columns!(),
+        ", u.name AS owner_name, l.started_at AS live_since
+         FROM live_sessions l
+             JOIN streams s ON s.id = l.stream_id
+             JOIN users u ON u.id = s.owner_id
+         WHERE l.ended_at IS NULL AND ",
+        stream_shown!("s"),
+        " ORDER BY l.started_at DESC, s.name LIMIT $2"
+    ))
+    .bind(viewer_id(viewer))
+    .bind(limit)
+    .all(db)
+    .await
+}
+
+/// A stream that is live.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LiveStream {
+    /// The stream's id.
+    pub stream: StreamId,
+    /// The stream's name.
+    pub name: StreamName,
+    /// Its open session.
+    pub session: SessionId,
+    /// When the session started.
+    pub started_at: Timestamp,
+}
+
+impl FromRow for LiveStream {
+    fn from_row(row: &Row) -> Result<Self, RowError> {
+        Ok(Self {
+            stream: row.get("stream_id")?,
+            name: row.get("name")?,
+            session: row.get("session_id")?,
+            started_at: row.get("started_at")?,
+        })
+    }
+}
+
+/// Streams with an open session, whoever they are for, the newest session first, at most `limit`.
+pub async fn live_streams(db: &Database, limit: u32) -> Result<Vec<LiveStream>, RowError> {
+    query(
+        "SELECT l.stream_id, s.name, l.id AS session_id, l.started_at
+         FROM live_sessions l JOIN streams s ON s.id = l.stream_id
+         WHERE l.ended_at IS NULL
+         ORDER BY l.started_at DESC, s.name
+         LIMIT $1",
+    )
+    .bind(limit)
+    .all(db)
+    .await
+}
+
+/// A stream as a post shows it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ShownStream {
+    /// Which.
+    pub id: StreamId,
+    /// Its name.
+    pub name: StreamName,
+    /// What it is called: its title, or its name.
+    pub title: String,
+    /// Its owner's name.
+    pub owner: String,
+    /// Whether it has an open session.
+    pub is_live: bool,
+}
+
+impl FromRow for ShownStream {
+    fn from_row(row: &Row) -> Result<Self, RowError> {
+        let name: StreamName = row.get("name")?;
+        let title: String = row.get("title")?;
+        Ok(Self {
+            id: row.get("id")?,
+            title: called(&title, &name).to_owned(),
+            name,
+            owner: row.get("owner_name")?,
+            is_live: row.get("live")?,
+        })
+    }
+}
+
+/// These streams, in no order, that `viewer` may see.
+pub async fn shown(
+    db: &Database,
+    ids: &[StreamId],
+    viewer: Option<UserId>,
+) -> Result<Vec<ShownStream>, RowError> {
+    let text = format!(
+        concat!(
+            "SELECT s.id, s.name, s.title, u.name AS owner_name,
+                    EXISTS (SELECT 1 FROM live_sessions l
+                            WHERE l.stream_id = s.id AND l.ended_at IS NULL) AS live
+             FROM streams s JOIN users u ON u.id = s.owner_id
+             WHERE s.id {} AND ",
+            stream_shown!("s")
+        ),
+        db.engine().one_of("$2")
+    );
+    let ids: Vec<_> = ids.iter().map(|id| id.as_uuid()).collect();
+    query(AssertSqlSafe(text))
+        .bind(viewer_id(viewer))
+        .bind(ids)
+        .all(db)
+        .await
+}
+
+/// How a stream stands, for who serves it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Standing {
+    /// The stream.
+    pub stream: StreamId,
+    /// Whom it is for.
+    pub visibility: Visibility,
+    /// Whether nobody may publish to it.
+    pub is_stopped: bool,
+    /// Whether anybody sees it: it is not deleted, nor is its owner suspended or deleted.
+    pub is_shown: bool,
+}
+
+impl FromRow for Standing {
+    fn from_row(row: &Row) -> Result<Self, RowError> {
+        Ok(Self {
+            stream: row.get("id")?,
+            visibility: row.parsed("visibility")?,
+            is_stopped: row.get("is_stopped")?,
+            is_shown: row.get("is_shown")?,
+        })
+    }
+}
+
+/// How these streams stand. Those that are gone are left out.
+pub async fn standings(db: &Database, ids: &[StreamId]) -> Result<Vec<Standing>, RowError> {
+    let text = format!(
+        "SELECT s.id, s.visibility, s.stopped_at IS NOT NULL AS is_stopped,
+                s.deleted_at IS NULL AND u.suspended_at IS NULL AND u.deleted_at IS NULL
+                    AS is_shown
+         FROM streams s JOIN users u ON u.id = s.owner_id
+         WHERE s.id {}",
+        db.engine().one_of("$1")
+    );
+    let ids: Vec<_> = ids.iter().map(|id| id.as_uuid()).collect();
+    query(AssertSqlSafe(text)).bind(ids).all(db).await
+}
