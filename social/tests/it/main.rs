@@ -11,6 +11,7 @@ mod avatars;
 mod broadcasts;
 mod browser_session;
 mod chat;
+mod chat_crowds;
 mod chat_nodes;
 mod chat_sockets;
 mod counted;
