@@ -70,7 +70,9 @@ impl News {
     }
 
     pub(super) fn of_room(&self, stream: StreamId) {
-        self.change(|waiting| drop(waiting.rooms.insert(stream)));
+        self.change(|waiting| {
+            waiting.rooms.insert(stream);
+        });
     }
 
     pub(super) fn of_people(&self, one: UserId, other: UserId) {

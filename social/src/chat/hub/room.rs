@@ -406,12 +406,7 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    /// The room of this stream.
-    pub(crate) fn stream(&self) -> StreamId {
-        self.room.stream
-    }
-
-    /// Its name.
+    /// The name of the room's stream.
     pub(crate) fn name(&self) -> &str {
         &self.room.name
     }
