@@ -12,6 +12,7 @@ mod avatars;
 mod broadcasts;
 mod browser_session;
 mod chat;
+mod chat_crowds;
 mod chat_nodes;
 mod chat_sockets;
 mod counted;

@@ -406,7 +406,7 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    /// The name of the stream whose room it is.
+    /// The name of the room's stream.
     pub(crate) fn name(&self) -> &str {
         &self.room.name
     }
