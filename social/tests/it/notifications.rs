@@ -163,8 +163,8 @@ async fn both_faces_show_the_same(app: TestApp) {
     // Page by page.
     let first = ada.get("/api/v1/notifications?first=3").await.ok(200);
     let next = first["next"].as_str().unwrap();
-    let second = ada.get(&format!("/api/v1/notifications?first=3&after={next}"));
-    let second = second.await.ok(200);
+    let second = format!("/api/v1/notifications?first=3&after={next}");
+    let second = ada.get(&second).await.ok(200);
     assert_eq!(second["items"], json!([told[3]]));
     assert_eq!(second["next"], Value::Null);
     // Whom one blocks is gone at once.
