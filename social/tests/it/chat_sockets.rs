@@ -26,6 +26,7 @@ on_both_engines! {
     s05_a_socket_goes_on_with_another_token,
     who_blocks_somebody_hears_them_no_more,
     who_is_blocked_by_the_owner_is_put_out,
+    whom_a_stream_is_for_no_more_is_put_out,
     a_subscription_hears_the_same,
 }
 
@@ -444,6 +445,27 @@ async fn who_is_blocked_by_the_owner_is_put_out(app: TestApp) {
     assert_eq!(chat.ask(json!({ "type": "ping" })).await["type"], "pong");
     let again = chat.ask(json!({ "type": "join", "room": "demo" })).await;
     assert_eq!(again["code"], "not-found");
+}
+
+async fn whom_a_stream_is_for_no_more_is_put_out(app: TestApp) {
+    let (ada, bob) = demo(&app).await;
+    bob.put("/api/v1/users/ada/follow", &json!({})).await.ok(200);
+    let address = listen(&app).await;
+    let mut of_bob = Chat::of(address, &bob).await;
+    let mut nobody = Chat::of(address, &app.anybody()).await;
+    let narrower = json!({ "visibility": "followers" });
+    ada.patch("/api/v1/streams/demo", &narrower).await.ok(200);
+    for chat in [&mut of_bob, &mut nobody] {
+        let left = chat.hear_event().await;
+        assert_eq!(left["type"], "left", "{left}");
+    }
+    let again = json!({ "type": "join", "room": "demo" });
+    assert_eq!(nobody.ask(again).await["code"], "not-found");
+    of_bob.join(json!({})).await;
+    say(&ada, "for those who follow").await;
+    assert_eq!(of_bob.hear_text().await, "for those who follow");
+    bob.delete("/api/v1/users/ada/follow").await.ok(204);
+    assert_eq!(of_bob.hear_event().await["type"], "left");
 }
 
 async fn a_subscription_hears_the_same(app: TestApp) {

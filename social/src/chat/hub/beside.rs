@@ -8,7 +8,7 @@ use std::time::Duration;
 use media::{Micros, StreamId, UserId};
 use serde::{Deserialize, Serialize};
 use storage::events::{BusError, Event, Message, RecvError, Subject, SubjectPattern, Subscription};
-use storage::rows::{RowError, chat, streams};
+use storage::rows::{RowError, chat, stream_events, streams};
 use tokio::sync::Notify;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -139,6 +139,7 @@ impl Hub {
                 self.hear(),
                 self.look(),
                 self.check(),
+                self.follow_streams(),
                 self.count(),
                 self.guard(revocations),
                 self.sweep(),
@@ -174,8 +175,8 @@ impl Hub {
         }
     }
 
-    async fn subscribe(&self) -> Result<Subscription, ServiceError> {
-        let pattern = SubjectPattern::new(PATTERN);
+    async fn subscribe(&self, pattern: &str) -> Result<Subscription, ServiceError> {
+        let pattern = SubjectPattern::new(pattern);
         let pattern = pattern.map_err(|error| ServiceError::internal("chat", error))?;
         let subscribed = self.bus.subscribe(&pattern).await;
         subscribed.map_err(|error| ServiceError::internal("chat", error))
@@ -184,7 +185,7 @@ impl Hub {
     /// Hears what other nodes tell.
     async fn hear(&self) {
         loop {
-            match self.subscribe().await {
+            match self.subscribe(PATTERN).await {
                 Ok(mut events) => self.hear_all(&mut events).await,
                 Err(error) => tracing::warn!(%error, "no news of chats on other nodes"),
             }
@@ -282,20 +283,59 @@ impl Hub {
         }
     }
 
-    /// Ends rooms of streams that are nobody's to watch any more.
+    /// Ends rooms of streams that are nobody's to watch any more, or others' than before.
     async fn check(&self) {
         loop {
             sleep(CHECKED_EVERY).await;
-            for rooms in self.all_rooms().chunks(AT_ONCE) {
-                let ids: Vec<_> = rooms.iter().map(|room| room.stream).collect();
-                let Ok(shown) = streams::shown(&self.db, &ids, None).await else {
-                    continue;
-                };
-                let is_shown = |room: &Room| shown.iter().any(|one| one.id == room.stream);
-                for room in rooms.iter().filter(|room| !is_shown(room)) {
-                    room.end(CLOSED);
-                }
+            self.check_everywhere().await;
+        }
+    }
+
+    async fn check_everywhere(&self) {
+        for rooms in self.all_rooms().chunks(AT_ONCE) {
+            self.check_all(rooms).await;
+        }
+    }
+
+    async fn check_all(&self, rooms: &[Arc<Room>]) {
+        let ids: Vec<_> = rooms.iter().map(|room| room.stream).collect();
+        let standings = match streams::standings(&self.db, &ids).await {
+            Ok(standings) => standings,
+            Err(error) => return tracing::debug!(%error, "whom chats are for is not known"),
+        };
+        for room in rooms {
+            let standing = standings.iter().find(|one| one.stream == room.stream);
+            match standing.filter(|standing| standing.is_shown) {
+                Some(standing) => room.is_for(standing.visibility),
+                None => room.end(CLOSED),
             }
+        }
+    }
+
+    /// Checks rooms whose streams are told to have changed; what is not told is found by
+    /// [`check`](Self::check).
+    async fn follow_streams(&self) {
+        loop {
+            match self.subscribe(stream_events::PATTERN).await {
+                Ok(mut events) => loop {
+                    let message = match events.recv().await {
+                        Ok(message) => message,
+                        Err(RecvError::Closed) => break,
+                        // Something was missed.
+                        Err(_) => {
+                            self.check_everywhere().await;
+                            continue;
+                        }
+                    };
+                    let subject = message.event.subject.as_str();
+                    let stream = subject.split('.').nth(1).and_then(|id| id.parse().ok());
+                    if let Some(room) = stream.and_then(|stream| self.room(stream)) {
+                        self.check_all(&[room]).await;
+                    }
+                },
+                Err(error) => tracing::warn!(%error, "no news of whom chats are for"),
+            }
+            sleep(RETRY).await;
         }
     }
 

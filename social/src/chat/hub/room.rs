@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use media::{StreamId, UserId};
 use storage::rows::chat::{self, ChatMessageRow, ChatRoomRow, Moderators};
-use storage::rows::streams::StreamRow;
+use storage::rows::streams::{StreamRow, Visibility};
 use storage::rows::{Database, RowError};
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{Notify, OnceCell, broadcast};
@@ -33,6 +33,8 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// Why nobody is in a room any more: its numbers have begun again, after a database lost some.
 pub(crate) const ANEW: &str = "the room was lost: join it again";
+/// The same: whoever was let in may not be any more.
+const OF_OTHERS: &str = "the room is for others now: join it again";
 /// The same: it is nobody's to be in.
 pub(crate) const CLOSED: &str = "there is no such room any more";
 
@@ -55,6 +57,8 @@ pub(crate) struct Room {
 
 struct State {
     row: ChatRoomRow,
+    /// Whom it was for when those who are there were let in.
+    visibility: Visibility,
     /// All events above this one, up to `row.last_event`, are kept.
     floor: u64,
     kept: VecDeque<Arc<Frame>>,
@@ -96,6 +100,7 @@ impl Room {
             frames: broadcast::Sender::new(KEPT),
             state: Mutex::new(State {
                 row: ChatRoomRow::default(),
+                visibility: stream.visibility,
                 floor: 0,
                 kept: VecDeque::new(),
                 others: Others::default(),
@@ -234,6 +239,14 @@ impl Room {
     /// Nobody is there any more.
     pub(super) fn end(&self, reason: &'static str) {
         let _ = self.frames.send(Frame::over(&self.name, reason));
+    }
+
+    /// Lets everybody go where it is for others now: who still may comes back.
+    pub(super) fn is_for(&self, visibility: Visibility) {
+        let before = std::mem::replace(&mut self.lock().visibility, visibility);
+        if before != visibility {
+            self.end(OF_OTHERS);
+        }
     }
 
     /// Lets everybody go, for the node stops.
