@@ -16,7 +16,7 @@ use storage::rows::{Fault, sessions, streams};
 use storage::{Database, RowError};
 
 use self::generator::{Random, fill};
-use crate::fixtures::{NOW, TestDatabase};
+use crate::fixtures::{LATEST, NOW, TestDatabase};
 
 fn options() -> Options {
     Options {
@@ -476,7 +476,7 @@ async fn a_source_in_use_is_refused(from: TestDatabase) {
     // Nothing was made there.
     assert_eq!(
         to.db.check().await.unwrap(),
-        [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14].map(Fault::Pending)
+        (1..=LATEST).map(Fault::Pending).collect::<Vec<_>>()
     );
     let later = NOW + Micros::from_secs(2);
     copy(&from.db, &to.db, &careful, later, |_| {})

@@ -10,6 +10,9 @@ use storage::rows::streams::{NewStream, TakeoverPolicy};
 use storage::rows::{IfMissing, streams, users};
 use tempfile::TempDir;
 
+/// The last migration.
+pub(crate) const LATEST: i64 = 17;
+
 pub(crate) const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
 
 /// Makes two tests of each `async fn name(test: TestDatabase)`: on SQLite and on

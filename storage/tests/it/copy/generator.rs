@@ -8,7 +8,7 @@ use sqlx::{Connection, Row};
 use uuid::Uuid;
 
 /// Words of columns that take no others.
-const WORDS: [(&str, &str, &[&str]); 15] = [
+const WORDS: [(&str, &str, &[&str]); 16] = [
     ("edge_assets", "kind", &["live", "vod", "other"]),
     ("edge_assets", "access", &["public", "signed"]),
     (
@@ -23,6 +23,7 @@ const WORDS: [(&str, &str, &[&str]); 15] = [
         &["waiting", "running", "done", "failed", "cancelled"],
     ),
     ("streams", "takeover", &["takeover", "reject"]),
+    ("streams", "visibility", &["public", "followers", "private"]),
     ("renditions", "kind", &["video", "audio"]),
     (
         "jobs",

@@ -7,7 +7,7 @@ use storage::rows::copy::CopyError;
 use storage::rows::sql::Engine;
 
 use super::copied;
-use crate::fixtures::TestDatabase;
+use crate::fixtures::{LATEST, TestDatabase};
 
 #[tokio::test]
 async fn a_file_of_an_older_version_is_left_as_it_is() {
@@ -61,7 +61,7 @@ async fn a_target_of_an_older_version_is_left_as_it_is(target: TestDatabase) {
     let source = TestDatabase::new().await;
     source.user("source").await;
     migrate_to_the_first(&target).await;
-    let older = [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14].map(Fault::Pending);
+    let older: Vec<_> = (2..=LATEST).map(Fault::Pending).collect();
     assert_eq!(target.db.check_migrations().await.unwrap(), older);
 
     let error = copied(&source, &target).await.unwrap_err();
