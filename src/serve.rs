@@ -97,8 +97,7 @@ pub async fn serve(mut config: Config, args: Serve) -> Result<(), Box<dyn Error>
     };
     if let Some(foundation) = &foundation {
         // Behind those that are configured: the first that can sign does so.
-        let shared = playback::shared_key(foundation).await?;
-        config.access.keys = format!("{}\n{shared}", config.access.keys);
+        config.access.shared_key = playback::shared_key(foundation).await?;
     }
     // What cannot be is told before a stream is taken or a node is registered.
     let settings = edge_settings(&config)?;

@@ -56,11 +56,6 @@ pub enum UrlError {
 }
 
 impl Urls {
-    /// Whether there is a key at all.
-    pub fn has_keys(&self) -> bool {
-        !self.keys.get().is_empty()
-    }
-
     /// The URL of `target`, a path and maybe a query. Where the policy says so, or
     /// `is_signed`, with a token that expires at `expires` and opens what is beside the path
     /// too: what a playlist names.

@@ -220,6 +220,9 @@ pub struct Access {
     pub keys: String,
     /// A file of more keys, behind those; empty: none. It is read again when it changes.
     pub keys_file: PathBuf,
+    /// The key that all nodes of a database share, behind all others; nobody configures it.
+    #[serde(skip)]
+    pub shared_key: String,
     /// Paths that need a token, with commas between them: all below `/live/NAME/`, or one
     /// resource where no slash is at the end.
     pub signed: String,
@@ -360,6 +363,7 @@ impl Default for Config {
             access: Access {
                 keys: String::new(),
                 keys_file: PathBuf::new(),
+                shared_key: String::new(),
                 signed: String::new(),
                 public: String::new(),
                 secure_cookies: false,
@@ -491,6 +495,8 @@ impl Config {
             keys.push_str(text);
             key = "access.keys and access.keys_file";
         }
+        keys.push('\n');
+        keys.push_str(&self.access.shared_key);
         let ring: KeyRing = keys
             .parse()
             .map_err(|error| ConfigError::Keys { key, error })?;

@@ -65,7 +65,7 @@ async function walk(browser) {
   await bell(bea).click();
   await row(bea, "ada liked your post").waitFor();
   await row(bea, "ada followed you").waitFor();
-  await rings(bea, /^Notifications\s*$/);
+  await rings(bea, /^\s*Notifications\s*$/);
   await bell(ada).click();
   await ada.said("Nothing has happened yet.");
   await bea.page.evaluate(() => (window.isTheSame = true));
@@ -100,7 +100,7 @@ async function walk(browser) {
   // Preferences: of answers she does not want to know.
   await bea.open("/settings#preferences");
   const answers = bea.page.getByLabel("Somebody answers a post of mine");
-  assert.equal(await answers.isChecked(), true);
+  await bea.page.waitForFunction(() => document.querySelector("#notify_comment")?.checked === true);
   await answers.uncheck();
   await bea.button("Save the preferences").click();
   await bea.said("Saved.");

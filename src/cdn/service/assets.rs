@@ -140,11 +140,6 @@ impl Cdn {
                     "an asset for holders of a signature is a folder, such as /vod/films/: path_prefix is {prefix:?}"
                 )));
             }
-            if !self.0.urls.has_keys() {
-                return Err(CdnError::Invalid(
-                    "an asset cannot be for holders of a signature, since this process has no key: set access.keys or access.keys_file here and at all edges".to_owned(),
-                ));
-            }
         }
         if !rules.origin.is_empty() {
             let origins = edge_assets::origins(self.database()?).await?;
