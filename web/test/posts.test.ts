@@ -10,6 +10,7 @@ import {
   countLabel,
   counterLabel,
   IN_LIST,
+  isPoster,
   liked,
   needsText,
   shared,
@@ -200,4 +201,23 @@ test("what is written goes under a key, and an edit says what it was made from",
   assert.deepEqual(created?.body, { text: "Hello", visibility: "followers", reply_to: "1" });
   assert.deepEqual([edited?.method, edited?.path], ["PATCH", "posts/1"]);
   assert.deepEqual(edited?.body, { text: "Hello!", revision: 3 });
+});
+
+test("a poster is a video's, with a token or without", () => {
+  const id = "01890a5d-ac96-774b-bcce-b302099a8057";
+  for (const address of [
+    `/vod/${id}/poster.jpg`,
+    `/vod/~1.eyJwIjoiLyJ9.a-b_c/${id}/poster.jpg`,
+    `https://edge.example:8443/nova/vod/~1.e30.x/${id}/poster.jpg`,
+  ]) {
+    assert.equal(isPoster(address), true, address);
+  }
+  for (const address of [
+    `/vod/~1.e30.x/y/${id}/poster.jpg`,
+    `/vod/../${id}/poster.jpg`,
+    `javascript:/vod/${id}/poster.jpg`,
+    `/vod/${id}/poster.jpg?x`,
+  ]) {
+    assert.equal(isPoster(address), false, address);
+  }
 });

@@ -66,7 +66,7 @@ impl Services {
         let following = self.exported_people(&row, People::Following).await?;
         let blocked = self.exported_people(&row, People::Blocked).await?;
         let muted = self.exported_people(&row, People::Muted).await?;
-        let posts = self.exported_posts(&row).await?;
+        let posts = self.exported_posts(caller, &row).await?;
         let revisions = self.exported_revisions(&row).await?;
         let images = self.exported_images(&row).await?;
         let likes = self.exported_likes(&row).await?;
@@ -165,7 +165,11 @@ impl Services {
         }
     }
 
-    async fn exported_posts(&self, of: &UserRow) -> Result<Growing<ExportedPost>, ServiceError> {
+    async fn exported_posts(
+        &self,
+        caller: &Caller,
+        of: &UserRow,
+    ) -> Result<Growing<ExportedPost>, ServiceError> {
         let mut list = Growing::new();
         let mut after = None;
         loop {
@@ -173,7 +177,7 @@ impl Services {
             after = page.last().map(|row| row.id).or(after);
             list.bytes += page.iter().map(|row| row.body.len()).sum::<usize>();
             let ids: Vec<_> = page.iter().map(|row| row.id).collect();
-            let mut videos = self.post_videos(&ids).await?;
+            let mut videos = self.post_videos(caller, &ids).await?;
             let page = page.into_iter().map(|row| ExportedPost {
                 video: videos.remove(&row.id).map(|video| video.id.0),
                 id: row.id.to_string(),

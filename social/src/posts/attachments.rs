@@ -12,8 +12,9 @@ use storage::rows::posts::Shows;
 use storage::rows::videos::{self, VideoState};
 
 use super::images::shown;
+use crate::caller::Caller;
 use crate::model::{CreatePostInput, Image, PostVideo};
-use crate::streams::PlaybackBase;
+use crate::streams::Played;
 use crate::{ServiceError, Services};
 
 /// What a new post is to show.
@@ -112,20 +113,41 @@ impl Services {
         Ok(of)
     }
 
-    /// The videos of these posts that play.
+    /// The videos of these posts that play, and that are for whoever asks: with a token that is
+    /// theirs, where one is needed.
     pub(crate) async fn post_videos(
         &self,
+        caller: &Caller,
         ids: &[PostId],
     ) -> Result<HashMap<PostId, PostVideo>, ServiceError> {
         if ids.is_empty() {
             return Ok(HashMap::new());
         }
-        let rows = post_videos::of_posts(&self.db, ids).await?;
-        let PlaybackBase(base) = &self.playback_base;
-        Ok(rows
+        let rows = post_videos::of_posts(&self.db, ids, caller.user()).await?;
+        let shown = rows
             .iter()
-            .map(|row| (row.post, video(base, row)))
-            .collect())
+            .map(|row| Ok((row.post, self.post_video(caller, row)?)));
+        shown.collect()
+    }
+
+    fn post_video(&self, caller: &Caller, row: &ShownVideo) -> Result<PostVideo, ServiceError> {
+        let (id, expires) = (row.id, self.playback_expires());
+        let played = Played {
+            owner: row.owner,
+            visibility: row.visibility,
+        };
+        let url = |file: &str| {
+            let signed = self.signed(caller, played, &format!("/vod/{id}/{file}"), expires)?;
+            Ok::<_, ServiceError>(signed.0)
+        };
+        Ok(PostVideo {
+            id: id.to_string().into(),
+            title: row.title.clone(),
+            duration: row.duration.map(|span| span.to_duration().as_secs_f64()),
+            playlist: url("index.m3u8")?,
+            manifest: url("manifest.mpd")?,
+            poster: url("poster.jpg")?,
+        })
     }
 }
 
@@ -165,17 +187,5 @@ fn check_image(author: UserId, id: ImageId, row: Option<&ImageRow>) -> Result<()
             refused(&format!("picture {id} is on a post already: send it again"))
         }
         Some(_) => Ok(()),
-    }
-}
-
-fn video(base: &str, row: &ShownVideo) -> PostVideo {
-    let id = row.id;
-    PostVideo {
-        id: id.to_string().into(),
-        title: row.title.clone(),
-        duration: row.duration.map(|span| span.to_duration().as_secs_f64()),
-        playlist: format!("{base}/vod/{id}/index.m3u8"),
-        manifest: format!("{base}/vod/{id}/manifest.mpd"),
-        poster: format!("{base}/vod/{id}/poster.jpg"),
     }
 }

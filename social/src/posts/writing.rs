@@ -107,7 +107,7 @@ impl Services {
         if row.share_of.is_some() {
             return Err(ServiceError::Conflict("a share has no text".into()));
         }
-        let may_be_empty = self.says_something_without_text(&row).await?;
+        let may_be_empty = self.says_something_without_text(caller, &row).await?;
         let written = read(&input.text, may_be_empty)?;
         let edits = &self.limiter.edits;
         edits.take(Key::User(actor.user), &caller.standings)?;
@@ -210,12 +210,16 @@ impl Services {
     }
 
     /// Whether a post of the author's needs no text: it quotes or shows something.
-    async fn says_something_without_text(&self, row: &PostRow) -> Result<bool, ServiceError> {
+    async fn says_something_without_text(
+        &self,
+        caller: &Caller,
+        row: &PostRow,
+    ) -> Result<bool, ServiceError> {
         let ids = [row.id];
         Ok(row.quote_of.is_some()
             || row.stream.is_some()
             || !self.post_images(&ids).await?.is_empty()
-            || !self.post_videos(&ids).await?.is_empty())
+            || !self.post_videos(caller, &ids).await?.is_empty())
     }
 
     pub(super) async fn stream_named(&self, name: &str) -> Result<StreamId, ServiceError> {

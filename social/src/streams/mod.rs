@@ -22,6 +22,7 @@ use crate::operation::Actor;
 use crate::{ServiceError, Services};
 
 pub use media_plane::{InvalidLadder, MediaPlane, Viewing};
+pub(crate) use playback::Played;
 pub use playback_base::{InvalidPlaybackBase, PlaybackBase};
 
 /// Makes a stream that a second publisher takes over, and its key: to be shown now, for

@@ -1,18 +1,20 @@
 //! What posts show beside their texts: pictures, a video or a stream.
 
-use media::{Clock, UserId, VideoId};
+use media::{Clock, StreamName, UserId, VideoId};
 use serde_json::{Value, json};
 use storage::objects::ObjectStore;
 use storage::rows::videos::imports::{self, NewImport};
-use storage::rows::{images, sql, users};
+use storage::rows::{images, sessions, sql, streams, users};
 
 use crate::app::{Person, TestApp};
 use crate::images::sent;
 use crate::posts::{assert_same, by_graphql, id, path, read, write, written};
+use crate::stream_control::make;
 
 on_both_engines! {
     a_post_shows_pictures_on_both_faces,
     a_post_shows_a_video_on_both_faces,
+    a_post_shows_a_recording_to_whom_its_stream_is_for,
     comments_quotes_and_shares_show_pictures,
     what_cannot_be_shown_is_named,
     a_post_with_pictures_is_made_once_under_a_key,
@@ -107,6 +109,82 @@ async fn a_post_shows_a_video_on_both_faces(app: TestApp) {
     assert_eq!(shown["video"], post["video"]);
     assert_same(&shown, &by_graphql(&app.anybody(), &id(&post)).await);
     ada.delete(&path(&id(&post))).await.ok(204);
+}
+
+/// The recording of a stream of `owner`'s that is for `visibility`.
+async fn recording(app: &TestApp, owner: &Person<'_>, visibility: &str) -> String {
+    let body = json!({ "visibility": visibility, "recording": true });
+    make(owner, visibility, body).await;
+    let name: StreamName = visibility.parse().unwrap();
+    let stream = streams::by_name(&app.database, &name).await.unwrap();
+    let now = app.clock.now();
+    let opened = sessions::open_session(&app.database, stream.unwrap().id, now).await;
+    let session = opened.unwrap().session.id;
+    sessions::end_session(&app.database, session, now)
+        .await
+        .unwrap();
+    let select = sql::query("SELECT id FROM videos WHERE live_session_id = $1").bind(session);
+    let (video,): (VideoId,) = select.one(&app.database).await.unwrap();
+    video.to_string()
+}
+
+async fn a_post_shows_a_recording_to_whom_its_stream_is_for(app: TestApp) {
+    let ada = app.person("ada").await;
+    let (bob, carl) = (app.person("bob").await, app.person("carl").await);
+    bob.put("/api/v1/users/ada/follow", &json!({}))
+        .await
+        .ok(200);
+    let me = async |person: &Person<'_>| id(&person.get("/api/v1/me").await.ok(200));
+    let (of_ada, of_bob) = (me(&ada).await, me(&bob).await);
+    let anybody = app.anybody();
+    let mut posts = Vec::new();
+    // The post is for everybody each time, and what it shows is not.
+    for (visibility, seen) in [
+        ("public", [Some(""), Some(""), Some(""), Some("")]),
+        ("followers", [Some(&*of_ada), Some(&*of_bob), None, None]),
+        ("private", [Some(&*of_ada), None, None, None]),
+    ] {
+        let video = recording(&app, &ada, visibility).await;
+        let post = id(&write(&ada, json!({ "text": "Look", "video": video })).await);
+        for (person, viewer) in [&ada, &bob, &carl, &anybody].into_iter().zip(seen) {
+            let shown = read(person, &post).await;
+            assert_same(&shown, &by_graphql(person, &post).await);
+            let Some(viewer) = viewer else {
+                assert_eq!(shown["video"], Value::Null, "{visibility}");
+                continue;
+            };
+            assert_eq!(shown["video"]["id"], video, "{visibility}");
+            for (what, file) in [
+                ("playlist", "index.m3u8"),
+                ("manifest", "manifest.mpd"),
+                ("poster", "poster.jpg"),
+            ] {
+                let token = match viewer {
+                    "" => String::new(),
+                    viewer => format!("?signed-for={viewer}"),
+                };
+                let url = format!("/vod/{video}/{file}{token}");
+                assert_eq!(shown["video"][what], url, "{visibility}");
+            }
+        }
+        posts.push(post);
+    }
+    // Of a stream that is deleted it is nobody's, nor is it told what it was.
+    ada.delete("/api/v1/streams/public").await.ok(204);
+    for person in [&ada, &anybody] {
+        assert_eq!(read(person, &posts[0]).await["video"], Value::Null);
+    }
+    let export = ada.get("/api/v1/me/export").await.ok(200);
+    let exported = |post: &str| {
+        let mut all = export["posts"].as_array().unwrap().iter();
+        all.find(|one| one["id"] == post).unwrap()["video"].clone()
+    };
+    assert_eq!(exported(&posts[0]), Value::Null);
+    assert!(exported(&posts[2]).is_string());
+    // Nor does a report of the post tell it.
+    let report = json!({ "user": "ada", "post": posts[1], "reason": "abuse", "comment": "" });
+    let made = carl.post("/api/v1/reports", &report).await.ok(201);
+    assert_eq!(made["post"]["video"], Value::Null);
 }
 
 async fn comments_quotes_and_shares_show_pictures(app: TestApp) {

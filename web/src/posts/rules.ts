@@ -85,3 +85,11 @@ export function countLabel(count: number): string {
   const compact = { notation: "compact", maximumFractionDigits: 1 } as const;
   return new Intl.NumberFormat("en", compact).format(count);
 }
+
+/** Of a video, perhaps with the token of who sees it. */
+const POSTER = /^(https?:\/\/[\w.:[\]-]+(\/[\w./-]*)?)?\/vod\/(~[\w.-]+\/)?[0-9a-f-]{36}\/poster\.jpg$/;
+
+/** Whether this is a video's poster, here or at the edge, and nothing else that an address can name. */
+export function isPoster(address: string): boolean {
+  return POSTER.test(address);
+}
