@@ -59,41 +59,49 @@ impl Services {
         }
     }
 
-    /// Sees whether what is to be shown is `author`'s, and ready for it. Pictures are locked until
-    /// the end of the transaction.
-    pub(super) async fn check_attached(
+    /// Sees whether a video that is to be shown is `author`'s, and ready for it: before there is a
+    /// transaction, which looks again as it makes the post.
+    pub(super) async fn check_attached_video(
+        &self,
+        author: UserId,
+        attached: &Attached,
+    ) -> Result<(), ServiceError> {
+        let Attached::Video(id) = attached else {
+            return Ok(());
+        };
+        let found = videos::get(&self.db, *id).await?;
+        let found = found.filter(|video| video.state != VideoState::Cancelled);
+        let refused = |why: String| Err(ServiceError::invalid("video", why));
+        match found {
+            None => refused(format!("there is no video {id}")),
+            Some(video) if video.owner != author => {
+                refused(format!("video {id} is somebody else's"))
+            }
+            Some(video) if video.state != VideoState::Ready => {
+                let state = video.state;
+                refused(format!("video {id} is not ready: it is {state}"))
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// Sees whether pictures that are to be shown are `author`'s, and free for it. They are locked
+    /// until the end of the transaction.
+    pub(super) async fn check_attached_images(
         &self,
         transaction: &mut Transaction,
         author: UserId,
         attached: &Attached,
     ) -> Result<(), ServiceError> {
-        match attached {
-            Attached::Nothing | Attached::Stream(_) => Ok(()),
-            Attached::Images(wanted) => {
-                let rows = images::lock(&self.db, transaction, wanted).await?;
-                for id in wanted {
-                    let row = rows.iter().find(|row| row.id == *id);
-                    check_image(author, *id, row)?;
-                }
-                Ok(())
-            }
-            Attached::Video(id) => {
-                let found = videos::get(&self.db, *id).await?;
-                let found = found.filter(|video| video.state != VideoState::Cancelled);
-                let refused = |why: String| Err(ServiceError::invalid("video", why));
-                match found {
-                    None => refused(format!("there is no video {id}")),
-                    Some(video) if video.owner != author => {
-                        refused(format!("video {id} is somebody else's"))
-                    }
-                    Some(video) if video.state != VideoState::Ready => {
-                        let state = video.state;
-                        refused(format!("video {id} is not ready: it is {state}"))
-                    }
-                    Some(_) => Ok(()),
-                }
-            }
+        let Attached::Images(wanted) = attached else {
+            return Ok(());
+        };
+        let rows = images::lock(&self.db, transaction, wanted).await?;
+        for id in wanted {
+            let row = rows.iter().find(|row| row.id == *id);
+            check_image(author, *id, row)?;
         }
+        Ok(())
     }
 
     /// The pictures of these posts, in their order.

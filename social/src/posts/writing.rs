@@ -69,10 +69,11 @@ impl Services {
             mentions: &mentions,
             hashtags: &written.hashtags,
         };
-        let mut transaction = self.db.write().await?;
         let author = actor.user;
+        self.check_attached_video(author, &attached).await?;
+        let mut transaction = self.db.write().await?;
         if let Err(refused) = self
-            .check_attached(&mut transaction, author, &attached)
+            .check_attached_images(&mut transaction, author, &attached)
             .await
         {
             drop(transaction);

@@ -14,6 +14,7 @@ use crate::stream_control::make;
 on_both_engines! {
     a_post_shows_pictures_on_both_faces,
     a_post_shows_a_video_on_both_faces,
+    many_who_post_videos_at_once_do_not_wait_for_each_other,
     a_post_shows_a_recording_to_whom_its_stream_is_for,
     comments_quotes_and_shares_show_pictures,
     what_cannot_be_shown_is_named,
@@ -109,6 +110,17 @@ async fn a_post_shows_a_video_on_both_faces(app: TestApp) {
     assert_eq!(shown["video"], post["video"]);
     assert_same(&shown, &by_graphql(&app.anybody(), &id(&post)).await);
     ada.delete(&path(&id(&post))).await.ok(204);
+}
+
+async fn many_who_post_videos_at_once_do_not_wait_for_each_other(app: TestApp) {
+    let ada = app.person("ada").await;
+    let video = video(&app, "ada", "ready").await.to_string();
+    // More than there are connections: whoever holds one waits for no second one.
+    let wish = json!({ "video": video });
+    let posts = (0..60).map(|_| ada.post("/api/v1/posts", &wish));
+    for answer in futures_util::future::join_all(posts).await {
+        answer.ok(201);
+    }
 }
 
 /// The recording of a stream of `owner`'s that is for `visibility`.
