@@ -9,6 +9,7 @@ use crate::stream_control::make;
 
 on_both_engines! {
     a_stream_is_seen_by_whom_it_is_for,
+    whom_one_mutes_is_not_listed_as_live,
     who_may_play_gets_a_token_where_one_is_needed,
     what_ends_a_follow_bars_from_playback,
 }
@@ -143,6 +144,22 @@ async fn a_stream_is_seen_by_whom_it_is_for(app: TestApp) {
     assert_eq!(names(&live["streams"]), [""; 0]);
     let gone = app.anybody().get("/api/v1/streams/open").await;
     gone.problem(404, "not-found");
+}
+
+async fn whom_one_mutes_is_not_listed_as_live(app: TestApp) {
+    let ada = app.person("ada").await;
+    let bob = app.person("bob").await;
+    three(&app, &ada).await;
+    bob.put("/api/v1/users/ada/mute", &json!({})).await.ok(204);
+    let live = bob.get("/api/v1/live").await.ok(200);
+    assert_eq!(names(&live["streams"]), [""; 0]);
+    assert_eq!(bob.data("{ live { name } }").await["live"], json!([]));
+    // Asked for by its name or by its owner's, it is there.
+    bob.get("/api/v1/streams/open").await.ok(200);
+    let listed = bob.get("/api/v1/users/ada/streams").await.ok(200);
+    assert_eq!(names(&listed["items"]), ["open"]);
+    let live = app.anybody().get("/api/v1/live").await.ok(200);
+    assert_eq!(names(&live["streams"]), ["open"]);
 }
 
 async fn who_may_play_gets_a_token_where_one_is_needed(app: TestApp) {
