@@ -140,7 +140,7 @@ export class Attached {
   /** Offers those that are live; any other can be named. */
   private async suggest(): Promise<void> {
     try {
-      const options = (await fetchLive()).map(({ name }) => new Option(name, name));
+      const options = (await fetchLive(api)).map(({ name }) => new Option(name, name));
       this.streams.replaceChildren(...options);
     } catch (error) {
       console.info("live streams:", error);
