@@ -167,12 +167,16 @@ impl Services {
         let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
         let mut images = self.post_images(&ids).await?;
         let mut videos = self.post_videos(caller, &ids).await?;
+        let streams: Vec<_> = rows.iter().filter_map(|row| row.stream).collect();
+        let streams = self.post_streams(caller, &streams).await?;
         let shown = rows.into_iter().map(|row| {
             let post = ReportedPost {
                 id: row.id.to_string().into(),
                 text: row.body,
                 images: images.remove(&row.id).unwrap_or_default(),
                 video: videos.remove(&row.id),
+                stream: row.stream.and_then(|id| streams.get(&id).cloned()),
+                quote: row.quote_of.map(|id| id.to_string().into()),
                 is_deleted: row.deleted_at.is_some(),
             };
             (row.id, post)

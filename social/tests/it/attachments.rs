@@ -23,7 +23,9 @@ on_both_engines! {
     pictures_of_whoever_is_kept_out_are_not_served,
     what_shows_something_needs_no_text,
     moderators_see_what_was_reported,
+    moderators_see_the_stream_and_the_quoted_post,
     an_export_has_pictures,
+    an_export_has_streams_and_videos,
 }
 
 async fn user(app: &TestApp, name: &str) -> UserId {
@@ -390,6 +392,32 @@ async fn moderators_see_what_was_reported(app: TestApp) {
     app.anybody().get(url).await.problem(404, "not-found");
 }
 
+async fn moderators_see_the_stream_and_the_quoted_post(app: TestApp) {
+    app.administrator("root").await;
+    let (root, ada, bob) = (
+        app.logged_in("root").await,
+        app.person("ada").await,
+        app.person("bob").await,
+    );
+    make(&ada, "garden", json!({})).await;
+    let quoted = written(&bob, "Mine").await;
+    let quote = json!({ "text": "Look", "stream": "garden", "quote": quoted });
+    let post = id(&write(&ada, quote).await);
+    let report = json!({ "user": "ada", "post": post, "reason": "abuse", "comment": "" });
+    let made = bob.post("/api/v1/reports", &report).await.ok(201);
+    let listed = root.get("/api/v1/reports").await.ok(200);
+    for shown in [&made["post"], &listed["items"][0]["post"]] {
+        assert_eq!(shown["stream"]["name"], "garden");
+        assert_eq!(shown["quote"], quoted);
+    }
+    let document = "{ reports { nodes { post { quote stream { name owner } } } } }";
+    let reports = root.data(document).await;
+    assert_eq!(
+        reports["reports"]["nodes"][0]["post"],
+        json!({ "quote": quoted, "stream": { "name": "garden", "owner": "ada" } })
+    );
+}
+
 async fn an_export_has_pictures(app: TestApp) {
     let ada = app.person("ada").await;
     let (posted, unposted) = (sent(&ada, "Posted").await, sent(&ada, "").await);
@@ -405,4 +433,43 @@ async fn an_export_has_pictures(app: TestApp) {
     assert_eq!(of(&posted)["url"], posted["url"]);
     assert_eq!(export["posts"][1]["video"], video.to_string());
     assert_eq!(export["posts"][0]["video"], Value::Null);
+}
+
+async fn an_export_has_streams_and_videos(app: TestApp) {
+    let ada = app.person("ada").await;
+    let made = make(&ada, "garden", json!({ "description": "Tomatoes" })).await;
+    let named = json!({ "name": "the camera" });
+    let second = ada.post("/api/v1/streams/garden/keys", &named).await;
+    let second = second.ok(201);
+    let imported = video(&app, "ada", "ready").await.to_string();
+    let recorded = recording(&app, &ada, "private").await;
+    for shown in ["garden", "private"] {
+        write(&ada, json!({ "text": "Look", "stream": shown })).await;
+    }
+    let answer = ada.get("/api/v1/me/export").await;
+    let export = answer.ok(200);
+    let streams = export["streams"].as_array().unwrap();
+    let garden = streams
+        .iter()
+        .find(|one| one["stream"]["name"] == "garden")
+        .unwrap();
+    assert_eq!(garden["stream"]["description"], "Tomatoes");
+    assert_eq!(garden["stream"]["visibility"], "public");
+    assert_eq!(garden["stream"]["settings"]["recording"], false);
+    let keys = garden["keys"].as_array().unwrap();
+    let names: Vec<_> = keys.iter().map(|key| &key["name"]).collect();
+    assert_eq!(names.len(), 2);
+    assert!(names.contains(&&json!("the camera")), "{names:?}");
+    for secret in [&made["key"], &second["key"]] {
+        assert!(!answer.body.contains(secret.as_str().unwrap()));
+    }
+    let videos = export["videos"].as_array().unwrap();
+    let of = |id: &str| videos.iter().find(|one| one["id"] == id).unwrap();
+    assert_eq!(of(&imported)["title"], "A holiday");
+    assert_eq!(of(&imported)["is_recording"], false);
+    assert_eq!(of(&recorded)["is_recording"], true);
+    assert_eq!(of(&recorded)["state"], "ready");
+    let posts = export["posts"].as_array().unwrap().iter();
+    let shown: Vec<_> = posts.map(|post| &post["stream"]).collect();
+    assert_eq!(shown, ["garden", "private"]);
 }
