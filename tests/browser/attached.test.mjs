@@ -117,6 +117,24 @@ test("a picture alone is a post, and what is wrong with a file is told before it
   await page.getByText("Saved.").waitFor();
 });
 
+test("pictures that are read at once are no more than a post has", async (t) => {
+  const { page, open } = await scene(t, { name: "ada" });
+  await open("/home");
+  await choose(page, Array(3).fill(SEA));
+  await page.getByLabel("What is on picture 3?").waitFor();
+  await page.evaluate(() => {
+    const read = window.createImageBitmap.bind(window);
+    window.held = [];
+    window.createImageBitmap = (...of) => new Promise((done) => window.held.push(() => done(read(...of))));
+  });
+  await choose(page, [SEA]);
+  await choose(page, [PIER]);
+  await page.waitForFunction(() => window.held.length === 2);
+  await page.evaluate(() => window.held.forEach((go) => go()));
+  await page.getByText("A post has 4 pictures at most.").waitFor();
+  assert.equal(await page.locator(".attached-picture").count(), 4);
+});
+
 test("what was sent is not sent again, unless the server does not know it any more", async (t) => {
   const { fake, page, open } = await scene(t, { name: "ada" });
   await open("/home");

@@ -13,6 +13,7 @@ import {
   isPoster,
   liked,
   needsText,
+  roomForPicture,
   shared,
   shortened,
   targetOf,
@@ -34,6 +35,12 @@ test("a post that shows something needs no text", () => {
   for (const shown of [{ images: [{}] }, { video: {} }, { stream: {} }, { quote: {} }]) {
     assert.ok(!needsText({ ...bare, ...shown } as unknown as Post), JSON.stringify(shown));
   }
+});
+
+test("a post has four pictures at most, and none beside a stream", () => {
+  assert.equal(roomForPicture(3, false), null);
+  assert.match(roomForPicture(4, false) ?? "", /4 pictures at most/);
+  assert.match(roomForPicture(0, true) ?? "", /or a stream/);
 });
 
 test("a video's length is told in hours only where there are some", () => {
