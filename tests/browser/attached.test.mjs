@@ -135,6 +135,19 @@ test("pictures that are read at once are no more than a post has", async (t) => 
   assert.equal(await page.locator(".attached-picture").count(), 4);
 });
 
+test("a card says when what it showed is gone, and a quote shows a stream", async (t) => {
+  const { fake, page, open } = await scene(t, {});
+  const bob = fake.add("bob");
+  addPost(fake, bob, "", {});
+  const stream = { name: "harbour", title: "The harbour", is_live: false, owner: "bob" };
+  const quoted = addPost(fake, bob, "Look at this.", { stream });
+  addPost(fake, bob, "I did.", { quote: quoted.id });
+  await open("/discover");
+  await page.getByText("What this showed is not there any more.").waitFor();
+  const quote = article(page, "I did.").locator("blockquote");
+  await quote.getByRole("link", { name: "The harbour" }).waitFor();
+});
+
 test("what was sent is not sent again, unless the server does not know it any more", async (t) => {
   const { fake, page, open } = await scene(t, { name: "ada" });
   await open("/home");

@@ -16,6 +16,7 @@ import {
   roomForPicture,
   shared,
   shortened,
+  showsNothing,
   targetOf,
   TEXT_LIMIT,
 } from "../src/posts/rules";
@@ -34,6 +35,14 @@ test("a post that shows something needs no text", () => {
   assert.ok(needsText(bare));
   for (const shown of [{ images: [{}] }, { video: {} }, { stream: {} }, { quote: {} }]) {
     assert.ok(!needsText({ ...bare, ...shown } as unknown as Post), JSON.stringify(shown));
+  }
+});
+
+test("a post is empty when what it showed is gone", () => {
+  const empty = { ...POST, text: "", share_of: null, quote: null, stream: null, video: null, images: [] } as Post;
+  assert.equal(showsNothing(empty), true);
+  for (const left of [{ text: "a" }, { share_of: empty }, { quote: { id: "1", post: null } }, { stream: {} }]) {
+    assert.equal(showsNothing({ ...empty, ...left } as Post), false, JSON.stringify(left));
   }
 });
 

@@ -43,10 +43,17 @@ impl Attached {
 
 impl Services {
     /// What a post is asked to show, if it can be: one of the three.
-    pub(super) async fn attached(&self, input: &CreatePostInput) -> Result<Attached, ServiceError> {
+    pub(super) async fn attached(
+        &self,
+        caller: &Caller,
+        input: &CreatePostInput,
+    ) -> Result<Attached, ServiceError> {
         match (input.images.as_slice(), &input.video, &input.stream) {
             ([], None, None) => Ok(Attached::Nothing),
-            ([], None, Some(name)) => Ok(Attached::Stream(self.stream_named(name).await?)),
+            ([], None, Some(name)) => {
+                let found = self.find_stream(caller, name).await?;
+                Ok(Attached::Stream(found.stream.id))
+            }
             ([], Some(id), None) => {
                 let id = id.parse().map_err(|_| no_id("video", "a video", id))?;
                 Ok(Attached::Video(id))

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use media::{StreamId, StreamName, UserId};
+use media::UserId;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use storage::rows::audit_log::{self, NewAuditEntry};
 use storage::rows::posts::{
     self, Edit, Edited, HASHTAGS_AT_MOST, MENTIONS_AT_MOST, NewPost, PostRow,
 };
-use storage::rows::{relations, streams, users};
+use storage::rows::{relations, users};
 
 use super::text::{self, Kind};
 use super::{SeenPost, missing, parse};
@@ -52,7 +52,7 @@ impl Services {
         if let Some(Made { id }) = self.earlier(request).await? {
             return self.find_readable_post(caller, &id).await;
         }
-        let attached = self.attached(&input).await?;
+        let attached = self.attached(caller, &input).await?;
         let may_be_empty = input.quote.is_some() || attached.is_something();
         let written = read(&input.text, may_be_empty)?;
         let parent = input.reply_to.as_ref().map(|id| parse(id)).transpose()?;
@@ -221,14 +221,6 @@ impl Services {
             || row.stream.is_some()
             || !self.post_images(&ids).await?.is_empty()
             || !self.post_videos(caller, &ids).await?.is_empty())
-    }
-
-    pub(super) async fn stream_named(&self, name: &str) -> Result<StreamId, ServiceError> {
-        let missing = || ServiceError::NotFound("stream".into());
-        let name: StreamName = name.parse().map_err(|_| missing())?;
-        let stream = streams::by_name(&self.db, &name).await?;
-        // Whether it is for the author, is seen when the post is written.
-        stream.map(|stream| stream.id).ok_or_else(missing)
     }
 }
 

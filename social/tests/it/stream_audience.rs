@@ -120,6 +120,12 @@ async fn a_stream_is_seen_by_whom_it_is_for(app: TestApp) {
         let answer = person.post("/api/v1/posts", &body).await;
         assert_eq!(answer.status.as_u16(), status, "{stream}");
     }
+    // Nor is it told by what else is wrong that there is one.
+    for stream in ["mine", "none"] {
+        let body = json!({ "text": "\0", "stream": stream });
+        let answer = carl.post("/api/v1/posts", &body).await;
+        answer.problem(404, "not-found");
+    }
     // A request to follow is no follow.
     ada.patch("/api/v1/me", &json!({ "is_private": true }))
         .await

@@ -31,6 +31,11 @@ export function needsText({ quote, stream, images, video }: Post): boolean {
   return quote === null && stream === null && video === null && images.length === 0;
 }
 
+/** Whether nothing is left of a post that said no word: what it showed is gone, or not for the viewer. */
+export function showsNothing(post: Post): boolean {
+  return post.text === "" && post.share_of === null && needsText(post);
+}
+
 /** The post as it is once `likes` is so. */
 export function liked(post: Post, likes: boolean): Post {
   const { viewer, counts } = post;
