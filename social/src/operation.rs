@@ -219,13 +219,13 @@ operations! {
     /// Hashtags that trend.
     ListTrendingHashtags: "list_trending_hashtags", "Query.trendingHashtags", Read, Access::Public(Scope::PostsRead);
     /// Streams that trend.
-    ListTrendingStreams: "list_trending_streams", "Query.trendingStreams", Read, Access::Public(Scope::PostsRead);
+    ListTrendingStreams: "list_trending_streams", "Query.trendingStreams", Read, Access::Public(Scope::StreamsRead);
     /// Posts by their words.
     SearchPosts: "search_posts", "Query.searchPosts", Read, Access::Public(Scope::PostsRead);
     /// People by their names.
     SearchUsers: "search_users", "Query.searchUsers", Read, Access::Public(Scope::PeopleRead);
     /// Streams by their names.
-    SearchStreams: "search_streams", "Query.searchStreams", Read, Access::Public(Scope::PostsRead);
+    SearchStreams: "search_streams", "Query.searchStreams", Read, Access::Public(Scope::StreamsRead);
     /// What one is told of.
     ListNotifications: "list_notifications", "Query.notifications", Read, Access::Scope(Scope::NotificationsRead);
     /// How much of it is unread.

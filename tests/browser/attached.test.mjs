@@ -117,6 +117,37 @@ test("a picture alone is a post, and what is wrong with a file is told before it
   await page.getByText("Saved.").waitFor();
 });
 
+test("pictures that are read at once are no more than a post has", async (t) => {
+  const { page, open } = await scene(t, { name: "ada" });
+  await open("/home");
+  await choose(page, Array(3).fill(SEA));
+  await page.getByLabel("What is on picture 3?").waitFor();
+  await page.evaluate(() => {
+    const read = window.createImageBitmap.bind(window);
+    window.held = [];
+    window.createImageBitmap = (...of) => new Promise((done) => window.held.push(() => done(read(...of))));
+  });
+  await choose(page, [SEA]);
+  await choose(page, [PIER]);
+  await page.waitForFunction(() => window.held.length === 2);
+  await page.evaluate(() => window.held.forEach((go) => go()));
+  await page.getByText("A post has 4 pictures at most.").waitFor();
+  assert.equal(await page.locator(".attached-picture").count(), 4);
+});
+
+test("a card says when what it showed is gone, and a quote shows a stream", async (t) => {
+  const { fake, page, open } = await scene(t, {});
+  const bob = fake.add("bob");
+  addPost(fake, bob, "", {});
+  const stream = { name: "harbour", title: "The harbour", is_live: false, owner: "bob" };
+  const quoted = addPost(fake, bob, "Look at this.", { stream });
+  addPost(fake, bob, "I did.", { quote: quoted.id });
+  await open("/discover");
+  await page.getByText("What this showed is not there any more.").waitFor();
+  const quote = article(page, "I did.").locator("blockquote");
+  await quote.getByRole("link", { name: "The harbour" }).waitFor();
+});
+
 test("what was sent is not sent again, unless the server does not know it any more", async (t) => {
   const { fake, page, open } = await scene(t, { name: "ada" });
   await open("/home");

@@ -52,6 +52,13 @@ impl House {
         (key.to_owned(), text(&made["stream_key"]["id"]))
     }
 
+    /// Nothing that is written may have the signature of the token in a path.
+    fn keep_token_secret(&self, path: &str) {
+        let token = path.split('/').nth(2);
+        let signature = token.and_then(|token| token.rsplit('.').next());
+        self.site.keep_secret(signature.unwrap());
+    }
+
     fn publish(&self, key: &str) -> Publisher {
         self.clip.publish(&self.nova.rtmp_url(key))
     }
@@ -245,11 +252,7 @@ fn a_stream_for_followers_is_played_by_them_alone() {
     let _publisher = house.publish(&key);
     let [of_ada, of_bob, of_carl] = [&ada, &bob, &carl].map(|person| playlist(person, "garden"));
     for token in [&of_ada, &of_bob, &of_carl] {
-        let signature = token
-            .split('/')
-            .nth(2)
-            .and_then(|token| token.rsplit('.').next());
-        house.site.keep_secret(signature.unwrap());
+        house.keep_token_secret(token);
         until_plays(&anybody, token);
     }
     // What the playlist names has the token too; without it nothing is given.
@@ -335,8 +338,9 @@ fn what_caches_have_follows_whom_a_stream_is_for() {
 
 #[test]
 fn a_recording_is_for_whom_its_stream_is() {
-    let house = House::new(&["ada"]);
-    let ada = house.person("ada");
+    let house = House::new(&["ada", "bob", "carl"]);
+    let [ada, bob, carl] = ["ada", "bob", "carl"].map(|name| house.person(name));
+    assert_eq!(bob.put("/api/v1/users/ada/follow").unwrap().status, 200);
     let body = json!({ "name": "garden", "visibility": "public", "recording": true });
     let (key, _) = house.key(&ada.post_value("/api/v1/streams", &body, 201));
     let anybody = house.nova.http();
@@ -356,10 +360,31 @@ fn a_recording_is_for_whom_its_stream_is() {
         let changed = ada.patch_json("/api/v1/streams/garden", &body).unwrap();
         assert_eq!(changed.status, 200, "{}", changed.text());
     };
+    let post = ada.post_value("/api/v1/posts", &json!({ "video": video }), 201);
+    let post = format!("/api/v1/posts/{}", text(&post["id"]));
     change("followers");
     until_status(&anybody, &index, 403);
+    // A post shows it to who follows, with what plays it, and to nobody else.
+    for person in [&ada, &bob] {
+        let shown = &value(person, &post)["video"];
+        for what in ["playlist", "manifest", "poster"] {
+            let url = text(&shown[what]);
+            house.keep_token_secret(&url);
+            assert_ne!(anybody.get(&url).unwrap().status, 403, "{what}");
+        }
+        let media = text(&shown["playlist"]).replace("index.m3u8", "source.m3u8");
+        let list = anybody.fetch(&media).unwrap().text();
+        let segment = list.lines().find(|line| line.ends_with(".m4s")).unwrap();
+        anybody
+            .fetch(&media.replace("source.m3u8", segment))
+            .unwrap();
+    }
+    for person in [&carl, &anybody] {
+        assert_eq!(value(person, &post)["video"], Value::Null);
+    }
     change("public");
     until_status(&anybody, &index, 200);
+    assert_eq!(value(&carl, &post)["video"]["playlist"], index);
     assert_eq!(ada.delete("/api/v1/streams/garden").unwrap().status, 204);
     until_status(&anybody, &index, 404);
 }

@@ -15,6 +15,8 @@ import type {
   ProfileChange,
   ReportReason,
   Revision,
+  Stream,
+  StreamPlayback,
   TrendingHashtag,
   User,
 } from "./resources";
@@ -31,9 +33,13 @@ interface Question {
   readonly file?: Blob;
   /** Under the same key the server does the same thing once. */
   readonly key?: string;
+  /** How long the answer may take. */
+  readonly limitMs?: number;
 }
 
 const REQUEST_LIMIT_MS = 15_000;
+/** Who is live is asked again and again, and an answer that is late is worth no wait. */
+const LIVE_LIMIT_MS = 5_000;
 /** A picture on a slow line takes its time. */
 const UPLOAD_LIMIT_MS = 120_000;
 
@@ -314,6 +320,22 @@ export class Api {
     return this.list(`search/streams?q=${encodeURIComponent(query)}`, after);
   }
 
+  // Streams
+
+  /** Who is live, of those whom one may and wants to see; see `parseLive`. */
+  live(): Promise<unknown> {
+    return this.ask("GET", "live", { as: "anybody", limitMs: LIVE_LIMIT_MS });
+  }
+
+  stream(name: string): Promise<Stream> {
+    return this.ask("GET", stream(name), { as: "anybody", limitMs: LIVE_LIMIT_MS });
+  }
+
+  /** Where a stream is played, with a token that is one's own where one is needed. */
+  playback(name: string): Promise<StreamPlayback> {
+    return this.ask("GET", `${stream(name)}/playback`, { as: "anybody", limitMs: LIVE_LIMIT_MS });
+  }
+
   // Notifications
 
   notifications(after: string | null): Promise<Page<Notification>> {
@@ -361,7 +383,7 @@ export class Api {
   private async send(
     method: string,
     path: string,
-    { as = "me", json, file, key }: Question,
+    { as = "me", json, file, key, limitMs }: Question,
     token: string | null,
   ): Promise<Response> {
     if (as === "me" && token === null) throw new LoginNeeded();
@@ -377,7 +399,7 @@ export class Api {
         headers,
         cache: "no-store",
         body: file ?? (json === undefined ? null : JSON.stringify(json)),
-        signal: AbortSignal.timeout(file === undefined ? REQUEST_LIMIT_MS : UPLOAD_LIMIT_MS),
+        signal: AbortSignal.timeout(limitMs ?? (file === undefined ? REQUEST_LIMIT_MS : UPLOAD_LIMIT_MS)),
       });
     } catch (error) {
       throw new Unreachable(error);
@@ -389,6 +411,10 @@ export class Api {
 
 function person(name: string): string {
   return `users/${encodeURIComponent(name)}`;
+}
+
+function stream(name: string): string {
+  return `streams/${encodeURIComponent(name)}`;
 }
 
 function postPath(id: string): string {

@@ -1,14 +1,15 @@
+import type { Api } from "./api";
+import { Problem } from "./problem";
+
 /** A stream that is live, as `GET /api/v1/live` tells it. */
 export interface LiveStream {
   /** The name in its URLs. */
   readonly name: string;
   /** When this broadcast began; a new broadcast of the same stream has another value. */
   readonly startedAt: string;
-  /** Path of the HLS multivariant playlist. */
+  /** Path of the HLS multivariant playlist, with the viewer's token where one is needed. */
   readonly playlist: string;
 }
-
-const REQUEST_LIMIT_MS = 5_000;
 
 /** Reads the answer of `GET /api/v1/live`. Throws on anything else. */
 export function parseLive(body: unknown): LiveStream[] {
@@ -40,16 +41,45 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null;
 }
 
-/** Who is live now. */
-export async function fetchLive(): Promise<LiveStream[]> {
-  const response = await fetch("/api/v1/live", {
-    cache: "no-store",
-    signal: AbortSignal.timeout(REQUEST_LIMIT_MS),
-  });
-  if (!response.ok) {
-    throw new Error(`/api/v1/live: HTTP ${response.status}`);
+/** The token in the address of something that not everybody may play. */
+const TOKEN = /\/~[^/]+/;
+
+/** `address` with the token that `playlist` has: of what is played, that of the viewer changes. */
+export function renewed(address: string, playlist: string): string {
+  const token = TOKEN.exec(playlist)?.[0];
+  return token === undefined ? address : address.replace(TOKEN, token);
+}
+
+/** Whether the address of a playlist has a token. */
+export function hasToken(playlist: string): boolean {
+  return TOKEN.test(playlist);
+}
+
+type Asked = Pick<Api, "live" | "stream" | "playback" | "session">;
+
+/** Who is live now, of those whom the viewer may and wants to see. */
+export async function fetchLive(api: Pick<Api, "live">): Promise<LiveStream[]> {
+  return parseLive(await api.live());
+}
+
+/**
+ * The same, and the stream `watched` where the list has it not: whoever mutes its owner may watch
+ * it all the same.
+ */
+export async function fetchLiveAnd(api: Asked, watched: string): Promise<LiveStream[]> {
+  const streams = await fetchLive(api);
+  const isListed = streams.some(({ name }) => name === watched);
+  // Nobody is muted by who is not logged in.
+  if (isListed || api.session.known === null) return streams;
+  try {
+    const { live_since } = await api.stream(watched);
+    if (live_since === null) return streams;
+    const { playlist } = await api.playback(watched);
+    return [...streams, { name: watched, startedAt: live_since, playlist }];
+  } catch (error) {
+    if (error instanceof Problem && error.status === 404) return streams;
+    throw error;
   }
-  return parseLive(await response.json());
 }
 
 /** Asks again and again who is live. One request at a time. */
@@ -58,10 +88,12 @@ export class LivePoller {
   private asking = false;
 
   /**
+   * @param read asks who is live.
    * @param onList called with every answer, and with `null` when there is none.
    * @param intervalMs time until the next question, asked for after every answer.
    */
   constructor(
+    private readonly read: () => Promise<LiveStream[]>,
     private readonly onList: (streams: LiveStream[] | null) => void,
     private readonly intervalMs: () => number,
   ) {
@@ -81,7 +113,7 @@ export class LivePoller {
     this.asking = true;
     let streams: LiveStream[] | null = null;
     try {
-      streams = await fetchLive();
+      streams = await this.read();
     } catch (error) {
       console.info("cannot tell who is live:", error);
     } finally {

@@ -1,7 +1,8 @@
 import type Hls from "hls.js";
 
+import { api } from "./browser";
 import { emptyState, StreamList } from "./list";
-import { LivePoller, type LiveStream } from "./live";
+import { fetchLive, fetchLiveAnd, LivePoller, type LiveStream } from "./live";
 import { Masthead } from "./masthead";
 import { videoPost } from "./places";
 import { VideoPage } from "./video";
@@ -38,6 +39,7 @@ class App {
     this.notice.textContent = "The server does not answer. Trying again…";
     const name = /^\/watch\/([^/]+)\/?$/.exec(location.pathname)?.[1];
     this.poller = new LivePoller(
+      () => (this.watch === null ? fetchLive(api) : fetchLiveAnd(api, this.watch.name)),
       (streams) => this.onLive(streams),
       () => (this.watch?.phase === "live" ? RELAXED_POLL_MS : EAGER_POLL_MS),
     );

@@ -10,7 +10,7 @@ import Hls, {
 } from "hls.js";
 
 import { HoleSkipper } from "./holes";
-import { posterOf } from "./live";
+import { posterOf, renewed } from "./live";
 import { Outage, type PlaylistKind } from "./outage";
 import { Pacer } from "./pace";
 import type { PlayerStatus } from "./phase";
@@ -135,6 +135,11 @@ export class Player {
     this.load(playlist);
   }
 
+  /** Goes on with the token that this playlist has, of the same stream. */
+  renew(playlist: string): void {
+    if (this.source !== null) this.source = renewed(this.source, playlist);
+  }
+
   /** Lets go of the stream, and of any attempt to recover it. */
   close(): void {
     window.clearTimeout(this.retry);
@@ -183,7 +188,7 @@ export class Player {
     this.outage = new Outage();
     this.pacer = new Pacer();
     if (Hls.isSupported()) {
-      const hls = new Hls(HLS_CONFIG);
+      const hls = new Hls({ ...HLS_CONFIG, xhrSetup: (request, url) => this.bringToken(request, url) });
       // Among the constructor's options it would have to come with a liveSyncDurationCount,
       // which would override the playlist's own PART-HOLD-BACK.
       hls.config.liveMaxLatencyDurationCount = MAX_LATENCY_TARGET_DURATIONS;
@@ -207,6 +212,12 @@ export class Player {
       this.video.src = playlist;
       this.begin();
     }
+  }
+
+  /** hls.js asks for what a playlist named, with the token that the playlist was asked for with. */
+  private bringToken(request: XMLHttpRequest, url: string): void {
+    const address = this.source === null ? url : renewed(url, this.source);
+    if (address !== url) request.open("GET", address, true);
   }
 
   private unload(): void {

@@ -276,3 +276,19 @@ export interface Grant {
   readonly expires_in: number;
   readonly user: User;
 }
+
+/** A stream, as far as a page has a use for it. */
+export interface Stream {
+  readonly name: string;
+  readonly title: string;
+  /** Since when it is live; `null`: it is not. */
+  readonly live_since: string | null;
+}
+
+/** Where a stream is played. */
+export interface StreamPlayback {
+  readonly playlist: string;
+  readonly manifest: string;
+  /** Until when the token in them is good; `null`: none is needed. */
+  readonly expires_at: string | null;
+}

@@ -68,6 +68,9 @@ export class WatchPage {
         this.broadcast = stream.startedAt;
         this.finished = false;
         this.player.open(stream.playlist);
+      } else {
+        // Each answer has a token that is good for longer than until the next one.
+        this.player.renew(stream.playlist);
       }
     } else if (this.listed === false && (status === "recovering" || status === "starting")) {
       // Nothing to recover: the way back is the stream's next appearance in the list.

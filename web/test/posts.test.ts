@@ -10,10 +10,13 @@ import {
   countLabel,
   counterLabel,
   IN_LIST,
+  isPoster,
   liked,
   needsText,
+  roomForPicture,
   shared,
   shortened,
+  showsNothing,
   targetOf,
   TEXT_LIMIT,
 } from "../src/posts/rules";
@@ -33,6 +36,20 @@ test("a post that shows something needs no text", () => {
   for (const shown of [{ images: [{}] }, { video: {} }, { stream: {} }, { quote: {} }]) {
     assert.ok(!needsText({ ...bare, ...shown } as unknown as Post), JSON.stringify(shown));
   }
+});
+
+test("a post is empty when what it showed is gone", () => {
+  const empty = { ...POST, text: "", share_of: null, quote: null, stream: null, video: null, images: [] } as Post;
+  assert.equal(showsNothing(empty), true);
+  for (const left of [{ text: "a" }, { share_of: empty }, { quote: { id: "1", post: null } }, { stream: {} }]) {
+    assert.equal(showsNothing({ ...empty, ...left } as Post), false, JSON.stringify(left));
+  }
+});
+
+test("a post has four pictures at most, and none beside a stream", () => {
+  assert.equal(roomForPicture(3, false), null);
+  assert.match(roomForPicture(4, false) ?? "", /4 pictures at most/);
+  assert.match(roomForPicture(0, true) ?? "", /or a stream/);
 });
 
 test("a video's length is told in hours only where there are some", () => {
@@ -200,4 +217,23 @@ test("what is written goes under a key, and an edit says what it was made from",
   assert.deepEqual(created?.body, { text: "Hello", visibility: "followers", reply_to: "1" });
   assert.deepEqual([edited?.method, edited?.path], ["PATCH", "posts/1"]);
   assert.deepEqual(edited?.body, { text: "Hello!", revision: 3 });
+});
+
+test("a poster is a video's, with a token or without", () => {
+  const id = "01890a5d-ac96-774b-bcce-b302099a8057";
+  for (const address of [
+    `/vod/${id}/poster.jpg`,
+    `/vod/~1.eyJwIjoiLyJ9.a-b_c/${id}/poster.jpg`,
+    `https://edge.example:8443/nova/vod/~1.e30.x/${id}/poster.jpg`,
+  ]) {
+    assert.equal(isPoster(address), true, address);
+  }
+  for (const address of [
+    `/vod/~1.e30.x/y/${id}/poster.jpg`,
+    `/vod/../${id}/poster.jpg`,
+    `javascript:/vod/${id}/poster.jpg`,
+    `/vod/${id}/poster.jpg?x`,
+  ]) {
+    assert.equal(isPoster(address), false, address);
+  }
 });

@@ -3,7 +3,7 @@ import test from "node:test";
 
 import { HoleSkipper, type Playhead } from "../src/holes";
 import { bitrateLabel, renditionLabel, secondsLabel, sinceLabel } from "../src/labels";
-import { parseLive, posterOf } from "../src/live";
+import { hasToken, parseLive, posterOf, renewed } from "../src/live";
 import { Outage, OUTAGE_MS } from "../src/outage";
 import { Pacer, type Place } from "../src/pace";
 import { phaseOf } from "../src/phase";
@@ -278,4 +278,13 @@ test("a poster is beside its playlist", () => {
     posterOf("https://edge.example:8443/live/demo/index.m3u8?token=a/b"),
     "https://edge.example:8443/live/demo/poster.jpg?token=a/b",
   );
+});
+
+test("what is asked for has the token that was given last", () => {
+  const of = (token: string, file: string) => `https://edge.example/live/~1.${token}/demo/${file}`;
+  assert.equal(renewed(of("a.b", "720p/1.m4s"), of("c.d", "index.m3u8")), of("c.d", "720p/1.m4s"));
+  const open = "/live/demo/index.m3u8";
+  assert.equal(renewed(of("a.b", "x"), open), of("a.b", "x"));
+  assert.equal(renewed(open, of("c.d", "index.m3u8")), open);
+  assert.deepEqual([hasToken(open), hasToken(of("a.b", "index.m3u8"))], [false, true]);
 });

@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { Api } from "../src/api";
+import { fetchLive, fetchLiveAnd } from "../src/live";
 import { LoginNeeded, Problem, Unreachable } from "../src/problem";
 import { KNOWN_KEY, Session } from "../src/session";
-import { FakeBrowser, problem } from "./server";
+import { FakeBrowser, json, problem } from "./server";
 
 async function loggedIn(): Promise<{ browser: FakeBrowser; api: Api }> {
   const browser = new FakeBrowser();
@@ -140,4 +141,37 @@ test("who is known may be anything that somebody wrote there", () => {
   storage.setItem(KNOWN_KEY, '{"name":"ada"}');
   const found = new Session(browser.tab()).known;
   assert.deepEqual(found, { name: "ada", display_name: "", avatar_url: null, role: "user" });
+});
+
+const LISTED = { name: "open", started_at: "2025-01-01T12:00:00Z", playlist: "/live/open/index.m3u8" };
+
+test("who is live is asked by whoever is logged in", async () => {
+  const { browser, api } = await loggedIn();
+  browser.answer = ({ path }) => (path === "live" ? json({ streams: [LISTED] }) : null);
+  assert.deepEqual((await fetchLive(api)).map(({ name }) => name), ["open"]);
+  assert.equal(browser.asked.at(-1)?.headers["Authorization"], "Bearer access-1");
+  const visitor = new FakeBrowser();
+  visitor.answer = browser.answer;
+  await fetchLiveAnd(new Api(visitor.tab()), "mine");
+  assert.deepEqual(visitor.asked.map(({ path, headers }) => [path, headers]), [["live", {}]]);
+});
+
+test("a stream that is watched and in no list is played with a token of one's own", async () => {
+  const { browser, api } = await loggedIn();
+  let since: string | null = "2025-01-01T13:00:00Z";
+  const playlist = "/live/~1.a.b/mine/index.m3u8";
+  browser.answer = ({ path }) => {
+    if (path === "live") return json({ streams: [LISTED] });
+    if (path === "streams/mine") return json({ name: "mine", title: "Mine", live_since: since });
+    if (path === "streams/mine/playback") return json({ playlist, manifest: "", expires_at: "" });
+    return problem(404, "not-found");
+  };
+  const watched = await fetchLiveAnd(api, "mine");
+  assert.deepEqual(watched[1], { name: "mine", startedAt: since, playlist });
+  since = null;
+  assert.equal((await fetchLiveAnd(api, "mine")).length, 1);
+  assert.equal((await fetchLiveAnd(api, "nobodys")).length, 1);
+  browser.asked.length = 0;
+  assert.equal((await fetchLiveAnd(api, "open")).length, 1);
+  assert.deepEqual(browser.asked.map(({ path }) => path), ["live"]);
 });

@@ -3,16 +3,20 @@
 use media::Timestamp;
 use storage::rows::account_export::{self, ExportedPerson, People};
 use storage::rows::users::{self, UserRow};
-use storage::rows::{api_tokens, chat, images, notifications, preferences, reports};
+use storage::rows::{
+    api_tokens, chat, images, notifications, preferences, reports, stream_keys, streams, videos,
+};
 
 use crate::caller::Caller;
 use crate::limits::Key;
 use crate::model::{
     AccountExport, ExportedChatMessage, ExportedFollow, ExportedImage, ExportedLike,
-    ExportedNotification, ExportedPost, ExportedReport, ExportedRevision, LoginSession, Moment,
+    ExportedNotification, ExportedPost, ExportedReport, ExportedRevision, ExportedStream,
+    ExportedVideo, LoginSession, Moment,
 };
 use crate::operation::Operation;
 use crate::posts::shown_image;
+use crate::streams::{shown as shown_stream, shown_key};
 use crate::{ServiceError, Services};
 
 /// Rows that are read at once.
@@ -66,9 +70,11 @@ impl Services {
         let following = self.exported_people(&row, People::Following).await?;
         let blocked = self.exported_people(&row, People::Blocked).await?;
         let muted = self.exported_people(&row, People::Muted).await?;
-        let posts = self.exported_posts(&row).await?;
+        let posts = self.exported_posts(caller, &row).await?;
         let revisions = self.exported_revisions(&row).await?;
         let images = self.exported_images(&row).await?;
+        let streams = self.exported_streams(&row).await?;
+        let videos = self.exported_videos(&row).await?;
         let likes = self.exported_likes(&row).await?;
         let notifications = self.exported_notifications(&row).await?;
         let chat_messages = self.exported_chat_messages(&row).await?;
@@ -79,6 +85,8 @@ impl Services {
             || posts.goes_on
             || revisions.goes_on
             || images.goes_on
+            || streams.goes_on
+            || videos.goes_on
             || likes.goes_on
             || notifications.goes_on
             || chat_messages.goes_on
@@ -103,6 +111,8 @@ impl Services {
             posts: posts.items,
             revisions: revisions.items,
             images: images.items,
+            streams: streams.items,
+            videos: videos.items,
             likes: likes.items,
             notifications: notifications.items,
             chat_messages: chat_messages.items,
@@ -165,7 +175,11 @@ impl Services {
         }
     }
 
-    async fn exported_posts(&self, of: &UserRow) -> Result<Growing<ExportedPost>, ServiceError> {
+    async fn exported_posts(
+        &self,
+        caller: &Caller,
+        of: &UserRow,
+    ) -> Result<Growing<ExportedPost>, ServiceError> {
         let mut list = Growing::new();
         let mut after = None;
         loop {
@@ -173,9 +187,13 @@ impl Services {
             after = page.last().map(|row| row.id).or(after);
             list.bytes += page.iter().map(|row| row.body.len()).sum::<usize>();
             let ids: Vec<_> = page.iter().map(|row| row.id).collect();
-            let mut videos = self.post_videos(&ids).await?;
+            let mut videos = self.post_videos(caller, &ids).await?;
+            let streams: Vec<_> = page.iter().filter_map(|row| row.stream).collect();
+            let streams = self.post_streams(caller, &streams).await?;
+            let stream = |id| streams.get(&id).map(|stream| stream.name.clone());
             let page = page.into_iter().map(|row| ExportedPost {
                 video: videos.remove(&row.id).map(|video| video.id.0),
+                stream: row.stream.and_then(stream),
                 id: row.id.to_string(),
                 text: row.body,
                 visibility: row.visibility.into(),
@@ -229,6 +247,50 @@ impl Services {
                 post_id: row.post.map(|post| post.to_string()),
                 created_at: row.created_at.into(),
                 image: shown_image(&row),
+            });
+            if !list.add(page) {
+                return Ok(list);
+            }
+        }
+    }
+
+    async fn exported_streams(
+        &self,
+        of: &UserRow,
+    ) -> Result<Growing<ExportedStream>, ServiceError> {
+        let mut list = Growing::new();
+        let (owner, mut before) = (of.id, None);
+        loop {
+            let page = streams::of_owner(&self.db, owner, Some(owner), before, PAGE).await?;
+            before = page.last().map(|row| row.stream.id).or(before);
+            let mut exported = Vec::with_capacity(page.len());
+            for row in page {
+                let keys = stream_keys::of_stream(&self.db, row.stream.id, self.now()).await?;
+                list.bytes += row.stream.description.len();
+                exported.push(ExportedStream {
+                    stream: shown_stream(&row, Some(owner)),
+                    keys: keys.into_iter().map(shown_key).collect(),
+                });
+            }
+            if !list.add(exported.into_iter()) {
+                return Ok(list);
+            }
+        }
+    }
+
+    async fn exported_videos(&self, of: &UserRow) -> Result<Growing<ExportedVideo>, ServiceError> {
+        let mut list = Growing::new();
+        let mut after = None;
+        loop {
+            let page = videos::of_owner(&self.db, of.id, after, PAGE).await?;
+            after = page.last().map(|row| row.id).or(after);
+            let page = page.into_iter().map(|row| ExportedVideo {
+                id: row.id.to_string(),
+                title: row.title,
+                state: row.state.to_string(),
+                is_recording: row.session.is_some(),
+                duration: row.duration.map(|span| span.to_duration().as_secs_f64()),
+                created_at: row.created_at.into(),
             });
             if !list.add(page) {
                 return Ok(list);

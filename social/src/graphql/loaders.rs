@@ -44,7 +44,7 @@ impl Loaders {
             post_viewers: loader(ViewedPosts(services(), caller())),
             streams: loader(Streams(services(), caller())),
             images: loader(Images(services())),
-            videos: loader(Videos(services())),
+            videos: loader(Videos(services(), caller())),
         }
     }
 }
@@ -192,13 +192,13 @@ impl Loader<PostId> for Images {
 }
 
 /// Videos of posts.
-pub(super) struct Videos(Services);
+pub(super) struct Videos(Services, Caller);
 
 impl Loader<PostId> for Videos {
     type Value = PostVideo;
     type Error = LoadError;
 
     async fn load(&self, of: &[PostId]) -> Result<HashMap<PostId, PostVideo>, LoadError> {
-        Ok(self.0.post_videos(of).await?)
+        Ok(self.0.post_videos(&self.1, of).await?)
     }
 }

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{ApiToken, Image, LoginSession, Me, MediaTime, Moment, NotificationKind, Visibility};
+use super::{
+    ApiToken, Image, LoginSession, Me, MediaTime, Moment, NotificationKind, Stream, StreamKey,
+    Visibility,
+};
 
 /// All that there is of an account, for its owner. Without what proves who they are.
 #[derive(Debug, Serialize, ToSchema)]
@@ -40,6 +43,10 @@ pub struct AccountExport {
     pub revisions: Vec<ExportedRevision>,
     /// Pictures that it has sent: on its posts, and on none yet.
     pub images: Vec<ExportedImage>,
+    /// Its streams, the newest first.
+    pub streams: Vec<ExportedStream>,
+    /// Its videos: imported ones, and recordings.
+    pub videos: Vec<ExportedVideo>,
     /// What it likes.
     pub likes: Vec<ExportedLike>,
     /// What it was told of.
@@ -103,6 +110,8 @@ pub struct ExportedPost {
     /// The video that it shows.
     #[schema(format = "uuid")]
     pub video: Option<String>,
+    /// The name of the stream that it shows, if the account may see it.
+    pub stream: Option<String>,
     /// How often it was edited.
     pub revision: u64,
     /// When it was made.
@@ -140,6 +149,34 @@ pub struct ExportedImage {
     /// The picture.
     #[serde(flatten)]
     pub image: Image,
+}
+
+/// A stream of the account's.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ExportedStream {
+    /// The stream, and how it is set.
+    pub stream: Stream,
+    /// Its keys that are good, without what is secret of them.
+    pub keys: Vec<StreamKey>,
+}
+
+/// A video of the account's.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ExportedVideo {
+    /// Id.
+    #[schema(format = "uuid")]
+    pub id: String,
+    /// What it is called.
+    pub title: String,
+    /// Whether it is `transcoding`, `ready` or `failed`.
+    pub state: String,
+    /// Whether it is the recording of a broadcast.
+    pub is_recording: bool,
+    /// Seconds; `null`: not known, or a recording.
+    pub duration: Option<f64>,
+    /// When it was imported, or its broadcast ended.
+    #[schema(value_type = String, format = "date-time")]
+    pub created_at: Moment,
 }
 
 /// A post that is liked.

@@ -26,7 +26,8 @@ pub use chat::{
 };
 pub use export::{
     AccountExport, ExportedChatMessage, ExportedFollow, ExportedImage, ExportedLike,
-    ExportedNotification, ExportedPost, ExportedReport, ExportedRevision,
+    ExportedNotification, ExportedPost, ExportedReport, ExportedRevision, ExportedStream,
+    ExportedVideo,
 };
 pub use notifications::{
     Notification, NotificationKind, ReadNotificationsInput, SeenNotificationInput,

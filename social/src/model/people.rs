@@ -6,7 +6,7 @@ use async_graphql::{Enum, ID, InputObject, SimpleObject};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Image, Moment, PostVideo};
+use super::{Image, Moment, PostStream, PostVideo};
 use crate::caller::Role;
 
 /// A link of a profile.
@@ -205,6 +205,12 @@ pub struct ReportedPost {
     /// A video that it shows; `null`: none.
     #[schema(required = true)]
     pub video: Option<PostVideo>,
+    /// A stream that it shows; `null`: none, or not for you.
+    #[schema(required = true)]
+    pub stream: Option<PostStream>,
+    /// The id of the post that it quotes; `null`: none.
+    #[schema(required = true, value_type = Option<String>, format = "uuid")]
+    pub quote: Option<ID>,
     /// Whether it is deleted.
     pub is_deleted: bool,
 }

@@ -204,11 +204,12 @@ pub struct PostVideo {
     /// Seconds; `null`: it is a recording, of which there may be less and less.
     #[schema(required = true)]
     pub duration: Option<f64>,
-    /// Its HLS multivariant playlist.
+    /// Its HLS multivariant playlist; with a token that is yours, where one is needed: see the post
+    /// again for another.
     pub playlist: String,
-    /// Its DASH manifest.
+    /// Its DASH manifest, likewise.
     pub manifest: String,
-    /// The picture that stands for it.
+    /// The picture that stands for it, likewise.
     pub poster: String,
 }
 

@@ -91,7 +91,7 @@ impl Services {
             Some(made) => self.report_made(caller, made).await,
             None => {
                 let rows = post.into_iter().collect();
-                let post = self.reported(rows).await?.into_values().next();
+                let post = self.reported(caller, rows).await?.into_values().next();
                 Ok(made.shown(post))
             }
         }
@@ -101,7 +101,11 @@ impl Services {
     async fn report_made(&self, caller: &Caller, made: Made) -> Result<Report, ServiceError> {
         let post = match &made.post {
             Some(id) => match self.find_readable_post(caller, id).await {
-                Ok(post) => self.reported(vec![post.row]).await?.into_values().next(),
+                Ok(post) => self
+                    .reported(caller, vec![post.row])
+                    .await?
+                    .into_values()
+                    .next(),
                 Err(ServiceError::NotFound(_)) => None,
                 Err(error) => return Err(error),
             },
@@ -123,7 +127,7 @@ impl Services {
         let mut ids: Vec<_> = rows.iter().map(|row| row.subject).collect();
         ids.extend(rows.iter().filter_map(|row| row.reporter));
         let people = users::by_ids(&self.db, &ids).await?;
-        let posts = self.reported_posts(&rows).await?;
+        let posts = self.reported_posts(caller, &rows).await?;
         let name = |id| {
             let found = people.iter().find(|row| row.id == id);
             found.map(|row| row.name.clone())
@@ -143,30 +147,36 @@ impl Services {
     /// The posts that these reports are about, whoever may see them.
     async fn reported_posts(
         &self,
+        caller: &Caller,
         rows: &[ReportRow],
     ) -> Result<HashMap<PostId, ReportedPost>, ServiceError> {
         let ids: Vec<_> = rows.iter().filter_map(|row| row.post).collect();
         if ids.is_empty() {
             return Ok(HashMap::new());
         }
-        self.reported(posts::all_by_ids(&self.db, &ids).await?)
-            .await
+        let rows = posts::all_by_ids(&self.db, &ids).await?;
+        self.reported(caller, rows).await
     }
 
-    /// These posts, as reports show them.
+    /// These posts, as reports show them to whoever asks.
     async fn reported(
         &self,
+        caller: &Caller,
         rows: Vec<PostRow>,
     ) -> Result<HashMap<PostId, ReportedPost>, ServiceError> {
         let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
         let mut images = self.post_images(&ids).await?;
-        let mut videos = self.post_videos(&ids).await?;
+        let mut videos = self.post_videos(caller, &ids).await?;
+        let streams: Vec<_> = rows.iter().filter_map(|row| row.stream).collect();
+        let streams = self.post_streams(caller, &streams).await?;
         let shown = rows.into_iter().map(|row| {
             let post = ReportedPost {
                 id: row.id.to_string().into(),
                 text: row.body,
                 images: images.remove(&row.id).unwrap_or_default(),
                 video: videos.remove(&row.id),
+                stream: row.stream.and_then(|id| streams.get(&id).cloned()),
+                quote: row.quote_of.map(|id| id.to_string().into()),
                 is_deleted: row.deleted_at.is_some(),
             };
             (row.id, post)
@@ -211,7 +221,9 @@ impl Services {
         transaction.commit().await?;
         let people = users::by_ids(&self.db, &[row.subject]).await?;
         let subject = people.first().map(|row| row.name.clone());
-        let posts = self.reported_posts(std::slice::from_ref(&row)).await?;
+        let posts = self
+            .reported_posts(caller, std::slice::from_ref(&row))
+            .await?;
         let post = posts.into_values().next();
         Ok(shown(row, subject.unwrap_or_default(), None, post))
     }

@@ -34,6 +34,9 @@ pub const POSTED_SIDE: u32 = 2_048;
 /// and of its preview.
 pub const PREVIEW_SIDE: u32 = 960;
 
+/// Bytes of a file of a picture of a post, at most.
+pub const POSTED_BYTES: usize = 4 * 1024 * 1024;
+
 /// What reading one picture may take, in bytes.
 pub const MEMORY: u64 = 256 * 1024 * 1024;
 
@@ -56,11 +59,19 @@ pub(crate) const SENT_WITHIN: Duration = Duration::from_secs(120);
 /// How long a picture waits for its turn.
 const WAIT: Duration = Duration::from_secs(30);
 
-/// Makes pictures anew, one after the other.
+/// Files of pictures that are read from their store at once: each takes [`POSTED_BYTES`] at worst.
+const READ_AT_ONCE: usize = 32;
+
+/// How long whoever wants to see one waits for that.
+const READ_WITHIN: Duration = Duration::from_secs(5);
+
+/// Makes pictures anew, one after the other, and reads those that were made.
 #[derive(Debug)]
 pub(crate) struct Pictures {
     places: Arc<Places>,
     turns: Arc<Semaphore>,
+    reads: Semaphore,
+    read_within: Duration,
 }
 
 impl Default for Pictures {
@@ -68,6 +79,8 @@ impl Default for Pictures {
         Self {
             places: Arc::default(),
             turns: Arc::new(Semaphore::new(AT_ONCE)),
+            reads: Semaphore::new(READ_AT_ONCE),
+            read_within: READ_WITHIN,
         }
     }
 }
@@ -86,6 +99,21 @@ impl Pictures {
             user,
             places: self.places.clone(),
         })
+    }
+
+    /// A picture's file. Whoever comes when too many are read, and go on being, is told
+    /// [`ServiceError::Busy`].
+    pub(crate) async fn read(
+        &self,
+        objects: &dyn ObjectStore,
+        key: &str,
+    ) -> Result<Bytes, ServiceError> {
+        let Ok(turn) = timeout(self.read_within, self.reads.acquire()).await else {
+            metrics::counter!("nova_api_pictures_refused_total", "reason" => "busy").increment(1);
+            return Err(ServiceError::Busy);
+        };
+        let _turn = turn.map_err(|error| ServiceError::internal("picture", error))?;
+        objects.get(key).await.map_err(missing)
     }
 
     /// Makes something of a picture, on a thread that may be busy with it.
@@ -195,7 +223,31 @@ fn unusable(why: impl fmt::Display) -> ServiceError {
 
 #[cfg(test)]
 mod tests {
+    use storage::objects::MemoryStore;
+
     use super::*;
+
+    #[tokio::test]
+    async fn so_many_files_are_read_at_once_and_no_more() {
+        let pictures = Pictures {
+            read_within: Duration::ZERO,
+            ..Pictures::default()
+        };
+        let store = MemoryStore::default();
+        let file = Bytes::from_static(b"a picture");
+        put(&store, "images/x", file.clone(), Kind::Png)
+            .await
+            .unwrap();
+        let all = u32::try_from(READ_AT_ONCE).unwrap();
+        let others = pictures.reads.acquire_many(all).await.unwrap();
+        let refused = pictures.read(&store, "images/x").await;
+        assert!(matches!(refused, Err(ServiceError::Busy)));
+        drop(others);
+        let read = pictures.read(&store, "images/x").await;
+        assert_eq!(read.unwrap(), file);
+        let gone = pictures.read(&store, "images/y").await;
+        assert!(matches!(gone, Err(ServiceError::NotFound(_))));
+    }
 
     #[test]
     fn places_are_given_back_and_nobody_has_all() {

@@ -3,6 +3,7 @@
 use std::io::Cursor;
 
 use bytes::Bytes;
+use image::buffer::ConvertBuffer;
 use image::codecs::jpeg::{JpegDecoder, JpegEncoder};
 use image::codecs::png::{CompressionType, FilterType, PngDecoder, PngEncoder};
 use image::codecs::webp::WebPDecoder;
@@ -11,10 +12,10 @@ use image::imageops::{self, FilterType as Filter};
 use image::metadata::Orientation;
 use image::{
     DynamicImage, GenericImageView, ImageDecoder, ImageError, ImageFormat, ImageResult, Limits,
-    RgbaImage,
+    RgbImage, RgbaImage,
 };
 
-use super::{MAX_SIDE, MEMORY, POSTED_SIDE, PREVIEW_SIDE, SIDE, jpeg, webp};
+use super::{MAX_SIDE, MEMORY, POSTED_BYTES, POSTED_SIDE, PREVIEW_SIDE, SIDE, jpeg, webp};
 
 /// Of 100: beyond it a picture of this size grows and looks no better.
 const JPEG_QUALITY: u8 = 88;
@@ -157,31 +158,47 @@ pub fn remake(given: &[u8]) -> Result<Remade, Unusable> {
     square.apply_orientation(orientation);
     let square = square.into_rgba8();
     let kind = Kind::of(&square);
-    let data = write(square, kind).map_err(broken)?;
+    let data = write(&square, kind).map_err(broken)?;
     Ok(Remade { data, kind })
 }
 
 /// Makes a picture anew for a post: all of what `given` shows, upright, at most [`POSTED_SIDE`]
-/// pixels a side, without metadata; and once more with [`PREVIEW_SIDE`] at most.
+/// pixels a side and [`POSTED_BYTES`], without metadata; and once more with [`PREVIEW_SIDE`] at most.
 pub fn remake_for_post(given: &[u8]) -> Result<Posted, Unusable> {
     let (decoded, orientation) = decode(given)?;
     let mut full = DynamicImage::ImageRgba8(fitted(&decoded));
     drop(decoded);
     full.apply_orientation(orientation);
     let full = full.into_rgba8();
-    let (width, height) = full.dimensions();
     let kind = Kind::of(&full);
+    let (full, data) = light(full, kind).map_err(broken)?;
+    let (width, height) = full.dimensions();
     let preview = match fitting(width, height, PREVIEW_SIDE) {
         Some((width, height)) => imageops::resize(&full, width, height, Filter::CatmullRom),
-        None => full.clone(),
+        None => full,
     };
+    let (_, preview) = light(preview, kind).map_err(broken)?;
     Ok(Posted {
-        preview: write(preview, kind).map_err(broken)?,
-        full: write(full, kind).map_err(broken)?,
+        preview,
+        full: data,
         kind,
         width,
         height,
     })
+}
+
+/// The picture and its file, which is no larger than [`POSTED_BYTES`]: noise that one can see
+/// through is several times as large at [`POSTED_SIDE`], and is scaled down.
+fn light(mut picture: RgbaImage, kind: Kind) -> ImageResult<(RgbaImage, Bytes)> {
+    loop {
+        let data = write(&picture, kind)?;
+        if data.len() <= POSTED_BYTES {
+            return Ok((picture, data));
+        }
+        let (width, height) = picture.dimensions();
+        let less = |length: u32| (length * 3 / 4).max(1);
+        picture = imageops::thumbnail(&picture, less(width), less(height));
+    }
 }
 
 fn decode(given: &[u8]) -> Result<(DynamicImage, Orientation), Unusable> {
@@ -298,7 +315,7 @@ fn fitting(width: u32, height: u32, side: u32) -> Option<(u32, u32)> {
     (longer > side).then(|| (scaled(width), scaled(height)))
 }
 
-fn write(picture: RgbaImage, kind: Kind) -> ImageResult<Bytes> {
+fn write(picture: &RgbaImage, kind: Kind) -> ImageResult<Bytes> {
     let mut data = Vec::new();
     match kind {
         Kind::Png => {
@@ -308,7 +325,7 @@ fn write(picture: RgbaImage, kind: Kind) -> ImageResult<Bytes> {
         }
         Kind::Jpeg => {
             let encoder = JpegEncoder::new_with_quality(&mut data, JPEG_QUALITY);
-            let opaque = DynamicImage::ImageRgba8(picture).into_rgb8();
+            let opaque: RgbImage = picture.convert();
             opaque.write_with_encoder(encoder)?;
         }
     }

@@ -12,8 +12,9 @@ use storage::rows::posts::Shows;
 use storage::rows::videos::{self, VideoState};
 
 use super::images::shown;
+use crate::caller::Caller;
 use crate::model::{CreatePostInput, Image, PostVideo};
-use crate::streams::PlaybackBase;
+use crate::streams::Played;
 use crate::{ServiceError, Services};
 
 /// What a new post is to show.
@@ -42,10 +43,17 @@ impl Attached {
 
 impl Services {
     /// What a post is asked to show, if it can be: one of the three.
-    pub(super) async fn attached(&self, input: &CreatePostInput) -> Result<Attached, ServiceError> {
+    pub(super) async fn attached(
+        &self,
+        caller: &Caller,
+        input: &CreatePostInput,
+    ) -> Result<Attached, ServiceError> {
         match (input.images.as_slice(), &input.video, &input.stream) {
             ([], None, None) => Ok(Attached::Nothing),
-            ([], None, Some(name)) => Ok(Attached::Stream(self.stream_named(name).await?)),
+            ([], None, Some(name)) => {
+                let found = self.find_stream(caller, name).await?;
+                Ok(Attached::Stream(found.stream.id))
+            }
             ([], Some(id), None) => {
                 let id = id.parse().map_err(|_| no_id("video", "a video", id))?;
                 Ok(Attached::Video(id))
@@ -58,41 +66,49 @@ impl Services {
         }
     }
 
-    /// Sees whether what is to be shown is `author`'s, and ready for it. Pictures are locked until
-    /// the end of the transaction.
-    pub(super) async fn check_attached(
+    /// Sees whether a video that is to be shown is `author`'s, and ready for it: before there is a
+    /// transaction, which looks again as it makes the post.
+    pub(super) async fn check_attached_video(
+        &self,
+        author: UserId,
+        attached: &Attached,
+    ) -> Result<(), ServiceError> {
+        let Attached::Video(id) = attached else {
+            return Ok(());
+        };
+        let found = videos::get(&self.db, *id).await?;
+        let found = found.filter(|video| video.state != VideoState::Cancelled);
+        let refused = |why: String| Err(ServiceError::invalid("video", why));
+        match found {
+            None => refused(format!("there is no video {id}")),
+            Some(video) if video.owner != author => {
+                refused(format!("video {id} is somebody else's"))
+            }
+            Some(video) if video.state != VideoState::Ready => {
+                let state = video.state;
+                refused(format!("video {id} is not ready: it is {state}"))
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// Sees whether pictures that are to be shown are `author`'s, and free for it. They are locked
+    /// until the end of the transaction.
+    pub(super) async fn check_attached_images(
         &self,
         transaction: &mut Transaction,
         author: UserId,
         attached: &Attached,
     ) -> Result<(), ServiceError> {
-        match attached {
-            Attached::Nothing | Attached::Stream(_) => Ok(()),
-            Attached::Images(wanted) => {
-                let rows = images::lock(&self.db, transaction, wanted).await?;
-                for id in wanted {
-                    let row = rows.iter().find(|row| row.id == *id);
-                    check_image(author, *id, row)?;
-                }
-                Ok(())
-            }
-            Attached::Video(id) => {
-                let found = videos::get(&self.db, *id).await?;
-                let found = found.filter(|video| video.state != VideoState::Cancelled);
-                let refused = |why: String| Err(ServiceError::invalid("video", why));
-                match found {
-                    None => refused(format!("there is no video {id}")),
-                    Some(video) if video.owner != author => {
-                        refused(format!("video {id} is somebody else's"))
-                    }
-                    Some(video) if video.state != VideoState::Ready => {
-                        let state = video.state;
-                        refused(format!("video {id} is not ready: it is {state}"))
-                    }
-                    Some(_) => Ok(()),
-                }
-            }
+        let Attached::Images(wanted) = attached else {
+            return Ok(());
+        };
+        let rows = images::lock(&self.db, transaction, wanted).await?;
+        for id in wanted {
+            let row = rows.iter().find(|row| row.id == *id);
+            check_image(author, *id, row)?;
         }
+        Ok(())
     }
 
     /// The pictures of these posts, in their order.
@@ -112,20 +128,41 @@ impl Services {
         Ok(of)
     }
 
-    /// The videos of these posts that play.
+    /// The videos of these posts that play, and that are for whoever asks: with a token that is
+    /// theirs, where one is needed.
     pub(crate) async fn post_videos(
         &self,
+        caller: &Caller,
         ids: &[PostId],
     ) -> Result<HashMap<PostId, PostVideo>, ServiceError> {
         if ids.is_empty() {
             return Ok(HashMap::new());
         }
-        let rows = post_videos::of_posts(&self.db, ids).await?;
-        let PlaybackBase(base) = &self.playback_base;
-        Ok(rows
+        let rows = post_videos::of_posts(&self.db, ids, caller.user()).await?;
+        let shown = rows
             .iter()
-            .map(|row| (row.post, video(base, row)))
-            .collect())
+            .map(|row| Ok((row.post, self.post_video(caller, row)?)));
+        shown.collect()
+    }
+
+    fn post_video(&self, caller: &Caller, row: &ShownVideo) -> Result<PostVideo, ServiceError> {
+        let (id, expires) = (row.id, self.playback_expires());
+        let played = Played {
+            owner: row.owner,
+            visibility: row.visibility,
+        };
+        let url = |file: &str| {
+            let signed = self.signed(caller, played, &format!("/vod/{id}/{file}"), expires)?;
+            Ok::<_, ServiceError>(signed.0)
+        };
+        Ok(PostVideo {
+            id: id.to_string().into(),
+            title: row.title.clone(),
+            duration: row.duration.map(|span| span.to_duration().as_secs_f64()),
+            playlist: url("index.m3u8")?,
+            manifest: url("manifest.mpd")?,
+            poster: url("poster.jpg")?,
+        })
     }
 }
 
@@ -165,17 +202,5 @@ fn check_image(author: UserId, id: ImageId, row: Option<&ImageRow>) -> Result<()
             refused(&format!("picture {id} is on a post already: send it again"))
         }
         Some(_) => Ok(()),
-    }
-}
-
-fn video(base: &str, row: &ShownVideo) -> PostVideo {
-    let id = row.id;
-    PostVideo {
-        id: id.to_string().into(),
-        title: row.title.clone(),
-        duration: row.duration.map(|span| span.to_duration().as_secs_f64()),
-        playlist: format!("{base}/vod/{id}/index.m3u8"),
-        manifest: format!("{base}/vod/{id}/manifest.mpd"),
-        poster: format!("{base}/vod/{id}/poster.jpg"),
     }
 }

@@ -58,7 +58,7 @@ impl Services {
             viewed: self.viewed_posts(caller, &subjects).await?,
             streams: self.post_streams(caller, &streams).await?,
             images: self.post_images(&ids).await?,
-            videos: self.post_videos(&ids).await?,
+            videos: self.post_videos(caller, &ids).await?,
             posts: named,
         };
         Ok(posts.iter().map(|post| facts.show(post)).collect())

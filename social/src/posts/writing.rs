@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use media::{StreamId, StreamName, UserId};
+use media::UserId;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use storage::rows::audit_log::{self, NewAuditEntry};
 use storage::rows::posts::{
     self, Edit, Edited, HASHTAGS_AT_MOST, MENTIONS_AT_MOST, NewPost, PostRow,
 };
-use storage::rows::{relations, streams, users};
+use storage::rows::{relations, users};
 
 use super::text::{self, Kind};
 use super::{SeenPost, missing, parse};
@@ -52,7 +52,7 @@ impl Services {
         if let Some(Made { id }) = self.earlier(request).await? {
             return self.find_readable_post(caller, &id).await;
         }
-        let attached = self.attached(&input).await?;
+        let attached = self.attached(caller, &input).await?;
         let may_be_empty = input.quote.is_some() || attached.is_something();
         let written = read(&input.text, may_be_empty)?;
         let parent = input.reply_to.as_ref().map(|id| parse(id)).transpose()?;
@@ -69,10 +69,11 @@ impl Services {
             mentions: &mentions,
             hashtags: &written.hashtags,
         };
-        let mut transaction = self.db.write().await?;
         let author = actor.user;
+        self.check_attached_video(author, &attached).await?;
+        let mut transaction = self.db.write().await?;
         if let Err(refused) = self
-            .check_attached(&mut transaction, author, &attached)
+            .check_attached_images(&mut transaction, author, &attached)
             .await
         {
             drop(transaction);
@@ -107,7 +108,7 @@ impl Services {
         if row.share_of.is_some() {
             return Err(ServiceError::Conflict("a share has no text".into()));
         }
-        let may_be_empty = self.says_something_without_text(&row).await?;
+        let may_be_empty = self.says_something_without_text(caller, &row).await?;
         let written = read(&input.text, may_be_empty)?;
         let edits = &self.limiter.edits;
         edits.take(Key::User(actor.user), &caller.standings)?;
@@ -210,20 +211,16 @@ impl Services {
     }
 
     /// Whether a post of the author's needs no text: it quotes or shows something.
-    async fn says_something_without_text(&self, row: &PostRow) -> Result<bool, ServiceError> {
+    async fn says_something_without_text(
+        &self,
+        caller: &Caller,
+        row: &PostRow,
+    ) -> Result<bool, ServiceError> {
         let ids = [row.id];
         Ok(row.quote_of.is_some()
             || row.stream.is_some()
             || !self.post_images(&ids).await?.is_empty()
-            || !self.post_videos(&ids).await?.is_empty())
-    }
-
-    pub(super) async fn stream_named(&self, name: &str) -> Result<StreamId, ServiceError> {
-        let missing = || ServiceError::NotFound("stream".into());
-        let name: StreamName = name.parse().map_err(|_| missing())?;
-        let stream = streams::by_name(&self.db, &name).await?;
-        // Whether it is for the author, is seen when the post is written.
-        stream.map(|stream| stream.id).ok_or_else(missing)
+            || !self.post_videos(caller, &ids).await?.is_empty())
     }
 }
 

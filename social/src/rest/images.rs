@@ -43,9 +43,9 @@ struct Described {
 /// Send a picture for a post
 ///
 /// Up to 5 MiB, 8192 pixels a side, and not animated. It is made anew: turned upright, scaled to
-/// 2048 pixels a side at most, and nothing is kept of it but what is seen. Its format is that of
-/// its content, whatever the request calls it. `images` of a new post takes its id, within a day;
-/// of 20 that are on no post, the oldest gives way to the next.
+/// 2048 pixels a side and 4 MiB at most, and nothing is kept of it but what is seen. Its format is
+/// that of its content, whatever the request calls it. `images` of a new post takes its id, within a
+/// day; of 20 that are on no post, the oldest gives way to the next.
 #[utoipa::path(post, path = "/api/v1/images", tag = "posts", params(Described),
     request_body(
         description = "The picture's file",

@@ -80,7 +80,10 @@ pub(super) async fn answer(
     ];
     let kind = [(header::CONTENT_TYPE, file.content_type)];
     if !is_held && method != Method::HEAD {
-        let data = services.objects.get(&file.key).await.map_err(missing)?;
+        let data = services
+            .pictures
+            .read(&*services.objects, &file.key)
+            .await?;
         return Ok((fixed, kind, data).into_response());
     }
     // Also where the client has it: what was removed is not there any more.

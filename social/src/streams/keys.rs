@@ -191,7 +191,7 @@ fn generate() -> Result<stream_keys::StreamKey, ServiceError> {
     key.map_err(|error| ServiceError::internal("stream key", error))
 }
 
-fn shown(row: StreamKeyRow) -> StreamKey {
+pub(crate) fn shown(row: StreamKeyRow) -> StreamKey {
     StreamKey {
         id: row.id.to_string().into(),
         name: row.name,

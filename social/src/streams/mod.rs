@@ -21,7 +21,9 @@ use crate::model::{PostStream, Stream, StreamSettings};
 use crate::operation::Actor;
 use crate::{ServiceError, Services};
 
+pub(crate) use keys::shown as shown_key;
 pub use media_plane::{InvalidLadder, MediaPlane, Viewing};
+pub(crate) use playback::Played;
 pub use playback_base::{InvalidPlaybackBase, PlaybackBase};
 
 /// Makes a stream that a second publisher takes over, and its key: to be shown now, for
@@ -93,7 +95,7 @@ fn missing() -> ServiceError {
 }
 
 /// A stream, as its owner or as somebody else sees it.
-fn shown(row: &ListedStream, viewer: Option<UserId>) -> Stream {
+pub(crate) fn shown(row: &ListedStream, viewer: Option<UserId>) -> Stream {
     let stream = &row.stream;
     let is_own = viewer == Some(stream.owner);
     Stream {

@@ -1,6 +1,6 @@
 //! Where a stream is played, for one viewer.
 
-use media::{Micros, Timestamp};
+use media::{Micros, Timestamp, UserId};
 use storage::rows::streams::{StreamRow, Visibility};
 
 use super::Viewing;
@@ -8,6 +8,13 @@ use crate::caller::{Caller, Identity};
 use crate::model::Playback;
 use crate::operation::Operation;
 use crate::{ServiceError, Services};
+
+/// Something that is played: whose it is, and whom it is for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Played {
+    pub(crate) owner: UserId,
+    pub(crate) visibility: Visibility,
+}
 
 impl Services {
     /// Where a stream is played, if whoever asks may see it: with a token that is theirs, where one
@@ -28,10 +35,13 @@ impl Services {
         caller: &Caller,
         stream: &StreamRow,
     ) -> Result<Playback, ServiceError> {
-        let now = self.now();
-        let expires = now + seconds(self.settings.playback_token_seconds);
+        let expires = self.playback_expires();
         let folder = format!("/live/{}", stream.name);
-        let url = |file: &str| self.signed(caller, stream, &format!("{folder}/{file}"), expires);
+        let played = Played {
+            owner: stream.owner,
+            visibility: stream.visibility,
+        };
+        let url = |file: &str| self.signed(caller, played, &format!("{folder}/{file}"), expires);
         let (playlist, is_signed) = url("index.m3u8")?;
         let (manifest, _) = url("manifest.mpd")?;
         Ok(Playback {
@@ -41,16 +51,22 @@ impl Services {
         })
     }
 
-    /// The URL of something of a stream, and whether it has a token.
-    pub(super) fn signed(
+    /// Until when a token is good that is given now.
+    pub(crate) fn playback_expires(&self) -> Timestamp {
+        self.now() + seconds(self.settings.playback_token_seconds)
+    }
+
+    /// The URL of a file of what is played, for one viewer who may see it, and whether it has a
+    /// token.
+    pub(crate) fn signed(
         &self,
         caller: &Caller,
-        stream: &StreamRow,
+        played: Played,
         path: &str,
         expires: Timestamp,
     ) -> Result<(String, bool), ServiceError> {
         let viewing = Viewing {
-            owner: stream.owner,
+            owner: played.owner,
             viewer: caller.user(),
             shown: match &caller.identity {
                 Identity::Anonymous => None,
@@ -59,7 +75,7 @@ impl Services {
             },
             at: self.now(),
         };
-        let is_signed = stream.visibility != Visibility::Public;
+        let is_signed = played.visibility != Visibility::Public;
         let path_there = self
             .media
             .playback_path(path, &viewing, is_signed, expires)?;

@@ -1,18 +1,21 @@
 //! What posts show beside their texts: pictures, a video or a stream.
 
-use media::{Clock, UserId, VideoId};
+use media::{Clock, StreamName, UserId, VideoId};
 use serde_json::{Value, json};
 use storage::objects::ObjectStore;
 use storage::rows::videos::imports::{self, NewImport};
-use storage::rows::{images, sql, users};
+use storage::rows::{images, sessions, sql, streams, users};
 
 use crate::app::{Person, TestApp};
 use crate::images::sent;
 use crate::posts::{assert_same, by_graphql, id, path, read, write, written};
+use crate::stream_control::make;
 
 on_both_engines! {
     a_post_shows_pictures_on_both_faces,
     a_post_shows_a_video_on_both_faces,
+    many_who_post_videos_at_once_do_not_wait_for_each_other,
+    a_post_shows_a_recording_to_whom_its_stream_is_for,
     comments_quotes_and_shares_show_pictures,
     what_cannot_be_shown_is_named,
     a_post_with_pictures_is_made_once_under_a_key,
@@ -20,7 +23,9 @@ on_both_engines! {
     pictures_of_whoever_is_kept_out_are_not_served,
     what_shows_something_needs_no_text,
     moderators_see_what_was_reported,
+    moderators_see_the_stream_and_the_quoted_post,
     an_export_has_pictures,
+    an_export_has_streams_and_videos,
 }
 
 async fn user(app: &TestApp, name: &str) -> UserId {
@@ -107,6 +112,93 @@ async fn a_post_shows_a_video_on_both_faces(app: TestApp) {
     assert_eq!(shown["video"], post["video"]);
     assert_same(&shown, &by_graphql(&app.anybody(), &id(&post)).await);
     ada.delete(&path(&id(&post))).await.ok(204);
+}
+
+async fn many_who_post_videos_at_once_do_not_wait_for_each_other(app: TestApp) {
+    let ada = app.person("ada").await;
+    let video = video(&app, "ada", "ready").await.to_string();
+    // More than there are connections: whoever holds one waits for no second one.
+    let wish = json!({ "video": video });
+    let posts = (0..60).map(|_| ada.post("/api/v1/posts", &wish));
+    for answer in futures_util::future::join_all(posts).await {
+        answer.ok(201);
+    }
+}
+
+/// The recording of a stream of `owner`'s that is for `visibility`.
+async fn recording(app: &TestApp, owner: &Person<'_>, visibility: &str) -> String {
+    let body = json!({ "visibility": visibility, "recording": true });
+    make(owner, visibility, body).await;
+    let name: StreamName = visibility.parse().unwrap();
+    let stream = streams::by_name(&app.database, &name).await.unwrap();
+    let now = app.clock.now();
+    let opened = sessions::open_session(&app.database, stream.unwrap().id, now).await;
+    let session = opened.unwrap().session.id;
+    sessions::end_session(&app.database, session, now)
+        .await
+        .unwrap();
+    let select = sql::query("SELECT id FROM videos WHERE live_session_id = $1").bind(session);
+    let (video,): (VideoId,) = select.one(&app.database).await.unwrap();
+    video.to_string()
+}
+
+async fn a_post_shows_a_recording_to_whom_its_stream_is_for(app: TestApp) {
+    let ada = app.person("ada").await;
+    let (bob, carl) = (app.person("bob").await, app.person("carl").await);
+    bob.put("/api/v1/users/ada/follow", &json!({}))
+        .await
+        .ok(200);
+    let me = async |person: &Person<'_>| id(&person.get("/api/v1/me").await.ok(200));
+    let (of_ada, of_bob) = (me(&ada).await, me(&bob).await);
+    let anybody = app.anybody();
+    let mut posts = Vec::new();
+    // The post is for everybody each time, and what it shows is not.
+    for (visibility, seen) in [
+        ("public", [Some(""), Some(""), Some(""), Some("")]),
+        ("followers", [Some(&*of_ada), Some(&*of_bob), None, None]),
+        ("private", [Some(&*of_ada), None, None, None]),
+    ] {
+        let video = recording(&app, &ada, visibility).await;
+        let post = id(&write(&ada, json!({ "text": "Look", "video": video })).await);
+        for (person, viewer) in [&ada, &bob, &carl, &anybody].into_iter().zip(seen) {
+            let shown = read(person, &post).await;
+            assert_same(&shown, &by_graphql(person, &post).await);
+            let Some(viewer) = viewer else {
+                assert_eq!(shown["video"], Value::Null, "{visibility}");
+                continue;
+            };
+            assert_eq!(shown["video"]["id"], video, "{visibility}");
+            for (what, file) in [
+                ("playlist", "index.m3u8"),
+                ("manifest", "manifest.mpd"),
+                ("poster", "poster.jpg"),
+            ] {
+                let token = match viewer {
+                    "" => String::new(),
+                    viewer => format!("?signed-for={viewer}"),
+                };
+                let url = format!("/vod/{video}/{file}{token}");
+                assert_eq!(shown["video"][what], url, "{visibility}");
+            }
+        }
+        posts.push(post);
+    }
+    // Of a stream that is deleted it is nobody's, nor is it told what it was.
+    ada.delete("/api/v1/streams/public").await.ok(204);
+    for person in [&ada, &anybody] {
+        assert_eq!(read(person, &posts[0]).await["video"], Value::Null);
+    }
+    let export = ada.get("/api/v1/me/export").await.ok(200);
+    let exported = |post: &str| {
+        let mut all = export["posts"].as_array().unwrap().iter();
+        all.find(|one| one["id"] == post).unwrap()["video"].clone()
+    };
+    assert_eq!(exported(&posts[0]), Value::Null);
+    assert!(exported(&posts[2]).is_string());
+    // Nor does a report of the post tell it.
+    let report = json!({ "user": "ada", "post": posts[1], "reason": "abuse", "comment": "" });
+    let made = carl.post("/api/v1/reports", &report).await.ok(201);
+    assert_eq!(made["post"]["video"], Value::Null);
 }
 
 async fn comments_quotes_and_shares_show_pictures(app: TestApp) {
@@ -300,6 +392,32 @@ async fn moderators_see_what_was_reported(app: TestApp) {
     app.anybody().get(url).await.problem(404, "not-found");
 }
 
+async fn moderators_see_the_stream_and_the_quoted_post(app: TestApp) {
+    app.administrator("root").await;
+    let (root, ada, bob) = (
+        app.logged_in("root").await,
+        app.person("ada").await,
+        app.person("bob").await,
+    );
+    make(&ada, "garden", json!({})).await;
+    let quoted = written(&bob, "Mine").await;
+    let quote = json!({ "text": "Look", "stream": "garden", "quote": quoted });
+    let post = id(&write(&ada, quote).await);
+    let report = json!({ "user": "ada", "post": post, "reason": "abuse", "comment": "" });
+    let made = bob.post("/api/v1/reports", &report).await.ok(201);
+    let listed = root.get("/api/v1/reports").await.ok(200);
+    for shown in [&made["post"], &listed["items"][0]["post"]] {
+        assert_eq!(shown["stream"]["name"], "garden");
+        assert_eq!(shown["quote"], quoted);
+    }
+    let document = "{ reports { nodes { post { quote stream { name owner } } } } }";
+    let reports = root.data(document).await;
+    assert_eq!(
+        reports["reports"]["nodes"][0]["post"],
+        json!({ "quote": quoted, "stream": { "name": "garden", "owner": "ada" } })
+    );
+}
+
 async fn an_export_has_pictures(app: TestApp) {
     let ada = app.person("ada").await;
     let (posted, unposted) = (sent(&ada, "Posted").await, sent(&ada, "").await);
@@ -315,4 +433,43 @@ async fn an_export_has_pictures(app: TestApp) {
     assert_eq!(of(&posted)["url"], posted["url"]);
     assert_eq!(export["posts"][1]["video"], video.to_string());
     assert_eq!(export["posts"][0]["video"], Value::Null);
+}
+
+async fn an_export_has_streams_and_videos(app: TestApp) {
+    let ada = app.person("ada").await;
+    let made = make(&ada, "garden", json!({ "description": "Tomatoes" })).await;
+    let named = json!({ "name": "the camera" });
+    let second = ada.post("/api/v1/streams/garden/keys", &named).await;
+    let second = second.ok(201);
+    let imported = video(&app, "ada", "ready").await.to_string();
+    let recorded = recording(&app, &ada, "private").await;
+    for shown in ["garden", "private"] {
+        write(&ada, json!({ "text": "Look", "stream": shown })).await;
+    }
+    let answer = ada.get("/api/v1/me/export").await;
+    let export = answer.ok(200);
+    let streams = export["streams"].as_array().unwrap();
+    let garden = streams
+        .iter()
+        .find(|one| one["stream"]["name"] == "garden")
+        .unwrap();
+    assert_eq!(garden["stream"]["description"], "Tomatoes");
+    assert_eq!(garden["stream"]["visibility"], "public");
+    assert_eq!(garden["stream"]["settings"]["recording"], false);
+    let keys = garden["keys"].as_array().unwrap();
+    let names: Vec<_> = keys.iter().map(|key| &key["name"]).collect();
+    assert_eq!(names.len(), 2);
+    assert!(names.contains(&&json!("the camera")), "{names:?}");
+    for secret in [&made["key"], &second["key"]] {
+        assert!(!answer.body.contains(secret.as_str().unwrap()));
+    }
+    let videos = export["videos"].as_array().unwrap();
+    let of = |id: &str| videos.iter().find(|one| one["id"] == id).unwrap();
+    assert_eq!(of(&imported)["title"], "A holiday");
+    assert_eq!(of(&imported)["is_recording"], false);
+    assert_eq!(of(&recorded)["is_recording"], true);
+    assert_eq!(of(&recorded)["state"], "ready");
+    let posts = export["posts"].as_array().unwrap().iter();
+    let shown: Vec<_> = posts.map(|post| &post["stream"]).collect();
+    assert_eq!(shown, ["garden", "private"]);
 }

@@ -9,6 +9,7 @@ use crate::stream_control::make;
 
 on_both_engines! {
     a_stream_is_seen_by_whom_it_is_for,
+    whom_one_mutes_is_not_listed_as_live,
     who_may_play_gets_a_token_where_one_is_needed,
     what_ends_a_follow_bars_from_playback,
 }
@@ -119,6 +120,12 @@ async fn a_stream_is_seen_by_whom_it_is_for(app: TestApp) {
         let answer = person.post("/api/v1/posts", &body).await;
         assert_eq!(answer.status.as_u16(), status, "{stream}");
     }
+    // Nor is it told by what else is wrong that there is one.
+    for stream in ["mine", "none"] {
+        let body = json!({ "text": "\0", "stream": stream });
+        let answer = carl.post("/api/v1/posts", &body).await;
+        answer.problem(404, "not-found");
+    }
     // A request to follow is no follow.
     ada.patch("/api/v1/me", &json!({ "is_private": true }))
         .await
@@ -143,6 +150,22 @@ async fn a_stream_is_seen_by_whom_it_is_for(app: TestApp) {
     assert_eq!(names(&live["streams"]), [""; 0]);
     let gone = app.anybody().get("/api/v1/streams/open").await;
     gone.problem(404, "not-found");
+}
+
+async fn whom_one_mutes_is_not_listed_as_live(app: TestApp) {
+    let ada = app.person("ada").await;
+    let bob = app.person("bob").await;
+    three(&app, &ada).await;
+    bob.put("/api/v1/users/ada/mute", &json!({})).await.ok(204);
+    let live = bob.get("/api/v1/live").await.ok(200);
+    assert_eq!(names(&live["streams"]), [""; 0]);
+    assert_eq!(bob.data("{ live { name } }").await["live"], json!([]));
+    // Asked for by its name or by its owner's, it is there.
+    bob.get("/api/v1/streams/open").await.ok(200);
+    let listed = bob.get("/api/v1/users/ada/streams").await.ok(200);
+    assert_eq!(names(&listed["items"]), ["open"]);
+    let live = app.anybody().get("/api/v1/live").await.ok(200);
+    assert_eq!(names(&live["streams"]), ["open"]);
 }
 
 async fn who_may_play_gets_a_token_where_one_is_needed(app: TestApp) {

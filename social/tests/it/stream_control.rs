@@ -462,12 +462,18 @@ async fn tokens_need_scopes(app: TestApp) {
     reads.get("/api/v1/streams/a").await.ok(200);
     reads.get("/api/v1/live").await.ok(200);
     reads.get("/api/v1/streams/a/keys").await.ok(200);
+    let lists = ["/api/v1/trends/streams", "/api/v1/search/streams?q=a"];
+    for path in lists {
+        reads.get(path).await.ok(200);
+    }
     let told = reads.patch("/api/v1/streams/a", &json!({})).await;
     assert!(told.problem(403, "forbidden").contains("streams:write"));
     let both = token(json!(["streams:read", "streams:write"])).await;
     both.patch("/api/v1/streams/a", &json!({})).await.ok(200);
     both.delete("/api/v1/streams/a").await.ok(204);
     let other = token(json!(["posts:read"])).await;
-    let told = other.get("/api/v1/live").await;
-    assert!(told.problem(403, "forbidden").contains("streams:read"));
+    for path in ["/api/v1/live"].into_iter().chain(lists) {
+        let told = other.get(path).await;
+        assert!(told.problem(403, "forbidden").contains("streams:read"));
+    }
 }

@@ -2,8 +2,9 @@
 
 use media::{Micros, PostId, UserId, VideoId};
 
-use super::posts::uuids;
+use super::posts::{uuids, viewer_id};
 use super::sql::{AssertSqlSafe, FromRow, Row, query};
+use super::streams::{Visibility, stream_shown};
 use super::{Database, Entity, RowError, Transaction};
 
 /// A video that a post shows.
@@ -17,15 +18,25 @@ pub struct ShownVideo {
     pub title: String,
     /// `None`: of a recording, which gets less while the stream lets go of it.
     pub duration: Option<Micros>,
+    /// Whose it is.
+    pub owner: UserId,
+    /// Whom it is for: of a recording, whom its stream is for.
+    pub visibility: Visibility,
 }
 
 impl FromRow for ShownVideo {
     fn from_row(row: &Row) -> Result<Self, RowError> {
+        let of_stream: Option<String> = row.get("visibility")?;
         Ok(Self {
             post: row.get("post_id")?,
             id: row.get("id")?,
             title: row.get("title")?,
             duration: row.get("duration")?,
+            owner: row.get("owner_id")?,
+            visibility: match of_stream {
+                None => Visibility::Public,
+                Some(_) => row.parsed("visibility")?,
+            },
         })
     }
 }
@@ -54,14 +65,27 @@ pub(super) async fn attach(
 }
 
 /// The videos of these posts that play, by post. Whoever shows them has been given the posts for
-/// its viewer.
-pub async fn of_posts(db: &Database, posts: &[PostId]) -> Result<Vec<ShownVideo>, RowError> {
+/// `viewer`; of recordings, they are those whose streams `viewer` may see.
+pub async fn of_posts(
+    db: &Database,
+    posts: &[PostId],
+    viewer: Option<UserId>,
+) -> Result<Vec<ShownVideo>, RowError> {
     let text = format!(
-        "SELECT s.post_id, v.id, v.title, v.duration
-         FROM post_videos s JOIN videos v ON v.id = s.video_id
-         WHERE v.state = 'ready' AND s.post_id {}
-         ORDER BY s.post_id, s.position",
-        db.engine().one_of("$1")
+        concat!(
+            "SELECT p.post_id, v.id, v.title, v.duration, v.owner_id, s.visibility
+             FROM post_videos p JOIN videos v ON v.id = p.video_id
+                 LEFT JOIN live_sessions l ON l.id = v.live_session_id
+                 LEFT JOIN streams s ON s.id = l.stream_id
+             WHERE v.state = 'ready' AND p.post_id {} AND (v.live_session_id IS NULL OR ",
+            stream_shown!("s"),
+            ") ORDER BY p.post_id, p.position"
+        ),
+        db.engine().one_of("$2")
     );
-    query(AssertSqlSafe(text)).bind(uuids(posts)).all(db).await
+    query(AssertSqlSafe(text))
+        .bind(viewer_id(viewer))
+        .bind(uuids(posts))
+        .all(db)
+        .await
 }

@@ -143,6 +143,23 @@ pub async fn list(
         .await
 }
 
+/// What somebody has, by id, those after `after`, at most `limit`; none that is cancelled.
+pub async fn of_owner(
+    db: &Database,
+    owner: UserId,
+    after: Option<VideoId>,
+    limit: u32,
+) -> Result<Vec<VideoRow>, RowError> {
+    query(select!(
+        "WHERE owner_id = $1 AND id > $2 AND state <> 'cancelled' ORDER BY id LIMIT $3"
+    ))
+    .bind(owner)
+    .bind(after.map_or(Uuid::nil(), VideoId::as_uuid))
+    .bind(limit)
+    .all(db)
+    .await
+}
+
 /// Makes a video of the session that this transaction ends, if its stream is recorded: it
 /// plays at once. One for each session, however often this is called.
 pub(super) async fn record(

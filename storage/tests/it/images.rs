@@ -501,7 +501,7 @@ async fn a_post_shows_a_video_while_it_plays(test: TestDatabase) {
         create(&test, &with(mine)).await.id,
     );
     let shown = async || {
-        post_videos::of_posts(&test.db, &[one, other])
+        post_videos::of_posts(&test.db, &[one, other], None)
             .await
             .unwrap()
     };

@@ -23,6 +23,7 @@ on_both_engines! {
     hashtags_trend_by_their_authors,
     hashtags_of_what_is_not_counted_take_nobodys_place,
     streams_trend_while_they_are_live,
+    streams_that_are_not_for_everybody_take_nobodys_place,
     a_person_counts_once_for_comments_and_quotes,
     who_is_crowded_out_by_one_person_trends_all_the_same,
     nothing_trends_when_nothing_happens,
@@ -335,6 +336,37 @@ async fn streams_trend_while_they_are_live(test: TestDatabase) {
     compute(&test, 61).await;
     let kept = "SELECT COUNT(*) FROM trends WHERE kind = 'stream' AND generation = 1";
     assert_eq!(count(&test.db, kept).await, 0);
+}
+
+async fn streams_that_are_not_for_everybody_take_nobodys_place(test: TestDatabase) {
+    let open = test.stream("open").await;
+    let eve = test.user("eve").await;
+    let mut all = vec![open];
+    for name in ["ours", "mine", "gone"] {
+        all.push(test.stream(name).await);
+    }
+    // More than are kept, of somebody who is not there any more; all of them later than the open
+    // one, so that they were before it.
+    for number in 0..100 {
+        all.push(test.stream_of(eve, &format!("flood-{number}")).await);
+    }
+    for stream in all {
+        sessions::open_session(&test.db, stream, at(0))
+            .await
+            .unwrap();
+    }
+    for text in [
+        "UPDATE streams SET visibility = 'followers' WHERE name = 'ours'",
+        "UPDATE streams SET visibility = 'private' WHERE name = 'mine'",
+        "UPDATE streams SET deleted_at = 1 WHERE name = 'gone'",
+        "UPDATE users SET suspended_at = 1 WHERE name = 'eve'",
+    ] {
+        test.raw(text).await;
+    }
+    compute(&test, 1).await;
+    assert_eq!(streams(&test, None).await, [open]);
+    let kept = "SELECT COUNT(*) FROM trends WHERE kind = 'stream'";
+    assert_eq!(count(&test.db, kept).await, 1);
 }
 
 async fn nothing_trends_when_nothing_happens(test: TestDatabase) {

@@ -5,7 +5,7 @@ import type { Form } from "../form";
 import { fetchLive } from "../live";
 import { Problem } from "../problem";
 import type { PostWish } from "../resources";
-import { DESCRIPTION_LIMIT, PICTURES_AT_MOST } from "./rules";
+import { DESCRIPTION_LIMIT, PICTURES_AT_MOST, roomForPicture } from "./rules";
 
 /** Pixels of a side of the little pictures that are shown while a post is written. */
 const SHOWN_SIDE = 192;
@@ -95,15 +95,19 @@ export class Attached {
   }
 
   private async addOne(file: File): Promise<string | null> {
-    if (!this.streamField.hidden) return "A post shows pictures or a stream.";
-    if (this.pictures.length >= PICTURES_AT_MOST) return `A post has ${PICTURES_AT_MOST} pictures at most.`;
-    const wrong = pictureComplaint(file);
+    const wrong = this.room() ?? pictureComplaint(file);
     if (wrong !== null) return wrong;
     let bitmap;
     try {
       bitmap = await createImageBitmap(file);
     } catch {
       return "This file is no picture that can be read.";
+    }
+    // Meanwhile there may be others, or a stream.
+    const full = this.room();
+    if (full !== null) {
+      bitmap.close();
+      return full;
     }
     const picture = new Picture(file, bitmap, () => this.remove(picture));
     bitmap.close();
@@ -112,6 +116,11 @@ export class Attached {
     this.form?.adopt(picture.root);
     this.show();
     return null;
+  }
+
+  /** Why there is no room for another picture; `null`: there is. */
+  private room(): string | null {
+    return roomForPicture(this.pictures.length, !this.streamField.hidden);
   }
 
   private remove(picture: Picture): void {
@@ -140,7 +149,7 @@ export class Attached {
   /** Offers those that are live; any other can be named. */
   private async suggest(): Promise<void> {
     try {
-      const options = (await fetchLive()).map(({ name }) => new Option(name, name));
+      const options = (await fetchLive(api)).map(({ name }) => new Option(name, name));
       this.streams.replaceChildren(...options);
     } catch (error) {
       console.info("live streams:", error);

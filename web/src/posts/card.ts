@@ -4,11 +4,11 @@ import { goToLogin, nameOf, postPath, profilePath } from "../places";
 import { explain, LoginNeeded } from "../problem";
 import type { Author, Post } from "../resources";
 import { timeElement } from "../time";
-import { quoteBox, streamBox } from "./embedded";
+import { goneBox, quoteBox, streamBox } from "./embedded";
 import { PostMenu } from "./menu";
 import { pictureGrid } from "./pictures";
 import { Reactions } from "./reactions";
-import { IN_LIST, shortened } from "./rules";
+import { IN_LIST, shortened, showsNothing } from "./rules";
 import { showText } from "./text";
 import { videoBox } from "./video";
 
@@ -88,6 +88,7 @@ export class PostCard {
       ...(post.video === null ? [] : [videoBox(post.video, post.id)]),
       ...(post.stream === null ? [] : [streamBox(post.stream)]),
       ...(post.quote === null ? [] : [quoteBox(post.quote)]),
+      ...(showsNothing(post) ? [goneBox()] : []),
     );
     this.reactions.show();
     this.menu.show();

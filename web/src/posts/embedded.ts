@@ -3,7 +3,7 @@ import { nameOf, postPath, watchPath } from "../places";
 import type { PostStream, Quote } from "../resources";
 import { timeElement } from "../time";
 import { pictureGrid } from "./pictures";
-import { IN_QUOTE, shortened } from "./rules";
+import { IN_QUOTE, shortened, showsNothing } from "./rules";
 import { showText } from "./text";
 import { videoBox } from "./video";
 
@@ -25,9 +25,19 @@ export function quoteBox({ post }: Quote): HTMLElement {
   const shown = [
     ...(post.images.length === 0 ? [] : [pictureGrid(post.images)]),
     ...(post.video === null ? [] : [videoBox(post.video, post.id)]),
+    ...(post.stream === null ? [] : [streamBox(post.stream)]),
+    ...(showsNothing(post) ? [goneBox()] : []),
   ];
   view.part("shown", HTMLElement).replaceChildren(...shown);
   return view.root;
+}
+
+/** What stands in the place of all that a post showed. */
+export function goneBox(): HTMLElement {
+  const sentence = document.createElement("p");
+  sentence.className = "quiet";
+  sentence.textContent = "What this showed is not there any more.";
+  return sentence;
 }
 
 /** A stream that a post shows, or that was found. */

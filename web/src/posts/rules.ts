@@ -20,9 +20,20 @@ export const PICTURES_AT_MOST = 4;
 /** and characters that are said of one. */
 export const DESCRIPTION_LIMIT = 1_500;
 
+/** Why a post that has so many pictures takes no other; `null`: it does. */
+export function roomForPicture(pictures: number, hasStream: boolean): string | null {
+  if (hasStream) return "A post shows pictures or a stream.";
+  return pictures < PICTURES_AT_MOST ? null : `A post has ${PICTURES_AT_MOST} pictures at most.`;
+}
+
 /** Whether a post that says no word says nothing. */
 export function needsText({ quote, stream, images, video }: Post): boolean {
   return quote === null && stream === null && video === null && images.length === 0;
+}
+
+/** Whether nothing is left of a post that said no word: what it showed is gone, or not for the viewer. */
+export function showsNothing(post: Post): boolean {
+  return post.text === "" && post.share_of === null && needsText(post);
 }
 
 /** The post as it is once `likes` is so. */
@@ -84,4 +95,12 @@ export function countLabel(count: number): string {
   if (count <= 0) return "";
   const compact = { notation: "compact", maximumFractionDigits: 1 } as const;
   return new Intl.NumberFormat("en", compact).format(count);
+}
+
+/** Of a video, perhaps with the token of who sees it. */
+const POSTER = /^(https?:\/\/[\w.:[\]-]+(\/[\w./-]*)?)?\/vod\/(~[\w.-]+\/)?[0-9a-f-]{36}\/poster\.jpg$/;
+
+/** Whether this is a video's poster, here or at the edge, and nothing else that an address can name. */
+export function isPoster(address: string): boolean {
+  return POSTER.test(address);
 }

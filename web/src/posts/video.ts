@@ -2,9 +2,7 @@ import { View } from "../dom";
 import { durationLabel } from "../labels";
 import { videoPath } from "../places";
 import type { PostVideo } from "../resources";
-
-/** A poster is a video's, here or at the edge, and nothing else that an address can name. */
-const POSTER = /^(https?:\/\/[\w.:[\]-]+(\/[\w./-]*)?)?\/vod\/[0-9a-f-]{36}\/poster\.jpg$/;
+import { isPoster } from "./rules";
 
 /** The video of the post with this id, which leads to where it plays. */
 export function videoBox({ title, duration, poster }: PostVideo, post: string): HTMLElement {
@@ -13,7 +11,7 @@ export function videoBox({ title, duration, poster }: PostVideo, post: string): 
   view.text("title", title === "" ? "Video" : title);
   view.text("duration", duration === null ? "" : durationLabel(duration));
   const picture = view.part("poster", HTMLImageElement);
-  if (POSTER.test(poster)) {
+  if (isPoster(poster)) {
     picture.addEventListener("error", () => picture.remove());
     picture.src = poster;
   } else {

@@ -1,5 +1,5 @@
 use image::codecs::webp;
-use image::{ExtendedColorType, ImageEncoder, Luma, Rgb, RgbImage, Rgba};
+use image::{ExtendedColorType, ImageEncoder, Luma, Rgb, Rgba};
 
 use super::*;
 
@@ -153,6 +153,26 @@ fn a_picture_for_a_post_keeps_its_shape() {
             }
         }
     }
+}
+
+#[test]
+fn a_picture_for_a_post_is_scaled_until_its_file_is_not_too_large() {
+    // What no compression makes less of.
+    let mut state = 1_u32;
+    let noise = RgbaImage::from_fn(POSTED_SIDE, 1_024, |_, _| {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        Rgba(state.to_le_bytes())
+    });
+    assert!(write(&noise, Kind::Png).unwrap().len() > POSTED_BYTES);
+    let (full, data) = light(noise, Kind::Png).unwrap();
+    assert!(data.len() <= POSTED_BYTES);
+    let (width, height) = full.dimensions();
+    assert_eq!(width, 2 * height);
+    assert!((512..POSTED_SIDE).contains(&width), "{width}");
+    let shown = image::load_from_memory(&data).unwrap();
+    assert_eq!(shown.dimensions(), (width, height));
 }
 
 #[test]

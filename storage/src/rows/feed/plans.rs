@@ -11,7 +11,7 @@ use super::discover::DISCOVER;
 use super::home::{BEYOND, HOME};
 use super::people::people_text;
 use super::trending::{TRENDING_HASHTAGS, TRENDING_POSTS, TRENDING_STREAMS};
-use super::trends::{ACTIVE_POSTS, USED_HASHTAGS};
+use super::trends::{ACTIVE_POSTS, LIVE_STREAMS, USED_HASHTAGS};
 
 /// What a text makes itself, of a page's size or of so many rows as it says, and SQLite scans.
 const MADE_FOR_HOME: [&str; 7] = [
@@ -40,6 +40,7 @@ async fn every_plan_is_good(db: &Database) {
         (TRENDING_STREAMS, trending(), &[]),
         (ACTIVE_POSTS, vec![0_i64.value(), limit()], &["SCAN c"]),
         (USED_HASHTAGS, of_hashtags, &["SCAN n", "SCAN p"]),
+        (LIVE_STREAMS, vec![Uuid::nil().value(), limit()], &[]),
     ] {
         let plan = plan(db, text, values).await;
         let is_made = |line: &String| made.contains(&line.as_str());

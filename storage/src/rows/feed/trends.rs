@@ -64,6 +64,17 @@ pub(super) const USED_HASHTAGS: &str = "
           ORDER BY n.id DESC LIMIT $2) AS p
         JOIN post_hashtags t ON t.post_id = p.id";
 
+/// `$1`: an id before all, `$2`: how many. Those that anybody sees: others take nobody's place.
+pub(super) const LIVE_STREAMS: &str = "
+    SELECT l.stream_id
+    FROM live_sessions l
+    WHERE l.ended_at IS NULL AND l.stream_id > $1
+        AND (SELECT s.visibility = 'public' AND s.deleted_at IS NULL
+                 AND u.suspended_at IS NULL AND u.deleted_at IS NULL
+             FROM streams s JOIN users u ON u.id = s.owner_id
+             WHERE s.id = l.stream_id)
+    ORDER BY l.stream_id LIMIT $2";
+
 struct ActivePost {
     counts: Counts,
     created_at: Timestamp,
@@ -160,20 +171,17 @@ async fn hashtags(
     Ok(hashtags)
 }
 
-/// Those that are live, by their viewers and by what came of the posts that show them.
+/// Those that are live and for everybody, by their viewers and by what came of the posts that show them.
 async fn streams(
     db: &Database,
     posts: &mut [ActivePost],
     now: Timestamp,
 ) -> Result<Vec<(StreamId, i64)>, RowError> {
-    let live: Vec<(StreamId,)> = query(
-        "SELECT stream_id FROM live_sessions
-         WHERE ended_at IS NULL AND stream_id > $1 ORDER BY stream_id LIMIT $2",
-    )
-    .bind(Uuid::nil())
-    .bind(STREAMS_LOOKED_AT)
-    .all(db)
-    .await?;
+    let live: Vec<(StreamId,)> = query(LIVE_STREAMS)
+        .bind(Uuid::nil())
+        .bind(STREAMS_LOOKED_AT)
+        .all(db)
+        .await?;
     let mut scored: HashMap<StreamId, f64> =
         live.into_iter().map(|(stream,)| (stream, 0.0)).collect();
     for (stream, viewers) in viewers(db, now).await? {

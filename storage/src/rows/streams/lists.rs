@@ -4,7 +4,7 @@ use media::{SessionId, StreamId, StreamName, Timestamp, UserId};
 use uuid::Uuid;
 
 use super::{StreamRow, Visibility, called, stream_columns, stream_shown};
-use crate::rows::posts::viewer_id;
+use crate::rows::posts::{not_muted, viewer_id};
 use crate::rows::sql::{AssertSqlSafe, FromRow, Row, query};
 use crate::rows::{Database, RowError};
 
@@ -115,7 +115,8 @@ pub async fn of_owner(
     .await
 }
 
-/// Streams with an open session that `viewer` may see, the newest session first, at most `limit`.
+/// Streams with an open session that `viewer` may and wants to see, those of nobody who is muted,
+/// the newest session first, at most `limit`.
 pub async fn live(
     db: &Database,
     viewer: Option<UserId>,
@@ -129,6 +130,8 @@ pub async fn live(
              JOIN streams s ON s.id = l.stream_id
              JOIN users u ON u.id = s.owner_id
          WHERE l.ended_at IS NULL AND ",
+        not_muted!("s.owner_id"),
+        " AND ",
         stream_shown!("s"),
         " ORDER BY l.started_at DESC, s.name LIMIT $2"
     ))
