@@ -449,7 +449,9 @@ async fn who_is_blocked_by_the_owner_is_put_out(app: TestApp) {
 
 async fn whom_a_stream_is_for_no_more_is_put_out(app: TestApp) {
     let (ada, bob) = demo(&app).await;
-    bob.put("/api/v1/users/ada/follow", &json!({})).await.ok(200);
+    bob.put("/api/v1/users/ada/follow", &json!({}))
+        .await
+        .ok(200);
     let address = listen(&app).await;
     let mut of_bob = Chat::of(address, &bob).await;
     let mut nobody = Chat::of(address, &app.anybody()).await;
