@@ -51,9 +51,11 @@ pub async fn delete_expired(db: &Database, now: Timestamp, limit: u32) -> Result
             now - AUDIT_LOG_KEPT,
         ),
         (
+            // Twice: one that was moved on meanwhile stays.
             "DELETE FROM playback_bars WHERE (owner_id, viewer_id) IN (
                  SELECT owner_id, viewer_id FROM playback_bars WHERE barred_at <= $1
-                 ORDER BY barred_at LIMIT $2)",
+                 ORDER BY barred_at LIMIT $2)
+                 AND barred_at <= $1",
             now - BARS_KEPT,
         ),
     ] {

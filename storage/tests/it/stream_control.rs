@@ -360,3 +360,29 @@ async fn bars_are_read_in_order_and_forgotten_in_time(test: TestDatabase) {
     expiry::delete_expired(&test.db, late, 100).await.unwrap();
     assert_eq!(page(NOW, None).await, second);
 }
+
+/// On SQLite only one transaction writes at a time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bar_that_is_moved_on_while_it_is_swept_stays() {
+    let test = TestDatabase::on_postgres().await;
+    let stream = test.stream("garden").await;
+    let (owner, ada) = (owner(&test, stream).await, test.user("ada").await);
+    test.raw("UPDATE streams SET visibility = 'followers'")
+        .await;
+    let late = NOW + playback_bars::BARS_KEPT;
+    let mut transaction = test.db.write().await.unwrap();
+    let barred = playback_bars::bar_viewer(&test.db, &mut transaction, owner, ada, NOW).await;
+    barred.unwrap();
+    transaction.commit().await.unwrap();
+    let mut transaction = test.db.write().await.unwrap();
+    let barred = playback_bars::bar_viewer(&test.db, &mut transaction, owner, ada, late).await;
+    barred.unwrap();
+    let barring = async {
+        test.until_somebody_waits().await;
+        transaction.commit().await.unwrap();
+    };
+    let (swept, ()) = tokio::join!(expiry::delete_expired(&test.db, late, 100), barring);
+    swept.unwrap();
+    let bars = playback_bars::since(&test.db, NOW, None, 10).await;
+    assert_eq!(bars.unwrap().len(), 1);
+}
