@@ -6,7 +6,7 @@ use media::{SessionId, StreamId, SystemClock, UserId};
 use storage::Database;
 use storage::events::{Bus, LocalBus, SubjectPattern};
 use storage::rows::notifications::{
-    self, FOLLOWERS_AT_ONCE, Kind, NEWS, News, begin_fan_out, fan_out_step,
+    self, FOLLOWERS_AT_ONCE, Kind, NEWS, News, RESTS, begin_fan_out, fan_out_step,
 };
 use storage::rows::streams::{Change, Visibility};
 use storage::rows::{sessions, sql, streams, users};
@@ -183,8 +183,17 @@ async fn going_live_again_is_told_again(test: TestDatabase) {
     assert_eq!(read_all(&test, ada).await, 1);
     let eve = test.user("eve").await;
     follow(&test, eve, owner, 25).await;
-    let second = go_live(&test, stream, 30).await;
-    assert!(begin_fan_out(&test.db, second, at(30)).await.unwrap());
+    // An encoder that comes and goes is no news; the same stream of another is.
+    let soon = go_live(&test, stream, 30).await;
+    assert!(!begin_fan_out(&test.db, soon, at(30)).await.unwrap());
+    assert_eq!(tell_all(&test.db, soon).await, []);
+    end(&test, soon, 40).await;
+    let (other, _) = live(&test, "other").await;
+    let elsewhere = go_live(&test, other, 30).await;
+    assert!(begin_fan_out(&test.db, elsewhere, at(30)).await.unwrap());
+    let later = 10 + RESTS.as_micros() / 1_000_000;
+    let second = go_live(&test, stream, later).await;
+    assert!(begin_fan_out(&test.db, second, at(later)).await.unwrap());
     assert_eq!(tell_all(&test.db, second).await.len(), 3);
     // Who has read of the first has another; who has not has one, of both.
     let revisions = async |user| {
@@ -196,7 +205,7 @@ async fn going_live_again_is_told_again(test: TestDatabase) {
     assert_eq!(revisions(ada).await, [(1, true), (1, false)]);
     assert_eq!(revisions(bob).await, [(2, true)]);
     assert_eq!(revisions(eve).await, [(1, true)]);
-    assert_eq!(list(&test, bob).await[0].changed_at, at(30));
+    assert_eq!(list(&test, bob).await[0].changed_at, at(later));
 }
 
 async fn a_broadcast_that_is_over_is_not_told(test: TestDatabase) {

@@ -6,7 +6,7 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use media::{Clock, SessionId, StreamId, Timestamp, UserId};
+use media::{Clock, Micros, SessionId, StreamId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -22,6 +22,9 @@ pub(super) const QUEUE: &str = "notify-live";
 /// Followers that one step tells.
 pub const FOLLOWERS_AT_ONCE: u32 = 1_000;
 
+/// A stream is told of once in so long: an encoder may come and go. The same as of its posts.
+pub const RESTS: Micros = Micros::from_secs(30 * 60);
+
 /// With so many failures the job is dead, after about a day. Whoever revives it goes on where
 /// it stopped.
 const ATTEMPTS: NonZeroU32 = NonZeroU32::new(100).expect("100 is not 0");
@@ -33,7 +36,8 @@ struct Payload {
 }
 
 /// Begins to tell the followers of a broadcast that goes on, once; false when it was begun, is
-/// over, or is for nobody but its owner.
+/// over, is for nobody but its owner, or another of the stream was told that began within [`RESTS`]
+/// before it.
 pub async fn begin(db: &Database, session: SessionId, now: Timestamp) -> Result<bool, RowError> {
     let mut transaction = db.write().await?;
     let begun = query(
@@ -42,11 +46,16 @@ pub async fn begin(db: &Database, session: SessionId, now: Timestamp) -> Result<
          FROM live_sessions l JOIN streams s ON s.id = l.stream_id
          WHERE l.id = $1 AND l.ended_at IS NULL
              AND s.visibility <> 'private' AND s.deleted_at IS NULL
+             AND NOT EXISTS (
+                 SELECT 1 FROM live_sessions p JOIN live_fan_outs o ON o.session_id = p.id
+                 WHERE p.stream_id = l.stream_id AND p.id <> l.id
+                     AND o.began_at > l.started_at - $4)
          ON CONFLICT (session_id) DO NOTHING",
     )
     .bind(session)
     .bind(Timestamp::from_micros(i64::MIN))
     .bind(Uuid::nil())
+    .bind(RESTS)
     .execute(&mut transaction)
     .await?;
     if begun == 0 {
