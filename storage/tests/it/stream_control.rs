@@ -218,8 +218,8 @@ async fn a_deleted_stream_goes_when_the_sweeper_has_done_its_part(test: TestData
         sanction(&test, of, ada, None).await;
     }
     indexed(&test).await;
-    let found = "SELECT COUNT(*) FROM search_streams";
-    assert_eq!(count(&test.db, found).await, 2);
+    let findable = "SELECT COUNT(*) FROM search_streams";
+    assert_eq!(count(&test.db, findable).await, 2);
     assert_eq!(removal::step(&test.db, stream).await.unwrap(), Step::Done);
     assert!(streams::by_id(&test.db, stream).await.unwrap().is_some());
     let mut transaction = test.db.write().await.unwrap();
@@ -239,7 +239,7 @@ async fn a_deleted_stream_goes_when_the_sweeper_has_done_its_part(test: TestData
     for (text, left) in [
         ("SELECT COUNT(*) FROM chat_messages", 1),
         ("SELECT COUNT(*) FROM chat_sanctions", 1),
-        (found, 1),
+        (findable, 1),
     ] {
         assert_eq!(count(&test.db, text).await, left, "{text}");
     }
