@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::room::{CLOSED, Room};
+use super::room::{Room, whom_for};
 use super::{Hub, Inner};
 use crate::ServiceError;
 use crate::revocations::Revocations;
@@ -297,7 +297,7 @@ impl Hub {
         }
     }
 
-    async fn check_all(&self, rooms: &[Arc<Room>]) {
+    pub(super) async fn check_all(&self, rooms: &[Arc<Room>]) {
         let ids: Vec<_> = rooms.iter().map(|room| room.stream).collect();
         let standings = match streams::standings(&self.db, &ids).await {
             Ok(standings) => standings,
@@ -305,10 +305,7 @@ impl Hub {
         };
         for room in rooms {
             let standing = standings.iter().find(|one| one.stream == room.stream);
-            match standing.filter(|standing| standing.is_shown) {
-                Some(standing) => room.is_for(standing.visibility),
-                None => room.end(CLOSED),
-            }
+            room.is_for(standing.and_then(whom_for));
         }
     }
 
