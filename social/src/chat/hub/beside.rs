@@ -340,8 +340,13 @@ impl Hub {
     async fn count(&self) {
         loop {
             sleep(PRESENCE_EVERY).await;
-            for room in self.all_rooms() {
-                let Some(viewers) = room.show_presence() else {
+            let rooms = self.all_rooms();
+            // First those who listen here: they wait for no bus.
+            for room in &rooms {
+                room.show_presence();
+            }
+            for room in rooms {
+                let Some(viewers) = room.to_say() else {
                     continue;
                 };
                 let about = format!("chat.{}.presence", room.stream);
@@ -350,9 +355,10 @@ impl Hub {
                     ..self.says()
                 };
                 if self.publish(&about, &said).await.is_err() {
-                    // It is said again.
+                    // It is said again, and so is what follows.
                     break;
                 }
+                room.has_said(viewers);
             }
         }
     }

@@ -276,16 +276,25 @@ impl Room {
         here.saturating_add(self.lock().others.count(Instant::now()))
     }
 
-    /// Tells how many are there, if that has changed; what is to be said to other nodes.
-    pub(super) fn show_presence(&self) -> Option<u64> {
+    /// Tells whoever listens how many are there, if that has changed.
+    pub(super) fn show_presence(&self) {
         let viewers = self.viewers();
-        let here = self.listeners.load(Ordering::Relaxed);
         let mut state = self.lock();
         if state.shown != viewers {
             state.shown = viewers;
             let _ = self.frames.send(Frame::presence(&self.name, viewers));
         }
-        state.own.to_say(here, Instant::now())
+    }
+
+    /// How many are here, if that is to be said to other nodes.
+    pub(super) fn to_say(&self) -> Option<u64> {
+        let here = self.listeners.load(Ordering::Relaxed);
+        self.lock().own.to_say(here, Instant::now())
+    }
+
+    /// Notes what other nodes were told.
+    pub(super) fn has_said(&self, viewers: u64) {
+        self.lock().own.has_said(viewers, Instant::now());
     }
 
     /// Whether nobody was there for so long.
