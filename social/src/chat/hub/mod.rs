@@ -52,7 +52,7 @@ pub(crate) struct Inner {
     /// Told from others by.
     node: Uuid,
     rooms: Mutex<HashMap<StreamId, Arc<Room>>>,
-    queues: writer::Queues,
+    queues: Arc<writer::Queues>,
     members: Arc<Members>,
     news: beside::News,
     tasks: TaskTracker,
@@ -88,7 +88,7 @@ impl Hub {
             kept,
             node: Uuid::now_v7(),
             rooms: Mutex::default(),
-            queues: writer::Queues::default(),
+            queues: Arc::default(),
             members: Arc::default(),
             news: beside::News::default(),
             tasks: TaskTracker::new(),
