@@ -18,20 +18,25 @@ impl Services {
         name: &str,
     ) -> Result<Playback, ServiceError> {
         self.begin(caller, Operation::GetPlayback)?;
+        let asked_at = self.now();
         let found = self.find_stream(caller, name).await?;
-        self.playback_of(caller, &found.stream)
+        self.playback_of(caller, &found.stream, asked_at)
     }
 
-    /// The same of a stream that was found for them.
+    /// The same of a stream that was found for them. `asked_at`: before it was read, so that what
+    /// changes meanwhile bars the token.
     pub(super) fn playback_of(
         &self,
         caller: &Caller,
         stream: &StreamRow,
+        asked_at: Timestamp,
     ) -> Result<Playback, ServiceError> {
-        let now = self.now();
-        let expires = now + seconds(self.settings.playback_token_seconds);
+        let expires = asked_at + seconds(self.settings.playback_token_seconds);
         let folder = format!("/live/{}", stream.name);
-        let url = |file: &str| self.signed(caller, stream, &format!("{folder}/{file}"), expires);
+        let url = |file: &str| {
+            let path = format!("{folder}/{file}");
+            self.signed(caller, stream, &path, asked_at, expires)
+        };
         let (playlist, is_signed) = url("index.m3u8")?;
         let (manifest, _) = url("manifest.mpd")?;
         Ok(Playback {
@@ -42,11 +47,12 @@ impl Services {
     }
 
     /// The URL of something of a stream, and whether it has a token.
-    pub(super) fn signed(
+    fn signed(
         &self,
         caller: &Caller,
         stream: &StreamRow,
         path: &str,
+        asked_at: Timestamp,
         expires: Timestamp,
     ) -> Result<(String, bool), ServiceError> {
         let viewing = Viewing {
@@ -57,7 +63,7 @@ impl Services {
                 Identity::Session { session, .. } => Some(session.as_uuid()),
                 Identity::Token { token, .. } => Some(token.as_uuid()),
             },
-            at: self.now(),
+            at: asked_at,
         };
         let is_signed = stream.visibility != Visibility::Public;
         let path_there = self
