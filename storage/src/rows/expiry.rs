@@ -10,13 +10,18 @@ use super::{Database, RowError};
 /// were.
 pub const REVOKED_TOKEN_KEPT: Micros = Micros::from_secs(30 * 24 * 60 * 60);
 
+/// Stream keys that were revoked or have expired are known for so long: until then none of them can
+/// be given again.
+pub const OLD_KEY_KEPT: Micros = Micros::from_secs(30 * 24 * 60 * 60);
+
 /// What was done by right of a role is known for so long.
 pub const AUDIT_LOG_KEPT: Micros = Micros::from_secs(2 * 365 * 24 * 60 * 60);
 
 /// Deletes registrations, links in mails and kept answers that have expired, API tokens that
-/// were revoked [`REVOKED_TOKEN_KEPT`] ago, entries of the audit log older than
-/// [`AUDIT_LOG_KEPT`], and bars of playback that no token is left of: at most `limit` of each; how many of the kind of which there were
-/// most, so that less than `limit` means that none is left.
+/// were revoked [`REVOKED_TOKEN_KEPT`] ago, stream keys that are good no more since
+/// [`OLD_KEY_KEPT`], entries of the audit log older than [`AUDIT_LOG_KEPT`], and bars of playback
+/// that no token is left of: at most `limit` of each; how many of the kind of which there were most,
+/// so that less than `limit` means that none is left.
 pub async fn delete_expired(db: &Database, now: Timestamp, limit: u32) -> Result<u64, RowError> {
     let mut most = 0;
     for (statement, before) in [
@@ -43,6 +48,18 @@ pub async fn delete_expired(db: &Database, now: Timestamp, limit: u32) -> Result
                  SELECT id FROM api_tokens WHERE revoked_at IS NOT NULL AND revoked_at <= $1
                  ORDER BY revoked_at LIMIT $2)",
             now - REVOKED_TOKEN_KEPT,
+        ),
+        (
+            "DELETE FROM stream_keys WHERE id IN (
+                 SELECT id FROM stream_keys WHERE revoked_at IS NOT NULL AND revoked_at <= $1
+                 ORDER BY revoked_at LIMIT $2)",
+            now - OLD_KEY_KEPT,
+        ),
+        (
+            "DELETE FROM stream_keys WHERE id IN (
+                 SELECT id FROM stream_keys WHERE expires_at IS NOT NULL AND expires_at <= $1
+                 ORDER BY expires_at LIMIT $2)",
+            now - OLD_KEY_KEPT,
         ),
         (
             "DELETE FROM audit_log WHERE id IN (

@@ -21,6 +21,7 @@ on_both_engines! {
     a_deleted_stream_goes_when_the_sweeper_has_done_its_part,
     a_recording_is_for_whom_its_stream_is,
     the_first_key_for_playback_is_everybodys,
+    keys_that_are_good_no_more_are_swept,
     bars_are_read_in_order_and_forgotten_in_time,
 }
 
@@ -108,6 +109,38 @@ async fn who_may_publish_is_asked_of_many_keys_at_once(test: TestDatabase) {
         .unwrap();
     let rows = stream_keys::of_stream(&test.db, of[0], NOW).await.unwrap();
     assert_eq!(rows[0].last_used_at, Some(at(1)));
+}
+
+async fn keys_that_are_good_no_more_are_swept(test: TestDatabase) {
+    let stream = test.stream("garden").await;
+    let mut keys = Vec::new();
+    for _ in 0..3 {
+        keys.push(key(&test, stream).await);
+    }
+    let secret = StreamKey::generate().unwrap();
+    let (db, mut transaction) = (&test.db, test.db.write().await.unwrap());
+    let on = &mut transaction;
+    stream_keys::revoke(db, on, stream, keys[0], at(10))
+        .await
+        .unwrap();
+    stream_keys::rotate(db, on, stream, keys[1], &secret, at(20), NOW)
+        .await
+        .unwrap();
+    transaction.commit().await.unwrap();
+    let left = async |now| {
+        expiry::delete_expired(&test.db, now, 100).await.unwrap();
+        count(&test.db, "SELECT COUNT(*) FROM stream_keys").await
+    };
+    let kept = expiry::OLD_KEY_KEPT;
+    // With that which the stream was made with, and that which took a place.
+    assert_eq!(left(at(9) + kept).await, 5);
+    assert_eq!(left(at(10) + kept).await, 4);
+    assert_eq!(left(at(19) + kept).await, 4);
+    assert_eq!(left(at(20) + kept).await, 3);
+    assert_eq!(left(at(99) + kept + kept).await, 3);
+    let rows = stream_keys::of_stream(&test.db, stream, at(99)).await;
+    let rows = rows.unwrap();
+    assert!(rows.len() == 3 && rows.iter().any(|row| row.id == keys[2]));
 }
 
 async fn a_stream_says_how_it_stands(test: TestDatabase) {
