@@ -331,8 +331,10 @@ async fn moderators_look_after_rooms_that_are_not_for_them(app: TestApp) {
     }
     let nothing = eve.delete(&paths[0]).await;
     nothing.problem(404, "not-found");
-    let nowhere = keeper.patch("/api/v1/streams/nowhere/chat", &json!({}));
-    nowhere.await.problem(404, "not-found");
+    let nowhere = keeper
+        .patch("/api/v1/streams/nowhere/chat", &json!({}))
+        .await;
+    nowhere.problem(404, "not-found");
 }
 
 async fn what_moderators_do_is_in_the_audit_log(app: TestApp) {
