@@ -258,7 +258,7 @@ mod tests {
         news.bus = bus.clone();
         news.listen_again().await;
         let subject = "account.one.suspended".parse().unwrap();
-        bus.publish(&Event::new(subject, "{}")).await.unwrap();
+        bus.publish(Event::new(subject, "{}")).await.unwrap();
         let heard = timeout(LOOK, news.heard()).await;
         assert_eq!(heard.unwrap(), Heard::Something);
     }
