@@ -146,14 +146,17 @@ impl Service<Request<()>> for Origin {
             let route = Route::parse(request.uri().path());
             let tags = route.as_ref().and_then(Route::tags);
             let named = route.as_ref().and_then(Route::stream).cloned();
+            let live = || named.as_ref().and_then(|name| inner.streams.get(name));
+            let stream = live();
+            let was_signed = is_signed(stream.as_ref());
             let mut response = inner.respond(&request, route).await;
             let headers = response.headers_mut();
             if let Some(tags) = tags {
                 headers.append(CACHE_TAG, tags);
             }
-            // Afterwards: what was held until now is for whom it is now.
-            let stream = named.and_then(|name| inner.streams.get(&name));
-            if stream.is_some_and(|stream| stream.is_signed()) {
+            // Also afterwards: what was held until now is for whom it is now. Also the stream as it
+            // was: one that has ended meanwhile, or has another in its place, is not found.
+            if was_signed || is_signed(stream.as_ref()) || is_signed(live().as_ref()) {
                 headers.insert(NOVA_ACCESS, SIGNED);
             }
             Ok(match *request.method() {
@@ -162,6 +165,10 @@ impl Service<Request<()>> for Origin {
             })
         })
     }
+}
+
+fn is_signed(stream: Option<&Arc<LiveStream>>) -> bool {
+    stream.is_some_and(|stream| stream.is_signed())
 }
 
 impl Inner {

@@ -63,28 +63,41 @@ impl News {
         })
     }
 
-    /// Returns when something was heard that matters, or something was missed.
-    async fn heard(&mut self) {
+    /// Returns when something was heard that matters, or something was missed. Nothing is lost when
+    /// this is dropped half-way.
+    async fn heard(&mut self) -> Heard {
         loop {
             let heard = tokio::select! {
                 heard = self.accounts.recv() => heard,
                 heard = self.streams.recv() => heard,
             };
             match heard {
-                Ok(message) if matters(&message.event) => return,
+                Ok(message) if matters(&message.event) => return Heard::Something,
                 Ok(_) => {}
-                Err(RecvError::Closed) => {
-                    sleep(RETRY).await;
-                    match Self::listen(self.bus.clone()).await {
-                        Ok(anew) => *self = anew,
-                        Err(error) => tracing::warn!(%error, "the rows are looked at instead"),
-                    }
-                    return;
-                }
-                Err(_) => return,
+                Err(RecvError::Closed) => return Heard::Closed,
+                Err(_) => return Heard::Something,
             }
         }
     }
+
+    /// Listens anew. While that fails, the rows are looked at at the same pace.
+    async fn listen_again(&mut self) {
+        sleep(RETRY).await;
+        match timeout(PATIENCE, Self::listen(self.bus.clone())).await {
+            Ok(Ok(anew)) => *self = anew,
+            Ok(Err(error)) => tracing::warn!(%error, "the rows are looked at instead"),
+            Err(_) => tracing::warn!("the bus does not answer: the rows are looked at instead"),
+        }
+    }
+}
+
+/// What was heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Heard {
+    /// Something that matters, or may.
+    Something,
+    /// Nothing is heard any more.
+    Closed,
 }
 
 /// Whether somebody may have to go by it.
@@ -111,10 +124,17 @@ impl Live {
         let mut ticks = interval(LOOK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            tokio::select! {
+            let heard = tokio::select! {
                 () = shutdown.cancelled() => return,
-                _ = ticks.tick() => {}
-                () = news.heard() => {}
+                _ = ticks.tick() => Heard::Something,
+                heard = news.heard() => heard,
+            };
+            // Not beside the ticks: each would begin it again.
+            if heard == Heard::Closed {
+                let listening = news.listen_again();
+                if shutdown.run_until_cancelled(listening).await.is_none() {
+                    return;
+                }
             }
             let looking = timeout(PATIENCE, async {
                 self.take_back(&registry, &mut unpurged).await?;
@@ -222,5 +242,24 @@ impl Live {
                 Err(Refusal::Internal)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use storage::events::LocalBus;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_heard_no_more_is_listened_to_again() {
+        let bus = Arc::new(LocalBus::new());
+        let mut news = News::listen(Arc::new(LocalBus::new())).await.unwrap();
+        news.bus = bus.clone();
+        news.listen_again().await;
+        let subject = "account.one.suspended".parse().unwrap();
+        bus.publish(Event::new(subject, "{}")).await.unwrap();
+        let heard = timeout(LOOK, news.heard()).await;
+        assert_eq!(heard.unwrap(), Heard::Something);
     }
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use edge::access::{Judge, SessionName};
-use media::{Timestamp, UserId};
+use media::{Micros, Timestamp, UserId};
 use storage::rows::account_events::AccountEvent;
 use storage::rows::playback_bars::{Bar, TOKEN_AT_MOST};
 
@@ -18,6 +18,10 @@ use super::viewing::{self, Named, Shown};
 /// Bars of one kind that are remembered. If there are more, all tokens from before are barred: who
 /// may play gets another.
 const MOST: usize = 250_000;
+
+/// Tokens that were signed so long after a bar are barred too: clocks of nodes differ, and whoever
+/// signed one may have read the rows before the bar was committed. Who may play asks again.
+const CLOCK_SKEW: Micros = Micros::from_secs(5);
 
 /// What is barred, as this edge knows it. Clones are the same.
 #[derive(Debug, Clone, Default)]
@@ -30,7 +34,8 @@ struct Inner {
     any: AtomicBool,
 }
 
-/// Each until no token of theirs can be good. Tokens that were signed until that time are barred.
+/// Each until no token of theirs can be good. Tokens that were signed until [`CLOCK_SKEW`] after that
+/// time are barred.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     viewers: HashMap<UserId, Timestamp>,
@@ -45,7 +50,8 @@ pub(super) struct Known {
 
 impl Known {
     fn bars(&self, named: &Named) -> bool {
-        let is_until = |until: Option<&Timestamp>| until.is_some_and(|until| named.at <= *until);
+        let is_until =
+            |until: Option<&Timestamp>| until.is_some_and(|until| named.at <= *until + CLOCK_SKEW);
         let viewer = named.viewer;
         is_until(self.all.as_ref())
             || is_until(self.owners.get(&named.owner))
@@ -145,14 +151,16 @@ impl Bars {
 
 #[cfg(test)]
 mod tests {
-    use media::{LoginSessionId, Micros};
+    use media::LoginSessionId;
     use social::streams::Viewing;
 
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
     const BEFORE: Timestamp = Timestamp::from_micros(1_799_999_999_000_000);
-    const AFTER: Timestamp = Timestamp::from_micros(1_800_000_001_000_000);
+    /// While somebody may still have read the rows as they were.
+    const JUST_AFTER: Timestamp = Timestamp::from_micros(1_800_000_005_000_000);
+    const AFTER: Timestamp = Timestamp::from_micros(1_800_000_006_000_000);
 
     struct Who {
         owner: UserId,
@@ -209,6 +217,7 @@ mod tests {
             assert!(!who.is_out(&bars, BEFORE));
             bars.learn(NOW, |known| bar(known, &who));
             assert!(who.is_out(&bars, BEFORE) && who.is_out(&bars, NOW));
+            assert!(who.is_out(&bars, JUST_AFTER));
             assert!(!who.is_out(&bars, AFTER) && !other.is_out(&bars, BEFORE));
         }
     }

@@ -64,6 +64,16 @@ export class PagedList<T> {
     this.showEmpty();
   }
 
+  /** Takes a row away that nobody here took. The focus goes with it only where it was in it. */
+  drop(row: HTMLElement): void {
+    if (row.contains(document.activeElement)) {
+      this.remove(row);
+      return;
+    }
+    row.remove();
+    this.showEmpty();
+  }
+
   /** Puts a row before all others. */
   prepend(item: T): void {
     this.items.prepend(this.options.row(item, this));

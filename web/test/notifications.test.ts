@@ -3,9 +3,10 @@ import { readFile } from "node:fs/promises";
 import test from "node:test";
 
 import { Api } from "../src/api";
+import { differences } from "../src/notifications/differences";
 import { type News, NewsFeed, type NewsSource, type Socket } from "../src/notifications/news";
 import { sentence, target, unreadLabel } from "../src/notifications/sentence";
-import type { Author, Notification, Post } from "../src/resources";
+import type { Author, Notification, Page, Post } from "../src/resources";
 import { FakeBrowser, json } from "./server";
 
 const person = (name: string): Author => ({
@@ -52,6 +53,32 @@ test("what moderators did names nobody, and what is not known says little", () =
   assert.equal(text({ ...NOTHING, kind: "post_removed" }), "A moderator removed a post of yours");
   const unknown = { ...NOTHING, kind: "constructor" } as unknown as Notification;
   assert.equal(text(unknown), "Something happened");
+});
+
+test("what is new comes first, what was undone goes, and the rest stays where it is", () => {
+  const page = (ids: string, next: string | null = "more") => ({
+    items: [...ids].map((id) => ({ ...NOTHING, id })),
+    next,
+  });
+  const shown = (ids: string) => new Map([...ids].map((id) => [id, { revision: 1 }]));
+  const of = (before: string, now: Page<Notification>) => {
+    const { gone, changed, added } = differences(shown(before), now);
+    const join = (all: readonly Notification[]) => all.map(({ id }) => id).join("");
+    return [gone.join(""), join(changed), join(added)];
+  };
+  assert.deepEqual(of("dcb", page("fedc")), ["", "", "fe"]);
+  assert.deepEqual(of("", page("ba", null)), ["", "", "ba"]);
+  // An unlike takes one away, and of what is beyond the page nothing is known.
+  assert.deepEqual(of("edcba", page("ec")), ["d", "", ""]);
+  assert.deepEqual(of("edcba", page("ec", null)), ["dba", "", ""]);
+  assert.deepEqual(of("cba", page("", null)), ["cba", "", ""]);
+  assert.deepEqual(of("cba", page("")), ["", "", ""]);
+  // What comes back further down is not on top; where all above it is gone, it is.
+  assert.deepEqual(of("db", page("dcb")), ["", "", ""]);
+  assert.deepEqual(of("db", page("cb")), ["d", "", "c"]);
+  const other = { ...NOTHING, id: "b", revision: 2 };
+  const { changed, added } = differences(shown("cb"), { items: [other], next: "more" });
+  assert.deepEqual([changed, added], [[other], []]);
 });
 
 test("a name is a piece of its own, whatever it says", async () => {

@@ -84,7 +84,6 @@ impl Route {
 }
 
 impl Route {
-    /// What an answer is of, as a list of tags. None: of nothing that could be purged.
     /// The stream that is live.
     pub(crate) fn stream(&self) -> Option<&StreamName> {
         match self {
@@ -93,6 +92,7 @@ impl Route {
         }
     }
 
+    /// What an answer is of, as a list of tags. None: of nothing that could be purged.
     pub(crate) fn tags(&self) -> Option<HeaderValue> {
         let (of, rendition) = match self {
             Self::Live(stream, resource) => (format!("stream:{stream}"), resource.rendition()),

@@ -568,4 +568,19 @@ async fn what_is_of_a_stream_that_is_not_for_everybody_says_so() {
         .push_part(&source(), part(&source(), 43, 2))
         .unwrap();
     assert_eq!(access(&released(held).await).unwrap(), "signed");
+    // Whatever it is for afterwards, and also where the stream is found no more.
+    for part_index in [3, 4] {
+        let path = format!("/live/demo/source.m3u8?_HLS_msn=43&_HLS_part={part_index}");
+        world.live.set_signed(part_index == 3);
+        let held = world.held(&path).await;
+        world.live.set_signed(part_index == 4);
+        if part_index == 4 {
+            world.streams.remove(&world.live);
+        }
+        world
+            .live
+            .push_part(&source(), part(&source(), 43, part_index))
+            .unwrap();
+        assert_eq!(access(&released(held).await).unwrap(), "signed");
+    }
 }

@@ -15,6 +15,9 @@ use crate::{ServiceError, Services};
 /// People whose messages one does not hear, at most: of more, some are heard.
 const HIDDEN_AT_MOST: u32 = 10_000;
 
+/// How often it is asked whether somebody may be in a room that becomes others' meanwhile.
+const ASKED_AT_MOST: u32 = 3;
+
 /// Somebody is in a room.
 pub(crate) struct Entered {
     /// What they hear.
@@ -34,18 +37,25 @@ impl Services {
         before: Before,
     ) -> Result<Entered, ServiceError> {
         self.begin(caller, Operation::JoinChat)?;
-        let stream = may_watch(self, caller, stream).await?;
-        let hidden = self.hidden_from(caller).await?;
-        let Joined {
-            listener,
-            row,
-            is_complete,
-        } = self.chat.join(&stream, before, hidden).await?;
-        Ok(Entered {
-            listener,
-            room: self.show_room(caller, &stream, &row),
-            is_complete,
-        })
+        for _ in 0..ASKED_AT_MOST {
+            let stream = may_watch(self, caller, stream).await?;
+            let hidden = self.hidden_from(caller).await?;
+            // Where it became another's meanwhile, whether they may is asked again.
+            let Some(joined) = self.chat.join(&stream, before, hidden).await? else {
+                continue;
+            };
+            let Joined {
+                listener,
+                row,
+                is_complete,
+            } = joined;
+            return Ok(Entered {
+                listener,
+                room: self.show_room(caller, &stream, &row),
+                is_complete,
+            });
+        }
+        Err(ServiceError::Busy)
     }
 
     /// Whose messages whoever asks does not hear.

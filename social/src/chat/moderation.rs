@@ -9,7 +9,8 @@ use storage::rows::chat::{self, Moderators, SanctionRow};
 use storage::rows::streams::StreamRow;
 use storage::rows::users::{self, UserRow};
 
-use super::{MAX_SLOW_MODE, MAX_TIMEOUT, author, looks_after, may_watch, named};
+use super::watching::may_find;
+use super::{MAX_SLOW_MODE, MAX_TIMEOUT, author, looks_after, named};
 use crate::caller::{Caller, Role};
 use crate::error::Missing;
 use crate::model::{ChangeChatInput, ChatRoom, ChatSanction, Moment, SanctionInput};
@@ -139,7 +140,7 @@ impl Services {
 
     /// The stream, if whoever asks looks after its room.
     async fn looked_after(&self, caller: &Caller, stream: &str) -> Result<StreamRow, ServiceError> {
-        let stream = may_watch(self, caller, stream).await?;
+        let stream = may_find(self, caller, stream).await?;
         match looks_after(caller, &stream) {
             true => Ok(stream),
             false => Err(ServiceError::Forbidden(Missing::Role(Role::Moderator))),

@@ -7,6 +7,7 @@ use storage::rows::chat::{self, CLIENT_KEY_BYTES_AT_MOST, NewChatMessage, Refusa
 use storage::rows::streams::StreamRow;
 
 use super::shown::mentioned;
+use super::watching::may_find;
 use super::{MAX_MESSAGE, looks_after, may_watch, message, missing, parse};
 use crate::caller::Caller;
 use crate::error::{Fields, Missing};
@@ -56,7 +57,7 @@ impl Services {
         id: &str,
     ) -> Result<(), ServiceError> {
         let actor = self.begin_known(caller, Operation::DeleteChatMessage)?;
-        let stream = may_watch(self, caller, stream).await?;
+        let stream = may_find(self, caller, stream).await?;
         let id = parse(id)?;
         let row = chat::message(&self.db, stream.id, id).await?;
         let row = row.filter(|row| row.deleted_at.is_none());

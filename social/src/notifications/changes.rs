@@ -148,7 +148,8 @@ impl Told {
     async fn look(&mut self) -> Result<Option<NotificationsChanged>, ServiceError> {
         let (services, reader) = (&self.services, self.reader);
         let unread = notifications::unread(&services.db, reader).await?;
-        let rows = notifications::page(&services.db, reader, None, NEWEST).await?;
+        let page = notifications::page(&services.db, reader, None, NEWEST).await?;
+        let rows = page.rows;
         let now: HashMap<_, _> = rows
             .iter()
             .map(|row| (row.id, (row.revision, row.read_at.is_some())))

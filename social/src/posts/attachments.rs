@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Display;
 
 use async_graphql::ID;
-use media::{ImageId, PostId, StreamId, UserId, VideoId};
+use media::{ImageId, PostId, StreamId, Timestamp, UserId, VideoId};
 use storage::rows::Transaction;
 use storage::rows::images::{self, IMAGES_AT_MOST, ImageRow};
 use storage::rows::post_videos::{self, ShownVideo};
@@ -138,21 +138,28 @@ impl Services {
         if ids.is_empty() {
             return Ok(HashMap::new());
         }
+        // Before the rows are read: what bars somebody afterwards bars these tokens.
+        let asked_at = self.now();
         let rows = post_videos::of_posts(&self.db, ids, caller.user()).await?;
         let shown = rows
             .iter()
-            .map(|row| Ok((row.post, self.post_video(caller, row)?)));
+            .map(|row| Ok((row.post, self.post_video(caller, row, asked_at)?)));
         shown.collect()
     }
 
-    fn post_video(&self, caller: &Caller, row: &ShownVideo) -> Result<PostVideo, ServiceError> {
-        let (id, expires) = (row.id, self.playback_expires());
+    fn post_video(
+        &self,
+        caller: &Caller,
+        row: &ShownVideo,
+        asked_at: Timestamp,
+    ) -> Result<PostVideo, ServiceError> {
+        let id = row.id;
         let played = Played {
             owner: row.owner,
             visibility: row.visibility,
         };
         let url = |file: &str| {
-            let signed = self.signed(caller, played, &format!("/vod/{id}/{file}"), expires)?;
+            let signed = self.signed(caller, played, &format!("/vod/{id}/{file}"), asked_at)?;
             Ok::<_, ServiceError>(signed.0)
         };
         Ok(PostVideo {

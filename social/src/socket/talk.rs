@@ -36,6 +36,9 @@ pub(super) struct Talk {
     listener: Option<Listener>,
     /// What the client asks that is under way.
     request: Option<Request>,
+    /// What lies between the client and others has changed since the request began: whoever it
+    /// lets into a room is looked at again.
+    has_changed: bool,
     ticks: Interval,
     heard_at: Instant,
     /// Frames of the client since the last tick.
@@ -57,6 +60,7 @@ impl Talk {
             pass,
             listener: None,
             request: None,
+            has_changed: false,
             ticks,
             heard_at: now,
             heard: 0,
@@ -115,7 +119,10 @@ impl Talk {
             biased;
             news = news(self.seat.as_ref()) => match news {
                 News::Ended => Err(Some(ENDED)),
-                News::Relations => Box::pin(self.look_again()).await,
+                News::Relations => {
+                    self.has_changed |= !is_idle;
+                    Box::pin(self.look_again()).await
+                }
             },
             answer = under_way(&mut self.request), if !is_idle => {
                 self.request = None;
@@ -157,6 +164,7 @@ impl Talk {
     }
 
     async fn answered(&mut self, answer: Answer) -> Result<(), End> {
+        let has_changed = std::mem::take(&mut self.has_changed);
         match answer {
             Answer::Said(text) => self.say(text).await,
             Answer::Closed(close) => Err(Some(close)),
@@ -171,7 +179,11 @@ impl Talk {
                     room: entered.room,
                     is_complete: entered.is_complete,
                 };
-                self.say(joined.text()).await
+                self.say(joined.text()).await?;
+                match has_changed {
+                    true => Box::pin(self.look_again()).await,
+                    false => Ok(()),
+                }
             }
             Answer::Known(id, known) => {
                 let (pass, seat) = *known;

@@ -39,9 +39,10 @@ impl Services {
     /// The streams that are live, the newest first.
     pub async fn list_live(&self, caller: &Caller) -> Result<Vec<LiveEntry>, ServiceError> {
         self.begin(caller, Operation::ListLive)?;
+        let asked_at = self.now();
         let live = streams::live(&self.db, caller.user(), LIVE_LISTED).await?;
         let entries = live.iter().map(|row| {
-            let playback = self.playback_of(caller, &row.stream)?;
+            let playback = self.playback_of(caller, &row.stream, asked_at)?;
             Ok(LiveEntry {
                 name: row.stream.name.to_string(),
                 title: row.stream.called().to_owned(),

@@ -25,23 +25,29 @@ impl Services {
         name: &str,
     ) -> Result<Playback, ServiceError> {
         self.begin(caller, Operation::GetPlayback)?;
+        let asked_at = self.now();
         let found = self.find_stream(caller, name).await?;
-        self.playback_of(caller, &found.stream)
+        self.playback_of(caller, &found.stream, asked_at)
     }
 
-    /// The same of a stream that was found for them.
+    /// The same of a stream that was found for them. `asked_at`: before it was read, so that what
+    /// changes meanwhile bars the token.
     pub(super) fn playback_of(
         &self,
         caller: &Caller,
         stream: &StreamRow,
+        asked_at: Timestamp,
     ) -> Result<Playback, ServiceError> {
-        let expires = self.playback_expires();
+        let expires = self.playback_expires(asked_at);
         let folder = format!("/live/{}", stream.name);
         let played = Played {
             owner: stream.owner,
             visibility: stream.visibility,
         };
-        let url = |file: &str| self.signed(caller, played, &format!("{folder}/{file}"), expires);
+        let url = |file: &str| {
+            let path = format!("{folder}/{file}");
+            self.signed(caller, played, &path, asked_at)
+        };
         let (playlist, is_signed) = url("index.m3u8")?;
         let (manifest, _) = url("manifest.mpd")?;
         Ok(Playback {
@@ -51,20 +57,21 @@ impl Services {
         })
     }
 
-    /// Until when a token is good that is given now.
-    pub(crate) fn playback_expires(&self) -> Timestamp {
-        self.now() + seconds(self.settings.playback_token_seconds)
+    /// Until when a token is good that somebody asked for then.
+    fn playback_expires(&self, asked_at: Timestamp) -> Timestamp {
+        asked_at + seconds(self.settings.playback_token_seconds)
     }
 
-    /// The URL of a file of what is played, for one viewer who may see it, and whether it has a
-    /// token.
+    /// The URL of a file of what is played, for one viewer who may see it by the rows as they were
+    /// read after `asked_at`, and whether it has a token.
     pub(crate) fn signed(
         &self,
         caller: &Caller,
         played: Played,
         path: &str,
-        expires: Timestamp,
+        asked_at: Timestamp,
     ) -> Result<(String, bool), ServiceError> {
+        let expires = self.playback_expires(asked_at);
         let viewing = Viewing {
             owner: played.owner,
             viewer: caller.user(),
@@ -73,7 +80,7 @@ impl Services {
                 Identity::Session { session, .. } => Some(session.as_uuid()),
                 Identity::Token { token, .. } => Some(token.as_uuid()),
             },
-            at: self.now(),
+            at: asked_at,
         };
         let is_signed = played.visibility != Visibility::Public;
         let path_there = self

@@ -15,6 +15,7 @@ on_both_engines! {
     a_slow_room_and_one_for_followers_say_why,
     timeouts_and_bans_hold_until_they_are_lifted,
     who_looks_after_a_room_is_kept_by_nobody,
+    moderators_look_after_rooms_that_are_not_for_them,
     what_moderators_do_is_in_the_audit_log,
     a_room_is_for_who_may_watch,
     what_is_said_is_found_by_what_was_seen,
@@ -296,6 +297,44 @@ async fn who_looks_after_a_room_is_kept_by_nobody(app: TestApp) {
     nobody.problem(404, "not-found");
     say(&keeper, "one").await;
     say(&ada, "two").await;
+}
+
+async fn moderators_look_after_rooms_that_are_not_for_them(app: TestApp) {
+    let (ada, bob) = demo(&app).await;
+    let (keeper, eve) = (moderator(&app, "keeper").await, app.person("eve").await);
+    let mut paths = Vec::new();
+    for text in ["one", "two", "three"] {
+        let id = say(&bob, text).await;
+        paths.push(format!("{MESSAGES}/{}", id["id"].as_str().unwrap()));
+    }
+    let narrower = |visibility: &str| json!({ "visibility": visibility });
+    ada.put("/api/v1/users/keeper/block", &json!({}))
+        .await
+        .ok(204);
+    for (path, visibility) in paths.iter().zip(["public", "followers", "private"]) {
+        ada.patch("/api/v1/streams/demo", &narrower(visibility))
+            .await
+            .ok(200);
+        keeper.get(ROOM).await.problem(404, "not-found");
+        keeper.delete(path).await.ok(204);
+        keeper
+            .put(&sanction_of("bob"), &json!({ "seconds": 5 }))
+            .await
+            .ok(200);
+        let kept = keeper.get(&format!("{ROOM}/sanctions")).await.ok(200);
+        assert_eq!(kept["items"].as_array().unwrap().len(), 1);
+        keeper.delete(&sanction_of("bob")).await.ok(204);
+        keeper
+            .patch(ROOM, &json!({ "slow_mode_seconds": 1 }))
+            .await
+            .ok(200);
+    }
+    let nothing = eve.delete(&paths[0]).await;
+    nothing.problem(404, "not-found");
+    let nowhere = keeper
+        .patch("/api/v1/streams/nowhere/chat", &json!({}))
+        .await;
+    nowhere.problem(404, "not-found");
 }
 
 async fn what_moderators_do_is_in_the_audit_log(app: TestApp) {

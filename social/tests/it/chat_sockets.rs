@@ -26,6 +26,7 @@ on_both_engines! {
     s05_a_socket_goes_on_with_another_token,
     who_blocks_somebody_hears_them_no_more,
     who_is_blocked_by_the_owner_is_put_out,
+    who_is_blocked_while_joining_does_not_stay,
     whom_a_stream_is_for_no_more_is_put_out,
     a_subscription_hears_the_same,
 }
@@ -445,6 +446,28 @@ async fn who_is_blocked_by_the_owner_is_put_out(app: TestApp) {
     assert_eq!(chat.ask(json!({ "type": "ping" })).await["type"], "pong");
     let again = chat.ask(json!({ "type": "join", "room": "demo" })).await;
     assert_eq!(again["code"], "not-found");
+}
+
+async fn who_is_blocked_while_joining_does_not_stay(app: TestApp) {
+    let (ada, bob) = demo(&app).await;
+    let address = listen(&app).await;
+    for _ in 0..10 {
+        let mut chat = Chat::hello(address, &bob).await;
+        let nothing = json!({});
+        let blocking = ada.put("/api/v1/users/bob/block", &nothing);
+        let joining = async {
+            chat.tell(json!({ "type": "join", "room": "demo" })).await;
+            chat.hear_event().await
+        };
+        let (blocked, answer) = tokio::join!(blocking, joining);
+        blocked.ok(204);
+        if answer["type"] == "joined" {
+            assert_eq!(chat.hear_event().await["type"], "left");
+        } else {
+            assert_eq!(answer["code"], "not-found", "{answer}");
+        }
+        ada.delete("/api/v1/users/bob/block").await.ok(204);
+    }
 }
 
 async fn whom_a_stream_is_for_no_more_is_put_out(app: TestApp) {

@@ -147,7 +147,7 @@ async fn a_made_stream_can_be_published_to_with_its_key(app: TestApp) {
     assert_eq!(found.unwrap().map(|found| found.stream), Some(stream));
     let listed = list_streams(db, None, 10).await.unwrap();
     assert_eq!((listed.len(), listed[0].is_live()), (1, false));
-    assert_eq!(streams::live_streams(db, 10).await.unwrap(), []);
+    assert_eq!(streams::live(db, None, 10).await.unwrap(), []);
 }
 
 async fn what_is_taken_or_missing_has_a_name(app: TestApp) {

@@ -21,6 +21,10 @@ ALTER TABLE stream_keys ADD COLUMN expires_at BIGINT;
 -- When somebody last published with it. NULL: nobody has, or that was not noted.
 ALTER TABLE stream_keys ADD COLUMN last_used_at BIGINT;
 
+-- Those that are good no more are swept.
+CREATE INDEX stream_keys_revoked ON stream_keys (revoked_at) WHERE revoked_at IS NOT NULL;
+CREATE INDEX stream_keys_expired ON stream_keys (expires_at) WHERE expires_at IS NOT NULL;
+
 -- What signs and verifies playback tokens where no keys are configured: all nodes share it.
 CREATE TABLE playback_keys (
     kid        TEXT COLLATE "C" NOT NULL PRIMARY KEY,

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::jobs::{self, Attempt, HandlerError, NewJob};
 use super::sql::query;
+use super::streams::removal::hangs_on_streams;
 use super::{Database, RowError, Transaction, avatars, images, posts, search};
 use crate::objects::{ObjectError, ObjectStore};
 
@@ -143,7 +144,7 @@ pub async fn step(
     search::forget_account(db, &mut transaction, user).await?;
     let_go(&mut transaction, user, now).await?;
     let mut deleted = posts::erase(db, &mut transaction, user, now).await?;
-    for statement in MANY {
+    for statement in MANY.iter().chain(&OF_STREAMS) {
         deleted += query(*statement)
             .bind(user)
             .bind(ROWS_AT_ONCE)
@@ -255,38 +256,10 @@ const MANY: &[&str] = &[
          WHERE s.user_id = $1
              AND NOT EXISTS (SELECT 1 FROM refresh_tokens t WHERE t.session_id = s.id)
          LIMIT $2)",
-    // What others wrote about the account's streams shows nothing any more.
-    "UPDATE posts SET stream_id = NULL WHERE id IN (
-         SELECT p.id FROM streams s JOIN posts p ON p.stream_id = s.id
-         WHERE s.owner_id = $1 LIMIT $2)",
-    // What was said about them, by whomever.
-    "DELETE FROM chat_messages WHERE id IN (
-         SELECT m.id FROM streams s JOIN chat_messages m ON m.stream_id = s.id
-         WHERE s.owner_id = $1 LIMIT $2)",
-    "DELETE FROM chat_sanctions WHERE (stream_id, user_id) IN (
-         SELECT c.stream_id, c.user_id FROM streams s JOIN chat_sanctions c ON c.stream_id = s.id
-         WHERE s.owner_id = $1 LIMIT $2)",
-    // Sessions of streams of which nothing is left, and nothing will come.
-    "DELETE FROM live_sessions WHERE id IN (
-         SELECT l.id FROM streams s JOIN live_sessions l ON l.stream_id = s.id
-         WHERE s.owner_id = $1 AND l.settled_at IS NOT NULL
-             AND NOT EXISTS (SELECT 1 FROM epochs e WHERE e.session_id = l.id)
-             AND NOT EXISTS (SELECT 1 FROM videos v WHERE v.live_session_id = l.id)
-         LIMIT $2)",
-    "DELETE FROM stream_keys WHERE id IN (
-         SELECT k.id FROM streams s JOIN stream_keys k ON k.stream_id = s.id
-         WHERE s.owner_id = $1
-             AND NOT EXISTS (SELECT 1 FROM live_sessions l WHERE l.stream_id = s.id)
-         LIMIT $2)",
-    "DELETE FROM streams WHERE id IN (
-         SELECT s.id FROM streams s
-         WHERE s.owner_id = $1
-             AND NOT EXISTS (SELECT 1 FROM live_sessions l WHERE l.stream_id = s.id)
-             AND NOT EXISTS (SELECT 1 FROM stream_keys k WHERE k.stream_id = s.id)
-             AND NOT EXISTS (SELECT 1 FROM chat_messages m WHERE m.stream_id = s.id)
-             AND NOT EXISTS (SELECT 1 FROM chat_sanctions c WHERE c.stream_id = s.id)
-         LIMIT $2)",
 ];
+
+/// The same of what hangs on the account's streams, and these.
+const OF_STREAMS: [&str; 6] = hangs_on_streams!("s.owner_id = $1");
 
 async fn owns_something(transaction: &mut Transaction, user: UserId) -> Result<bool, RowError> {
     query(

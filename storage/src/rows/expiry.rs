@@ -10,13 +10,18 @@ use super::{Database, RowError};
 /// were.
 pub const REVOKED_TOKEN_KEPT: Micros = Micros::from_secs(30 * 24 * 60 * 60);
 
+/// Stream keys that were revoked or have expired are known for so long: until then none of them can
+/// be given again.
+pub const OLD_KEY_KEPT: Micros = Micros::from_secs(30 * 24 * 60 * 60);
+
 /// What was done by right of a role is known for so long.
 pub const AUDIT_LOG_KEPT: Micros = Micros::from_secs(2 * 365 * 24 * 60 * 60);
 
 /// Deletes registrations, links in mails and kept answers that have expired, API tokens that
-/// were revoked [`REVOKED_TOKEN_KEPT`] ago, entries of the audit log older than
-/// [`AUDIT_LOG_KEPT`], and bars of playback that no token is left of: at most `limit` of each; how many of the kind of which there were
-/// most, so that less than `limit` means that none is left.
+/// were revoked [`REVOKED_TOKEN_KEPT`] ago, stream keys that are good no more since
+/// [`OLD_KEY_KEPT`], entries of the audit log older than [`AUDIT_LOG_KEPT`], and bars of playback
+/// that no token is left of: at most `limit` of each; how many of the kind of which there were most,
+/// so that less than `limit` means that none is left.
 pub async fn delete_expired(db: &Database, now: Timestamp, limit: u32) -> Result<u64, RowError> {
     let mut most = 0;
     for (statement, before) in [
@@ -45,15 +50,29 @@ pub async fn delete_expired(db: &Database, now: Timestamp, limit: u32) -> Result
             now - REVOKED_TOKEN_KEPT,
         ),
         (
+            "DELETE FROM stream_keys WHERE id IN (
+                 SELECT id FROM stream_keys WHERE revoked_at IS NOT NULL AND revoked_at <= $1
+                 ORDER BY revoked_at LIMIT $2)",
+            now - OLD_KEY_KEPT,
+        ),
+        (
+            "DELETE FROM stream_keys WHERE id IN (
+                 SELECT id FROM stream_keys WHERE expires_at IS NOT NULL AND expires_at <= $1
+                 ORDER BY expires_at LIMIT $2)",
+            now - OLD_KEY_KEPT,
+        ),
+        (
             "DELETE FROM audit_log WHERE id IN (
                  SELECT id FROM audit_log WHERE created_at <= $1
                  ORDER BY created_at LIMIT $2)",
             now - AUDIT_LOG_KEPT,
         ),
         (
+            // Twice: one that was moved on meanwhile stays.
             "DELETE FROM playback_bars WHERE (owner_id, viewer_id) IN (
                  SELECT owner_id, viewer_id FROM playback_bars WHERE barred_at <= $1
-                 ORDER BY barred_at LIMIT $2)",
+                 ORDER BY barred_at LIMIT $2)
+                 AND barred_at <= $1",
             now - BARS_KEPT,
         ),
     ] {

@@ -25,7 +25,7 @@ mod windows;
 mod words;
 mod writing;
 
-use media::{PostId, UserId};
+use media::{PostId, StreamId, UserId};
 use uuid::Uuid;
 
 use super::sql::query;
@@ -63,6 +63,15 @@ pub(super) async fn forget_account(
     .await?;
     let ids = streams.into_iter().map(|(stream,)| stream).collect();
     writing::forget(db, transaction, &index::STREAMS, ids).await
+}
+
+/// The stream is found no more, from the end of the transaction on.
+pub(super) async fn forget_stream(
+    db: &Database,
+    transaction: &mut Transaction,
+    stream: StreamId,
+) -> Result<(), RowError> {
+    writing::forget(db, transaction, &index::STREAMS, vec![stream.as_uuid()]).await
 }
 
 /// A page of what is found.

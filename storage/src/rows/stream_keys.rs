@@ -111,7 +111,7 @@ pub struct NewKey<'a> {
 }
 
 /// Gives the stream another key; nothing changes if it has it already.
-/// [`RowError::Taken`] when the key is another stream's, or was revoked.
+/// [`RowError::Taken`] when the key is another stream's, or was revoked lately.
 pub async fn add_key(
     db: &Database,
     stream: StreamId,

@@ -22,8 +22,7 @@ pub use changes::{
 };
 pub(super) use lists::listed_columns;
 pub use lists::{
-    ListedStream, LiveStream, ShownStream, Standing, find, list, live, live_streams, of_owner,
-    shown, standings,
+    ListedStream, ShownStream, Standing, find, list, live, of_owner, shown, standings,
 };
 pub use removal::delete;
 pub use words::{InvalidTakeoverPolicy, InvalidVisibility, TakeoverPolicy, Visibility};

@@ -534,6 +534,29 @@ async fn old_messages_and_timeouts_are_swept(test: TestDatabase) {
     );
 }
 
+/// On SQLite only one transaction writes at a time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_timeout_that_is_given_anew_while_it_is_swept_stays() {
+    let test = TestDatabase::on_postgres().await;
+    let demo = test.stream("demo").await;
+    let ada = test.user("ada").await;
+    sanction(&test, demo, ada, Some(at(60))).await;
+    let mut transaction = write(&test).await;
+    chat::sanction(&mut transaction, demo, ada, None, at(60))
+        .await
+        .unwrap();
+    let banning = async {
+        test.until_somebody_waits().await;
+        transaction.commit().await.unwrap();
+    };
+    let (lifted, ()) = tokio::join!(chat::lift_expired(&test.db, at(60), 9), banning);
+    assert_eq!(lifted.unwrap(), 0);
+    assert_eq!(
+        refused(&test, demo, ada, at(61)).await,
+        Some(Refusal::Banned)
+    );
+}
+
 async fn what_is_too_long_or_nowhere_is_not_said(test: TestDatabase) {
     let demo = test.stream("demo").await;
     let ada = test.user("ada").await;

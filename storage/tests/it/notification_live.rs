@@ -6,8 +6,9 @@ use media::{SessionId, StreamId, SystemClock, UserId};
 use storage::Database;
 use storage::events::{Bus, LocalBus, SubjectPattern};
 use storage::rows::notifications::{
-    self, FOLLOWERS_AT_ONCE, Kind, NEWS, News, begin_fan_out, fan_out_step,
+    self, FOLLOWERS_AT_ONCE, Kind, NEWS, News, RESTS, begin_fan_out, fan_out_step,
 };
+use storage::rows::streams::{Change, Visibility};
 use storage::rows::{sessions, sql, streams, users};
 use tokio_util::sync::CancellationToken;
 
@@ -27,6 +28,8 @@ on_both_engines! {
     going_live_again_is_told_again,
     a_broadcast_that_is_over_is_not_told,
     who_does_not_want_it_or_follows_no_more_is_not_told,
+    a_broadcast_is_told_to_those_whom_the_stream_is_for,
+    a_stream_that_is_hidden_meanwhile_is_told_to_nobody_more,
     s02_going_live_costs_the_same_however_many_follow,
     a_server_tells_of_broadcasts_and_wakes_who_looks,
 }
@@ -180,8 +183,17 @@ async fn going_live_again_is_told_again(test: TestDatabase) {
     assert_eq!(read_all(&test, ada).await, 1);
     let eve = test.user("eve").await;
     follow(&test, eve, owner, 25).await;
-    let second = go_live(&test, stream, 30).await;
-    assert!(begin_fan_out(&test.db, second, at(30)).await.unwrap());
+    // An encoder that comes and goes is no news; the same stream of another is.
+    let soon = go_live(&test, stream, 30).await;
+    assert!(!begin_fan_out(&test.db, soon, at(30)).await.unwrap());
+    assert_eq!(tell_all(&test.db, soon).await, []);
+    end(&test, soon, 40).await;
+    let (other, _) = live(&test, "other").await;
+    let elsewhere = go_live(&test, other, 30).await;
+    assert!(begin_fan_out(&test.db, elsewhere, at(30)).await.unwrap());
+    let later = 10 + RESTS.as_micros() / 1_000_000;
+    let second = go_live(&test, stream, later).await;
+    assert!(begin_fan_out(&test.db, second, at(later)).await.unwrap());
     assert_eq!(tell_all(&test.db, second).await.len(), 3);
     // Who has read of the first has another; who has not has one, of both.
     let revisions = async |user| {
@@ -193,7 +205,7 @@ async fn going_live_again_is_told_again(test: TestDatabase) {
     assert_eq!(revisions(ada).await, [(1, true), (1, false)]);
     assert_eq!(revisions(bob).await, [(2, true)]);
     assert_eq!(revisions(eve).await, [(1, true)]);
-    assert_eq!(list(&test, bob).await[0].changed_at, at(30));
+    assert_eq!(list(&test, bob).await[0].changed_at, at(later));
 }
 
 async fn a_broadcast_that_is_over_is_not_told(test: TestDatabase) {
@@ -254,6 +266,76 @@ async fn who_does_not_want_it_or_follows_no_more_is_not_told(test: TestDatabase)
     drop(suspended.unwrap());
     transaction.commit().await.unwrap();
     assert_eq!(kinds(&test, fine).await, []);
+}
+
+async fn set_visibility(test: &TestDatabase, stream: StreamId, visibility: Visibility) {
+    let change = Change {
+        visibility: Some(visibility),
+        ..Change::default()
+    };
+    let mut transaction = write(test).await;
+    let changed = streams::change(&test.db, &mut transaction, stream, &change, at(9)).await;
+    drop(changed.unwrap());
+    transaction.commit().await.unwrap();
+}
+
+async fn delete(test: &TestDatabase, stream: StreamId) {
+    let mut transaction = write(test).await;
+    let deleted = streams::delete(&test.db, &mut transaction, stream, at(9)).await;
+    drop(deleted.unwrap());
+    transaction.commit().await.unwrap();
+}
+
+async fn a_broadcast_is_told_to_those_whom_the_stream_is_for(test: TestDatabase) {
+    let ada = test.user("ada").await;
+    for (name, visibility) in [
+        ("open", Some(Visibility::Public)),
+        ("half", Some(Visibility::Followers)),
+        ("shut", Some(Visibility::Private)),
+        ("gone", None),
+    ] {
+        let (stream, owner) = live(&test, name).await;
+        follow(&test, ada, owner, 0).await;
+        let session = go_live(&test, stream, 10).await;
+        match visibility {
+            Some(visibility) => set_visibility(&test, stream, visibility).await,
+            None => delete(&test, stream).await,
+        }
+        let is_told = matches!(visibility, Some(Visibility::Public | Visibility::Followers));
+        let begun = begin_fan_out(&test.db, session, at(10)).await.unwrap();
+        assert_eq!(begun, is_told, "{name}");
+        let told = tell_all(&test.db, session).await;
+        assert_eq!(told.len(), usize::from(is_told), "{name}");
+    }
+    assert_eq!(kinds(&test, ada).await, [Kind::WentLive; 2]);
+}
+
+async fn a_stream_that_is_hidden_meanwhile_is_told_to_nobody_more(test: TestDatabase) {
+    for name in ["shut", "gone"] {
+        let (stream, owner) = live(&test, name).await;
+        followers(&test, owner, FOLLOWERS_AT_ONCE + 1).await;
+        let session = go_live(&test, stream, 20).await;
+        assert!(begin_fan_out(&test.db, session, at(20)).await.unwrap());
+        let first = fan_out_step(&test.db, session, at(20)).await.unwrap();
+        let user = first.unwrap()[0];
+        assert_eq!(kinds(&test, user).await, [Kind::WentLive]);
+        match name {
+            "shut" => set_visibility(&test, stream, Visibility::Private).await,
+            _ => delete(&test, stream).await,
+        }
+        assert_eq!(tell_all(&test.db, session).await, []);
+        assert_eq!(kinds(&test, user).await, []);
+        assert_eq!(notifications::unread(&test.db, user).await.unwrap(), 0);
+        if name == "shut" {
+            // It is over for good; what was told is true again.
+            set_visibility(&test, stream, Visibility::Followers).await;
+            assert_eq!(tell_all(&test.db, session).await, []);
+            assert_eq!(kinds(&test, user).await, [Kind::WentLive]);
+            test.raw("DELETE FROM follows").await;
+            test.raw("DELETE FROM users WHERE name LIKE 'follower%'")
+                .await;
+        }
+    }
 }
 
 async fn s02_going_live_costs_the_same_however_many_follow(test: TestDatabase) {

@@ -9,13 +9,15 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use media::{NotificationId, PostId, UserId};
-use storage::rows::notifications::{self, NotificationRow, Seen};
+use storage::rows::notifications::{self, LOOKED_AT_MOST, NotificationRow, Seen};
+use storage::rows::sql::query;
 use storage::rows::{blocks, follows, likes, mutes};
 use storage::{Database, RowError};
+use uuid::Uuid;
 
 use crate::fixtures::TestDatabase;
 use crate::likes::like;
-use crate::notifications::{Telling, list};
+use crate::notifications::{Telling, after, list};
 use crate::outbox_writers::Random;
 use crate::posts::{comment, new, post, try_create};
 use crate::users::at;
@@ -23,6 +25,7 @@ use crate::users::at;
 on_both_engines! {
     s01_notifications_have_no_gap_and_no_duplicate_while_others_act,
     long_s01_notifications_have_no_gap_and_no_duplicate_while_others_act,
+    a_page_looks_at_so_many_and_no_more,
 }
 
 async fn s01_notifications_have_no_gap_and_no_duplicate_while_others_act(test: TestDatabase) {
@@ -105,7 +108,7 @@ async fn step(db: &Database, world: &World, random: &mut Random) -> Result<(), R
         8 => drop(mutes::unmute(&mut transaction, reader, who).await?),
         _ => {
             let page = notifications::page(db, reader, None, 3).await?;
-            let seen: Vec<_> = page.iter().map(seen).collect();
+            let seen: Vec<_> = page.rows.iter().map(seen).collect();
             notifications::read(&mut transaction, reader, &seen, at(2)).await?;
         }
     }
@@ -127,10 +130,10 @@ async fn walk(db: &Database, world: &World, random: &mut Random) -> u32 {
         let page = notifications::page(db, world.reader, before, limit).await;
         let page = page.unwrap();
         pages += 1;
-        met.extend(page.iter().map(|row| row.id));
-        match page.last() {
-            Some(last) if page.len() == limit as usize => before = Some(last.id),
-            _ => break,
+        met.extend(page.rows.iter().map(|row| row.id));
+        match after(&page, limit) {
+            Some(last) => before = Some(last),
+            None => break,
         }
     }
     assert!(
@@ -171,4 +174,43 @@ async fn read_while_others_act(test: TestDatabase, pages: u32) {
         world.stopped.store(true, Ordering::SeqCst);
     };
     tokio::join!(act(&test.db, 1), act(&other, 2), tell, read);
+}
+
+async fn a_page_looks_at_so_many_and_no_more(test: TestDatabase) {
+    let ada = test.user("ada").await;
+    let mut transaction = test.db.write().await.unwrap();
+    let mut ids = Vec::new();
+    // Two that are shown, under more than one page looks at, of a stream that is not there.
+    for n in 0..LOOKED_AT_MOST + 12 {
+        let id = NotificationId::from(Uuid::from_u128(u128::from(n) + 1));
+        let kind = match n {
+            0 | 1 => "post_removed",
+            _ => "went_live",
+        };
+        query(
+            "INSERT INTO notifications
+                 (id, recipient_id, kind, target_id, window_at, changed_at, revision)
+             VALUES ($1, $2, $3, $4, 0, 0, 1)",
+        )
+        .bind(id)
+        .bind(ada)
+        .bind(kind)
+        .bind(Uuid::now_v7())
+        .execute(&mut transaction)
+        .await
+        .unwrap();
+        ids.push(id);
+    }
+    transaction.commit().await.unwrap();
+    for limit in [1, 3, 100] {
+        let page = notifications::page(&test.db, ada, None, limit).await;
+        let page = page.unwrap();
+        assert_eq!((page.rows.len(), page.next), (0, Some(ids[12])), "{limit}");
+        let page = notifications::page(&test.db, ada, page.next, limit).await;
+        let page = page.unwrap();
+        let shown: Vec<_> = page.rows.iter().map(|row| row.id).collect();
+        let all = [ids[1], ids[0]];
+        assert_eq!(shown, all[..all.len().min(limit as usize)], "{limit}");
+        assert_eq!(page.next, None);
+    }
 }

@@ -7,8 +7,8 @@ use storage::events::LocalBus;
 use storage::objects::MemoryStore;
 use storage::rows::erasure::{self, Step};
 use storage::rows::notifications::{
-    self, ACTORS_AT_MOST, ActorRow, CONSUMER, KEPT_FOR, Kind, NotificationRow, ROWS_AT_ONCE, Seen,
-    UNREAD_AT_MOST, WINDOW, Writer,
+    self, ACTORS_AT_MOST, ActorRow, CONSUMER, KEPT_FOR, Kind, NotificationPage, NotificationRow,
+    ROWS_AT_ONCE, Seen, UNREAD_AT_MOST, WINDOW, Writer,
 };
 use storage::rows::outbox::{Deliver, NewEvent, OutboxEvent};
 use storage::rows::posts::{self, Edit, NewPost};
@@ -80,6 +80,13 @@ impl Telling {
     }
 }
 
+/// What the page after this one begins behind, if there is one.
+pub(crate) fn after(page: &NotificationPage, limit: u32) -> Option<NotificationId> {
+    let is_full = page.rows.len() == limit as usize;
+    let last = page.rows.last().filter(|_| is_full);
+    page.next.or(last.map(|last| last.id))
+}
+
 /// All of somebody's, the last begun first, by pages of several sizes, which agree.
 pub(crate) async fn list(test: &TestDatabase, user: UserId) -> Vec<NotificationRow> {
     let of = async |limit: u32| {
@@ -87,10 +94,10 @@ pub(crate) async fn list(test: &TestDatabase, user: UserId) -> Vec<NotificationR
         loop {
             let page = notifications::page(&test.db, user, before, limit).await;
             let page = page.unwrap();
-            all.extend_from_slice(&page);
-            match page.last() {
-                Some(last) if page.len() == limit as usize => before = Some(last.id),
-                _ => return all,
+            all.extend_from_slice(&page.rows);
+            match after(&page, limit) {
+                Some(last) => before = Some(last),
+                None => return all,
             }
         }
     };

@@ -105,11 +105,11 @@ async fn live_streams_are_those_with_an_open_session_newest_first(test: TestData
         }
     }
     test.stream("never").await;
-    let live = streams::live_streams(&test.db, 10).await.unwrap();
-    let names: Vec<_> = live.iter().map(|s| s.name.as_str()).collect();
+    let live = streams::live(&test.db, None, 10).await.unwrap();
+    let names: Vec<_> = live.iter().map(|s| s.stream.name.as_str()).collect();
     assert_eq!(names, ["new", "middle", "old"]);
-    assert_eq!(live[0].started_at, NOW + Micros::from_secs(3));
-    assert_eq!(streams::live_streams(&test.db, 1).await.unwrap(), live[..1]);
+    assert_eq!(live[0].live_since, Some(NOW + Micros::from_secs(3)));
+    assert_eq!(streams::live(&test.db, None, 1).await.unwrap(), live[..1]);
 }
 
 async fn going_live_and_ending_are_told_once(test: TestDatabase) {

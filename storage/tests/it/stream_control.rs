@@ -9,7 +9,10 @@ use storage::rows::streams::{self, Change, Visibility};
 use storage::rows::videos::playback as videos;
 use storage::rows::{RowError, expiry, purges, sessions, users};
 
+use crate::chat::{sanction, say};
+use crate::feed::count;
 use crate::fixtures::{NOW, TestDatabase};
+use crate::search::indexed;
 
 on_both_engines! {
     who_may_publish_is_asked_of_many_keys_at_once,
@@ -18,6 +21,7 @@ on_both_engines! {
     a_deleted_stream_goes_when_the_sweeper_has_done_its_part,
     a_recording_is_for_whom_its_stream_is,
     the_first_key_for_playback_is_everybodys,
+    keys_that_are_good_no_more_are_swept,
     bars_are_read_in_order_and_forgotten_in_time,
 }
 
@@ -105,6 +109,38 @@ async fn who_may_publish_is_asked_of_many_keys_at_once(test: TestDatabase) {
         .unwrap();
     let rows = stream_keys::of_stream(&test.db, of[0], NOW).await.unwrap();
     assert_eq!(rows[0].last_used_at, Some(at(1)));
+}
+
+async fn keys_that_are_good_no_more_are_swept(test: TestDatabase) {
+    let stream = test.stream("garden").await;
+    let mut keys = Vec::new();
+    for _ in 0..3 {
+        keys.push(key(&test, stream).await);
+    }
+    let secret = StreamKey::generate().unwrap();
+    let (db, mut transaction) = (&test.db, test.db.write().await.unwrap());
+    let on = &mut transaction;
+    stream_keys::revoke(db, on, stream, keys[0], at(10))
+        .await
+        .unwrap();
+    stream_keys::rotate(db, on, stream, keys[1], &secret, at(20), NOW)
+        .await
+        .unwrap();
+    transaction.commit().await.unwrap();
+    let left = async |now| {
+        expiry::delete_expired(&test.db, now, 100).await.unwrap();
+        count(&test.db, "SELECT COUNT(*) FROM stream_keys").await
+    };
+    let kept = expiry::OLD_KEY_KEPT;
+    // With that which the stream was made with, and that which took a place.
+    assert_eq!(left(at(9) + kept).await, 5);
+    assert_eq!(left(at(10) + kept).await, 4);
+    assert_eq!(left(at(19) + kept).await, 4);
+    assert_eq!(left(at(20) + kept).await, 3);
+    assert_eq!(left(at(99) + kept + kept).await, 3);
+    let rows = stream_keys::of_stream(&test.db, stream, at(99)).await;
+    let rows = rows.unwrap();
+    assert!(rows.len() == 3 && rows.iter().any(|row| row.id == keys[2]));
 }
 
 async fn a_stream_says_how_it_stands(test: TestDatabase) {
@@ -209,6 +245,14 @@ async fn a_deleted_stream_goes_when_the_sweeper_has_done_its_part(test: TestData
     let (stream, other) = (test.stream("garden").await, test.stream("attic").await);
     test.raw("UPDATE streams SET recording = TRUE").await;
     let session = sessions::open_session(&test.db, stream, NOW).await.unwrap();
+    let ada = test.user("ada").await;
+    for of in [stream, other] {
+        say(&test, of, ada, "hello").await;
+        sanction(&test, of, ada, None).await;
+    }
+    indexed(&test).await;
+    let findable = "SELECT COUNT(*) FROM search_streams";
+    assert_eq!(count(&test.db, findable).await, 2);
     assert_eq!(removal::step(&test.db, stream).await.unwrap(), Step::Done);
     assert!(streams::by_id(&test.db, stream).await.unwrap().is_some());
     let mut transaction = test.db.write().await.unwrap();
@@ -223,6 +267,15 @@ async fn a_deleted_stream_goes_when_the_sweeper_has_done_its_part(test: TestData
     assert_eq!(found, None);
     let rules = storage::rows::retention::rules(&test.db, stream).await;
     assert!(!rules.unwrap().recording);
+    // What was said about it goes at once, and nobody finds it.
+    assert_eq!(removal::step(&test.db, stream).await.unwrap(), Step::Again);
+    for (text, left) in [
+        ("SELECT COUNT(*) FROM chat_messages", 1),
+        ("SELECT COUNT(*) FROM chat_sanctions", 1),
+        (findable, 1),
+    ] {
+        assert_eq!(count(&test.db, text).await, left, "{text}");
+    }
     assert_eq!(removal::step(&test.db, stream).await.unwrap(), Step::Waits);
     end(&test, session.session.id).await;
     assert_eq!(
@@ -236,7 +289,7 @@ async fn a_deleted_stream_goes_when_the_sweeper_has_done_its_part(test: TestData
         assert!(steps.len() < 10, "{steps:?}");
         steps.push(removal::step(&test.db, stream).await.unwrap());
     }
-    assert_eq!(steps, [Step::Again, Step::Done]);
+    assert_eq!(steps, [Step::Done]);
     test.stream_of(owner(&test, other).await, "garden").await;
     assert!(streams::by_id(&test.db, other).await.unwrap().is_some());
 }
@@ -339,4 +392,30 @@ async fn bars_are_read_in_order_and_forgotten_in_time(test: TestDatabase) {
     let late = at(1) + playback_bars::BARS_KEPT;
     expiry::delete_expired(&test.db, late, 100).await.unwrap();
     assert_eq!(page(NOW, None).await, second);
+}
+
+/// On SQLite only one transaction writes at a time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bar_that_is_moved_on_while_it_is_swept_stays() {
+    let test = TestDatabase::on_postgres().await;
+    let stream = test.stream("garden").await;
+    let (owner, ada) = (owner(&test, stream).await, test.user("ada").await);
+    test.raw("UPDATE streams SET visibility = 'followers'")
+        .await;
+    let late = NOW + playback_bars::BARS_KEPT;
+    let mut transaction = test.db.write().await.unwrap();
+    let barred = playback_bars::bar_viewer(&test.db, &mut transaction, owner, ada, NOW).await;
+    barred.unwrap();
+    transaction.commit().await.unwrap();
+    let mut transaction = test.db.write().await.unwrap();
+    let barred = playback_bars::bar_viewer(&test.db, &mut transaction, owner, ada, late).await;
+    barred.unwrap();
+    let barring = async {
+        test.until_somebody_waits().await;
+        transaction.commit().await.unwrap();
+    };
+    let (swept, ()) = tokio::join!(expiry::delete_expired(&test.db, late, 100), barring);
+    swept.unwrap();
+    let bars = playback_bars::since(&test.db, NOW, None, 10).await;
+    assert_eq!(bars.unwrap().len(), 1);
 }

@@ -9,6 +9,7 @@ import { LoginNeeded } from "../problem";
 import type { Notification, Page } from "../resources";
 import { timeElement } from "../time";
 import { onNews } from "./bell";
+import { differences } from "./differences";
 import { sentence, target } from "./sentence";
 
 /** What somebody is told of: what is on the page is read. */
@@ -57,18 +58,22 @@ class Notifications {
     return row;
   }
 
-  /** Shows what is new, and what has changed of what is shown. */
+  /** Shows what is new, and what has changed of what is shown, and nothing that is there no more. */
   private async look(): Promise<void> {
     try {
-      const { items } = await api.notifications(null);
-      const changed = items.filter(({ id, revision }) => this.shown.get(id)?.revision !== revision);
-      // The newest is first on the page, and so last to come there.
-      for (const notification of [...changed].reverse()) {
-        const before = this.shown.get(notification.id)?.row;
-        if (before === undefined) this.list.prepend(notification);
-        else before.replaceWith(this.row(notification));
+      const { gone, changed, added } = differences(this.shown, await api.notifications(null));
+      for (const id of gone) {
+        const row = this.shown.get(id)?.row;
+        this.shown.delete(id);
+        if (row !== undefined) this.list.drop(row);
       }
-      this.seen(changed);
+      for (const notification of changed) {
+        const before = this.shown.get(notification.id)?.row;
+        before?.replaceWith(this.row(notification));
+      }
+      // The newest is first on the page, and so last to come there.
+      for (const notification of [...added].reverse()) this.list.prepend(notification);
+      this.seen([...changed, ...added]);
     } catch (error) {
       if (error instanceof LoginNeeded) goToLogin();
       // Nobody asked for it.

@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::room::{CLOSED, Room};
+use super::room::{Room, whom_for};
 use super::{Hub, Inner};
 use crate::ServiceError;
 use crate::revocations::Revocations;
@@ -297,7 +297,7 @@ impl Hub {
         }
     }
 
-    async fn check_all(&self, rooms: &[Arc<Room>]) {
+    pub(super) async fn check_all(&self, rooms: &[Arc<Room>]) {
         let ids: Vec<_> = rooms.iter().map(|room| room.stream).collect();
         let standings = match streams::standings(&self.db, &ids).await {
             Ok(standings) => standings,
@@ -305,10 +305,7 @@ impl Hub {
         };
         for room in rooms {
             let standing = standings.iter().find(|one| one.stream == room.stream);
-            match standing.filter(|standing| standing.is_shown) {
-                Some(standing) => room.is_for(standing.visibility),
-                None => room.end(CLOSED),
-            }
+            room.is_for(standing.and_then(whom_for));
         }
     }
 
@@ -343,8 +340,13 @@ impl Hub {
     async fn count(&self) {
         loop {
             sleep(PRESENCE_EVERY).await;
-            for room in self.all_rooms() {
-                let Some(viewers) = room.show_presence() else {
+            let rooms = self.all_rooms();
+            // First those who listen here: they wait for no bus.
+            for room in &rooms {
+                room.show_presence();
+            }
+            for room in rooms {
+                let Some(viewers) = room.to_say() else {
                     continue;
                 };
                 let about = format!("chat.{}.presence", room.stream);
@@ -353,9 +355,10 @@ impl Hub {
                     ..self.says()
                 };
                 if self.publish(&about, &said).await.is_err() {
-                    // It is said again.
+                    // It is said again, and so is what follows.
                     break;
                 }
+                room.has_said(viewers);
             }
         }
     }

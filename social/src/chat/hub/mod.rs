@@ -52,7 +52,7 @@ pub(crate) struct Inner {
     /// Told from others by.
     node: Uuid,
     rooms: Mutex<HashMap<StreamId, Arc<Room>>>,
-    queues: writer::Queues,
+    queues: Arc<writer::Queues>,
     members: Arc<Members>,
     news: beside::News,
     tasks: TaskTracker,
@@ -88,7 +88,7 @@ impl Hub {
             kept,
             node: Uuid::now_v7(),
             rooms: Mutex::default(),
-            queues: writer::Queues::default(),
+            queues: Arc::default(),
             members: Arc::default(),
             news: beside::News::default(),
             tasks: TaskTracker::new(),
@@ -106,13 +106,15 @@ impl Hub {
         self.stopping.cancelled().await;
     }
 
-    /// Lets somebody listen to a room who may. `hidden`: whose messages they do not hear.
+    /// Lets somebody listen to a room who may, as the row of its stream says. `hidden`: whose
+    /// messages they do not hear. `None`: it is for others than the row says, which is to be read
+    /// again.
     pub(crate) async fn join(
         &self,
         stream: &StreamRow,
         before: Before,
         hidden: HashSet<UserId>,
-    ) -> Result<Joined, ServiceError> {
+    ) -> Result<Option<Joined>, ServiceError> {
         if self.stopping.is_cancelled() {
             return Err(ServiceError::Busy);
         }
@@ -123,9 +125,16 @@ impl Hub {
             // What happened while it was opened.
             room.wake.notify_one();
         }
-        let mut joined = room.join(presence, &self.db, before).await?;
+        let joining = room
+            .clone()
+            .join(presence, stream.visibility, &self.db, before);
+        let Some(mut joined) = joining.await? else {
+            // The row may be newer than what the room knows.
+            self.check_all(&[room]).await;
+            return Ok(None);
+        };
         joined.listener.hide(hidden);
-        Ok(joined)
+        Ok(Some(joined))
     }
 
     /// The room, which stays for as long as somebody is there.

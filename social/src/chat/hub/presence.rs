@@ -45,16 +45,18 @@ pub(super) struct Own {
 }
 
 impl Own {
-    /// What is to be said now, if anything.
-    pub(super) fn to_say(&mut self, viewers: u64, now: Instant) -> Option<u64> {
+    /// What is to be said now, if anything, until it was.
+    pub(super) fn to_say(&self, viewers: u64, now: Instant) -> Option<u64> {
         let is_due = match self.said {
             None => viewers > 0,
             Some((said, at)) => said != viewers || (viewers > 0 && now - at >= SAID_EVERY),
         };
-        is_due.then(|| {
-            self.said = Some((viewers, now));
-            viewers
-        })
+        is_due.then_some(viewers)
+    }
+
+    /// Notes what was said.
+    pub(super) fn has_said(&mut self, viewers: u64, now: Instant) {
+        self.said = Some((viewers, now));
     }
 }
 
@@ -84,11 +86,20 @@ mod tests {
     async fn what_has_not_changed_is_said_now_and_then() {
         let now = Instant::now();
         let mut own = Own::default();
-        assert_eq!(own.to_say(0, now), None);
-        assert_eq!(own.to_say(2, now), Some(2));
-        assert_eq!(own.to_say(2, now + SAID_EVERY / 2), None);
-        assert_eq!(own.to_say(2, now + SAID_EVERY), Some(2));
-        assert_eq!(own.to_say(0, now + SAID_EVERY), Some(0));
-        assert_eq!(own.to_say(0, now + 9 * SAID_EVERY), None);
+        let mut say = |viewers, now| {
+            let to_say = own.to_say(viewers, now);
+            // Until it was said, it is to be.
+            assert_eq!(own.to_say(viewers, now), to_say);
+            if let Some(said) = to_say {
+                own.has_said(said, now);
+            }
+            to_say
+        };
+        assert_eq!(say(0, now), None);
+        assert_eq!(say(2, now), Some(2));
+        assert_eq!(say(2, now + SAID_EVERY / 2), None);
+        assert_eq!(say(2, now + SAID_EVERY), Some(2));
+        assert_eq!(say(0, now + SAID_EVERY), Some(0));
+        assert_eq!(say(0, now + 9 * SAID_EVERY), None);
     }
 }

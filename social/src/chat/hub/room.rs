@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use media::{StreamId, UserId};
 use storage::rows::chat::{self, ChatMessageRow, ChatRoomRow, Moderators};
-use storage::rows::streams::{StreamRow, Visibility};
+use storage::rows::streams::{self, Standing, StreamRow, Visibility};
 use storage::rows::{Database, RowError};
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{Notify, OnceCell, broadcast};
@@ -36,7 +36,7 @@ pub(crate) const ANEW: &str = "the room was lost: join it again";
 /// The same: whoever was let in may not be any more.
 const OF_OTHERS: &str = "the room is for others now: join it again";
 /// The same: it is nobody's to be in.
-pub(crate) const CLOSED: &str = "there is no such room any more";
+const CLOSED: &str = "there is no such room any more";
 
 /// A room that somebody on this node is in, or was until lately.
 pub(crate) struct Room {
@@ -57,8 +57,8 @@ pub(crate) struct Room {
 
 struct State {
     row: ChatRoomRow,
-    /// Whom it was for when those who are there were let in.
-    visibility: Visibility,
+    /// Whom it was for when those who are there were let in; `None`: it was nobody's to be in.
+    visibility: Option<Visibility>,
     /// All events above this one, up to `row.last_event`, are kept.
     floor: u64,
     kept: VecDeque<Arc<Frame>>,
@@ -100,7 +100,7 @@ impl Room {
             frames: broadcast::Sender::new(KEPT),
             state: Mutex::new(State {
                 row: ChatRoomRow::default(),
-                visibility: stream.visibility,
+                visibility: Some(stream.visibility),
                 floor: 0,
                 kept: VecDeque::new(),
                 others: Others::default(),
@@ -139,6 +139,10 @@ impl Room {
 
     async fn begin(&self, db: &Database) -> Result<(), RowError> {
         let row = chat::room(db, self.stream).await?;
+        // What changed before this node had the room, nobody has told it.
+        let before = self.lock().visibility;
+        let standings = streams::standings(db, &[self.stream]).await?;
+        let visibility = standings.first().and_then(whom_for);
         let limit = KEPT as u32;
         let rows = chat::newest_events(db, self.stream, row.last_event, limit).await?;
         let floor = match rows.first() {
@@ -148,6 +152,9 @@ impl Room {
         let frames = self.frames_of(db, &rows).await?;
         let mut state = self.lock();
         state.row = row;
+        if state.visibility == before {
+            state.visibility = visibility;
+        }
         state.floor = floor;
         state.kept = frames.into();
         Ok(())
@@ -241,11 +248,15 @@ impl Room {
         let _ = self.frames.send(Frame::over(&self.name, reason));
     }
 
-    /// Lets everybody go where it is for others now: who still may comes back.
-    pub(super) fn is_for(&self, visibility: Visibility) {
-        let before = std::mem::replace(&mut self.lock().visibility, visibility);
-        if before != visibility {
-            self.end(OF_OTHERS);
+    /// Lets everybody go where it is for others now, or for nobody: who still may comes back.
+    pub(super) fn is_for(&self, visibility: Option<Visibility>) {
+        let mut state = self.lock();
+        let before = std::mem::replace(&mut state.visibility, visibility);
+        // Under the lock: whoever comes next was let in as it is now.
+        match visibility {
+            None => self.end(CLOSED),
+            Some(_) if before != visibility => self.end(OF_OTHERS),
+            Some(_) => {}
         }
     }
 
@@ -265,16 +276,25 @@ impl Room {
         here.saturating_add(self.lock().others.count(Instant::now()))
     }
 
-    /// Tells how many are there, if that has changed; what is to be said to other nodes.
-    pub(super) fn show_presence(&self) -> Option<u64> {
+    /// Tells whoever listens how many are there, if that has changed.
+    pub(super) fn show_presence(&self) {
         let viewers = self.viewers();
-        let here = self.listeners.load(Ordering::Relaxed);
         let mut state = self.lock();
         if state.shown != viewers {
             state.shown = viewers;
             let _ = self.frames.send(Frame::presence(&self.name, viewers));
         }
-        state.own.to_say(here, Instant::now())
+    }
+
+    /// How many are here, if that is to be said to other nodes.
+    pub(super) fn to_say(&self) -> Option<u64> {
+        let here = self.listeners.load(Ordering::Relaxed);
+        self.lock().own.to_say(here, Instant::now())
+    }
+
+    /// Notes what other nodes were told.
+    pub(super) fn has_said(&self, viewers: u64) {
+        self.lock().own.has_said(viewers, Instant::now());
     }
 
     /// Whether nobody was there for so long.
@@ -294,14 +314,18 @@ impl Room {
         state.kept.retain(|frame| frame.author != Some(author));
     }
 
-    /// Lets somebody listen, from now on: what comes next is heard, once.
+    /// Lets somebody listen, from now on: what comes next is heard, once. `None`: it is not for
+    /// those any more whom it was for, `visibility`, when they were found to be of them.
     pub(super) async fn join(
         self: Arc<Self>,
         presence: Presence,
+        visibility: Visibility,
         db: &Database,
         before: Before,
-    ) -> Result<Joined, RowError> {
-        let (listener, row, missed) = self.listen(presence, before);
+    ) -> Result<Option<Joined>, RowError> {
+        let Some((listener, row, missed)) = self.listen(presence, visibility, before) else {
+            return Ok(None);
+        };
         let mut joined = Joined {
             listener,
             row,
@@ -314,7 +338,7 @@ impl Room {
                 let is_too_much = to - after > MISSED_AT_MOST;
                 if is_too_much {
                     joined.is_complete = false;
-                    return Ok(joined);
+                    return Ok(Some(joined));
                 }
                 let mut at = after;
                 while at < to {
@@ -336,16 +360,20 @@ impl Room {
                 }
             }
         }
-        Ok(joined)
+        Ok(Some(joined))
     }
 
     /// In one moment: what was is in the backlog, and what comes is received.
     fn listen(
         self: &Arc<Self>,
         presence: Presence,
+        visibility: Visibility,
         before: Before,
-    ) -> (Listener, ChatRoomRow, Missed) {
+    ) -> Option<(Listener, ChatRoomRow, Missed)> {
         let state = self.lock();
+        if state.visibility != Some(visibility) {
+            return None;
+        }
         let known = state.row.last_event;
         let (mut backlog, mut last, mut missed) = (VecDeque::new(), known, Missed::Nothing);
         match before {
@@ -372,8 +400,13 @@ impl Room {
             hidden: HashSet::new(),
             _presence: presence,
         };
-        (listener, state.row, missed)
+        Some((listener, state.row, missed))
     }
+}
+
+/// Whom a room is for, if for anybody.
+pub(super) fn whom_for(standing: &Standing) -> Option<Visibility> {
+    standing.is_shown.then_some(standing.visibility)
 }
 
 /// What somebody who comes back has missed that is not kept here.
@@ -481,5 +514,55 @@ impl Listener {
             && frame
                 .author
                 .is_some_and(|author| self.hidden.contains(&author))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use media::Timestamp;
+    use storage::rows::streams::{StoredEncoding, TakeoverPolicy};
+
+    use super::*;
+
+    fn room() -> Arc<Room> {
+        Arc::new(Room::new(&StreamRow {
+            id: StreamId::new(),
+            owner: UserId::new(),
+            name: "demo".parse().unwrap(),
+            title: String::new(),
+            description: String::new(),
+            visibility: Visibility::Public,
+            takeover: TakeoverPolicy::Reject,
+            post_when_live: None,
+            recording: false,
+            ladder: None,
+            encoding: StoredEncoding::default(),
+            created_at: Timestamp::default(),
+            stopped_at: None,
+        }))
+    }
+
+    #[test]
+    fn nobody_stays_who_was_let_in_when_it_was_for_others() {
+        let room = room();
+        let listens = |visibility| {
+            let presence = Presence::new(room.clone());
+            let heard = room.listen(presence, visibility, Before::Recent(0));
+            heard.map(|(listener, ..)| listener)
+        };
+        let mut early = listens(Visibility::Public).unwrap();
+        room.is_for(Some(Visibility::Followers));
+        assert!(early.try_next().unwrap().is_some(), "told to go");
+        // Somebody who was let in before, and listens only now.
+        assert!(listens(Visibility::Public).is_none());
+        let mut follower = listens(Visibility::Followers).unwrap();
+        assert!(follower.try_next().unwrap().is_none());
+        room.is_for(Some(Visibility::Followers));
+        assert!(follower.try_next().unwrap().is_none());
+        room.is_for(None);
+        assert!(follower.try_next().unwrap().is_some());
+        assert!(listens(Visibility::Followers).is_none());
+        drop((early, follower));
+        assert_eq!(room.listeners.load(Ordering::Relaxed), 0);
     }
 }

@@ -2,7 +2,7 @@
 //! messages as wait, one after the other.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use media::StreamId;
 use storage::rows::RowError;
@@ -65,6 +65,40 @@ impl Queues {
     }
 }
 
+/// That somebody writes in a room. When this goes before all is written, for the task has panicked
+/// or its runtime ends, nobody is left to wait for it: who waits is refused, and whoever says
+/// something next brings another.
+struct Writer {
+    queues: Arc<Queues>,
+    stream: StreamId,
+    is_done: bool,
+}
+
+impl Writer {
+    fn new(queues: &Arc<Queues>, stream: StreamId) -> Self {
+        Self {
+            queues: queues.clone(),
+            stream,
+            is_done: false,
+        }
+    }
+
+    /// The next; none: all is written, and whoever comes now brings another.
+    fn take(&mut self) -> Vec<Pending> {
+        let next = self.queues.take(self.stream);
+        self.is_done = next.is_empty();
+        next
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        if !self.is_done {
+            self.queues.lock().remove(&self.stream);
+        }
+    }
+}
+
 impl Hub {
     /// Says something. When nobody waits for what came of it any more, it is said all the same.
     pub(crate) async fn send(&self, stream: StreamId, message: NewChatMessage) -> Answer {
@@ -73,16 +107,17 @@ impl Hub {
         }
         let (asks, answer) = oneshot::channel();
         if self.queues.add(stream, Pending { message, asks })? {
-            let hub = self.clone();
-            self.tasks.spawn(async move { hub.write(stream).await });
+            let (hub, writer) = (self.clone(), Writer::new(&self.queues, stream));
+            self.tasks.spawn(async move { hub.write(writer).await });
         }
         // Nobody answers when the task has gone with its runtime.
         answer.await.unwrap_or(Err(ServiceError::Busy))
     }
 
-    async fn write(&self, stream: StreamId) {
+    async fn write(&self, mut writer: Writer) {
+        let stream = writer.stream;
         loop {
-            let pending = self.queues.take(stream);
+            let pending = writer.take();
             if pending.is_empty() {
                 return;
             }
@@ -145,4 +180,49 @@ fn refuse_all(error: &RowError, count: usize) -> Vec<Answer> {
         error => ServiceError::internal("chat", error),
     };
     (0..count).map(|_| Err(one())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use media::UserId;
+
+    use super::*;
+
+    fn pending() -> (Pending, oneshot::Receiver<Answer>) {
+        let (asks, answer) = oneshot::channel();
+        let message = NewChatMessage {
+            author: UserId::new(),
+            reply_to: None,
+            body: "hello".to_owned(),
+            media_at: None,
+            client_key: None,
+        };
+        (Pending { message, asks }, answer)
+    }
+
+    #[test]
+    fn a_writer_that_panics_leaves_nobody_waiting() {
+        let (queues, stream) = (Arc::new(Queues::default()), StreamId::new());
+        let (first, mut answer) = pending();
+        assert!(queues.add(stream, first).unwrap());
+        let mut writer = Writer::new(&queues, stream);
+        assert_eq!(writer.take().len(), 1);
+        let (second, mut other) = pending();
+        assert!(!queues.add(stream, second).unwrap(), "one writes already");
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
+            let _writer = writer;
+            panic!("while it writes");
+        }));
+        assert!(panicked.is_err());
+        assert!(answer.try_recv().is_err() && other.try_recv().is_err());
+        let (third, _answer) = pending();
+        assert!(queues.add(stream, third).unwrap(), "another comes");
+        let mut writer = Writer::new(&queues, stream);
+        while !writer.take().is_empty() {}
+        let (next, _answer) = pending();
+        assert!(queues.add(stream, next).unwrap());
+        drop(writer);
+        let mut writer = Writer::new(&queues, stream);
+        assert_eq!(writer.take().len(), 1, "it is another's");
+    }
 }

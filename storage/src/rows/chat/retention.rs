@@ -13,10 +13,14 @@ pub async fn delete_before(db: &Database, before: Timestamp, limit: u32) -> Resu
 }
 
 /// Deletes timeouts that were over at `now`, at most `limit`; how many.
+///
+/// The condition stands twice: on PostgreSQL one that was given anew meanwhile is looked at again,
+/// and what is inside is not.
 pub async fn lift_expired(db: &Database, now: Timestamp, limit: u32) -> Result<u64, RowError> {
     let statement = "DELETE FROM chat_sanctions WHERE (stream_id, user_id) IN (
          SELECT stream_id, user_id FROM chat_sanctions
-         WHERE until_at IS NOT NULL AND until_at <= $1 ORDER BY until_at LIMIT $2)";
+         WHERE until_at IS NOT NULL AND until_at <= $1 ORDER BY until_at LIMIT $2)
+         AND until_at IS NOT NULL AND until_at <= $1";
     delete(db, statement, now, limit).await
 }
 

@@ -6,7 +6,7 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use media::{Clock, SessionId, StreamId, Timestamp, UserId};
+use media::{Clock, Micros, SessionId, StreamId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -22,6 +22,9 @@ pub(super) const QUEUE: &str = "notify-live";
 /// Followers that one step tells.
 pub const FOLLOWERS_AT_ONCE: u32 = 1_000;
 
+/// A stream is told of once in so long: an encoder may come and go. The same as of its posts.
+pub const RESTS: Micros = Micros::from_secs(30 * 60);
+
 /// With so many failures the job is dead, after about a day. Whoever revives it goes on where
 /// it stopped.
 const ATTEMPTS: NonZeroU32 = NonZeroU32::new(100).expect("100 is not 0");
@@ -32,19 +35,27 @@ struct Payload {
     session: String,
 }
 
-/// Begins to tell the followers of a broadcast that goes on, once; false when it was begun, or is
-/// over.
+/// Begins to tell the followers of a broadcast that goes on, once; false when it was begun, is
+/// over, is for nobody but its owner, or another of the stream was told that began within [`RESTS`]
+/// before it.
 pub async fn begin(db: &Database, session: SessionId, now: Timestamp) -> Result<bool, RowError> {
     let mut transaction = db.write().await?;
     let begun = query(
         "INSERT INTO live_fan_outs (session_id, began_at, reached_at, reached_id)
-         SELECT l.id, l.started_at, $2, $3 FROM live_sessions l
+         SELECT l.id, l.started_at, $2, $3
+         FROM live_sessions l JOIN streams s ON s.id = l.stream_id
          WHERE l.id = $1 AND l.ended_at IS NULL
+             AND s.visibility <> 'private' AND s.deleted_at IS NULL
+             AND NOT EXISTS (
+                 SELECT 1 FROM live_sessions p JOIN live_fan_outs o ON o.session_id = p.id
+                 WHERE p.stream_id = l.stream_id AND p.id <> l.id
+                     AND o.began_at > l.started_at - $4)
          ON CONFLICT (session_id) DO NOTHING",
     )
     .bind(session)
     .bind(Timestamp::from_micros(i64::MIN))
     .bind(Uuid::nil())
+    .bind(RESTS)
     .execute(&mut transaction)
     .await?;
     if begun == 0 {
@@ -109,7 +120,8 @@ impl FromRow for FanOut {
 }
 
 /// Tells [`FOLLOWERS_AT_ONCE`] more followers, in the order in which they began to follow, and
-/// says who they are. `None`: all were told, or the broadcast is not known any more.
+/// says who they are. `None`: all were told, or the broadcast is not known any more, or not for
+/// them.
 pub async fn step(
     db: &Database,
     session: SessionId,
@@ -127,25 +139,23 @@ pub async fn step(
     if locked == 0 {
         return Ok(None);
     }
-    let fan_out: FanOut = query(
+    // As it is now: it may be for nobody any more, or gone.
+    let fan_out: Option<FanOut> = query(
         "SELECT s.id AS stream_id, s.owner_id, o.began_at, o.reached_at, o.reached_id
          FROM live_fan_outs o
              JOIN live_sessions l ON l.id = o.session_id
              JOIN streams s ON s.id = l.stream_id
-         WHERE o.session_id = $1",
+         WHERE o.session_id = $1 AND s.visibility <> 'private' AND s.deleted_at IS NULL",
     )
     .bind(session)
-    .one(&mut transaction)
+    .optional(&mut transaction)
     .await?;
+    let Some(fan_out) = fan_out else {
+        return finish(transaction, session, now).await;
+    };
     let followers = followers(&mut transaction, &fan_out).await?;
     let Some(last) = followers.last().copied() else {
-        query("UPDATE live_fan_outs SET finished_at = $2 WHERE session_id = $1")
-            .bind(session)
-            .bind(now)
-            .execute(&mut transaction)
-            .await?;
-        transaction.commit().await?;
-        return Ok(None);
+        return finish(transaction, session, now).await;
     };
     add(db, &mut transaction, &fan_out, last).await?;
     query("UPDATE live_fan_outs SET reached_at = $2, reached_id = $3 WHERE session_id = $1")
@@ -158,6 +168,21 @@ pub async fn step(
     Ok(Some(
         followers.into_iter().map(|(_, id)| id.into()).collect(),
     ))
+}
+
+/// Nobody more is told.
+async fn finish(
+    mut transaction: Transaction,
+    session: SessionId,
+    now: Timestamp,
+) -> Result<Option<Vec<UserId>>, RowError> {
+    query("UPDATE live_fan_outs SET finished_at = $2 WHERE session_id = $1")
+        .bind(session)
+        .bind(now)
+        .execute(&mut transaction)
+        .await?;
+    transaction.commit().await?;
+    Ok(None)
 }
 
 /// The next followers, of those who followed when it began.

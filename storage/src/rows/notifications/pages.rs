@@ -17,30 +17,81 @@ pub const UNREAD_AT_MOST: u32 = 100;
 /// Unread notifications that are looked at for the count, shown or not.
 const LOOKED_AT: u32 = 1_000;
 
+/// Notifications that one page looks at, shown or not.
+pub const LOOKED_AT_MOST: u32 = 1_000;
+
 /// The text of [`page`], also for whoever measures it: `$1` is the recipient, `$2` what the page
-/// comes before, `$3` the limit.
+/// comes before, `$3` what is looked at. What it gives is in no order.
 pub const PAGE: &str = concat!(
-    "SELECT n.id, n.kind, n.target_id, n.window_at, n.changed_at, n.revision, n.read_at
-     FROM notifications n
-     WHERE n.recipient_id = $1 AND n.id < $2 AND ",
+    "SELECT n.id, n.kind, n.target_id, n.window_at, n.changed_at, n.revision, n.read_at, ",
     group_shown!(),
-    " ORDER BY n.id DESC LIMIT $3"
+    " AS is_shown
+     FROM (SELECT u.id, u.kind, u.target_id, u.window_at, u.changed_at, u.revision, u.read_at
+           FROM notifications u
+           WHERE u.recipient_id = $1 AND u.id < $2 ORDER BY u.id DESC LIMIT $3) AS n"
 );
 
+/// A page of notifications.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct NotificationPage {
+    /// Those that are shown, the last begun first.
+    pub rows: Vec<NotificationRow>,
+    /// The last that was looked at, of a page that is not full, though there are more: of
+    /// [`LOOKED_AT_MOST`] too few are shown. The next page goes on after it.
+    pub next: Option<NotificationId>,
+}
+
+/// A notification that was looked at.
+struct Looked {
+    row: NotificationRow,
+    is_shown: bool,
+}
+
+impl FromRow for Looked {
+    fn from_row(row: &Row) -> Result<Self, RowError> {
+        Ok(Self {
+            row: NotificationRow::from_row(row)?,
+            is_shown: row.get("is_shown")?,
+        })
+    }
+}
+
 /// The notifications of `recipient`, the last begun first, those before `before`, at most
-/// `limit`. A page is short only when there is no more.
+/// `limit`.
+///
+/// First no more is read than the page has; while something is missing, twice as much as before.
 pub async fn page(
     db: &Database,
     recipient: UserId,
     before: Option<NotificationId>,
     limit: u32,
-) -> Result<Vec<NotificationRow>, RowError> {
-    query(PAGE)
-        .bind(recipient)
-        .bind(before.map_or(Uuid::max(), |before| before.as_uuid()))
-        .bind(limit)
-        .all(db)
-        .await
+) -> Result<NotificationPage, RowError> {
+    let mut page = NotificationPage::default();
+    let (mut after, mut looked_at) = (before, 0);
+    while page.rows.len() < limit as usize {
+        if looked_at == LOOKED_AT_MOST {
+            page.next = after;
+            break;
+        }
+        let at_once = limit.max(looked_at).min(LOOKED_AT_MOST - looked_at);
+        let mut looked: Vec<Looked> = query(PAGE)
+            .bind(recipient)
+            .bind(after.map_or(Uuid::max(), |after| after.as_uuid()))
+            .bind(at_once)
+            .all(db)
+            .await?;
+        looked.sort_unstable_by(|one, other| other.row.id.cmp(&one.row.id));
+        let is_all = looked.len() < at_once as usize;
+        after = looked.last().map(|last| last.row.id).or(after);
+        let shown = looked.into_iter().filter(|one| one.is_shown);
+        page.rows.extend(shown.map(|one| one.row));
+        if is_all {
+            break;
+        }
+        looked_at += at_once;
+    }
+    page.rows.truncate(limit as usize);
+    Ok(page)
 }
 
 /// The text of [`unread`]: `$1` is the recipient, `$2` what is looked at, `$3` what is counted.

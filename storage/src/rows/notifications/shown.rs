@@ -58,7 +58,7 @@ macro_rules! group_shown {
                  WHEN 'role_changed' THEN TRUE
                  WHEN 'went_live' THEN
                      (SELECT ",
-            $crate::rows::posts::author_shown!("t.owner_id"),
+            $crate::rows::streams::stream_shown!("t"),
             " AND ",
             $crate::rows::posts::not_muted!("t.owner_id"),
             "            AND (SELECT f.accepted_at IS NOT NULL FROM follows f

@@ -1,6 +1,6 @@
 //! Streams in lists, as whoever asks may see them.
 
-use media::{SessionId, StreamId, StreamName, Timestamp, UserId};
+use media::{StreamId, StreamName, Timestamp, UserId};
 use uuid::Uuid;
 
 use super::{StreamRow, Visibility, called, stream_columns, stream_shown};
@@ -136,44 +136,6 @@ pub async fn live(
         " ORDER BY l.started_at DESC, s.name LIMIT $2"
     ))
     .bind(viewer_id(viewer))
-    .bind(limit)
-    .all(db)
-    .await
-}
-
-/// A stream that is live.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct LiveStream {
-    /// The stream's id.
-    pub stream: StreamId,
-    /// The stream's name.
-    pub name: StreamName,
-    /// Its open session.
-    pub session: SessionId,
-    /// When the session started.
-    pub started_at: Timestamp,
-}
-
-impl FromRow for LiveStream {
-    fn from_row(row: &Row) -> Result<Self, RowError> {
-        Ok(Self {
-            stream: row.get("stream_id")?,
-            name: row.get("name")?,
-            session: row.get("session_id")?,
-            started_at: row.get("started_at")?,
-        })
-    }
-}
-
-/// Streams with an open session, whoever they are for, the newest session first, at most `limit`.
-pub async fn live_streams(db: &Database, limit: u32) -> Result<Vec<LiveStream>, RowError> {
-    query(
-        "SELECT l.stream_id, s.name, l.id AS session_id, l.started_at
-         FROM live_sessions l JOIN streams s ON s.id = l.stream_id
-         WHERE l.ended_at IS NULL
-         ORDER BY l.started_at DESC, s.name
-         LIMIT $1",
-    )
     .bind(limit)
     .all(db)
     .await

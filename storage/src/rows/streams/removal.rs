@@ -14,7 +14,7 @@ use super::changes::{self, Changed};
 use crate::rows::jobs::{self, Attempt, HandlerError, NewJob};
 use crate::rows::sql::query;
 use crate::rows::stream_events::{self, StreamEvent};
-use crate::rows::{Database, RowError, Transaction, playback_bars, stream_keys};
+use crate::rows::{Database, RowError, Transaction, playback_bars, search, stream_keys};
 
 /// The queue of its jobs.
 pub const QUEUE: &str = "remove-stream";
@@ -127,60 +127,97 @@ pub async fn remove(
 /// one that was not deleted is left alone.
 pub async fn step(db: &Database, stream: StreamId) -> Result<Step, RowError> {
     let mut transaction = db.write().await?;
-    let is_deleted = query("SELECT 1 FROM streams WHERE id = $1 AND deleted_at IS NOT NULL")
-        .bind(stream)
-        .exists(&mut transaction)
-        .await?;
-    if !is_deleted {
+    if !is_there(&mut transaction, stream).await? {
         return Ok(Step::Done);
     }
+    search::forget_stream(db, &mut transaction, stream).await?;
     let mut deleted = 0;
     for statement in MANY {
-        deleted += query(*statement)
+        deleted += query(statement)
             .bind(stream)
             .bind(ROWS_AT_ONCE)
             .execute(&mut transaction)
             .await?;
     }
-    let step = match deleted {
-        0 => end(&mut transaction, stream).await?,
-        _ => Step::Again,
+    let step = match (deleted, is_there(&mut transaction, stream).await?) {
+        (_, false) => Step::Done,
+        (0, true) => Step::Waits,
+        (_, true) => Step::Again,
     };
     transaction.commit().await?;
     Ok(step)
 }
 
-/// What can be many, in the order in which it goes: at most `$2` rows of the stream `$1` each.
-const MANY: &[&str] = &[
-    // What is written about it shows nothing any more.
-    "UPDATE posts SET stream_id = NULL WHERE id IN (
-         SELECT id FROM posts WHERE stream_id = $1 LIMIT $2)",
-    // Sessions of which nothing is left, and nothing will come.
-    "DELETE FROM live_sessions WHERE id IN (
-         SELECT l.id FROM live_sessions l
-         WHERE l.stream_id = $1 AND l.settled_at IS NOT NULL
-             AND NOT EXISTS (SELECT 1 FROM epochs e WHERE e.session_id = l.id)
-             AND NOT EXISTS (SELECT 1 FROM videos v WHERE v.live_session_id = l.id)
-         LIMIT $2)",
-    "DELETE FROM stream_keys WHERE id IN (
-         SELECT k.id FROM stream_keys k
-         WHERE k.stream_id = $1
-             AND NOT EXISTS (SELECT 1 FROM live_sessions l WHERE l.stream_id = k.stream_id)
-         LIMIT $2)",
-];
-
-async fn end(transaction: &mut Transaction, stream: StreamId) -> Result<Step, RowError> {
-    let gone = query(
-        "DELETE FROM streams
-         WHERE id = $1 AND deleted_at IS NOT NULL
-             AND NOT EXISTS (SELECT 1 FROM live_sessions l WHERE l.stream_id = streams.id)
-             AND NOT EXISTS (SELECT 1 FROM stream_keys k WHERE k.stream_id = streams.id)",
-    )
-    .bind(stream)
-    .execute(transaction)
-    .await?;
-    Ok(match gone {
-        0 => Step::Waits,
-        _ => Step::Done,
-    })
+async fn is_there(transaction: &mut Transaction, stream: StreamId) -> Result<bool, RowError> {
+    query("SELECT 1 FROM streams WHERE id = $1 AND deleted_at IS NOT NULL")
+        .bind(stream)
+        .exists(transaction)
+        .await
 }
+
+/// What hangs on streams, as statements in the order in which it goes, and the streams last: at
+/// most `$2` rows each, of the streams `s` that are `$which`.
+macro_rules! hangs_on_streams {
+    ($which:literal) => {
+        [
+            // What is written about them shows nothing any more.
+            concat!(
+                "UPDATE posts SET stream_id = NULL WHERE id IN (
+                     SELECT p.id FROM streams s JOIN posts p ON p.stream_id = s.id
+                     WHERE ",
+                $which,
+                " LIMIT $2)"
+            ),
+            // What was said about them, by whomever.
+            concat!(
+                "DELETE FROM chat_messages WHERE id IN (
+                     SELECT m.id FROM streams s JOIN chat_messages m ON m.stream_id = s.id
+                     WHERE ",
+                $which,
+                " LIMIT $2)"
+            ),
+            concat!(
+                "DELETE FROM chat_sanctions WHERE (stream_id, user_id) IN (
+                     SELECT c.stream_id, c.user_id
+                     FROM streams s JOIN chat_sanctions c ON c.stream_id = s.id
+                     WHERE ",
+                $which,
+                " LIMIT $2)"
+            ),
+            // Sessions of which nothing is left, and nothing will come.
+            concat!(
+                "DELETE FROM live_sessions WHERE id IN (
+                     SELECT l.id FROM streams s JOIN live_sessions l ON l.stream_id = s.id
+                     WHERE ",
+                $which,
+                "        AND l.settled_at IS NOT NULL
+                         AND NOT EXISTS (SELECT 1 FROM epochs e WHERE e.session_id = l.id)
+                         AND NOT EXISTS (SELECT 1 FROM videos v WHERE v.live_session_id = l.id)
+                     LIMIT $2)"
+            ),
+            concat!(
+                "DELETE FROM stream_keys WHERE id IN (
+                     SELECT k.id FROM streams s JOIN stream_keys k ON k.stream_id = s.id
+                     WHERE ",
+                $which,
+                "        AND NOT EXISTS (SELECT 1 FROM live_sessions l WHERE l.stream_id = s.id)
+                     LIMIT $2)"
+            ),
+            concat!(
+                "DELETE FROM streams WHERE id IN (
+                     SELECT s.id FROM streams s
+                     WHERE ",
+                $which,
+                "        AND NOT EXISTS (SELECT 1 FROM live_sessions l WHERE l.stream_id = s.id)
+                         AND NOT EXISTS (SELECT 1 FROM stream_keys k WHERE k.stream_id = s.id)
+                         AND NOT EXISTS (SELECT 1 FROM chat_messages m WHERE m.stream_id = s.id)
+                         AND NOT EXISTS (SELECT 1 FROM chat_sanctions c WHERE c.stream_id = s.id)
+                     LIMIT $2)"
+            ),
+        ]
+    };
+}
+
+pub(in crate::rows) use hangs_on_streams;
+
+const MANY: [&str; 6] = hangs_on_streams!("s.id = $1 AND s.deleted_at IS NOT NULL");
