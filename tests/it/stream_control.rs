@@ -111,6 +111,15 @@ fn until_plays(http: &Http, path: &str) {
     wait_for("the stream plays", WARM_UP, || http.fetch(path).map(drop));
 }
 
+/// The first segment of a media playlist, once it has one.
+fn until_segment(http: &Http, playlist: &str) -> String {
+    wait_for("a segment", WARM_UP, || {
+        let list = http.fetch(playlist)?.text();
+        let segment = list.lines().find(|line| line.ends_with(".m4s"));
+        segment.map(str::to_owned).ok_or(list)
+    })
+}
+
 /// Bans the owner of a stream that is live so often, and tells how long the publication lived.
 fn bans(times: usize) {
     let house = House::new(&["ada"]);
@@ -257,9 +266,8 @@ fn a_stream_for_followers_is_played_by_them_alone() {
     }
     // What the playlist names has the token too; without it nothing is given.
     let media = of_bob.replace("index.m3u8", "source.m3u8");
-    let list = anybody.fetch(&media).unwrap().text();
-    let segment = list.lines().find(|line| line.ends_with(".m4s")).unwrap();
-    let signed = of_bob.replace("index.m3u8", segment);
+    let segment = until_segment(&anybody, &media);
+    let signed = of_bob.replace("index.m3u8", &segment);
     anybody.fetch(&signed).unwrap();
     let plain = format!("/live/garden/{segment}");
     for path in [
@@ -308,8 +316,7 @@ fn what_caches_have_follows_whom_a_stream_is_for() {
     let _publisher = house.publish(&key);
     let index = "/live/garden/index.m3u8";
     until_plays(&anybody, index);
-    let list = anybody.fetch("/live/garden/source.m3u8").unwrap().text();
-    let segment = list.lines().find(|line| line.ends_with(".m4s")).unwrap();
+    let segment = until_segment(&anybody, "/live/garden/source.m3u8");
     let segment = format!("/live/garden/{segment}");
     // In memory, where it may stay for ever.
     anybody.fetch(&segment).unwrap();

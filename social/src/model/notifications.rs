@@ -92,7 +92,7 @@ pub struct SeenNotificationInput {
     pub revision: u64,
 }
 
-/// What is read: one or the other, or both.
+/// What is read: one or the other, or both; neither is nothing.
 #[derive(Debug, Default, Clone, Serialize, Deserialize, InputObject, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ReadNotificationsInput {

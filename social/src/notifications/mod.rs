@@ -260,17 +260,14 @@ fn check(
         );
         return Err(ServiceError::invalid("seen", many));
     }
-    if input.seen.is_empty() && input.up_to.is_none() {
-        return Err(ServiceError::invalid(
-            "seen",
-            "expected notifications, or up_to",
-        ));
-    }
     let mut seen = Vec::with_capacity(input.seen.len());
     for one in input.seen {
-        if let Some(id) = fields.read("seen", one.id.parse().map_err(|_| ID)) {
-            // No row has a higher one.
-            let revision = one.revision.min(i64::MAX.unsigned_abs());
+        let id = fields.read("seen", one.id.parse().map_err(|_| ID));
+        let revision = match one.revision <= i64::MAX.unsigned_abs() {
+            true => Ok(one.revision),
+            false => Err("expected the revision of a notification, as the list gives it"),
+        };
+        if let (Some(id), Some(revision)) = (id, fields.read("seen", revision)) {
             seen.push(Seen { id, revision });
         }
     }

@@ -255,9 +255,8 @@ async fn what_cannot_be_marked_is_refused(app: TestApp) {
     let id = "018f0000-0000-7000-8000-000000000000";
     let many = vec![json!({ "id": id, "revision": 1 }); 101];
     for body in [
-        json!({}),
-        json!({ "seen": [] }),
         json!({ "seen": [{ "id": "x", "revision": 1 }] }),
+        json!({ "seen": [{ "id": id, "revision": u64::MAX }] }),
         json!({ "seen": [{ "id": id, "revision": -1 }] }),
         json!({ "up_to": "x" }),
         json!({ "seen": many }),
@@ -266,14 +265,22 @@ async fn what_cannot_be_marked_is_refused(app: TestApp) {
         let answer = ada.put("/api/v1/notifications/read", &body).await;
         answer.problem(400, "validation");
     }
-    // What is not there is passed over, and a revision that no row has is none.
-    let body = json!({ "seen": [{ "id": id, "revision": u64::MAX }], "up_to": id });
-    let left = ada.put("/api/v1/notifications/read", &body).await.ok(200);
-    assert_eq!(left, json!({ "unread": 0 }));
+    let input = r#"{ upTo: "x" }"#;
     let code = ada
-        .graphql_code("mutation { readNotifications(input: {}) { unread } }")
+        .graphql_code(&format!(
+            "mutation {{ readNotifications(input: {input}) {{ unread }} }}"
+        ))
         .await;
     assert_eq!(code, "validation");
+    // What is not there is passed over.
+    for body in [
+        json!({ "seen": [{ "id": id, "revision": i64::MAX }], "up_to": id }),
+        json!({ "seen": [] }),
+        json!({}),
+    ] {
+        let left = ada.put("/api/v1/notifications/read", &body).await.ok(200);
+        assert_eq!(left, json!({ "unread": 0 }));
+    }
 }
 
 async fn who_does_not_want_it_is_not_told(app: TestApp) {

@@ -1,5 +1,7 @@
 //! Lists of notifications, and how many are unread.
 
+use std::cmp::Reverse;
+
 use media::{NotificationId, Timestamp, UserId};
 use uuid::Uuid;
 
@@ -80,7 +82,7 @@ pub async fn page(
             .bind(at_once)
             .all(db)
             .await?;
-        looked.sort_unstable_by(|one, other| other.row.id.cmp(&one.row.id));
+        looked.sort_unstable_by_key(|one| Reverse(one.row.id));
         let is_all = looked.len() < at_once as usize;
         after = looked.last().map(|last| last.row.id).or(after);
         let shown = looked.into_iter().filter(|one| one.is_shown);
