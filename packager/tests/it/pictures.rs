@@ -466,19 +466,23 @@ async fn without_a_maker_there_are_none() {
         limits: OriginLimits::default(),
     });
     let video = "/vod/0193c0de-0000-7000-8000-00000000000a";
-    for path in [
-        "/live/demo/poster.jpg".to_owned(),
-        "/live/demo/storyboard.vtt".to_owned(),
-        "/live/demo/3/thumbnails/40.jpg".to_owned(),
-        format!("{video}/poster.jpg"),
-        format!("{video}/storyboard.vtt"),
-        format!("{video}/0/storyboard/0-2.jpg"),
+    let (no_pictures, no_videos) = (
+        "no pictures are made here\n",
+        "there is no video on demand here\n",
+    );
+    for (path, why) in [
+        ("/live/demo/poster.jpg".to_owned(), no_pictures),
+        ("/live/demo/storyboard.vtt".to_owned(), no_pictures),
+        ("/live/demo/3/thumbnails/40.jpg".to_owned(), no_pictures),
+        (format!("{video}/poster.jpg"), no_videos),
+        (format!("{video}/storyboard.vtt"), no_videos),
+        (format!("{video}/0/storyboard/0-2.jpg"), no_videos),
     ] {
         let request = Request::builder().uri(&path).body(()).unwrap();
         let Ok(response) = origin.call(request).await;
         assert_eq!(response.status(), StatusCode::NOT_FOUND, "{path}");
         let body = response.into_body().collect().await.unwrap().to_bytes();
-        assert_eq!(&body[..], b"no pictures are made here\n", "{path}");
+        assert_eq!(&body[..], why.as_bytes(), "{path}");
     }
 }
 

@@ -338,18 +338,20 @@ mod tests {
 
     #[test]
     fn what_cannot_be_marked_is_told() {
-        let seen = |id: &str| crate::model::SeenNotificationInput {
+        let highest = i64::MAX.unsigned_abs();
+        let seen_at = |id: &str, revision| crate::model::SeenNotificationInput {
             id: id.into(),
-            revision: u64::MAX,
+            revision,
         };
+        let seen = |id: &str| seen_at(id, highest);
         let id = NotificationId::new().to_string();
         let input = |seen, up_to: Option<&str>| ReadNotificationsInput {
             seen,
             up_to: up_to.map(Into::into),
         };
         for refused in [
-            input(vec![], None),
             input(vec![seen("x")], None),
+            input(vec![seen_at(&id, highest + 1)], None),
             input(vec![], Some("x")),
             input(vec![seen(&id); SEEN_AT_MOST + 1], None),
         ] {
@@ -357,7 +359,9 @@ mod tests {
         }
         let (seen, up_to) = check(input(vec![seen(&id)], Some(&id))).unwrap();
         assert_eq!(seen[0].id.to_string(), id);
-        assert_eq!(seen[0].revision, i64::MAX.unsigned_abs());
+        assert_eq!(seen[0].revision, highest);
         assert_eq!(up_to, Some(seen[0].id));
+        let (seen, up_to) = check(input(vec![], None)).unwrap();
+        assert!(seen.is_empty() && up_to.is_none());
     }
 }

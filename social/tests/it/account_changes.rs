@@ -227,7 +227,9 @@ async fn an_api_token_sees_of_others_what_its_scopes_say(app: TestApp) {
         app.anybody().get(path).await.ok(200);
     }
     assert_eq!(writes.graphql_code(viewer).await, "forbidden");
-    writes.get("/api/v1/live").await.ok(200);
+    let detail = writes.get("/api/v1/live").await.problem(403, "forbidden");
+    assert!(detail.contains("streams:read"), "{detail}");
+    app.anybody().get("/api/v1/live").await.ok(200);
     // The answers have what `account:read` is for.
     for path in ["/api/v1/me", "/api/v1/me/preferences"] {
         let detail = writes.patch(path, &json!({})).await;

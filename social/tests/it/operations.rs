@@ -17,6 +17,10 @@ const EXCEPTIONS: &[(Operation, &str)] = &[
         "REST answers once; what is told later is a subscription",
     ),
     (
+        Operation::NotificationsChanged,
+        "REST answers once; what is told later is a subscription",
+    ),
+    (
         Operation::JoinChat,
         "REST answers once; what is told later is a subscription, or comes by `/ws`",
     ),

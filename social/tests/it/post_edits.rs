@@ -164,7 +164,8 @@ async fn a_report_names_a_post(app: TestApp) {
     let report = json!({ "user": "ada", "reason": "spam", "post": post });
     let made = bob.post("/api/v1/reports", &report).await.ok(201);
     let shown = json!({
-        "id": post, "text": "Buy!", "images": [], "video": null, "is_deleted": false,
+        "id": post, "text": "Buy!", "images": [], "video": null, "stream": null,
+        "quote": null, "is_deleted": false,
     });
     assert_eq!(made["post"], shown);
     let open = keeper.get("/api/v1/reports").await.ok(200);
