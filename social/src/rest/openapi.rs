@@ -136,6 +136,9 @@ fn refusals(known: Operation, operation: &Value, path: &str) -> Vec<u16> {
             | O::ResolveReport
             | O::Suspend
             | O::SetRole
+            | O::CreateStream
+            | O::UpdateStream
+            | O::CreateStreamKey
     ) {
         statuses.push(409);
     }

@@ -56,7 +56,7 @@ impl Socket {
 
 /// A program of somebody who is a moderator.
 async fn program<'a>(app: &'a TestApp, keeper: &Person<'_>, days: Option<u32>) -> Person<'a> {
-    let body = json!({ "name": "program", "scopes": ["moderation"], "expires_in_days": days });
+    let body = json!({ "name": "program", "scopes": ["moderation", "streams:read"], "expires_in_days": days });
     let made = keeper.post("/api/v1/me/tokens", &body).await.ok(201);
     let mut program = app.anybody();
     program.access_token = made["token"].as_str().unwrap().to_owned();
