@@ -136,7 +136,7 @@ impl ChatEvents {
                 return Some(Err(ServiceError::Conflict(why.into())));
             };
             return match &frame.what {
-                What::Event(event) => Some(Ok(event.clone())),
+                What::Event(event) => Some(Ok(ChatEvent::clone(event))),
                 What::Over | What::Stopping => None,
             };
         }

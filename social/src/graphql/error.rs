@@ -8,12 +8,9 @@ impl From<ServiceError> for Error {
     fn from(error: ServiceError) -> Self {
         let mut extensions = ErrorExtensionValues::default();
         extensions.set("code", error.code());
-        match &error {
-            ServiceError::Invalid(errors) => {
-                let errors = async_graphql::to_value(errors).unwrap_or(Value::Null);
-                extensions.set("errors", errors);
-            }
-            _ => {}
+        if let ServiceError::Invalid(errors) = &error {
+            let errors = async_graphql::to_value(errors).unwrap_or(Value::Null);
+            extensions.set("errors", errors);
         }
         if let Some(after) = error.retry_after() {
             extensions.set("retryAfter", after.as_secs());

@@ -145,7 +145,7 @@ impl Hub {
                 self.sweep(),
             );
         };
-        shutdown.run_until_cancelled(all).await;
+        shutdown.run_until_cancelled(Box::pin(all)).await;
         self.stop().await;
     }
 

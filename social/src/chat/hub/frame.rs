@@ -29,11 +29,17 @@ pub(crate) struct Frame {
 #[derive(Debug)]
 pub(crate) enum What {
     /// Something that happened.
-    Event(ChatEvent),
+    Event(Box<ChatEvent>),
     /// Nobody is in the room any more.
     Over,
     /// The node stops.
     Stopping,
+}
+
+impl What {
+    fn of(event: ChatEvent) -> Self {
+        Self::Event(Box::new(event))
+    }
 }
 
 impl Frame {
@@ -57,7 +63,7 @@ impl Frame {
                 author: None,
                 message: Some(row.id),
                 text: text.text().into(),
-                what: What::Event(ChatEvent::Deleted(ChatDeleted {
+                what: What::of(ChatEvent::Deleted(ChatDeleted {
                     event,
                     message: id.into(),
                 })),
@@ -77,7 +83,7 @@ impl Frame {
             author: Some(row.author.id),
             message: Some(row.id),
             text: text.text().into(),
-            what: What::Event(ChatEvent::Said(ChatSaid { event, message })),
+            what: What::of(ChatEvent::Said(ChatSaid { event, message })),
         }))
     }
 
@@ -97,7 +103,7 @@ impl Frame {
             author: None,
             message: None,
             text: text.text().into(),
-            what: What::Event(ChatEvent::Changed(ChatChanged {
+            what: What::of(ChatEvent::Changed(ChatChanged {
                 event,
                 slow_mode_seconds,
                 followers_only,
@@ -112,7 +118,7 @@ impl Frame {
             author: None,
             message: None,
             text: ServerMessage::Presence { room, viewers }.text().into(),
-            what: What::Event(ChatEvent::Presence(ChatPresence { viewers })),
+            what: What::of(ChatEvent::Presence(ChatPresence { viewers })),
         })
     }
 
@@ -140,6 +146,6 @@ impl Frame {
 
     /// Whether a message was said by it, and not deleted.
     pub(super) fn is_said(&self) -> bool {
-        matches!(self.what, What::Event(ChatEvent::Said(_)))
+        matches!(&self.what, What::Event(event) if matches!(**event, ChatEvent::Said(_)))
     }
 }

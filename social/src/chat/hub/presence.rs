@@ -46,7 +46,7 @@ pub(super) struct Own {
 
 impl Own {
     /// What is to be said now, if anything, until it was.
-    pub(super) fn to_say(&self, viewers: u64, now: Instant) -> Option<u64> {
+    pub(super) fn to_say(self, viewers: u64, now: Instant) -> Option<u64> {
         let is_due = match self.said {
             None => viewers > 0,
             Some((said, at)) => said != viewers || (viewers > 0 && now - at >= SAID_EVERY),
