@@ -545,6 +545,7 @@ async fn the_outbox_is_told(test: TestDatabase) {
         (PostChange::Created, quoting, bob),
         (PostChange::Deleted, quoting, bob),
         (PostChange::Unquoted, id, bob),
+        (PostChange::TakenDown, id, ada),
         (PostChange::Deleted, id, ada),
     ];
     assert_eq!(told(&test).await, expected);
