@@ -345,6 +345,8 @@ async fn a_deleted_stream_is_gone_at_once_and_its_name_afterwards(app: TestApp) 
     let free = async {
         loop {
             app.later(Micros::from_secs(60));
+            // A token is good for a quarter of an hour.
+            let ada = app.logged_in("ada").await;
             let made = ada.post("/api/v1/streams", &json!({ "name": "a" })).await;
             if made.status == 201 {
                 return made.json();
