@@ -29,14 +29,19 @@ describe("somebody walks from signing up to deleting the account", { concurrency
   }
 });
 
-test("a stream's page asks the server nothing about who is logged in", async (t) => {
-  const { fake, page, open } = await scene(t, { name: "ada" });
-  fake.asked.length = 0;
-  await open("/");
-  await button(page, "ada").waitFor();
-  await page.getByRole("heading", { name: "Nobody is live right now" }).waitFor();
-  assert.deepEqual(new Set(fake.asked.map(({ path }) => path)), new Set(["/api/v1/live"]));
-});
+for (const name of [null, "ada"]) {
+  const who = name === null ? "nobody" : "somebody";
+  test(`a stream's page asks no more than it needs when ${who} is logged in`, async (t) => {
+    const { fake, page, open } = await scene(t, { name });
+    fake.asked.length = 0;
+    await open("/");
+    if (name !== null) await button(page, name).waitFor();
+    await page.getByRole("heading", { name: "Nobody is live right now" }).waitFor();
+    // What is live depends on who asks.
+    const needed = ["/api/v1/live", ...(name === null ? [] : ["/api/v1/session/refresh"])];
+    assert.deepEqual([...new Set(fake.asked.map(({ path }) => path))].sort(), needed);
+  });
+}
 
 test("ten tabs refresh one after the other, and stay logged in", async (t) => {
   const { fake, context, open, page } = await scene(t, { name: "ada" });
@@ -47,6 +52,8 @@ test("ten tabs refresh one after the other, and stay logged in", async (t) => {
   await Promise.all(tabs.map((tab) => tab.goto(`${fake.url}/settings`)));
   for (const tab of tabs) await tab.getByLabel("Shown name").waitFor();
   assert.deepEqual(refreshes(fake).map(({ status }) => status), Array(10).fill(200));
+  // Each with what the one before it was given.
+  assert.equal(new Set(refreshes(fake).map(({ headers }) => headers.cookie)).size, 10);
   await page.reload();
   await page.getByLabel("Shown name").waitFor();
 });

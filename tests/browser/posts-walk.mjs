@@ -10,6 +10,10 @@ const NEWS_MS = 10_000;
 /** Trends are computed once a minute. */
 const TRENDS_MS = 80_000;
 
+/** The server has answered to the buttons of a post that were pressed. */
+export const settled = (post) =>
+  post.locator("button[aria-busy=true]").first().waitFor({ state: "detached" });
+
 /** Walks as `reader`, who is there and has a password, as `writer` is and has. */
 export class PostsWalk extends Visitor {
   constructor({ page, eyes, base, reader, writer }) {
@@ -138,6 +142,7 @@ export class PostsWalk extends Visitor {
       await post.getByRole("button", { name: `${name} 1` }).or(post.getByRole("button", { name })).click();
       await post.getByRole("button", { name: `${name} 1`, pressed: true }).waitFor();
     }
+    await settled(post);
     await this.eyes.look("posts-home");
     await this.page.reload();
     const again = this.post("The tide is at");

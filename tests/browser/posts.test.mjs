@@ -7,7 +7,7 @@ import { describe, test } from "node:test";
 import { SIZES } from "./eyes.mjs";
 import { addPost, editPost } from "./fake-posts.mjs";
 import { invalid, Refusal, tooOften } from "./fake-refusals.mjs";
-import { PostsWalk } from "./posts-walk.mjs";
+import { PostsWalk, settled } from "./posts-walk.mjs";
 import { button, logIn, stage } from "./stage.mjs";
 
 const scene = stage();
@@ -115,12 +115,38 @@ test("a like is shown at once, and taken back if it is refused", async (t) => {
   await shown.getByText("Try again in 30 seconds.").waitFor();
   await shown.getByRole("button", { name: "Like", pressed: false, exact: true }).waitFor();
   await page.unroute(path);
-  for (const pressed of [true, false, true]) {
+  await shown.getByRole("button", { name: "Like" }).click();
+  await shown.getByRole("button", { name: "Like 1", pressed: true }).waitFor();
+  await settled(shown);
+  assert.ok(post.likes.has(user));
+});
+
+test("who thinks twice before the server has answered has the last word", async (t) => {
+  const { fake, page, open, user } = await scene(t, { name: "ada" });
+  const post = addPost(fake, fake.add("bob"), "Like me, or not.");
+  await open("/discover");
+  const shown = article(page, "Like me, or not.");
+  const path = `/api/v1/posts/${post.id}/like`;
+  const told = () => fake.asked.filter((asked) => asked.path === path).map(({ method }) => method);
+  let go;
+  const held = new Promise((resolve) => (go = resolve));
+  await page.route(`**${path}`, async (route) => {
+    await held;
+    await route.continue();
+  });
+  for (const pressed of [true, false, true, false]) {
     await shown.getByRole("button", { name: "Like" }).click();
     await shown.getByRole("button", { name: "Like", pressed }).waitFor();
-    await page.waitForLoadState("networkidle");
   }
-  assert.ok(post.likes.has(user));
+  // Meanwhile another button does what it does.
+  await shown.getByRole("button", { name: "Share" }).click();
+  await shown.getByRole("button", { name: "Share 1", pressed: true }).waitFor();
+  assert.deepEqual(told(), []);
+  go();
+  await settled(shown);
+  assert.deepEqual(told(), ["PUT", "DELETE"]);
+  assert.ok(!post.likes.has(user));
+  await shown.getByRole("button", { name: "Like", pressed: false, exact: true }).waitFor();
 });
 
 test("a comment answers, and is as visible as what it answers", async (t) => {

@@ -27,7 +27,8 @@ const SHARE: Reaction = {
 
 /** Comments, shares and likes below a post. */
 export class Reactions {
-  private busy = false;
+  /** What was wished for last of those that the server is being told. */
+  private readonly wishes = new Map<Reaction, boolean>();
 
   constructor(
     private readonly view: View,
@@ -47,35 +48,47 @@ export class Reactions {
     view.text("comments", countLabel(counts.comments));
     view.text("shares", countLabel(counts.shares));
     view.text("likes", countLabel(counts.likes));
-    const like = view.part("like", HTMLButtonElement);
-    like.setAttribute("aria-pressed", String(LIKE.isSo(post)));
-    const share = view.part("share", HTMLButtonElement);
-    share.setAttribute("aria-pressed", String(SHARE.isSo(post)));
+    this.showButton("like", LIKE);
+    const share = this.showButton("share", SHARE);
     // What is for followers stays with them.
     share.hidden = visibility !== "public";
   }
 
+  private showButton(name: string, reaction: Reaction): HTMLButtonElement {
+    const button = this.view.part(name, HTMLButtonElement);
+    button.setAttribute("aria-pressed", String(reaction.isSo(this.card.post)));
+    button.setAttribute("aria-busy", String(this.wishes.has(reaction)));
+    return button;
+  }
+
   /** Shows at once what it will be, and takes it back if the server does not. */
-  private async toggle({ apply, isSo, send }: Reaction): Promise<void> {
-    const { card } = this;
+  private async toggle(reaction: Reaction): Promise<void> {
+    const { card, wishes } = this;
+    const { apply, isSo, send } = reaction;
     if (card.post.viewer === null) {
       location.assign(loginPath(location));
       return;
     }
-    if (this.busy) return;
-    this.busy = true;
     card.say("");
-    const is = !isSo(card.post);
-    card.post = apply(card.post, is);
+    let is = isSo(card.post);
+    let wish: boolean | undefined = !is;
+    const isBeingTold = wishes.has(reaction);
+    wishes.set(reaction, wish);
+    card.post = apply(card.post, wish);
     this.show();
+    // It is told once the answer to what was wished for before is there.
+    if (isBeingTold) return;
     try {
-      await send(card.post.id, is);
+      for (; wish !== undefined && wish !== is; wish = wishes.get(reaction)) {
+        await send(card.post.id, wish);
+        is = wish;
+      }
     } catch (error) {
-      card.post = apply(card.post, !is);
-      this.show();
+      card.post = apply(card.post, is);
       card.fail(error);
     } finally {
-      this.busy = false;
+      wishes.delete(reaction);
+      this.show();
     }
   }
 }
