@@ -376,7 +376,11 @@ fn a_recording_is_for_whom_its_stream_is() {
     until_status(&anybody, &index, 403);
     // A post shows it to who follows, with what plays it, and to nobody else.
     for person in [&ada, &bob] {
-        let shown = &value(person, &post)["video"];
+        // What is signed within seconds of the change opens nothing yet.
+        let shown = wait_for("the post plays it", SOON, || {
+            let shown = value(person, &post)["video"].clone();
+            anybody.fetch(&text(&shown["playlist"])).map(|_| shown)
+        });
         for what in ["playlist", "manifest", "poster"] {
             let url = text(&shown[what]);
             house.keep_token_secret(&url);
