@@ -7,6 +7,7 @@ mod chat;
 mod cookies;
 mod feeds;
 mod images;
+mod json;
 mod moderation;
 mod notifications;
 mod openapi;
