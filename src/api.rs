@@ -11,7 +11,7 @@ use storage::ObjectStore;
 use storage::events::Bus;
 use tokio_util::sync::CancellationToken;
 
-use crate::cdn::SigningKeys;
+use crate::cdn::{Cdn, SigningKeys};
 use crate::config::Config;
 use crate::playback::Plane;
 use crate::serve::Foundation;
@@ -34,6 +34,7 @@ impl Api {
         bus: &Arc<dyn Bus>,
         objects: Option<Arc<dyn ObjectStore>>,
         keys: SigningKeys,
+        cdn: Cdn,
     ) -> Result<Self, Box<dyn Error>> {
         let playback = &config.http.playback_url;
         let playback_base = match playback.as_str() {
@@ -57,6 +58,7 @@ impl Api {
             settings: config.api_settings(),
             playback_base,
             media: Arc::new(Plane::new(keys, config.access_policy()?)),
+            caches: Some(Arc::new(cdn)),
         };
         let (services, upkeep) = Services::start(parts).await?;
         Ok(Self {
