@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cdn::{Cdn, SigningKeys};
 use crate::config::Config;
+use crate::hooks::{self, HookParts};
 use crate::playback::Plane;
 use crate::serve::Foundation;
 use crate::web;
@@ -61,8 +62,18 @@ impl Api {
             caches: Some(Arc::new(cdn)),
         };
         let (services, upkeep) = Services::start(parts).await?;
+        let mut pages = web::router(playback).merge(social::router(services.clone()));
+        if config.hooks.is_on() {
+            pages = pages.merge(hooks::router(HookParts {
+                database: foundation.database.clone(),
+                clock: foundation.clock.clone(),
+                secret: hooks::Secret::new(&config.hooks.secret),
+                addresses: config.hook_addresses(),
+                proxies: config.api_settings().trusted_proxies,
+            }));
+        }
         Ok(Self {
-            pages: web::router(playback).merge(social::router(services.clone())),
+            pages,
             services,
             upkeep,
         })
