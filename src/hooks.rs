@@ -293,6 +293,96 @@ mod tests {
         assert_eq!((call.name.as_str(), call.key()), ("engines", "secret"));
     }
 
+    const SECRET: &str = "0123456789abcdef";
+
+    async fn routes(directory: &std::path::Path) -> Router {
+        let url = format!("sqlite:{}", directory.join("nova.db").display());
+        let database = Database::open(&url, storage::rows::IfMissing::Create);
+        let database = database.await.unwrap();
+        database.migrate().await.unwrap();
+        router(HookParts {
+            database,
+            clock: Arc::new(media::SystemClock),
+            secret: Secret::new(SECRET),
+            addresses: vec!["192.0.2.0/24".parse().unwrap()],
+            proxies: TrustedProxies::parse(&["198.51.100.1"]).unwrap(),
+        })
+    }
+
+    /// A call of somebody at `address` who sends `body` of this type.
+    fn request(address: &str, path: &str, kind: &str, body: String) -> Request {
+        let client = Client {
+            address: address.parse().unwrap(),
+            is_tls: false,
+        };
+        Request::builder()
+            .method("POST")
+            .uri(path)
+            .header(header::CONTENT_TYPE, kind)
+            .extension(client)
+            .body(body.into())
+            .unwrap()
+    }
+
+    async fn status(routes: &Router, request: Request) -> u16 {
+        use tower_service::Service;
+        let response = routes.clone().call(request).await.unwrap();
+        response.status().as_u16()
+    }
+
+    #[tokio::test]
+    async fn only_who_is_admitted_is_answered() {
+        const FORM: &str = "application/x-www-form-urlencoded";
+        let directory = tempfile::tempdir().unwrap();
+        let routes = routes(directory.path()).await;
+        let proven = format!("/hooks/on_publish?secret={SECRET}");
+        let wrong = "/hooks/on_publish?secret=0123456789abcdeg";
+        let call = || "call=publish&name=nobodys-key&type=live".to_owned();
+        for (address, path, kind, body, expected) in [
+            ("192.0.2.7", proven.as_str(), FORM, call(), 403),
+            ("192.0.2.7", wrong, FORM, call(), 401),
+            ("192.0.2.7", "/hooks/on_publish", FORM, call(), 401),
+            ("203.0.113.1", &proven, FORM, call(), 403),
+            ("198.51.100.1", &proven, FORM, call(), 403),
+            ("192.0.2.7", &proven, "application/json", call(), 415),
+            (
+                "192.0.2.7",
+                &proven,
+                FORM,
+                "call=play&name=a".to_owned(),
+                400,
+            ),
+            ("192.0.2.7", &proven, FORM, String::new(), 400),
+            ("192.0.2.7", &proven, FORM, "%".repeat(100), 400),
+            (
+                "192.0.2.7",
+                &proven,
+                FORM,
+                "a".repeat(MAX_BODY_BYTES + 1),
+                413,
+            ),
+        ] {
+            let given = body.len();
+            let answered = status(&routes, request(address, path, kind, body)).await;
+            assert_eq!(answered, expected, "{address} {path} {kind} {given}");
+        }
+        let mut asked = request("192.0.2.7", &proven, FORM, String::new());
+        *asked.method_mut() = http::Method::GET;
+        assert_eq!(status(&routes, asked).await, 405);
+        // As whoever a trusted proxy says, and by a bearer token.
+        let mut asked = request(
+            "198.51.100.1",
+            "/hooks/on_publish_done",
+            FORM,
+            "call=publish_done&name=a".to_owned(),
+        );
+        let headers = asked.headers_mut();
+        headers.insert("x-forwarded-for", "192.0.2.9".parse().unwrap());
+        let bearer = format!("Bearer {SECRET}");
+        headers.insert(header::AUTHORIZATION, bearer.parse().unwrap());
+        assert_eq!(status(&routes, asked).await, 200);
+    }
+
     #[test]
     fn what_is_no_such_call_is_refused() {
         for fields in [
