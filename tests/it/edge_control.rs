@@ -36,7 +36,10 @@ fn code(http: &Http, document: &str) -> Value {
 
 #[test]
 fn caches_are_told_by_rest_and_by_graphql() {
-    let site = Site::new();
+    let site = Site::with_settings(&[
+        ("NOVA__API__LIMITS__REQUESTS_PER_MINUTE", "100000"),
+        ("NOVA__API__LIMITS__WRITES_PER_MINUTE", "100000"),
+    ]);
     site.create_administrator("root", PASSWORD);
     site.create_user("ada", PASSWORD);
     site.create_user("bob", PASSWORD);
