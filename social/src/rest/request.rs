@@ -48,7 +48,7 @@ pub(crate) async fn with_caller(
 ) -> Response {
     let peer = request.extensions().get::<Client>().copied();
     let proxies = &services.settings.trusted_proxies;
-    let client = behind(peer.unwrap_or_default(), proxies, request.headers());
+    let client = client_behind(peer.unwrap_or_default(), proxies, request.headers());
     let agent = request.headers().get(header::USER_AGENT);
     let agent = agent.and_then(|value| value.to_str().ok()).unwrap_or("");
     let caller = Caller::anonymous(client.address, agent);
@@ -66,7 +66,7 @@ const FORWARDED_FOR: &str = "x-forwarded-for";
 const FORWARDED_PROTO: &str = "x-forwarded-proto";
 
 /// Who asks, where `peer` is the other end of the connection.
-fn behind(peer: Client, proxies: &TrustedProxies, headers: &HeaderMap) -> Client {
+pub fn client_behind(peer: Client, proxies: &TrustedProxies, headers: &HeaderMap) -> Client {
     if !proxies.has(peer.address) {
         return peer;
     }
