@@ -7,6 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use social::caller::Scope;
 
 use crate::harness::{Http, Nova, Process, Site};
 
@@ -152,55 +153,60 @@ fn serve(site: &Site) -> Nova {
 
 /// An administrator's API token: it is good for as long as this takes.
 fn api_token(http: &Http, login: &str) -> String {
-    let scopes = [
-        "account:read",
-        "account:write",
-        "people:read",
-        "people:write",
-        "posts:read",
-        "posts:write",
-        "notifications:read",
-        "notifications:write",
-        "moderation",
-        "admin",
-    ];
-    let body = json!({ "name": "schemathesis", "scopes": scopes });
+    let body = json!({ "name": "schemathesis", "scopes": Scope::ALL });
     let made = http
         .bearing(login)
         .post_value("/api/v1/me/tokens", &body, 201);
     made["token"].as_str().unwrap().to_owned()
 }
 
-/// Posts of an administrator, so that there are ids of some.
-fn write_posts(http: &Http, login: &str) -> String {
+/// Things of an administrator, of which each face has its own: no made-up id is one of them.
+fn known(http: &Http, login: &str) -> Value {
     let http = http.bearing(login);
-    let ids = (0..40).map(|number| {
-        let body = json!({ "text": format!("Post {number} #rust") });
-        let post = http.post_value("/api/v1/posts", &body, 201);
-        post["id"].as_str().unwrap().to_owned()
+    let make = |path: &str, body: &Value| -> Value {
+        let made = http.post_json(path, &body.to_string()).unwrap();
+        assert!((200..300).contains(&made.status), "{path}: {}", made.text());
+        serde_json::from_slice(&made.body).unwrap()
+    };
+    let ids = |count, path: &str, body: &dyn Fn(usize) -> Value| {
+        let id = |number| make(path, &body(number))["id"].clone();
+        (0..count).map(id).collect::<Vec<_>>()
+    };
+    let streams = (0..40).map(|number| {
+        let name = format!("stream-{number}");
+        let created = make("/api/v1/streams", &json!({ "name": name }));
+        let messages = format!("/api/v1/streams/{name}/chat/messages");
+        let message = make(&messages, &json!({ "text": "Hello" }));
+        json!({ "name": name, "key": created["stream_key"]["id"], "message": message["id"] })
     });
-    ids.collect::<Vec<_>>().join(" ")
-}
-
-/// Reports that are open, for who resolves them in GraphQL; their ids.
-fn write_reports(http: &Http, login: &str) -> String {
-    let http = http.bearing(login);
-    let ids = (0..10).map(|_| {
-        let body = json!({ "user": "ada", "reason": "other" });
-        let report = http.post_value("/api/v1/reports", &body, 201);
-        report["id"].as_str().unwrap().to_owned()
-    });
-    ids.collect::<Vec<_>>().join(" ")
+    let streams: Vec<_> = streams.collect();
+    json!({
+        "streams": streams,
+        "posts": ids(40, "/api/v1/posts", &|number| json!({ "text": format!("Post {number} #rust") })),
+        "reports": ids(20, "/api/v1/reports", &|_| json!({ "user": "ada", "reason": "other" })),
+        "purges": ids(4, "/api/v1/cdn/purges", &|number| {
+            json!({ "kind": "stream", "subject": format!("stream-{number}") })
+        }),
+        "prewarms": ids(4, "/api/v1/cdn/prewarms", &|number| {
+            json!({ "urls": [format!("/live/stream-{number}/index.m3u8")] })
+        }),
+        "assets": ids(16, "/api/v1/cdn/assets", &|number| {
+            json!({
+                "name": format!("Files {number}"),
+                "path_prefix": format!("/files/{number}/"),
+                "kind": "other",
+                "access": "public",
+            })
+        }),
+    })
 }
 
 /// Both faces of a server, and what is asked of them.
 struct Asked {
     nova: Nova,
     effort: Effort,
-    /// Ids of posts.
-    posts: String,
-    /// Ids of reports.
-    reports: String,
+    /// What is there.
+    known: Value,
     /// Where it is written which operations were asked for, and which were done.
     operations: PathBuf,
 }
@@ -213,8 +219,7 @@ impl Asked {
         command
             .current_dir(folder())
             .env("OPERATIONS_FILE", &self.operations)
-            .env("POSTS", &self.posts)
-            .env("REPORTS", &self.reports)
+            .env("KNOWN", self.known.to_string())
             .args(["run", &self.nova.http().url(path), "--no-color"])
             .args(["--header", &format!("Authorization: Bearer {token}")])
             .args(self.effort.arguments())
@@ -258,13 +263,11 @@ fn ask_both_faces(site: Site, effort: Effort) {
     let http = nova.http();
     let login = http.log_in("root", PASSWORD);
     let api_token = api_token(&http, &login);
-    let posts = write_posts(&http, &login);
-    let reports = write_reports(&http, &login);
+    let known = known(&http, &login);
     let asked = Asked {
         nova,
         effort,
-        posts,
-        reports,
+        known,
         operations: site.data_dir().join("operations"),
     };
     let rest_checks = "--exclude-checks=graphql_errors_are_the_clients";

@@ -7,6 +7,7 @@ resolver is the server's fault, says nothing here: whose fault it is, the error'
 import atexit
 import base64
 import itertools
+import json
 import os
 import re
 import uuid
@@ -68,25 +69,60 @@ def graphql_errors_are_the_clients(context, response, case):
         assert code in CODES, f"an error with the code {code}: {error['message']}"
 
 
-class Posts:
-    """Posts of who asks, of whom each face has its own: no generated id is one of a post."""
+class Stock:
+    """What is there of a kind, for one face: no generated id is one of it."""
 
-    def __init__(self, ids):
-        self.to_delete, known = ids[:5], ids[5:]
-        self.known = itertools.cycle(known)
+    def __init__(self, items, gone_by=()):
+        # Half is for those who take something away; they leave the rest alone.
+        count = len(items) // 2 if gone_by else 0
+        self.gone_by, self.to_go = gone_by, items[:count]
+        self.items = itertools.cycle(items[count:])
 
     def take(self, label):
-        """The id of one that is there; `None`: no more of them may go."""
-        if label not in ("DELETE /api/v1/posts/{id}", "Mutation.deletePost"):
-            return next(self.known, None)
-        return self.to_delete.pop() if self.to_delete else None
+        """One that is there; `None`: no more of them may go."""
+        if label not in self.gone_by:
+            return next(self.items, None)
+        return self.to_go.pop() if self.to_go else None
 
 
-IDS = os.environ.get("POSTS", "").split()
-OF_REST, OF_GRAPHQL = Posts(IDS[::2]), Posts(IDS[1::2])
-REPORTS = os.environ.get("REPORTS", "").split()
+class Face:
+    """What one face is asked about: each has its own."""
+
+    def __init__(self, known, delete_post, delete_stream, gone):
+        self.posts = Stock(known["posts"], delete_post)
+        self.reports = Stock(known["reports"], gone)
+        self.streams = Stock(known["streams"], delete_stream)
+        self.purges = Stock(known["purges"])
+        self.prewarms = Stock(known["prewarms"])
+        self.assets = Stock(known["assets"], gone)
+
+    def of_cdn(self, label):
+        for name, stock in (("purge", self.purges), ("prewarm", self.prewarms), ("asset", self.assets)):
+            if name in label.lower():
+                return stock.take(label)
+        return None
+
+
+# Of each kind of things ids, or names and ids; see tests/it/schemathesis.rs.
+KINDS = ("posts", "reports", "streams", "purges", "prewarms", "assets")
+KNOWN = {kind: [] for kind in KINDS} | json.loads(os.environ.get("KNOWN", "{}"))
+REST = Face(
+    {kind: items[::2] for kind, items in KNOWN.items()},
+    ("DELETE /api/v1/posts/{id}",),
+    ("DELETE /api/v1/streams/{name}",),
+    ("DELETE /api/v1/cdn/assets/{id}",),
+)
+GRAPHQL = Face(
+    {kind: items[1::2] for kind, items in KNOWN.items()},
+    ("Mutation.deletePost",),
+    ("Mutation.deleteStream",),
+    ("Mutation.resolveReport", "Mutation.removeEdgeAsset"),
+)
 STRING = r'"(?:[^"\\]|\\.)*"'
-GRAPHQL_ID = re.compile(rf"\b(id|replyTo|quote): (?:{STRING}|-?\d+)")
+# An argument, or a field of an input, that is an id.
+ID = rf"(?:{STRING}|-?\d+)"
+STREAM = re.compile(r"Query\.(stream|chat\w*)|Mutation\.(\w+Stream|\w*StreamKey|\w*Chat|\w*ChatMessage)")
+CACHES = re.compile(r"(Query|Mutation)\.(purge|prewarm|cancelPrewarm|\w*EdgeAsset|edgeAsset)")
 
 
 def is_id(value):
@@ -97,35 +133,75 @@ def is_id(value):
     return True
 
 
-def name_posts(case):
-    """Ids of posts become those of posts that are there; what is no id stays as it is."""
-    label = case.operation.label
-    if label == "Mutation.report" and isinstance(case.body, str):
-        # A report is of a post only of whom it is about, and no generated id is one.
-        case.body = re.sub(rf"(?:, )?\bpost: {STRING}", "", case.body)
-        return
-    if label == "Mutation.resolveReport" and isinstance(case.body, str) and REPORTS:
-        case.body = GRAPHQL_ID.sub(f'id: "{REPORTS.pop()}"', case.body)
-        return
+def with_id(document, argument, value):
+    return re.sub(rf"\b({argument}): {ID}", rf'\1: "{value}"', document)
+
+
+def without(document, arguments):
+    """The document without some fields of an input, which no generated id is good for."""
+    return re.sub(rf"\b(?:{arguments}): (?:{ID}|\[[^\]]*\]|null)(?:, )?", "", document)
+
+
+def name_in_document(label, document):
+    """A document of GraphQL, about what is there."""
+    if label == "Mutation.report":
+        # A report is of a post only of whom it is about.
+        return without(document, "post")
+    if label == "Mutation.resolveReport":
+        report = GRAPHQL.reports.take(label)
+        return with_id(document, "id", report) if report else document
     if label == "Query.post" or re.fullmatch(r"Mutation\.[a-z]+Post", label):
-        if isinstance(case.body, str) and (post := OF_GRAPHQL.take(label)):
-            case.body = GRAPHQL_ID.sub(rf'\1: "{post}"', case.body)
-            case.body = re.sub(r"\brevision: -?\d+", "revision: 0", case.body)
-        return
-    if "/api/v1/posts" not in label:
-        return
-    if is_id((case.path_parameters or {}).get("id")) and (post := OF_REST.take(label)):
-        case.path_parameters["id"] = post
-    if isinstance(case.body, dict):
+        document = without(document, "stream|images|video")
+        if post := GRAPHQL.posts.take(label):
+            document = with_id(document, "id|replyTo|quote", post)
+            document = re.sub(r"\brevision: -?\d+", "revision: 0", document)
+        return document
+    if label == "Mutation.createStream":
+        return re.sub(rf"\b(ladder): {ID}", r"\1: null", document)
+    if STREAM.fullmatch(label):
+        stream = GRAPHQL.streams.take(label)
+        if stream is None:
+            return document
+        document = re.sub(rf"\b(ladder): {ID}", r"\1: null", document)
+        document = with_id(document, "stream", stream["name"])
+        if label == "Query.stream" or re.fullmatch(r"Mutation\.[a-z]+Stream", label):
+            document = with_id(document, "name", stream["name"])
+        document = without(document, "replyTo")
+        return with_id(document, "id", stream["message" if "Chat" in label else "key"])
+    if CACHES.fullmatch(label) and (item := GRAPHQL.of_cdn(label)):
+        return with_id(document, "id", item)
+    return document
+
+
+def name_in_request(label, case):
+    """A request of REST, about what is there."""
+    path = case.path_parameters or {}
+    body = case.body if isinstance(case.body, dict) else {}
+    if "/api/v1/posts" in label:
+        if is_id(path.get("id")) and (post := REST.posts.take(label)):
+            path["id"] = post
         for field in ("reply_to", "quote"):
-            if is_id(case.body.get(field)):
-                case.body[field] = OF_REST.take(label) or case.body[field]
+            if is_id(body.get(field)):
+                body[field] = REST.posts.take(label) or body[field]
+    elif "/api/v1/streams/{name}" in label:
+        # A name that is none stays as it is.
+        is_name = re.fullmatch(r"[A-Za-z0-9_-]+", str(path.get("name")))
+        if is_name and (stream := REST.streams.take(label)):
+            path["name"] = stream["name"]
+            if is_id(path.get("id")):
+                path["id"] = stream["key" if "/keys/" in label else "message"]
+    elif "/api/v1/cdn/" in label:
+        if is_id(path.get("id")) and (item := REST.of_cdn(label)):
+            path["id"] = item
 
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
     """Whoever asks stays who they are: names come from what was answered, too."""
-    name_posts(case)
+    if not case.path.endswith("/graphql"):
+        name_in_request(case.operation.label, case)
+    elif isinstance(case.body, str):
+        case.body = name_in_document(case.operation.label, case.body)
     if case.operation.label == "PUT /api/v1/users/{name}/role":
         if str(case.path_parameters.get("name")).lower() == ASKING:
             case.path_parameters["name"] = "ada"
