@@ -25,6 +25,8 @@ fn idle<'a>(runtime: &'a Runtime, nova: &Nova) -> Socket<'a> {
 }
 
 fn idle_sockets(count: usize) {
+    // Each is a descriptor of this process too.
+    rlimit::increase_nofile_limit(u64::MAX).unwrap();
     // All of them come from one address.
     let many = (FIRST + count + 100).to_string();
     let site = Site::with_settings(&[

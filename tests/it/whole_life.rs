@@ -94,15 +94,14 @@ fn walk(face: Face) {
     // The end, and what is kept of it.
     ada.stop_stream();
     publisher.wait_exit(SOON);
-    let recording = wait_for("the recording", SOON, || bob.ready_recording());
+    let recording = wait_for("the recording", SOON, || bob.recording());
     let id = recording["id"].as_str().unwrap();
-    assert!(recording["duration"].as_f64().unwrap() > 0.0, "{recording}");
     let recorded = recording["playlist"].as_str().unwrap();
     keep_token_secret(&site, recorded);
     until_plays(&anybody, recorded);
-    assert!(carl.ready_recording().is_err());
+    assert!(carl.recording().is_err());
     until_status(&anybody, &format!("/vod/{id}/index.m3u8"), 403);
-    let of_ada = wait_for("her recording", SOON, || ada.ready_recording());
+    let of_ada = wait_for("her recording", SOON, || ada.recording());
     let of_ada = of_ada["playlist"].as_str().unwrap().to_owned();
     keep_token_secret(&site, &of_ada);
     until_plays(&anybody, &of_ada);
@@ -117,7 +116,11 @@ fn walk(face: Face) {
     // Deleted is deleted.
     ada.delete_stream();
     assert_eq!(ada.stream(), Err("not-found".to_owned()));
-    until_status(&anybody, &of_ada, 404);
+    wait_for("nothing is played", SOON, || {
+        let status = anybody.get(&of_ada)?.status;
+        let is_gone = [403, 404].contains(&status);
+        is_gone.then_some(()).ok_or(status.to_string())
+    });
     ada.delete_account();
     assert_eq!(ada.stream(), Err("unauthenticated".to_owned()));
     let login = json!({ "login": "ada", "password": PASSWORD });
@@ -297,20 +300,20 @@ impl Person {
         );
     }
 
-    /// The one recording, when nothing is added to it any more.
-    fn ready_recording(&self) -> Result<Value, String> {
+    /// The one recording, when something of it is there to be played.
+    fn recording(&self) -> Result<Value, String> {
         let document = "{ stream(name: \"garden\") { recordings {
             items: nodes { id state duration playlist } } } }";
         let mut page = self.ask(
             Rest("GET", "streams/garden/recordings", Value::Null),
             Graphql(document, "stream/recordings"),
         )?;
-        let told = page.to_string();
-        let state = page["items"][0]["state"].as_str().unwrap_or_default();
-        match state.eq_ignore_ascii_case("ready") {
-            true => Ok(page["items"][0].take()),
-            false => Err(told),
-        }
+        let recording = page["items"][0].take();
+        let state = recording["state"].as_str().unwrap_or_default();
+        let is_one = ["finishing", "ready"].contains(&state.to_ascii_lowercase().as_str());
+        let is_long = recording["duration"].as_f64() > Some(0.0);
+        let told = recording.to_string();
+        (is_one && is_long).then_some(recording).ok_or(told)
     }
 
     fn suspend(&self, name: &str) {
