@@ -11,8 +11,9 @@ use storage::ObjectStore;
 use storage::events::Bus;
 use tokio_util::sync::CancellationToken;
 
-use crate::cdn::SigningKeys;
+use crate::cdn::{Cdn, SigningKeys};
 use crate::config::Config;
+use crate::hooks::{self, HookParts};
 use crate::playback::Plane;
 use crate::serve::Foundation;
 use crate::web;
@@ -34,6 +35,7 @@ impl Api {
         bus: &Arc<dyn Bus>,
         objects: Option<Arc<dyn ObjectStore>>,
         keys: SigningKeys,
+        cdn: Cdn,
     ) -> Result<Self, Box<dyn Error>> {
         let playback = &config.http.playback_url;
         let playback_base = match playback.as_str() {
@@ -57,10 +59,21 @@ impl Api {
             settings: config.api_settings(),
             playback_base,
             media: Arc::new(Plane::new(keys, config.access_policy()?)),
+            caches: Some(Arc::new(cdn)),
         };
         let (services, upkeep) = Services::start(parts).await?;
+        let mut pages = web::router(playback).merge(social::router(services.clone()));
+        if config.hooks.is_on() {
+            pages = pages.merge(hooks::router(HookParts {
+                database: foundation.database.clone(),
+                clock: foundation.clock.clone(),
+                secret: hooks::Secret::new(&config.hooks.secret),
+                addresses: config.hook_addresses(),
+                proxies: config.api_settings().trusted_proxies,
+            }));
+        }
         Ok(Self {
-            pages: web::router(playback).merge(social::router(services.clone())),
+            pages,
             services,
             upkeep,
         })

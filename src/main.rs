@@ -27,6 +27,7 @@ mod doctor;
 mod edge_node;
 mod encoding;
 mod erasing;
+mod hooks;
 mod live;
 mod media_path;
 mod origin_node;

@@ -17,6 +17,7 @@ use crate::cdn::SigningKeys;
 pub use bars::Bars;
 pub use follower::{BarsParts, Follower};
 pub use key::shared_key;
+pub use viewing::name as session_name;
 
 /// What the API asks of the media plane.
 #[derive(Debug)]

@@ -241,15 +241,15 @@ pub async fn serve(mut config: Config, args: Serve) -> Result<(), Box<dyn Error>
         edge: handles,
         urls,
     });
-    let admin_pages = admin::router(metrics, Arc::new(readiness), cdn);
+    let admin_pages = admin::router(metrics, Arc::new(readiness), cdn.clone());
     running.http(admin, Pages(admin_pages));
     if let Some(server) = http {
         let pages = match (&foundation, roles.api) {
             (Some(foundation), true) => {
                 let objects = media.as_ref().map(|media| media.objects.clone());
                 let keys = signing.clone();
-                let api = Box::pin(Api::start(&config, foundation, &bus, objects, keys));
-                let api = api.await?;
+                let api = Api::start(&config, foundation, &bus, objects, keys, cdn);
+                let api = Box::pin(api).await?;
                 if let Some(demo) = &mut demo {
                     demo.fill(foundation, api.services());
                 }

@@ -94,6 +94,7 @@ impl Api {
             settings,
             playback_base: PlaybackBase::same_origin(),
             media: Arc::new(NoMedia),
+            caches: None,
         };
         let (services, upkeep) = Services::start(parts).await?;
         let shutdown = CancellationToken::new();

@@ -84,6 +84,17 @@ pub enum ServiceError {
         /// After which time it is worth another try.
         after: Duration,
     },
+    /// As many prewarms as may be have not ended.
+    #[error("too many prewarms: {0} have not ended; wait for one, or cancel one")]
+    TooManyPrewarms(u64),
+    /// This server cannot do it, and another, or one that is set up otherwise, may.
+    #[error("{detail}")]
+    NotHere {
+        /// What a program tells by.
+        code: &'static str,
+        /// What is lacking.
+        detail: String,
+    },
     /// Too much is going on; worth a retry.
     #[error("the server is busy")]
     Busy,
@@ -157,6 +168,11 @@ impl ServiceError {
         }])
     }
 
+    /// What was given cannot be: `why`, a sentence that says what was expected.
+    pub fn refused(why: String) -> Self {
+        Self::invalid("", why)
+    }
+
     /// What a program tells errors apart by: the same word on every face.
     pub fn code(&self) -> &'static str {
         match self {
@@ -181,6 +197,8 @@ impl ServiceError {
             Self::SlowMode { .. } => "slow-mode",
             Self::RateLimited { .. } => "rate-limited",
             Self::TooManyLogins { .. } => "too-many-logins",
+            Self::TooManyPrewarms(_) => "too-many-prewarms",
+            Self::NotHere { code, .. } => code,
             Self::Busy => "busy",
             Self::Internal { .. } => "internal",
         }

@@ -11,6 +11,7 @@
 
 pub mod accounts;
 pub mod caller;
+pub mod cdn;
 pub mod chat;
 mod error;
 mod feeds;

@@ -28,6 +28,10 @@ const EXPORTS_PER_HOUR: u32 = 10;
 /// Other addresses an hour that one user asks for: each mails somebody who may be a stranger.
 const EMAIL_CHANGES_PER_HOUR: u32 = 5;
 
+/// Purges and prewarms an hour by one user who does not administer the installation: each is read
+/// by every cache.
+const CACHE_ORDERS_PER_HOUR: u32 = 60;
+
 /// So many times what one network may try of an account, all networks together may: whoever
 /// tries from fewer does not keep its owner out, and whoever has many still guesses slowly.
 const LOGINS_EVERYWHERE: u32 = 10;
@@ -236,6 +240,7 @@ pub(crate) struct Limiter {
     pub(crate) email_changes: Limit,
     pub(crate) exports: Limit,
     pub(crate) pictures: Limit,
+    pub(crate) cache_orders: Limit,
 }
 
 impl Limiter {
@@ -271,6 +276,7 @@ impl Limiter {
             email_changes: limit("email-changes", EMAIL_CHANGES_PER_HOUR, HOUR),
             exports: limit("exports", EXPORTS_PER_HOUR, HOUR),
             pictures: limit("pictures", limits.pictures_per_hour, HOUR),
+            cache_orders: limit("cache-orders", CACHE_ORDERS_PER_HOUR, HOUR),
         }
     }
 }

@@ -254,6 +254,38 @@ operations! {
     LiftInChat: "lift_in_chat", "Mutation.liftInChat", Write, Access::Scope(Scope::ChatWrite);
     /// Whom something keeps from talking there.
     ListChatSanctions: "list_chat_sanctions", "Query.chatSanctions", Read, Access::Scope(Scope::ChatRead);
+    /// Make a URL of something of one's own.
+    GenerateUrl: "generate_url", "Mutation.generateUrl", Write, Access::Scope(Scope::StreamsWrite);
+    /// Have something of one's own leave all caches.
+    Purge: "purge", "Mutation.purge", Write, Access::Scope(Scope::StreamsWrite);
+    /// Have what matches leave them.
+    PurgeByPattern: "purge_by_pattern", "Mutation.purgeByPattern", Write, Access::Scope(Scope::StreamsWrite);
+    /// How far a purge is.
+    GetPurge: "get_purge", "Query.purge", Read, Access::Scope(Scope::StreamsRead);
+    /// Have caches store something of one's own.
+    Prewarm: "prewarm", "Mutation.prewarm", Write, Access::Scope(Scope::StreamsWrite);
+    /// How far a prewarm is.
+    GetPrewarm: "get_prewarm", "Query.prewarm", Read, Access::Scope(Scope::StreamsRead);
+    /// End it.
+    CancelPrewarm: "cancel_prewarm", "Mutation.cancelPrewarm", Write, Access::Scope(Scope::StreamsWrite);
+    /// What was served of what is one's own.
+    ListUsage: "list_usage", "Query.usage", Read, Access::Scope(Scope::StreamsRead);
+    /// The caches, and where they are.
+    ListEdgeNodes: "list_edge_nodes", "Query.edgeNodes", Read, Access::Role(Role::Admin, Scope::Admin);
+    /// Whether they have the configuration.
+    GetEdgeDeployment: "get_edge_deployment", "Query.edgeDeployment", Read, Access::Role(Role::Admin, Scope::Admin);
+    /// What they do together.
+    GetEdgeMetrics: "get_edge_metrics", "Query.edgeMetrics", Read, Access::Role(Role::Admin, Scope::Admin);
+    /// What is registered to be cached.
+    ListEdgeAssets: "list_edge_assets", "Query.edgeAssets", Read, Access::Role(Role::Admin, Scope::Admin);
+    /// One of it.
+    GetEdgeAsset: "get_edge_asset", "Query.edgeAsset", Read, Access::Role(Role::Admin, Scope::Admin);
+    /// Register something.
+    RegisterEdgeAsset: "register_edge_asset", "Mutation.registerEdgeAsset", Write, Access::Role(Role::Admin, Scope::Admin);
+    /// Change it.
+    UpdateEdgeAsset: "update_edge_asset", "Mutation.updateEdgeAsset", Write, Access::Role(Role::Admin, Scope::Admin);
+    /// Remove it.
+    RemoveEdgeAsset: "remove_edge_asset", "Mutation.removeEdgeAsset", Write, Access::Role(Role::Admin, Scope::Admin);
     /// Report somebody.
     Report: "report", "Mutation.report", Write, Access::Scope(Scope::PeopleWrite);
     /// What was told of anybody.

@@ -70,6 +70,17 @@ impl Problem {
         Self::new(StatusCode::NOT_IMPLEMENTED, code, sentence(&detail))
     }
 
+    /// Whoever asks has not shown who they are: `detail` says what was expected.
+    pub fn unauthenticated(detail: &'static str) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", detail)
+    }
+
+    /// It is not allowed: `detail` says why.
+    pub fn forbidden(detail: impl Into<Cow<'static, str>>) -> Self {
+        let detail: Cow<'static, str> = detail.into();
+        Self::new(StatusCode::FORBIDDEN, "forbidden", sentence(&detail))
+    }
+
     /// As much as may be is under way; later it may be done: `code` tells of what, `detail` says
     /// it.
     pub fn too_many(code: &'static str, detail: String) -> Self {
@@ -137,7 +148,9 @@ fn status(error: &ServiceError) -> StatusCode {
         ServiceError::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
         ServiceError::RateLimited { .. }
         | ServiceError::TooManyLogins { .. }
+        | ServiceError::TooManyPrewarms(_)
         | ServiceError::SlowMode { .. } => StatusCode::TOO_MANY_REQUESTS,
+        ServiceError::NotHere { .. } => StatusCode::NOT_IMPLEMENTED,
         ServiceError::Busy => StatusCode::SERVICE_UNAVAILABLE,
         ServiceError::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
     }

@@ -17,7 +17,7 @@ impl TrustedProxies {
     }
 
     /// Whether it is one of them.
-    pub(crate) fn has(&self, address: IpAddr) -> bool {
+    pub fn has(&self, address: IpAddr) -> bool {
         self.0.iter().any(|range| range.contains(address))
     }
 

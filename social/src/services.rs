@@ -16,6 +16,7 @@ use crate::ServiceError;
 use crate::accounts::Passwords;
 use crate::accounts::api_tokens::{KnownTokens, PREFIX};
 use crate::caller::{Caller, Identity};
+use crate::cdn::CachePlane;
 use crate::chat::hub::Hub;
 use crate::limits::{Key, Limiter};
 use crate::mail::Post;
@@ -54,6 +55,8 @@ pub struct Parts {
     pub playback_base: PlaybackBase,
     /// What knows of encoding and of tokens for playback.
     pub media: Arc<dyn MediaPlane>,
+    /// What runs the caches; `None`: nobody does.
+    pub caches: Option<Arc<dyn CachePlane>>,
 }
 
 /// Every operation of the API, for every face. Clones are the same services.
@@ -70,6 +73,7 @@ pub struct Context {
     pub(crate) settings: Settings,
     pub(crate) playback_base: PlaybackBase,
     pub(crate) media: Arc<dyn MediaPlane>,
+    pub(crate) caches: Option<Arc<dyn CachePlane>>,
     pub(crate) limiter: Limiter,
     pub(crate) passwords: Passwords,
     pub(crate) pictures: Pictures,
@@ -123,6 +127,7 @@ impl Services {
             settings,
             playback_base,
             media,
+            caches,
         } = parts;
         // Before the rows are read: what happens meanwhile comes twice, not never.
         let events = subscribe(&*bus).await?;
@@ -145,6 +150,7 @@ impl Services {
             settings,
             playback_base,
             media,
+            caches,
         }));
         services.read_revocations().await?;
         let upkeep = Upkeep {

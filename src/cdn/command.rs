@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use media::SystemClock;
+use social::cdn::{Purge, Reply};
 use storage::rows::Database;
 
-use super::service::{MAX_WAIT, Purge, Reply};
+use super::service::MAX_WAIT;
 use super::{Cdn, CdnParts, Urls};
 use crate::cli::{NodeCommand, PurgeArgs};
 use crate::config::Config;

@@ -14,12 +14,13 @@ use axum::routing::get;
 use axum::{Json, Router};
 use media::{Micros, Timestamp};
 use serde::{Deserialize, Serialize};
+use social::cdn::{AssetChange, NewAsset, Purge, PurgeStatus, Reply, WantedUrl};
 use social::problem::Problem;
 use storage::rows::edge_assets::AssetRow;
 use storage::rows::edge_nodes::NodeRow;
 use storage::rows::purges::PurgeRow;
 
-use super::service::{AssetChange, Cdn, CdnError, MAX_WAIT, NewAsset, Purge, PurgeStatus, Reply};
+use super::service::{Cdn, CdnError, MAX_WAIT};
 
 /// The largest request body, in bytes.
 const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -534,7 +535,12 @@ async fn url(
             "ttl_seconds is not valid: expected 1 to {MAX_TTL}."
         )));
     }
-    let ttl = Micros::from_secs(ttl.into());
-    let url = cdn.url(&given.path, ttl).await?;
+    let wanted = WantedUrl {
+        path: &given.path,
+        ttl: Micros::from_secs(ttl.into()),
+        is_signed: false,
+        viewing: None,
+    };
+    let url = cdn.url(wanted).await?.url;
     Ok(answer(StatusCode::OK, UrlView { url }))
 }

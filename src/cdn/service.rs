@@ -2,6 +2,7 @@
 
 mod assets;
 mod nodes;
+mod plane;
 mod prewarms;
 mod purges;
 mod usage;
@@ -11,19 +12,20 @@ use std::sync::Arc;
 
 use edge::access::SignError;
 use edge::{EdgeControl, InvalidPrewarm, InvalidSelector, Prewarmer};
-use media::{Clock, Micros};
+use media::Clock;
 use social::ServiceError;
+use social::cdn::{MadeUrl, WantedUrl};
 use storage::RowError;
 use storage::events::Bus;
 use storage::rows::Database;
 
 use super::{UrlError, Urls};
+use crate::playback::session_name;
 
 use prewarms::LocalPrewarms;
 
-pub use assets::{AssetChange, MAX_ASSET_ORIGINS, NewAsset};
-pub use prewarms::{NewPrewarm, PrewarmNodeStatus, PrewarmStatus};
-pub use purges::{MAX_WAIT, Purge, PurgeStatus, Reply};
+pub use assets::MAX_ASSET_ORIGINS;
+pub use purges::MAX_WAIT;
 
 /// Items of the longest page.
 pub const MAX_PAGE: u32 = 500;
@@ -132,8 +134,9 @@ impl Cdn {
         self.0.database.as_ref().ok_or(CdnError::NoDatabase)
     }
 
-    /// The URL of a path, signed for `ttl` if it is protected or an asset says so.
-    pub async fn url(&self, path: &str, ttl: Micros) -> Result<String, CdnError> {
+    /// The URL of a path, signed for `ttl` if it is protected, an asset says so, or that is wanted.
+    pub async fn url(&self, wanted: WantedUrl<'_>) -> Result<MadeUrl, CdnError> {
+        let path = wanted.path;
         let is_path = path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic());
         if !is_path || path.len() > 1_024 {
             return Err(CdnError::Invalid(
@@ -142,12 +145,13 @@ impl Cdn {
             ));
         }
         let is_signed = match &self.0.database {
-            Some(_) => self.is_signed(path).await?,
-            None => false,
+            Some(_) => wanted.is_signed || self.is_signed(path).await?,
+            None => wanted.is_signed,
         };
-        let expires = self.0.clock.now() + ttl;
-        let url = self.0.urls.url(path, is_signed, expires);
-        url.map_err(|error| match error {
+        let expires = self.0.clock.now() + wanted.ttl;
+        let session = wanted.viewing.as_ref().map(session_name);
+        let made = self.0.urls.url(path, is_signed, session, expires);
+        made.map_err(|error| match error {
             UrlError::Sign(SignError::NoKey) => CdnError::NoSigner,
             error => CdnError::Invalid(error.to_string()),
         })

@@ -3,9 +3,10 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use edge::access::{
-    Claims, InvalidScope, KeyRing, PathScope, Policy, Rule, SignError, signed_target,
+    Claims, InvalidScope, KeyRing, PathScope, Policy, Rule, SessionName, SignError, signed_target,
 };
 use media::Timestamp;
+use social::cdn::MadeUrl;
 
 /// The keys that sign, which may be others by and by. Clones share them.
 #[derive(Debug, Clone, Default)]
@@ -58,13 +59,14 @@ pub enum UrlError {
 impl Urls {
     /// The URL of `target`, a path and maybe a query. Where the policy says so, or
     /// `is_signed`, with a token that expires at `expires` and opens what is beside the path
-    /// too: what a playlist names.
+    /// too: what a playlist names. It is taken back by `session`, if there is one.
     pub fn url(
         &self,
         target: &str,
         is_signed: bool,
+        session: Option<SessionName>,
         expires: Timestamp,
-    ) -> Result<String, UrlError> {
+    ) -> Result<MadeUrl, UrlError> {
         let (path, query) = match target.find('?') {
             Some(at) => target.split_at(at),
             None => (target, ""),
@@ -72,14 +74,24 @@ impl Urls {
         let base = self.base.trim_end_matches('/');
         let resource: PathScope = path.parse()?;
         if !is_signed && self.policy.rule(resource.as_str()) == Rule::Public {
-            return Ok(format!("{base}{path}{query}"));
+            return Ok(MadeUrl {
+                url: format!("{base}{path}{query}"),
+                expires: None,
+            });
         }
         let scope: PathScope = match folder(resource.as_str()) {
             Some(folder) => folder.parse()?,
             None => resource,
         };
-        let token = self.keys.sign(&Claims::new(scope, expires))?;
-        Ok(format!("{base}{}{query}", signed_target(path, &token)))
+        let claims = Claims {
+            session,
+            ..Claims::new(scope, expires)
+        };
+        let token = self.keys.sign(&claims)?;
+        Ok(MadeUrl {
+            url: format!("{base}{}{query}", signed_target(path, &token)),
+            expires: Some(expires),
+        })
     }
 }
 
@@ -111,6 +123,12 @@ mod tests {
         (urls, gate)
     }
 
+    fn made(urls: &Urls, target: &str, is_signed: bool) -> String {
+        let made = urls.url(target, is_signed, None, EXPIRES).unwrap();
+        assert_eq!(made.expires.is_some(), made.url.contains("/~"));
+        made.url
+    }
+
     /// What the token in `url` says of `path`.
     fn opens(gate: &Gate, url: &str, path: &str) -> Option<Denial> {
         let token = url.split("/~").nth(1).unwrap();
@@ -122,22 +140,22 @@ mod tests {
     #[test]
     fn what_is_protected_gets_a_token_for_the_stream() {
         let (urls, gate) = urls();
-        let url = urls.url("/live/a/index.m3u8?x=/1", false, EXPIRES).unwrap();
+        let url = made(&urls, "/live/a/index.m3u8?x=/1", false);
         assert!(url.starts_with("https://edge.example/live/~1.k."), "{url}");
         assert!(url.ends_with("/a/index.m3u8?x=/1"), "{url}");
         assert_eq!(opens(&gate, &url, "/live/a/0/source/1.m4s"), None);
         let other = opens(&gate, &url, "/live/b/index.m3u8");
         assert_eq!(other, Some(Denial::WrongPath));
-        let plain = urls.url("/vod/a/index.m3u8", false, EXPIRES).unwrap();
+        let plain = made(&urls, "/vod/a/index.m3u8", false);
         assert_eq!(plain, "https://edge.example/vod/a/index.m3u8");
-        let asset = urls.url("/vod/a/index.m3u8", true, EXPIRES).unwrap();
+        let asset = made(&urls, "/vod/a/index.m3u8", true);
         assert!(asset.contains("/vod/~1.k."), "{asset}");
     }
 
     #[test]
     fn one_resource_does_not_open_all_streams() {
         let (urls, gate) = urls();
-        let url = urls.url("/live/a", false, EXPIRES).unwrap();
+        let url = made(&urls, "/live/a", false);
         assert_eq!(opens(&gate, &url, "/live/a"), None);
         assert_eq!(opens(&gate, &url, "/live/b"), Some(Denial::WrongPath));
     }
@@ -145,10 +163,10 @@ mod tests {
     #[test]
     fn what_cannot_be_signed_is_told() {
         let urls = Urls::default();
-        assert_eq!(urls.url("/live/a", false, EXPIRES).unwrap(), "/live/a");
-        let unsigned = urls.url("/live/a", true, EXPIRES);
+        assert_eq!(made(&urls, "/live/a", false), "/live/a");
+        let unsigned = urls.url("/live/a", true, None, EXPIRES);
         assert!(matches!(unsigned, Err(UrlError::Sign(SignError::NoKey))));
-        let no_path = urls.url("/live/../a", false, EXPIRES);
+        let no_path = urls.url("/live/../a", false, None, EXPIRES);
         assert!(matches!(no_path, Err(UrlError::Path(_))));
     }
 }

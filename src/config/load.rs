@@ -299,10 +299,10 @@ fn wrong_type(path: &str, known: &Value, given: &str) -> ConfigError {
         Value::Table(_) => "a section, [name], with keys of its own",
         _ => "a text",
     };
-    let is_secret = path
-        .to_lowercase()
-        .replace("__", ".")
-        .ends_with("access.keys");
+    let path_of_key = path.to_lowercase().replace("__", ".");
+    let is_secret = ["access.keys", "hooks.secret"]
+        .iter()
+        .any(|key| path_of_key.ends_with(key));
     ConfigError::Value {
         key: path.to_owned(),
         given: match is_secret {

@@ -2,10 +2,12 @@
 //! are the schema: a key that is not in them does not exist.
 
 mod api;
+mod hooks;
 mod load;
 mod upstreams;
 
 pub use api::{Api, Mail};
+pub use hooks::Hooks;
 pub use load::{ConfigError, load};
 pub use upstreams::{MAX_UPSTREAMS, Tier, Upstream};
 
@@ -56,6 +58,8 @@ pub struct Config {
     pub api: Api,
     /// How mails leave.
     pub mail: Mail,
+    /// Another RTMP server that asks who may publish.
+    pub hooks: Hooks,
     /// Health and metrics.
     pub admin: Admin,
 }
@@ -379,6 +383,7 @@ impl Default for Config {
             },
             api: Api::default(),
             mail: Mail::default(),
+            hooks: Hooks::default(),
             admin: Admin {
                 bind: loopback(9090),
             },
@@ -585,6 +590,7 @@ impl Config {
             shown.access.keys = HIDDEN.to_owned();
         }
         shown.mail.smtp_url = without_credentials(&self.mail.smtp_url);
+        shown.hooks.hide_secret();
         shown.edge.hide_credentials();
         toml::to_string(&shown)
     }
@@ -642,6 +648,7 @@ impl Config {
         self.edge.check_upstreams()?;
         self.api.check()?;
         self.mail.check()?;
+        self.hooks.check()?;
         if self.edge.disk_mib > 0 {
             range("edge.disk_mib", self.edge.disk_mib, 64, 1 << 30)?;
         }

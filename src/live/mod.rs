@@ -15,6 +15,7 @@ mod machine;
 mod numbers;
 mod packaged;
 mod restore;
+mod rights;
 mod session;
 #[cfg(test)]
 mod simulation;
@@ -31,8 +32,7 @@ use packager::LiveStreams;
 use storage::ObjectStore;
 use storage::events::{Bus, Subscription};
 use storage::rows::origins::{self, Claim, OriginPlace};
-use storage::rows::stream_keys::{self, FoundKey};
-use storage::rows::streams::TakeoverPolicy as StoredPolicy;
+use storage::rows::stream_keys;
 use storage::rows::{Database, RowError};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::timeout;
@@ -49,6 +49,7 @@ use self::sweeper::Sweeper;
 pub use self::archive::RecordingHealth;
 pub use self::guard::News;
 pub use self::machine::Machine;
+pub use self::rights::grant;
 
 /// How long noting the use of a key may take.
 const NOTE: Duration = Duration::from_secs(5);
@@ -274,28 +275,7 @@ impl Host for Live {
         Box::pin(async move {
             let database = &self.context.shelves.database;
             let now = self.context.shelves.clock.now();
-            let key = request.key.expose();
-            let found = stream_keys::find_stream_by_key(database, key, now).await;
-            match found {
-                Ok(Some(FoundKey { stream, .. })) if stream.stopped_at.is_some() => {
-                    let why = "the stream is stopped: its owner has to start it first";
-                    Err(Refusal::Forbidden(why.to_owned()))
-                }
-                Ok(Some(FoundKey { key, stream })) => Ok(Grant {
-                    stream: stream.id,
-                    key,
-                    name: stream.name,
-                    policy: match stream.takeover {
-                        StoredPolicy::Takeover => TakeoverPolicy::Takeover,
-                        StoredPolicy::Reject => TakeoverPolicy::Reject,
-                    },
-                }),
-                Ok(None) => Err(Refusal::BadKey),
-                Err(error) => {
-                    tracing::error!(%error, "a stream key could not be looked up");
-                    Err(Refusal::Internal)
-                }
-            }
+            rights::grant(database, request.key.expose(), now).await
         })
     }
 

@@ -33,7 +33,7 @@ pub(super) fn half(id: Uuid) -> Shown {
 }
 
 /// The session of a token for whoever was let in.
-pub(super) fn name(viewing: &Viewing) -> SessionName {
+pub fn name(viewing: &Viewing) -> SessionName {
     let viewer = viewing.viewer.map_or(Uuid::nil(), UserId::as_uuid);
     let millis = viewing.at.as_micros().max(0) / 1_000;
     let mut bytes = Vec::with_capacity(BYTES);

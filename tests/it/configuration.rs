@@ -34,6 +34,28 @@ fn config_check_prints_effective_values_and_hides_secrets() {
 }
 
 #[test]
+fn the_secret_of_hooks_is_not_told() {
+    let site = Site::new();
+    let secret = "hooked-on-a-feeling";
+    let hooks = [
+        ("NOVA__HOOKS__SECRET", secret),
+        ("NOVA__HOOKS__ADDRESSES", "127.0.0.1, 10.0.0.0/8"),
+    ];
+    let printed = site.nova_with(&hooks, &["config", "check"]).succeeded();
+    assert!(printed.contains("10.0.0.0/8"), "{printed}");
+    assert!(!printed.contains(secret), "{printed}");
+    let sentence = site
+        .nova_with(&hooks[..1], &["config", "check"])
+        .failed_with_one_sentence();
+    assert!(sentence.contains("hooks.addresses"), "{sentence}");
+    let file = site.data_dir().join("nova.toml");
+    std::fs::write(&file, "[hooks]\nsecret = 1234567890123456\n").unwrap();
+    let sentence = site.nova(&["config", "check"]).failed_with_one_sentence();
+    assert!(sentence.contains("hooks.secret"), "{sentence}");
+    assert!(!sentence.contains("1234567890123456"), "{sentence}");
+}
+
+#[test]
 fn an_unknown_key_names_the_nearest_known_one() {
     let site = Site::new();
     let file = site.data_dir().join("nova.toml");

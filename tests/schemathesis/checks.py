@@ -46,6 +46,8 @@ CODES = {
     "suspended",
     "rate-limited",
     "too-many-logins",
+    "too-many-prewarms",
+    "no-edge",
 }
 
 

@@ -1,6 +1,7 @@
 //! The GraphQL face, at `/graphql` and, for subscriptions, `/graphql/ws`: it parses, calls the
 //! services, and maps their errors.
 
+mod cdn;
 mod chat;
 mod codes;
 mod connection;

@@ -2,6 +2,7 @@
 
 use async_graphql::{Context, ID, MergedObject, Object, Result};
 
+use super::cdn::CdnMutation;
 use super::chat::ChatMutation;
 use super::notifications::NotificationMutation;
 use super::people::PeopleMutation;
@@ -24,6 +25,7 @@ pub(crate) struct Mutation(
     NotificationMutation,
     StreamMutation,
     ChatMutation,
+    CdnMutation,
 );
 
 /// What can be done about accounts.

@@ -4,6 +4,7 @@ use std::any::Any;
 
 use async_graphql::{ComplexObject, Context, ID, Json, MergedObject, Object, Result};
 
+use super::cdn::CdnQuery;
 use super::chat::ChatQuery;
 use super::connection::{Connection, connection, of_page};
 use super::feeds::FeedQuery;
@@ -50,6 +51,7 @@ pub(crate) struct Query(
     NotificationQuery,
     StreamQuery,
     ChatQuery,
+    CdnQuery,
 );
 
 /// What can be asked of people, posts and the moderators' lists.

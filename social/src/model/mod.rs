@@ -2,7 +2,9 @@
 //! `snake_case`, GraphQL in `camelCase`.
 
 mod accounts;
+mod cdn;
 mod chat;
+mod edges;
 mod export;
 mod notifications;
 mod people;
@@ -20,9 +22,18 @@ pub use accounts::{
     DeleteAccountInput, LoginInput, LoginSession, Me, Message, RefreshInput, RegisterInput,
     ResetInput, ResetPasswordInput, SessionTokens, TokenInput,
 };
+pub use cdn::{
+    GenerateUrlInput, GeneratedUrl, PathPatternKind, PatternPurgeInput, Prewarm, PrewarmInput,
+    PrewarmNode, PrewarmState, Purge, PurgeInput, PurgeKind, Usage, UsageBy, UsageInput,
+    UsageSubject,
+};
 pub use chat::{
     ChangeChatInput, ChatAuthor, ChatChanged, ChatDeleted, ChatEvent, ChatMessage, ChatPresence,
     ChatRoom, ChatSaid, ChatSanction, MediaTime, SanctionInput, SendChatInput,
+};
+pub use edges::{
+    AssetAccess, AssetKind, EdgeAsset, EdgeDeployment, EdgeMetrics, EdgeNode, NodeBehind,
+    RegisterAssetInput, UpdateAssetInput,
 };
 pub use export::{
     AccountExport, ExportedChatMessage, ExportedFollow, ExportedImage, ExportedLike,

@@ -176,6 +176,17 @@ pub(crate) fn nobody() -> ServiceError {
     ServiceError::NotFound("user".into())
 }
 
+/// Whether they administer the installation; of an API token, whether it is for that.
+pub(crate) fn is_administrator(caller: &Caller) -> bool {
+    match &caller.identity {
+        Identity::Anonymous => false,
+        Identity::Session { role, .. } => *role >= Role::Admin,
+        Identity::Token { role, scopes, .. } => {
+            *role >= Role::Admin && scopes.contains(&crate::caller::Scope::Admin)
+        }
+    }
+}
+
 pub(crate) fn is_moderator(caller: &Caller) -> bool {
     match &caller.identity {
         Identity::Anonymous => false,

@@ -3,10 +3,12 @@
 mod account_changes;
 mod accounts;
 mod avatars;
+mod cdn;
 mod chat;
 mod cookies;
 mod feeds;
 mod images;
+mod json;
 mod moderation;
 mod notifications;
 mod openapi;
@@ -29,7 +31,7 @@ use crate::{Services, graphql, socket};
 
 pub use openapi::document as openapi_document;
 pub(crate) use request::{AnyBody, Asking, media_type, with_caller};
-pub use request::{Client, holds};
+pub use request::{Client, client_behind, holds};
 
 /// The largest request body, in bytes, where it is no picture.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -48,6 +50,7 @@ fn operations() -> OpenApiRouter<Services> {
         .merge(search::router())
         .merge(notifications::router())
         .merge(chat::router())
+        .merge(cdn::router())
         .merge(moderation::router())
 }
 

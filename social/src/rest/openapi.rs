@@ -118,7 +118,18 @@ fn refusals(known: Operation, operation: &Value, path: &str) -> Vec<u16> {
     if known.access() != Access::Anyone || matches!(known, O::Login | O::Refresh | O::Logout) {
         statuses.push(403);
     }
-    if path.contains('{') || matches!(known, O::Report | O::ListAuditLog | O::CreatePost) {
+    let names_something = matches!(
+        known,
+        O::Report
+            | O::ListAuditLog
+            | O::CreatePost
+            | O::GenerateUrl
+            | O::Purge
+            | O::PurgeByPattern
+            | O::Prewarm
+            | O::ListUsage
+    );
+    if path.contains('{') || names_something {
         statuses.push(404);
     }
     if matches!(
@@ -139,11 +150,16 @@ fn refusals(known: Operation, operation: &Value, path: &str) -> Vec<u16> {
             | O::CreateStream
             | O::UpdateStream
             | O::CreateStreamKey
+            | O::RegisterEdgeAsset
+            | O::UpdateEdgeAsset
     ) {
         statuses.push(409);
     }
     if takes_idempotency_key(operation) {
         statuses.push(422);
+    }
+    if path.starts_with(super::cdn::PATH) {
+        statuses.push(501);
     }
     statuses
 }

@@ -82,6 +82,27 @@ const PROBLEMS: &[(&str, &str)] = &[
         "too-many-logins",
         "More passwords wait to be computed than can be; Retry-After says when to ask again.",
     ),
+    (
+        "too-many-prewarms",
+        "As many prewarms as may be have not ended: wait for one, or cancel one.",
+    ),
+    (
+        "no-caches",
+        "This server runs no caches, and knows none that are run.",
+    ),
+    (
+        "no-database",
+        "This process has no database, where the caches are known.",
+    ),
+    ("no-edge", "No cache is live that could do it."),
+    (
+        "no-signer",
+        "A signature is needed, and this process has no key that signs.",
+    ),
+    (
+        "not-noted",
+        "What was purged is gone, and may come back when the cache restarts.",
+    ),
     ("body-too-large", "The request's body is too large."),
     (
         "unsupported-media-type",

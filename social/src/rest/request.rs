@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{MAX_BODY_BYTES, avatars, images};
+use super::{MAX_BODY_BYTES, avatars, images, json};
 use crate::caller::Caller;
 use crate::limits::Standing;
 use crate::paging::{PageRequest, Paged};
@@ -48,7 +48,7 @@ pub(crate) async fn with_caller(
 ) -> Response {
     let peer = request.extensions().get::<Client>().copied();
     let proxies = &services.settings.trusted_proxies;
-    let client = behind(peer.unwrap_or_default(), proxies, request.headers());
+    let client = client_behind(peer.unwrap_or_default(), proxies, request.headers());
     let agent = request.headers().get(header::USER_AGENT);
     let agent = agent.and_then(|value| value.to_str().ok()).unwrap_or("");
     let caller = Caller::anonymous(client.address, agent);
@@ -66,7 +66,7 @@ const FORWARDED_FOR: &str = "x-forwarded-for";
 const FORWARDED_PROTO: &str = "x-forwarded-proto";
 
 /// Who asks, where `peer` is the other end of the connection.
-fn behind(peer: Client, proxies: &TrustedProxies, headers: &HeaderMap) -> Client {
+pub fn client_behind(peer: Client, proxies: &TrustedProxies, headers: &HeaderMap) -> Client {
     if !proxies.has(peer.address) {
         return peer;
     }
@@ -185,7 +185,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
         if !text.trim_ascii_start().starts_with(b"{") {
             return Err(ServiceError::invalid("", "expected an object").into());
         }
-        Ok(Self(read(&text)?))
+        Ok(Self(json::read(&text)?))
     }
 }
 
@@ -197,7 +197,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for AnyBody<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        Ok(Self(read(&json_text(request, state).await?)?))
+        Ok(Self(json::read(&json_text(request, state).await?)?))
     }
 }
 
@@ -214,19 +214,6 @@ async fn json_text<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes,
             }
             error => ServiceError::invalid("", error.body_text()).into(),
         })
-}
-
-fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, ServiceError> {
-    let mut reader = serde_json::Deserializer::from_slice(text);
-    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        let path = error.path().to_string();
-        // The whole of it.
-        let field = if path == "." { "" } else { &path };
-        ServiceError::invalid(field, error.inner())
-    })?;
-    let ended = reader.end();
-    ended.map_err(|error| ServiceError::invalid("", error))?;
-    Ok(value)
 }
 
 /// A body of JSON, or none.

@@ -66,7 +66,7 @@ impl Services {
     }
 
     /// The same of one that is the actor's own.
-    async fn find_own_stream(
+    pub(crate) async fn find_own_stream(
         &self,
         caller: &Caller,
         actor: Actor,

@@ -25,6 +25,7 @@ use tempfile::TempDir;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::ServiceExt;
 
+use crate::caches::TestCaches;
 use crate::mailbox::Mailbox;
 
 /// 2027-01-15T08:00:00Z.
@@ -92,6 +93,7 @@ pub(crate) struct TestApp {
     pub(crate) router: Router,
     pub(crate) bus: Arc<dyn Bus>,
     pub(crate) objects: Arc<MemoryStore>,
+    pub(crate) caches: TestCaches,
     _place: Arc<Place>,
     _running: DropGuard,
 }
@@ -222,6 +224,7 @@ impl TestApp {
         playback_base: PlaybackBase,
     ) -> Self {
         let mailbox = Arc::new(Mailbox::default());
+        let caches = TestCaches::new(database.clone(), clock.clone());
         let parts = Parts {
             database: database.clone(),
             clock: clock.clone(),
@@ -231,6 +234,7 @@ impl TestApp {
             settings,
             playback_base,
             media: Arc::new(TestPlane),
+            caches: Some(Arc::new(caches.clone())),
         };
         let (services, upkeep) = Services::start(parts).await.unwrap();
         let shutdown = CancellationToken::new();
@@ -249,6 +253,7 @@ impl TestApp {
             services,
             bus,
             objects,
+            caches,
             _place: place,
             _running: shutdown.drop_guard(),
         }

@@ -34,7 +34,7 @@ async fn user(app: &TestApp, name: &str) -> UserId {
 }
 
 /// A video of somebody's in this state.
-async fn video(app: &TestApp, owner: &str, state: &'static str) -> VideoId {
+pub(crate) async fn video(app: &TestApp, owner: &str, state: &'static str) -> VideoId {
     let id = VideoId::new();
     let new = NewImport {
         id,

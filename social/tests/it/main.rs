@@ -2,6 +2,7 @@
 
 #[macro_use]
 mod app;
+mod caches;
 mod mailbox;
 
 mod account_changes;
@@ -11,6 +12,7 @@ mod avatar_uploads;
 mod avatars;
 mod broadcasts;
 mod browser_session;
+mod cdn;
 mod chat;
 mod chat_crowds;
 mod chat_nodes;

@@ -7,13 +7,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use media::PrewarmId;
+use social::cdn::{NewPrewarm, PrewarmStatus};
 use storage::rows::Database;
 use storage::rows::prewarms::{PrewarmProgress, PrewarmState};
 use tokio::time::sleep;
 
 use super::cdn;
 use crate::cdn::Cdn;
-use crate::cdn::service::{NewPrewarm, PrewarmStatus};
 use crate::cli::{PrewarmArgs, PrewarmCommand};
 use crate::config::Config;
 

@@ -6,12 +6,12 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
+use social::cdn::{NewPrewarm, PrewarmNodeStatus, PrewarmStatus};
 use social::problem::Problem;
 use storage::rows::prewarms::{PrewarmProgress, PrewarmRow};
 
 use super::{Page, PageQuery, answer, body_of, id};
 use crate::cdn::Cdn;
-use crate::cdn::service::{NewPrewarm, PrewarmNodeStatus, PrewarmStatus};
 
 /// The largest request body, in bytes: of as many URLs as may be, with their hosts.
 pub(super) const MAX_BODY_BYTES: usize = 4 << 20;

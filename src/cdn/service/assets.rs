@@ -3,6 +3,7 @@
 use edge::access::PathScope;
 use edge::{OriginKind, Selector};
 use media::AssetId;
+use social::cdn::{AssetChange, NewAsset};
 use storage::rows::edge_assets::{self, AssetAccess, AssetRow, AssetRules, RegisterError};
 use storage::rows::{Entity, RowError};
 
@@ -15,40 +16,6 @@ const MAX_NAME_BYTES: usize = 200;
 pub const MAX_ASSET_ORIGINS: usize = 64;
 /// Tags of one asset.
 const MAX_TAGS: usize = 16;
-
-/// An asset as it is registered.
-#[derive(Debug, Clone)]
-pub struct NewAsset {
-    /// What is said of it, as text.
-    pub name: String,
-    /// All paths that begin with it.
-    pub path_prefix: String,
-    /// `live`, `vod` or `other`.
-    pub kind: String,
-    /// What is asked for it, `http(s)://HOST:PORT`; empty: the origin of the installation.
-    pub origin: String,
-    /// `signed`, or `public`: what `[access]` says.
-    pub access: String,
-    /// A purge of one of them selects all paths of the asset.
-    pub tags: Vec<String>,
-}
-
-/// What is changed of an asset; what is absent stays.
-#[derive(Debug, Clone, Default)]
-pub struct AssetChange {
-    /// See [`NewAsset`].
-    pub name: Option<String>,
-    /// See [`NewAsset`].
-    pub path_prefix: Option<String>,
-    /// See [`NewAsset`].
-    pub kind: Option<String>,
-    /// See [`NewAsset`].
-    pub origin: Option<String>,
-    /// See [`NewAsset`].
-    pub access: Option<String>,
-    /// See [`NewAsset`].
-    pub tags: Option<Vec<String>>,
-}
 
 impl Cdn {
     /// Registers an asset.

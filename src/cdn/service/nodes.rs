@@ -1,36 +1,11 @@
 //! Nodes: where they are, how they are, and what they have read.
 
 use media::NodeId;
+use social::cdn::{Deployment, Figures};
 use storage::rows::edge_nodes::{self, NodeRow};
 use storage::rows::{Database, edge_assets};
 
 use super::{Cdn, CdnError, MAX_PAGE};
-
-/// Which configuration is wanted, and where it is.
-#[derive(Debug, Clone)]
-pub struct Deployment {
-    /// The generation of the assets.
-    pub wanted: u64,
-    /// Nodes with a live lease.
-    pub nodes: Vec<NodeRow>,
-}
-
-/// What all nodes with a live lease do together.
-#[derive(Debug, Clone, Default)]
-pub struct Figures {
-    /// Their number.
-    pub nodes: u64,
-    /// Those with something wrong.
-    pub unwell: u64,
-    /// Open connections.
-    pub connections: u64,
-    /// Requests a second.
-    pub requests_per_second: u64,
-    /// Requests since each one's start.
-    pub requests: u64,
-    /// Bytes stored in memory.
-    pub memory_bytes: u64,
-}
 
 impl Cdn {
     /// Nodes by their ids, those after `after`.

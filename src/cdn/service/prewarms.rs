@@ -3,10 +3,9 @@
 mod local;
 
 use edge::{OriginKind, PrewarmOrder};
-use media::{NodeId, PrewarmId, Timestamp};
-use storage::rows::prewarms::{
-    self, PrewarmKind, PrewarmOrder as OrderRow, PrewarmProgress, PrewarmRow, PrewarmState,
-};
+use media::PrewarmId;
+use social::cdn::{NewPrewarm, PrewarmNodeStatus, PrewarmStatus};
+use storage::rows::prewarms::{self, PrewarmKind, PrewarmOrder as OrderRow, PrewarmRow};
 use storage::rows::{Entity, RowError};
 
 use super::{Cdn, CdnError, MAX_PAGE};
@@ -16,49 +15,6 @@ pub use local::LocalPrewarms;
 
 /// Nodes that a prewarm may name.
 const MAX_NODES: usize = 1_000;
-
-/// A prewarm as it is asked for.
-#[derive(Debug, Clone)]
-pub struct NewPrewarm<'a> {
-    /// `urls`, `video` or `playlist`.
-    pub kind: &'a str,
-    /// URLs or paths, a line each; a video's id; a playlist's URL or path.
-    pub subject: &'a str,
-    /// Segments of each rendition. None: all.
-    pub depth: Option<u32>,
-    /// None: all.
-    pub renditions: &'a [String],
-    /// None: all that are live.
-    pub nodes: &'a [NodeId],
-    /// Who asks.
-    pub requested_by: &'a str,
-}
-
-/// How far a prewarm is.
-#[derive(Debug, Clone)]
-pub struct PrewarmStatus {
-    /// It, and all its nodes together.
-    pub row: PrewarmRow,
-    /// Each of them.
-    pub nodes: Vec<PrewarmNodeStatus>,
-}
-
-/// How far a node is.
-#[derive(Debug, Clone)]
-pub struct PrewarmNodeStatus {
-    /// `None`: the edge in this process, which is in no registry.
-    pub node: Option<NodeId>,
-    /// Where it is.
-    pub state: PrewarmState,
-    /// Whether its lease lives.
-    pub is_live: bool,
-    /// What it has done.
-    pub progress: PrewarmProgress,
-    /// What failed first.
-    pub errors: Vec<String>,
-    /// When it told so.
-    pub updated_at: Timestamp,
-}
 
 impl Cdn {
     /// Has edges store what will be asked for. Returns at once.

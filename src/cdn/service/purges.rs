@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use edge::{OriginKind, PurgeRule, Selector};
-use media::{NodeId, PurgeId, Timestamp};
+use media::{NodeId, PurgeId};
+use social::cdn::{NodeReply, Purge, PurgeStatus, Reply};
 use storage::rows::purges::{self, NewPurge, PurgeRow};
 use storage::rows::{Database, Entity, RowError, edge_nodes};
 use tokio::time::{Instant, sleep};
@@ -19,56 +20,8 @@ pub const MAX_WAIT: Duration = Duration::from_secs(30);
 /// From one look at the rows to the next, at first and at most.
 const LOOKS: (Duration, Duration) = (Duration::from_millis(4), Duration::from_millis(200));
 
-/// A purge as it is asked for.
-#[derive(Debug, Clone, Copy)]
-pub struct Purge<'a> {
-    /// `url`, `prefix`, `pattern`, `tag`, `stream`, `video` or `everything`.
-    pub kind: &'a str,
-    /// What of that kind.
-    pub subject: &'a str,
-    /// What it selects is stale, not gone.
-    pub soft: bool,
-    /// Who asks.
-    pub requested_by: &'a str,
-    /// How long it is waited for; no longer than [`MAX_WAIT`].
-    pub wait: Duration,
-}
-
-/// How far a purge is.
-#[derive(Debug, Clone)]
-pub struct PurgeStatus {
-    /// The purge. `None`: it was for the edge in this process, and is done.
-    pub row: Option<PurgeRow>,
-    /// Every node that has obeyed, or is awaited, or was given up.
-    pub nodes: Vec<NodeReply>,
-    /// No node that serves has what was purged.
-    pub is_complete: bool,
-}
-
-/// What is known of one node and a purge.
-#[derive(Debug, Clone, Copy)]
-pub struct NodeReply {
-    /// The node.
-    pub node: NodeId,
-    /// What it says.
-    pub reply: Reply,
-}
-
-/// What a node says of a purge.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reply {
-    /// It has obeyed, then.
-    Acknowledged(Timestamp),
-    /// It has obeyed as part of something that left nothing.
-    Passed,
-    /// Its lease lives, and it has not answered yet.
-    Awaited,
-    /// It has no lease: it gives nothing unasked, and will obey before it does.
-    Away,
-}
-
 impl Cdn {
-    /// Has what `purge` selects leave every cache, and waits for it.
+    /// Has what `purge` selects leave every cache, and waits for it, no longer than [`MAX_WAIT`].
     pub async fn purge(&self, purge: Purge<'_>) -> Result<PurgeStatus, CdnError> {
         let selector = Selector::parse(OriginKind::Media, purge.kind, purge.subject)?;
         let Some(database) = &self.0.database else {

@@ -309,6 +309,27 @@ pub async fn request(
     Ok(id)
 }
 
+/// How many somebody has asked for that nodes with a live lease have not ended.
+pub async fn count_open(
+    db: &Database,
+    requested_by: &str,
+    now: Timestamp,
+) -> Result<u64, RowError> {
+    let open: Option<(u64,)> = query(
+        "SELECT COUNT(*) AS open FROM prewarms p
+         WHERE p.requested_by = $1 AND p.requested_at > $2 AND EXISTS (
+             SELECT 1 FROM prewarm_nodes n
+             JOIN edge_nodes e ON e.id = n.node_id AND e.lease_until > $3
+             WHERE n.prewarm_id = p.id AND n.state IN ('waiting', 'running'))",
+    )
+    .bind(requested_by)
+    .bind(now - OPEN_FOR)
+    .bind(now)
+    .optional(db)
+    .await?;
+    Ok(open.map_or(0, |(open,)| open))
+}
+
 /// The prewarm, if there is one.
 pub async fn get(
     db: &Database,

@@ -145,8 +145,11 @@ async fn what_is_cancelled_while_it_begins_leaves_no_transaction(test: TestDatab
     test.raw("CREATE TABLE things (number BIGINT NOT NULL)")
         .await;
     let db = &test.db;
-    let points = cancelled_everywhere(|| db.write()).await;
-    assert!(points > 1, "it was never waited for");
+    // On a busy machine every answer may be there at the first look.
+    let deadline = Instant::now() + SOON;
+    while cancelled_everywhere(|| db.write()).await <= 1 {
+        assert!(Instant::now() < deadline, "it was never waited for");
+    }
     assert_clean(&test).await;
     cancelled_everywhere(|| db.snapshot()).await;
     assert_clean(&test).await;

@@ -1,0 +1,123 @@
+//! What is registered to be cached.
+
+use serde_json::json;
+use storage::rows::edge_assets::{self, AssetRow};
+
+use super::{AssetChange, Deed, NewAsset, read_id};
+use crate::caller::Caller;
+use crate::model::{EdgeAsset, RegisterAssetInput, UpdateAssetInput};
+use crate::operation::{Actor, Operation};
+use crate::paging::{PageRequest, Paged};
+use crate::{ServiceError, Services};
+
+impl Services {
+    /// Assets, in the order of their registration.
+    pub async fn list_edge_assets(
+        &self,
+        caller: &Caller,
+        page: PageRequest,
+    ) -> Result<Paged<EdgeAsset>, ServiceError> {
+        self.begin_known(caller, Operation::ListEdgeAssets)?;
+        let assets = self.caches()?.assets(page.after(), page.limit()).await?;
+        Ok(page.page(assets, |asset| asset.id.as_uuid(), shown))
+    }
+
+    /// An asset.
+    pub async fn get_edge_asset(
+        &self,
+        caller: &Caller,
+        id: &str,
+    ) -> Result<EdgeAsset, ServiceError> {
+        self.begin_known(caller, Operation::GetEdgeAsset)?;
+        let id = read_id(id, "asset")?;
+        Ok(shown(self.caches()?.asset(id).await?))
+    }
+
+    /// Registers an asset.
+    pub async fn register_edge_asset(
+        &self,
+        caller: &Caller,
+        input: RegisterAssetInput,
+    ) -> Result<EdgeAsset, ServiceError> {
+        let actor = self.begin_known(caller, Operation::RegisterEdgeAsset)?;
+        let new = NewAsset {
+            name: input.name,
+            path_prefix: input.path_prefix,
+            kind: edge_assets::AssetKind::from(input.kind).to_string(),
+            origin: input.origin,
+            access: edge_assets::AssetAccess::from(input.access).to_string(),
+            tags: input.tags,
+        };
+        let asset = self.caches()?.register_asset(new).await?;
+        self.note_asset(actor, "register-asset", &asset).await?;
+        Ok(shown(asset))
+    }
+
+    /// Changes an asset.
+    pub async fn update_edge_asset(
+        &self,
+        caller: &Caller,
+        id: &str,
+        input: UpdateAssetInput,
+    ) -> Result<EdgeAsset, ServiceError> {
+        let actor = self.begin_known(caller, Operation::UpdateEdgeAsset)?;
+        let id = read_id(id, "asset")?;
+        let kind = input.kind.map(edge_assets::AssetKind::from);
+        let access = input.access.map(edge_assets::AssetAccess::from);
+        let change = AssetChange {
+            name: input.name,
+            path_prefix: input.path_prefix,
+            kind: kind.map(|kind| kind.to_string()),
+            origin: input.origin,
+            access: access.map(|access| access.to_string()),
+            tags: input.tags,
+        };
+        let asset = self.caches()?.change_asset(id, change).await?;
+        self.note_asset(actor, "update-asset", &asset).await?;
+        Ok(shown(asset))
+    }
+
+    /// Removes an asset. What is cached of it stays.
+    pub async fn remove_edge_asset(&self, caller: &Caller, id: &str) -> Result<(), ServiceError> {
+        let actor = self.begin_known(caller, Operation::RemoveEdgeAsset)?;
+        let id = read_id(id, "asset")?;
+        let caches = self.caches()?;
+        let asset = caches.asset(id).await?;
+        caches.remove_asset(id).await?;
+        self.note_asset(actor, "remove-asset", &asset).await
+    }
+
+    async fn note_asset(
+        &self,
+        actor: Actor,
+        action: &str,
+        asset: &AssetRow,
+    ) -> Result<(), ServiceError> {
+        let rules = &asset.rules;
+        let deed = Deed {
+            action,
+            subject_kind: "asset",
+            subject: asset.id.as_uuid(),
+            detail: json!({
+                "name": rules.name, "path_prefix": rules.path_prefix, "origin": rules.origin,
+                "access": rules.access.to_string(),
+            }),
+        };
+        self.note_deed(actor, deed).await
+    }
+}
+
+fn shown(asset: AssetRow) -> EdgeAsset {
+    let rules = asset.rules;
+    EdgeAsset {
+        id: asset.id.to_string().into(),
+        name: rules.name,
+        path_prefix: rules.path_prefix,
+        kind: rules.kind.into(),
+        origin: rules.origin,
+        access: rules.access.into(),
+        tags: rules.tags,
+        created_at: asset.created_at.into(),
+        updated_at: asset.updated_at.into(),
+    }
+}

@@ -1,0 +1,200 @@
+//! What caches are to store before anybody asks for it.
+
+use media::{NodeId, PrewarmId};
+use serde_json::json;
+use storage::rows::prewarms;
+
+use super::reach::{Folder, Right, not_an_administrator};
+use super::{Deed, NODES_NAMED, NewPrewarm, PrewarmNodeStatus, PrewarmStatus, read_id, requester};
+use crate::caller::Caller;
+use crate::model::{Prewarm, PrewarmInput, PrewarmNode};
+use crate::operation::{Actor, Operation};
+use crate::people::is_administrator;
+use crate::{ServiceError, Services};
+
+/// URLs of one prewarm.
+const MAX_URLS: usize = 500;
+/// Prewarms of one user that have not ended, unless they administer the installation: all together
+/// have room for so many.
+const MAX_OPEN: u64 = 8;
+
+/// What is to be stored, as the caches spell it.
+struct Order {
+    kind: &'static str,
+    subject: String,
+}
+
+impl Services {
+    /// Has caches store something. Returns at once.
+    pub async fn prewarm(
+        &self,
+        caller: &Caller,
+        input: PrewarmInput,
+    ) -> Result<Prewarm, ServiceError> {
+        let actor = self.begin_known(caller, Operation::Prewarm)?;
+        let (order, right) = self.prewarm_order(caller, actor, &input).await?;
+        if right == Right::Owner && !input.nodes.is_empty() {
+            return Err(not_an_administrator(actor));
+        }
+        let nodes: Vec<NodeId> = input
+            .nodes
+            .iter()
+            .map(|id| read_id(id, "node"))
+            .collect::<Result<_, _>>()?;
+        self.count_order(caller, actor)?;
+        let requested_by = requester(actor.user);
+        if right == Right::Owner {
+            let open = prewarms::count_open(&self.db, &requested_by, self.now()).await?;
+            if open >= MAX_OPEN {
+                return Err(ServiceError::TooManyPrewarms(open));
+            }
+        }
+        let new = NewPrewarm {
+            kind: order.kind,
+            subject: &order.subject,
+            depth: input.depth,
+            renditions: &input.renditions,
+            nodes: &nodes,
+            requested_by: &requested_by,
+        };
+        let status = self.caches()?.prewarm(new).await?;
+        self.note_prewarm(actor, right, "prewarm", &status).await?;
+        Ok(shown(status, caller))
+    }
+
+    /// What is asked for, and by which right.
+    async fn prewarm_order(
+        &self,
+        caller: &Caller,
+        actor: Actor,
+        input: &PrewarmInput,
+    ) -> Result<(Order, Right), ServiceError> {
+        let order = |kind, subject| Order { kind, subject };
+        match (&input.urls, &input.video, &input.playlist) {
+            (Some(urls), None, None) => {
+                if !(1..=MAX_URLS).contains(&urls.len()) {
+                    let expected = format!("expected 1 to {MAX_URLS}");
+                    return Err(ServiceError::invalid("urls", expected));
+                }
+                let is_line =
+                    |url: &String| !url.trim().is_empty() && !url.contains(char::is_control);
+                if !urls.iter().all(is_line) {
+                    let expected = "expected URLs without control characters, none of them empty";
+                    return Err(ServiceError::invalid("urls", expected));
+                }
+                let paths = urls.iter().map(String::as_str);
+                let right = self.right_to_paths(caller, actor, "urls", paths).await?;
+                Ok((order("urls", urls.join("\n")), right))
+            }
+            (None, Some(video), None) => {
+                let folder = Folder::Video(read_id(video, "video")?);
+                let right = self.right_to(caller, actor, &folder).await?;
+                Ok((order("video", video.to_string()), right))
+            }
+            (None, None, Some(playlist)) => {
+                let path = [playlist.as_str()];
+                let right = self.right_to_paths(caller, actor, "playlist", path).await?;
+                Ok((order("playlist", playlist.clone()), right))
+            }
+            _ => {
+                let expected = "expected one of urls, video and playlist";
+                Err(ServiceError::invalid("", expected))
+            }
+        }
+    }
+
+    /// How far a prewarm is that the caller asked for; any, for administrators.
+    pub async fn get_prewarm(&self, caller: &Caller, id: &str) -> Result<Prewarm, ServiceError> {
+        let actor = self.begin_known(caller, Operation::GetPrewarm)?;
+        let status = self.find_prewarm(caller, actor, id).await?;
+        Ok(shown(status, caller))
+    }
+
+    /// Ends one. What is stored stays.
+    pub async fn cancel_prewarm(&self, caller: &Caller, id: &str) -> Result<Prewarm, ServiceError> {
+        let actor = self.begin_known(caller, Operation::CancelPrewarm)?;
+        let found = self.find_prewarm(caller, actor, id).await?;
+        let right = match found.row.requested_by == requester(actor.user) {
+            true => Right::Owner,
+            false => Right::Administrator,
+        };
+        let status = self.caches()?.cancel_prewarm(found.row.id).await?;
+        self.note_prewarm(actor, right, "cancel-prewarm", &status)
+            .await?;
+        Ok(shown(status, caller))
+    }
+
+    async fn find_prewarm(
+        &self,
+        caller: &Caller,
+        actor: Actor,
+        id: &str,
+    ) -> Result<PrewarmStatus, ServiceError> {
+        let id: PrewarmId = read_id(id, "prewarm")?;
+        let status = self.caches()?.prewarm_status(id).await?;
+        match is_administrator(caller) || status.row.requested_by == requester(actor.user) {
+            true => Ok(status),
+            false => Err(ServiceError::NotFound("prewarm".into())),
+        }
+    }
+
+    async fn note_prewarm(
+        &self,
+        actor: Actor,
+        right: Right,
+        action: &str,
+        status: &PrewarmStatus,
+    ) -> Result<(), ServiceError> {
+        if right == Right::Owner {
+            return Ok(());
+        }
+        let order = &status.row.order;
+        let deed = Deed {
+            action,
+            subject_kind: "prewarm",
+            subject: status.row.id.as_uuid(),
+            detail: json!({
+                "kind": order.kind.to_string(), "subject": order.subject, "urls": status.row.urls,
+            }),
+        };
+        self.note_deed(actor, deed).await
+    }
+}
+
+fn shown(status: PrewarmStatus, caller: &Caller) -> Prewarm {
+    let row = status.row;
+    let nodes = is_administrator(caller).then(|| {
+        let nodes = status.nodes.into_iter();
+        nodes.filter_map(shown_node).take(NODES_NAMED).collect()
+    });
+    Prewarm {
+        id: row.id.to_string().into(),
+        kind: row.order.kind.to_string(),
+        subject: row.order.subject,
+        urls: row.urls,
+        depth: row.order.depth,
+        renditions: row.order.renditions,
+        requested_at: row.requested_at.into(),
+        state: row.state.into(),
+        total: row.progress.total,
+        done: row.progress.done,
+        failed: row.progress.failed,
+        bytes: row.progress.bytes,
+        nodes,
+    }
+}
+
+/// `None`: it is in no registry.
+fn shown_node(node: PrewarmNodeStatus) -> Option<PrewarmNode> {
+    Some(PrewarmNode {
+        node: node.node?.to_string().into(),
+        state: node.state.into(),
+        is_live: node.is_live,
+        total: node.progress.total,
+        done: node.progress.done,
+        failed: node.progress.failed,
+        bytes: node.progress.bytes,
+        errors: node.errors,
+        updated_at: node.updated_at.into(),
+    })
+}

@@ -1,0 +1,157 @@
+//! What no cache may give any more.
+
+use std::time::Duration;
+
+use media::PurgeId;
+use serde_json::json;
+
+use super::reach::{Folder, Right, not_an_administrator};
+use super::{Deed, NODES_NAMED, PurgeStatus, Reply, read_id, requester};
+use crate::caller::Caller;
+use crate::model::{PatternPurgeInput, Purge, PurgeInput, PurgeKind};
+use crate::operation::{Actor, Operation};
+use crate::people::is_administrator;
+use crate::{ServiceError, Services};
+
+/// The longest that an answer waits for the caches.
+const MAX_WAIT_SECONDS: u32 = 10;
+
+/// A purge as its two operations ask for it.
+struct Order<'a> {
+    kind: &'a str,
+    subject: &'a str,
+    soft: bool,
+    wait_seconds: u32,
+}
+
+impl Services {
+    /// Has what is named leave every cache.
+    pub async fn purge(&self, caller: &Caller, input: PurgeInput) -> Result<Purge, ServiceError> {
+        let actor = self.begin_known(caller, Operation::Purge)?;
+        let subject = input.subject.as_str();
+        let right = match input.kind {
+            PurgeKind::Url => {
+                self.right_to_paths(caller, actor, "subject", [subject])
+                    .await?
+            }
+            PurgeKind::Stream => {
+                let name = read_id(subject, "stream")?;
+                let folder = Folder::Stream(name);
+                self.right_to(caller, actor, &folder).await?
+            }
+            PurgeKind::Video => {
+                let id = read_id(subject, "video")?;
+                self.right_to(caller, actor, &Folder::Video(id)).await?
+            }
+            PurgeKind::Tag | PurgeKind::Everything if is_administrator(caller) => {
+                Right::Administrator
+            }
+            PurgeKind::Tag | PurgeKind::Everything => return Err(not_an_administrator(actor)),
+        };
+        let order = Order {
+            kind: input.kind.as_str(),
+            subject,
+            soft: input.soft,
+            wait_seconds: input.wait_seconds,
+        };
+        self.order_purge(caller, actor, right, order).await
+    }
+
+    /// Has what matches leave every cache.
+    pub async fn purge_by_pattern(
+        &self,
+        caller: &Caller,
+        input: PatternPurgeInput,
+    ) -> Result<Purge, ServiceError> {
+        let actor = self.begin_known(caller, Operation::PurgeByPattern)?;
+        let pattern = input.pattern.as_str();
+        let right = self
+            .right_to_paths(caller, actor, "pattern", [pattern])
+            .await?;
+        let order = Order {
+            kind: input.kind.as_str(),
+            subject: pattern,
+            soft: input.soft,
+            wait_seconds: input.wait_seconds,
+        };
+        self.order_purge(caller, actor, right, order).await
+    }
+
+    async fn order_purge(
+        &self,
+        caller: &Caller,
+        actor: Actor,
+        right: Right,
+        order: Order<'_>,
+    ) -> Result<Purge, ServiceError> {
+        if order.wait_seconds > MAX_WAIT_SECONDS {
+            let expected = format!("expected a number from 0 to {MAX_WAIT_SECONDS}");
+            return Err(ServiceError::invalid("wait_seconds", expected));
+        }
+        self.count_order(caller, actor)?;
+        let status = self
+            .caches()?
+            .purge(super::Purge {
+                kind: order.kind,
+                subject: order.subject,
+                soft: order.soft,
+                requested_by: &requester(actor.user),
+                wait: Duration::from_secs(order.wait_seconds.into()),
+            })
+            .await?;
+        let purge = shown(status, caller)?;
+        if right == Right::Administrator {
+            let deed = Deed {
+                action: "purge",
+                subject_kind: "purge",
+                subject: read_id(&purge.id, "purge")?,
+                detail: json!({
+                    "kind": purge.kind, "subject": purge.subject, "soft": purge.soft,
+                }),
+            };
+            self.note_deed(actor, deed).await?;
+        }
+        Ok(purge)
+    }
+
+    /// How far a purge is that the caller asked for; any, for administrators.
+    pub async fn get_purge(&self, caller: &Caller, id: &str) -> Result<Purge, ServiceError> {
+        let actor = self.begin_known(caller, Operation::GetPurge)?;
+        let id: PurgeId = read_id(id, "purge")?;
+        let status = self.caches()?.purge_status(id).await?;
+        let by = status.row.as_ref().map(|row| row.requested_by.as_str());
+        match is_administrator(caller) || by == Some(&requester(actor.user)) {
+            true => shown(status, caller),
+            false => Err(ServiceError::NotFound("purge".into())),
+        }
+    }
+}
+
+fn shown(status: PurgeStatus, caller: &Caller) -> Result<Purge, ServiceError> {
+    let row = status
+        .row
+        .ok_or_else(|| ServiceError::internal("purge", "it is in no row"))?;
+    let count = |such: fn(Reply) -> bool| {
+        let nodes = status.nodes.iter().filter(|node| such(node.reply));
+        nodes.count() as u64
+    };
+    let awaited_nodes = is_administrator(caller).then(|| {
+        let nodes = status.nodes.iter();
+        let awaited = nodes.filter(|node| node.reply == Reply::Awaited);
+        let awaited = awaited.take(NODES_NAMED);
+        awaited.map(|node| node.node.to_string().into()).collect()
+    });
+    Ok(Purge {
+        id: row.id.to_string().into(),
+        kind: row.kind,
+        subject: row.subject,
+        soft: row.soft,
+        requested_at: row.requested_at.into(),
+        is_complete: status.is_complete,
+        completed_at: row.completed_at.map(Into::into),
+        obeyed: count(|reply| matches!(reply, Reply::Acknowledged(_) | Reply::Passed)),
+        awaited: count(|reply| reply == Reply::Awaited),
+        away: count(|reply| reply == Reply::Away),
+        awaited_nodes,
+    })
+}
