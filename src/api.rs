@@ -79,6 +79,11 @@ impl Api {
         })
     }
 
+    /// The operations.
+    pub fn services(&self) -> &Services {
+        &self.services
+    }
+
     /// What answers, and what goes on beside it until `shutdown`.
     pub fn split(self, shutdown: CancellationToken) -> (Router, impl Future<Output = ()> + Send) {
         let Self {

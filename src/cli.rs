@@ -193,7 +193,7 @@ pub struct Serve {
     /// Roles of this process
     #[arg(long, value_enum, value_delimiter = ',', value_name = "ROLE,...", default_values_t = Role::ALL)]
     pub role: Vec<Role>,
-    /// Try it out: an account, a stream with a fixed key and a test picture on it, all
+    /// Try it out: a small world of people, a stream with a fixed key and a test picture on it, all
     /// on loopback addresses
     #[arg(long)]
     pub demo: bool,

@@ -22,7 +22,7 @@ use crate::config::{self, Config};
 use crate::doctor::doctor;
 use crate::publish::publish;
 use crate::serve::serve;
-use crate::{bench, cdn, stream_rules, vod};
+use crate::{bench, cdn, demo, stream_rules, vod};
 
 /// The longest password read from standard input, with its line end.
 const MAX_PASSWORD_INPUT: u64 = 4_096;
@@ -37,6 +37,9 @@ pub async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
         Command::Worker | Command::Demux { .. } | Command::Pictures => Ok(()),
         Command::Serve(args) => {
             let config = load(&settings, args.demo)?;
+            if demo::is_in(&config.data_dir) {
+                config.check_demo_directory()?;
+            }
             serve(config, args).await
         }
         Command::Publish(args) => publish(args).await,

@@ -139,9 +139,10 @@ pub async fn serve(mut config: Config, args: Serve) -> Result<(), Box<dyn Error>
         .as_ref()
         .filter(|_| has_rows)
         .map(|foundation| Background::start(foundation, bus.clone()));
-    let demo = match (&foundation, &media) {
+    let mut demo = match (&foundation, &media) {
         (Some(foundation), Some(media)) if args.demo => {
-            Some(Demo::start(foundation, media.rtmp, media.registry.clone()).await?)
+            let (rtmp, registry) = (media.rtmp, media.registry.clone());
+            Some(Demo::start(foundation, &config.data_dir, rtmp, registry).await?)
         }
         _ => None,
     };
@@ -248,8 +249,11 @@ pub async fn serve(mut config: Config, args: Serve) -> Result<(), Box<dyn Error>
                 let objects = media.as_ref().map(|media| media.objects.clone());
                 let keys = signing.clone();
                 let api = Api::start(&config, foundation, &bus, objects, keys, cdn);
-                let api = Box::pin(api);
-                Some(running.api(api.await?))
+                let api = Box::pin(api).await?;
+                if let Some(demo) = &mut demo {
+                    demo.fill(foundation, api.services());
+                }
+                Some(running.api(api))
             }
             _ => None,
         };
@@ -269,7 +273,7 @@ pub async fn serve(mut config: Config, args: Serve) -> Result<(), Box<dyn Error>
     if let Some(node) = &node {
         node.serves();
     }
-    welcome::print(&config, addresses, demo.is_some());
+    welcome::print(&config, addresses, demo.as_ref());
 
     let fault = tokio::select! {
         () = stop.received() => None,

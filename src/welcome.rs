@@ -4,7 +4,7 @@ use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::config::Config;
-use crate::demo;
+use crate::demo::{self, Demo};
 
 /// Where this process listens.
 #[derive(Debug, Clone, Copy)]
@@ -18,7 +18,7 @@ pub struct Addresses {
 }
 
 /// Prints where to watch, where to publish and where data is kept, to standard output.
-pub fn print(config: &Config, addresses: Addresses, demo: bool) {
+pub fn print(config: &Config, addresses: Addresses, demo: Option<&Demo>) {
     let mut text = format!("\n  Nova {}\n\n", env!("CARGO_PKG_VERSION"));
     let mut line = |label: &str, value: &str| {
         text.push_str(&format!("  {label:<10} {value}\n"));
@@ -34,15 +34,15 @@ pub fn print(config: &Config, addresses: Addresses, demo: bool) {
         let host = host.strip_suffix(":1935").unwrap_or(&host);
         line("OBS", "Settings > Stream > Service: Custom...");
         line("  Server", &format!("rtmp://{host}/live"));
-        let key = if demo {
+        let key = if demo.is_some() {
             demo::NAME
         } else {
             "from: nova stream create NAME --owner USER"
         };
         line("  Key", key);
     }
-    if demo {
-        line("Account", &format!("{} / {}", demo::NAME, demo::PASSWORD));
+    for (label, name, password) in demo.map(Demo::logins).unwrap_or_default() {
+        line(label, &format!("{name} / {password}"));
     }
     line("Data", &absolute(config));
     line("Metrics", &format!("http://{}/metrics", addresses.admin));

@@ -106,6 +106,18 @@ pub enum ConfigError {
         /// Its value.
         given: SocketAddr,
     },
+    /// What a demo left, where others could reach it: its passwords are known to all.
+    #[error(
+        "{key} = {given}: {} has the accounts of a demo, whose passwords are public: without --demo, too, every address must be a loopback address there; or name another with --data-dir", path.display()
+    )]
+    DemoDirectory {
+        /// The key.
+        key: &'static str,
+        /// Its value.
+        given: SocketAddr,
+        /// The directory.
+        path: PathBuf,
+    },
 }
 
 /// The defaults, then the file (`nova.toml` in the working directory when none is

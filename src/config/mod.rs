@@ -406,17 +406,34 @@ impl Config {
 
     /// Refuses addresses that a demo must not listen on.
     pub fn check_demo(&self) -> Result<(), ConfigError> {
-        for (key, given) in [
+        match self.reached_from_elsewhere() {
+            Some((key, given)) => Err(ConfigError::DemoAddress { key, given }),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses the same of a server without `--demo` whose data directory is a demo's.
+    pub fn check_demo_directory(&self) -> Result<(), ConfigError> {
+        match self.reached_from_elsewhere() {
+            Some((key, given)) => Err(ConfigError::DemoDirectory {
+                key,
+                given,
+                path: self.data_dir.clone(),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// The first address that others could reach, and its key.
+    fn reached_from_elsewhere(&self) -> Option<(&'static str, SocketAddr)> {
+        let addresses = [
             ("ingest.rtmp_bind", self.ingest.rtmp_bind),
             ("http.bind", self.http.bind),
             ("origin.bind", self.origin.bind),
             ("admin.bind", self.admin.bind),
-        ] {
-            if !given.ip().is_loopback() {
-                return Err(ConfigError::DemoAddress { key, given });
-            }
-        }
-        Ok(())
+        ];
+        let mut addresses = addresses.into_iter();
+        addresses.find(|(_, given)| !given.ip().is_loopback())
     }
 
     /// Makes the data directory if there is none.

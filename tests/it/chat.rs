@@ -1,6 +1,7 @@
 //! Chat on real servers: two processes on one database and one bus.
 
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
 use peers::nats::NatsServer;
@@ -16,6 +17,9 @@ use crate::harness::{Http, Listener, Nova, Signal, Site};
 const PASSWORD: &str = "correct horse";
 /// How long a message may take.
 const SOON: Duration = Duration::from_secs(30);
+
+/// How often something is said while the bus is down: ten times.
+const EVERY: Duration = Duration::from_secs(1);
 
 /// Somebody who only reads, on a socket.
 struct Chat<'a> {
@@ -128,7 +132,9 @@ fn of_a_server_that_is_killed_no_message_is_lost_and_a_bus_that_is_down_stops_no
     let at_other = other.http().bearing(&ada);
     let mut far = Chat::join(&runtime, &other.http(), 15);
     nats.kill();
+    let mut delays = Vec::new();
     for number in 16..=25 {
+        let said_at = Instant::now();
         say(
             if number % 2 == 0 {
                 &at_other
@@ -139,7 +145,12 @@ fn of_a_server_that_is_killed_no_message_is_lost_and_a_bus_that_is_down_stops_no
         );
         there.hears(number);
         far.hears(number);
+        delays.push(said_at.elapsed());
+        // It is down for as long as that takes.
+        thread::sleep(EVERY.saturating_sub(said_at.elapsed()));
     }
+    let longest = delays.iter().max().unwrap();
+    println!("without a bus for 10 s: everybody hears everything within {longest:?}");
     runtime.block_on(nats.restart());
     for number in 26..=30 {
         say(

@@ -161,11 +161,6 @@ fn s05_a_ban_ends_what_its_owner_publishes() {
 }
 
 #[test]
-fn long_s05_fifty_bans_end_what_their_owners_publish() {
-    bans(50);
-}
-
-#[test]
 fn a_revoked_key_ends_what_is_published_with_it_and_nothing_else() {
     let house = House::new(&["ada"]);
     let ada = house.person("ada");

@@ -92,7 +92,7 @@ pub struct FollowState {
 }
 
 /// What becomes of a profile. What is not given stays as it is.
-#[derive(Debug, Default, Deserialize, InputObject, ToSchema)]
+#[derive(Debug, Clone, Default, Deserialize, InputObject, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct UpdateProfileInput {
     /// Name as it is shown, a line of at most 50 characters; empty: the account's.

@@ -1,6 +1,7 @@
 //! Pictures of people.
 
 use std::fmt::Write;
+use std::future::ready;
 
 use bytes::Bytes;
 use media::UserId;
@@ -58,6 +59,16 @@ impl Services {
         self.check_revoked(&caller.identity)?;
         let row = self.show_avatar(actor.user, remade).await?;
         Ok(self.describe_me(&row).await?)
+    }
+
+    /// The same with a picture of which all is there.
+    pub async fn set_whole_avatar(
+        &self,
+        caller: &Caller,
+        picture: Bytes,
+    ) -> Result<Me, ServiceError> {
+        let begin = || Ok((self.place_picture(caller)?, ready(Ok(picture))));
+        self.set_avatar(caller, begin).await
     }
 
     /// Shows no picture of the caller any more.

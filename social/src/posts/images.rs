@@ -4,6 +4,7 @@
 //! nobody else. So a picture's URL needs no login, whomever the post is for. What it names is looked
 //! up each time: with the post, or while its owner is kept out, it is gone at once.
 
+use std::future::ready;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -56,6 +57,17 @@ impl Services {
         self.check_revoked(&caller.identity)?;
         let row = self.keep_image(actor.user, description, made).await?;
         Ok(shown(&row))
+    }
+
+    /// The same of a picture of which all is there.
+    pub async fn upload_whole_image(
+        &self,
+        caller: &Caller,
+        description: &str,
+        picture: Bytes,
+    ) -> Result<Image, ServiceError> {
+        let begin = || Ok((self.place_picture(caller)?, ready(Ok(picture))));
+        self.upload_image(caller, description, begin).await
     }
 
     async fn keep_image(

@@ -36,6 +36,16 @@ impl From<PostRow> for SeenPost {
 }
 
 impl SeenPost {
+    /// Its id.
+    pub fn id(&self) -> PostId {
+        self.row.id
+    }
+
+    /// What it says, as it was written; of a share, nothing.
+    pub fn text(&self) -> &str {
+        &self.row.body
+    }
+
     /// What is meant by it: of a share, what it shares. Nothing is done to a share.
     pub(crate) fn subject(&self) -> PostId {
         self.row.share_of.unwrap_or(self.row.id)

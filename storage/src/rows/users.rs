@@ -229,6 +229,14 @@ pub async fn find_by_name(db: &Database, name: &str) -> Result<Option<UserRow>, 
     .await
 }
 
+/// Whether there is, or ever was, anybody of another name.
+pub async fn is_anybody_but(db: &Database, name: &str) -> Result<bool, RowError> {
+    query("SELECT 1 FROM users WHERE lower(name) <> lower($1) LIMIT 1")
+        .bind(name)
+        .exists(db)
+        .await
+}
+
 /// The user with that address, upper and lower case being the same. Nobody who was deleted.
 pub async fn find_by_email(db: &Database, email: &str) -> Result<Option<UserRow>, RowError> {
     query(select!(

@@ -34,6 +34,7 @@ fn user<'a>(name: &'a str, email: &'a str) -> NewUser<'a> {
 }
 
 async fn names_and_addresses_are_unique_whatever_their_case(test: TestDatabase) {
+    assert!(!users::is_anybody_but(&test.db, "ada").await.unwrap());
     let ada = users::create(&test.db, user("Ada", "ada@example.org"), NOW)
         .await
         .unwrap();
@@ -49,6 +50,8 @@ async fn names_and_addresses_are_unique_whatever_their_case(test: TestDatabase) 
     }
     let found = users::find_by_name(&test.db, "ADA").await.unwrap();
     assert_eq!(found, Some(ada));
+    assert!(!users::is_anybody_but(&test.db, "aDa").await.unwrap());
+    assert!(users::is_anybody_but(&test.db, "other").await.unwrap());
     assert_eq!(users::find_by_name(&test.db, "other").await.unwrap(), None);
 }
 

@@ -133,6 +133,25 @@ impl Http {
         read(answer).map_err(|error| format!("PUT {path}: {error}"))
     }
 
+    /// PUT of a JSON text.
+    pub(crate) fn put_json(&self, path: &str, json: &str) -> Result<Response, String> {
+        let answer = self
+            .prove(self.agent.put(self.url(path)))
+            .header("content-type", "application/json")
+            .send(json);
+        read(answer).map_err(|error| format!("PUT {path}: {error}"))
+    }
+
+    /// DELETE of a path, with a JSON text.
+    pub(crate) fn delete_json(&self, path: &str, json: &str) -> Result<Response, String> {
+        let answer = self
+            .prove(self.agent.delete(self.url(path)))
+            .header("content-type", "application/json")
+            .force_send_body()
+            .send(json);
+        read(answer).map_err(|error| format!("DELETE {path}: {error}"))
+    }
+
     /// DELETE of a path.
     pub(crate) fn delete(&self, path: &str) -> Result<Response, String> {
         let answer = self.prove(self.agent.delete(self.url(path))).call();

@@ -19,6 +19,7 @@ mod recording;
 mod replay;
 mod server;
 mod site;
+mod socket;
 mod stream;
 mod versioned_origin;
 mod wait;
@@ -37,12 +38,14 @@ pub(crate) use pages::Pages;
 pub(crate) use playlist::{MediaPlaylist, Segment};
 pub(crate) use probe::{Medium, Probed};
 pub(crate) use process::{
-    Lines, Process, Signal, is_running, peak_of_the_ended_kib, processor_time, resident_peak_kib,
+    Lines, Process, Signal, is_running, peak_of_the_ended_kib, processor_time, resident_kib,
+    resident_peak_kib,
 };
 pub(crate) use recording::{ALARM, ALL_CLEAR, newest_object};
 pub(crate) use replay::{Asked, Replay, ReplayOrigin};
 pub(crate) use server::{Listener, Nova, Serve};
 pub(crate) use site::{Finished, Site};
+pub(crate) use socket::Socket;
 pub(crate) use stream::{Rendition, Stream, WARM_UP};
 pub(crate) use versioned_origin::VersionedOrigin;
 pub(crate) use wait::{wait_for, wait_until};

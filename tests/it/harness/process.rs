@@ -241,8 +241,17 @@ pub(crate) fn processor_time(pid: u32) -> Duration {
 
 /// The most memory that the process `pid` ever held, in KiB.
 pub(crate) fn resident_peak_kib(pid: u32) -> u64 {
+    memory_kib(pid, "VmHWM:")
+}
+
+/// The memory that the process `pid` holds, in KiB.
+pub(crate) fn resident_kib(pid: u32) -> u64 {
+    memory_kib(pid, "VmRSS:")
+}
+
+fn memory_kib(pid: u32, which: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+    let line = status.lines().find(|line| line.starts_with(which));
     let figure = line.and_then(|line| line.split_whitespace().nth(1));
     figure
         .and_then(|figure| figure.parse().ok())
