@@ -108,9 +108,15 @@ impl CachePlane for TestCaches {
     fn purge<'a>(&'a self, purge: Purge<'a>) -> Planned<'a, PurgeStatus> {
         Box::pin(async move {
             self.tell(format!("purge {} {}", purge.kind, purge.subject));
+            // Rows have those of paths and tags.
+            let (kind, subject) = match purge.kind {
+                "stream" => ("prefix", format!("/live/{}/", purge.subject)),
+                "video" => ("prefix", format!("/vod/{}/", purge.subject)),
+                kind => (kind, purge.subject.to_owned()),
+            };
             let new = NewPurge {
-                kind: purge.kind,
-                subject: purge.subject,
+                kind,
+                subject: &subject,
                 soft: purge.soft,
                 requested_by: purge.requested_by,
             };
