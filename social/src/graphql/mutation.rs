@@ -3,6 +3,7 @@
 use async_graphql::{Context, ID, MergedObject, Object, Result};
 
 use super::chat::ChatMutation;
+use super::measured::ViewerMutation;
 use super::notifications::NotificationMutation;
 use super::people::PeopleMutation;
 use super::posts::PostMutation;
@@ -23,6 +24,7 @@ pub(crate) struct Mutation(
     PostMutation,
     NotificationMutation,
     StreamMutation,
+    ViewerMutation,
     ChatMutation,
 );
 

@@ -7,6 +7,7 @@ use async_graphql::{ComplexObject, Context, ID, Json, MergedObject, Object, Resu
 use super::chat::ChatQuery;
 use super::connection::{Connection, connection, of_page};
 use super::feeds::FeedQuery;
+use super::measured::MeasuredQuery;
 use super::notifications::NotificationQuery;
 use super::post::{Post, Posts, posts};
 use super::streams::StreamQuery;
@@ -49,6 +50,7 @@ pub(crate) struct Query(
     FeedQuery,
     NotificationQuery,
     StreamQuery,
+    MeasuredQuery,
     ChatQuery,
 );
 

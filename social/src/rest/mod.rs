@@ -7,6 +7,7 @@ mod chat;
 mod cookies;
 mod feeds;
 mod images;
+mod measured;
 mod moderation;
 mod notifications;
 mod openapi;
@@ -38,6 +39,7 @@ pub const MAX_BODY_BYTES: usize = 64 * 1024;
 fn operations() -> OpenApiRouter<Services> {
     OpenApiRouter::new()
         .merge(streams::router())
+        .merge(measured::router())
         .merge(accounts::router())
         .merge(account_changes::router())
         .merge(people::router())

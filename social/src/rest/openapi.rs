@@ -139,6 +139,8 @@ fn refusals(known: Operation, operation: &Value, path: &str) -> Vec<u16> {
             | O::CreateStream
             | O::UpdateStream
             | O::CreateStreamKey
+            | O::JoinStream
+            | O::StayInStream
     ) {
         statuses.push(409);
     }
