@@ -65,7 +65,11 @@ fn first_media(http: &Http, playlist: &str) -> Result<usize, String> {
 
 #[test]
 fn a_broadcast_is_measured_watched_and_found_again() {
-    let site = Site::with_settings(&[("NOVA__LIVE__GRACE_SECONDS", "2")]);
+    let site = Site::with_settings(&[
+        ("NOVA__LIVE__GRACE_SECONDS", "2"),
+        // Whoever waits asks often.
+        ("NOVA__API__LIMITS__REQUESTS_PER_MINUTE", "1000000"),
+    ]);
     site.create_user("ada", PASSWORD);
     let nova = site.serve().start();
     let anybody = nova.http();
