@@ -92,6 +92,11 @@ uuid_id!(
 );
 
 uuid_id!(
+    /// Somebody who watches a stream, for as long as they say so.
+    ViewerId
+);
+
+uuid_id!(
     /// An order to stop serving something from caches.
     PurgeId
 );

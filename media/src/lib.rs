@@ -24,7 +24,7 @@ pub use ids::{
     ApiTokenId, AssetId, AuditEntryId, ChatMessageId, EpochNumber, ImageId, InvalidName, JobId,
     LoginSessionId, NodeId, NotificationId, PartIndex, PostId, PrewarmId, PurgeId, RegistrationId,
     RenditionName, ReportId, SegmentNumber, SessionId, StreamId, StreamKeyId, StreamName, UserId,
-    VideoId,
+    VideoId, ViewerId,
 };
 pub use rendition::{AudioShape, Rendition, Shape, VideoShape};
 pub use segment::{Part, Segment};

@@ -231,6 +231,7 @@ pub(crate) struct Limiter {
     pub(crate) posts: Limit,
     pub(crate) edits: Limit,
     pub(crate) chat_messages: Limit,
+    pub(crate) viewers: Limit,
     pub(crate) logins_of_account: Limit,
     pub(crate) logins_everywhere: Limit,
     pub(crate) logins_of_address: Limit,
@@ -253,6 +254,7 @@ impl Limiter {
             posts: limit("posts", limits.posts_per_hour, HOUR),
             edits: limit("edits", limits.edits_per_hour, HOUR),
             chat_messages: limit("chat-messages", limits.chat_messages_per_minute, MINUTE),
+            viewers: limit("viewers", limits.viewers_per_minute, MINUTE),
             logins_of_account: limit(
                 "logins-of-account",
                 limits.logins_per_minute_per_account,

@@ -26,7 +26,7 @@ pub enum Access {
 /// How an operation is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// It changes nothing.
+    /// It changes nothing that stays.
     Read,
     /// It changes something.
     Write,
@@ -94,6 +94,18 @@ operations! {
     StopStream: "stop_stream", "Mutation.stopStream", Write, Access::Scopes(Scope::StreamsRead, Scope::StreamsWrite);
     /// Where a stream is played.
     GetPlayback: "get_playback", "Stream.playback", Read, Access::Public(Scope::StreamsRead);
+    /// What is measured of a stream.
+    GetStreamStatus: "get_stream_status", "Query.streamStatus", Read, Access::Scope(Scope::StreamsRead);
+    /// What is kept of its broadcasts.
+    ListRecordings: "list_recordings", "Stream.recordings", Read, Access::Public(Scope::StreamsRead);
+    /// Say that one watches a stream.
+    JoinStream: "join_stream", "Mutation.joinStream", Read, Access::Public(Scope::StreamsRead);
+    /// Say that one still does.
+    StayInStream: "stay_in_stream", "Mutation.stayInStream", Read, Access::Public(Scope::StreamsRead);
+    /// Say that one does no more.
+    LeaveStream: "leave_stream", "Mutation.leaveStream", Read, Access::Public(Scope::StreamsRead);
+    /// Who watched a stream of one's own.
+    GetStreamAnalytics: "get_stream_analytics", "Query.streamAnalytics", Read, Access::Scope(Scope::StreamsRead);
     /// The keys of a stream of one's own.
     ListStreamKeys: "list_stream_keys", "Stream.keys", Read, Access::Scope(Scope::StreamsRead);
     /// Make one.

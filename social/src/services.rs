@@ -24,7 +24,7 @@ use crate::notifications::Listeners;
 use crate::pictures::Pictures;
 use crate::revocations::{REMEMBERED, Revocations};
 use crate::settings::Settings;
-use crate::streams::{MediaPlane, PlaybackBase};
+use crate::streams::{KnownRecordings, MediaPlane, PlaybackBase};
 use crate::tokens::AccessTokens;
 
 /// Rows of one page of what is read at the start.
@@ -80,6 +80,7 @@ pub struct Context {
     pub(crate) access_tokens: AccessTokens,
     pub(crate) revocations: Revocations,
     pub(crate) known_tokens: KnownTokens,
+    pub(crate) known_recordings: KnownRecordings,
     pub(crate) listeners: Arc<Listeners>,
     pub(crate) chat: Hub,
 }
@@ -140,6 +141,7 @@ impl Services {
             access_tokens,
             revocations: Revocations::default(),
             known_tokens: KnownTokens::default(),
+            known_recordings: KnownRecordings::default(),
             listeners: Arc::default(),
             chat: Hub::new(db.clone(), clock.clone(), bus.clone(), settings.chat_kept),
             db,

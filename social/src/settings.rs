@@ -62,6 +62,8 @@ pub struct Limits {
     pub pictures_per_hour: u32,
     /// Messages a minute by one user, in all chats together.
     pub chat_messages_per_minute: u32,
+    /// Viewer sessions a minute that one user begins, or one client address of who is none.
+    pub viewers_per_minute: u32,
 }
 
 impl Default for Settings {
@@ -93,6 +95,7 @@ impl Default for Limits {
             edits_per_hour: 120,
             pictures_per_hour: 100,
             chat_messages_per_minute: 60,
+            viewers_per_minute: 60,
         }
     }
 }

@@ -60,6 +60,8 @@ pub struct ApiLimits {
     pub pictures_per_hour: u32,
     /// Messages a minute by one user, in all chats together.
     pub chat_messages_per_minute: u32,
+    /// Viewer sessions a minute that one user begins, or one client address of who is none.
+    pub viewers_per_minute: u32,
 }
 
 /// `[mail]`
@@ -96,6 +98,7 @@ impl Default for Api {
                 edits_per_hour: limits.edits_per_hour,
                 pictures_per_hour: limits.pictures_per_hour,
                 chat_messages_per_minute: limits.chat_messages_per_minute,
+                viewers_per_minute: limits.viewers_per_minute,
             },
         }
     }
@@ -203,6 +206,11 @@ impl Api {
                 limits.chat_messages_per_minute,
                 1_000_000,
             ),
+            (
+                "limits.viewers_per_minute",
+                limits.viewers_per_minute,
+                1_000_000,
+            ),
         ] {
             if !(1..=most).contains(&value) {
                 let expected = format!("a number from 1 to {most}");
@@ -274,6 +282,7 @@ impl Config {
                 edits_per_hour: limits.edits_per_hour,
                 pictures_per_hour: limits.pictures_per_hour,
                 chat_messages_per_minute: limits.chat_messages_per_minute,
+                viewers_per_minute: limits.viewers_per_minute,
             },
         }
     }

@@ -16,6 +16,7 @@ use transcode::{Job, Profile, plan};
 use super::Context;
 use super::archive::Archive;
 use super::ladder::{Ladder, LadderFeed, Telling};
+use super::measure::{EpochMeter, SessionMeter};
 use super::numbers::Numbers;
 use super::packaged::{Outlet, Packaged};
 
@@ -41,6 +42,7 @@ pub(super) struct Broadcast<'a> {
     pub(super) session: &'a SessionRow,
     pub(super) window: &'a Arc<LiveStream>,
     pub(super) archive: &'a Archive,
+    pub(super) meter: &'a SessionMeter,
 }
 
 impl Broadcast<'_> {
@@ -51,6 +53,7 @@ impl Broadcast<'_> {
         mut publication: Publication,
     ) -> (Timestamp, Result<(), BroadcastError>) {
         let mut current: Option<Pipeline> = None;
+        let since = self.context.shelves.clock.now();
         let mut media_end = Timestamp::default();
         let mut numbers = Numbers::new(self.rows, self.session.stream, self.context.ahead);
         // The next epoch does not wait for the last one's worker.
@@ -65,9 +68,11 @@ impl Broadcast<'_> {
                 };
             };
             let step = match item {
-                Feed::EpochStarted(epoch) => self.start(&publication, epoch).await.map(|started| {
-                    current = Some(started);
-                }),
+                Feed::EpochStarted(epoch) => {
+                    self.start(&publication, epoch, since).await.map(|started| {
+                        current = Some(started);
+                    })
+                }
                 Feed::Frame(frame) => match &mut current {
                     Some(pipeline) => self.frame(pipeline, frame, &mut numbers).await,
                     None => Ok(()),
@@ -86,6 +91,7 @@ impl Broadcast<'_> {
         if let Some(pipeline) = current {
             media_end = media_end.max(pipeline.finish(self.window, &mut ending));
         }
+        self.meter.end();
         numbers.give_back().await;
         ending.join_all().await;
         (media_end, outcome)
@@ -95,6 +101,7 @@ impl Broadcast<'_> {
         &self,
         publication: &Publication,
         epoch: Arc<Epoch>,
+        since: Timestamp,
     ) -> Result<Pipeline, BroadcastError> {
         let name = &publication.grant.name;
         let row = EpochRow {
@@ -155,10 +162,12 @@ impl Broadcast<'_> {
             expected: expected.map(|rung| rung.name.clone()).collect(),
         });
         begun?;
+        let clock = self.context.shelves.clock.clone();
         let outlet = Outlet {
             window: self.window.clone(),
             archive: self.archive.clone(),
             epoch: epoch.number,
+            meter: self.meter.begin(&epoch, since, clock),
         };
         let mut pipeline = Pipeline {
             lead: epoch
@@ -167,6 +176,7 @@ impl Broadcast<'_> {
             video: None,
             audio: None,
             ladder: None,
+            meter: outlet.meter.clone(),
             end: epoch.start,
         };
         for rendition in renditions {
@@ -244,6 +254,7 @@ struct Pipeline {
     video: Option<Packaged>,
     audio: Option<Packaged>,
     ladder: Option<LadderFeed>,
+    meter: Arc<EpochMeter>,
     /// Where the latest frame ends, or begins where it does not say.
     end: Timestamp,
 }
@@ -251,6 +262,7 @@ struct Pipeline {
 impl Pipeline {
     fn push(&mut self, frame: Frame, window: &LiveStream) {
         self.end = self.end.max(frame.pts + frame.duration.unwrap_or_default());
+        self.meter.arrived(&frame);
         let cut = match &mut self.lead {
             Some((kind, lead)) if *kind == frame.track => lead.observe(&frame),
             _ => None,

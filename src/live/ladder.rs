@@ -185,6 +185,7 @@ impl Ladder {
             job.encoder = after(&failure, made.rungs.has_lost_device(), job.encoder);
             tracing::error!(stream = %self.stream, error = %failure, "transcode worker failed");
             self.outlet.window.give_up_waiting();
+            self.outlet.meter.worker_failed();
             // How far it was behind no longer keeps others from their rungs.
             made.seat.look_anew();
             for rung in &self.job.rungs {
@@ -214,6 +215,7 @@ impl Ladder {
         waiting: &mut Waiting,
         made: &mut Made,
     ) -> Result<(), LadderFailure> {
+        self.outlet.meter.worker_starts(job);
         let (input, output) = Worker::start(&self.command, &self.stream, job)?;
         let control = input.control();
         control.select(made.seat.active());
@@ -245,7 +247,7 @@ impl Ladder {
     ) -> Result<(), LadderFailure> {
         let patience = sleep_until(Instant::now() + FIRST_FRAMES);
         tokio::pin!(patience);
-        let mut patient = true;
+        let (mut patient, mut runs) = (true, false);
         let mut looks = interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -254,6 +256,10 @@ impl Ladder {
                     Some(Output::Track(rendition)) => made.rungs.announce(rendition),
                     Some(Output::Frame { rung, frame }) => {
                         patient = false;
+                        if !runs {
+                            self.outlet.meter.worker_runs();
+                            runs = true;
+                        }
                         made.rungs.push(&rung, frame);
                     }
                     Some(Output::DeviceFailed { rung, reason }) => {
@@ -299,7 +305,7 @@ impl Ladder {
                 continue;
             };
             match decision.change {
-                Change::Shed(_) => made.rungs.shed(&rung.name),
+                Change::Shed(_) => made.rungs.shed(&rung.name, &decision.to_string()),
                 Change::Restored => made.rungs.restore(&rung.name),
             }
             made.teller.tell(&decision, &rung.name, now);

@@ -12,6 +12,7 @@ mod custody;
 mod guard;
 mod ladder;
 mod machine;
+mod measure;
 mod numbers;
 mod packaged;
 mod restore;
@@ -43,6 +44,7 @@ use transcode::Profile;
 use crate::encoding::Encodings;
 
 use self::archive::{Archives, Shelves};
+use self::measure::{Keeper, Meters};
 use self::session::{Command, GONE, Session};
 use self::sweeper::Sweeper;
 
@@ -72,6 +74,8 @@ struct Context {
     ladder: Profile,
     /// What all ladders share.
     machine: Arc<Machine>,
+    /// What is measured of the sessions that are open here.
+    meters: Arc<Meters>,
     grace: Duration,
     window_segments: usize,
     /// Segment numbers that are reserved ahead.
@@ -143,6 +147,7 @@ impl Live {
             encodings: parts.encodings,
             ladder: parts.ladder,
             machine: Arc::default(),
+            meters: Arc::default(),
             grace: Duration::from_secs(settings.grace_seconds.into()),
             window_segments: settings.window_segments,
             ahead: numbers::ahead(settings.window_segments),
@@ -172,6 +177,13 @@ impl Live {
                 }
             }
         }
+        let keeper = Keeper {
+            meters: live.context.meters.clone(),
+            database: database.clone(),
+            clock: live.context.shelves.clock.clone(),
+            node: me,
+        };
+        live.tasks.spawn(keeper.run(shutdown.clone()));
         live.tasks.spawn(sweeper.run(shutdown));
         let custody = live.clone().keep_custody(parts.bus, parts.moves);
         live.tasks.spawn(custody);

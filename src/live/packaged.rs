@@ -8,6 +8,7 @@ use packager::segmenter::Output;
 use packager::{LiveStream, PartTarget, Segmenter};
 
 use super::archive::Archive;
+use super::measure::EpochMeter;
 
 /// Where renditions of an epoch go.
 #[derive(Debug, Clone)]
@@ -15,6 +16,7 @@ pub(super) struct Outlet {
     pub(super) window: Arc<LiveStream>,
     pub(super) archive: Archive,
     pub(super) epoch: EpochNumber,
+    pub(super) meter: Arc<EpochMeter>,
 }
 
 /// A rendition being cut into parts and segments.
@@ -35,6 +37,7 @@ impl Packaged {
                 .archive
                 .rendition(outlet.epoch, rendition.clone(), init);
         }
+        outlet.meter.announced(&rendition);
         Self {
             outlet: outlet.clone(),
             segmenter: segmenter(&rendition),
@@ -54,6 +57,7 @@ impl Packaged {
     /// The next frame in decoding order.
     pub(super) fn push(&mut self, frame: Frame) {
         self.started = self.started.max(frame.starts);
+        self.outlet.meter.packaged(&self.rendition.name, &frame);
         if let Err(error) = self.segmenter.push(frame) {
             tracing::warn!(rendition = %self.rendition.name, %error, "frame refused");
             metrics::counter!("nova_live_frames_refused_total").increment(1);
@@ -74,6 +78,7 @@ impl Packaged {
             self.finish();
             self.abandon();
             self.outlet.window.lose(&self.rendition.name);
+            self.outlet.meter.lost(&self.rendition.name);
         }
     }
 
@@ -87,6 +92,7 @@ impl Packaged {
             window,
             archive,
             epoch,
+            ..
         } = &self.outlet;
         let name = &self.rendition.name;
         while let Some(output) = self.segmenter.poll() {

@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::Context;
 use super::archive::Archive;
 use super::broadcast::Broadcast;
+use super::measure::SessionMeter;
 use super::restore;
 
 /// How long the playlists of an ended session stay.
@@ -91,6 +92,7 @@ struct Open {
     row: SessionRow,
     window: Arc<LiveStream>,
     archive: Archive,
+    meter: Arc<SessionMeter>,
     /// Where the media so far ends; the rows learn of it later.
     media_end: Timestamp,
 }
@@ -387,6 +389,7 @@ impl Session {
         let window = restore::window(&self.context, &self.name, &row).await;
         let archive = self.context.archives.open(self.stream);
         Box::new(Open {
+            meter: self.context.meters.join(self.stream, row.id),
             row,
             window,
             archive,
@@ -422,6 +425,7 @@ impl Session {
             session: &open.row,
             window: &open.window,
             archive: &open.archive,
+            meter: &open.meter,
         };
         let (media_end, outcome) = broadcast.run(publication).await;
         open.media_end = open.media_end.max(media_end);

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use media::{
-    AacConfig, AvcConfig, Codec, Frame, ManualClock, Micros, NodeId, Rendition, RenditionName,
-    SegmentNumber, StreamId, StreamName, Timestamp, TrackKind,
+    AacConfig, AvcConfig, Codec, Epoch, Frame, ManualClock, Micros, NodeId, Rendition,
+    RenditionName, SegmentNumber, SourceFit, StreamId, StreamName, Timestamp, TrackKind,
 };
 use packager::live::{Cut, EpochPlan};
 use packager::{LiveStream, LiveStreams};
@@ -91,6 +91,7 @@ impl World {
             encodings: None,
             ladder: Profile::default(),
             machine: Arc::default(),
+            meters: Arc::default(),
             grace: Duration::from_secs(30),
             window_segments: LISTED,
             ahead: super::numbers::ahead(LISTED),
@@ -233,10 +234,24 @@ impl Simulated {
                 expected: Vec::new(),
             })
             .unwrap();
+        let epoch = Epoch {
+            number: numbers.epoch,
+            first_segment: numbers.segment,
+            start: self.at,
+            target_duration: 2,
+            video: None,
+            audio: None,
+            source_fit: SourceFit::Passthrough,
+        };
+        let meter = self
+            .context
+            .meters
+            .join(self.session.stream, self.session.id);
         let outlet = Outlet {
             window: self.window.clone(),
             archive: self.archive.clone(),
             epoch: numbers.epoch,
+            meter: meter.begin(&epoch, self.at, self.clock.clone()),
         };
         let tracks = renditions.into_iter().map(|r| Packaged::start(&outlet, r));
         self.tracks = tracks.collect();

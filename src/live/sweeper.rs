@@ -17,7 +17,9 @@ use media::{EpochNumber, Micros, NodeId, StreamId, Timestamp, VideoId};
 use packager::object_key;
 use storage::objects::abort_stale_uploads;
 use storage::rows::leases::{self, Lease, Terms};
-use storage::rows::{RowError, Transaction, expiry, jobs, origins, outbox, usage, videos};
+use storage::rows::{
+    RowError, Transaction, expiry, jobs, origins, outbox, stream_status, usage, videos, viewers,
+};
 use storage::{Database, ObjectError};
 use tokio_util::sync::CancellationToken;
 
@@ -38,7 +40,7 @@ const FINISHED_JOB: Micros = Micros::from_secs(7 * 24 * 60 * 60);
 /// How long it is known that a consumer has handled an event, once the outbox has
 /// forgotten the event.
 const CONSUMED_EVENT: Micros = Micros::from_secs(24 * 60 * 60);
-/// Minutes of usage are kept for so long.
+/// Minutes of usage and of viewers are kept for so long.
 const USAGE_MINUTE: Micros = Micros::from_secs(90 * 24 * 60 * 60);
 /// Origins are known for so long after they were last heard of.
 const SILENT_ORIGIN: Micros = Micros::from_secs(24 * 60 * 60);
@@ -131,6 +133,9 @@ impl Sweeper {
         let delivered = outbox::delete_delivered(rows, now, ROWS_AT_ONCE);
         let consumed = outbox::forget_consumed(rows, now - CONSUMED_EVENT, ROWS_AT_ONCE);
         let usage = usage::delete_before(rows, now - USAGE_MINUTE, ROWS_AT_ONCE);
+        let minutes = viewers::delete_minutes_before(rows, now - USAGE_MINUTE, ROWS_AT_ONCE);
+        let silent = viewers::delete_silent(rows, now, ROWS_AT_ONCE);
+        let stale = stream_status::delete_stale(rows, now, ROWS_AT_ONCE);
         let account_rows = expiry::delete_expired(rows, now, ROWS_AT_ONCE);
         let logins = expiry::delete_expired_logins(rows, now, ROWS_AT_ONCE);
         let origins = self.delete_silent_origins();
@@ -144,6 +149,9 @@ impl Sweeper {
             housekeeping("delivered_events", limit, delivered, stop).await,
             housekeeping("consumed_events", limit, consumed, stop).await,
             housekeeping("old_usage", limit, usage, stop).await,
+            housekeeping("old_viewer_minutes", limit, minutes, stop).await,
+            housekeeping("silent_viewers", limit, silent, stop).await,
+            housekeeping("stale_status", limit, stale, stop).await,
             housekeeping("expired_account_rows", limit, account_rows, stop).await,
             housekeeping("expired_logins", limit, logins, stop).await,
             housekeeping("silent_origins", limit, origins, stop).await,

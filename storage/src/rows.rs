@@ -64,6 +64,7 @@ pub mod sql;
 mod sqlite;
 pub mod stream_events;
 pub mod stream_keys;
+pub mod stream_status;
 pub mod streams;
 mod transaction;
 mod turns;
@@ -71,6 +72,7 @@ mod url;
 pub mod usage;
 pub mod users;
 pub mod videos;
+pub mod viewers;
 mod words;
 
 pub use check::Fault;

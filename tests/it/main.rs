@@ -19,6 +19,7 @@ mod hostile;
 mod hostile_texts;
 mod hostile_writing;
 mod low_latency;
+mod measured;
 mod notification_pages;
 mod notified;
 mod operations;

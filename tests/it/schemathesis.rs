@@ -137,6 +137,7 @@ fn serve(site: &Site) -> Nova {
     let mut serve = site.serve();
     for limit in [
         "REQUESTS_PER_MINUTE",
+        "VIEWERS_PER_MINUTE",
         "WRITES_PER_MINUTE",
         "POSTS_PER_HOUR",
         "EDITS_PER_HOUR",

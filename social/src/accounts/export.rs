@@ -265,10 +265,11 @@ impl Services {
             before = page.last().map(|row| row.stream.id).or(before);
             let mut exported = Vec::with_capacity(page.len());
             for row in page {
-                let keys = stream_keys::of_stream(&self.db, row.stream.id, self.now()).await?;
+                let now = self.now();
+                let keys = stream_keys::of_stream(&self.db, row.stream.id, now).await?;
                 list.bytes += row.stream.description.len();
                 exported.push(ExportedStream {
-                    stream: shown_stream(&row, Some(owner)),
+                    stream: shown_stream(&row, Some(owner), now),
                     keys: keys.into_iter().map(shown_key).collect(),
                 });
             }

@@ -11,6 +11,7 @@ mod feeds;
 mod http;
 mod limits;
 mod loaders;
+mod measured;
 mod mutation;
 mod notifications;
 mod people;

@@ -4,6 +4,7 @@ use async_graphql::{Context, ID, MergedObject, Object, Result};
 
 use super::cdn::CdnMutation;
 use super::chat::ChatMutation;
+use super::measured::ViewerMutation;
 use super::notifications::NotificationMutation;
 use super::people::PeopleMutation;
 use super::posts::PostMutation;
@@ -24,6 +25,7 @@ pub(crate) struct Mutation(
     PostMutation,
     NotificationMutation,
     StreamMutation,
+    ViewerMutation,
     ChatMutation,
     CdnMutation,
 );

@@ -8,6 +8,7 @@ use super::cdn::CdnQuery;
 use super::chat::ChatQuery;
 use super::connection::{Connection, connection, of_page};
 use super::feeds::FeedQuery;
+use super::measured::MeasuredQuery;
 use super::notifications::NotificationQuery;
 use super::post::{Post, Posts, posts};
 use super::streams::StreamQuery;
@@ -50,6 +51,7 @@ pub(crate) struct Query(
     FeedQuery,
     NotificationQuery,
     StreamQuery,
+    MeasuredQuery,
     ChatQuery,
     CdnQuery,
 );

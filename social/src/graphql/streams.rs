@@ -2,10 +2,11 @@
 
 use async_graphql::{ComplexObject, Context, ID, Object, Result};
 
-use super::query::of;
+use super::connection::{Connection, connection, of_page};
+use super::query::{asked, of};
 use crate::model::{
     CreateStreamInput, CreateStreamKeyInput, CreatedStream, CreatedStreamKey, LiveEntry, Playback,
-    RotateStreamKeyInput, Stream, StreamKey, UpdateStreamInput,
+    Recording, RotateStreamKeyInput, Stream, StreamKey, UpdateStreamInput,
 };
 
 /// What can be asked of streams.
@@ -35,6 +36,19 @@ impl Stream {
     async fn playback(&self, context: &Context<'_>) -> Result<Playback> {
         let (services, caller) = of(context)?;
         Ok(services.get_playback(caller, &self.name).await?)
+    }
+
+    /// What is kept of its broadcasts, the newest first; with tokens as `playback` has them.
+    #[graphql(complexity = "of_page(first, child_complexity)")]
+    async fn recordings(
+        &self,
+        context: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+    ) -> Result<Connection<Recording>> {
+        let (services, caller, page) = asked(context, first, after)?;
+        let recordings = services.list_recordings(caller, &self.name, page);
+        Ok(connection(recordings.await?))
     }
 
     /// Its keys that are good, the newest first; for its owner.

@@ -21,6 +21,8 @@ pub struct LiveEntry {
     /// Since when it is live.
     #[schema(value_type = String, format = "date-time")]
     pub started_at: Moment,
+    /// Who watches.
+    pub viewers: u64,
     /// Its HLS multivariant playlist; with a token that is yours, where one is needed.
     pub playlist: String,
     /// Its DASH manifest, likewise.
@@ -84,6 +86,8 @@ pub struct Stream {
     /// Since when it is live; `null`: it is not.
     #[schema(required = true, value_type = Option<String>, format = "date-time")]
     pub live_since: Option<Moment>,
+    /// Who watches; 0: it is not live, or nobody does.
+    pub viewers: u64,
     /// When it was made.
     #[schema(value_type = String, format = "date-time")]
     pub created_at: Moment,

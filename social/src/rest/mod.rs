@@ -9,6 +9,7 @@ mod cookies;
 mod feeds;
 mod images;
 mod json;
+mod measured;
 mod moderation;
 mod notifications;
 mod openapi;
@@ -40,6 +41,7 @@ pub const MAX_BODY_BYTES: usize = 64 * 1024;
 fn operations() -> OpenApiRouter<Services> {
     OpenApiRouter::new()
         .merge(streams::router())
+        .merge(measured::router())
         .merge(accounts::router())
         .merge(account_changes::router())
         .merge(people::router())

@@ -152,6 +152,8 @@ fn refusals(known: Operation, operation: &Value, path: &str) -> Vec<u16> {
             | O::CreateStreamKey
             | O::RegisterEdgeAsset
             | O::UpdateEdgeAsset
+            | O::JoinStream
+            | O::StayInStream
     ) {
         statuses.push(409);
     }

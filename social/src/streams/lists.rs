@@ -18,7 +18,7 @@ impl Services {
     pub async fn get_stream(&self, caller: &Caller, name: &str) -> Result<Stream, ServiceError> {
         self.begin(caller, Operation::GetStream)?;
         let found = self.find_stream(caller, name).await?;
-        Ok(shown(&found, caller.user()))
+        Ok(shown(&found, caller.user(), self.now()))
     }
 
     /// Somebody's streams, the newest first.
@@ -33,7 +33,8 @@ impl Services {
         let (viewer, before) = (caller.user(), page.after::<StreamId>());
         let rows = streams::of_owner(&self.db, owner, viewer, before, page.limit()).await?;
         let place = |row: &ListedStream| row.stream.id.as_uuid();
-        Ok(page.page(rows, place, |row| shown(&row, viewer)))
+        let now = self.now();
+        Ok(page.page(rows, place, |row| shown(&row, viewer, now)))
     }
 
     /// The streams that are live, the newest first.
@@ -48,6 +49,7 @@ impl Services {
                 title: row.stream.called().to_owned(),
                 owner: row.owner_name.clone(),
                 started_at: row.live_since.unwrap_or(row.stream.created_at).into(),
+                viewers: row.viewers(asked_at),
                 playlist: playback.playlist,
                 manifest: playback.manifest,
             })

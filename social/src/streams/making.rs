@@ -79,7 +79,7 @@ impl Services {
     ) -> Result<CreatedStream, ServiceError> {
         let row = self.find_stream(caller, &made.name).await?;
         Ok(CreatedStream {
-            stream: shown(&row, caller.user()),
+            stream: shown(&row, caller.user(), self.now()),
             key: secret.map(str::to_owned),
             stream_key: made.key.shown(),
         })
@@ -115,7 +115,7 @@ impl Services {
         let changed = streams::change(db, &mut transaction, found.stream.id, &change, now).await?;
         found.stream = changed.stream.clone();
         self.commit_and_tell(transaction, changed).await?;
-        Ok(shown(&found, caller.user()))
+        Ok(shown(&found, caller.user(), now))
     }
 
     /// Ends what a stream of the caller's broadcasts, and lets nobody publish to it.
@@ -127,7 +127,7 @@ impl Services {
         let stopped = streams::stop(db, &mut transaction, found.stream.id, now).await?;
         found.stream = stopped.stream.clone();
         self.commit_and_tell(transaction, stopped).await?;
-        Ok(shown(&found, caller.user()))
+        Ok(shown(&found, caller.user(), now))
     }
 
     /// Lets whoever has a key publish to a stream of the caller's again.
@@ -139,7 +139,7 @@ impl Services {
         let started = streams::start(db, &mut transaction, found.stream.id, now).await?;
         found.stream = started.stream.clone();
         self.commit_and_tell(transaction, started).await?;
-        Ok(shown(&found, caller.user()))
+        Ok(shown(&found, caller.user(), now))
     }
 
     /// Deletes a stream of the caller's: what is live ends, and what was recorded goes.

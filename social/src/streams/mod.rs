@@ -1,5 +1,6 @@
 //! Streams: what an owner makes, changes and deletes, its keys, and who sees it.
 
+mod analytics;
 mod fields;
 mod keys;
 mod lists;
@@ -7,9 +8,12 @@ mod making;
 mod media_plane;
 mod playback;
 mod playback_base;
+mod recordings;
 mod removal;
+mod status;
+mod viewers;
 
-use media::{Clock, StreamName, UserId};
+use media::{Clock, StreamName, Timestamp, UserId};
 use storage::Database;
 use storage::events::Event;
 use storage::rows::stream_keys::StreamKey;
@@ -25,6 +29,7 @@ pub(crate) use keys::shown as shown_key;
 pub use media_plane::{InvalidLadder, MediaPlane, Viewing};
 pub(crate) use playback::Played;
 pub use playback_base::{InvalidPlaybackBase, PlaybackBase};
+pub(crate) use recordings::KnownRecordings;
 
 /// Makes a stream that a second publisher takes over, and its key: to be shown now, for
 /// only its hash is kept.
@@ -95,7 +100,7 @@ fn missing() -> ServiceError {
 }
 
 /// A stream, as its owner or as somebody else sees it.
-pub(crate) fn shown(row: &ListedStream, viewer: Option<UserId>) -> Stream {
+pub(crate) fn shown(row: &ListedStream, viewer: Option<UserId>, now: Timestamp) -> Stream {
     let stream = &row.stream;
     let is_own = viewer == Some(stream.owner);
     Stream {
@@ -107,6 +112,7 @@ pub(crate) fn shown(row: &ListedStream, viewer: Option<UserId>) -> Stream {
         owner: row.owner_name.clone(),
         is_live: row.is_live(),
         live_since: row.live_since.map(Into::into),
+        viewers: row.viewers(now),
         created_at: stream.created_at.into(),
         settings: is_own.then(|| StreamSettings {
             title: stream.title.clone(),

@@ -58,7 +58,7 @@ impl Services {
     }
 
     /// Until when a token is good that somebody asked for then.
-    fn playback_expires(&self, asked_at: Timestamp) -> Timestamp {
+    pub(super) fn playback_expires(&self, asked_at: Timestamp) -> Timestamp {
         asked_at + seconds(self.settings.playback_token_seconds)
     }
 

@@ -175,6 +175,7 @@ pub(crate) fn generous() -> Settings {
         &mut limits.posts_per_hour,
         &mut limits.edits_per_hour,
         &mut limits.chat_messages_per_minute,
+        &mut limits.viewers_per_minute,
     ] {
         *limit = 100_000;
     }

@@ -23,6 +23,7 @@ mod feeds;
 mod golden;
 mod images;
 mod logins_at_once;
+mod measured;
 mod moderation;
 mod notifications;
 mod operations;

@@ -127,6 +127,8 @@ fn what_is_sent_is_documented() {
         "share_post",
         "start_stream",
         "stop_stream",
+        "join_stream",
+        "stay_in_stream",
     ];
     let paths = openapi_document()["paths"].as_object().unwrap();
     for (path, item) in paths {

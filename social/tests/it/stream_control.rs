@@ -61,7 +61,8 @@ async fn a_stream_is_made_with_its_key_and_shown(app: TestApp) {
         json!({
             "id": stream["id"], "name": "engines", "title": "Engines, at night",
             "description": "Steam.\nAnd brass.", "visibility": "public", "owner": "ada",
-            "is_live": false, "live_since": null, "created_at": stream["created_at"],
+            "is_live": false, "live_since": null, "viewers": 0,
+            "created_at": stream["created_at"],
             "settings": null,
         })
     );

@@ -80,6 +80,7 @@ impl Rungs {
             packaged.abandon();
         }
         self.outlet.window.lose(rung);
+        self.outlet.meter.lost(rung);
     }
 
     /// Its hardware encoder has failed: software begins with its next segment.
@@ -94,15 +95,17 @@ impl Rungs {
     }
 
     /// It is not made for a while.
-    pub(super) fn shed(&mut self, rung: &RenditionName) {
+    pub(super) fn shed(&mut self, rung: &RenditionName, reason: &str) {
         self.lose(rung);
         self.shed.insert(rung.clone());
+        self.outlet.meter.shed(rung, reason);
     }
 
     /// It is made again.
     pub(super) fn restore(&mut self, rung: &RenditionName) {
         if self.shed.remove(rung) {
             self.returning.insert(rung.clone());
+            self.outlet.meter.restored(rung);
         }
     }
 

@@ -32,6 +32,7 @@ macro_rules! migrations {
             migration!($engine, 15, "0015", "stream_control"),
             migration!($engine, 16, "0016", "chat"),
             migration!($engine, 17, "0017", "notifications"),
+            migration!($engine, 18, "0018", "measured"),
         ]
     };
 }

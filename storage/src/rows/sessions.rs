@@ -8,7 +8,7 @@ use super::error::missing_parent;
 use super::outbox::{self, NewEvent};
 use super::segments::lock_stream;
 use super::sql::{FromRow, Row, query};
-use super::{Database, Entity, RowError, Transaction, videos};
+use super::{Database, Entity, RowError, Transaction, stream_status, videos};
 
 /// A session that has not ended. A stream has at most one.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -119,6 +119,7 @@ pub async fn end_session(
     .await?
     .ok_or(RowError::SessionNotOpen(session))?;
     videos::record(&mut transaction, ended.id, now).await?;
+    stream_status::forget(&mut transaction, ended.id, ended.stream).await?;
     tell(db, &mut transaction, &ended, Turn::Ended, now).await?;
     transaction.commit().await
 }

@@ -20,10 +20,10 @@ pub use changes::{
     Change, Changed, change, encodings, set_encoder, set_engine, set_ladder, set_takeover, start,
     stop,
 };
-pub(super) use lists::listed_columns;
 pub use lists::{
     ListedStream, ShownStream, Standing, find, list, live, of_owner, shown, standings,
 };
+pub(super) use lists::{counted_columns, listed_columns};
 pub use removal::delete;
 pub use words::{InvalidTakeoverPolicy, InvalidVisibility, TakeoverPolicy, Visibility};
 

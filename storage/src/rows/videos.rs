@@ -9,6 +9,7 @@
 pub mod imports;
 pub mod inventory;
 pub mod playback;
+pub mod recordings;
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,5 +1,7 @@
 //! Videos: recordings of broadcasts, and imported files.
 
+use std::collections::HashMap;
+
 use bytes::Bytes;
 use media::{EpochNumber, Micros, RenditionName, Segment, SegmentNumber, Timestamp, VideoId};
 use storage::RowError;
@@ -10,7 +12,7 @@ use storage::rows::videos::imports::{
     self, Added, ChunkRow, NewImport, NewPlan, QUEUE, VideoCancellation,
 };
 use storage::rows::videos::playback::{self, MediaPlace, Playback, StoredVideo};
-use storage::rows::videos::{self, VideoState};
+use storage::rows::videos::{self, VideoState, recordings};
 use storage::rows::{sessions, streams};
 
 use crate::fixtures::{NOW, TestDatabase};
@@ -22,6 +24,7 @@ on_both_engines! {
     a_recording_plays_what_is_kept_of_it,
     a_recording_of_which_nothing_is_left_is_gone,
     a_recording_has_its_own_epochs_only,
+    a_streams_recordings_come_in_pages_with_what_is_kept,
     an_import_is_planned_once,
     an_import_plays_when_it_is_finished,
     a_video_that_is_ready_says_so_to_a_late_attempt,
@@ -158,6 +161,54 @@ async fn a_recording_of_which_nothing_is_left_is_gone(test: TestDatabase) {
     assert_eq!(videos::delete_gone_recordings(db, 10).await.unwrap(), 1);
     assert_eq!(videos::list(db, None, 10).await.unwrap(), []);
     assert_eq!(db.check().await.unwrap(), []);
+}
+
+async fn a_streams_recordings_come_in_pages_with_what_is_kept(test: TestDatabase) {
+    let mut live = recorded(test).await;
+    live.epoch(0, 0..4).await;
+    end(&live).await;
+    let first = live.session;
+    let db = live.test.db.clone();
+    let opened = sessions::open_session(&db, live.stream, LATER)
+        .await
+        .unwrap();
+    live.session = opened.session.id;
+    live.epoch(1, 4..5).await;
+    sessions::end_session(&db, live.session, LATER)
+        .await
+        .unwrap();
+
+    let of_stream = async |before, limit| {
+        let listed = recordings::of_stream(&db, live.stream, before, limit).await;
+        listed.unwrap()
+    };
+    let all = of_stream(None, 10).await;
+    let sessions: Vec<_> = all.iter().map(|row| row.session).collect();
+    assert_eq!(sessions, [live.session, first]);
+    assert_eq!(of_stream(None, 1).await, all[..1]);
+    assert_eq!(of_stream(Some(all[0].id), 10).await, all[1..]);
+    assert_eq!((all[1].started_at, all[1].ended_at), (NOW, LATER));
+    assert_eq!(
+        (all[0].kept_from, all[1].kept_from),
+        (Some(n(4)), Some(n(0)))
+    );
+    assert!(!all[0].is_settled);
+
+    let kept = recordings::kept(&db, live.stream, &sessions).await.unwrap();
+    let kept: HashMap<_, _> = kept.into_iter().collect();
+    let (long, short) = (kept[&first], kept[&live.session]);
+    assert_eq!(long.size, 4 * short.size);
+    assert_eq!(long.duration.as_micros(), 4 * short.duration.as_micros());
+
+    let mut transaction = db.write().await.unwrap();
+    retention::raise_floor(&mut transaction, live.stream, n(3))
+        .await
+        .unwrap();
+    transaction.commit().await.unwrap();
+    let less = recordings::kept(&db, live.stream, &[first]).await.unwrap();
+    assert_eq!(less, [(first, short)]);
+    assert_eq!(of_stream(None, 10).await[1].kept_from, Some(n(3)));
+    assert_eq!(recordings::kept(&db, live.stream, &[]).await.unwrap(), []);
 }
 
 async fn a_recording_has_its_own_epochs_only(test: TestDatabase) {

@@ -147,6 +147,12 @@ pub(crate) struct Clip {
 }
 
 impl Clip {
+    /// Its bytes.
+    pub(crate) fn size(&self) -> u64 {
+        let file = self.directory.path().join("clip.flv");
+        std::fs::metadata(file).expect("the clip").len()
+    }
+
     /// Publishes it to `url` in real time, again and again.
     pub(crate) fn publish(&self, url: &str) -> Publisher {
         let mut command = Command::new("ffmpeg");

@@ -8,7 +8,7 @@ use media::{
     ApiTokenId, AssetId, AuditEntryId, ChatMessageId, EpochNumber, ImageId, JobId, LoginSessionId,
     Micros, NodeId, NotificationId, PostId, PrewarmId, PurgeId, RegistrationId, RenditionName,
     ReportId, SegmentNumber, SessionId, StreamId, StreamKeyId, StreamName, Timestamp, UserId,
-    VideoId,
+    VideoId, ViewerId,
 };
 use sqlx::{Decode, Postgres, Row as _, Sqlite, Type};
 use uuid::Uuid;
@@ -154,6 +154,7 @@ meaning! {
     JobId: Uuid, |id, _place| Ok(JobId::from(id));
     VideoId: Uuid, |id, _place| Ok(VideoId::from(id));
     ImageId: Uuid, |id, _place| Ok(ImageId::from(id));
+    ViewerId: Uuid, |id, _place| Ok(ViewerId::from(id));
     NodeId: Uuid, |id, _place| Ok(NodeId::from(id));
     PrewarmId: Uuid, |id, _place| Ok(PrewarmId::from(id));
     PurgeId: Uuid, |id, _place| Ok(PurgeId::from(id));

@@ -5,7 +5,7 @@ use media::{
     ApiTokenId, AssetId, AuditEntryId, ChatMessageId, EpochNumber, ImageId, JobId, LoginSessionId,
     Micros, NodeId, NotificationId, PostId, PrewarmId, PurgeId, RegistrationId, RenditionName,
     ReportId, SegmentNumber, SessionId, StreamId, StreamKeyId, StreamName, Timestamp, UserId,
-    VideoId,
+    VideoId, ViewerId,
 };
 use uuid::Uuid;
 
@@ -95,6 +95,7 @@ bind! {
     JobId => Uuid, |id| id.as_uuid();
     VideoId => Uuid, |id| id.as_uuid();
     ImageId => Uuid, |id| id.as_uuid();
+    ViewerId => Uuid, |id| id.as_uuid();
     NodeId => Uuid, |id| id.as_uuid();
     PrewarmId => Uuid, |id| id.as_uuid();
     PurgeId => Uuid, |id| id.as_uuid();

@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::{StreamRow, Visibility, called, stream_columns, stream_shown};
 use crate::rows::posts::{not_muted, viewer_id};
 use crate::rows::sql::{AssertSqlSafe, FromRow, Row, query};
+use crate::rows::stream_status::STALE;
 use crate::rows::{Database, RowError};
 
 /// A stream in a listing.
@@ -17,12 +18,27 @@ pub struct ListedStream {
     pub owner_name: String,
     /// Since when its open session goes on; `None`: it is not live.
     pub live_since: Option<Timestamp>,
+    /// Who watches it, as was counted last; `None`: nobody has counted since it went live.
+    counted: Option<Counted>,
+}
+
+/// Viewers, and when they were counted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Counted {
+    viewers: u64,
+    at: Timestamp,
 }
 
 impl ListedStream {
     /// Whether it has an open session.
     pub fn is_live(&self) -> bool {
         self.live_since.is_some()
+    }
+
+    /// Who watches it at `now`: nobody, where that was not counted lately.
+    pub fn viewers(&self, now: Timestamp) -> u64 {
+        let counted = self.counted.filter(|counted| counted.at >= now - STALE);
+        counted.map_or(0, |counted| counted.viewers)
     }
 }
 
@@ -32,8 +48,33 @@ impl FromRow for ListedStream {
             stream: StreamRow::from_row(row)?,
             owner_name: row.get("owner_name")?,
             live_since: row.get("live_since")?,
+            counted: counted(row)?,
         })
     }
+}
+
+fn counted(row: &Row) -> Result<Option<Counted>, RowError> {
+    let viewers: Option<u64> = row.get("viewers")?;
+    let at: Option<Timestamp> = row.get("viewers_at")?;
+    let counted = viewers.zip(at);
+    Ok(counted.map(|(viewers, at)| Counted { viewers, at }))
+}
+
+/// Who watches a stream, and when that was counted, of the table `s` and of its open session, of
+/// which the id is `$session`.
+macro_rules! counted_columns {
+    ($session:literal) => {
+        concat!(
+            "(SELECT m.viewers FROM stream_status m
+              WHERE m.stream_id = s.id AND m.session_id = ",
+            $session,
+            ") AS viewers,
+             (SELECT m.measured_at FROM stream_status m
+              WHERE m.stream_id = s.id AND m.session_id = ",
+            $session,
+            ") AS viewers_at"
+        )
+    };
 }
 
 /// The columns of a [`ListedStream`], of the tables `s` and `u`.
@@ -43,11 +84,15 @@ macro_rules! listed_columns {
             $crate::rows::streams::stream_columns!(),
             ", u.name AS owner_name,
              (SELECT l.started_at FROM live_sessions l
-              WHERE l.stream_id = s.id AND l.ended_at IS NULL) AS live_since"
+              WHERE l.stream_id = s.id AND l.ended_at IS NULL) AS live_since, ",
+            $crate::rows::streams::counted_columns!(
+                "(SELECT l.id FROM live_sessions l
+                  WHERE l.stream_id = s.id AND l.ended_at IS NULL)"
+            )
         )
     };
 }
-pub(in crate::rows) use listed_columns;
+pub(in crate::rows) use {counted_columns, listed_columns};
 
 /// Streams by name, those after `after`, at most `limit`, whoever they are for.
 pub async fn list(
@@ -125,7 +170,9 @@ pub async fn live(
     query(concat!(
         "SELECT ",
         stream_columns!(),
-        ", u.name AS owner_name, l.started_at AS live_since
+        ", u.name AS owner_name, l.started_at AS live_since, ",
+        counted_columns!("l.id"),
+        "
          FROM live_sessions l
              JOIN streams s ON s.id = l.stream_id
              JOIN users u ON u.id = s.owner_id

@@ -1,0 +1,88 @@
+//! Who watches: viewers that say so, and say so again.
+
+use media::{StreamName, ViewerId};
+use storage::rows::streams::{self, ListedStream};
+use storage::rows::viewers;
+
+use crate::caller::Caller;
+use crate::limits::Key;
+use crate::model::ViewerSession;
+use crate::operation::Operation;
+use crate::{ServiceError, Services};
+
+impl Services {
+    /// Whoever asks watches a stream from now on.
+    pub async fn join_stream(
+        &self,
+        caller: &Caller,
+        name: &str,
+    ) -> Result<ViewerSession, ServiceError> {
+        self.begin(caller, Operation::JoinStream)?;
+        let limit = &self.limiter.viewers;
+        limit.take(Key::of(caller), &caller.standings)?;
+        let stream = self.find_live_stream(caller, name).await?;
+        let joined = viewers::join(&self.db, stream.stream.id, self.now()).await?;
+        let viewer = joined.ok_or_else(|| {
+            let most = viewers::SESSIONS_AT_MOST;
+            let why = format!("{most} viewers of one stream are the most that are told apart");
+            ServiceError::Conflict(why.into())
+        })?;
+        Ok(self.viewer(&stream, viewer))
+    }
+
+    /// They still do.
+    pub async fn stay_in_stream(
+        &self,
+        caller: &Caller,
+        name: &str,
+        viewer: &str,
+    ) -> Result<ViewerSession, ServiceError> {
+        self.begin(caller, Operation::StayInStream)?;
+        let stream = self.find_live_stream(caller, name).await?;
+        let gone = || ServiceError::NotFound("viewer session".into());
+        let viewer: ViewerId = viewer.parse().map_err(|_| gone())?;
+        match viewers::beat(&self.db, stream.stream.id, viewer, self.now()).await? {
+            true => Ok(self.viewer(&stream, viewer)),
+            false => Err(gone()),
+        }
+    }
+
+    /// They do no more. Nobody is asked who they are: whoever has the id began with it.
+    pub async fn leave_stream(
+        &self,
+        caller: &Caller,
+        name: &str,
+        viewer: &str,
+    ) -> Result<(), ServiceError> {
+        self.begin(caller, Operation::LeaveStream)?;
+        // What is no name and no id is gone already.
+        let (Ok(name), Ok(viewer)) = (name.parse::<StreamName>(), viewer.parse::<ViewerId>())
+        else {
+            return Ok(());
+        };
+        if let Some(stream) = streams::by_name(&self.db, &name).await? {
+            viewers::leave(&self.db, stream.id, viewer).await?;
+        }
+        Ok(())
+    }
+
+    async fn find_live_stream(
+        &self,
+        caller: &Caller,
+        name: &str,
+    ) -> Result<ListedStream, ServiceError> {
+        let found = self.find_stream(caller, name).await?;
+        match found.is_live() {
+            true => Ok(found),
+            false => Err(ServiceError::Conflict("the stream is not live".into())),
+        }
+    }
+
+    fn viewer(&self, stream: &ListedStream, viewer: ViewerId) -> ViewerSession {
+        ViewerSession {
+            id: viewer.to_string().into(),
+            beat_seconds: viewers::BEAT.to_duration().as_secs() as u32,
+            viewers: stream.viewers(self.now()),
+        }
+    }
+}
