@@ -26,6 +26,8 @@ export class StreamHead {
   private owner: User | null = null;
   private readonly like: LikeButton;
   private broadcast: string | null = null;
+  /** Whether it is known whether it was live when the page was opened. */
+  private isHeard = false;
   private isAsking = false;
   private isBusy = false;
   private again: number | undefined;
@@ -69,8 +71,9 @@ export class StreamHead {
 
   /** A broadcast has begun, or none is on (`null`). */
   live(startedAt: string | null): void {
+    const isFirst = !this.isHeard;
+    this.isHeard = true;
     if (startedAt === this.broadcast) return;
-    const isFirst = this.broadcast === null && this.stream === null;
     this.broadcast = startedAt;
     if (startedAt === null) return;
     this.like.hide();
@@ -115,13 +118,11 @@ export class StreamHead {
     }
   }
 
-  private showStream({ title, description, name }: Stream): void {
+  private showStream({ title, description }: Stream): void {
     const { view } = this;
     view.part("barred", HTMLElement).hidden = true;
     view.text("name", title);
     document.title = `${title} · Nova`;
-    view.part("handle", HTMLElement).hidden = title === name;
-    view.text("handle", name);
     const about = view.part("about", HTMLElement);
     about.textContent = description;
     about.hidden = description === "";
