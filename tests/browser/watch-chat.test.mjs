@@ -65,6 +65,7 @@ describe("somebody watches, follows and chats", { concurrency: true }, () => {
       await write(page, "Good evening, all.");
       await said(page, "Good evening, all.").waitFor();
       assert.equal(await field(page).inputValue(), "");
+      assert.ok(await field(page).evaluate((input) => input === document.activeElement));
       say(bea, "Good evening, ada.");
       await said(page, "Good evening, ada.").waitFor();
       await eyes.look("watch-chat");

@@ -46,7 +46,10 @@ export class ChatLog {
       this.log.focus({ preventScroll: true });
       this.goUp();
     });
-    this.newest.addEventListener("click", () => this.toNewest());
+    this.newest.addEventListener("click", () => {
+      this.toNewest();
+      this.log.focus({ preventScroll: true });
+    });
     // A keyboard on a phone takes half of the box; who read the newest still does.
     new ResizeObserver(() => {
       if (this.backlog.follows) this.scrollToEnd();
@@ -84,7 +87,6 @@ export class ChatLog {
   toNewest(): void {
     if (!this.backlog.follow()) this.begin();
     this.show();
-    this.log.focus({ preventScroll: true });
   }
 
   /** However much is said, it is shown once for each picture on the screen. */
