@@ -40,5 +40,6 @@ mod three_tiers;
 mod tls;
 mod usage;
 mod vod;
+mod watch_chat;
 mod watch_page;
 mod worker_crash;
