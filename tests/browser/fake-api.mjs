@@ -1,12 +1,14 @@
 // A server of the pages that answers as the API does, from memory: as much of it as the pages
 // ask for. It is for what the real server cannot be brought to do at will; see `pages.test.mjs`.
-import { createHash, randomUUID } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { fileURLToPath } from "node:url";
 
+import { Chat } from "./fake-chat.mjs";
 import { OPERATIONS } from "./fake-operations.mjs";
 import { invalid, notFound, Refusal } from "./fake-refusals.mjs";
+import { acceptSocket } from "./fake-socket.mjs";
 import { now, secret } from "./fake-values.mjs";
 
 const DIST = fileURLToPath(new URL("../../web/dist/", import.meta.url));
@@ -28,6 +30,7 @@ const NAMED = [
   [/^\/@[^/]+$/, "profile.html"],
   [/^\/(posts|hashtags)\/[^/]+$/, "posts.html"],
   [/^\/posts\/[^/]+\/video$/, "index.html"],
+  [/^\/watch\/[^/]+$/, "index.html"],
 ];
 const TYPES = { html: "text/html; charset=utf-8", js: "text/javascript", css: "text/css" };
 /** As `src/web.rs` has it. */
@@ -57,7 +60,9 @@ export async function startFake() {
     sockets.add(socket);
     socket.on("error", () => socket.destroy());
     socket.on("close", () => sockets.delete(socket));
-    takeSocket(request, socket);
+    const heard = acceptSocket(request, socket);
+    // Pages hear news by the other one: there are none.
+    if (request.url === "/ws") fake.chat.meet(heard);
   });
   fake.close = () => {
     for (const socket of sockets) socket.destroy();
@@ -65,16 +70,6 @@ export async function startFake() {
     server.close();
   };
   return fake;
-}
-
-/** Takes the socket that pages hear news by (RFC 6455 4.2.2), and says nothing: there are none. */
-function takeSocket(request, socket) {
-  const { "sec-websocket-key": key, "sec-websocket-protocol": protocol } = request.headers;
-  const accept = createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
-  socket.write(
-    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
-      `Sec-WebSocket-Accept: ${accept}\r\nSec-WebSocket-Protocol: ${protocol}\r\n\r\n`,
-  );
 }
 
 class Fake {
@@ -95,6 +90,9 @@ class Fake {
   /** Streams that can be found, and those that are live, as the API tells them. */
   streams = [];
   live = [];
+  chat = new Chat(this);
+  /** Viewer sessions, by id: the stream's name. */
+  viewers = new Map();
   pageSize = 20;
   /** What was asked: `{ method, path, status, headers }`. */
   asked = [];

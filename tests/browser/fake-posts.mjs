@@ -41,7 +41,7 @@ const isLeft = ({ is_deleted }) => !is_deleted;
 /** A first post that was deleted holds its thread. */
 const isThere = (post) => isLeft(post) || !isComment(post);
 
-function partsOf(fake, text) {
+export function partsOf(fake, text) {
   const parts = [];
   let from = 0;
   const add = (to, more = {}) => {

@@ -46,6 +46,7 @@ mod three_tiers;
 mod tls;
 mod usage;
 mod vod;
+mod watch_chat;
 mod watch_page;
 mod whole_life;
 mod worker_crash;

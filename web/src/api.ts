@@ -2,6 +2,10 @@ import { LoginNeeded, Problem, readProblem, Unreachable } from "./problem";
 import type {
   ApiToken,
   ApiTokenWish,
+  ChatMessage,
+  ChatRoom,
+  ChatRoomChange,
+  ChatSanction,
   Follows,
   Image,
   LoginSession,
@@ -19,6 +23,7 @@ import type {
   StreamPlayback,
   TrendingHashtag,
   User,
+  ViewerSession,
 } from "./resources";
 import { Session, type Surroundings } from "./session";
 
@@ -33,6 +38,8 @@ interface Question {
   readonly file?: Blob;
   /** Under the same key the server does the same thing once. */
   readonly key?: string;
+  /** Whether it is sent although the page is left meanwhile. */
+  readonly outlives?: boolean;
   /** How long the answer may take. */
   readonly limitMs?: number;
 }
@@ -40,6 +47,8 @@ interface Question {
 const REQUEST_LIMIT_MS = 15_000;
 /** Who is live is asked again and again, and an answer that is late is worth no wait. */
 const LIVE_LIMIT_MS = 5_000;
+/** Messages of a chat that are read at once. */
+const CHAT_PAGE = 60;
 /** A picture on a slow line takes its time. */
 const UPLOAD_LIMIT_MS = 120_000;
 
@@ -336,6 +345,49 @@ export class Api {
     return this.ask("GET", `${stream(name)}/playback`, { as: "anybody", limitMs: LIVE_LIMIT_MS });
   }
 
+  /** Somebody begins to watch a stream. */
+  joinStream(name: string): Promise<ViewerSession> {
+    return this.ask("POST", viewers(name), { as: "anybody" });
+  }
+
+  stayInStream(name: string, viewer: string): Promise<ViewerSession> {
+    return this.ask("PUT", `${viewers(name)}/${encodeURIComponent(viewer)}`, { as: "anybody" });
+  }
+
+  /** Who has its id ends it. It goes out although the page is being left. */
+  leaveStream(name: string, viewer: string): Promise<void> {
+    const path = `${viewers(name)}/${encodeURIComponent(viewer)}`;
+    return this.ask("DELETE", path, { as: "nobody", outlives: true });
+  }
+
+  // Chat
+
+  changeChat(name: string, change: ChatRoomChange): Promise<ChatRoom> {
+    return this.ask("PATCH", chat(name), { json: change });
+  }
+
+  /** What was said, the newest first. */
+  chatMessages(name: string, after: string | null): Promise<Page<ChatMessage>> {
+    return this.list(`${chat(name)}/messages?first=${CHAT_PAGE}`, after);
+  }
+
+  deleteChatMessage(name: string, id: string): Promise<void> {
+    return this.ask("DELETE", `${chat(name)}/messages/${encodeURIComponent(id)}`);
+  }
+
+  chatSanctions(name: string, after: string | null): Promise<Page<ChatSanction>> {
+    return this.ask("GET", page(`${chat(name)}/sanctions`, after));
+  }
+
+  /** @param seconds for how long they say nothing; `null`: until it is lifted. */
+  sanctionInChat(name: string, user: string, seconds: number | null): Promise<ChatSanction> {
+    return this.ask("PUT", sanction(name, user), { json: seconds === null ? {} : { seconds } });
+  }
+
+  liftInChat(name: string, user: string): Promise<void> {
+    return this.ask("DELETE", sanction(name, user));
+  }
+
   // Notifications
 
   notifications(after: string | null): Promise<Page<Notification>> {
@@ -383,7 +435,7 @@ export class Api {
   private async send(
     method: string,
     path: string,
-    { as = "me", json, file, key, limitMs }: Question,
+    { as = "me", json, file, key, outlives = false, limitMs }: Question,
     token: string | null,
   ): Promise<Response> {
     if (as === "me" && token === null) throw new LoginNeeded();
@@ -398,6 +450,7 @@ export class Api {
         method,
         headers,
         cache: "no-store",
+        keepalive: outlives,
         body: file ?? (json === undefined ? null : JSON.stringify(json)),
         signal: AbortSignal.timeout(limitMs ?? (file === undefined ? REQUEST_LIMIT_MS : UPLOAD_LIMIT_MS)),
       });
@@ -415,6 +468,18 @@ function person(name: string): string {
 
 function stream(name: string): string {
   return `streams/${encodeURIComponent(name)}`;
+}
+
+function viewers(name: string): string {
+  return `${stream(name)}/viewers`;
+}
+
+function chat(name: string): string {
+  return `${stream(name)}/chat`;
+}
+
+function sanction(name: string, user: string): string {
+  return `${chat(name)}/sanctions/${encodeURIComponent(user)}`;
 }
 
 function postPath(id: string): string {

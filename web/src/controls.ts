@@ -145,7 +145,8 @@ export class Controls {
   private onKey(event: KeyboardEvent): void {
     if (event.altKey || event.ctrlKey || event.metaKey) return;
     const target = event.target instanceof Element ? event.target : null;
-    if (target?.closest("select") != null) return;
+    // Whoever writes, or reads in a box of its own, means that.
+    if (target?.closest("select, textarea, input:not([type=range]), [role=log], dialog") != null) return;
     const action = this.actionOf(event.key, target?.closest("button, input, a") != null);
     if (action === null) return;
     event.preventDefault();

@@ -41,6 +41,9 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null;
 }
 
+/** So many streams the server lists at most. */
+const LISTED_AT_MOST = 200;
+
 /** The token in the address of something that not everybody may play. */
 const TOKEN = /\/~[^/]+/;
 
@@ -64,13 +67,14 @@ export async function fetchLive(api: Pick<Api, "live">): Promise<LiveStream[]> {
 
 /**
  * The same, and the stream `watched` where the list has it not: whoever mutes its owner may watch
- * it all the same.
+ * it all the same, and a list that is full has not all.
  */
 export async function fetchLiveAnd(api: Asked, watched: string): Promise<LiveStream[]> {
   const streams = await fetchLive(api);
   const isListed = streams.some(({ name }) => name === watched);
   // Nobody is muted by who is not logged in.
-  if (isListed || api.session.known === null) return streams;
+  const isWhole = api.session.known === null && streams.length < LISTED_AT_MOST;
+  if (isListed || isWhole) return streams;
   try {
     const { live_since } = await api.stream(watched);
     if (live_since === null) return streams;

@@ -1,10 +1,12 @@
 import type Hls from "hls.js";
 
-import { api } from "./browser";
+import { api, onSessionElsewhere } from "./browser";
 import { emptyState, StreamList } from "./list";
 import { fetchLive, fetchLiveAnd, LivePoller, type LiveStream } from "./live";
 import { Masthead } from "./masthead";
+import { showUnread } from "./notifications/bell";
 import { videoPost } from "./places";
+import type { Phase } from "./phase";
 import { VideoPage } from "./video";
 import { WatchPage } from "./watch";
 import type { Stats } from "./stats";
@@ -41,7 +43,7 @@ class App {
     this.poller = new LivePoller(
       () => (this.watch === null ? fetchLive(api) : fetchLiveAnd(api, this.watch.name)),
       (streams) => this.onLive(streams),
-      () => (this.watch?.phase === "live" ? RELAXED_POLL_MS : EAGER_POLL_MS),
+      () => (isRelaxed(this.watch?.phase) ? RELAXED_POLL_MS : EAGER_POLL_MS),
     );
     if (name !== undefined) this.openWatchPage(decodeName(name));
     this.poller.askNow();
@@ -68,7 +70,7 @@ class App {
 
   private openWatchPage(name: string): void {
     const watch = new WatchPage(name, () => {
-      if (watch.phase !== "live") this.poller.askNow();
+      if (!isRelaxed(watch.phase)) this.poller.askNow();
     });
     this.watch = watch;
     this.others.show([]);
@@ -89,6 +91,10 @@ class App {
   }
 }
 
+function isRelaxed(phase: Phase | undefined): boolean {
+  return phase === "live" || phase === "barred";
+}
+
 function decodeName(encoded: string): string {
   try {
     return decodeURIComponent(encoded);
@@ -98,6 +104,9 @@ function decodeName(encoded: string): string {
 }
 
 new Masthead();
+showUnread();
+// What is live, and what may be said, is another for somebody else.
+onSessionElsewhere(() => location.reload());
 const page = document.getElementById("page");
 const post = videoPost(location.pathname);
 if (page !== null && post !== null) page.replaceChildren(new VideoPage(post).root);

@@ -17,7 +17,16 @@ export type PlayerStatus =
   | "ended";
 
 /** What the page shows. */
-export type Phase = "waiting" | "starting" | "live" | "paused" | "interrupted" | "lost" | "ended";
+export type Phase =
+  | "waiting"
+  | "starting"
+  | "live"
+  | "paused"
+  | "interrupted"
+  | "lost"
+  | "ended"
+  /** There is no such stream for whoever asks. */
+  | "barred";
 
 /** The sentence for every phase. */
 export const PHASE_TEXT: Readonly<Record<Phase, string>> = {
@@ -28,6 +37,7 @@ export const PHASE_TEXT: Readonly<Record<Phase, string>> = {
   interrupted: "Waiting for the broadcaster…",
   lost: "Connection lost, trying again…",
   ended: "The stream has ended",
+  barred: "Nothing to see here",
 };
 
 /**

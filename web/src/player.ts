@@ -10,7 +10,7 @@ import Hls, {
 } from "hls.js";
 
 import { HoleSkipper } from "./holes";
-import { posterOf, renewed } from "./live";
+import { hasToken, posterOf, renewed } from "./live";
 import { Outage, type PlaylistKind } from "./outage";
 import { Pacer } from "./pace";
 import type { PlayerStatus } from "./phase";
@@ -46,6 +46,9 @@ const UNANSWERED: ReadonlyMap<ErrorDetails, PlaylistKind> = new Map([
   [ErrorDetails.AUDIO_TRACK_LOAD_ERROR, "audio"],
   [ErrorDetails.AUDIO_TRACK_LOAD_TIMEOUT, "audio"],
 ]);
+
+/** What the edge answers whose token it does not take. */
+const REFUSALS: readonly number[] = [401, 403];
 
 /** How long a gap opens the renditions that are larger than the picture on the page. */
 const UNCAPPED_MS = 10_000;
@@ -90,12 +93,15 @@ export class Player {
    * @param onChange called after the status or the renditions have changed.
    * @param onBlocked called when the browser wants a click before it plays, or the viewer does.
    * @param startsByItself whether the viewer wants it to play without a click.
+   * @param onRefused called when the server does not let the viewer have what they play: `renew`
+   *   may help.
    */
   constructor(
     readonly video: HTMLVideoElement,
     private readonly onChange: () => void,
     private readonly onBlocked: () => void,
     private readonly startsByItself = true,
+    private readonly onRefused: () => void = () => {},
   ) {
     video.addEventListener("playing", () => this.become("playing"));
     video.addEventListener("waiting", () => {
@@ -137,7 +143,10 @@ export class Player {
 
   /** Goes on with the token that this playlist has, of the same stream. */
   renew(playlist: string): void {
-    if (this.source !== null) this.source = renewed(this.source, playlist);
+    if (this.source === null) return;
+    // Where it is for other people than before, there is a token where none was, or none.
+    if (hasToken(this.source) !== hasToken(playlist)) this.open(playlist);
+    else this.source = renewed(this.source, playlist);
   }
 
   /** Lets go of the stream, and of any attempt to recover it. */
@@ -241,6 +250,7 @@ export class Player {
   private onHlsError(data: ErrorData): void {
     if (data.details === ErrorDetails.FRAG_GAP) this.uncap();
     const unanswered = UNANSWERED.get(data.details);
+    if (REFUSALS.includes(data.response?.code ?? 0)) this.onRefused();
     if (unanswered !== undefined) this.outage.failed(unanswered, performance.now());
     if (!data.fatal) return;
     const kinds: Partial<Record<ErrorTypes, FaultKind>> = {
@@ -284,7 +294,8 @@ export class Player {
         this.instance.startLoad();
       } else {
         this.unload();
-        this.load(source);
+        // With another token, if there is one by now.
+        this.load(this.source ?? source);
       }
     }, remedy.delayMs);
   }

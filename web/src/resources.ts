@@ -280,10 +280,18 @@ export interface Grant {
 /** A stream, as far as a page has a use for it. */
 export interface Stream {
   readonly name: string;
+  /** What it is called: its name where it has no title. */
   readonly title: string;
+  /** Plain text. */
+  readonly description: string;
+  readonly visibility: StreamVisibility;
+  /** The name of the account that it belongs to. */
+  readonly owner: string;
   /** Since when it is live; `null`: it is not. */
   readonly live_since: string | null;
 }
+
+export type StreamVisibility = "public" | "followers" | "private";
 
 /** Where a stream is played. */
 export interface StreamPlayback {
@@ -291,4 +299,61 @@ export interface StreamPlayback {
   readonly manifest: string;
   /** Until when the token in them is good; `null`: none is needed. */
   readonly expires_at: string | null;
+}
+
+/** That somebody watches a stream. */
+export interface ViewerSession {
+  readonly id: string;
+  /** It is told again so often that it is so. */
+  readonly beat_seconds: number;
+  /** How many watch. */
+  readonly viewers: number;
+}
+
+/** How the chat of a stream is run. */
+export interface ChatRoom {
+  /** The stream's name. */
+  readonly stream: string;
+  readonly last_event: number;
+  /** Between two messages of one person; 0: none. */
+  readonly slow_mode_seconds: number;
+  /** Whether only those who follow the stream's owner say something. */
+  readonly followers_only: boolean;
+  /** How many are there. */
+  readonly viewers: number;
+  /** Whether the one who asks looks after it. */
+  readonly is_moderator: boolean;
+}
+
+/** How a room is run differently; what is left out stays. */
+export type ChatRoomChange = Partial<Pick<ChatRoom, "slow_mode_seconds" | "followers_only">>;
+
+/** Who said something in a chat. */
+export interface ChatAuthor extends Author {
+  /** Whether they look after the room. */
+  readonly is_moderator: boolean;
+}
+
+/** Something that was said in a chat. */
+export interface ChatMessage {
+  readonly id: string;
+  /** Messages of a room are in the order of their events. */
+  readonly event: number;
+  readonly author: ChatAuthor;
+  readonly text: string;
+  /** The same text in pieces. */
+  readonly parts: readonly Part[];
+  /** The message that it answers. */
+  readonly reply_to: string | null;
+  /** What its author saw: media time, in milliseconds since 1970. */
+  readonly media_time: number;
+  readonly created_at: string;
+}
+
+/** What keeps somebody from talking in a chat. */
+export interface ChatSanction {
+  readonly user: ChatAuthor;
+  /** `null`: a ban. */
+  readonly until: string | null;
+  readonly since: string;
 }

@@ -49,8 +49,13 @@ export function readStats(player: Player, now: Date): Stats {
   };
 }
 
+/** The media time of what is seen, by EXT-X-PROGRAM-DATE-TIME. */
+export function playingDate({ hls, video }: Player): Date | null {
+  return hls?.playingDate ?? nativePlayingDate(video);
+}
+
 function wallLatency(player: Player, now: Date): number | null {
-  const playing = player.hls?.playingDate ?? nativePlayingDate(player.video);
+  const playing = playingDate(player);
   if (playing === null) return null;
   const seconds = (now.getTime() - playing.getTime()) / 1_000;
   return seconds >= 0 && seconds < PLAUSIBLE_LATENCY_S ? seconds : null;

@@ -1,3 +1,5 @@
+import { api } from "./browser";
+import { ChatPanel } from "./chat/panel";
 import { Controls } from "./controls";
 import { View } from "./dom";
 import { kept } from "./kept";
@@ -5,10 +7,18 @@ import { bitrateLabel, secondsLabel } from "./labels";
 import type { LiveStream } from "./live";
 import { PHASE_TEXT, phaseOf, type Phase } from "./phase";
 import { Player } from "./player";
+import { Problem } from "./problem";
 import { QualityMenu } from "./quality";
-import { readStats, type Stats } from "./stats";
+import { playingDate, readStats, type Stats } from "./stats";
+import { StreamHead } from "./stream/head";
+import { Visit } from "./stream/visit";
 
 const READOUT_MS = 500;
+/**
+ * A token that is refused is replaced no more often. What is signed within five seconds after a
+ * revocation opens nothing either, so it takes more than one.
+ */
+const TOKEN_EVERY_MS = 2_000;
 
 /** The watch page of one stream. */
 export class WatchPage {
@@ -16,6 +26,14 @@ export class WatchPage {
   private readonly view = new View("watch-template");
   private readonly controls: Controls;
   private readonly quality: QualityMenu;
+  private readonly head: StreamHead;
+  private readonly chat: ChatPanel;
+  private readonly visit: Visit;
+  /** Whether the server has said how many watch; else those in the chat are. */
+  private isCounted = false;
+  /** The stream is not there for whoever asks. */
+  private isBarred = false;
+  private isAskingForToken = false;
   private listed: boolean | null = null;
   private finished = false;
   /** The broadcast that was given to the player last. */
@@ -32,6 +50,7 @@ export class WatchPage {
       () => this.show(),
       () => this.controls.askForClick(),
       kept("autoplay") !== "off",
+      () => void this.askForToken(),
     );
     // The attribute alone does not mute an element made by a script.
     this.player.video.muted = true;
@@ -40,8 +59,21 @@ export class WatchPage {
       view.part("quality-label", HTMLLabelElement),
       view.part("quality", HTMLSelectElement),
     );
-    view.part("name", HTMLHeadingElement).textContent = name;
     document.title = `${name} · Nova`;
+    this.chat = new ChatPanel({
+      stream: name,
+      mediaTime: () => playingDate(this.player)?.getTime() ?? null,
+      presence: (viewers) => {
+        if (!this.isCounted) this.head.viewers(viewers);
+      },
+      follow: () => this.head.follow(),
+    });
+    this.head = new StreamHead(view, name, {
+      found: (isThere) => this.onFound(isThere),
+      stood: (standing) => this.chat.stand(standing),
+    });
+    view.part("chat", HTMLElement).replaceWith(this.chat.root);
+    this.visit = this.visitOf(name);
     window.setInterval(() => this.showReadout(), READOUT_MS);
   }
 
@@ -50,7 +82,9 @@ export class WatchPage {
   }
 
   get phase(): Phase {
-    return phaseOf(this.player.status, this.listed, this.finished);
+    const { status } = this.player;
+    if (status === "idle" && this.isBarred && this.listed !== true) return "barred";
+    return phaseOf(status, this.listed, this.finished);
   }
 
   stats(): Stats {
@@ -61,6 +95,7 @@ export class WatchPage {
   onLive(streams: readonly LiveStream[] | null): void {
     const stream = streams?.find(({ name }) => name === this.name);
     this.listed = streams === null ? null : stream !== undefined;
+    if (streams !== null) this.head.live(stream?.startedAt ?? null);
     const { status } = this.player;
     if (stream !== undefined) {
       const isNew = stream.startedAt !== this.broadcast;
@@ -79,8 +114,66 @@ export class WatchPage {
     this.show();
   }
 
+  private visitOf(name: string): Visit {
+    const visit = new Visit(
+      {
+        join: () => api.joinStream(name),
+        stay: (id) => api.stayInStream(name, id),
+        leave: (id) => {
+          // Without an answer it ends by itself.
+          api.leaveStream(name, id).catch((error: unknown) => console.info("viewers:", error));
+        },
+        setTimeout: (run, ms) => window.setTimeout(run, ms),
+        clearTimeout: (id) => window.clearTimeout(id),
+      },
+      (viewers) => {
+        this.isCounted = true;
+        this.head.viewers(viewers);
+      },
+    );
+    window.addEventListener("pagehide", () => visit.end());
+    // Kept for the way back, the page plays on.
+    window.addEventListener("pageshow", ({ persisted }) => {
+      if (persisted) this.showVisit();
+    });
+    return visit;
+  }
+
+  private showVisit(): void {
+    const { status } = this.player;
+    if (status === "playing") this.visit.begin();
+    else if (status === "paused" || status === "idle" || status === "ended") this.visit.end();
+  }
+
+  private onFound(isThere: boolean): void {
+    const wasBarred = this.isBarred;
+    this.isBarred = !isThere;
+    if (wasBarred && isThere) this.chat.askAgain();
+    this.show();
+  }
+
+  /** The token that is played with opens nothing any more. */
+  private async askForToken(): Promise<void> {
+    if (this.isAskingForToken) return;
+    this.isAskingForToken = true;
+    try {
+      const { playlist } = await api.playback(this.name);
+      this.player.renew(playlist);
+    } catch (error) {
+      if (error instanceof Problem && error.status === 404) {
+        this.player.close();
+        void this.head.load();
+      } else {
+        console.info("another token:", error);
+      }
+    } finally {
+      window.setTimeout(() => (this.isAskingForToken = false), TOKEN_EVERY_MS);
+    }
+  }
+
   private show(): void {
     if (this.player.status === "ended") this.finished = true;
+    this.showVisit();
     const { view, phase } = this;
     const text = PHASE_TEXT[phase];
     const state = view.part("state", HTMLParagraphElement);

@@ -1,0 +1,152 @@
+// Two people on the watch page of a real server in Chromium: they watch one stream, chat with each
+// other, one follows the other, and is told on the page when they go live again.
+//
+//   node watch-chat-real.mjs URL SCREENS PASSWORD
+//
+// Accounts called ada and bea are there, with that password; bea has the stream garden. Says "live
+// please", "end please" and "live again please" when it is to be so, and waits. Ends well if all was as
+// it should be; the pictures are in SCREENS.
+import assert from "node:assert/strict";
+
+import { chromium } from "playwright-core";
+
+import { BROWSER, BROWSER_ARGS } from "./chromium.mjs";
+import { DEVICE, Eyes, SIZES } from "./eyes.mjs";
+import { Visitor } from "./visitor.mjs";
+
+const PATIENCE_MS = 20_000;
+/** From a request to go live, or to end, until it is seen: an encoder starts, on a busy machine. */
+const LIVE_MS = 60_000;
+
+const [base, screens, password] = process.argv.slice(2);
+if (password === undefined) throw new Error("usage: watch-chat-real.mjs URL SCREENS PASSWORD");
+
+/** Somebody in a window of this kind. */
+async function somebody(browser, name, kind) {
+  const context = await browser.newContext({ ...DEVICE, viewport: SIZES[kind] });
+  context.setDefaultTimeout(PATIENCE_MS);
+  const page = await context.newPage();
+  const visitor = new Visitor({ page, base, name, password });
+  return Object.assign(visitor, { eyes: new Eyes(page, kind, screens) });
+}
+
+/** Bea's stream has a title, and going live makes a post. */
+async function prepare() {
+  const ask = async (method, path, json, token) => {
+    const response = await fetch(`${base}/api/v1/${path}`, {
+      method,
+      headers: {
+        "Content-Type": "application/json",
+        ...(token !== undefined && { Authorization: `Bearer ${token}` }),
+      },
+      body: JSON.stringify(json),
+    });
+    const answer = await response.text();
+    assert.ok(response.ok, `${method} ${path}: ${answer}`);
+    return JSON.parse(answer);
+  };
+  const { access_token } = await ask("POST", "session", { login: "bea", password, session: "cookie" });
+  const change = { title: "The garden at night", description: "Moths, mostly.", post_when_live: "yes" };
+  await ask("PATCH", "streams/garden", change, access_token);
+}
+
+const bell = ({ page }) => page.getByRole("link", { name: /^Notifications/ });
+const rings = (visitor, text, timeout = PATIENCE_MS) =>
+  bell(visitor).filter({ hasText: text }).waitFor({ timeout });
+const phase = ({ page }, name) => page.locator(`.state[data-phase="${name}"]`).waitFor({ state: "attached", timeout: LIVE_MS });
+const connected = ({ page }) => page.locator('.chat[data-state="joined"]').waitFor();
+const said = ({ page }, text) => page.locator(".chat-message").filter({ hasText: text });
+const hint = ({ page }) => page.locator(".chat-hint");
+
+async function say(visitor, text) {
+  const field = visitor.label("Your message");
+  await field.fill(text);
+  await field.press("Enter");
+  await visitor.page.waitForFunction(() => document.querySelector(".chat-field").value === "");
+}
+
+/** Does something about a message, by the keyboard. */
+async function act(visitor, text, what) {
+  const row = said(visitor, text);
+  await row.getByRole("button", { name: /^What to do about/ }).focus();
+  await visitor.page.keyboard.press("Enter");
+  await row.getByRole("button", { name: what, exact: true }).press("Enter");
+}
+
+async function walk(browser) {
+  await prepare();
+  const visitor = await somebody(browser, "", "desktop");
+  const ada = await somebody(browser, "ada", "phone");
+  const bea = await somebody(browser, "bea", "desktop");
+  await ada.logIn();
+  await bea.logIn();
+  for (const one of [visitor, ada, bea]) await one.open("/watch/garden");
+  for (const one of [visitor, ada, bea]) {
+    await one.seeTitle("The garden at night");
+    await connected(one);
+  }
+  console.log("live please");
+  for (const one of [visitor, ada, bea]) await phase(one, "live");
+
+  // They chat, and whoever has not logged in reads.
+  await say(ada, "Good evening from the <b>meadow</b>.");
+  await said(bea, "Good evening from the <b>meadow</b>.").waitFor();
+  await act(bea, "Good evening from", "Reply");
+  await say(bea, "Good evening, @ada.");
+  for (const one of [visitor, ada, bea]) {
+    await said(one, "Answers ada: Good evening from the <b>meadow</b>.").waitFor();
+  }
+  await visitor.page.getByRole("link", { name: "Log in to chat" }).waitFor();
+  await ada.page.locator(".chat-head").filter({ hasText: "3 are here" }).waitFor();
+
+  // Ada follows, and Bea is told on the page.
+  await ada.button("Follow").click();
+  await ada.said("You follow bea now.");
+  await rings(bea, "1 unread");
+  // The post that going live has made is there a moment later.
+  await ada.page.reload();
+  const like = ada.page.getByRole("button", { name: "Like" });
+  await like.click();
+  await ada.page.getByRole("button", { name: "Like 1", pressed: true }).waitFor();
+  await phase(ada, "live");
+  await said(ada, "Good evening, @ada.").waitFor();
+  await ada.eyes.look("watch-live");
+  await bea.eyes.look("watch-live");
+
+  // A timeout, and what it says; taken back.
+  await act(bea, "Good evening from", "10 minutes");
+  await bea.said("ada says nothing for 10 minutes.");
+  await ada.label("Your message").fill("Am I heard?");
+  await ada.label("Your message").press("Enter");
+  await hint(ada).filter({ hasText: "A moderator gave you a timeout, until" }).waitFor();
+  await ada.eyes.look("watch-timeout");
+  await bea.button("Undo").click();
+  await bea.said("ada may talk again.");
+  await ada.page.reload();
+  await connected(ada);
+  await say(ada, "I am heard.");
+  await said(bea, "I am heard.").waitFor();
+  await act(bea, "I am heard.", "Delete");
+  await said(ada, "I am heard.").waitFor({ state: "detached" });
+
+  // The broadcast ends, and the next one is told on the page that is open.
+  console.log("end please");
+  for (const one of [ada, bea]) await phase(one, "ended");
+  assert.equal(await bell(ada).filter({ hasText: "unread" }).count(), 0, "nothing was told so far");
+  console.log("live again please");
+  await rings(ada, "1 unread", LIVE_MS);
+  await phase(ada, "live");
+  await ada.eyes.look("watch-again");
+  await bell(ada).click();
+  await ada.page.locator(".notification").filter({ hasText: "bea went live" }).waitFor();
+}
+
+const browser = await chromium.launch({
+  ...(BROWSER && { executablePath: BROWSER }),
+  args: BROWSER_ARGS,
+});
+try {
+  await walk(browser);
+} finally {
+  await browser.close();
+}
