@@ -60,7 +60,8 @@ impl Api {
         };
         let (services, upkeep) = Services::start(parts).await?;
         Ok(Self {
-            pages: web::router(playback).merge(social::router(services.clone())),
+            pages: web::router(playback, &config.told_rtmp_url())
+                .merge(social::router(services.clone())),
             services,
             upkeep,
         })
