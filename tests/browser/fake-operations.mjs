@@ -1,8 +1,10 @@
 // The operations of the API that the pages ask for, for `fake-api.mjs`.
 import { createHash, randomUUID } from "node:crypto";
 
+import { ADMIN_OPERATIONS } from "./fake-admin.mjs";
 import { POST_OPERATIONS } from "./fake-posts.mjs";
 import { invalid, notFound, Refusal } from "./fake-refusals.mjs";
+import { STREAM_OPERATIONS } from "./fake-streams.mjs";
 import { now, secret } from "./fake-values.mjs";
 
 const DEFAULTS = { theme: "system", autoplay: "on", post_when_live: "no" };
@@ -275,6 +277,8 @@ export const OPERATIONS = [
     },
   ],
   ...POST_OPERATIONS,
+  ...STREAM_OPERATIONS,
+  ...ADMIN_OPERATIONS,
 ].map(([operation, run]) => [
   new RegExp(`^${operation.replace(/:[a-z]+/g, "([^/]+)")}$`),
   run,

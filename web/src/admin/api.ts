@@ -66,22 +66,22 @@ export class AdminApi {
     return this.api.ask("GET", "cdn/metrics");
   }
 
-  purge(kind: PurgeKind, subject: string, soft: boolean, key: string): Promise<Purge> {
+  purge(kind: PurgeKind, subject: string, soft: boolean): Promise<Purge> {
     const json = { kind, subject, soft, wait_seconds: 0 };
-    return this.api.ask("POST", "cdn/purges", { json, key });
+    return this.api.ask("POST", "cdn/purges", { json });
   }
 
-  purgePattern(kind: PathPatternKind, pattern: string, soft: boolean, key: string): Promise<Purge> {
+  purgePaths(kind: PathPatternKind, pattern: string, soft: boolean): Promise<Purge> {
     const json = { kind, pattern, soft, wait_seconds: 0 };
-    return this.api.ask("POST", "cdn/pattern-purges", { json, key });
+    return this.api.ask("POST", "cdn/purges/by-pattern", { json });
   }
 
   purgeStatus(id: string): Promise<Purge> {
     return this.api.ask("GET", `cdn/purges/${encodeURIComponent(id)}`);
   }
 
-  prewarm(wish: PrewarmWish, key: string): Promise<Prewarm> {
-    return this.api.ask("POST", "cdn/prewarms", { json: wish, key });
+  prewarm(wish: PrewarmWish): Promise<Prewarm> {
+    return this.api.ask("POST", "cdn/prewarms", { json: wish });
   }
 
   prewarmStatus(id: string): Promise<Prewarm> {

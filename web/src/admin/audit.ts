@@ -5,6 +5,7 @@ import { profilePath } from "../places";
 import { timeElement } from "../time";
 import { admin } from "./api";
 import type { AuditEntry } from "./resources";
+import { actionLabel, details } from "./rules";
 
 export function auditSection(root: HTMLElement): void {
   let [actor, subject] = ["", ""];
@@ -35,24 +36,4 @@ function row(entry: AuditEntry): HTMLElement {
   view.text("subject", `${entry.subject_kind} ${entry.subject_id}`);
   view.text("detail", details(entry.detail));
   return view.root;
-}
-
-/** "delete-post" as words. */
-export function actionLabel(action: string): string {
-  return action.replaceAll("-", " ");
-}
-
-/** What is noted of an act, as "reason: spam"; as it is where it is no JSON. */
-export function details(json: string): string {
-  try {
-    const noted: unknown = JSON.parse(json);
-    if (typeof noted !== "object" || noted === null) return json;
-    const said = Object.entries(noted).map(([name, value]) => {
-      const text = typeof value === "string" ? value : JSON.stringify(value);
-      return `${name.replaceAll("_", " ")}: ${text}`;
-    });
-    return said.join(" · ");
-  } catch {
-    return json;
-  }
 }

@@ -4,8 +4,8 @@ import { goToLogin } from "../places";
 import { explain, LoginNeeded } from "../problem";
 import { timeElement } from "../time";
 import { admin } from "./api";
-import { binaryLabel } from "./labels";
 import type { EdgeDeployment, EdgeMetrics, EdgeNode } from "./resources";
+import { binaryLabel } from "./rules";
 
 const LOOK_EVERY_MS = 10_000;
 

@@ -1,13 +1,12 @@
 import { part, View } from "../dom";
 import { Form } from "../form";
-import { OnceKey } from "../idempotency";
 import { explain } from "../problem";
 import { sizeLabel } from "../size";
 import { timeElement } from "../time";
 import { admin } from "./api";
 import { follow } from "./followed";
-import { progressLabel } from "./labels";
-import type { Prewarm, PrewarmState, PrewarmWish } from "./resources";
+import type { Prewarm, PrewarmState } from "./resources";
+import { progressLabel, wishOf } from "./rules";
 
 /** Prewarms that are shown at most. */
 const SHOWN = 20;
@@ -36,30 +35,12 @@ export function prewarmSection(root: HTMLElement): void {
   kind.addEventListener("change", showKind);
   showKind();
 
-  const once = new OnceKey();
   new Form(part(root, "prewarm-form", HTMLFormElement), {
     submit: async (form) => {
       const wish = wishOf(kind.value, form.value(kind.value), form.value("depth"));
-      const prewarm = await admin.prewarm(wish, once.of(wish));
-      once.granted();
-      show(root, prewarm);
+      show(root, await admin.prewarm(wish));
     },
   });
-}
-
-/** What is to be prewarmed, of what is filled in. */
-export function wishOf(kind: string, said: string, depth: string): PrewarmWish {
-  const segments = depth === "" || kind === "urls" ? {} : { depth: Number(depth) };
-  switch (kind) {
-    case "video":
-      return { video: said.trim(), ...segments };
-    case "playlist":
-      return { playlist: said.trim(), ...segments };
-    default: {
-      const lines = said.split("\n").map((line) => line.trim());
-      return { urls: lines.filter((line) => line !== "") };
-    }
-  }
 }
 
 function show(root: HTMLElement, prewarm: Prewarm): void {

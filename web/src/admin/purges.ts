@@ -1,11 +1,11 @@
 import { ask } from "../ask";
 import { part, View } from "../dom";
 import { Form } from "../form";
-import { OnceKey } from "../idempotency";
 import { timeElement } from "../time";
 import { admin } from "./api";
 import { follow } from "./followed";
 import type { PathPatternKind, Purge, PurgeKind } from "./resources";
+import { purgeText } from "./rules";
 
 /** Purges that are shown at most. */
 const SHOWN = 20;
@@ -42,42 +42,35 @@ export function purgeSection(root: HTMLElement): void {
   kind.addEventListener("change", showKind);
   showKind();
 
-  const once = new OnceKey();
   new Form(part(root, "purge-form", HTMLFormElement), {
     submit: async () => {
       const asked = { kind: chosen(), subject: subject.value.trim(), soft: soft.checked };
       if (asked.kind === "everything") {
-        askForAll(root, asked, once);
+        askForAll(root, asked);
         return;
       }
-      show(root, await request(asked, once));
+      show(root, await request(asked));
     },
     fieldOf: { validation: "subject" },
   });
 }
 
-function askForAll(root: HTMLElement, asked: Asked, once: OnceKey): void {
+function askForAll(root: HTMLElement, asked: Asked): void {
   ask({
     title: "Purge everything?",
     text: "All caches begin with nothing, and origins are asked for all that viewers want.",
     button: "Purge everything",
     isDanger: true,
     run: async () => {
-      const purge = await request({ ...asked, subject: "" }, once);
+      const purge = await request({ ...asked, subject: "" });
       return () => show(root, purge);
     },
   });
 }
 
-async function request(asked: Asked, once: OnceKey): Promise<Purge> {
-  const { kind, subject, soft } = asked;
-  const key = once.of(asked);
+function request({ kind, subject, soft }: Asked): Promise<Purge> {
   const isPaths = kind === "prefix" || kind === "pattern";
-  const purge = isPaths
-    ? await admin.purgePattern(kind, subject, soft, key)
-    : await admin.purge(kind, subject, soft, key);
-  once.granted();
-  return purge;
+  return isPaths ? admin.purgePaths(kind, subject, soft) : admin.purge(kind, subject, soft);
 }
 
 /** Shows a purge, and how it goes on until all nodes have obeyed. */
@@ -103,11 +96,4 @@ function tell(view: View, purge: Purge): void {
   if (purge.away > 0) detail.append(` · ${purge.away} away: they obey before they serve again`);
   const nodes = purge.awaited_nodes ?? [];
   if (nodes.length > 0) detail.append(` · awaited: ${nodes.join(", ")}`);
-}
-
-/** "All 3 nodes have obeyed", "2 of 3 nodes have obeyed" */
-export function purgeText({ is_complete, obeyed, awaited }: Purge): string {
-  const nodes = (count: number) => (count === 1 ? "1 node" : `${count} nodes`);
-  if (!is_complete) return `${obeyed} of ${nodes(obeyed + awaited)} obeyed`;
-  return obeyed === 0 ? "Complete" : `Complete: ${nodes(obeyed)} obeyed`;
 }

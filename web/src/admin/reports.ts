@@ -3,6 +3,7 @@ import { api } from "../browser";
 import { part, plainLink, View } from "../dom";
 import { PagedList } from "../paged";
 import { postPath, profilePath, videoPath, watchPath } from "../places";
+import { altOf, isOurs } from "../posts/pictures";
 import type { ReportReason } from "../resources";
 import { timeElement } from "../time";
 import { admin } from "./api";
@@ -117,10 +118,10 @@ function showPost(view: View, post: ReportedPost | null): void {
   const link = view.part("post-link", HTMLAnchorElement);
   link.href = postPath(post.id);
   link.textContent = post.is_deleted ? "A post that is deleted" : "The post";
-  const shown: HTMLElement[] = post.images.map((image) => {
+  const shown: HTMLElement[] = post.images.filter(isOurs).map((image) => {
     const picture = document.createElement("img");
     picture.src = image.preview_url;
-    picture.alt = image.description === "" ? "A picture without a description" : image.description;
+    picture.alt = altOf(image);
     picture.loading = "lazy";
     return picture;
   });

@@ -6,19 +6,9 @@ import { sizeLabel } from "../size";
 import { timeElement } from "../time";
 import { admin } from "./api";
 import type { Usage, UsageBy } from "./resources";
+import { shareLabel, stretchOf } from "./rules";
 
 const HOUR = 3_600;
-
-/** How long a stretch of a time of so many hours is, in seconds: some dozens of them are read well. */
-export function stretchOf(hours: number): number {
-  if (hours <= 1) return 60;
-  return hours <= 24 ? HOUR : 24 * HOUR;
-}
-
-/** "87 %" of requests, or "–" of none. */
-export function shareLabel(part: number, whole: number): string {
-  return whole === 0 ? "–" : `${Math.floor((100 * part) / whole)} %`;
-}
 
 export function usageSection(root: HTMLElement): void {
   const more = part(root, "usage-more", HTMLButtonElement);

@@ -4,6 +4,7 @@ import { timeElement } from "../time";
 import { studio } from "./api";
 import { columns } from "./graph";
 import type { Analytics } from "./resources";
+import { spanLabel } from "./rules";
 import { type Point, roundTop } from "./series";
 import type { StreamContext } from "./stream";
 
@@ -65,12 +66,4 @@ function showTable(root: HTMLElement, minutes: Analytics["minutes"]): void {
   });
   part(root, "minutes-rows", HTMLElement).replaceChildren(...rows);
   part(root, "minutes-table", HTMLElement).hidden = rows.length === 0;
-}
-
-/** "3 h 20 min", "45 s" */
-export function spanLabel(seconds: number): string {
-  if (seconds < 60) return `${Math.round(seconds)} s`;
-  const minutes = Math.round(seconds / 60);
-  if (minutes < 60) return `${minutes} min`;
-  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }

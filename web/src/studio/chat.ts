@@ -8,10 +8,8 @@ import { timeElement } from "../time";
 import { studio } from "./api";
 import { ChatLog } from "./chatlog";
 import type { ChatRoom, ChatSanction } from "./resources";
+import { slowModeLabel, slowModes } from "./rules";
 import type { StreamContext } from "./stream";
-
-/** What the select of the slow mode has. */
-const SLOW_MODES = [0, 5, 10, 30, 60, 300, 900, 3600];
 
 export function chatSection(root: HTMLElement, { stream }: StreamContext): void {
   const { name } = stream;
@@ -48,18 +46,6 @@ export function chatSection(root: HTMLElement, { stream }: StreamContext): void 
     if (error instanceof LoginNeeded) goToLogin();
     form.fail(explain(error));
   });
-}
-
-/** Those that can be chosen, with what is set now. */
-export function slowModes(now: number): number[] {
-  return [...new Set([...SLOW_MODES, now])].sort((a, b) => a - b);
-}
-
-/** "Off", "30 seconds", "5 minutes" */
-export function slowModeLabel(seconds: number): string {
-  if (seconds === 0) return "Off";
-  const [count, unit] = seconds % 60 === 0 && seconds > 60 ? [seconds / 60, "minute"] : [seconds, "second"];
-  return `${count} ${unit}${count === 1 ? "" : "s"}`;
 }
 
 function option(seconds: number): HTMLOptionElement {

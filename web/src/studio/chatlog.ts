@@ -9,6 +9,7 @@ import { showText } from "../posts/text";
 import { timeElement } from "../time";
 import { studio } from "./api";
 import type { ChatMessage } from "./resources";
+import { renewal } from "./rules";
 
 /** How many of the last messages are shown. */
 const SHOWN = 50;
@@ -20,19 +21,6 @@ const TIMEOUTS: readonly (readonly [string, number])[] = [
   ["Time out for an hour", 3_600],
   ["Time out for a day", 86_400],
 ];
-
-/** What of the last messages is to be shown anew, by what is shown, both with the newest first. */
-export function renewal(
-  shown: readonly Pick<ChatMessage, "id">[],
-  now: readonly ChatMessage[],
-): { readonly gone: readonly string[]; readonly added: readonly ChatMessage[] } {
-  const before = new Set(shown.map(({ id }) => id));
-  const after = new Set(now.map(({ id }) => id));
-  return {
-    gone: [...before].filter((id) => !after.has(id)),
-    added: now.filter(({ id }) => !before.has(id)),
-  };
-}
 
 /** The last messages of a chat, the newest first, and what a moderator can do about each. */
 export class ChatLog {
