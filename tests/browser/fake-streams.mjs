@@ -185,7 +185,12 @@ export const STREAM_OPERATIONS = [
         const wish = asked.json;
         if (fake.owned.has(wish.name)) throw new Refusal(409, "taken", "The stream name is taken.");
         const stream = addStream(fake, asked.me, wish.name);
-        set(stream, wish);
+        try {
+          set(stream, wish);
+        } catch (error) {
+          fake.owned.delete(wish.name);
+          throw error;
+        }
         return { stream: shown(stream, asked.me), ...addKey(stream, "") };
       }),
   ],

@@ -36,6 +36,7 @@ mod shedding;
 mod shutdown;
 mod storage_services;
 mod stream_control;
+mod studio_pages;
 mod three_tiers;
 mod tls;
 mod usage;

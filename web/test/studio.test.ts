@@ -44,7 +44,7 @@ test("a line is broken where nothing was measured", () => {
     { at: 40, value: 20 },
     { at: 80, value: 1 },
   ];
-  assert.equal(linePath(points, BOX, SCALE, 15), "M0 10L10 5M30 0L40 0M80 9");
+  assert.equal(linePath(points, BOX, SCALE, 15), "M0 10L0 10L10 5M30 0L30 0L40 0M80 9L80 9");
   assert.equal(linePath([], BOX, SCALE), "");
 });
 
@@ -55,7 +55,7 @@ test("columns stand over their stretches, and none where there is nothing", () =
 
 test("the top of a graph is a round number", () => {
   const tops = [0, -1, Number.NaN, 0.3, 1, 3, 7, 10, 101, 2_628_000].map(roundTop);
-  assert.deepEqual(tops, [1, 1, 1, 0.5, 1, 5, 10, 10, 200, 5_000_000]);
+  assert.deepEqual(tops, [1, 1, 1, 0.3, 1, 3, 8, 10, 200, 3_000_000]);
 });
 
 const VIDEO = {

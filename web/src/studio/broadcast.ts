@@ -2,7 +2,17 @@ import { part, View } from "../dom";
 import { bitrateLabel, secondsLabel } from "../labels";
 import { timeElement } from "../time";
 import { Graph, type GraphOptions } from "./graph";
-import { advice, audioText, Health, type Measure, rateLabel, renditionText, SPAN_MS, videoText } from "./health";
+import {
+  advice,
+  audioText,
+  Health,
+  type Measure,
+  rateLabel,
+  renditionText,
+  SPAN_MS,
+  videoText,
+  workerText,
+} from "./health";
 import { Preview } from "./preview";
 import type { StreamStatus } from "./resources";
 import type { StreamContext } from "./stream";
@@ -10,7 +20,7 @@ import type { StreamContext } from "./stream";
 const GRAPHS: Readonly<Record<Measure, GraphOptions>> = {
   bit_rate: { title: "Bit rate", label: bitrateLabel, least: 500_000 },
   frame_rate: { title: "Frame rate", label: rateLabel, least: 30 },
-  gop: { title: "Key frame interval", label: secondsLabel, least: 5 },
+  gop: { title: "GOP", label: secondsLabel, least: 5 },
   viewers: { title: "Viewers", label: (count) => String(Math.round(count)), least: 5 },
 };
 const MEASURES = Object.keys(GRAPHS) as Measure[];
@@ -60,7 +70,7 @@ class HealthPanel {
       .replaceChildren(ingest === null ? "–" : timeElement(ingest.since, true));
     const isTold = worker !== null;
     view.part("worker-row", HTMLElement).hidden = !isTold;
-    if (isTold) view.text("worker", `${worker.state}, ${worker.engine} (${worker.encoder}), started again ${worker.restarts} times`);
+    if (isTold) view.text("worker", workerText(worker));
     const rows = renditions.map((rendition) => {
       const row = new View("rendition-template");
       row.text("name", rendition.name);
@@ -81,7 +91,7 @@ class HealthPanel {
     box.dataset["said"] = text;
     box.replaceChildren(
       ...said.map((sentence) => {
-        const item = document.createElement("li");
+        const item = document.createElement("p");
         item.textContent = sentence;
         return item;
       }),

@@ -3,6 +3,8 @@ import { type Box, columnsPath, linePath, type Point, roundTop, type Scale } fro
 
 /** Units of the drawing, which is stretched to the room that there is. */
 const BOX: Box = { width: 300, height: 72 };
+/** Of the highest value, so that its line is not the edge. */
+const HEADROOM = 1.1;
 const SVG = "http://www.w3.org/2000/svg";
 
 export interface GraphOptions {
@@ -39,7 +41,7 @@ export class Graph {
     const { options } = this;
     const values = points.flatMap(({ value }) => (value === null ? [] : [value]));
     const [lowest, highest] = [Math.min(...values), Math.max(...values)];
-    const top = roundTop(Math.max(options.least, values.length === 0 ? 0 : highest));
+    const top = roundTop(Math.max(options.least, values.length === 0 ? 0 : highest * HEADROOM));
     const scale: Scale = { from, to, top };
     const line = linePath(points, BOX, scale);
     this.line.setAttribute("d", line);
@@ -88,7 +90,7 @@ function path(className: string): SVGPathElement {
 function areaUnder(line: string): string {
   return line
     .split("M")
-    .filter((piece) => piece.includes("L"))
+    .filter((piece) => piece !== "")
     .map((piece) => {
       const xs = piece.split("L").map((pair) => pair.split(" ")[0] ?? "0");
       return `M${xs[0]} ${BOX.height}L${piece}L${xs.at(-1)} ${BOX.height}Z`;

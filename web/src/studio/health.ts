@@ -77,6 +77,12 @@ export function renditionText({ state, reason, bit_rate }: MeasuredRendition): s
   return reason === null ? said : `${said}: ${reason}`;
 }
 
+/** "running, ffmpeg (software)" */
+export function workerText({ state, engine, encoder, restarts }: NonNullable<StreamStatus["worker"]>): string {
+  const again = restarts === 0 ? "" : `, started again ${restarts === 1 ? "once" : `${restarts} times`}`;
+  return `${state}, ${engine} (${encoder})${again}`;
+}
+
 /** "1280×720, H.264, 30 fps" */
 export function videoText(status: StreamStatus): string {
   const video = status.ingest?.video ?? null;

@@ -39,7 +39,7 @@ export function keysSection(root: HTMLElement, { stream }: StreamContext): void 
   };
 
   const once = new OnceKey();
-  new Form(part(root, "key-form", HTMLFormElement), {
+  const another = new Form(part(root, "key-form", HTMLFormElement), {
     submit: async (form) => {
       const called = form.value("name").trim();
       const made = await studio.createKey(name, called, once.of(called));
@@ -62,7 +62,11 @@ export function keysSection(root: HTMLElement, { stream }: StreamContext): void 
       isDanger: graceSeconds === 0,
       run: async () => {
         const made = await studio.rotateKey(name, key.id, graceSeconds, once.of(graceSeconds));
-        return () => void list.reload().then(() => shown(made));
+        return () => {
+          const lost = shown(made);
+          if (lost !== undefined) another.say(lost);
+          void list.reload();
+        };
       },
     });
   };

@@ -51,7 +51,7 @@ export interface Scale {
 }
 
 /** Two points that lie further apart were not measured one after the other. */
-const GAP_MS = 15_000;
+const GAP_MS = 30_000;
 
 /** The line through the points, as `d` of a path has it; broken where nothing was measured. */
 export function linePath(points: readonly Point[], box: Box, scale: Scale, gapMs = GAP_MS): string {
@@ -63,7 +63,9 @@ export function linePath(points: readonly Point[], box: Box, scale: Scale, gapMs
       continue;
     }
     const isBegun = before !== null && point.at - before.at <= gapMs;
-    text += `${isBegun ? "L" : "M"}${position(point.at, point.value, box, scale)}`;
+    const place = position(point.at, point.value, box, scale);
+    // A line of no length is a dot, until it goes on.
+    text += isBegun ? `L${place}` : `M${place}L${place}`;
     before = point;
   }
   return text;
@@ -99,10 +101,10 @@ function rounded(pixels: number): number {
   return Math.round(pixels * 10) / 10;
 }
 
-/** A round number that is no less than `value`, and above 0: 1, 2 or 5 with zeros. */
+/** A round number that is no less than `value`, and above 0: of one digit, with zeros. */
 export function roundTop(value: number): number {
   if (!(value > 0)) return 1;
   const power = 10 ** Math.floor(Math.log10(value));
-  const step = [1, 2, 5, 10].find((factor) => value <= factor * power * 1.000_001) ?? 10;
+  const step = [1, 2, 3, 4, 5, 6, 8, 10].find((factor) => value <= factor * power * 1.000_001) ?? 10;
   return step * power;
 }

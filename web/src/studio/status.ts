@@ -1,3 +1,5 @@
+import { goToLogin } from "../places";
+import { LoginNeeded } from "../problem";
 import type { StreamStatus } from "./resources";
 
 /** The server measures every 5 s. */
@@ -39,6 +41,7 @@ export class StatusPoller {
     try {
       this.known = await this.ask();
     } catch (error) {
+      if (error instanceof LoginNeeded) goToLogin();
       // Nobody asked for it; the page says that it does not know.
       this.known = null;
       console.info("status:", error);
