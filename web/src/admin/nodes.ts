@@ -58,7 +58,7 @@ function showDeployment(root: HTMLElement, deployment: EdgeDeployment): void {
 
 /** The end of an id: beginnings of those that were made together are alike. */
 function shortId(id: string): string {
-  return `…${id.slice(-6)}`;
+  return id.slice(-6);
 }
 
 function row(node: EdgeNode): HTMLElement {
@@ -75,7 +75,7 @@ function row(node: EdgeNode): HTMLElement {
   view
     .part("detail", HTMLElement)
     .append(
-      `version ${node.version} · configuration ${node.configuration} · ${shortId(node.id)} · started `,
+      `version ${node.version} · configuration ${node.configuration} · id ends in ${shortId(node.id)} · started `,
       timeElement(node.started_at, true),
       " · last heard of ",
       timeElement(node.heartbeat_at, true),
