@@ -62,7 +62,8 @@ impl Api {
             caches: Some(Arc::new(cdn)),
         };
         let (services, upkeep) = Services::start(parts).await?;
-        let mut pages = web::router(playback).merge(social::router(services.clone()));
+        let mut pages =
+            web::router(playback, &config.told_rtmp_url()).merge(social::router(services.clone()));
         if config.hooks.is_on() {
             pages = pages.merge(hooks::router(HookParts {
                 database: foundation.database.clone(),

@@ -1,5 +1,6 @@
 //! The web pages, embedded in the binary from `web/dist`.
 
+use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use axum::Router;
@@ -22,9 +23,14 @@ const ACCOUNT: &str = include_str!("../web/dist/account.html");
 const SETTINGS: &str = include_str!("../web/dist/settings.html");
 const PROFILE: &str = include_str!("../web/dist/profile.html");
 const POSTS: &str = include_str!("../web/dist/posts.html");
+const STUDIO: &str = include_str!("../web/dist/studio.html");
+const ADMIN: &str = include_str!("../web/dist/admin.html");
+
+/// What stands in the page of the studio for where encoders publish to.
+const RTMP_PLACE: &str = "rtmp://{host}";
 
 /// What the pages load, and of what type it is.
-const LOADED: [(&str, &str, &str); 7] = [
+const LOADED: [(&str, &str, &str); 9] = [
     ("/theme.js", SCRIPT, include_str!("../web/dist/theme.js")),
     ("/watch.js", SCRIPT, include_str!("../web/dist/watch.js")),
     (
@@ -43,11 +49,13 @@ const LOADED: [(&str, &str, &str); 7] = [
         include_str!("../web/dist/profile.js"),
     ),
     ("/posts.js", SCRIPT, include_str!("../web/dist/posts.js")),
+    ("/studio.js", SCRIPT, include_str!("../web/dist/studio.js")),
+    ("/admin.js", SCRIPT, include_str!("../web/dist/admin.js")),
     ("/style.css", STYLE, include_str!("../web/dist/style.css")),
 ];
 
 /// Pages of accounts, people and what they write, by their paths.
-const PEOPLE: [(&str, &str); 13] = [
+const PEOPLE: [(&str, &str); 14] = [
     ("/signup", ACCOUNT),
     ("/login", ACCOUNT),
     ("/verify", ACCOUNT),
@@ -61,17 +69,23 @@ const PEOPLE: [(&str, &str); 13] = [
     ("/search", POSTS),
     ("/posts/{id}", POSTS),
     ("/hashtags/{hashtag}", POSTS),
+    ("/admin", ADMIN),
 ];
 
 /// Pages and what they load. `playback` is where the edge is, when it is another
-/// process; the pages may then fetch from there, and show its pictures.
-pub fn router(playback: &str) -> Router {
+/// process; the pages may then fetch from there, and show its pictures. `rtmp` is where encoders
+/// publish to, with `{host}` for the host that a page came from.
+pub fn router(playback: &str, rtmp: &str) -> Router {
     // hls.js feeds the video element from a blob URL.
-    let watch_policy = format!(
+    let playing = format!(
         "default-src 'self'; connect-src 'self' {playback}; media-src 'self' blob: {playback}; \
          worker-src 'none'; img-src 'self' data: {playback}; object-src 'none'; \
-         frame-ancestors 'self'; base-uri 'none'; form-action 'self'"
+         base-uri 'none'; form-action 'self'"
     );
+    let watch_policy = format!("{playing}; frame-ancestors 'self'");
+    // Keys are shown there, and what is live.
+    let studio_policy =
+        format!("{playing}; frame-ancestors 'none'; require-trusted-types-for 'script'");
     // A page where passwords are typed is in no frame, and makes no markup of text.
     let people_policy = format!(
         "default-src 'self'; img-src 'self' data: {playback}; worker-src 'none'; \
@@ -79,10 +93,13 @@ pub fn router(playback: &str) -> Router {
          require-trusted-types-for 'script'"
     );
     let watch = File::page(WATCH, &watch_policy);
+    let studio = File::page(STUDIO.replace(RTMP_PLACE, rtmp), &studio_policy);
     let mut router = Router::new()
         .route("/", watch.clone().served())
         .route("/watch/{stream}", watch.clone().served())
         .route("/posts/{id}/video", watch.served())
+        .route("/studio", studio.clone().served())
+        .route("/studio/{stream}", studio.served())
         .route("/favicon.ico", get(async || StatusCode::NO_CONTENT));
     for (path, text) in PEOPLE {
         router = router.route(path, File::page(text, &people_policy).served());
@@ -96,14 +113,15 @@ pub fn router(playback: &str) -> Router {
 /// A file as it is answered.
 #[derive(Clone)]
 struct File {
-    text: &'static str,
+    text: Cow<'static, str>,
     /// `None` where it cannot be one; then the file comes anew each time.
     tag: Option<HeaderValue>,
     headers: HeaderMap,
 }
 
 impl File {
-    fn new(kind: &'static str, text: &'static str) -> Self {
+    fn new(kind: &'static str, text: impl Into<Cow<'static, str>>) -> Self {
+        let text = text.into();
         let mut hasher = DefaultHasher::new();
         text.hash(&mut hasher);
         let tag = HeaderValue::try_from(format!("\"{:016x}\"", hasher.finish())).ok();
@@ -119,7 +137,7 @@ impl File {
     }
 
     /// A page that does no more than `policy` lets it. An inline script is in none of them.
-    fn page(text: &'static str, policy: &str) -> Self {
+    fn page(text: impl Into<Cow<'static, str>>, policy: &str) -> Self {
         let mut page = Self::new(HTML, text);
         if let Ok(policy) = HeaderValue::try_from(policy) {
             page.headers.insert(CONTENT_SECURITY_POLICY, policy);
@@ -139,7 +157,7 @@ impl File {
         if self.tag.as_ref().is_some_and(|tag| holds(asked, tag)) {
             return (StatusCode::NOT_MODIFIED, headers).into_response();
         }
-        (headers, self.text).into_response()
+        (headers, self.text.clone()).into_response()
     }
 }
 
@@ -161,7 +179,8 @@ mod tests {
             path => path,
         });
         let video = "/posts/0190a5c0-0000-7000-8000-000000000000/video";
-        ["/", "/watch/garden", video].into_iter().chain(people)
+        let playing = ["/", "/watch/garden", video, "/studio", "/studio/garden"];
+        playing.into_iter().chain(people)
     }
 
     async fn ask(path: &str, tag: Option<&HeaderValue>) -> (Response<()>, String) {
@@ -170,7 +189,10 @@ mod tests {
             request = request.header(IF_NONE_MATCH, tag);
         }
         let request = request.body(Body::empty()).expect("a request");
-        let response = router("").call(request).await.expect("an answer");
+        let response = router("", "rtmp://{host}")
+            .call(request)
+            .await
+            .expect("an answer");
         let (parts, body) = response.into_parts();
         let body = body.collect().await.expect("a body").to_bytes();
         let body = String::from_utf8(body.to_vec()).expect("text");
@@ -247,8 +269,23 @@ mod tests {
             ("/@ada/more", 404),
             ("/@", 404),
             ("/ada", 404),
+            ("/studio/garden", 200),
+            ("/studio/garden/more", 404),
         ] {
             assert_eq!(ask(path, None).await.0.status(), status, "{path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_studio_says_where_to_publish() {
+        assert_eq!(STUDIO.matches(RTMP_PLACE).count(), 1);
+        for rtmp in ["rtmp://{host}:1936", "rtmps://in.example.org"] {
+            let request = Request::get("/studio/garden").body(Body::empty());
+            let response = router("", rtmp).call(request.expect("a request")).await;
+            let body = response.expect("an answer").into_body().collect().await;
+            let page = body.expect("a body").to_bytes();
+            let page = String::from_utf8(page.to_vec()).expect("text");
+            assert_eq!(values(&page, "content").last(), Some(&rtmp));
         }
     }
 }

@@ -11,7 +11,17 @@ const src = join(root, "src");
 const dist = join(root, "dist");
 
 /** The pages, each with a script of its own. */
-const PAGES = ["index.html", "account.html", "settings.html", "profile.html", "posts.html"];
+const PAGES = [
+  "index.html",
+  "account.html",
+  "settings.html",
+  "profile.html",
+  "posts.html",
+  "studio.html",
+  "admin.html",
+];
+/** Scripts that play something. */
+const PLAYING = ["watch.js", "studio.js"];
 const INCLUDE = /^ *<!-- include ([a-z]+\.html) -->\n/gm;
 
 /** A page of src/, with what it shares with others in place. */
@@ -37,6 +47,8 @@ async function bundle() {
       settings: "src/settings/main.ts",
       profile: "src/profile/main.ts",
       posts: "src/posts/main.ts",
+      studio: "src/studio/main.ts",
+      admin: "src/admin/main.ts",
       style: "src/style/main.css",
     },
     outdir: "dist",
@@ -51,7 +63,7 @@ async function bundle() {
   const files = new Map(
     result.outputFiles.map(({ path, text }) => {
       const name = path.slice(dist.length + 1);
-      return [name, Buffer.from(name === "watch.js" ? notice + text : text)];
+      return [name, Buffer.from(PLAYING.includes(name) ? notice + text : text)];
     }),
   );
   for (const name of PAGES) files.set(name, await page(name));

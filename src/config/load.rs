@@ -524,6 +524,10 @@ mod tests {
             ("[http]\nbind = \"8080\"", "ADDRESS:PORT"),
             ("live = 3", "a section"),
             ("[edge]\norigin = \"ftp://x\"", "http://HOST:PORT"),
+            (
+                "[ingest]\nrtmp_url = \"in.example\"",
+                "rtmp:// or rtmps://HOST:PORT",
+            ),
             ("[edge]\naccess_log = \"\"", "off, -"),
             (
                 "[transcode]\nladder = \"fast\"",

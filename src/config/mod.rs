@@ -98,6 +98,9 @@ pub struct Events {
 pub struct Ingest {
     /// Where RTMP is taken.
     pub rtmp_bind: SocketAddr,
+    /// Where encoders reach that, `rtmp://HOST:PORT`, as the studio tells it; empty: at the host
+    /// of the page, and the port of `rtmp_bind`.
+    pub rtmp_url: String,
     /// Connections at once.
     pub max_connections: usize,
     /// Connections at once from one address.
@@ -319,6 +322,7 @@ impl Default for Config {
             },
             ingest: Ingest {
                 rtmp_bind: any(1935),
+                rtmp_url: String::new(),
                 max_connections: 1_000,
                 max_connections_per_address: 50,
             },
@@ -488,6 +492,15 @@ impl Config {
                 self.http.bind.port()
             ),
             url => url.to_owned(),
+        }
+    }
+
+    /// Where encoders publish to, as pages tell it; `{host}` is the host that a page came from.
+    pub fn told_rtmp_url(&self) -> String {
+        match (self.ingest.rtmp_url.as_str(), self.ingest.rtmp_bind.port()) {
+            ("", 1935) => "rtmp://{host}".to_owned(),
+            ("", port) => format!("rtmp://{{host}}:{port}"),
+            (url, _) => url.to_owned(),
         }
     }
 
@@ -730,6 +743,7 @@ impl Config {
             ),
             ("edge.public_url", &self.edge.public_url, &["http", "https"]),
             ("origin.url", &self.origin.url, &["http", "https"]),
+            ("ingest.rtmp_url", &self.ingest.rtmp_url, &["rtmp", "rtmps"]),
         ] {
             // What is told to viewers has no password in it.
             let is_told = key != "objects.s3_endpoint";

@@ -24,6 +24,8 @@ const PAGES = {
   "/notifications": "posts.html",
   "/discover": "posts.html",
   "/search": "posts.html",
+  "/studio": "studio.html",
+  "/admin": "admin.html",
 };
 /** Pages with a name in their address. */
 const NAMED = [
@@ -31,6 +33,7 @@ const NAMED = [
   [/^\/(posts|hashtags)\/[^/]+$/, "posts.html"],
   [/^\/posts\/[^/]+\/video$/, "index.html"],
   [/^\/watch\/[^/]+$/, "index.html"],
+  [/^\/studio\/[^/]+$/, "studio.html"],
 ];
 const TYPES = { html: "text/html; charset=utf-8", js: "text/javascript", css: "text/css" };
 /** As `src/web.rs` has it. */
@@ -42,6 +45,12 @@ const POLICY =
 const WATCH_POLICY =
   "default-src 'self'; connect-src 'self'; media-src 'self' blob:; worker-src 'none'; " +
   "img-src 'self' data:; object-src 'none'; frame-ancestors 'self'; base-uri 'none'; form-action 'self'";
+/** Of the studio, which shows keys too. */
+const STUDIO_POLICY =
+  "default-src 'self'; connect-src 'self'; media-src 'self' blob:; worker-src 'none'; " +
+  "img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; " +
+  "frame-ancestors 'none'; require-trusted-types-for 'script'";
+const POLICIES = { "index.html": WATCH_POLICY, "studio.html": STUDIO_POLICY };
 const MINUTE_MS = 60_000;
 
 /** Starts it on a free port of this machine. */
@@ -93,6 +102,15 @@ class Fake {
   chat = new Chat(this);
   /** Viewer sessions, by id: the stream's name. */
   viewers = new Map();
+  /** Streams that somebody looks after, by name; see `fake-studio.mjs`. */
+  owned = new Map();
+  /** What `fake-admin.mjs` tells of. */
+  told = [];
+  audit = [];
+  nodes = [];
+  purges = new Map();
+  prewarms = new Map();
+  usage = {};
   pageSize = 20;
   /** What was asked: `{ method, path, status, headers }`. */
   asked = [];
@@ -179,7 +197,7 @@ class Fake {
     try {
       const text = readFileSync(DIST + name);
       const headers = { "Content-Type": TYPES[name.split(".").pop()], "Cache-Control": "no-cache" };
-      const policy = name === "index.html" ? WATCH_POLICY : POLICY;
+      const policy = POLICIES[name] ?? POLICY;
       if (name.endsWith(".html")) headers["Content-Security-Policy"] = policy;
       response.writeHead(200, headers);
       response.end(text);
@@ -190,9 +208,10 @@ class Fake {
   }
 
   api(asked) {
-    for (const [operation, run] of OPERATIONS) {
+    for (const [operation, run, isFor] of OPERATIONS) {
       const found = operation.exec(`${asked.method} ${asked.path}`);
-      if (found !== null) return run(this, asked, ...found.slice(1).map(decodeURIComponent));
+      const named = found?.slice(1).map(decodeURIComponent);
+      if (named !== undefined && isFor(this, ...named)) return run(this, asked, ...named);
     }
     throw new Refusal(404, "not-found", "Nothing is at this path.");
   }

@@ -1,10 +1,12 @@
 // The operations of the API that the pages ask for, for `fake-api.mjs`.
 import { createHash, randomUUID } from "node:crypto";
 
+import { ADMIN_OPERATIONS } from "./fake-admin.mjs";
 import { CHAT_OPERATIONS } from "./fake-chat.mjs";
 import { POST_OPERATIONS } from "./fake-posts.mjs";
 import { invalid, notFound, Refusal } from "./fake-refusals.mjs";
 import { STREAM_OPERATIONS } from "./fake-streams.mjs";
+import { STUDIO_OPERATIONS } from "./fake-studio.mjs";
 import { now, secret } from "./fake-values.mjs";
 
 const DEFAULTS = { theme: "system", autoplay: "on", post_when_live: "no" };
@@ -277,9 +279,12 @@ export const OPERATIONS = [
     },
   ],
   ...POST_OPERATIONS,
+  ...STUDIO_OPERATIONS,
   ...STREAM_OPERATIONS,
   ...CHAT_OPERATIONS,
-].map(([operation, run]) => [
+  ...ADMIN_OPERATIONS,
+].map(([operation, run, isFor = () => true]) => [
   new RegExp(`^${operation.replace(/:[a-z]+/g, "([^/]+)")}$`),
   run,
+  isFor,
 ]);

@@ -42,6 +42,7 @@ mod shutdown;
 mod sockets;
 mod storage_services;
 mod stream_control;
+mod studio_pages;
 mod three_tiers;
 mod tls;
 mod usage;

@@ -30,7 +30,7 @@ import { Session, type Surroundings } from "./session";
 /** Who asks: `nobody`, whoever is there, or only somebody who is logged in. */
 type Asker = "nobody" | "anybody" | "me";
 
-interface Question {
+export interface Question {
   readonly as?: Asker;
   /** Sent as JSON. */
   readonly json?: unknown;
@@ -411,7 +411,8 @@ export class Api {
     return this.ask("GET", page(path, after), { as: "anybody" });
   }
 
-  private async ask<T>(method: string, path: string, question: Question = {}): Promise<T> {
+  /** What an operation answers; for those that only some pages have a use for. */
+  async ask<T>(method: string, path: string, question: Question = {}): Promise<T> {
     const response = await this.answer(method, path, question);
     const body = await response.text();
     // Where nothing is answered (204), T is void.
@@ -462,11 +463,11 @@ export class Api {
   }
 }
 
-function person(name: string): string {
+export function person(name: string): string {
   return `users/${encodeURIComponent(name)}`;
 }
 
-function stream(name: string): string {
+export function stream(name: string): string {
   return `streams/${encodeURIComponent(name)}`;
 }
 
@@ -486,7 +487,7 @@ function postPath(id: string): string {
   return `posts/${encodeURIComponent(id)}`;
 }
 
-function page(path: string, after: string | null): string {
+export function page(path: string, after: string | null): string {
   if (after === null) return path;
   return `${path}${path.includes("?") ? "&" : "?"}after=${encodeURIComponent(after)}`;
 }

@@ -40,6 +40,7 @@ export class Masthead {
     this.home.hidden = known === null;
     this.logIn.href = loginPath(location);
     if (known === null) return;
+    part(this.member, "admin-place", HTMLElement).hidden = known.role === "user";
     part(this.member, "menu-name", HTMLElement).textContent = nameOf(known);
     part(this.member, "profile", HTMLAnchorElement).href = profilePath(known.name);
     showAvatar(part(this.member, "menu-avatar", HTMLElement), known);

@@ -2,20 +2,20 @@ import { showAvatar } from "./avatar";
 import { View } from "./dom";
 import type { PagedList } from "./paged";
 import { nameOf, profilePath } from "./places";
-import type { User } from "./resources";
+import type { Author } from "./resources";
 
 /** What can be done to somebody in a list. */
 export interface PersonAction {
   readonly label: string;
   readonly primary?: boolean;
   /** Does it; resolves with what to tell. */
-  run(user: User): Promise<string>;
+  run(user: Author): Promise<string>;
 }
 
 /** Somebody in a list. Each action takes them off it. */
 export function personRow(
-  user: User,
-  list: PagedList<User>,
+  user: Author,
+  list: Pick<PagedList<unknown>, "act" | "remove">,
   actions: readonly PersonAction[],
 ): HTMLElement {
   const view = new View("person-template");

@@ -30,6 +30,16 @@ export function watchPath(name: string): string {
   return `/watch/${encodeURIComponent(name)}`;
 }
 
+/** Where one looks after a stream of one's own. */
+export function studioPath(name: string): string {
+  return `/studio/${encodeURIComponent(name)}`;
+}
+
+/** The stream in the address of its studio; `null` in any other. */
+export function studioStream(path: string): string | null {
+  return nameIn(path, /^\/studio\/([^/]+)\/?$/);
+}
+
 /** The name in the address of a profile; `null` in any other. */
 export function profileName(path: string): string | null {
   return nameIn(path, /^\/@([^/]+)\/?$/);

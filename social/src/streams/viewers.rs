@@ -55,9 +55,11 @@ impl Services {
         viewer: &str,
     ) -> Result<(), ServiceError> {
         self.begin(caller, Operation::LeaveStream)?;
-        // What is no name and no id is gone already.
-        let (Ok(name), Ok(viewer)) = (name.parse::<StreamName>(), viewer.parse::<ViewerId>())
-        else {
+        let viewer: ViewerId = viewer
+            .parse()
+            .map_err(|_| ServiceError::NotFound("viewer session".into()))?;
+        // What is no name is no stream; who watched one that is gone has left it.
+        let Ok(name) = name.parse::<StreamName>() else {
             return Ok(());
         };
         if let Some(stream) = streams::by_name(&self.db, &name).await? {

@@ -1,17 +1,8 @@
-import { View, part } from "../dom";
+import { type View, part } from "../dom";
 import { Form, type FormOptions } from "../form";
+import { put } from "../page";
 
-/** Puts a copy of the template on the page. */
-export function put(templateId: string, title: string): View {
-  const view = new View(templateId);
-  const page = document.getElementById("page");
-  if (page === null) throw new Error("the page has no place for its content");
-  page.replaceChildren(view.root);
-  document.title = `${title} · Nova`;
-  return view;
-}
-
-/** The same, with its form at work. */
+/** Puts a copy of the template on the page, with its form at work. */
 export function putForm(templateId: string, title: string, options: FormOptions): View {
   const view = put(templateId, title);
   new Form(part(view.root, "form", HTMLFormElement), options);

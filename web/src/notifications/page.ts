@@ -1,9 +1,9 @@
 import { showAvatar } from "../avatar";
 import { api } from "../browser";
 import { View } from "../dom";
+import { put } from "../page";
 import { PagedList } from "../paged";
 import { goToLogin, nameOf, profilePath } from "../places";
-import { put } from "../posts/page";
 import { IN_QUOTE, shortened } from "../posts/rules";
 import { LoginNeeded } from "../problem";
 import type { Notification, Page } from "../resources";

@@ -2,10 +2,10 @@ import { api } from "../browser";
 import { quiet } from "../dom";
 import { sinceLabel } from "../labels";
 import { fetchLive } from "../live";
+import { put } from "../page";
 import { hashtagPath, watchPath } from "../places";
 import { Tabs } from "../tabs";
 import { postList } from "./list";
-import { put } from "./page";
 import { countLabel } from "./rules";
 
 /** What everybody writes, and what is going on. */

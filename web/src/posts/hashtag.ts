@@ -1,6 +1,6 @@
 import { api } from "../browser";
+import { put, showTrouble } from "../page";
 import { postList } from "./list";
-import { put, showTrouble } from "./page";
 
 /** The posts with a hashtag. */
 export function showHashtag(hashtag: string | null): void {

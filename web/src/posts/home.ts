@@ -1,8 +1,8 @@
 import { api } from "../browser";
 import { plainLink } from "../dom";
+import { put } from "../page";
 import { Composer } from "./composer";
 import { PostList } from "./list";
-import { put } from "./page";
 
 /** How often somebody who stays on the page is told of new posts. */
 const LOOK_EVERY_MS = 60_000;

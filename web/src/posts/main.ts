@@ -2,11 +2,11 @@ import { onSessionElsewhere } from "../browser";
 import { Masthead } from "../masthead";
 import { showUnread } from "../notifications/bell";
 import { showNotifications } from "../notifications/page";
+import { showTrouble } from "../page";
 import { hashtagName, postId } from "../places";
 import { showDiscover } from "./discover";
 import { showHashtag } from "./hashtag";
 import { showHome } from "./home";
-import { showTrouble } from "./page";
 import { showSearch } from "./search";
 import { showThread } from "./thread";
 

@@ -4,7 +4,7 @@ import type { Image } from "../resources";
 const UNDESCRIBED = "Picture without a description";
 
 /** Whether it is a picture of this server's, and nothing else that an address can name. */
-function isOurs({ url, preview_url }: Image): boolean {
+export function isOurs({ url, preview_url }: Image): boolean {
   return [url, preview_url].every((path) => /^\/images\/[\w.-]+\/[\w.-]+$/.test(path));
 }
 
@@ -40,7 +40,8 @@ function pictureItem(images: readonly Image[], image: Image, at: number): HTMLEl
   return item;
 }
 
-function altOf({ description }: Image): string {
+/** What is said of a picture to those who do not see it. */
+export function altOf({ description }: Image): string {
   return description === "" ? UNDESCRIBED : description;
 }
 

@@ -1,11 +1,11 @@
 import { api } from "../browser";
+import { put } from "../page";
 import { PagedList } from "../paged";
 import { personRow } from "../person";
 import type { PostStream, User } from "../resources";
 import { Tabs } from "../tabs";
 import { streamBox } from "./embedded";
 import { postList } from "./list";
-import { put } from "./page";
 
 /** What was found for what the address asks. */
 export function showSearch(): void {

@@ -1,5 +1,6 @@
 import { api } from "../browser";
 import { plainLink, View } from "../dom";
+import { loading, putElement, showTrouble } from "../page";
 import { PagedList } from "../paged";
 import { personRow } from "../person";
 import { loginPath, nameOf, postPath } from "../places";
@@ -9,7 +10,6 @@ import { Tabs } from "../tabs";
 import { PostCard } from "./card";
 import { Composer } from "./composer";
 import { PostList, postList } from "./list";
-import { loading, putElement, showTrouble } from "./page";
 import { commented } from "./rules";
 
 /** So many of the posts that a comment goes back to are read; a link leads to the others. */

@@ -1,7 +1,7 @@
 import { api } from "../browser";
 import { part } from "../dom";
 import { Form } from "../form";
-import type { Context } from "./sections";
+import type { Context } from "./context";
 
 export function accountSection(root: HTMLElement, { me }: Context): void {
   part(root, "name", HTMLElement).textContent = me.name;

@@ -1,7 +1,7 @@
 import { api } from "../browser";
 import { part, View } from "../dom";
 import { Form } from "../form";
-import type { Context } from "./sections";
+import type { Context } from "./context";
 
 export function dataSection(root: HTMLElement, { me, masthead }: Context): void {
   new Form(part(root, "export-form", HTMLFormElement), {

@@ -4,16 +4,17 @@ import { Masthead } from "../masthead";
 import { showUnread } from "../notifications/bell";
 import { goToLogin } from "../places";
 import { explain, LoginNeeded } from "../problem";
+import { Sections, type Start } from "../sections";
 import { accountSection } from "./account";
+import type { Context } from "./context";
 import { dataSection } from "./data";
 import { preferencesSection } from "./preferences";
 import { privacySection } from "./privacy";
 import { profileSection } from "./profile";
-import { Sections, type Start } from "./sections";
 import { sessionsSection } from "./sessions";
 import { tokensSection } from "./tokens";
 
-const SECTIONS: Readonly<Record<string, Start>> = {
+const SECTIONS: Readonly<Record<string, Start<Context>>> = {
   profile: profileSection,
   account: accountSection,
   sessions: sessionsSection,

@@ -4,7 +4,7 @@ import { Form } from "../form";
 import { PagedList } from "../paged";
 import { personRow, type PersonAction } from "../person";
 import type { Page, User } from "../resources";
-import type { Context } from "./sections";
+import type { Context } from "./context";
 
 export function privacySection(root: HTMLElement, { me }: Context): void {
   const isPrivate = part(root, "privacy-form", HTMLFormElement).elements.namedItem("is_private");

@@ -6,7 +6,7 @@ import { goToLogin, profilePath } from "../places";
 import { LoginNeeded, explain } from "../problem";
 import type { Me } from "../resources";
 import { LinkRows } from "./links";
-import type { Context } from "./sections";
+import type { Context } from "./context";
 
 export function profileSection(root: HTMLElement, context: Context): void {
   part(root, "see-profile", HTMLAnchorElement).href = profilePath(context.me.name);

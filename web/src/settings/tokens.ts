@@ -4,8 +4,9 @@ import { Form } from "../form";
 import { OnceKey } from "../idempotency";
 import { PagedList } from "../paged";
 import type { ApiToken, Scope } from "../resources";
+import { SecretBox } from "../secret";
 import { timeElement } from "../time";
-import type { Context } from "./sections";
+import type { Context } from "./context";
 import { scopesOf, SCOPE_TEXT } from "./scopes";
 
 /** The server keeps no secret: who asks again is told that the token is made, and no more. */
@@ -23,6 +24,7 @@ export function tokensSection(root: HTMLElement, { me }: Context): void {
 
   const boxes = scopesOf(me).map((scope) => scopeBox(scope));
   part(root, "scopes", HTMLElement).append(...boxes.map(({ label }) => label));
+  const secret = new SecretBox(part(root, "secret-box", HTMLElement));
   const once = new OnceKey();
   new Form(part(root, "token-form", HTMLFormElement), {
     submit: async (form) => {
@@ -36,11 +38,10 @@ export function tokensSection(root: HTMLElement, { me }: Context): void {
       form.clear();
       list.prepend(made.api_token);
       if (made.token === null) return LOST;
-      showSecret(root, made.token);
+      secret.show(made.token);
       return;
     },
   });
-  wireCopy(root);
 }
 
 function scopeBox(scope: Scope): { scope: Scope; box: HTMLInputElement; label: HTMLLabelElement } {
@@ -57,26 +58,6 @@ function scopeBox(scope: Scope): { scope: Scope; box: HTMLInputElement; label: H
   label.htmlFor = box.id;
   label.append(box, text);
   return { scope, box, label };
-}
-
-function showSecret(root: HTMLElement, token: string): void {
-  part(root, "secret", HTMLElement).textContent = token;
-  part(root, "copy-secret", HTMLButtonElement).textContent = "Copy";
-  const box = part(root, "secret-box", HTMLElement);
-  box.hidden = false;
-  box.focus();
-}
-
-function wireCopy(root: HTMLElement): void {
-  const copy = part(root, "copy-secret", HTMLButtonElement);
-  // Only secure contexts have a clipboard: https, or localhost.
-  copy.hidden = navigator.clipboard === undefined;
-  copy.addEventListener("click", () => {
-    navigator.clipboard.writeText(part(root, "secret", HTMLElement).textContent ?? "").then(
-      () => (copy.textContent = "Copied"),
-      (error: unknown) => console.info("copy:", error),
-    );
-  });
 }
 
 function row(token: ApiToken, list: PagedList<ApiToken>): HTMLElement {

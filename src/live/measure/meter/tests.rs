@@ -146,6 +146,7 @@ fn renditions_start_run_are_shed_and_are_lost() {
 
     meter.announced(&Rendition {
         name: rung.clone(),
+        frame_duration: PICTURE,
         ..source
     });
     for number in 0..50 {

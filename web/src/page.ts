@@ -1,5 +1,5 @@
-import { quiet, View } from "../dom";
-import { explain, Problem } from "../problem";
+import { quiet, View } from "./dom";
+import { explain, Problem } from "./problem";
 
 /** Puts a copy of the template on the page. */
 export function put(templateId: string, title: string): View {

@@ -1,23 +1,13 @@
-import type { Masthead } from "../masthead";
-import type { Me } from "../resources";
-
-/** What a section is started with. */
-export interface Context {
-  /** As they were when the page was opened. */
-  readonly me: Me;
-  readonly masthead: Masthead;
-}
-
 /** Fills a section, when it is shown for the first time. */
-export type Start = (root: HTMLElement, context: Context) => void;
+export type Start<Context> = (root: HTMLElement, context: Context) => void;
 
 /** Shows one section at a time: the one that the address names, or the first. */
-export class Sections {
+export class Sections<Context> {
   private readonly started = new Set<string>();
   private shown = "";
 
   constructor(
-    private readonly starts: Readonly<Record<string, Start>>,
+    private readonly starts: Readonly<Record<string, Start<Context>>>,
     private readonly context: Context,
   ) {
     this.show();
@@ -52,7 +42,7 @@ export class Sections {
 
   private root(name: string): HTMLElement {
     const root = document.querySelector<HTMLElement>(`[data-section="${name}"]`);
-    if (root === null) throw new Error(`settings.html has no section "${name}"`);
+    if (root === null) throw new Error(`the page has no section "${name}"`);
     return root;
   }
 }
