@@ -106,5 +106,5 @@ export function roundTop(value: number): number {
   if (!(value > 0)) return 1;
   const power = 10 ** Math.floor(Math.log10(value));
   const step = [1, 2, 3, 4, 5, 6, 8, 10].find((factor) => value <= factor * power * 1.000_001) ?? 10;
-  return step * power;
+  return Number((step * power).toPrecision(1));
 }
