@@ -44,7 +44,7 @@ const FIELDS_OF_LOGINS: [&str; 6] = [
 
 /// What cannot be done without knowing something, or is prevented by what was done before; all
 /// else is done at least once.
-const NEVER_DONE: [&str; 29] = [
+const NEVER_DONE: [&str; 33] = [
     // A link of a mail, a refresh token, the password.
     "POST /api/v1/registrations/verify",
     "Mutation.verifyEmail",
@@ -78,6 +78,11 @@ const NEVER_DONE: [&str; 29] = [
     "Mutation.refuseFollow",
     "Mutation.removeFollower",
     "Mutation.follow",
+    // Nobody is live.
+    "POST /api/v1/streams/{name}/viewers",
+    "PUT /api/v1/streams/{name}/viewers/{id}",
+    "Mutation.joinStream",
+    "Mutation.stayInStream",
 ];
 
 /// What a long round uses up before: names, tokens, exports of an hour, people who are not blocked.
