@@ -24,11 +24,10 @@ fn two_people_are_told_of_each_other() {
     let screens = screens("notifications-walk");
     let mut command = browser_command(&["notifications-real.mjs", &nova.http().url("")]);
     command.arg(&screens).arg(password);
-    let walk = Process::start("notifications-real.mjs", &mut command);
-    walk.stdout
-        .wait_for("the moment to go live", LIMIT, |line| {
-            (line == "live please").then_some(())
-        });
+    let mut walk = Process::start("notifications-real.mjs", &mut command);
+    walk.wait_line("the moment to go live", LIMIT, |line| {
+        (line == "live please").then_some(())
+    });
     let _publisher = Encoder::small().publish(&nova.rtmp_url(key));
     ends_well_within(walk, LIMIT);
     println!("screenshots: {}", screens.display());

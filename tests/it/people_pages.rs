@@ -40,7 +40,7 @@ fn somebody_walks_from_signing_up_to_deleting_the_account() {
     let mut command = browser_command(&["walk-real.mjs"]);
     command.arg(&screens).arg(password);
     let mut walk = Process::start("walk-real.mjs", &mut command);
-    let port = walk.stdout.wait_for("a server of mails", LIMIT, |line| {
+    let port = walk.wait_line("a server of mails", LIMIT, |line| {
         let event: Value = serde_json::from_str(line).ok()?;
         event["port"].as_u64()
     });

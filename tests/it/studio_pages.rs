@@ -20,13 +20,11 @@ fn somebody_goes_live_from_the_studio_and_sees_it_measured() {
     let screens = screens("studio-walk");
     let mut command = browser_command(&["studio-real.mjs", &nova.http().url("")]);
     command.arg(&screens).arg(password);
-    let walk = Process::start("studio-real.mjs", &mut command);
-    let key = walk
-        .stdout
-        .wait_for("the key as it is shown", LIMIT, |line| {
-            let event: Value = serde_json::from_str(line).ok()?;
-            event["key"].as_str().map(str::to_owned)
-        });
+    let mut walk = Process::start("studio-real.mjs", &mut command);
+    let key = walk.wait_line("the key as it is shown", LIMIT, |line| {
+        let event: Value = serde_json::from_str(line).ok()?;
+        event["key"].as_str().map(str::to_owned)
+    });
     site.keep_secret(&key);
     let _publisher = Encoder::small().publish(&nova.rtmp_url(&key));
     ends_well_within(walk, LIMIT);

@@ -231,9 +231,10 @@ async fn a_viewer_joins_stays_and_leaves(app: TestApp) {
 
     anybody.delete(&two).await.ok(204);
     anybody.delete(&two).await.ok(204);
-    for nothing in [format!("{VIEWERS}/x"), "/api/v1/streams/X/viewers/x".into()] {
-        anybody.delete(&nothing).await.ok(204);
-    }
+    let nowhere = two.replace("/garden/", "/X/");
+    anybody.delete(&nowhere).await.ok(204);
+    let nobody = anybody.delete(&format!("{VIEWERS}/x")).await;
+    nobody.problem(404, "not-found");
     app.later(Micros::from_secs(5));
     sample(&app, "garden", session, 5).await;
     assert_eq!(watching(&ada).await, 1);

@@ -182,6 +182,32 @@ impl Process {
         self.child.try_wait().expect("a child can be waited for")
     }
 
+    /// Waits for a line of its output that `pick` likes; one that has ended writes none.
+    #[track_caller]
+    pub(crate) fn wait_line<T>(
+        &mut self,
+        what: &str,
+        limit: Duration,
+        mut pick: impl FnMut(&String) -> Option<T>,
+    ) -> T {
+        wait_for(what, limit, || {
+            let ended = self.try_exit();
+            if let Some(found) = self.stdout.find(&mut pick) {
+                return Ok(found);
+            }
+            if let Some(status) = ended
+                && self.readers.iter().all(JoinHandle::is_finished)
+            {
+                let (stdout, stderr) = (self.stdout.tail(20), self.stderr.tail(40));
+                panic!(
+                    "{} ended, {status}, before {what}:\n{stdout}\n{stderr}",
+                    self.name
+                );
+            }
+            Err(format!("last lines:\n{}", self.stdout.tail(40)))
+        })
+    }
+
     /// Everything it wrote to its output and to its error output, once it has ended.
     #[track_caller]
     pub(crate) fn output(&mut self) -> (Vec<String>, Vec<String>) {
