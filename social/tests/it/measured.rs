@@ -419,6 +419,21 @@ async fn recordings_come_in_pages_for_whom_the_stream_is_for(app: TestApp) {
     }
 }
 
+/// A day has 1,441 minutes: a document does not ask for many of them.
+#[tokio::test]
+async fn analytics_count_as_the_list_that_they_are() {
+    let app = TestApp::new().await;
+    let ada = app.person("ada").await;
+    make(&ada, "garden", json!({})).await;
+    let one = r#"streamAnalytics(name: "garden") {
+        from to minutes { at viewers } peak { at viewers } watchSeconds broadcasts liveSeconds }"#;
+    ada.data(&format!("{{ {one} }}")).await;
+    let refused = ada.graphql(&format!("{{ a: {one} b: {one} }}")).await;
+    assert_eq!(refused["data"], Value::Null, "{refused}");
+    let message = refused["errors"][0]["message"].as_str().unwrap();
+    assert!(message.contains("complex"), "{message}");
+}
+
 const ANALYTICS: &str = "/api/v1/streams/garden/analytics";
 
 async fn analytics_have_the_minutes_of_a_period(app: TestApp) {
