@@ -101,11 +101,10 @@ impl fmt::Debug for Services {
 }
 
 /// What goes on beside requests: news of other nodes, chats, what viewers say, and the change of
-/// keys. Mails are sent by
-/// [`Services::send_mails`], posts and streams taken away by [`Services::remove_posts`]
-/// and [`Services::remove_streams`], and broadcasts
-/// announced by [`Services::announce_broadcasts`], on any node; pictures go by
-/// [`Services::drop_avatars`] and [`Services::sweep_images`], on any that has their store.
+/// keys. Mails are sent by [`Services::send_mails`], posts and streams taken away by
+/// [`Services::remove_posts`] and [`Services::remove_streams`], and broadcasts announced by
+/// [`Services::announce_broadcasts`], on any node; pictures go by [`Services::drop_avatars`] and
+/// [`Services::sweep_images`], on any that has their store.
 pub struct Upkeep {
     services: Services,
     events: Subscription,

@@ -70,3 +70,70 @@ impl Services {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+    use futures_util::future::join_all;
+    use media::{StreamId, ViewerId};
+    use storage::rows::viewers::Turn;
+
+    use super::*;
+
+    fn saying() -> Saying {
+        Saying {
+            stream: StreamId::new(),
+            viewer: ViewerId::new(),
+            turn: Turn::Beat,
+        }
+    }
+
+    #[tokio::test]
+    async fn what_many_say_is_taken_at_once_and_each_is_answered() {
+        let (writes, mut unwritten) = ViewerWrites::new();
+        let said: Vec<_> = (0..50).map(|_| saying()).collect();
+        let answered = join_all(said.iter().map(|one| writes.say(*one)));
+        let answering = async {
+            let mut taken = Vec::new();
+            unwritten.recv_many(&mut taken, AT_ONCE).await;
+            let count = taken.len();
+            for Unwritten { saying, answer } in taken {
+                let at = said.iter().position(|one| *one == saying).unwrap();
+                // Every second one is there, and of the last nobody knows.
+                if at + 1 < said.len() {
+                    answer.send(at % 2 == 0).unwrap();
+                }
+            }
+            count
+        };
+        let (answers, taken) = tokio::join!(answered, answering);
+        assert_eq!(taken, said.len());
+        for (at, answer) in answers.into_iter().enumerate() {
+            match answer {
+                Ok(is_there) => assert_eq!(is_there, at % 2 == 0, "{at}"),
+                Err(ServiceError::Busy) => assert_eq!(at + 1, said.len()),
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn no_more_waits_than_there_is_room_for() {
+        let (writes, mut unwritten) = ViewerWrites::new();
+        let mut waiting = Vec::new();
+        for _ in 0..WAITING {
+            let mut waits = Box::pin(writes.say(saying()));
+            assert!(waits.as_mut().now_or_never().is_none());
+            waiting.push(waits);
+        }
+        assert!(matches!(
+            writes.say(saying()).await,
+            Err(ServiceError::Busy)
+        ));
+        unwritten.close();
+        while unwritten.recv().await.is_some() {}
+        for waits in waiting {
+            assert!(matches!(waits.await, Err(ServiceError::Busy)));
+        }
+    }
+}
