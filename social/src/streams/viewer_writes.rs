@@ -6,6 +6,7 @@ use std::time::Duration;
 use storage::rows::viewers::{self, Saying};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
 use crate::{ServiceError, Services};
 
@@ -13,6 +14,8 @@ use crate::{ServiceError, Services};
 const WAITING: usize = 10_000;
 /// What is written by one transaction, at most.
 const AT_ONCE: usize = 1_000;
+/// How long that may take.
+const WRITE: Duration = Duration::from_secs(5);
 /// From one transaction to the next.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -54,17 +57,21 @@ impl Services {
         let mut taken = Vec::new();
         while unwritten.recv_many(&mut taken, AT_ONCE).await > 0 {
             let said: Vec<_> = taken.iter().map(|one| one.saying).collect();
-            match viewers::note(&self.db, &said, self.now()).await {
-                Ok(found) => {
+            let noting = viewers::note(&self.db, &said, self.now());
+            let failed = match timeout(WRITE, noting).await {
+                Ok(Ok(found)) => {
                     for Unwritten { saying, answer } in taken.drain(..) {
-                        // Whoever has left does not wait for it.
+                        // Whoever has gone does not wait for it.
                         let _ = answer.send(found.contains(&saying.viewer));
                     }
+                    None
                 }
-                Err(error) => {
-                    tracing::warn!(%error, lost = taken.len(), "what viewers say is not written");
-                    taken.clear();
-                }
+                Ok(Err(error)) => Some(error.to_string()),
+                Err(_) => Some(format!("no answer within {WRITE:?}")),
+            };
+            if let Some(error) = failed {
+                tracing::warn!(error, lost = taken.len(), "what viewers say is not written");
+                taken.clear();
             }
             tokio::time::sleep(PAUSE).await;
         }

@@ -307,7 +307,8 @@ async fn viewers_who_come_at_once_are_all_counted(app: TestApp) {
     // The first half leaves, and the others go on.
     let (leave, stay) = joined.split_at(100);
     let left = futures_util::future::join_all(leave.iter().map(|one| anybody.delete(one)));
-    let beats = futures_util::future::join_all(stay.iter().map(|one| ada.put(one, &Value::Null)));
+    let nothing = Value::Null;
+    let beats = futures_util::future::join_all(stay.iter().map(|one| ada.put(one, &nothing)));
     let (left, beats) = tokio::join!(left, beats);
     for answer in left {
         answer.ok(204);

@@ -1,5 +1,7 @@
 //! What is measured of live streams, and who watches them.
 
+use std::collections::HashSet;
+
 use media::{Micros, NodeId, SessionId, StreamId, Timestamp, ViewerId};
 use storage::rows::leases::this_process;
 use storage::rows::origins::{self, Claim, NewOrigin};
@@ -261,7 +263,7 @@ async fn what_many_say_is_written_at_once(test: TestDatabase) {
     });
     let at = NOW + SILENT;
     let found = viewers::note(&test.db, &said, at).await.unwrap();
-    assert_eq!(found, [stays, leaves, fresh].into());
+    assert_eq!(found, HashSet::from([stays, leaves, fresh]));
     let counts = viewers::count(&test.db, &[demo.0, other.0], at).await;
     let counts = counts.unwrap();
     assert_eq!(
