@@ -24,7 +24,7 @@ use crate::notifications::Listeners;
 use crate::pictures::Pictures;
 use crate::revocations::{REMEMBERED, Revocations};
 use crate::settings::Settings;
-use crate::streams::{KnownRecordings, MediaPlane, PlaybackBase};
+use crate::streams::{KnownRecordings, MediaPlane, PlaybackBase, UnwrittenViewers, ViewerWrites};
 use crate::tokens::AccessTokens;
 
 /// Rows of one page of what is read at the start.
@@ -81,6 +81,7 @@ pub struct Context {
     pub(crate) revocations: Revocations,
     pub(crate) known_tokens: KnownTokens,
     pub(crate) known_recordings: KnownRecordings,
+    pub(crate) viewer_writes: ViewerWrites,
     pub(crate) listeners: Arc<Listeners>,
     pub(crate) chat: Hub,
 }
@@ -99,14 +100,15 @@ impl fmt::Debug for Services {
     }
 }
 
-/// What goes on beside requests: news of other nodes, chats, and the change of keys. Mails are sent by
-/// [`Services::send_mails`], posts and streams taken away by [`Services::remove_posts`]
-/// and [`Services::remove_streams`], and broadcasts
-/// announced by [`Services::announce_broadcasts`], on any node; pictures go by
-/// [`Services::drop_avatars`] and [`Services::sweep_images`], on any that has their store.
+/// What goes on beside requests: news of other nodes, chats, what viewers say, and the change of
+/// keys. Mails are sent by [`Services::send_mails`], posts and streams taken away by
+/// [`Services::remove_posts`] and [`Services::remove_streams`], and broadcasts announced by
+/// [`Services::announce_broadcasts`], on any node; pictures go by [`Services::drop_avatars`] and
+/// [`Services::sweep_images`], on any that has their store.
 pub struct Upkeep {
     services: Services,
     events: Subscription,
+    unwritten: UnwrittenViewers,
 }
 
 impl fmt::Debug for Upkeep {
@@ -134,6 +136,7 @@ impl Services {
         let events = subscribe(&*bus).await?;
         let access_tokens = AccessTokens::open(db.clone(), clock.clone()).await?;
         let passwords = Passwords::new(settings.password_memory_mib, settings.password_wait);
+        let (viewer_writes, unwritten) = ViewerWrites::new();
         let services = Self(Arc::new(Context {
             limiter: Limiter::new(&settings.limits, clock.clone()),
             passwords,
@@ -142,6 +145,7 @@ impl Services {
             revocations: Revocations::default(),
             known_tokens: KnownTokens::default(),
             known_recordings: KnownRecordings::default(),
+            viewer_writes,
             listeners: Arc::default(),
             chat: Hub::new(db.clone(), clock.clone(), bus.clone(), settings.chat_kept),
             db,
@@ -158,6 +162,7 @@ impl Services {
         let upkeep = Upkeep {
             services: services.clone(),
             events,
+            unwritten,
         };
         Ok((services, upkeep))
     }
@@ -296,48 +301,53 @@ async fn subscribe(bus: &dyn Bus) -> Result<Subscription, ServiceError> {
 
 impl Upkeep {
     /// Runs until `shutdown`.
-    pub async fn run(mut self, shutdown: CancellationToken) {
-        let services = self.services.clone();
+    pub async fn run(self, shutdown: CancellationToken) {
+        let Self {
+            services,
+            mut events,
+            mut unwritten,
+        } = self;
         let all = async {
             tokio::join!(
-                self.hear(),
+                hear(&services, &mut events),
                 services.hear_of_notifications(),
+                services.write_what_viewers_say(&mut unwritten),
                 keep_keys(&services),
             );
         };
         let chat = services.chat.run(&services.revocations, shutdown.clone());
         tokio::join!(chat, shutdown.run_until_cancelled(all));
     }
+}
 
-    async fn hear(&mut self) {
-        loop {
-            match self.events.recv().await {
-                Ok(message) => match AccountEvent::read(&message.event) {
-                    Ok((event, at)) => self.services.learn(&event, at),
-                    Err(error) => {
-                        tracing::warn!(%error, "the rows are read instead");
-                        self.read_anew().await;
-                    }
-                },
-                Err(RecvError::Closed) => {
-                    tokio::time::sleep(RETRY).await;
-                    match subscribe(&*self.services.bus).await {
-                        Ok(events) => self.events = events,
-                        Err(error) => tracing::warn!(%error, "no account events"),
-                    }
-                    self.read_anew().await;
+async fn hear(services: &Services, events: &mut Subscription) {
+    loop {
+        match events.recv().await {
+            Ok(message) => match AccountEvent::read(&message.event) {
+                Ok((event, at)) => services.learn(&event, at),
+                Err(error) => {
+                    tracing::warn!(%error, "the rows are read instead");
+                    read_anew(services).await;
                 }
-                // Something was missed.
-                Err(_) => self.read_anew().await,
+            },
+            Err(RecvError::Closed) => {
+                tokio::time::sleep(RETRY).await;
+                match subscribe(&*services.bus).await {
+                    Ok(again) => *events = again,
+                    Err(error) => tracing::warn!(%error, "no account events"),
+                }
+                read_anew(services).await;
             }
+            // Something was missed.
+            Err(_) => read_anew(services).await,
         }
     }
+}
 
-    async fn read_anew(&self) {
-        while let Err(error) = self.services.read_revocations().await {
-            tracing::warn!(%error, "what was revoked is not known");
-            tokio::time::sleep(RETRY).await;
-        }
+async fn read_anew(services: &Services) {
+    while let Err(error) = services.read_revocations().await {
+        tracing::warn!(%error, "what was revoked is not known");
+        tokio::time::sleep(RETRY).await;
     }
 }
 

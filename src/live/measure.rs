@@ -121,9 +121,11 @@ impl Keeper {
 
 #[cfg(test)]
 mod tests {
+    use media::ViewerId;
     use storage::objects::MemoryStore;
+    use storage::rows::sessions;
     use storage::rows::usage::Period;
-    use storage::rows::{sessions, viewers};
+    use storage::rows::viewers::{self, Saying, Turn};
 
     use super::*;
     use crate::live::simulation::{START, World};
@@ -143,10 +145,12 @@ mod tests {
         let opened = sessions::open_session(database, stream, START).await;
         let session = opened.unwrap().session.id;
         let meter = keeper.meters.join(stream, session);
-        viewers::join(database, stream, START)
-            .await
-            .unwrap()
-            .unwrap();
+        let joins = Saying {
+            stream,
+            viewer: ViewerId::new(),
+            turn: Turn::Join,
+        };
+        viewers::note(database, &[joins], START).await.unwrap();
 
         let written = keeper.round(&HashMap::new()).await;
         assert_eq!(written.get(&session), Some(&START));

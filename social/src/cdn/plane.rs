@@ -24,6 +24,9 @@ pub trait CachePlane: fmt::Debug + Send + Sync + 'static {
     /// Has what `purge` selects leave every cache, and waits for it.
     fn purge<'a>(&'a self, purge: Purge<'a>) -> Planned<'a, PurgeStatus>;
 
+    /// Waits until no cache that serves has what was purged, or for `wait`.
+    fn await_purge(&self, id: PurgeId, wait: Duration) -> Planned<'_, PurgeStatus>;
+
     /// How far a purge is.
     fn purge_status(&self, id: PurgeId) -> Planned<'_, PurgeStatus>;
 

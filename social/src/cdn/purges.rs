@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use media::PurgeId;
 use serde_json::json;
+use storage::rows::purges::PurgeRow;
 
 use super::reach::{Folder, Right, not_an_administrator};
 use super::{Deed, NODES_NAMED, PurgeStatus, Reply, read_id, requester};
@@ -89,29 +90,32 @@ impl Services {
             return Err(ServiceError::invalid("wait_seconds", expected));
         }
         self.count_order(caller, actor)?;
-        let status = self
-            .caches()?
-            .purge(super::Purge {
-                kind: order.kind,
-                subject: order.subject,
-                soft: order.soft,
-                requested_by: &requester(actor.user),
-                wait: Duration::from_secs(order.wait_seconds.into()),
-            })
-            .await?;
-        let purge = shown(status, caller)?;
+        let caches = self.caches()?;
+        let new = super::Purge {
+            kind: order.kind,
+            subject: order.subject,
+            soft: order.soft,
+            requested_by: &requester(actor.user),
+            wait: Duration::ZERO,
+        };
+        let status = caches.purge(new).await?;
+        let row = row(&status)?.clone();
         if right == Right::Administrator {
             let deed = Deed {
                 action: "purge",
                 subject_kind: "purge",
-                subject: read_id(&purge.id, "purge")?,
-                detail: json!({
-                    "kind": purge.kind, "subject": purge.subject, "soft": purge.soft,
-                }),
+                subject: row.id.as_uuid(),
+                detail: json!({ "kind": row.kind, "subject": row.subject, "soft": row.soft }),
             };
+            // Before it is waited for: whoever asked may go meanwhile.
             self.note_deed(actor, deed).await?;
         }
-        Ok(purge)
+        let wait = Duration::from_secs(order.wait_seconds.into());
+        let status = match status.is_complete || wait.is_zero() {
+            true => status,
+            false => caches.await_purge(row.id, wait).await?,
+        };
+        shown(status, caller)
     }
 
     /// How far a purge is that the caller asked for; any, for administrators.
@@ -127,10 +131,13 @@ impl Services {
     }
 }
 
+fn row(status: &PurgeStatus) -> Result<&PurgeRow, ServiceError> {
+    let row = status.row.as_ref();
+    row.ok_or_else(|| ServiceError::internal("purge", "it is in no row"))
+}
+
 fn shown(status: PurgeStatus, caller: &Caller) -> Result<Purge, ServiceError> {
-    let row = status
-        .row
-        .ok_or_else(|| ServiceError::internal("purge", "it is in no row"))?;
+    let row = row(&status)?.clone();
     let count = |such: fn(Reply) -> bool| {
         let nodes = status.nodes.iter().filter(|node| such(node.reply));
         nodes.count() as u64

@@ -2,8 +2,13 @@
 
 use async_graphql::{Context, ID, Object, Result};
 
+use super::connection::of_page;
 use super::query::of;
 use crate::model::{Moment, StreamAnalytics, StreamStatus, ViewerSession};
+
+/// As many minutes analytics count for in a document. A day has more, which one read finds side by
+/// side.
+const MINUTES: Option<i32> = Some(100);
 
 /// What can be asked of what is measured.
 #[derive(Default)]
@@ -19,6 +24,7 @@ impl MeasuredQuery {
 
     /// Who watched a stream of one's own, by the minute, from an hour before `to` unless told
     /// otherwise until `to`, which is now: a day at most.
+    #[graphql(complexity = "of_page(MINUTES, child_complexity)")]
     async fn stream_analytics(
         &self,
         context: &Context<'_>,

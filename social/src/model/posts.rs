@@ -204,6 +204,10 @@ pub struct PostVideo {
     /// Seconds; `null`: it is a recording, of which there may be less and less.
     #[schema(required = true)]
     pub duration: Option<f64>,
+    /// The name of the stream that it is a recording of, whose chat can be said again with it;
+    /// `null`: it is none.
+    #[schema(required = true)]
+    pub stream: Option<String>,
     /// Its HLS multivariant playlist; with a token that is yours, where one is needed: see the post
     /// again for another.
     pub playlist: String,

@@ -166,6 +166,7 @@ impl Services {
             id: id.to_string().into(),
             title: row.title.clone(),
             duration: row.duration.map(|span| span.to_duration().as_secs_f64()),
+            stream: row.stream.as_ref().map(ToString::to_string),
             playlist: url("index.m3u8")?,
             manifest: url("manifest.mpd")?,
             poster: url("poster.jpg")?,

@@ -1,7 +1,9 @@
 //! Reads bodies of JSON.
 
+use std::ops::Range;
+
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::Number;
 
 use crate::ServiceError;
 
@@ -10,14 +12,12 @@ const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// Reads a body; what is wrong with it is told with the field that it is about.
 pub(super) fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, ServiceError> {
-    read_as_written(text).or_else(|error| read_whole_numbers(text).ok_or(error))
-}
-
-/// JSON Schema takes `2.0` for an integer, and some clients write it; `serde` does not.
-fn read_whole_numbers<T: DeserializeOwned>(text: &[u8]) -> Option<T> {
-    let mut value = serde_json::from_slice(text).ok()?;
-    write_whole_numbers(&mut value);
-    T::deserialize(value).ok()
+    read_as_written(text).or_else(|error| {
+        // JSON Schema takes `2.0` for an integer, and some clients write it; `serde` does not.
+        let otherwise = with_whole_numbers(text);
+        let read = otherwise.and_then(|text| read_as_written(&text).ok());
+        read.ok_or(error)
+    })
 }
 
 fn read_as_written<T: DeserializeOwned>(text: &[u8]) -> Result<T, ServiceError> {
@@ -33,21 +33,63 @@ fn read_as_written<T: DeserializeOwned>(text: &[u8]) -> Result<T, ServiceError> 
     Ok(value)
 }
 
-/// Writes `2.0` and `2e0` as `2`.
-fn write_whole_numbers(value: &mut Value) {
-    match value {
-        Value::Array(items) => items.iter_mut().for_each(write_whole_numbers),
-        Value::Object(fields) => fields.values_mut().for_each(write_whole_numbers),
-        Value::Number(number) if number.is_f64() => {
-            let is_whole = |float: &f64| float.fract() == 0.0 && float.abs() < EXACT;
-            if let Some(float) = number.as_f64().filter(is_whole) {
-                #[expect(clippy::cast_possible_truncation, reason = "it is whole and exact")]
-                let whole = float as i64;
-                *value = whole.into();
+/// The same text with `2.0` and `2e0` written as `2`; `None`: it has no such number. All else stays
+/// as it is, so that what is wrong with it still is.
+fn with_whole_numbers(text: &[u8]) -> Option<Vec<u8>> {
+    let mut written = Vec::with_capacity(text.len());
+    let mut copied = 0;
+    let mut at = 0;
+    while at < text.len() {
+        match text[at] {
+            b'"' => at = end_of_string(text, at),
+            b'-' | b'0'..=b'9' => {
+                let number = number_at(text, at);
+                at = number.end;
+                if let Some(whole) = whole(&text[number.clone()]) {
+                    written.extend_from_slice(&text[copied..number.start]);
+                    written.extend_from_slice(whole.to_string().as_bytes());
+                    copied = number.end;
+                }
             }
+            _ => at += 1,
         }
-        _ => {}
     }
+    (copied > 0).then(|| {
+        written.extend_from_slice(&text[copied..]);
+        written
+    })
+}
+
+/// Behind the quote that ends the string which begins at `start`.
+fn end_of_string(text: &[u8], start: usize) -> usize {
+    let mut at = start + 1;
+    while at < text.len() {
+        match text[at] {
+            b'"' => return at + 1,
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+    text.len()
+}
+
+fn number_at(text: &[u8], start: usize) -> Range<usize> {
+    let is_other = |byte: &u8| !matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E');
+    let length = text[start..].iter().position(is_other);
+    start..length.map_or(text.len(), |length| start + length)
+}
+
+/// The number that is written otherwise here, if it is whole.
+fn whole(token: &[u8]) -> Option<i64> {
+    if token.iter().all(|byte| !matches!(byte, b'.' | b'e' | b'E')) {
+        return None;
+    }
+    let number: Number = serde_json::from_slice(token).ok()?;
+    let is_whole = |float: &f64| float.fract() == 0.0 && float.abs() < EXACT;
+    let float = number.as_f64().filter(is_whole)?;
+    #[expect(clippy::cast_possible_truncation, reason = "it is whole and exact")]
+    let whole = float as i64;
+    Some(whole)
 }
 
 #[cfg(test)]
@@ -87,8 +129,29 @@ mod tests {
             let error = format!("{:?}", asked(counts).unwrap_err());
             assert!(error.contains(told), "{counts}: {error}");
         }
-        for text in ["", "{", r#"{"counts": [2.0], "share": 1} x"#] {
+        for text in [
+            "",
+            "{",
+            r#"{"counts": [2.0], "share": 1} x"#,
+            r#"{"counts": [02.0], "share": 1}"#,
+            r#"{"counts": [2.], "share": 1}"#,
+            r#"{"counts": [2.0-1.0], "share": 1}"#,
+            r#"{"counts": [2.0], "share": 1, "share": 1}"#,
+            r#"{"counts": [2.0], "share": "\\"#,
+        ] {
             assert!(read::<Asked>(text.as_bytes()).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn text_stays_as_it_was_written() {
+        let written = |text: &str| {
+            let written = with_whole_numbers(text.as_bytes());
+            written.map(|written| String::from_utf8(written).unwrap())
+        };
+        let text = r#"{"a 2.0": "\" 2.0", "b":[-3.0,2.5,1e300,4],"c":2E1}"#;
+        let expected = r#"{"a 2.0": "\" 2.0", "b":[-3,2.5,1e300,4],"c":20}"#;
+        assert_eq!(written(text).as_deref(), Some(expected));
+        assert_eq!(written(r#"{"a": "2.0 \\", "b": [2, "3.0"]}"#), None);
     }
 }

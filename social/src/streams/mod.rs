@@ -11,6 +11,7 @@ mod playback_base;
 mod recordings;
 mod removal;
 mod status;
+mod viewer_writes;
 mod viewers;
 
 use media::{Clock, StreamName, Timestamp, UserId};
@@ -30,6 +31,7 @@ pub use media_plane::{InvalidLadder, MediaPlane, Viewing};
 pub(crate) use playback::Played;
 pub use playback_base::{InvalidPlaybackBase, PlaybackBase};
 pub(crate) use recordings::KnownRecordings;
+pub(crate) use viewer_writes::{UnwrittenViewers, ViewerWrites};
 
 /// Makes a stream that a second publisher takes over, and its key: to be shown now, for
 /// only its hash is kept.

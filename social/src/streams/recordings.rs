@@ -1,11 +1,13 @@
 //! What is kept of a stream's broadcasts.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use media::{SegmentNumber, SessionId, StreamId, Timestamp, VideoId};
 use moka::sync::Cache;
 use storage::rows::streams::StreamRow;
 use storage::rows::videos::recordings::{self, Kept, RecordingRow};
+use tokio::sync::Mutex;
 
 use super::Played;
 use crate::caller::Caller;
@@ -16,15 +18,61 @@ use crate::{ServiceError, Services};
 
 /// Recordings whose size is remembered.
 const MOST: u64 = 10_000;
+/// How long it is remembered of those to which something may still be added.
+const GROWING: Duration = Duration::from_secs(10);
 
-/// How large recordings are to which nothing is added any more, by what is kept of them: to know
-/// it, all of their segments are read.
+/// What a recording is remembered by: with what is kept of it, its size changes.
+type Key = (VideoId, SegmentNumber);
+
+/// How large recordings are: to know it, all of their segments are read.
 #[derive(Debug)]
-pub(crate) struct KnownRecordings(Cache<(VideoId, SegmentNumber), Kept>);
+pub(crate) struct KnownRecordings {
+    settled: Cache<Key, Kept>,
+    growing: Cache<Key, Kept>,
+    /// One reads at a time: whoever waits finds what another has read.
+    reading: Mutex<()>,
+}
 
 impl Default for KnownRecordings {
     fn default() -> Self {
-        Self(Cache::new(MOST))
+        let growing = Cache::builder().max_capacity(MOST);
+        Self {
+            settled: Cache::new(MOST),
+            growing: growing.time_to_live(GROWING).build(),
+            reading: Mutex::default(),
+        }
+    }
+}
+
+impl KnownRecordings {
+    fn of(&self, row: &RecordingRow) -> &Cache<Key, Kept> {
+        match row.is_settled {
+            true => &self.settled,
+            false => &self.growing,
+        }
+    }
+
+    /// How large those are of which that is known, and the others.
+    fn find(&self, rows: &[RecordingRow]) -> (HashMap<SessionId, Kept>, Vec<SessionId>) {
+        let (mut found, mut unknown) = (HashMap::new(), Vec::new());
+        for row in rows {
+            // Of what has no epoch there is nothing.
+            let kept = match key(row) {
+                Some(key) => self.of(row).get(&key),
+                None => Some(Kept::default()),
+            };
+            match kept {
+                Some(kept) => drop(found.insert(row.session, kept)),
+                None => unknown.push(row.session),
+            }
+        }
+        (found, unknown)
+    }
+
+    fn keep(&self, row: &RecordingRow, kept: Kept) {
+        if let Some(key) = key(row) {
+            self.of(row).insert(key, kept);
+        }
     }
 }
 
@@ -98,15 +146,13 @@ impl Services {
         stream: StreamId,
         rows: &[RecordingRow],
     ) -> Result<HashMap<SessionId, Kept>, ServiceError> {
-        let known = &self.known_recordings.0;
-        let mut all = HashMap::new();
-        let mut unknown = Vec::new();
-        for row in rows {
-            match key(row).and_then(|key| known.get(&key)) {
-                Some(kept) => drop(all.insert(row.session, kept)),
-                None => unknown.push(row.session),
-            }
+        let known = &self.known_recordings;
+        let (found, unknown) = known.find(rows);
+        if unknown.is_empty() {
+            return Ok(found);
         }
+        let _reading = known.reading.lock().await;
+        let (mut all, unknown) = known.find(rows);
         if unknown.is_empty() {
             return Ok(all);
         }
@@ -114,18 +160,15 @@ impl Services {
             .await?
             .into_iter()
             .collect();
-        for row in rows {
-            if let (Some(kept), Some(key)) = (read.get(&row.session), key(row)) {
-                known.insert(key, *kept);
-            }
+        for row in rows.iter().filter(|row| unknown.contains(&row.session)) {
+            let kept = read.get(&row.session).copied().unwrap_or_default();
+            known.keep(row, kept);
+            all.insert(row.session, kept);
         }
-        all.extend(read);
         Ok(all)
     }
 }
 
-/// What a recording is remembered by that gets larger no more.
-fn key(row: &RecordingRow) -> Option<(VideoId, SegmentNumber)> {
-    let kept_from = row.kept_from.filter(|_| row.is_settled);
-    kept_from.map(|from| (row.id, from))
+fn key(row: &RecordingRow) -> Option<Key> {
+    row.kept_from.map(|from| (row.id, from))
 }

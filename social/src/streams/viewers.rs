@@ -1,8 +1,8 @@
 //! Who watches: viewers that say so, and say so again.
 
-use media::{StreamName, ViewerId};
+use media::{StreamId, StreamName, ViewerId};
 use storage::rows::streams::{self, ListedStream};
-use storage::rows::viewers;
+use storage::rows::viewers::{self, Saying, Turn};
 
 use crate::caller::Caller;
 use crate::limits::Key;
@@ -21,12 +21,13 @@ impl Services {
         let limit = &self.limiter.viewers;
         limit.take(Key::of(caller), &caller.standings)?;
         let stream = self.find_live_stream(caller, name).await?;
-        let joined = viewers::join(&self.db, stream.stream.id, self.now()).await?;
-        let viewer = joined.ok_or_else(|| {
+        if viewers::is_full(&self.db, stream.stream.id).await? {
             let most = viewers::SESSIONS_AT_MOST;
             let why = format!("{most} viewers of one stream are the most that are told apart");
-            ServiceError::Conflict(why.into())
-        })?;
+            return Err(ServiceError::Conflict(why.into()));
+        }
+        let viewer = ViewerId::new();
+        self.say(stream.stream.id, viewer, Turn::Join).await?;
         Ok(self.viewer(&stream, viewer))
     }
 
@@ -41,7 +42,7 @@ impl Services {
         let stream = self.find_live_stream(caller, name).await?;
         let gone = || ServiceError::NotFound("viewer session".into());
         let viewer: ViewerId = viewer.parse().map_err(|_| gone())?;
-        match viewers::beat(&self.db, stream.stream.id, viewer, self.now()).await? {
+        match self.say(stream.stream.id, viewer, Turn::Beat).await? {
             true => Ok(self.viewer(&stream, viewer)),
             false => Err(gone()),
         }
@@ -63,9 +64,24 @@ impl Services {
             return Ok(());
         };
         if let Some(stream) = streams::by_name(&self.db, &name).await? {
-            viewers::leave(&self.db, stream.id, viewer).await?;
+            self.say(stream.id, viewer, Turn::Leave).await?;
         }
         Ok(())
+    }
+
+    /// Whether the viewer's session is there.
+    async fn say(
+        &self,
+        stream: StreamId,
+        viewer: ViewerId,
+        turn: Turn,
+    ) -> Result<bool, ServiceError> {
+        let saying = Saying {
+            stream,
+            viewer,
+            turn,
+        };
+        self.viewer_writes.say(saying).await
     }
 
     async fn find_live_stream(

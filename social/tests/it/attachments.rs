@@ -103,6 +103,7 @@ async fn a_post_shows_a_video_on_both_faces(app: TestApp) {
             "id": video.to_string(),
             "title": "A holiday",
             "duration": 2.5,
+            "stream": null,
             "playlist": format!("/vod/{video}/index.m3u8"),
             "manifest": format!("/vod/{video}/manifest.mpd"),
             "poster": format!("/vod/{video}/poster.jpg"),
@@ -168,6 +169,8 @@ async fn a_post_shows_a_recording_to_whom_its_stream_is_for(app: TestApp) {
                 continue;
             };
             assert_eq!(shown["video"]["id"], video, "{visibility}");
+            // Its stream is called as whom it is for.
+            assert_eq!(shown["video"]["stream"], visibility);
             for (what, file) in [
                 ("playlist", "index.m3u8"),
                 ("manifest", "manifest.mpd"),

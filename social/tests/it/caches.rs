@@ -1,6 +1,7 @@
 //! Caches that nobody runs: what they are told is in the rows, and in a list.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use media::{AssetId, Clock, ManualClock, Micros, NodeId, PrewarmId, PurgeId};
 use social::ServiceError;
@@ -18,7 +19,10 @@ use storage::rows::{Entity, RowError};
 /// Nodes that are looked at.
 const PAGE: u32 = 100;
 
-/// Signs with the owner's id, or `nobody`; purges are complete at once.
+/// The tag of which a purge never ends.
+pub(crate) const NEVER: &str = "never";
+
+/// Signs with the owner's id, or `nobody`; purges are complete as soon as they are waited for.
 #[derive(Debug, Clone)]
 pub(crate) struct TestCaches {
     database: Database,
@@ -122,8 +126,19 @@ impl CachePlane for TestCaches {
             };
             let now = self.clock.now();
             let row = purges::request(&self.database, &new, now).await?;
-            purges::complete(&self.database, row.id, now).await?;
             self.purged(row.id).await
+        })
+    }
+
+    fn await_purge(&self, id: PurgeId, wait: Duration) -> Planned<'_, PurgeStatus> {
+        Box::pin(async move {
+            let purged = self.purged(id).await?;
+            if purged.row.is_some_and(|row| row.subject == NEVER) {
+                tokio::time::sleep(wait).await;
+            } else {
+                purges::complete(&self.database, id, self.clock.now()).await?;
+            }
+            self.purged(id).await
         })
     }
 

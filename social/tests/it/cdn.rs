@@ -1,12 +1,14 @@
 //! What caches are told, and by whom, on both faces.
 
+use std::time::Duration;
+
 use media::Micros;
 use serde_json::{Value, json};
 use storage::rows::usage::{self, Addition, Counts, Served};
 
 use crate::app::{NOW, Person, TestApp};
 use crate::attachments::video;
-use crate::caches::live_edge;
+use crate::caches::{NEVER, live_edge};
 use crate::stream_control::make;
 
 on_both_engines! {
@@ -14,6 +16,7 @@ on_both_engines! {
     the_same_by_graphql,
     nobody_purges_what_is_somebody_elses,
     an_administrator_purges_anything_and_it_is_noted,
+    a_purge_is_noted_also_of_whoever_does_not_wait,
     a_url_is_made_by_the_owner,
     an_owner_prewarms_what_is_theirs,
     usage_is_ones_own,
@@ -201,6 +204,30 @@ async fn an_administrator_purges_anything_and_it_is_noted(app: TestApp) {
         (&json!("root"), &json!("purge"), &json!("purge"))
     );
     assert!(first["detail"].as_str().unwrap().contains("/live/**"));
+}
+
+async fn a_purge_is_noted_also_of_whoever_does_not_wait(app: TestApp) {
+    let root = administrator(&app).await;
+    let noted = async || {
+        let log = root.get("/api/v1/audit-log").await.ok(200);
+        log["items"].as_array().unwrap().len()
+    };
+    let body = json!({ "kind": "tag", "subject": "stream:diary", "wait_seconds": 0 });
+    let purged = root.post(PURGES, &body).await.ok(202);
+    assert_eq!(purged["is_complete"], false);
+    assert_eq!(noted().await, 1);
+    let body = json!({ "kind": "tag", "subject": NEVER, "wait_seconds": 10 });
+    let is_noted = async {
+        while noted().await < 2 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::select! {
+        answer = root.post(PURGES, &body) => panic!("nobody has obeyed: {}", answer.json()),
+        // Whoever has asked is gone from here on.
+        () = is_noted => {}
+    }
+    assert_eq!(noted().await, 2);
 }
 
 async fn a_url_is_made_by_the_owner(app: TestApp) {

@@ -1,5 +1,7 @@
 //! What is measured of streams, their recordings, who watches, and who watched.
 
+use std::collections::HashSet;
+
 use media::{Clock, EpochNumber, Micros, NodeId, SegmentNumber, SessionId, StreamId, StreamName};
 use serde_json::{Value, json};
 use storage::rows::segments::{self, EpochRow};
@@ -17,6 +19,7 @@ on_both_engines! {
     a_status_is_for_the_owner_and_for_moderators,
     a_viewer_joins_stays_and_leaves,
     a_viewer_sees_the_stream_and_it_is_live,
+    viewers_who_come_at_once_are_all_counted,
     recordings_come_in_pages_for_whom_the_stream_is_for,
     analytics_have_the_minutes_of_a_period,
     analytics_are_for_the_owner_and_of_a_day_at_most,
@@ -293,6 +296,32 @@ async fn a_viewer_sees_the_stream_and_it_is_live(app: TestApp) {
     ended.problem(409, "conflict");
 }
 
+async fn viewers_who_come_at_once_are_all_counted(app: TestApp) {
+    let ada = app.person("ada").await;
+    make(&ada, "garden", json!({})).await;
+    let session = go_live(&app, "garden").await;
+    let anybody = app.anybody();
+    let joined = futures_util::future::join_all((0..200).map(|_| join(&anybody))).await;
+    let ids: HashSet<_> = joined.iter().collect();
+    assert_eq!(ids.len(), 200);
+    app.later(Micros::from_secs(60));
+    // The first half leaves, and the others go on.
+    let (leave, stay) = joined.split_at(100);
+    let left = futures_util::future::join_all(leave.iter().map(|one| anybody.delete(one)));
+    let nothing = Value::Null;
+    let beats = futures_util::future::join_all(stay.iter().map(|one| ada.put(one, &nothing)));
+    let (left, beats) = tokio::join!(left, beats);
+    for answer in left {
+        answer.ok(204);
+    }
+    for answer in beats {
+        answer.ok(200);
+    }
+    app.later(Micros::from_secs(60));
+    sample(&app, "garden", session, 5).await;
+    assert_eq!(watching(&ada).await, 100);
+}
+
 #[tokio::test]
 async fn one_network_joins_so_often() {
     let mut settings = generous();
@@ -418,6 +447,21 @@ async fn recordings_come_in_pages_for_whom_the_stream_is_for(app: TestApp) {
     for other in [&bob, &app.anybody()] {
         other.get(path).await.problem(404, "not-found");
     }
+}
+
+/// A day has 1,441 minutes: a document does not ask for many of them.
+#[tokio::test]
+async fn analytics_count_as_the_list_that_they_are() {
+    let app = TestApp::new().await;
+    let ada = app.person("ada").await;
+    make(&ada, "garden", json!({})).await;
+    let one = r#"streamAnalytics(name: "garden") {
+        from to minutes { at viewers } peak { at viewers } watchSeconds broadcasts liveSeconds }"#;
+    ada.data(&format!("{{ {one} }}")).await;
+    let refused = ada.graphql(&format!("{{ a: {one} b: {one} }}")).await;
+    assert_eq!(refused["data"], Value::Null, "{refused}");
+    let message = refused["errors"][0]["message"].as_str().unwrap();
+    assert!(message.contains("complex"), "{message}");
 }
 
 const ANALYTICS: &str = "/api/v1/streams/garden/analytics";

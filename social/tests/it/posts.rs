@@ -55,7 +55,7 @@ pub(crate) async fn by_graphql(person: &Person<'_>, post: &str) -> Value {
         parts { text mention hashtag link }
         stream { name title isLive owner }
         images { id url previewUrl width height description }
-        video { id title duration playlist manifest poster }
+        video { id title duration stream playlist manifest poster }
         counts { likes comments shares quotes } viewer { likes shares }";
     let document = format!(
         "{{ post(id: \"{post}\") {{ {one} shareOf {{ {one} quote {{ id post {{ {one} }} }} }}

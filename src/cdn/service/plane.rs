@@ -1,5 +1,7 @@
 //! The operations as the API asks for them.
 
+use std::time::Duration;
+
 use media::{AssetId, NodeId, PrewarmId, PurgeId};
 use social::ServiceError;
 use social::cdn::{
@@ -43,6 +45,10 @@ impl CachePlane for Cdn {
 
     fn purge<'a>(&'a self, purge: Purge<'a>) -> Planned<'a, PurgeStatus> {
         planned!(self.purge(purge))
+    }
+
+    fn await_purge(&self, id: PurgeId, wait: Duration) -> Planned<'_, PurgeStatus> {
+        planned!(self.await_purge(id, wait))
     }
 
     fn purge_status(&self, id: PurgeId) -> Planned<'_, PurgeStatus> {

@@ -79,6 +79,15 @@ impl Cdn {
         }
     }
 
+    /// Waits until no node that serves has what was purged, no longer than `wait` and [`MAX_WAIT`].
+    pub async fn await_purge(&self, id: PurgeId, wait: Duration) -> Result<PurgeStatus, CdnError> {
+        let database = self.database()?;
+        let row = purges::get(database, id).await?;
+        let row = row.ok_or(RowError::NotFound(Entity::Purge))?;
+        self.wait(database, &row, wait).await?;
+        self.purge_status(id).await
+    }
+
     /// How far a purge is.
     pub async fn purge_status(&self, id: PurgeId) -> Result<PurgeStatus, CdnError> {
         let database = self.database()?;

@@ -221,7 +221,8 @@ pub async fn take_stream(
     Ok(Some(TakenStream { lease, was_ours }))
 }
 
-fn lease_name(stream: StreamId) -> String {
+/// The lease of a stream. Its owner is the id of the origin that has the stream.
+pub(super) fn lease_name(stream: StreamId) -> String {
     format!("live/{stream}")
 }
 

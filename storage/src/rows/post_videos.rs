@@ -1,6 +1,6 @@
 //! Videos of posts.
 
-use media::{Micros, PostId, UserId, VideoId};
+use media::{Micros, PostId, StreamName, UserId, VideoId};
 
 use super::posts::{uuids, viewer_id};
 use super::sql::{AssertSqlSafe, FromRow, Row, query};
@@ -22,6 +22,8 @@ pub struct ShownVideo {
     pub owner: UserId,
     /// Whom it is for: of a recording, whom its stream is for.
     pub visibility: Visibility,
+    /// The stream that it is a recording of; `None`: imported.
+    pub stream: Option<StreamName>,
 }
 
 impl FromRow for ShownVideo {
@@ -37,6 +39,7 @@ impl FromRow for ShownVideo {
                 None => Visibility::Public,
                 Some(_) => row.parsed("visibility")?,
             },
+            stream: row.get("stream")?,
         })
     }
 }
@@ -73,7 +76,8 @@ pub async fn of_posts(
 ) -> Result<Vec<ShownVideo>, RowError> {
     let text = format!(
         concat!(
-            "SELECT p.post_id, v.id, v.title, v.duration, v.owner_id, s.visibility
+            "SELECT p.post_id, v.id, v.title, v.duration, v.owner_id, s.visibility,
+                    s.name AS stream
              FROM post_videos p JOIN videos v ON v.id = p.video_id
                  LEFT JOIN live_sessions l ON l.id = v.live_session_id
                  LEFT JOIN streams s ON s.id = l.stream_id

@@ -6,7 +6,7 @@ mod measured;
 use media::{Micros, NodeId, SessionId, StreamId, Timestamp};
 
 use super::sql::{FromRow, Row, query};
-use super::{Database, RowError, Transaction, viewers};
+use super::{Database, RowError, Transaction, origins, viewers};
 
 pub use measured::{
     AudioIngest, Gop, Ingest, Measured, MeasuredRendition, RenditionKind, RenditionState,
@@ -35,8 +35,9 @@ pub struct Sample {
     pub elapsed: Micros,
 }
 
-/// Writes what was measured at `now`, and counts who watches: all or nothing. A stream whose
-/// broadcast has ended is left out.
+/// Writes what was measured at `now`, and counts who watches: all or nothing. A stream is left out
+/// whose broadcast has ended, or that another origin has: a process that was stopped for a while
+/// measures on until it learns of that.
 pub async fn keep(db: &Database, samples: &[Sample], now: Timestamp) -> Result<(), RowError> {
     let ids: Vec<_> = samples.iter().map(|sample| sample.stream).collect();
     let counts = viewers::count(db, &ids, now).await?;
@@ -50,6 +51,8 @@ pub async fn keep(db: &Database, samples: &[Sample], now: Timestamp) -> Result<(
                                         sessions, measured)
              SELECT $1, $2, $3, $4, $5, $6, $7
              WHERE EXISTS (SELECT 1 FROM live_sessions WHERE id = $2 AND ended_at IS NULL)
+                 AND NOT EXISTS (SELECT 1 FROM leases
+                                 WHERE name = $8 AND owner <> $9 AND expires_at > 0)
              ON CONFLICT (stream_id) DO UPDATE SET
                  session_id = excluded.session_id, node_id = excluded.node_id,
                  measured_at = excluded.measured_at, viewers = excluded.viewers,
@@ -63,6 +66,8 @@ pub async fn keep(db: &Database, samples: &[Sample], now: Timestamp) -> Result<(
         .bind(count.viewers())
         .bind(count.sessions)
         .bind(measured)
+        .bind(origins::lease_name(sample.stream))
+        .bind(sample.node.to_string())
         .execute(&mut transaction)
         .await?;
         if kept > 0 {

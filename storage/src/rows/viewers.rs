@@ -5,9 +5,10 @@
 //! is taken by who has the stream, with what it measures ([`super::stream_status::keep`]), so that
 //! whoever reads it counts nothing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use media::{Micros, StreamId, Timestamp, ViewerId};
+use uuid::Uuid;
 
 use super::sql::{AssertSqlSafe, FromRow, Row, query};
 use super::usage::Period;
@@ -24,62 +25,84 @@ pub const SESSIONS_AT_MOST: u64 = 100_000;
 
 const MINUTE: Micros = Micros::from_secs(60);
 
-/// Begins a session; `None`: the stream has [`SESSIONS_AT_MOST`], as they were counted last.
-pub async fn join(
-    db: &Database,
-    stream: StreamId,
-    now: Timestamp,
-) -> Result<Option<ViewerId>, RowError> {
-    let is_full = query("SELECT 1 FROM stream_status WHERE stream_id = $1 AND sessions >= $2")
+/// Whether the stream has [`SESSIONS_AT_MOST`], as they were counted last.
+pub async fn is_full(db: &Database, stream: StreamId) -> Result<bool, RowError> {
+    query("SELECT 1 FROM stream_status WHERE stream_id = $1 AND sessions >= $2")
         .bind(stream)
         .bind(SESSIONS_AT_MOST)
         .exists(db)
-        .await?;
-    if is_full {
-        return Ok(None);
-    }
-    let viewer = ViewerId::new();
-    let mut transaction = db.write().await?;
-    query("INSERT INTO viewer_sessions (id, stream_id, seen_at) VALUES ($1, $2, $3)")
-        .bind(viewer)
-        .bind(stream)
-        .bind(now)
-        .execute(&mut transaction)
-        .await?;
-    transaction.commit().await?;
-    Ok(Some(viewer))
+        .await
 }
 
-/// A session beats; false: it is gone.
-pub async fn beat(
+/// What somebody who watches says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Saying {
+    /// What they watch.
+    pub stream: StreamId,
+    /// Their session.
+    pub viewer: ViewerId,
+    /// What becomes of it.
+    pub turn: Turn,
+}
+
+/// What becomes of a session.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Turn {
+    /// It begins.
+    Join,
+    /// It beats.
+    Beat,
+    /// It ends.
+    Leave,
+}
+
+/// Writes what viewers say at `now`, all or nothing. The sessions that were there, or are now: of
+/// one that beats and is not among them, nobody knows.
+pub async fn note(
     db: &Database,
-    stream: StreamId,
-    viewer: ViewerId,
+    said: &[Saying],
     now: Timestamp,
-) -> Result<bool, RowError> {
+) -> Result<HashSet<ViewerId>, RowError> {
     let mut transaction = db.write().await?;
-    let updated = query(
+    let mut found = HashSet::new();
+    for saying in said.iter().filter(|saying| saying.turn == Turn::Join) {
+        query("INSERT INTO viewer_sessions (id, stream_id, seen_at) VALUES ($1, $2, $3)")
+            .bind(saying.viewer)
+            .bind(saying.stream)
+            .bind(now)
+            .execute(&mut transaction)
+            .await?;
+        found.insert(saying.viewer);
+    }
+    let one_of = db.engine().one_of("$2");
+    // By their ids, of which there are few: not by the stream, which has them all.
+    let theirs = format!("id {one_of} AND COALESCE(stream_id, $1) = $1 RETURNING id");
+    let beat = format!(
         "UPDATE viewer_sessions SET seen_at = CASE WHEN seen_at > $3 THEN seen_at ELSE $3 END
-         WHERE id = $1 AND stream_id = $2",
-    )
-    .bind(viewer)
-    .bind(stream)
-    .bind(now)
-    .execute(&mut transaction)
-    .await?;
+         WHERE {theirs}"
+    );
+    for (stream, viewers) in by_stream(said, Turn::Beat) {
+        let query = query(AssertSqlSafe(beat.clone())).bind(stream);
+        let beaten: Vec<(ViewerId,)> = query.bind(viewers).bind(now).all(&mut transaction).await?;
+        found.extend(beaten.into_iter().map(|(viewer,)| viewer));
+    }
+    let leave = format!("DELETE FROM viewer_sessions WHERE {theirs}");
+    for (stream, viewers) in by_stream(said, Turn::Leave) {
+        let query = query(AssertSqlSafe(leave.clone())).bind(stream);
+        let left: Vec<(ViewerId,)> = query.bind(viewers).all(&mut transaction).await?;
+        found.extend(left.into_iter().map(|(viewer,)| viewer));
+    }
     transaction.commit().await?;
-    Ok(updated > 0)
+    Ok(found)
 }
 
-/// A session ends, if it is there.
-pub async fn leave(db: &Database, stream: StreamId, viewer: ViewerId) -> Result<(), RowError> {
-    let mut transaction = db.write().await?;
-    query("DELETE FROM viewer_sessions WHERE id = $1 AND stream_id = $2")
-        .bind(viewer)
-        .bind(stream)
-        .execute(&mut transaction)
-        .await?;
-    transaction.commit().await
+fn by_stream(said: &[Saying], turn: Turn) -> HashMap<StreamId, Vec<Uuid>> {
+    let mut by_stream: HashMap<_, Vec<_>> = HashMap::new();
+    for saying in said.iter().filter(|saying| saying.turn == turn) {
+        let viewers = by_stream.entry(saying.stream).or_default();
+        viewers.push(saying.viewer.as_uuid());
+    }
+    by_stream
 }
 
 /// Deletes sessions that are over, at most `limit`; how many.

@@ -1,6 +1,10 @@
 //! What is measured of live streams, and who watches them.
 
+use std::collections::HashSet;
+
 use media::{Micros, NodeId, SessionId, StreamId, Timestamp, ViewerId};
+use storage::rows::leases::this_process;
+use storage::rows::origins::{self, Claim, NewOrigin};
 use storage::rows::sessions;
 use storage::rows::stream_status::{
     self, AudioIngest, Gop, Ingest, Measured, MeasuredRendition, RenditionKind, RenditionState,
@@ -8,7 +12,7 @@ use storage::rows::stream_status::{
 };
 use storage::rows::streams;
 use storage::rows::usage::{self, Addition, Counts, Period, Served};
-use storage::rows::viewers::{self, SILENT};
+use storage::rows::viewers::{self, SILENT, Saying, Turn};
 
 use crate::fixtures::{NOW, TestDatabase};
 
@@ -16,7 +20,9 @@ on_both_engines! {
     what_was_measured_is_read_until_it_is_stale,
     what_is_measured_goes_with_its_broadcast,
     an_older_sample_does_not_replace_a_newer_one,
+    what_another_origin_has_taken_is_measured_by_that_one_alone,
     a_viewer_is_counted_from_the_first_beat_to_the_last,
+    what_many_say_is_written_at_once,
     viewers_are_sessions_or_what_the_edges_served_whichever_are_more,
     minutes_have_the_most_at_once_and_the_time_watched,
     broadcasts_are_counted_within_a_period,
@@ -96,6 +102,28 @@ async fn keep(test: &TestDatabase, sample: Sample, at: Timestamp) {
     stream_status::keep(&test.db, &[sample], at).await.unwrap();
 }
 
+async fn say(
+    test: &TestDatabase,
+    stream: StreamId,
+    viewer: ViewerId,
+    turn: Turn,
+    at: Timestamp,
+) -> bool {
+    let said = [Saying {
+        stream,
+        viewer,
+        turn,
+    }];
+    let found = viewers::note(&test.db, &said, at).await.unwrap();
+    found.contains(&viewer)
+}
+
+async fn join(test: &TestDatabase, stream: StreamId) -> ViewerId {
+    let viewer = ViewerId::new();
+    assert!(say(test, stream, viewer, Turn::Join, NOW).await);
+    viewer
+}
+
 /// As everybody sees it.
 async fn watching(test: &TestDatabase, name: &str, at: Timestamp) -> u64 {
     let name = name.parse().unwrap();
@@ -170,25 +198,100 @@ async fn an_older_sample_does_not_replace_a_newer_one(test: TestDatabase) {
     assert_eq!(status.measured.unwrap().measured_at, seconds(10));
 }
 
+/// Takes the stream for an origin, as if an encoder had come to it.
+async fn take(test: &TestDatabase, stream: StreamId) -> NodeId {
+    let origin = NewOrigin {
+        id: NodeId::new(),
+        instance: this_process(),
+        url: "http://origin:8081".to_owned(),
+        is_alone: false,
+        version: "1".to_owned(),
+    };
+    let ttl = Micros::from_secs(60);
+    let place = origins::register(&test.db, &origin, ttl, NOW).await;
+    let place = place.unwrap().expect("nobody is alone");
+    let taken = origins::take_stream(&test.db, stream, &place, Claim::Takeover, NOW).await;
+    taken.unwrap().expect("it may");
+    origin.id
+}
+
+async fn what_another_origin_has_taken_is_measured_by_that_one_alone(test: TestDatabase) {
+    let demo = live(&test, "demo").await;
+    join(&test, demo.0).await;
+    let of = |node| Sample {
+        node,
+        ..sample(demo, Micros::from_secs(5))
+    };
+    let before = take(&test, demo.0).await;
+    keep(&test, of(before), NOW).await;
+    let after = take(&test, demo.0).await;
+    keep(&test, of(after), seconds(5)).await;
+    // It goes on after it was stopped, and knows nothing of the other yet.
+    keep(&test, of(before), seconds(10)).await;
+    let status = stream_status::status(&test.db, demo.0, seconds(10)).await;
+    let row = status.unwrap().measured.unwrap();
+    assert_eq!((row.node, row.measured_at), (after, seconds(5)));
+    let period = Period {
+        from: NOW,
+        to: seconds(60),
+    };
+    let minutes = viewers::minutes(&test.db, demo.0, period, 10).await;
+    assert_eq!(minutes.unwrap()[0].watched, Micros::from_secs(10));
+    keep(&test, of(after), seconds(15)).await;
+    let status = stream_status::status(&test.db, demo.0, seconds(15)).await;
+    assert_eq!(status.unwrap().measured.unwrap().measured_at, seconds(15));
+}
+
+async fn what_many_say_is_written_at_once(test: TestDatabase) {
+    let (demo, other) = (live(&test, "demo").await, live(&test, "other").await);
+    let (stays, leaves) = (join(&test, demo.0).await, join(&test, demo.0).await);
+    let (elsewhere, fresh) = (join(&test, other.0).await, ViewerId::new());
+    let unknown = ViewerId::new();
+    let said = [
+        (demo.0, stays, Turn::Beat),
+        (demo.0, unknown, Turn::Beat),
+        (demo.0, elsewhere, Turn::Beat),
+        (demo.0, leaves, Turn::Beat),
+        (demo.0, leaves, Turn::Leave),
+        (demo.0, elsewhere, Turn::Leave),
+        (other.0, fresh, Turn::Join),
+    ]
+    .map(|(stream, viewer, turn)| Saying {
+        stream,
+        viewer,
+        turn,
+    });
+    let at = NOW + SILENT;
+    let found = viewers::note(&test.db, &said, at).await.unwrap();
+    assert_eq!(found, HashSet::from([stays, leaves, fresh]));
+    let counts = viewers::count(&test.db, &[demo.0, other.0], at).await;
+    let counts = counts.unwrap();
+    assert_eq!(
+        (counts[&demo.0].sessions, counts[&other.0].sessions),
+        (1, 1)
+    );
+    let nothing = viewers::note(&test.db, &[], at).await.unwrap();
+    assert!(nothing.is_empty());
+}
+
 async fn a_viewer_is_counted_from_the_first_beat_to_the_last(test: TestDatabase) {
     let demo = live(&test, "demo").await;
     let other = live(&test, "other").await;
-    let join = async |stream| viewers::join(&test.db, stream, NOW).await.unwrap().unwrap();
-    let (first, second) = (join(demo.0).await, join(demo.0).await);
-    join(other.0).await;
+    let (first, second) = (join(&test, demo.0).await, join(&test, demo.0).await);
+    join(&test, other.0).await;
     assert_eq!(watching(&test, "demo", NOW).await, 0, "nobody has counted");
     keep(&test, sample(demo, Micros::ZERO), NOW).await;
     assert_eq!(watching(&test, "demo", NOW).await, 2);
 
-    viewers::leave(&test.db, demo.0, second).await.unwrap();
+    let leave = async |stream, viewer| say(&test, stream, viewer, Turn::Leave, NOW).await;
+    assert!(leave(demo.0, second).await);
     // Once more is no error, and neither is another's.
-    viewers::leave(&test.db, demo.0, second).await.unwrap();
-    viewers::leave(&test.db, other.0, first).await.unwrap();
+    assert!(!leave(demo.0, second).await);
+    assert!(!leave(other.0, first).await);
     keep(&test, sample(demo, Micros::ZERO), seconds(5)).await;
     assert_eq!(watching(&test, "demo", seconds(5)).await, 1);
 
-    let beat =
-        async |stream, viewer, at| viewers::beat(&test.db, stream, viewer, at).await.unwrap();
+    let beat = async |stream, viewer, at| say(&test, stream, viewer, Turn::Beat, at).await;
     assert!(!beat(demo.0, second, seconds(30)).await);
     assert!(!beat(other.0, first, seconds(30)).await, "another stream");
     assert!(!beat(demo.0, ViewerId::new(), seconds(30)).await);
@@ -215,7 +318,7 @@ fn served(name: &str, minute: i64, viewers: u64) -> Addition {
 async fn viewers_are_sessions_or_what_the_edges_served_whichever_are_more(test: TestDatabase) {
     let demo = live(&test, "demo").await;
     for _ in 0..3 {
-        viewers::join(&test.db, demo.0, NOW).await.unwrap().unwrap();
+        join(&test, demo.0).await;
     }
     let add = async |edge, minute, viewers| {
         let addition = served("demo", minute, viewers);
@@ -245,11 +348,11 @@ async fn viewers_are_sessions_or_what_the_edges_served_whichever_are_more(test: 
 
 async fn minutes_have_the_most_at_once_and_the_time_watched(test: TestDatabase) {
     let demo = live(&test, "demo").await;
-    let first = viewers::join(&test.db, demo.0, NOW).await.unwrap().unwrap();
-    viewers::join(&test.db, demo.0, NOW).await.unwrap().unwrap();
+    let first = join(&test, demo.0).await;
+    join(&test, demo.0).await;
     keep(&test, sample(demo, Micros::ZERO), NOW).await;
     keep(&test, sample(demo, Micros::from_secs(5)), seconds(5)).await;
-    viewers::leave(&test.db, demo.0, first).await.unwrap();
+    say(&test, demo.0, first, Turn::Leave, seconds(5)).await;
     keep(&test, sample(demo, Micros::from_secs(5)), seconds(10)).await;
     // Whoever was away for long does not know who watched.
     keep(&test, sample(demo, Micros::from_secs(1_000)), seconds(60)).await;
@@ -312,13 +415,13 @@ async fn broadcasts_are_counted_within_a_period(test: TestDatabase) {
 
 async fn what_is_over_is_swept(test: TestDatabase) {
     let demo = live(&test, "demo").await;
-    let beats = viewers::join(&test.db, demo.0, NOW).await.unwrap().unwrap();
+    let beats = join(&test, demo.0).await;
     for _ in 0..3 {
-        viewers::join(&test.db, demo.0, NOW).await.unwrap().unwrap();
+        join(&test, demo.0).await;
     }
     keep(&test, sample(demo, Micros::ZERO), NOW).await;
     let over = NOW + SILENT;
-    viewers::beat(&test.db, demo.0, beats, over).await.unwrap();
+    say(&test, demo.0, beats, Turn::Beat, over).await;
     for (limit, deleted) in [(2, 2), (2, 1), (2, 0)] {
         let swept = viewers::delete_silent(&test.db, over, limit).await.unwrap();
         assert_eq!(swept, deleted);

@@ -84,25 +84,30 @@ pub async fn kept(
     stream: StreamId,
     sessions: &[SessionId],
 ) -> Result<Vec<(SessionId, Kept)>, RowError> {
+    // An epoch ends where the next begins. By the floor alone (`+ 0`: it is not looked up by), SQLite
+    // would read all that the stream keeps.
     let text = format!(
-        "SELECT e.session_id, CAST(SUM(p.size) AS BIGINT) AS size,
+        "SELECT p.session_id, CAST(SUM(p.size) AS BIGINT) AS size,
                 CAST(SUM(p.duration) AS BIGINT) AS duration
-         FROM (SELECT g.epoch, SUM(g.size) AS size,
+         FROM (SELECT e.session_id, SUM(g.size) AS size,
                       MAX(g.start + g.duration) - MIN(g.start) AS duration
-               FROM segments g
-               WHERE g.stream_id = $1 AND g.size > 0
-                   AND g.number >= (SELECT kept_from FROM streams WHERE id = $1)
-                   AND g.epoch IN (SELECT number FROM epochs
-                                   WHERE stream_id = $1 AND session_id {})
-               GROUP BY g.epoch) AS p
-             JOIN epochs e ON e.stream_id = $1 AND e.number = p.epoch
-         GROUP BY e.session_id",
+               FROM epochs e
+                   JOIN segments g ON g.stream_id = e.stream_id AND g.epoch = e.number
+                       AND g.number >= e.first_segment AND g.number < COALESCE(
+                           (SELECT n.first_segment FROM epochs n
+                            WHERE n.stream_id = e.stream_id AND n.number > e.number
+                            ORDER BY n.number LIMIT 1), $3)
+               WHERE e.stream_id = $1 AND e.session_id {} AND g.size > 0
+                   AND g.number + 0 >= (SELECT kept_from FROM streams WHERE id = $1)
+               GROUP BY e.session_id, e.number) AS p
+         GROUP BY p.session_id",
         db.engine().one_of("$2")
     );
     let sessions: Vec<_> = sessions.iter().map(|session| session.as_uuid()).collect();
     let rows: Vec<(SessionId, u64, Micros)> = query(AssertSqlSafe(text))
         .bind(stream)
         .bind(sessions)
+        .bind(i64::MAX)
         .all(db)
         .await?;
     let kept = rows
