@@ -16,9 +16,9 @@ import { studioPath, studioStream } from "../src/places";
 import { sizeLabel } from "../src/size";
 import { ladderOf, profileOf } from "../src/studio/fields";
 import { advice, audioText, Health, renditionText, stateText, videoText } from "../src/studio/health";
-import { serverUrl } from "../src/studio/obs";
-import type { ChatMessage, StreamStatus } from "../src/studio/resources";
-import { renewal, slowModeLabel, slowModes, spanLabel } from "../src/studio/rules";
+import { serverUrl } from "../src/obs";
+import type { StreamStatus } from "../src/studio/resources";
+import { slowModeLabel, slowModes, spanLabel } from "../src/studio/rules";
 import { columnsPath, linePath, roundTop, Series } from "../src/studio/series";
 
 const BOX = { width: 100, height: 10 };
@@ -138,12 +138,6 @@ test("encoders publish to where the page says, or to where it came from", () => 
   assert.equal(serverUrl("rtmp://{host}", "nova.example"), "rtmp://nova.example/live");
   assert.equal(serverUrl("rtmp://{host}:1936", "[::1]"), "rtmp://[::1]:1936/live");
   assert.equal(serverUrl("rtmps://in.example.org", "nova.example"), "rtmps://in.example.org/live");
-});
-
-test("of the last messages those go that are there no more, and those come that are new", () => {
-  const of = (ids: string) => [...ids].map((id) => ({ id }) as ChatMessage);
-  const { gone, added } = renewal(of("dcb"), of("fedb"));
-  assert.deepEqual([gone, added.map(({ id }) => id)], [["c"], ["f", "e"]]);
 });
 
 test("a slow mode that nobody chose here is among those that can be chosen", () => {

@@ -1,6 +1,7 @@
 import { part } from "../dom";
 import type { Form } from "../form";
-import type { PostWhenLive, StreamChange, StreamVisibility, StudioStream, Takeover } from "./resources";
+import type { StreamVisibility } from "../resources";
+import type { PostWhenLive, StreamChange, StudioStream, Takeover } from "./resources";
 
 /** Ladders that have a name; any other is spelled in steps. */
 const PROFILES = ["default", "economy", "standard", "quality"];
