@@ -31,8 +31,10 @@ export class StreamList {
 function card(stream: LiveStream): HTMLElement {
   const view = new View("card-template");
   view.part("link", HTMLAnchorElement).href = watchPath(stream.name);
-  view.part("name", HTMLSpanElement).textContent = stream.name;
-  view.part("since", HTMLSpanElement).textContent = sinceLabel(stream.startedAt, new Date());
+  view.part("name", HTMLSpanElement).textContent = stream.title;
+  const since = sinceLabel(stream.startedAt, new Date());
+  const told = [since, ...(stream.owner === null ? [] : [stream.owner])].filter((text) => text !== "");
+  view.part("since", HTMLSpanElement).textContent = told.join(" · ");
   return view.root;
 }
 
