@@ -101,6 +101,20 @@ test("what was measured once is one point, however often it is told", () => {
   assert.equal(health.series.viewers.last, 0);
 });
 
+test("a clock that is wrong draws the same", () => {
+  for (const wrong of [-3_600_000, 0, 3_600_000]) {
+    const health = new Health();
+    const now = Date.parse("2027-01-15T08:19:58Z") + wrong;
+    health.take(OFFLINE, now);
+    health.take(LIVE, now + 2_500);
+    health.take({ ...LIVE, measured_at: "2027-01-15T08:20:05Z" }, now + 7_500);
+    health.take(OFFLINE, now + 10_000);
+    assert.deepEqual(health.series.viewers.points.map(({ value }) => value), [7, 7, 0]);
+    const [first, , last] = health.series.viewers.points.map(({ at }) => at);
+    assert.equal((last ?? 0) - (first ?? 0), 7_500);
+  }
+});
+
 test("a status reads as words", () => {
   const now = new Date("2027-01-15T08:20:00Z");
   assert.equal(stateText(LIVE, now), "Live for 20 min");

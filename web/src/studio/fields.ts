@@ -72,8 +72,11 @@ export class StreamFields {
 
   /** Whether what was recorded is to go. */
   get deletesRecordings(): boolean {
-    const box = byId(this.root, "delete_recordings", HTMLInputElement);
-    return !this.deletion.hidden && box.checked;
+    return !this.deletion.hidden && this.deletionBox.checked;
+  }
+
+  private get deletionBox(): HTMLInputElement {
+    return byId(this.root, "delete_recordings", HTMLInputElement);
   }
 
   private showSteps(): void {
@@ -84,6 +87,8 @@ export class StreamFields {
 
   private showDeletion(): void {
     this.deletion.hidden = !this.isRecording || this.recording.checked;
+    // What was meant once is asked for anew the next time.
+    if (this.deletion.hidden) this.deletionBox.checked = false;
   }
 }
 
