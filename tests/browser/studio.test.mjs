@@ -233,6 +233,20 @@ test("settings are saved, and recordings go only if that is said", async (t) => 
   );
 });
 
+test("what was meant of recordings once is not meant the next time", async (t) => {
+  const { fake, page, open, user } = await scene(t, { name: "ada" });
+  const stream = addStream(fake, user, "engines");
+  stream.settings.recording = true;
+  await open("/studio/engines#settings");
+  const records = page.getByLabel("Record broadcasts");
+  const deletes = page.getByLabel("Delete what was recorded");
+  await records.uncheck();
+  await deletes.check();
+  await records.check();
+  await records.uncheck();
+  assert.equal(await deletes.isChecked(), false);
+});
+
 test("a stream is stopped and started, and deleted by who types its name", async (t) => {
   const { fake, page, open, user } = await scene(t, { name: "ada" });
   const stream = addStream(fake, user, "engines");
