@@ -328,7 +328,7 @@ test("a chat has one socket, and no questions while nothing is said", async (t) 
   await page.locator('.chat[data-state="joined"]').waitFor();
   await page.getByRole("link", { name: "Keys and OBS" }).click();
   await page.getByRole("link", { name: "Chat", exact: true }).click();
-  assert.equal(await page.evaluate(() => document.activeElement?.textContent), "Chat");
+  await page.waitForFunction(() => document.activeElement?.id === "chat-title");
   assert.equal(fake.chat.clients.size, 1);
   assert.equal(fake.chat.heard.filter(({ type }) => type === "join").length, 1);
   const read = fake.asked.filter(({ path }) => path.endsWith("/chat/messages"));
