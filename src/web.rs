@@ -26,7 +26,7 @@ const POSTS: &str = include_str!("../web/dist/posts.html");
 const STUDIO: &str = include_str!("../web/dist/studio.html");
 const ADMIN: &str = include_str!("../web/dist/admin.html");
 
-/// What stands in the page of the studio for where encoders publish to.
+/// What stands in pages for where encoders publish to.
 const RTMP_PLACE: &str = "rtmp://{host}";
 
 /// What the pages load, and of what type it is.
@@ -92,7 +92,7 @@ pub fn router(playback: &str, rtmp: &str) -> Router {
          object-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; \
          require-trusted-types-for 'script'"
     );
-    let watch = File::page(WATCH, &watch_policy);
+    let watch = File::page(WATCH.replace(RTMP_PLACE, rtmp), &watch_policy);
     let studio = File::page(STUDIO.replace(RTMP_PLACE, rtmp), &studio_policy);
     let mut router = Router::new()
         .route("/", watch.clone().served())
@@ -277,15 +277,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_studio_says_where_to_publish() {
-        assert_eq!(STUDIO.matches(RTMP_PLACE).count(), 1);
-        for rtmp in ["rtmp://{host}:1936", "rtmps://in.example.org"] {
-            let request = Request::get("/studio/garden").body(Body::empty());
-            let response = router("", rtmp).call(request.expect("a request")).await;
-            let body = response.expect("an answer").into_body().collect().await;
-            let page = body.expect("a body").to_bytes();
-            let page = String::from_utf8(page.to_vec()).expect("text");
-            assert_eq!(values(&page, "content").last(), Some(&rtmp));
+    async fn pages_say_where_to_publish() {
+        for (path, page) in [("/", WATCH), ("/studio/garden", STUDIO)] {
+            assert_eq!(page.matches(RTMP_PLACE).count(), 1, "{path}");
+            for rtmp in ["rtmp://{host}:1936", "rtmps://in.example.org"] {
+                let request = Request::get(path).body(Body::empty());
+                let response = router("", rtmp).call(request.expect("a request")).await;
+                let body = response.expect("an answer").into_body().collect().await;
+                let page = body.expect("a body").to_bytes();
+                let page = String::from_utf8(page.to_vec()).expect("text");
+                assert_eq!(values(&page, "content").last(), Some(&rtmp), "{path}");
+            }
         }
     }
 }

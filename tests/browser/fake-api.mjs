@@ -96,14 +96,12 @@ class Fake {
   images = new Map();
   /** Posts that were made, by the key of their request. */
   made = new Map();
-  /** Streams that can be found, and those that are live, as the API tells them. */
+  /** Streams, see `fake-streams.mjs`, and those that are live, as the API tells them. */
   streams = [];
   live = [];
   chat = new Chat(this);
   /** Viewer sessions, by id: the stream's name. */
   viewers = new Map();
-  /** Streams that somebody looks after, by name; see `fake-studio.mjs`. */
-  owned = new Map();
   /** What `fake-admin.mjs` tells of. */
   told = [];
   audit = [];
@@ -208,10 +206,9 @@ class Fake {
   }
 
   api(asked) {
-    for (const [operation, run, isFor] of OPERATIONS) {
+    for (const [operation, run] of OPERATIONS) {
       const found = operation.exec(`${asked.method} ${asked.path}`);
-      const named = found?.slice(1).map(decodeURIComponent);
-      if (named !== undefined && isFor(this, ...named)) return run(this, asked, ...named);
+      if (found !== null) return run(this, asked, ...found.slice(1).map(decodeURIComponent));
     }
     throw new Refusal(404, "not-found", "Nothing is at this path.");
   }

@@ -56,6 +56,14 @@ export class Chat {
     for (const { socket } of this.clients) code === undefined ? socket.destroy() : socket.close(code);
   }
 
+  /** The stream is for others than before: everybody leaves, and those join again who may. */
+  putOut(room) {
+    for (const client of this.inRoom(room)) {
+      client.room = null;
+      client.socket.say({ type: "left", room: room.name, reason: "the stream is for others than before" });
+    }
+  }
+
   answer(client, message) {
     const { socket } = client;
     const { id } = message;

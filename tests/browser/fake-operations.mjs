@@ -283,8 +283,4 @@ export const OPERATIONS = [
   ...STREAM_OPERATIONS,
   ...CHAT_OPERATIONS,
   ...ADMIN_OPERATIONS,
-].map(([operation, run, isFor = () => true]) => [
-  new RegExp(`^${operation.replace(/:[a-z]+/g, "([^/]+)")}$`),
-  run,
-  isFor,
-]);
+].map(([operation, run]) => [new RegExp(`^${operation.replace(/:[a-z]+/g, "([^/]+)")}$`), run]);

@@ -2,6 +2,7 @@
 import { randomUUID } from "node:crypto";
 
 import { invalid, notFound, Refusal } from "./fake-refusals.mjs";
+import { shownStream } from "./fake-streams.mjs";
 import { now } from "./fake-values.mjs";
 
 const TEXT_LIMIT = 5_000;
@@ -159,7 +160,7 @@ function streamNamed(fake, name) {
   const live = fake.live.find((stream) => stream.name === name);
   const found = fake.streams.find((stream) => stream.name === name);
   if (live === undefined && found === undefined) throw new Refusal(404, "not-found", "No such stream.");
-  return found ?? { name, title: name, is_live: true, owner: null };
+  return found === undefined ? { name, title: name, is_live: true, owner: null } : shownStream(found);
 }
 
 function checkText(text, mayBeEmpty) {
@@ -349,7 +350,8 @@ export const POST_OPERATIONS = [
     "GET search/streams",
     (fake, asked) => {
       const has = ({ name, title }) => `${name} ${title}`.toLowerCase().includes(query(asked));
-      return asked.page(fake.streams.filter(has), (stream) => stream);
+      const streams = fake.streams.map((stream) => shownStream(stream, asked.viewer));
+      return asked.page(streams.filter(has), (stream) => stream);
     },
   ],
 ];

@@ -4,29 +4,58 @@ import { randomUUID } from "node:crypto";
 import { Refusal } from "./fake-refusals.mjs";
 import { now } from "./fake-values.mjs";
 
+const SETTINGS = {
+  title: "",
+  takeover: "takeover",
+  recording: false,
+  ladder: null,
+  post_when_live: "as_preferred",
+  is_stopped: false,
+};
+
 /** A stream that is there; it goes on in `fake.live` once it is live. */
-export function addStream(fake, owner, name, more = {}) {
+export function addStream(fake, owner, name, { title = "", ...more } = {}) {
   const stream = {
     id: randomUUID(),
     name,
-    title: name,
     description: "",
     visibility: "public",
     owner: owner.name,
-    is_live: false,
     live_since: null,
     created_at: now(),
-    settings: null,
+    settings: { ...SETTINGS, title },
+    keys: [],
+    // What `status` says beyond its name and state.
+    measured: {},
+    recordings: [],
+    minutes: [],
     ...more,
   };
   fake.streams.push(stream);
   return stream;
 }
 
+/** A stream, as the API tells it. */
+export function shownStream(stream, viewer = null) {
+  const { id, name, description, visibility, owner, live_since, created_at, settings } = stream;
+  return {
+    id,
+    name,
+    title: settings.title === "" ? name : settings.title,
+    description,
+    visibility,
+    owner,
+    is_live: live_since !== null,
+    live_since,
+    created_at,
+    settings: viewer?.name === owner ? settings : null,
+  };
+}
+
 /** Something is live that no browser can play: its playlist is not there. */
 export function goLive(fake, stream, started_at = now()) {
-  Object.assign(stream, { is_live: true, live_since: started_at });
-  const { name, title, owner } = stream;
+  stream.live_since = started_at;
+  const { name, title, owner } = shownStream(stream);
   const playlist = `/live/${name}/index.m3u8`;
   fake.live = [{ name, title, owner, started_at, playlist, manifest: `/live/${name}/manifest.mpd` }, ...fake.live];
 }
@@ -35,12 +64,12 @@ export function goLive(fake, stream, started_at = now()) {
 export function seenStream(fake, name, viewer) {
   const stream = fake.streams.find((found) => found.name === name);
   const owner = stream === undefined ? undefined : fake.users.get(stream.owner);
-  const isFor =
+  const maySee =
     stream !== undefined &&
     (viewer === owner ||
       stream.visibility === "public" ||
       (stream.visibility === "followers" && viewer?.follows.get(owner) === "yes"));
-  if (!isFor) throw new Refusal(404, "not-found", "No such stream.");
+  if (!maySee) throw new Refusal(404, "not-found", "No such stream.");
   return stream;
 }
 
@@ -51,7 +80,10 @@ const session = (fake, id, name) => {
 
 /** What answers, by "METHOD path". */
 export const STREAM_OPERATIONS = [
-  ["GET streams/:name", (fake, { viewer }, name) => ({ json: seenStream(fake, name, viewer) })],
+  [
+    "GET streams/:name",
+    (fake, { viewer }, name) => ({ json: shownStream(seenStream(fake, name, viewer), viewer) }),
+  ],
   [
     "GET streams/:name/playback",
     (fake, { viewer }, name) => {

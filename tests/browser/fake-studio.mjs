@@ -1,63 +1,15 @@
-// Streams, their keys and chats, and what is measured of them, for `fake-api.mjs`: as their owner looks after them.
+// Streams of `fake-api.mjs` as their owner looks after them: their keys, and what is measured of them.
 import { randomUUID } from "node:crypto";
 
 import { invalid, Refusal } from "./fake-refusals.mjs";
+import { addStream, shownStream } from "./fake-streams.mjs";
 import { now, secret } from "./fake-values.mjs";
-
-const missing = () => new Refusal(404, "not-found", "No such stream.");
-
-/** A stream that is there already. */
-export function addStream(fake, owner, name, more = {}) {
-  const stream = {
-    id: randomUUID(),
-    name,
-    owner,
-    description: "",
-    visibility: "public",
-    live_since: null,
-    created_at: now(),
-    settings: {
-      title: "",
-      takeover: "takeover",
-      recording: false,
-      ladder: null,
-      post_when_live: "as_preferred",
-      is_stopped: false,
-    },
-    keys: [],
-    // What `status` says beyond its name and state.
-    measured: {},
-    recordings: [],
-    minutes: [],
-    room: { slow_mode_seconds: 0, followers_only: false },
-    messages: [],
-    sanctions: [],
-    ...more,
-  };
-  fake.owned.set(name, stream);
-  return stream;
-}
 
 /** A key of a stream, and what is secret of it. */
 export function addKey(stream, name, more = {}) {
   const key = { id: randomUUID(), name, created_at: now(), expires_at: null, last_used_at: null, ...more };
   stream.keys.unshift(key);
   return { key: secret().replace(/[^a-z0-9]/gi, "0"), stream_key: key };
-}
-
-/** Something that is said in a stream's chat. */
-export function say(stream, author, text, more = {}) {
-  const message = {
-    id: randomUUID(),
-    event: (stream.messages.at(-1)?.event ?? 0) + 1,
-    author,
-    text,
-    parts: [{ text, mention: null, hashtag: null, link: null }],
-    created_at: now(),
-    ...more,
-  };
-  stream.messages.push(message);
-  return message;
 }
 
 /** What a server measures of a stream that is well; `beat` counts the times. */
@@ -99,31 +51,19 @@ function rendition(name, state, reason, bit_rate) {
 }
 
 function own(fake, asked, name) {
-  const stream = fake.owned.get(name);
-  if (stream === undefined || stream.owner !== asked.me) throw missing();
+  const stream = fake.streams.find((found) => found.name === name);
+  if (stream?.owner !== asked.me.name) throw new Refusal(404, "not-found", "No such stream.");
   return stream;
 }
 
-function visible(fake, asked, name) {
-  const stream = fake.owned.get(name);
-  if (stream === undefined) throw missing();
-  return shown(stream, asked.viewer);
+function end(fake, stream) {
+  Object.assign(stream, { live_since: null, measured: {} });
+  fake.live = fake.live.filter(({ name }) => name !== stream.name);
 }
 
-function shown(stream, viewer) {
-  const { id, name, owner, description, visibility, live_since, created_at, settings } = stream;
-  return {
-    id,
-    name,
-    title: settings.title === "" ? name : settings.title,
-    description,
-    visibility,
-    owner: owner.name,
-    is_live: live_since !== null,
-    live_since,
-    created_at,
-    settings: viewer === owner ? settings : null,
-  };
+function remove(fake, stream) {
+  end(fake, stream);
+  fake.streams = fake.streams.filter((other) => other !== stream);
 }
 
 function set(stream, { name, title, description, visibility, delete_recordings, ...settings }) {
@@ -153,35 +93,14 @@ function once(fake, asked, make) {
   return { status: 201, json };
 }
 
-const authorOf = ({ id, name, display_name }, is_moderator = false) => ({
-  id,
-  name,
-  display_name,
-  avatar_url: null,
-  is_moderator,
-});
-const roomOf = (stream) => ({
-  stream: stream.name,
-  last_event: stream.messages.length,
-  viewers: 3,
-  is_moderator: true,
-  ...stream.room,
-});
-
-/** Others are of `fake-streams.mjs`. */
-function isLookedAfter(operation) {
-  const isOfOne = operation.includes(" streams/:name");
-  return (fake, name) => !isOfOne || fake.owned.has(name);
-}
-
-/** What answers, by "METHOD path": of streams that are looked after here. */
+/** What answers, by "METHOD path". */
 export const STUDIO_OPERATIONS = [
   [
     "GET users/:name/streams",
     (fake, asked, name) => {
       const owner = fake.person(name, asked.viewer);
-      const streams = [...fake.owned.values()].filter((stream) => stream.owner === owner).reverse();
-      return asked.page(streams, (stream) => shown(stream, asked.viewer));
+      const streams = fake.streams.filter((stream) => stream.owner === owner.name).reverse();
+      return asked.page(streams, (stream) => shownStream(stream, asked.viewer));
     },
   ],
   [
@@ -189,44 +108,35 @@ export const STUDIO_OPERATIONS = [
     (fake, asked) =>
       once(fake, asked, () => {
         const wish = asked.json;
-        if (fake.owned.has(wish.name)) throw new Refusal(409, "taken", "The stream name is taken.");
+        if (fake.streams.some(({ name }) => name === wish.name)) throw new Refusal(409, "taken", "The stream name is taken.");
         const stream = addStream(fake, asked.me, wish.name);
         try {
           set(stream, wish);
         } catch (error) {
-          fake.owned.delete(wish.name);
+          remove(fake, stream);
           throw error;
         }
-        return { stream: shown(stream, asked.me), ...addKey(stream, "") };
+        return { stream: shownStream(stream, asked.me), ...addKey(stream, "") };
       }),
   ],
-  ["GET streams/:name", (fake, asked, name) => ({ json: visible(fake, asked, name) })],
   [
     "PATCH streams/:name",
     (fake, asked, name) => {
       const stream = own(fake, asked, name);
       set(stream, asked.json);
-      return { json: shown(stream, asked.me) };
+      return { json: shownStream(stream, asked.me) };
     },
   ],
-  ["DELETE streams/:name", (fake, asked, name) => void (own(fake, asked, name) && fake.owned.delete(name))],
+  ["DELETE streams/:name", (fake, asked, name) => void remove(fake, own(fake, asked, name))],
   ...["start", "stop"].map((what) => [
     `PUT streams/:name/${what}`,
     (fake, asked, name) => {
       const stream = own(fake, asked, name);
       stream.settings.is_stopped = what === "stop";
-      if (what === "stop") Object.assign(stream, { live_since: null, measured: {} });
-      return { json: shown(stream, asked.me) };
+      if (what === "stop") end(fake, stream);
+      return { json: shownStream(stream, asked.me) };
     },
   ]),
-  [
-    "GET streams/:name/playback",
-    (fake, asked, name) => {
-      visible(fake, asked, name);
-      const json = { playlist: `/live/${name}/index.m3u8`, manifest: `/live/${name}/manifest.mpd`, expires_at: null };
-      return { json };
-    },
-  ],
   ["GET streams/:name/keys", (fake, asked, name) => ({ json: { keys: own(fake, asked, name).keys } })],
   [
     "POST streams/:name/keys",
@@ -278,54 +188,4 @@ export const STUDIO_OPERATIONS = [
       return { json };
     },
   ],
-  ["GET streams/:name/chat", (fake, asked, name) => ({ json: roomOf(own(fake, asked, name)) })],
-  [
-    "PATCH streams/:name/chat",
-    (fake, asked, name) => {
-      const stream = own(fake, asked, name);
-      Object.assign(stream.room, asked.json);
-      return { json: roomOf(stream) };
-    },
-  ],
-  [
-    "GET streams/:name/chat/messages",
-    (fake, asked, name) => {
-      const { messages, owner } = own(fake, asked, name);
-      return asked.page([...messages].reverse(), (message) => ({
-        reply_to: null,
-        media_time: Date.parse(message.created_at),
-        ...message,
-        author: authorOf(message.author, message.author === owner),
-      }));
-    },
-  ],
-  [
-    "DELETE streams/:name/chat/messages/:id",
-    (fake, asked, name, id) => {
-      const stream = own(fake, asked, name);
-      stream.messages = stream.messages.filter((message) => message.id !== id);
-    },
-  ],
-  [
-    "GET streams/:name/chat/sanctions",
-    (fake, asked, name) => asked.page(own(fake, asked, name).sanctions, (sanction) => sanction),
-  ],
-  [
-    "PUT streams/:name/chat/sanctions/:user",
-    (fake, asked, name, user) => {
-      const stream = own(fake, asked, name);
-      const { seconds } = asked.json;
-      const until = seconds === undefined ? null : new Date(Date.now() + 1_000 * seconds).toISOString();
-      const sanction = { user: authorOf(fake.person(user, asked.me)), until, since: now() };
-      stream.sanctions = [sanction, ...stream.sanctions.filter((other) => other.user.name !== user)];
-      return { json: sanction };
-    },
-  ],
-  [
-    "DELETE streams/:name/chat/sanctions/:user",
-    (fake, asked, name, user) => {
-      const stream = own(fake, asked, name);
-      stream.sanctions = stream.sanctions.filter((sanction) => sanction.user.name !== user);
-    },
-  ],
-].map(([operation, run]) => [operation, run, isLookedAfter(operation)]);
+];

@@ -8,6 +8,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { addImage, addPost, editPost, TURNS } from "./fake-posts.mjs";
+import { addStream } from "./fake-streams.mjs";
 import { Refusal } from "./fake-refusals.mjs";
 import { Guard, HOSTILE } from "./guard.mjs";
 import { button, stage } from "./stage.mjs";
@@ -139,7 +140,7 @@ test("in every field of a profile, and as what is looked for", async (t) => {
     });
     const user = fake.add(`u${at}`, { display_name: text, bio: text, links });
     addPost(fake, user, text);
-    fake.streams.push({ name: text, title: text, is_live: false, owner: text });
+    addStream(fake, { name: text }, text, { title: text });
   }
   await forEach(context, async (page, at, text) => {
     await page.goto(`${fake.url}/@u${at}`);

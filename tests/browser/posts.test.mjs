@@ -6,6 +6,7 @@ import { describe, test } from "node:test";
 
 import { SIZES } from "./eyes.mjs";
 import { addPost, editPost } from "./fake-posts.mjs";
+import { addStream, shownStream } from "./fake-streams.mjs";
 import { invalid, Refusal, tooOften } from "./fake-refusals.mjs";
 import { PostsWalk, settled } from "./posts-walk.mjs";
 import { button, logIn, stage } from "./stage.mjs";
@@ -285,11 +286,9 @@ test("streams and hashtags that are going on lead to where they are", async (t) 
     fake.live = ["garden", "a-stream-with-a-name-that-is-rather-long", "harbour"].map((name) => {
       return { name, started_at, playlist: `/live/${name}/index.m3u8` };
     });
-    fake.streams = [
-      { name: "garden", title: "The garden at night", is_live: true, owner: "bob" },
-      { name: "garden-2", title: "", is_live: false, owner: null },
-    ];
-    addPost(fake, bob, "", { stream: fake.streams[0] });
+    const garden = addStream(fake, bob, "garden", { title: "The garden at night", live_since: started_at });
+    addStream(fake, bob, "garden-2");
+    addPost(fake, bob, "", { stream: shownStream(garden) });
     for (const tag of ["tide", "birds", "Überfahrt", "morning", "x".repeat(60)]) {
       addPost(fake, bob, `About #${tag}.`);
     }

@@ -5,12 +5,29 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { SIZES } from "./eyes.mjs";
-import { addKey, addStream, measure, say } from "./fake-studio.mjs";
+import { addStream } from "./fake-streams.mjs";
+import { addKey, measure } from "./fake-studio.mjs";
 import { Guard, HOSTILE } from "./guard.mjs";
 import { button, logIn, stage } from "./stage.mjs";
 
 const scene = stage();
 const MINUTE_MS = 60_000;
+
+/** Somebody says something in the chat of a stream. */
+const say = (fake, { name }, user, text) => fake.chat.say(user, fake.chat.room(name), { text }, { force: true });
+const said = (page, text) => page.locator(".chat-message").filter({ hasText: text });
+
+/** Opens what can be done about a message. */
+async function openActions(message) {
+  const more = message.getByRole("button", { name: "What to do about this message" });
+  await more.focus();
+  await more.press("Enter");
+}
+
+async function act(message, what) {
+  await openActions(message);
+  await message.getByRole("button", { name: what, exact: true }).click();
+}
 
 /** Everything that the browser keeps, and where it has been. */
 const kept = (page) =>
@@ -21,8 +38,8 @@ const kept = (page) =>
 for (const kind of Object.keys(SIZES)) {
   test(`a stream is made, and its key is shown once: ${kind}`, async (t) => {
     const { fake, page, open, eyes } = await scene(t, { name: "ada", kind });
-    const said = [];
-    page.on("console", (message) => said.push(message.text()));
+    const logged = [];
+    page.on("console", (message) => logged.push(message.text()));
     await open("/studio");
     await page.getByText("You have no stream yet.").waitFor();
     await eyes.look("studio-empty");
@@ -45,9 +62,9 @@ for (const kind of Object.keys(SIZES)) {
     await page.getByText("rtmp://127.0.0.1/live").waitFor();
     await eyes.look("studio-key");
     assert.ok(!(await kept(page)).includes(key), "it is kept nowhere");
-    assert.deepEqual(said.filter((text) => text.includes(key)), []);
+    assert.deepEqual(logged.filter((text) => text.includes(key)), []);
     assert.ok(fake.asked.every(({ path }) => !path.includes(key)));
-    const made = fake.owned.get("engines");
+    const made = fake.streams.find(({ name }) => name === "engines");
     assert.deepEqual(
       [made.settings.ladder, made.settings.title, made.visibility],
       ["720p:2800k,360p:800k", "Engines, <i>at night</i>", "public"],
@@ -68,8 +85,8 @@ for (const kind of Object.keys(SIZES)) {
     stream.settings.recording = true;
     addKey(stream, "OBS at home", { last_used_at: new Date().toISOString() });
     const bob = fake.add("bob", { display_name: "Bob the Boatman" });
-    say(stream, bob, "Is that a <b>steam</b> engine?");
-    say(stream, user, "It is.");
+    say(fake, stream, bob, "Is that a <b>steam</b> engine?");
+    say(fake, stream, user, "It is.");
     const started = new Date(Date.now() - 120 * MINUTE_MS).toISOString();
     stream.recordings = [
       {
@@ -125,7 +142,7 @@ for (const kind of Object.keys(SIZES)) {
     await page.getByText("Everybody may talk.").waitFor();
     await page.waitForFunction(() => !document.querySelector("#slow_mode_seconds").matches(":disabled"));
     await eyes.look("studio-chat");
-    await button(page, "Moderate the message of bob").click();
+    await openActions(said(page, "steam"));
     await eyes.look("studio-chat-menu");
     await page.keyboard.press("Escape");
     await section("Recordings");
@@ -216,6 +233,20 @@ test("settings are saved, and recordings go only if that is said", async (t) => 
   );
 });
 
+test("what was meant of recordings once is not meant the next time", async (t) => {
+  const { fake, page, open, user } = await scene(t, { name: "ada" });
+  const stream = addStream(fake, user, "engines");
+  stream.settings.recording = true;
+  await open("/studio/engines#settings");
+  const records = page.getByLabel("Record broadcasts");
+  const deletes = page.getByLabel("Delete what was recorded");
+  await records.uncheck();
+  await deletes.check();
+  await records.check();
+  await records.uncheck();
+  assert.equal(await deletes.isChecked(), false);
+});
+
 test("a stream is stopped and started, and deleted by who types its name", async (t) => {
   const { fake, page, open, user } = await scene(t, { name: "ada" });
   const stream = addStream(fake, user, "engines");
@@ -237,54 +268,71 @@ test("a stream is stopped and started, and deleted by who types its name", async
   await page.getByLabel("Its name").fill("engines");
   await button(page, "Delete the stream").click();
   await page.waitForURL((url) => url.pathname === "/studio");
-  assert.equal(fake.owned.size, 0);
+  assert.equal(fake.streams.length, 0);
 });
 
 test("a chat is moderated, and bans are lifted", async (t) => {
   const { fake, page, open, user } = await scene(t, { name: "ada", kind: "phone" });
   const stream = addStream(fake, user, "engines");
+  const room = fake.chat.room("engines");
   const [bob, cleo] = ["bob", "cleo"].map((name) => fake.add(name));
-  say(stream, bob, "first");
-  say(stream, cleo, "second");
+  say(fake, stream, bob, "first");
+  const second = say(fake, stream, cleo, "second");
   await open("/studio/engines#chat");
-  const texts = page.locator(".chat-message .chat-text");
-  await texts.filter({ hasText: "second" }).waitFor();
-  say(stream, bob, "third");
-  await texts.filter({ hasText: "third" }).waitFor();
-  assert.deepEqual(await texts.allTextContents(), ["third", "second", "first"]);
-  await button(page, "Moderate the message of cleo").click();
-  await button(page, "Delete the message").click();
+  await said(page, "second").waitFor();
+  fake.chat.say(bob, room, { text: "third", reply_to: second.id }, { force: true });
+  await said(page, "Answers cleo: second").waitFor();
+  await act(said(page, "second").filter({ hasNotText: "third" }), "Delete");
   await page.getByText("The message is deleted.").waitFor();
-  assert.equal(stream.messages.length, 2);
-  await button(page, "Moderate the message of bob").first().click();
-  await button(page, "Time out for 10 minutes").click();
-  await page.getByText("bob says nothing for a while.").waitFor();
+  assert.equal(room.messages.length, 2);
+  // Nor is it read in what answers it.
+  await said(page, "Answers a message that is deleted").waitFor();
+  assert.equal(await said(page, "second").count(), 0);
+  await act(said(page, "third"), "10 minutes");
+  await page.getByText("bob says nothing for 10 minutes.").waitFor();
   await page.getByText(/timed out until/).waitFor();
-  await button(page, "Moderate the message of bob").first().click();
-  await button(page, "Ban…").click();
-  await button(page, "Ban").click();
+  await act(said(page, "third"), "Ban");
   await page.getByText(/banned since/).waitFor();
-  assert.equal(stream.sanctions[0].until, null);
+  assert.equal(room.sanctions.get(bob).until, null);
   await button(page, "Lift the ban: bob").click();
-  await page.getByText("bob may talk again.").waitFor();
-  assert.deepEqual(stream.sanctions, []);
+  await page.getByText("Everybody may talk.").waitFor();
+  assert.equal(room.sanctions.size, 0);
   await page.getByLabel("Slow mode").selectOption("30");
   await page.getByLabel("Followers only").check();
   await button(page, "Save").click();
   await page.getByText("Saved.").waitFor();
-  assert.deepEqual(stream.room, { slow_mode_seconds: 30, followers_only: true });
+  await page.locator(".chat-run").filter({ hasText: "Followers only, one message every 30 s" }).waitFor();
+  assert.deepEqual([room.slow, room.followers], [30, true]);
+  // Whoever looks after the chat talks all the same.
+  await page.getByLabel("Your message").fill("Quiet, please.");
+  await page.getByLabel("Your message").press("Enter");
+  await said(page, "Quiet, please.").filter({ hasText: "Host" }).waitFor();
 });
 
 test("a message that somebody else deletes goes, and the focus stays near", async (t) => {
   const { fake, page, open, user } = await scene(t, { name: "ada" });
   const stream = addStream(fake, user, "engines");
-  for (const name of ["bob", "cleo"]) say(stream, fake.add(name), `by ${name}`);
+  const [, last] = ["bob", "cleo"].map((name) => say(fake, stream, fake.add(name), `by ${name}`));
   await open("/studio/engines#chat");
-  await button(page, "Moderate the message of cleo").focus();
-  stream.messages.pop();
-  await page.getByText("by cleo").waitFor({ state: "detached" });
+  await openActions(said(page, "by cleo"));
+  fake.chat.remove(fake.chat.room("engines"), last.id);
+  await said(page, "by cleo").waitFor({ state: "detached" });
   const label = await page.evaluate(() => document.activeElement?.ariaLabel);
-  assert.equal(label, "Moderate the message of bob");
+  assert.equal(label, "What is said");
+});
+
+test("a chat has one socket, and no questions while nothing is said", async (t) => {
+  const { fake, page, open, user } = await scene(t, { name: "ada" });
+  addStream(fake, user, "engines");
+  await open("/studio/engines#chat");
+  await page.locator('.chat[data-state="joined"]').waitFor();
+  await page.getByRole("link", { name: "Keys and OBS" }).click();
+  await page.getByRole("link", { name: "Chat", exact: true }).click();
+  await page.waitForFunction(() => document.activeElement?.id === "chat-title");
+  assert.equal(fake.chat.clients.size, 1);
+  assert.equal(fake.chat.heard.filter(({ type }) => type === "join").length, 1);
+  const read = fake.asked.filter(({ path }) => path.endsWith("/chat/messages"));
+  assert.equal(read.length, 1);
 });
 
 test("a server that does not answer is told of, and the graphs go on afterwards", async (t) => {
@@ -295,6 +343,15 @@ test("a server that does not answer is told of, and the graphs go on afterwards"
   await page.getByText("The server does not answer. Trying again…").waitFor();
   fake.faults.clear();
   await page.getByText("Live for 25 min").waitFor();
+});
+
+test("a stream that is deleted elsewhere is told of", async (t) => {
+  const { fake, page, open, user } = await scene(t, { name: "ada" });
+  measure(addStream(fake, user, "engines"));
+  await open("/studio/engines");
+  await page.getByText("Live for 25 min").waitFor();
+  fake.streams = [];
+  await page.getByText("There is no such stream of yours.").waitFor();
 });
 
 test("the studio is for who has logged in, and for their own streams", async (t) => {
@@ -322,7 +379,7 @@ test("nothing that people write runs in the studio", async (t) => {
   texts.forEach((text, at) => {
     addStream(fake, user, `s${at}`).settings.title = text;
     addKey(stream, text);
-    if (at < 50) say(stream, fake.add(`u${at}`, { display_name: text }), text);
+    if (at < 50) say(fake, stream, fake.add(`u${at}`, { display_name: text }), text);
   });
   measure(stream);
   stream.measured.renditions = texts.map((text) => ({ name: text, kind: "video", state: "shed", reason: text }));

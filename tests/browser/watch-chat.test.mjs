@@ -7,7 +7,7 @@ import { describe, test } from "node:test";
 
 import { SIZES } from "./eyes.mjs";
 import { addPost } from "./fake-posts.mjs";
-import { addStream, goLive } from "./fake-streams.mjs";
+import { addStream, goLive, shownStream } from "./fake-streams.mjs";
 import { HOSTILE } from "./guard.mjs";
 import { button, logIn, stage } from "./stage.mjs";
 
@@ -44,7 +44,7 @@ describe("somebody watches, follows and chats", { concurrency: true }, () => {
     test(kind, async (t) => {
       const { fake, page, eyes, open, bea, stream, user, say } = await garden(t, { name: "ada", kind });
       goLive(fake, stream);
-      addPost(fake, bea, "", { stream: { name: "garden", title: stream.title, is_live: true, owner: "bea" } });
+      addPost(fake, bea, "", { stream: shownStream(stream) });
       const zed = fake.add("zed");
       const question = say(zed, "Is that a **hawk moth**, @bea? #moths");
       say(bea, "It is one. https://example.org/moths", { reply_to: question.id });
@@ -311,8 +311,40 @@ test("a stream for followers opens for who follows", async (t) => {
   await page.getByText("This stream is not for you any more.").waitFor({ state: "hidden" });
 });
 
+test("who is put out of a room is told, and comes back by following", async (t) => {
+  const { page, open, fake, bea, stream, room, user, say } = await garden(t, { name: "ada" });
+  say(bea, "Only for friends, from now on.");
+  await open("/watch/garden");
+  await said(page, "Only for friends").waitFor();
+  stream.visibility = "followers";
+  fake.chat.putOut(room);
+  await page.getByText("This chat is not for you.").waitFor();
+  await page.getByText("This stream is not for you any more.").waitFor();
+  await button(page, "Follow").click();
+  await page.getByText("You follow bea now.").waitFor();
+  assert.equal(user.follows.get(bea), "yes");
+  await connected(page);
+  await page.getByText("This stream is not for you any more.").waitFor({ state: "hidden" });
+  await write(page, "Here I am.");
+  await said(page, "Here I am.").waitFor();
+});
+
+test("what is deleted is not read in what answers it", async (t) => {
+  const { page, open, fake, bea, room, say } = await garden(t, { name: "ada" });
+  const boat = say(fake.add("zed"), "Buy my boat.");
+  say(bea, "Nobody does.", { reply_to: boat.id });
+  await open("/watch/garden");
+  await said(page, "Answers zed: Buy my boat.").waitFor();
+  await connected(page);
+  fake.chat.remove(room, boat.id);
+  await said(page, "Answers a message that is deleted").filter({ hasText: "Nobody does." }).waitFor();
+  assert.equal(await said(page, "Buy my boat.").count(), 0);
+});
+
 test("the bell is on the watch page, and another login renews it", async (t) => {
   const { page, open, fake, context } = await garden(t, { name: "ada" });
+  // The page before opens a socket too, and not always before the next one is there.
+  await page.goto("about:blank");
   const heard = [];
   page.on("websocket", (socket) => heard.push(new URL(socket.url()).pathname));
   await open("/watch/garden");
@@ -327,7 +359,7 @@ test("the bell is on the watch page, and another login renews it", async (t) => 
 test("what people write in a chat is text", async (t) => {
   const { page, open, say, stream, bea } = await garden(t);
   const texts = HOSTILE.map(({ text }) => text).slice(0, 150);
-  stream.title = texts[0];
+  stream.settings.title = texts[0];
   stream.description = texts.join("\n");
   for (const text of texts) say({ ...bea, display_name: text }, text);
   await page.exposeFunction("ran", () => assert.fail("it ran"));

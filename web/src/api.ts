@@ -362,6 +362,10 @@ export class Api {
 
   // Chat
 
+  chatRoom(name: string): Promise<ChatRoom> {
+    return this.ask("GET", chat(name));
+  }
+
   changeChat(name: string, change: ChatRoomChange): Promise<ChatRoom> {
     return this.ask("PATCH", chat(name), { json: change });
   }

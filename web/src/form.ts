@@ -21,6 +21,7 @@ export class Form {
   /** Read out when there is time. */
   private readonly status = paragraph("form-status", "status");
   private busy = false;
+  private isDue = false;
 
   constructor(
     readonly element: HTMLFormElement,
@@ -37,6 +38,12 @@ export class Form {
       if (isControl(target)) showError(target, null);
       this.say("");
     });
+  }
+
+  /** Sends it as it is filled in now: at once, or after what is being sent. */
+  resend(): void {
+    if (this.busy) this.isDue = true;
+    else void this.send();
   }
 
   /** Makes the controls in `root` ready for errors; call it for those that come later. */
@@ -93,6 +100,9 @@ export class Form {
     } finally {
       this.setBusy(false);
     }
+    if (!this.isDue) return;
+    this.isDue = false;
+    await this.send();
   }
 
   private showProblem(error: unknown): void {

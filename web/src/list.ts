@@ -1,6 +1,7 @@
 import { View } from "./dom";
 import { sinceLabel } from "./labels";
 import type { LiveStream } from "./live";
+import { showObs } from "./obs";
 import { watchPath } from "./places";
 
 /** Live streams as cards. */
@@ -30,29 +31,16 @@ export class StreamList {
 function card(stream: LiveStream): HTMLElement {
   const view = new View("card-template");
   view.part("link", HTMLAnchorElement).href = watchPath(stream.name);
-  view.part("name", HTMLSpanElement).textContent = stream.name;
-  view.part("since", HTMLSpanElement).textContent = sinceLabel(stream.startedAt, new Date());
+  view.part("name", HTMLSpanElement).textContent = stream.title;
+  const since = sinceLabel(stream.startedAt, new Date());
+  const told = [since, ...(stream.owner === null ? [] : [stream.owner])].filter((text) => text !== "");
+  view.part("since", HTMLSpanElement).textContent = told.join(" · ");
   return view.root;
 }
-
-const COPIED_MS = 2_000;
 
 /** What to do when nobody is live. */
 export function emptyState(): HTMLElement {
   const view = new View("empty-template");
-  const server = `rtmp://${location.hostname}:1935/live`;
-  view.part("server", HTMLElement).textContent = server;
-  const copy = view.part("copy", HTMLButtonElement);
-  // Only secure contexts have a clipboard: https, or localhost.
-  copy.hidden = navigator.clipboard === undefined;
-  copy.addEventListener("click", () => {
-    navigator.clipboard.writeText(server).then(
-      () => {
-        copy.textContent = "Copied";
-        window.setTimeout(() => (copy.textContent = "Copy"), COPIED_MS);
-      },
-      (error: unknown) => console.info("copy:", error),
-    );
-  });
+  showObs(view.root);
   return view.root;
 }

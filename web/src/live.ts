@@ -5,6 +5,10 @@ import { Problem } from "./problem";
 export interface LiveStream {
   /** The name in its URLs. */
   readonly name: string;
+  /** What it is called. */
+  readonly title: string;
+  /** The name of the account that it belongs to; `null`: the server did not say. */
+  readonly owner: string | null;
   /** When this broadcast began; a new broadcast of the same stream has another value. */
   readonly startedAt: string;
   /** Path of the HLS multivariant playlist, with the viewer's token where one is needed. */
@@ -17,17 +21,17 @@ export function parseLive(body: unknown): LiveStream[] {
     throw new Error("/api/v1/live: expected an object with streams");
   }
   return body["streams"].map((entry: unknown) => {
-    if (
-      !isRecord(entry) ||
-      typeof entry["name"] !== "string" ||
-      typeof entry["playlist"] !== "string"
-    ) {
+    const fields: Readonly<Record<string, unknown>> = isRecord(entry) ? entry : {};
+    const { name, title, owner, started_at, playlist } = fields;
+    if (typeof name !== "string" || typeof playlist !== "string") {
       throw new Error("/api/v1/live: expected every stream to have a name and a playlist");
     }
     return {
-      name: entry["name"],
-      startedAt: String(entry["started_at"] ?? ""),
-      playlist: entry["playlist"],
+      name,
+      title: typeof title === "string" && title !== "" ? title : name,
+      owner: typeof owner === "string" ? owner : null,
+      startedAt: String(started_at ?? ""),
+      playlist,
     };
   });
 }
@@ -76,10 +80,10 @@ export async function fetchLiveAnd(api: Asked, watched: string): Promise<LiveStr
   const isWhole = api.session.known === null && streams.length < LISTED_AT_MOST;
   if (isListed || isWhole) return streams;
   try {
-    const { live_since } = await api.stream(watched);
+    const { live_since, title, owner } = await api.stream(watched);
     if (live_since === null) return streams;
     const { playlist } = await api.playback(watched);
-    return [...streams, { name: watched, startedAt: live_since, playlist }];
+    return [...streams, { name: watched, title, owner, startedAt: live_since, playlist }];
   } catch (error) {
     if (error instanceof Problem && error.status === 404) return streams;
     throw error;

@@ -24,6 +24,8 @@ export class PagedList<T> {
   private readonly problem = this.view.part("problem", HTMLElement);
   private readonly reading = new Reading();
   private loading = false;
+  /** Of the pages that were asked for: what an older one brings comes too late. */
+  private turn = 0;
 
   constructor(private readonly options: PagedOptions<T>) {
     this.items.setAttribute("aria-label", options.label);
@@ -81,12 +83,16 @@ export class PagedList<T> {
   }
 
   private async load(after: string | null): Promise<void> {
-    if (this.loading) return;
+    // Whoever has the list read anew may mean another list by now.
+    if (this.loading && after !== null) return;
+    this.turn += 1;
+    const { turn } = this;
     this.loading = true;
     this.root.setAttribute("aria-busy", "true");
     this.say("", "");
     try {
       const page = await this.options.load(after);
+      if (turn !== this.turn) return;
       const rows = page.items.map((item) => this.options.row(item, this));
       if (after === null) this.items.replaceChildren(...rows);
       else this.items.append(...rows);
@@ -99,13 +105,16 @@ export class PagedList<T> {
       this.showEmpty();
     } catch (error) {
       if (error instanceof LoginNeeded) goToLogin();
+      if (turn !== this.turn) return;
       this.reading.failed(after);
       this.say("", explain(error));
       this.more.textContent = "Try again";
       this.more.hidden = false;
     } finally {
-      this.loading = false;
-      this.root.removeAttribute("aria-busy");
+      if (turn === this.turn) {
+        this.loading = false;
+        this.root.removeAttribute("aria-busy");
+      }
     }
   }
 

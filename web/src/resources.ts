@@ -70,6 +70,10 @@ export const SCOPES = [
   "posts:write",
   "notifications:read",
   "notifications:write",
+  "streams:read",
+  "streams:write",
+  "chat:read",
+  "chat:write",
   "moderation",
   "admin",
 ] as const;

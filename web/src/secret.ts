@@ -1,5 +1,8 @@
 import { part } from "./dom";
 
+/** So long it is said that something is copied. */
+const COPIED_MS = 2_000;
+
 /**
  * The place where a secret is shown once: on the page and nowhere else, and no longer than the page
  * is there.
@@ -35,7 +38,10 @@ export function wireCopy(button: HTMLButtonElement, text: () => string): void {
   button.hidden = navigator.clipboard === undefined;
   button.addEventListener("click", () => {
     navigator.clipboard.writeText(text()).then(
-      () => (button.textContent = "Copied"),
+      () => {
+        button.textContent = "Copied";
+        window.setTimeout(() => (button.textContent = "Copy"), COPIED_MS);
+      },
       (error: unknown) => console.info("copy:", error),
     );
   });

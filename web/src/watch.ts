@@ -67,6 +67,8 @@ export class WatchPage {
         if (!this.isCounted) this.head.viewers(viewers);
       },
       follow: () => this.head.follow(),
+      // It asks until the stream is there for whoever watches, and then the chat is asked again.
+      barred: () => void this.head.load(),
     });
     this.head = new StreamHead(view, name, {
       found: (isThere) => this.onFound(isThere),

@@ -37,8 +37,11 @@ test("the history and what is said meanwhile are one", () => {
   backlog.said(message(12));
   backlog.said(message(13));
   assert.deepEqual(events(backlog), [8, 10, 11, 12, 13]);
+  backlog.said({ ...message(14), reply_to: "m11" });
   backlog.deleted("m11");
-  assert.deepEqual(events(backlog), [8, 10, 12, 13]);
+  assert.deepEqual(events(backlog), [8, 10, 12, 13, 14]);
+  assert.deepEqual([backlog.isDeleted("m11"), backlog.isDeleted("m12")], [true, false]);
+  assert.deepEqual(backlog.answersTo("m11").map(({ event }) => event), [14]);
   assert.equal(backlog.after, "8");
   backlog.read(page(7, 6, null));
   assert.equal(backlog.hasOlder, false);
@@ -349,7 +352,12 @@ test("a room that is not for somebody is asked for when something has changed", 
   assert.deepEqual([again?.["type"], again?.["after"]], ["join", 1]);
   chat.socket.say({ type: "error", id: again?.["id"], code: "busy", message: "busy", retry_after_seconds: 3 });
   await chat.pass(3_000);
-  assert.notEqual(chat.socket.told.at(-1)?.["id"], again?.["id"]);
+  const third = chat.socket.told.at(-1);
+  assert.notEqual(third?.["id"], again?.["id"]);
+  // What is not said by then is not.
+  const refused = assert.rejects(chat.connection.say(wish("Let me in.")), (error: Problem) => error.status === 404);
+  chat.socket.say({ type: "error", id: third?.["id"], code: "not-found", message: "there is no such stream" });
+  await refused;
 });
 
 test("a page that is out of date, or left, opens nothing more", async () => {
@@ -374,12 +382,17 @@ class FakeViewers extends Clock implements VisitSource {
   readonly asked: string[] = [];
   readonly counted: number[] = [];
   error: Error | null = null;
+  /** Whether what is asked is answered only by `late`. */
+  isSlow = false;
+  late: (() => void) | null = null;
   private lastViewer = 0;
   readonly visit = new Visit(this, (viewers) => this.counted.push(viewers));
 
   private answer(id: string): Promise<ViewerSession> {
     if (this.error !== null) return Promise.reject(this.error);
-    return Promise.resolve({ id, beat_seconds: 30, viewers: 13 });
+    const session = { id, beat_seconds: 30, viewers: 13 };
+    if (!this.isSlow) return Promise.resolve(session);
+    return new Promise((resolve) => (this.late = () => resolve(session)));
   }
 
   join = (): Promise<ViewerSession> => {
@@ -408,6 +421,24 @@ test("whoever watches says so until they leave", async () => {
   viewers.visit.end();
   await viewers.pass(0);
   assert.deepEqual(viewers.asked.slice(4), ["join", "leave v2"]);
+});
+
+test("who pauses and plays again while the server is told is one viewer, and counted", async () => {
+  const viewers = new FakeViewers();
+  viewers.visit.begin();
+  viewers.visit.end();
+  viewers.visit.begin();
+  await viewers.pass(0);
+  // Nobody was told of the end.
+  assert.deepEqual(viewers.asked, ["join"]);
+  viewers.isSlow = true;
+  await viewers.pass(30_000);
+  viewers.visit.end();
+  viewers.visit.begin();
+  viewers.isSlow = false;
+  viewers.late?.();
+  await viewers.pass(0);
+  assert.deepEqual(viewers.asked.slice(1), ["stay v1", "leave v1", "join"]);
 });
 
 test("a server that does not have it is asked seldom, and a session that is gone begins anew", async () => {

@@ -264,7 +264,13 @@ test("the list of live streams is read, and anything else refused", () => {
     ],
   };
   assert.deepEqual(parseLive(body), [
-    { name: "demo", startedAt: "2025-01-01T12:00:00Z", playlist: "/live/demo/index.m3u8" },
+    {
+      name: "demo",
+      title: "demo",
+      owner: null,
+      startedAt: "2025-01-01T12:00:00Z",
+      playlist: "/live/demo/index.m3u8",
+    },
   ]);
   assert.deepEqual(parseLive({ streams: [] }), []);
   for (const bad of [null, [], {}, { streams: [{ name: "demo" }] }, { streams: [3] }]) {

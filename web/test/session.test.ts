@@ -162,12 +162,12 @@ test("a stream that is watched and in no list is played with a token of one's ow
   const playlist = "/live/~1.a.b/mine/index.m3u8";
   browser.answer = ({ path }) => {
     if (path === "live") return json({ streams: [LISTED] });
-    if (path === "streams/mine") return json({ name: "mine", title: "Mine", live_since: since });
+    if (path === "streams/mine") return json({ name: "mine", title: "Mine", owner: "ada", live_since: since });
     if (path === "streams/mine/playback") return json({ playlist, manifest: "", expires_at: "" });
     return problem(404, "not-found");
   };
   const watched = await fetchLiveAnd(api, "mine");
-  assert.deepEqual(watched[1], { name: "mine", startedAt: since, playlist });
+  assert.deepEqual(watched[1], { name: "mine", title: "Mine", owner: "ada", startedAt: since, playlist });
   since = null;
   assert.equal((await fetchLiveAnd(api, "mine")).length, 1);
   assert.equal((await fetchLiveAnd(api, "nobodys")).length, 1);

@@ -16,9 +16,9 @@ import { studioPath, studioStream } from "../src/places";
 import { sizeLabel } from "../src/size";
 import { ladderOf, profileOf } from "../src/studio/fields";
 import { advice, audioText, Health, renditionText, stateText, videoText } from "../src/studio/health";
-import { serverUrl } from "../src/studio/obs";
-import type { ChatMessage, StreamStatus } from "../src/studio/resources";
-import { renewal, slowModeLabel, slowModes, spanLabel } from "../src/studio/rules";
+import { serverUrl } from "../src/obs";
+import type { StreamStatus } from "../src/studio/resources";
+import { slowModeLabel, slowModes, spanLabel } from "../src/studio/rules";
 import { columnsPath, linePath, roundTop, Series } from "../src/studio/series";
 
 const BOX = { width: 100, height: 10 };
@@ -101,6 +101,20 @@ test("what was measured once is one point, however often it is told", () => {
   assert.equal(health.series.viewers.last, 0);
 });
 
+test("a clock that is wrong draws the same", () => {
+  for (const wrong of [-3_600_000, 0, 3_600_000]) {
+    const health = new Health();
+    const now = Date.parse("2027-01-15T08:19:58Z") + wrong;
+    health.take(OFFLINE, now);
+    health.take(LIVE, now + 2_500);
+    health.take({ ...LIVE, measured_at: "2027-01-15T08:20:05Z" }, now + 7_500);
+    health.take(OFFLINE, now + 10_000);
+    assert.deepEqual(health.series.viewers.points.map(({ value }) => value), [7, 7, 0]);
+    const [first, , last] = health.series.viewers.points.map(({ at }) => at);
+    assert.equal((last ?? 0) - (first ?? 0), 7_500);
+  }
+});
+
 test("a status reads as words", () => {
   const now = new Date("2027-01-15T08:20:00Z");
   assert.equal(stateText(LIVE, now), "Live for 20 min");
@@ -138,12 +152,6 @@ test("encoders publish to where the page says, or to where it came from", () => 
   assert.equal(serverUrl("rtmp://{host}", "nova.example"), "rtmp://nova.example/live");
   assert.equal(serverUrl("rtmp://{host}:1936", "[::1]"), "rtmp://[::1]:1936/live");
   assert.equal(serverUrl("rtmps://in.example.org", "nova.example"), "rtmps://in.example.org/live");
-});
-
-test("of the last messages those go that are there no more, and those come that are new", () => {
-  const of = (ids: string) => [...ids].map((id) => ({ id }) as ChatMessage);
-  const { gone, added } = renewal(of("dcb"), of("fedb"));
-  assert.deepEqual([gone, added.map(({ id }) => id)], [["c"], ["f", "e"]]);
 });
 
 test("a slow mode that nobody chose here is among those that can be chosen", () => {

@@ -1,5 +1,5 @@
 import { goToLogin } from "../places";
-import { LoginNeeded } from "../problem";
+import { LoginNeeded, Problem } from "../problem";
 
 const LOOK_EVERY_MS = 1_000;
 const AFTER_FAILURE_MS = 5_000;
@@ -25,6 +25,8 @@ export async function follow<T>(
         goToLogin();
         return;
       }
+      // Nothing is known of it any more.
+      if (error instanceof Problem && error.status === 404) return;
       // It goes on all the same; the next look tells.
       console.info("status:", error);
       pause = AFTER_FAILURE_MS;

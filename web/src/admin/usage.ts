@@ -14,9 +14,12 @@ export function usageSection(root: HTMLElement): void {
   const more = part(root, "usage-more", HTMLButtonElement);
   let asked: { by: UsageBy; from: number; to: number; stretch: number } | null = null;
   const read = async (after: string | null) => {
-    if (asked === null) return;
-    const { by, from, to, stretch } = asked;
+    const current = asked;
+    if (current === null) return;
+    const { by, from, to, stretch } = current;
     const found = await admin.usage(by, from, to, stretch, after);
+    // Something else was asked for meanwhile.
+    if (current !== asked) return;
     show(root, found, after !== null);
     more.hidden = found.next === null;
     more.onclick = () => void read(found.next).catch((error: unknown) => form.fail(explain(error)));
@@ -30,9 +33,9 @@ export function usageSection(root: HTMLElement): void {
     },
   });
   for (const name of ["by", "hours"]) {
-    form.control(name)?.addEventListener("change", () => form.element.requestSubmit());
+    form.control(name)?.addEventListener("change", () => form.resend());
   }
-  form.element.requestSubmit();
+  form.resend();
 }
 
 function show(root: HTMLElement, { items }: Page<Usage>, goesOn: boolean): void {

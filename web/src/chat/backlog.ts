@@ -63,6 +63,16 @@ export class Backlog {
     return this.messages.find((message) => message.id === id);
   }
 
+  /** Whether it was said, and is deleted. */
+  isDeleted(id: string): boolean {
+    return this.deletions.has(id);
+  }
+
+  /** Those on the page that answer it. */
+  answersTo(id: string): readonly ChatMessage[] {
+    return this.shown.filter(({ reply_to }) => reply_to === id);
+  }
+
   /** Nothing is known of the room. */
   clear(): void {
     this.messages = [];

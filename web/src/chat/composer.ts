@@ -20,6 +20,8 @@ export interface ComposerOptions {
 }
 
 const TICK_MS = 500;
+/** Of the field; more are scrolled. */
+const ROWS_AT_MOST = 5;
 
 /** The field in which somebody writes in a chat, and what is to be known before they send. */
 export class ChatComposer {
@@ -35,6 +37,8 @@ export class ChatComposer {
   private isOpen = false;
   private hindrance: Hindrance | null = null;
   private ticking: number | undefined;
+  /** What the field was as high as. */
+  private fitted = "";
 
   constructor(
     root: HTMLElement,
@@ -154,8 +158,15 @@ export class ChatComposer {
     const isReady = this.isOpen && waits === null && length <= TEXT_LIMIT;
     button.setAttribute("aria-disabled", String(!isReady));
     this.form.setAttribute("aria-busy", String(this.isBusy));
-    // As high as what is written, within what the style allows.
-    field.style.height = "auto";
-    field.style.height = `${field.scrollHeight + 2}px`;
+    this.fit();
+  }
+
+  /** As many rows as what is written takes, within bounds. */
+  private fit(): void {
+    const { field } = this;
+    if (this.fitted === field.value) return;
+    this.fitted = field.value;
+    field.rows = 1;
+    while (field.rows < ROWS_AT_MOST && field.scrollHeight > field.clientHeight + 1) field.rows += 1;
   }
 }

@@ -112,8 +112,7 @@ export class ChatConnection {
     this.isOn = false;
     this.letGo();
     this.source.clearTimeout(this.opening);
-    for (const { failed } of this.waiting.values()) failed(new Unreachable("the chat was left"));
-    this.waiting.clear();
+    this.giveUp(new Unreachable("the chat was left"));
   }
 
   /** Asks again to be let in, or comes back at once: something has changed. */
@@ -144,6 +143,12 @@ export class ChatConnection {
       this.waiting.set(id, waiting);
       if (this.isJoined) this.send(id, waiting);
     });
+  }
+
+  /** What waits for an answer gets none. */
+  private giveUp(error: unknown): void {
+    for (const { failed } of this.waiting.values()) failed(error);
+    this.waiting.clear();
   }
 
   private async open(): Promise<void> {
@@ -210,6 +215,7 @@ export class ChatConnection {
     this.quiet();
     if (code === NO_SUCH_VERSION) {
       this.hearer.state("outdated");
+      this.giveUp(new Unreachable("the server speaks another version"));
       return;
     }
     if (code === TOKEN_ENDED && this.token !== null) this.source.refused(this.token);
@@ -302,6 +308,7 @@ export class ChatConnection {
       this.source.clearTimeout(this.deadline);
       if (problem.status === 404) {
         this.hearer.state("barred");
+        this.giveUp(problem);
         return;
       }
       const pause = problem.retryAfter === null ? this.nextPause() : problem.retryAfter * 1_000;

@@ -74,6 +74,8 @@ export class ChatLog {
     this.backlog.deleted(id);
     // The focus goes to what stays.
     if (row?.contains(document.activeElement) === true) this.log.focus({ preventScroll: true });
+    // Nobody reads it in what answers it either.
+    for (const answer of this.backlog.answersTo(id)) this.makeAgain(answer);
     this.due();
   }
 
@@ -82,6 +84,16 @@ export class ChatLog {
     for (const row of this.rows.values()) row.remove();
     this.rows.clear();
     this.due();
+  }
+
+  private makeAgain(message: ChatMessage): void {
+    const before = this.rows.get(message.id);
+    if (before === undefined) return;
+    const row = this.options.row(message);
+    const hadFocus = before.contains(document.activeElement);
+    before.replaceWith(row);
+    this.rows.set(message.id, row);
+    if (hadFocus) this.log.focus({ preventScroll: true });
   }
 
   toNewest(): void {

@@ -19,6 +19,10 @@ export interface ChatPanelOptions {
   presence?(viewers: number): void;
   /** Follows the stream's owner. */
   follow?(): Promise<void>;
+  /** Whoever reads has kept somebody from talking, or has let them talk again. */
+  sanctioned?(): void;
+  /** There is no such room any more, for whoever asks. */
+  barred?(): void;
 }
 
 /** What whoever reads has to do with the stream's owner. */
@@ -109,6 +113,7 @@ export class ChatPanel implements ChatHearer {
     this.stateText.textContent = STATES[state];
     this.root.dataset["state"] = state;
     this.composer.open = state === "joined";
+    if (state === "barred") this.options.barred?.();
   }
 
   welcomed(user: string | null): void {
@@ -209,6 +214,7 @@ export class ChatPanel implements ChatHearer {
       isModerator: this.room?.is_moderator === true,
       maySay: me !== null,
       find: (id) => this.log.backlog.find(id),
+      isDeleted: (id) => this.log.backlog.isDeleted(id),
       reply: (answered) => this.composer.answer(answered),
       remove: (removed) => void this.try(() => this.remove(removed)),
       keepFromTalking: ({ author }, measure) => {
@@ -227,6 +233,7 @@ export class ChatPanel implements ChatHearer {
   private async keepFromTalking(name: string, shown: string, measure: Measure): Promise<void> {
     const { stream } = this.options;
     await api.sanctionInChat(stream, name, measure.seconds);
+    this.options.sanctioned?.();
     const undo = document.createElement("button");
     undo.type = "button";
     undo.className = "plain";
@@ -234,6 +241,7 @@ export class ChatPanel implements ChatHearer {
     undo.addEventListener("click", () => {
       void this.try(async () => {
         await api.liftInChat(stream, name);
+        this.options.sanctioned?.();
         this.say(`${shown} may talk again.`);
       });
     });

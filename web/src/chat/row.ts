@@ -15,6 +15,7 @@ export interface RowActs {
   readonly maySay: boolean;
   /** The message that another one answers, if it is there. */
   find(id: string): ChatMessage | undefined;
+  isDeleted(id: string): boolean;
   reply(message: ChatMessage): void;
   remove(message: ChatMessage): void;
   keepFromTalking(message: ChatMessage, measure: Measure): void;
@@ -39,7 +40,7 @@ export function messageRow(message: ChatMessage, acts: RowActs): HTMLElement {
   showText(text, message.parts);
   // Whoever follows a link goes on watching.
   for (const outward of text.querySelectorAll("a")) outward.target = "_blank";
-  if (message.reply_to !== null) showAnswered(view, acts.find(message.reply_to));
+  if (message.reply_to !== null) showAnswered(view, message.reply_to, acts);
   view.root.classList.toggle("to-me", mentions(message.parts, acts.me));
   wireActions(view, message, acts);
   return view.root;
@@ -51,11 +52,13 @@ function showTime(place: HTMLTimeElement, at: string): void {
   place.textContent = Number.isNaN(time) ? "" : TIME.format(time);
 }
 
-function showAnswered(view: View, answered: ChatMessage | undefined): void {
+function showAnswered(view: View, id: string, acts: RowActs): void {
   const place = view.part("answers", HTMLElement);
   place.hidden = false;
+  const answered = acts.find(id);
   if (answered === undefined) {
-    place.textContent = "Answers a message further up";
+    const isDeleted = acts.isDeleted(id);
+    place.textContent = isDeleted ? "Answers a message that is deleted" : "Answers a message further up";
     return;
   }
   const name = document.createElement("bdi");

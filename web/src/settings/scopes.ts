@@ -10,6 +10,10 @@ export const SCOPE_TEXT: Readonly<Record<Scope, string>> = {
   "posts:write": "write, like and share",
   "notifications:read": "see what you are told of",
   "notifications:write": "mark it as read",
+  "streams:read": "see your streams, their keys' names and figures, and play what is for you",
+  "streams:write": "make, change, stop and delete your streams, and make their keys",
+  "chat:read": "read the chats that are for you",
+  "chat:write": "talk in chats, and run those of your streams",
   moderation: "moderate",
   admin: "administer the server",
 };

@@ -29,6 +29,8 @@ export class StreamHead {
   /** Whether it is known whether it was live when the page was opened. */
   private isHeard = false;
   private isAsking = false;
+  /** Something has changed since it was asked: the answer may be from before. */
+  private isStale = false;
   private isBusy = false;
   private again: number | undefined;
 
@@ -51,21 +53,30 @@ export class StreamHead {
 
   /** Asks what the stream is. */
   async load(): Promise<void> {
-    if (this.isAsking) return;
+    if (this.isAsking) {
+      this.isStale = true;
+      return;
+    }
     this.isAsking = true;
     window.clearTimeout(this.again);
     try {
       this.stream = await api.stream(this.name);
       this.showStream(this.stream);
       this.events.found(true);
-      this.owner = await api.user(this.stream.owner);
-      this.showOwner(this.owner);
+      const owner = await api.user(this.stream.owner);
+      if (this.isStale) return;
+      this.owner = owner;
+      this.showOwner(owner);
     } catch (error) {
       if (error instanceof Problem && error.status === 404) this.notFound();
       else console.info("stream:", error);
       this.again = window.setTimeout(() => void this.load(), AGAIN_MS * (0.7 + 0.6 * Math.random()));
     } finally {
       this.isAsking = false;
+      if (this.isStale) {
+        this.isStale = false;
+        void this.load();
+      }
     }
   }
 

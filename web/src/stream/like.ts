@@ -10,7 +10,7 @@ export class LikeButton {
   private readonly button: HTMLButtonElement;
   private post: Post | null = null;
   /** What was wished for last, while the server is being told. */
-  private wish: boolean | null = null;
+  private wish: { readonly post: string; likes: boolean } | null = null;
 
   constructor(
     private readonly view: View,
@@ -51,22 +51,26 @@ export class LikeButton {
     }
     this.fail("");
     let is = post.viewer.likes;
-    const isBeingTold = this.wish !== null;
-    this.wish = !is;
-    this.show(liked(post, this.wish));
-    if (isBeingTold) return;
+    const likes = !is;
+    this.show(liked(post, likes));
+    if (this.wish?.post === post.id) {
+      this.wish.likes = likes;
+      return;
+    }
+    const wish = { post: post.id, likes };
+    this.wish = wish;
     try {
-      while (this.wish !== is) {
-        const wish: boolean = this.wish;
-        await (wish ? api.likePost(post.id) : api.unlikePost(post.id));
-        is = wish;
+      while (wish.likes !== is) {
+        const told = wish.likes;
+        await (told ? api.likePost(post.id) : api.unlikePost(post.id));
+        is = told;
       }
     } catch (error) {
       if (error instanceof LoginNeeded) goToLogin();
       this.fail(explain(error));
       if (this.post?.id === post.id) this.show(liked(this.post, is));
     } finally {
-      this.wish = null;
+      if (this.wish === wish) this.wish = null;
     }
   }
 }

@@ -20,6 +20,8 @@ export class Visit {
   private id: string | null = null;
   private isWanted = false;
   private isAsking = false;
+  /** How often it was ended: what was begun before is over. */
+  private ends = 0;
   private pauseMs = FIRST_PAUSE_MS;
   private timer: number | undefined;
 
@@ -38,6 +40,7 @@ export class Visit {
   /** Nothing plays any more. */
   end(): void {
     this.isWanted = false;
+    this.ends += 1;
     this.source.clearTimeout(this.timer);
     if (this.id !== null) this.source.leave(this.id);
     this.id = null;
@@ -48,16 +51,18 @@ export class Visit {
     this.isAsking = true;
     this.source.clearTimeout(this.timer);
     let waitMs: number;
+    const { id, ends } = this;
     try {
-      const { id } = this;
       const session = await (id === null ? this.source.join() : this.source.stay(id));
       waitMs = session.beat_seconds * 1_000;
       this.pauseMs = FIRST_PAUSE_MS;
-      // It was ended while it was begun.
-      if (!this.isWanted) this.source.leave(session.id);
-      else {
+      if (this.isWanted && (id === null || ends === this.ends)) {
         this.id = session.id;
         this.onViewers(session.viewers);
+      } else {
+        // It was ended while it was begun, or is ended, and begun as another one.
+        if (id === null) this.source.leave(session.id);
+        waitMs = 0;
       }
     } catch (error) {
       waitMs = this.failed(error);

@@ -18,9 +18,8 @@ export function analyticsSection(root: HTMLElement, { stream }: StreamContext): 
       show(root, await studio.analytics(stream.name, from, to));
     },
   });
-  const read = () => form.element.requestSubmit();
-  part(root, "hours", HTMLSelectElement).addEventListener("change", read);
-  read();
+  part(root, "hours", HTMLSelectElement).addEventListener("change", () => form.resend());
+  form.resend();
 }
 
 function show(root: HTMLElement, told: Analytics): void {

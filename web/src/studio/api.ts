@@ -3,9 +3,6 @@ import { api } from "../browser";
 import type { Page } from "../resources";
 import type {
   Analytics,
-  ChatMessage,
-  ChatRoom,
-  ChatSanction,
   CreatedStream,
   CreatedStreamKey,
   Recording,
@@ -85,49 +82,10 @@ export class StudioApi {
     const range = new URLSearchParams({ from: from.toISOString(), to: to.toISOString() });
     return this.api.ask("GET", `${stream(name)}/analytics?${range}`);
   }
-
-  // Chat
-
-  chat(name: string): Promise<ChatRoom> {
-    return this.api.ask("GET", `${stream(name)}/chat`);
-  }
-
-  changeChat(
-    name: string,
-    change: Pick<ChatRoom, "slow_mode_seconds" | "followers_only">,
-  ): Promise<ChatRoom> {
-    return this.api.ask("PATCH", `${stream(name)}/chat`, { json: change });
-  }
-
-  chatMessages(name: string, count: number): Promise<Page<ChatMessage>> {
-    return this.api.ask("GET", `${stream(name)}/chat/messages?first=${count}`);
-  }
-
-  deleteChatMessage(name: string, id: string): Promise<void> {
-    return this.api.ask("DELETE", `${stream(name)}/chat/messages/${encodeURIComponent(id)}`);
-  }
-
-  chatSanctions(name: string, after: string | null): Promise<Page<ChatSanction>> {
-    return this.api.ask("GET", page(`${stream(name)}/chat/sanctions`, after));
-  }
-
-  /** @param seconds of a timeout; `null`: a ban. */
-  sanctionInChat(name: string, user: string, seconds: number | null): Promise<ChatSanction> {
-    const json = seconds === null ? {} : { seconds };
-    return this.api.ask("PUT", sanctionPath(name, user), { json });
-  }
-
-  liftInChat(name: string, user: string): Promise<void> {
-    return this.api.ask("DELETE", sanctionPath(name, user));
-  }
 }
 
 export const studio = new StudioApi(api);
 
 function keyPath(name: string, id: string): string {
   return `${stream(name)}/keys/${encodeURIComponent(id)}`;
-}
-
-function sanctionPath(name: string, user: string): string {
-  return `${stream(name)}/chat/sanctions/${encodeURIComponent(user)}`;
 }

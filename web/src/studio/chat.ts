@@ -1,30 +1,30 @@
+import { api } from "../browser";
+import { ChatPanel } from "../chat/panel";
 import { part } from "../dom";
 import { Form } from "../form";
 import { PagedList } from "../paged";
 import { personRow } from "../person";
 import { goToLogin } from "../places";
 import { explain, LoginNeeded } from "../problem";
+import type { ChatRoom, ChatSanction } from "../resources";
 import { timeElement } from "../time";
-import { studio } from "./api";
-import { ChatLog } from "./chatlog";
-import type { ChatRoom, ChatSanction } from "./resources";
 import { slowModeLabel, slowModes } from "./rules";
 import type { StreamContext } from "./stream";
 
-export function chatSection(root: HTMLElement, { stream }: StreamContext): void {
+export function chatSection(root: HTMLElement, { me, stream }: StreamContext): void {
   const { name } = stream;
   const sanctions = new PagedList<ChatSanction>({
     label: "Timeouts and bans",
     empty: "Everybody may talk.",
-    load: (after) => studio.chatSanctions(name, after),
+    load: (after) => api.chatSanctions(name, after),
     row: (sanction, list) => sanctionRow(name, sanction, list),
   });
   part(root, "sanctions", HTMLElement).append(sanctions.root);
   void sanctions.reload();
 
-  const log = new ChatLog(name, () => void sanctions.reload());
-  part(root, "messages", HTMLElement).append(log.root);
-  log.start();
+  const panel = new ChatPanel({ stream: name, sanctioned: () => void sanctions.reload() });
+  panel.stand({ owner: me.name, follows: null });
+  part(root, "chat", HTMLElement).replaceWith(panel.root);
 
   const fieldset = part(root, "chat-fields", HTMLFieldSetElement);
   const slow = part(root, "slow-mode", HTMLSelectElement);
@@ -32,7 +32,7 @@ export function chatSection(root: HTMLElement, { stream }: StreamContext): void 
   const form = new Form(part(root, "chat-form", HTMLFormElement), {
     submit: async () => {
       const change = { slow_mode_seconds: Number(slow.value), followers_only: followersOnly.checked };
-      fill(await studio.changeChat(name, change));
+      fill(await api.changeChat(name, change));
       return "Saved.";
     },
   });
@@ -42,7 +42,7 @@ export function chatSection(root: HTMLElement, { stream }: StreamContext): void 
     followersOnly.checked = room.followers_only;
     fieldset.disabled = false;
   };
-  studio.chat(name).then(fill, (error: unknown) => {
+  api.chatRoom(name).then(fill, (error: unknown) => {
     if (error instanceof LoginNeeded) goToLogin();
     form.fail(explain(error));
   });
@@ -58,7 +58,7 @@ function sanctionRow(name: string, sanction: ChatSanction, list: PagedList<ChatS
     {
       label: until === null ? "Lift the ban" : "Lift the timeout",
       run: async () => {
-        await studio.liftInChat(name, user.name);
+        await api.liftInChat(name, user.name);
         return `${user.name} may talk again.`;
       },
     },

@@ -1,6 +1,7 @@
 import { part } from "../dom";
 import type { Form } from "../form";
-import type { PostWhenLive, StreamChange, StreamVisibility, StudioStream, Takeover } from "./resources";
+import type { StreamVisibility } from "../resources";
+import type { PostWhenLive, StreamChange, StudioStream, Takeover } from "./resources";
 
 /** Ladders that have a name; any other is spelled in steps. */
 const PROFILES = ["default", "economy", "standard", "quality"];
@@ -71,8 +72,11 @@ export class StreamFields {
 
   /** Whether what was recorded is to go. */
   get deletesRecordings(): boolean {
-    const box = byId(this.root, "delete_recordings", HTMLInputElement);
-    return !this.deletion.hidden && box.checked;
+    return !this.deletion.hidden && this.deletionBox.checked;
+  }
+
+  private get deletionBox(): HTMLInputElement {
+    return byId(this.root, "delete_recordings", HTMLInputElement);
   }
 
   private showSteps(): void {
@@ -83,6 +87,8 @@ export class StreamFields {
 
   private showDeletion(): void {
     this.deletion.hidden = !this.isRecording || this.recording.checked;
+    // What was meant once is asked for anew the next time.
+    if (this.deletion.hidden) this.deletionBox.checked = false;
   }
 }
 

@@ -17,10 +17,20 @@ export class Health {
     viewers: new Series(SPAN_MS),
   };
 
-  /** Takes an answer that came at `now`. What was measured once is one point, however often it is told. */
+  /** How far the server's clock was ahead of this one; `null`: it has not told a time. */
+  private ahead: number | null = null;
+
+  /**
+   * Takes an answer that came at `now`. What was measured once is one point, however often it is
+   * told. All times are by the server's clock, also where nothing is measured.
+   */
   take(status: StreamStatus, now: number): void {
     const measured = Date.parse(status.measured_at ?? "");
-    const at = Number.isNaN(measured) ? now : measured;
+    if (!Number.isNaN(measured)) {
+      if (this.ahead === null) for (const series of Object.values(this.series)) series.clear();
+      this.ahead = measured - now;
+    }
+    const at = now + (this.ahead ?? 0);
     const video = status.ingest?.video ?? null;
     const { bit_rate, frame_rate, gop, viewers } = this.series;
     bit_rate.add(at, status.ingest?.bit_rate ?? null);

@@ -2,11 +2,11 @@ import { ask } from "../ask";
 import { part, View } from "../dom";
 import { Form } from "../form";
 import { OnceKey } from "../idempotency";
+import { showObs } from "../obs";
 import { PagedList } from "../paged";
 import { SecretBox } from "../secret";
 import { timeElement } from "../time";
 import { studio } from "./api";
-import { showObs } from "./obs";
 import type { CreatedStreamKey, StreamKey } from "./resources";
 import type { StreamContext } from "./stream";
 

@@ -4,10 +4,8 @@ import { showUnread } from "../notifications/bell";
 import { showTrouble } from "../page";
 import { goToLogin, studioStream } from "../places";
 import { LoginNeeded } from "../problem";
-import { showStream } from "./stream";
+import { MISSING, showStream } from "./stream";
 import { showStreams } from "./streams";
-
-const MISSING = "There is no such stream of yours.";
 
 async function show(): Promise<void> {
   try {

@@ -10,7 +10,7 @@ const MARGIN_MS = 60_000;
 /** What viewers see, without sound. */
 export class Preview {
   private readonly player: Player;
-  /** The broadcast that the player was given. */
+  /** The broadcast that the player was given: when it began. */
   private broadcast: string | null = null;
   private isOpening = false;
   private renewAt = Infinity;
@@ -26,6 +26,9 @@ export class Preview {
       view.part("video", HTMLVideoElement),
       () => this.show(),
       () => (play.hidden = false),
+      true,
+      // A token that opens nothing is replaced with the next answer.
+      () => (this.renewAt = 0),
     );
     // The attribute alone does not mute an element made by a script.
     this.player.video.muted = true;
@@ -44,21 +47,21 @@ export class Preview {
       const { status: playing } = this.player;
       if (playing === "recovering" || playing === "starting") this.player.close();
     } else if (status?.state === "live") {
-      if (this.broadcast === null) void this.open();
-      else if (Date.now() > this.renewAt) void this.open();
+      const began = status.since ?? "";
+      if (this.broadcast !== began || Date.now() > this.renewAt) void this.open(began);
     }
     this.show();
   }
 
-  private async open(): Promise<void> {
+  private async open(began: string): Promise<void> {
     if (this.isOpening) return;
     this.isOpening = true;
     try {
       const { playlist, expires_at } = await api.playback(this.name);
       this.renewAt = expires_at === null ? Infinity : Date.parse(expires_at) - MARGIN_MS;
-      if (this.broadcast === null) this.player.open(playlist);
+      if (this.broadcast !== began) this.player.open(playlist);
       else this.player.renew(playlist);
-      this.broadcast = this.name;
+      this.broadcast = began;
       this.finished = false;
     } catch (error) {
       // It is tried again with the next answer.

@@ -1,8 +1,7 @@
 // What the operations of the studio give and take, as `/openapi.json` has it. Rates are bits per
 // second, lengths seconds, and times RFC 3339.
-import type { Author, Part, Stream } from "../resources";
+import type { Stream, StreamVisibility } from "../resources";
 
-export type StreamVisibility = "public" | "followers" | "private";
 export type Takeover = "takeover" | "reject";
 export type PostWhenLive = "as_preferred" | "yes" | "no";
 
@@ -21,9 +20,6 @@ export interface StreamSettings {
 /** A stream, as its owner sees it. */
 export interface StudioStream extends Stream {
   readonly id: string;
-  readonly description: string;
-  readonly visibility: StreamVisibility;
-  readonly owner: string;
   readonly is_live: boolean;
   readonly created_at: string;
   /** `null`: the one who asks is not its owner. */
@@ -156,36 +152,4 @@ export interface Analytics {
   readonly watch_seconds: number;
   readonly broadcasts: number;
   readonly live_seconds: number;
-}
-
-/** How a chat is run. */
-export interface ChatRoom {
-  readonly stream: string;
-  /** 0: none. */
-  readonly slow_mode_seconds: number;
-  readonly followers_only: boolean;
-  readonly viewers: number;
-  readonly is_moderator: boolean;
-}
-
-export interface ChatAuthor extends Author {
-  readonly is_moderator: boolean;
-}
-
-export interface ChatMessage {
-  readonly id: string;
-  /** Messages are in the order of their events. */
-  readonly event: number;
-  readonly author: ChatAuthor;
-  readonly text: string;
-  readonly parts: readonly Part[];
-  readonly created_at: string;
-}
-
-/** Somebody who says nothing in a chat. */
-export interface ChatSanction {
-  readonly user: ChatAuthor;
-  /** `null`: it is a ban. */
-  readonly until: string | null;
-  readonly since: string;
 }

@@ -1,5 +1,3 @@
-import type { ChatMessage } from "./resources";
-
 /** "3 h 20 min", "45 s" */
 export function spanLabel(seconds: number): string {
   if (seconds < 60) return `${Math.round(seconds)} s`;
@@ -21,17 +19,4 @@ export function slowModeLabel(seconds: number): string {
   if (seconds === 0) return "Off";
   const [count, unit] = seconds % 60 === 0 && seconds > 60 ? [seconds / 60, "minute"] : [seconds, "second"];
   return `${count} ${unit}${count === 1 ? "" : "s"}`;
-}
-
-/** What of the last messages is to be shown anew, by what is shown, both with the newest first. */
-export function renewal(
-  shown: readonly Pick<ChatMessage, "id">[],
-  now: readonly ChatMessage[],
-): { readonly gone: readonly string[]; readonly added: readonly ChatMessage[] } {
-  const before = new Set(shown.map(({ id }) => id));
-  const after = new Set(now.map(({ id }) => id));
-  return {
-    gone: [...before].filter((id) => !after.has(id)),
-    added: now.filter(({ id }) => !before.has(id)),
-  };
 }

@@ -20,6 +20,10 @@ export class Series {
     return this.kept.at(-1)?.value ?? null;
   }
 
+  clear(): void {
+    this.kept.length = 0;
+  }
+
   /** Takes a point that is later than all before; others are known already. */
   add(at: number, value: number | null): void {
     const last = this.kept.at(-1);

@@ -1,5 +1,5 @@
 import { goToLogin } from "../places";
-import { LoginNeeded } from "../problem";
+import { LoginNeeded, Problem } from "../problem";
 import type { StreamStatus } from "./resources";
 
 /** The server measures every 5 s. */
@@ -15,7 +15,11 @@ export class StatusPoller {
   /** The last answer; `null`: there was none, or it did not come. */
   private known: StreamStatus | null = null;
 
-  constructor(private readonly ask: () => Promise<StreamStatus>) {}
+  /** @param onGone called when there is no such stream any more. */
+  constructor(
+    private readonly ask: () => Promise<StreamStatus>,
+    private readonly onGone: (error: Problem) => void,
+  ) {}
 
   /** Calls `listener` with each answer, and with `null` where none came. */
   onStatus(listener: (status: StreamStatus | null) => void): void {
@@ -42,6 +46,10 @@ export class StatusPoller {
       this.known = await this.ask();
     } catch (error) {
       if (error instanceof LoginNeeded) goToLogin();
+      if (error instanceof Problem && error.status === 404) {
+        this.onGone(error);
+        return;
+      }
       // Nobody asked for it; the page says that it does not know.
       this.known = null;
       console.info("status:", error);

@@ -1,6 +1,6 @@
 import { ask } from "../ask";
 import { View } from "../dom";
-import { put } from "../page";
+import { put, showTrouble } from "../page";
 import { goToLogin, watchPath } from "../places";
 import { explain, LoginNeeded } from "../problem";
 import type { Me } from "../resources";
@@ -15,6 +15,8 @@ import { recordingsSection } from "./recordings";
 import type { StreamStatus, StudioStream } from "./resources";
 import { settingsSection } from "./settings";
 import { StatusPoller } from "./status";
+
+export const MISSING = "There is no such stream of yours.";
 
 /** What a section of a stream's page is started with. */
 export interface StreamContext {
@@ -55,7 +57,11 @@ class StreamPage {
     private stream: StudioStream,
   ) {
     this.view = put("stream-template", `${stream.title} · Studio`);
-    this.status = new StatusPoller(() => studio.status(stream.name));
+    this.status = new StatusPoller(
+      () => studio.status(stream.name),
+      // Somewhere else it was deleted.
+      (error) => showTrouble(error, MISSING, () => {}),
+    );
     this.view.part("watch", HTMLAnchorElement).href = watchPath(stream.name);
     this.view.part("stop", HTMLButtonElement).addEventListener("click", () => this.askToStop());
     this.view.part("start", HTMLButtonElement).addEventListener("click", () => void this.start());

@@ -1,15 +1,15 @@
 import { part, View } from "../dom";
 import { Form } from "../form";
 import { OnceKey } from "../idempotency";
+import { showObs } from "../obs";
 import { put } from "../page";
 import { PagedList } from "../paged";
 import { studioPath } from "../places";
-import type { Me } from "../resources";
+import type { Me, StreamVisibility } from "../resources";
 import { SecretBox } from "../secret";
 import { studio } from "./api";
 import { StreamFields } from "./fields";
-import { showObs } from "./obs";
-import type { StreamVisibility, StudioStream } from "./resources";
+import type { StudioStream } from "./resources";
 
 /** The server keeps no secret: who asks again is told that the stream is made, and no more. */
 const LOST = "The stream is made, but its key was lost on the way here. Open it, and make another key.";

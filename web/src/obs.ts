@@ -1,5 +1,5 @@
-import { part } from "../dom";
-import { wireCopy } from "../secret";
+import { part } from "./dom";
+import { wireCopy } from "./secret";
 
 /** Where encoders publish to, as the page was told; `host` is where it came from. */
 export function serverUrl(told: string, host: string): string {
