@@ -40,7 +40,7 @@ pub async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
             if demo::is_in(&config.data_dir) {
                 config.check_demo_directory()?;
             }
-            serve(config, args).await
+            Box::pin(serve(config, args)).await
         }
         Command::Publish(args) => publish(args).await,
         Command::Doctor => match doctor(&load(&settings, false)?).await {

@@ -108,7 +108,9 @@ async function walk(browser) {
   while ((await recording.count()) === 0 && Date.now() < deadline) {
     // It is listed from the end of its broadcast on.
     await page.reload();
-    await page.getByRole("list", { name: "Recordings" }).or(page.getByText("Nothing is recorded yet")).waitFor();
+    const nothing = page.getByText("Nothing is recorded yet");
+    const listed = page.getByRole("list", { name: "Recordings" }).or(nothing);
+    await listed.filter({ visible: true }).first().waitFor();
   }
   await page.getByRole("button", { name: /^Play: / }).click();
   await page.waitForFunction(() => document.querySelector(".recording video").currentTime > 0.5, null, {

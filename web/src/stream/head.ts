@@ -97,7 +97,7 @@ export class StreamHead {
   viewers(count: number): void {
     const place = this.view.part("viewers", HTMLElement);
     place.hidden = count <= 0;
-    place.textContent = count === 1 ? "1 watches" : `${count.toLocaleString("en")} watch`;
+    place.textContent = `${count.toLocaleString("en")} watching`;
   }
 
   /** Follows the owner, for whoever is asked to elsewhere on the page. */
