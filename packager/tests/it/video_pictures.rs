@@ -204,13 +204,19 @@ async fn videos_leave_room_for_what_is_live() {
     );
     let poster = world.ask("poster.jpg");
     world.maker.until_entered(2).await;
+    let fetched = world.objects.calls(Operation::GetRange);
     let waiting = world.ask("poster.jpg");
+    // Who fetches has been let in.
+    let let_in = async {
+        while world.objects.calls(Operation::GetRange) == fetched {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, let_in).await.unwrap();
     let live = tokio::spawn({
         let world = Arc::clone(&world);
         async move { get(&world.origin, "/live/demo/poster.jpg").await }
     });
-    // Both have been let in when they are first polled.
-    tokio::task::yield_now().await;
     let refused = world.get("poster.jpg").await;
     assert_eq!(refused.text, "too many pictures are being made\n");
     assert!(refused.retry);
