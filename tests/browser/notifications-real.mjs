@@ -7,29 +7,7 @@
 // when it is to go live, and waits. Ends well if all was as it should be; the pictures are in SCREENS.
 import assert from "node:assert/strict";
 
-import { chromium } from "playwright-core";
-
-import { BROWSER, BROWSER_ARGS } from "./chromium.mjs";
-import { DEVICE, Eyes, SIZES } from "./eyes.mjs";
-import { Visitor } from "./visitor.mjs";
-
-const PATIENCE_MS = 20_000;
-/** From a request to go live until it is seen: an encoder starts, on a busy machine. */
-const LIVE_MS = 60_000;
-
-const [base, screens, password] = process.argv.slice(2);
-if (password === undefined) throw new Error("usage: notifications-real.mjs URL SCREENS PASSWORD");
-
-/** Somebody in a window of this kind. */
-async function somebody(browser, name, kind) {
-  const context = await browser.newContext({ ...DEVICE, viewport: SIZES[kind] });
-  context.setDefaultTimeout(PATIENCE_MS);
-  const page = await context.newPage();
-  const visitor = new Visitor({ page, base, name, password });
-  const eyes = new Eyes(page, kind, screens);
-  await visitor.logIn();
-  return Object.assign(visitor, { eyes });
-}
+import { LIVE_MS, PATIENCE_MS, run, somebody } from "./real.mjs";
 
 const bell = ({ page }) => page.getByRole("link", { name: /^Notifications/ });
 /** Waits until the bell says so. */
@@ -40,6 +18,8 @@ const row = ({ page }, text) => page.locator(".notification").filter({ hasText: 
 async function walk(browser) {
   const ada = await somebody(browser, "ada", "phone");
   const bea = await somebody(browser, "bea", "desktop");
+  await ada.logIn();
+  await bea.logIn();
 
   // Bea has nothing, and stays on the page.
   await bea.open("/notifications");
@@ -115,12 +95,4 @@ async function walk(browser) {
   assert.equal(await bell(bea).isVisible(), false);
 }
 
-const browser = await chromium.launch({
-  ...(BROWSER && { executablePath: BROWSER }),
-  args: BROWSER_ARGS,
-});
-try {
-  await walk(browser);
-} finally {
-  await browser.close();
-}
+await run(walk);

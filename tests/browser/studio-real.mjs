@@ -7,29 +7,15 @@
 // with, and waits. Ends well if all was as it should be; the pictures are in SCREENS.
 import assert from "node:assert/strict";
 
-import { chromium } from "playwright-core";
+import { LIVE_MS, run, somebody } from "./real.mjs";
 
-import { BROWSER, BROWSER_ARGS } from "./chromium.mjs";
-import { DEVICE, Eyes, SIZES } from "./eyes.mjs";
-import { Visitor } from "./visitor.mjs";
-
-const PATIENCE_MS = 20_000;
-/** From a request to publish until it is seen: an encoder starts, on a busy machine. */
-const LIVE_MS = 60_000;
 /** Points that a graph has to have got: it is measured every 5 s. */
 const POINTS = 4;
 
-const [base, screens, password] = process.argv.slice(2);
-if (password === undefined) throw new Error("usage: studio-real.mjs URL SCREENS PASSWORD");
-
 async function ada(browser, kind) {
-  const context = await browser.newContext({ ...DEVICE, viewport: SIZES[kind] });
-  context.setDefaultTimeout(PATIENCE_MS);
-  const page = await context.newPage();
-  const visitor = new Visitor({ page, base, name: "ada", password });
-  const eyes = new Eyes(page, kind, screens);
+  const visitor = await somebody(browser, "ada", kind);
   await visitor.logIn();
-  return Object.assign(visitor, { eyes });
+  return visitor;
 }
 
 /** The graph with this title, once it has moved. */
@@ -122,12 +108,4 @@ async function walk(browser) {
   await eyes.look("studio-analytics");
 }
 
-const browser = await chromium.launch({
-  ...(BROWSER && { executablePath: BROWSER }),
-  args: BROWSER_ARGS,
-});
-try {
-  await walk(browser);
-} finally {
-  await browser.close();
-}
+await run(walk);

@@ -9,27 +9,7 @@
 // SCREENS.
 import assert from "node:assert/strict";
 
-import { chromium } from "playwright-core";
-
-import { BROWSER, BROWSER_ARGS } from "./chromium.mjs";
-import { DEVICE, Eyes, SIZES } from "./eyes.mjs";
-import { Visitor } from "./visitor.mjs";
-
-const PATIENCE_MS = 20_000;
-/** From a request to go live, or to end, until it is seen: an encoder starts, on a busy machine. */
-const LIVE_MS = 60_000;
-
-const [base, screens, password] = process.argv.slice(2);
-if (password === undefined) throw new Error("usage: watch-chat-real.mjs URL SCREENS PASSWORD");
-
-/** Somebody in a window of this kind. */
-async function somebody(browser, name, kind) {
-  const context = await browser.newContext({ ...DEVICE, viewport: SIZES[kind] });
-  context.setDefaultTimeout(PATIENCE_MS);
-  const page = await context.newPage();
-  const visitor = new Visitor({ page, base, name, password });
-  return Object.assign(visitor, { eyes: new Eyes(page, kind, screens) });
-}
+import { base, LIVE_MS, password, PATIENCE_MS, run, somebody } from "./real.mjs";
 
 /** Bea's stream has a title, and going live makes a post. */
 async function prepare() {
@@ -144,12 +124,4 @@ async function walk(browser) {
   await phase(ada, "live");
 }
 
-const browser = await chromium.launch({
-  ...(BROWSER && { executablePath: BROWSER }),
-  args: BROWSER_ARGS,
-});
-try {
-  await walk(browser);
-} finally {
-  await browser.close();
-}
+await run(walk);
