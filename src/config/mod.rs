@@ -1,7 +1,10 @@
 //! What the operator can set. Each part has a plain struct; the default values here
 //! are the schema: a key that is not in them does not exist.
 
+mod access;
 mod api;
+mod check;
+mod demo;
 mod hooks;
 mod load;
 mod upstreams;
@@ -11,11 +14,10 @@ pub use hooks::Hooks;
 pub use load::{ConfigError, load};
 pub use upstreams::{MAX_UPSTREAMS, Tier, Upstream};
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use edge::PushConfig;
-use edge::access::{KeyRing, PathScope, Policy, Rule};
 use edge::server::{Rate, ServerConfig, Tls, TlsError};
 use edge::usage::AccessLogTarget;
 use serde::{Deserialize, Serialize};
@@ -23,9 +25,10 @@ use storage::objects::ObjectsConfig;
 use storage::without_credentials;
 use transcode::{EncoderChoice, EngineName, Profile, all_engines};
 
+use crate::edge_node::OnDatabaseLoss;
+
 /// What stands in the place of a secret that is printed.
 const HIDDEN: &str = "***";
-use crate::edge_node::OnDatabaseLoss;
 
 /// Everything, after file and environment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -396,50 +399,6 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The defaults of `nova serve --demo`: nothing listens beyond this machine.
-    pub fn demo() -> Self {
-        let mut config = Self {
-            // Its password and stream key are known to all: nothing else is kept there.
-            data_dir: PathBuf::from("nova-demo"),
-            ..Self::default()
-        };
-        config.ingest.rtmp_bind.set_ip(Ipv4Addr::LOCALHOST.into());
-        config.http.bind.set_ip(Ipv4Addr::LOCALHOST.into());
-        config
-    }
-
-    /// Refuses addresses that a demo must not listen on.
-    pub fn check_demo(&self) -> Result<(), ConfigError> {
-        match self.reached_from_elsewhere() {
-            Some((key, given)) => Err(ConfigError::DemoAddress { key, given }),
-            None => Ok(()),
-        }
-    }
-
-    /// Refuses the same of a server without `--demo` whose data directory is a demo's.
-    pub fn check_demo_directory(&self) -> Result<(), ConfigError> {
-        match self.reached_from_elsewhere() {
-            Some((key, given)) => Err(ConfigError::DemoDirectory {
-                key,
-                given,
-                path: self.data_dir.clone(),
-            }),
-            None => Ok(()),
-        }
-    }
-
-    /// The first address that others could reach, and its key.
-    fn reached_from_elsewhere(&self) -> Option<(&'static str, SocketAddr)> {
-        let addresses = [
-            ("ingest.rtmp_bind", self.ingest.rtmp_bind),
-            ("http.bind", self.http.bind),
-            ("origin.bind", self.origin.bind),
-            ("admin.bind", self.admin.bind),
-        ];
-        let mut addresses = addresses.into_iter();
-        addresses.find(|(_, given)| !given.ip().is_loopback())
-    }
-
     /// Makes the data directory if there is none.
     pub fn make_data_dir(&self) -> Result<(), ConfigError> {
         std::fs::create_dir_all(&self.data_dir).map_err(|source| ConfigError::DataDir {
@@ -504,94 +463,6 @@ impl Config {
         }
     }
 
-    /// The keys of signed URLs and cookies, those in the file too.
-    pub fn access_keys(&self) -> Result<KeyRing, ConfigError> {
-        let path = &self.access.keys_file;
-        if path.as_os_str().is_empty() {
-            return self.access_keys_with(None);
-        }
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
-            path: path.clone(),
-            source,
-        })?;
-        self.access_keys_with(Some(&text))
-    }
-
-    /// The same, where `file` is what is in the file.
-    pub fn access_keys_with(&self, file: Option<&str>) -> Result<KeyRing, ConfigError> {
-        let mut keys = self.access.keys.clone();
-        let mut key = "access.keys";
-        if let Some(text) = file {
-            // As it may be while it is written.
-            if text.parse::<KeyRing>().is_ok_and(|ring| ring.is_empty()) {
-                return Err(self.empty_keys_file());
-            }
-            keys.push('\n');
-            keys.push_str(text);
-            key = "access.keys and access.keys_file";
-        }
-        keys.push('\n');
-        keys.push_str(&self.access.shared_key);
-        let ring: KeyRing = keys
-            .parse()
-            .map_err(|error| ConfigError::Keys { key, error })?;
-        match ring.is_empty() && !self.access_policy()?.is_open() {
-            true => Err(self.no_keys()),
-            false => Ok(ring),
-        }
-    }
-
-    /// A file is named, and there is no key in it.
-    fn empty_keys_file(&self) -> ConfigError {
-        ConfigError::Value {
-            key: "access.keys_file".to_owned(),
-            given: self.access.keys_file.display().to_string(),
-            expected: "a file with a key at least; nova url key makes one".to_owned(),
-        }
-    }
-
-    /// Something is protected, and no key opens it.
-    fn no_keys(&self) -> ConfigError {
-        ConfigError::Value {
-            key: "access.signed".to_owned(),
-            given: format!("{:?}", self.access.signed),
-            expected: "also a key in access.keys or access.keys_file, or nobody could watch; nova url key makes one".to_owned(),
-        }
-    }
-
-    /// What needs a token.
-    pub fn access_policy(&self) -> Result<Policy, ConfigError> {
-        let of = |key, paths: &str, rule| {
-            let paths = paths
-                .split(',')
-                .map(str::trim)
-                .filter(|path| !path.is_empty());
-            let scopes: Result<Vec<(PathScope, Rule)>, _> = paths
-                .map(|path| path.parse().map(|scope| (scope, rule)))
-                .collect();
-            scopes.map_err(|error| ConfigError::Path { key, error })
-        };
-        let signed = of("access.signed", &self.access.signed, Rule::Signed)?;
-        let public = of("access.public", &self.access.public, Rule::Public)?;
-        for (key, rules) in [("access.signed", &signed), ("access.public", &public)] {
-            if let Some((scope, _)) = rules.iter().find(|(scope, _)| is_folder_of_media(scope)) {
-                return Err(ConfigError::Value {
-                    key: key.to_owned(),
-                    given: format!("{:?}", scope.as_str()),
-                    expected: format!("{scope}/, which is all below it; there is nothing else"),
-                });
-            }
-        }
-        if signed.is_empty() && !public.is_empty() {
-            return Err(ConfigError::Value {
-                key: "access.public".to_owned(),
-                given: format!("{:?}", self.access.public),
-                expected: "also access.signed: these are paths among those".to_owned(),
-            });
-        }
-        Ok(signed.into_iter().chain(public).collect())
-    }
-
     /// The effective values as TOML, keys and passwords in URLs hidden.
     pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
         let mut shown = self.clone();
@@ -607,165 +478,6 @@ impl Config {
         shown.edge.hide_credentials();
         toml::to_string(&shown)
     }
-
-    /// What cannot be, beyond the type of each value.
-    fn check(&self) -> Result<(), ConfigError> {
-        let range = |key: &'static str, value: u64, from: u64, to: u64| {
-            if (from..=to).contains(&value) {
-                return Ok(());
-            }
-            Err(ConfigError::Value {
-                key: key.to_owned(),
-                given: value.to_string(),
-                expected: format!("a number from {from} to {to}"),
-            })
-        };
-        let live = &self.live;
-        range("live.segment_seconds", live.segment_seconds.into(), 1, 4)?;
-        range("live.grace_seconds", live.grace_seconds.into(), 0, 3_600)?;
-        range(
-            "live.window_segments",
-            live.window_segments as u64,
-            4,
-            1_000,
-        )?;
-        range(
-            "live.keep_seconds",
-            live.keep_seconds.into(),
-            60,
-            31_536_000,
-        )?;
-        let memory = self.transcode.worker_memory_mib;
-        if memory > 0 {
-            range("transcode.worker_memory_mib", memory, 64, 1 << 20)?;
-        }
-        for (key, given) in [
-            ("vod.jobs_at_once", self.vod.jobs_at_once),
-            ("vod.chunks_at_once", self.vod.chunks_at_once),
-        ] {
-            range(key, given as u64, 1, 64)?;
-        }
-        range("edge.memory_mib", self.edge.memory_mib, 1, 1 << 20)?;
-        let concurrency = self.edge.prewarm_concurrency as u64;
-        range("edge.prewarm_concurrency", concurrency, 1, 256)?;
-        range("edge.max_feeds", self.edge.max_feeds as u64, 1, 1 << 16)?;
-        let keys = self.access.keys.parse::<KeyRing>().map_err(|error| {
-            let key = "access.keys";
-            ConfigError::Keys { key, error }
-        })?;
-        // The file is read by those who need it.
-        let has_keys = !keys.is_empty() || !self.access.keys_file.as_os_str().is_empty();
-        if !self.access_policy()?.is_open() && !has_keys {
-            return Err(self.no_keys());
-        }
-        self.edge.check_upstreams()?;
-        self.api.check()?;
-        self.mail.check()?;
-        self.hooks.check()?;
-        if self.edge.disk_mib > 0 {
-            range("edge.disk_mib", self.edge.disk_mib, 64, 1 << 30)?;
-        }
-        if self.edge.access_log.is_empty() {
-            return Err(ConfigError::Value {
-                key: "edge.access_log".to_owned(),
-                given: "\"\"".to_owned(),
-                expected: "off, - for standard output, or a file".to_owned(),
-            });
-        }
-        let region = &self.edge.region;
-        if region.len() > 64 || !region.chars().all(|c| c.is_ascii_graphic()) {
-            return Err(ConfigError::Value {
-                key: "edge.region".to_owned(),
-                given: region.chars().take(80).collect(),
-                expected: "at most 64 visible ASCII characters".to_owned(),
-            });
-        }
-        let engines = all_engines();
-        if !engines.is_empty() && !engines.contains(&self.transcode.engine) {
-            let names: Vec<_> = engines.iter().map(|engine| engine.as_str()).collect();
-            return Err(ConfigError::Value {
-                key: "transcode.engine".to_owned(),
-                given: self.transcode.engine.to_string(),
-                expected: format!("an engine of this build: {}", names.join(" or ")),
-            });
-        }
-        for (key, given) in [
-            ("http.max_connections", self.http.max_connections),
-            (
-                "http.max_connections_per_address",
-                self.http.max_connections_per_address,
-            ),
-            ("ingest.max_connections", self.ingest.max_connections),
-            (
-                "ingest.max_connections_per_address",
-                self.ingest.max_connections_per_address,
-            ),
-        ] {
-            range(key, given as u64, 1, 1_000_000)?;
-        }
-        range(
-            "http.max_requests_per_second_per_address",
-            self.http.max_requests_per_second_per_address.into(),
-            0,
-            1_000_000,
-        )?;
-        let [certificate, key] = [&self.http.tls_certificate, &self.http.tls_key];
-        for (name, file, other) in [
-            ("http.tls_certificate", certificate, "http.tls_key"),
-            ("http.tls_key", key, "http.tls_certificate"),
-        ] {
-            if file == Path::new("") && certificate != key {
-                return Err(ConfigError::Value {
-                    key: name.to_owned(),
-                    given: "\"\"".to_owned(),
-                    expected: format!("a file, since {other} is given"),
-                });
-            }
-        }
-        let named =
-            |key, named: Result<(), String>| named.map_err(|why| ConfigError::Url { key, why });
-        let database = storage::rows::check_url(&self.database_url());
-        named("database.url", database.map_err(|e| e.to_string()))?;
-        let objects = storage::objects::check_url(&self.objects_url());
-        named("objects.url", objects.map_err(|e| e.to_string()))?;
-        let events = storage::events::check_url(&self.events.url);
-        named("events.url", events.map_err(|e| e.to_string()))?;
-        for (key, given, schemes) in [
-            (
-                "objects.s3_endpoint",
-                &self.objects.s3_endpoint,
-                &["http", "https"][..],
-            ),
-            (
-                "http.playback_url",
-                &self.http.playback_url,
-                &["http", "https"],
-            ),
-            ("edge.public_url", &self.edge.public_url, &["http", "https"]),
-            ("origin.url", &self.origin.url, &["http", "https"]),
-            ("ingest.rtmp_url", &self.ingest.rtmp_url, &["rtmp", "rtmps"]),
-        ] {
-            // What is told to viewers has no password in it.
-            let is_told = key != "objects.s3_endpoint";
-            let is_origin = is_http_origin(given, schemes) && !(is_told && given.contains('@'));
-            if !given.is_empty() && !is_origin {
-                return Err(ConfigError::Value {
-                    key: key.to_owned(),
-                    given: without_credentials(given),
-                    expected: format!("{}://HOST:PORT", schemes.join(":// or ")),
-                });
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Is it `/live`, `/vod`, or one folder in them, without the slash that would mean what is in
-/// it? Nothing is served by these names.
-fn is_folder_of_media(scope: &PathScope) -> bool {
-    let mut segments = scope.as_str().split('/').skip(1);
-    let is_media = matches!(segments.next(), Some("live" | "vod"));
-    is_media && segments.next() != Some("") && segments.next().is_none()
 }
 
 /// A scheme, a host and maybe a port, and nothing after.
