@@ -1,4 +1,4 @@
-//! Reads bodies of JSON.
+//! Reads what clients write as JSON.
 
 use std::ops::Range;
 
@@ -11,12 +11,16 @@ use crate::ServiceError;
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// Reads a body; what is wrong with it is told with the field that it is about.
-pub(super) fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, ServiceError> {
-    read_as_written(text).or_else(|error| {
-        // JSON Schema takes `2.0` for an integer, and some clients write it; `serde` does not.
+pub(crate) fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, ServiceError> {
+    read_by(read_as_written, text)
+}
+
+/// Reads it by `read`, which is shown whole numbers once more if it refuses it: JSON Schema takes
+/// `2.0` for an integer (draft 2020-12, 4.2.3), and some clients write it; `serde` does not.
+pub(crate) fn read_by<T, E>(read: impl Fn(&[u8]) -> Result<T, E>, text: &[u8]) -> Result<T, E> {
+    read(text).or_else(|error| {
         let otherwise = with_whole_numbers(text);
-        let read = otherwise.and_then(|text| read_as_written(&text).ok());
-        read.ok_or(error)
+        otherwise.and_then(|text| read(&text).ok()).ok_or(error)
     })
 }
 

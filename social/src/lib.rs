@@ -17,6 +17,7 @@ mod error;
 mod feeds;
 pub mod graphql;
 mod idempotency;
+mod json;
 pub mod limits;
 pub mod mail;
 pub mod model;

@@ -3,67 +3,38 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use futures_util::{SinkExt, StreamExt};
 use peers::nats::NatsServer;
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
-use tokio::time::timeout;
-use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use crate::harness::{Http, Listener, Nova, Signal, Site};
+use crate::harness::{Http, Listener, Nova, Signal, Site, Socket};
 
 const PASSWORD: &str = "correct horse";
-/// How long a message may take.
-const SOON: Duration = Duration::from_secs(30);
 
 /// How often something is said while the bus is down: ten times.
 const EVERY: Duration = Duration::from_secs(1);
 
 /// Somebody who only reads, on a socket.
-struct Chat<'a> {
-    runtime: &'a Runtime,
-    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
-}
+struct Chat<'a>(Socket<'a>);
 
 impl<'a> Chat<'a> {
     /// In the room, with what came after `after`.
     fn join(runtime: &'a Runtime, http: &Http, after: u64) -> Self {
-        let url = http.url("/ws").replace("http://", "ws://");
-        let (socket, _) = runtime.block_on(connect_async(url)).unwrap();
-        let mut chat = Self { runtime, socket };
-        chat.tell(&json!({ "type": "hello", "version": 1 }));
-        assert_eq!(chat.hear()["type"], "welcome");
-        chat.tell(&json!({ "type": "join", "room": "garden", "after": after }));
+        let mut chat = Self(Socket::of_chats(runtime, http, None));
+        chat.0
+            .tell(&json!({ "type": "join", "room": "garden", "after": after }));
         let joined = chat.hear();
         assert_eq!(joined["is_complete"], true, "{joined}");
         chat
     }
 
-    fn tell(&mut self, what: &Value) {
-        let message = Message::Text(what.to_string().into());
-        self.runtime.block_on(self.socket.send(message)).unwrap();
-    }
-
     fn hear(&mut self) -> Value {
-        let heard = async {
-            loop {
-                match self.socket.next().await.expect("it is open").unwrap() {
-                    Message::Text(text) => {
-                        let heard: Value = serde_json::from_str(&text).unwrap();
-                        if heard["type"] != "presence" {
-                            return heard;
-                        }
-                    }
-                    Message::Close(frame) => panic!("closed: {frame:?}"),
-                    _ => {}
-                }
+        loop {
+            let heard = self.0.expect();
+            if heard["type"] != "presence" {
+                return heard;
             }
-        };
-        self.runtime
-            .block_on(async { timeout(SOON, heard).await })
-            .expect("something in time")
+        }
     }
 
     fn hears(&mut self, number: u64) {

@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::json;
 use crate::model::{ChatMessage, ChatRoom, MediaTime};
 
 /// The version of the protocol.
@@ -115,7 +116,8 @@ impl ClientMessage {
         if !text.trim_ascii_start().starts_with('{') {
             return Err(InvalidMessage::Malformed("not an object".to_owned()));
         }
-        let message: Self = serde_json::from_str(text).map_err(|error| {
+        let read = json::read_by(|text| serde_json::from_slice::<Self>(text), text.as_bytes());
+        let message = read.map_err(|error| {
             // It may quote what was said, at any length.
             InvalidMessage::Malformed(error.to_string().chars().take(200).collect())
         })?;
@@ -251,6 +253,16 @@ mod tests {
                     key: None,
                 },
             ),
+            (
+                r#"{"type":"send","text":"1.0","media_time":-2e3}"#,
+                ClientMessage::Send {
+                    id: None,
+                    text: "1.0".to_owned(),
+                    reply_to: None,
+                    media_time: Some(MediaTime(-2_000)),
+                    key: None,
+                },
+            ),
             (r#"{"type":"ping"}"#, ClientMessage::Ping { id: None }),
         ] {
             assert_eq!(ClientMessage::parse(text), Ok(message));
@@ -260,6 +272,7 @@ mod tests {
     #[test]
     fn what_is_no_message_is_told() {
         let long = format!(r#"{{"type":"ping","id":"{}"}}"#, "x".repeat(65));
+        let saying = |at: &str| format!(r#"{{"type":"send","text":"a","media_time":{at}}}"#);
         let large = format!(r#"{{"type":"ping","id":"{}"}}"#, "x".repeat(9_000));
         for (text, told) in [
             ("", "not an object"),
@@ -271,6 +284,10 @@ mod tests {
             (r#"{"type":"join"}"#, "missing field `room`"),
             (r#"{"type":"join","room":"a","after":-1}"#, "invalid value"),
             (r#"{"type":"ping"}{}"#, "trailing"),
+            (&saying("0.5"), "floating point"),
+            (&saying("1e300"), "floating point"),
+            (&saying("18446744073709551615"), "expected i64"),
+            (&saying("\"1\""), "invalid type: string"),
             (&long, "at most 64"),
             (&large, "at most 8192"),
         ] {

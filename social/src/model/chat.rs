@@ -1,55 +1,17 @@
 //! Live chat.
 
-use std::fmt;
-
 use async_graphql::{ID, InputObject, InputValueError, InputValueResult, Scalar, ScalarType};
 use async_graphql::{SimpleObject, Union, Value};
 use media::Timestamp;
-use serde::de::{self, Unexpected, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{Moment, Part};
 
 /// Media time: what stands in a stream's timeline, in milliseconds since 1970.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct MediaTime(pub i64);
-
-/// JSON Schema takes 2.0 for an integer as well (draft 2020-12, 4.2.3).
-struct WholeNumber;
-
-impl Visitor<'_> for WholeNumber {
-    type Value = i64;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a whole number of milliseconds")
-    }
-
-    fn visit_i64<E: de::Error>(self, number: i64) -> Result<i64, E> {
-        Ok(number)
-    }
-
-    fn visit_u64<E: de::Error>(self, number: u64) -> Result<i64, E> {
-        let unexpected = Unexpected::Unsigned(number);
-        i64::try_from(number).map_err(|_| E::invalid_value(unexpected, &self))
-    }
-
-    fn visit_f64<E: de::Error>(self, number: f64) -> Result<i64, E> {
-        // 2^63, which a float has exactly.
-        let end = -(i64::MIN as f64);
-        match number.fract() == 0.0 && (-end..end).contains(&number) {
-            true => Ok(number as i64),
-            false => Err(E::invalid_value(Unexpected::Float(number), &self)),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for MediaTime {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_i64(WholeNumber).map(Self)
-    }
-}
 
 impl From<Timestamp> for MediaTime {
     fn from(at: Timestamp) -> Self {
@@ -236,23 +198,4 @@ pub enum ChatEvent {
     Changed(ChatChanged),
     /// How many are there.
     Presence(ChatPresence),
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::{from_str, from_value, json};
-
-    use super::*;
-
-    #[test]
-    fn a_whole_number_is_one_however_it_is_written() {
-        for (text, milliseconds) in [("213", 213), ("213.0", 213), ("-2e3", -2_000)] {
-            assert_eq!(from_str::<MediaTime>(text).unwrap().0, milliseconds);
-        }
-        let too_large = json!(u64::MAX);
-        for wrong in [json!(0.5), json!(1e300), too_large, json!("1"), json!(null)] {
-            let error = from_value::<MediaTime>(wrong).unwrap_err().to_string();
-            assert!(error.contains("a whole number of milliseconds"), "{error}");
-        }
-    }
 }

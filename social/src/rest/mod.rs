@@ -8,7 +8,6 @@ mod chat;
 mod cookies;
 mod feeds;
 mod images;
-mod json;
 mod measured;
 mod moderation;
 mod notifications;

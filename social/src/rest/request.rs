@@ -13,13 +13,13 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{MAX_BODY_BYTES, avatars, images, json};
+use super::{MAX_BODY_BYTES, avatars, images};
 use crate::caller::Caller;
 use crate::limits::Standing;
 use crate::paging::{PageRequest, Paged};
 use crate::problem::Problem;
 use crate::proxies::TrustedProxies;
-use crate::{ServiceError, Services, graphql, pictures};
+use crate::{ServiceError, Services, graphql, json, pictures};
 
 /// Who asks, as an extension of the request. Whoever serves the router puts the other end of the
 /// connection there; without it a request comes from an address that is nobody's.
