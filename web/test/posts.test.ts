@@ -22,6 +22,7 @@ import {
 } from "../src/posts/rules";
 import { Reading } from "../src/reading";
 import type { Part, Post } from "../src/resources";
+import { LastWish } from "../src/wish";
 import { FakeBrowser, json } from "./server";
 
 const PLAIN: Part = { text: "", mention: null, hashtag: null, link: null };
@@ -236,4 +237,35 @@ test("a poster is a video's, with a token or without", () => {
   ]) {
     assert.equal(isPoster(address), false, address);
   }
+});
+
+test("the last wish is told, and each but once", async () => {
+  const wish = new LastWish();
+  const told: boolean[] = [];
+  const answers: (() => void)[] = [];
+  const send = (is: boolean) => {
+    told.push(is);
+    return new Promise<void>((resolve) => answers.push(resolve));
+  };
+  const failed = () => assert.fail("nothing fails");
+  const first = wish.tell(true, send, failed);
+  await Promise.all([false, true, false].map((is) => wish.tell(is, send, failed)));
+  assert.deepEqual([told, wish.isBeingTold], [[true], true]);
+  answers.shift()?.();
+  while (answers.length === 0) await Promise.resolve();
+  answers.shift()?.();
+  await first;
+  assert.deepEqual([told, wish.isBeingTold], [[true, false], false]);
+});
+
+test("what the server holds is told when it takes a wish no more", async () => {
+  const wish = new LastWish();
+  const held: boolean[] = [];
+  const send = async (is: boolean) => {
+    // Meanwhile it is wished for otherwise.
+    void wish.tell(false, send, () => assert.fail("that one is taken along"));
+    if (!is) throw new Error("busy");
+  };
+  await wish.tell(true, send, (is) => held.push(is));
+  assert.deepEqual([held, wish.isBeingTold], [[true], false]);
 });

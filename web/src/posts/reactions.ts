@@ -2,6 +2,7 @@ import { api } from "../browser";
 import type { View } from "../dom";
 import { loginPath, postPath } from "../places";
 import type { Post } from "../resources";
+import { LastWish } from "../wish";
 import type { PostCard } from "./card";
 import { countLabel, liked, shared } from "./rules";
 
@@ -27,16 +28,17 @@ const SHARE: Reaction = {
 
 /** Comments, shares and likes below a post. */
 export class Reactions {
-  /** What was wished for last of those that the server is being told. */
-  private readonly wishes = new Map<Reaction, boolean>();
+  private readonly likes = new LastWish();
+  private readonly shares = new LastWish();
 
   constructor(
     private readonly view: View,
     private readonly card: PostCard,
   ) {
-    for (const [name, reaction] of [["like", LIKE], ["share", SHARE]] as const) {
+    const { likes, shares } = this;
+    for (const [name, reaction, wishes] of [["like", LIKE, likes], ["share", SHARE, shares]] as const) {
       const button = view.part(name, HTMLButtonElement);
-      button.addEventListener("click", () => void this.toggle(reaction));
+      button.addEventListener("click", () => void this.toggle(reaction, wishes));
     }
   }
 
@@ -48,47 +50,39 @@ export class Reactions {
     view.text("comments", countLabel(counts.comments));
     view.text("shares", countLabel(counts.shares));
     view.text("likes", countLabel(counts.likes));
-    this.showButton("like", LIKE);
-    const share = this.showButton("share", SHARE);
+    this.showButton("like", LIKE, this.likes);
+    const share = this.showButton("share", SHARE, this.shares);
     // What is for followers stays with them.
     share.hidden = visibility !== "public";
   }
 
-  private showButton(name: string, reaction: Reaction): HTMLButtonElement {
+  private showButton(name: string, reaction: Reaction, wishes: LastWish): HTMLButtonElement {
     const button = this.view.part(name, HTMLButtonElement);
     button.setAttribute("aria-pressed", String(reaction.isSo(this.card.post)));
-    button.setAttribute("aria-busy", String(this.wishes.has(reaction)));
+    button.setAttribute("aria-busy", String(wishes.isBeingTold));
     return button;
   }
 
   /** Shows at once what it will be, and takes it back if the server does not. */
-  private async toggle(reaction: Reaction): Promise<void> {
-    const { card, wishes } = this;
-    const { apply, isSo, send } = reaction;
+  private async toggle({ apply, isSo, send }: Reaction, wishes: LastWish): Promise<void> {
+    const { card } = this;
     if (card.post.viewer === null) {
       location.assign(loginPath(location));
       return;
     }
     card.say("");
-    let is = isSo(card.post);
-    let wish: boolean | undefined = !is;
-    const isBeingTold = wishes.has(reaction);
-    wishes.set(reaction, wish);
+    const wish = !isSo(card.post);
     card.post = apply(card.post, wish);
+    const telling = wishes.tell(
+      wish,
+      (told) => send(card.post.id, told),
+      (is, error) => {
+        card.post = apply(card.post, is);
+        card.fail(error);
+      },
+    );
     this.show();
-    // It is told once the answer to what was wished for before is there.
-    if (isBeingTold) return;
-    try {
-      for (; wish !== undefined && wish !== is; wish = wishes.get(reaction)) {
-        await send(card.post.id, wish);
-        is = wish;
-      }
-    } catch (error) {
-      card.post = apply(card.post, is);
-      card.fail(error);
-    } finally {
-      wishes.delete(reaction);
-      this.show();
-    }
+    await telling;
+    this.show();
   }
 }

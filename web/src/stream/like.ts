@@ -4,13 +4,14 @@ import { goToLogin, loginPath, postPath } from "../places";
 import { countLabel, liked } from "../posts/rules";
 import { explain, LoginNeeded } from "../problem";
 import type { Post } from "../resources";
+import { LastWish } from "../wish";
 
 /** Likes the post that a broadcast has. A stream itself has no likes. */
 export class LikeButton {
   private readonly button: HTMLButtonElement;
   private post: Post | null = null;
-  /** What was wished for last, while the server is being told. */
-  private wish: { readonly post: string; likes: boolean } | null = null;
+  /** What was wished for last, of which post. */
+  private wish = { post: "", likes: new LastWish() };
 
   constructor(
     private readonly view: View,
@@ -50,27 +51,17 @@ export class LikeButton {
       return;
     }
     this.fail("");
-    let is = post.viewer.likes;
-    const likes = !is;
-    this.show(liked(post, likes));
-    if (this.wish?.post === post.id) {
-      this.wish.likes = likes;
-      return;
-    }
-    const wish = { post: post.id, likes };
-    this.wish = wish;
-    try {
-      while (wish.likes !== is) {
-        const told = wish.likes;
-        await (told ? api.likePost(post.id) : api.unlikePost(post.id));
-        is = told;
-      }
-    } catch (error) {
-      if (error instanceof LoginNeeded) goToLogin();
-      this.fail(explain(error));
-      if (this.post?.id === post.id) this.show(liked(this.post, is));
-    } finally {
-      if (this.wish === wish) this.wish = null;
-    }
+    const wish = !post.viewer.likes;
+    this.show(liked(post, wish));
+    if (this.wish.post !== post.id) this.wish = { post: post.id, likes: new LastWish() };
+    await this.wish.likes.tell(
+      wish,
+      (told) => (told ? api.likePost(post.id) : api.unlikePost(post.id)),
+      (is, error) => {
+        if (error instanceof LoginNeeded) goToLogin();
+        this.fail(explain(error));
+        if (this.post?.id === post.id) this.show(liked(this.post, is));
+      },
+    );
   }
 }
