@@ -94,7 +94,7 @@ impl Writing {
 
     fn person(&self, number: &str) -> String {
         let first = self.now - FIRST_ACCOUNT;
-        self.id(&format!("{first} + ({number}) * 60000"))
+        self.id(&format!("{first} + ({number}) * CAST(60000 AS BIGINT)"))
     }
 
     fn posted_at(&self, number: &str) -> String {
