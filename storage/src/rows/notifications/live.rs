@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::super::jobs::{self, Attempt, HandlerError, NewJob};
 use super::super::sql::{AssertSqlSafe, FromRow, Row, query};
 use super::super::{Database, RowError, Transaction};
+use super::retention::first_id;
 use super::{Kind, News, WINDOW};
 use crate::events::Bus;
 
@@ -22,7 +23,8 @@ pub(super) const QUEUE: &str = "notify-live";
 /// Followers that one step tells.
 pub const FOLLOWERS_AT_ONCE: u32 = 1_000;
 
-/// A stream is told of once in so long: an encoder may come and go. The same as of its posts.
+/// A follower is told of a stream once in so long: an encoder may come and go. The same as of its
+/// posts.
 pub const RESTS: Micros = Micros::from_secs(30 * 60);
 
 /// With so many failures the job is dead, after about a day. Whoever revives it goes on where
@@ -36,25 +38,29 @@ struct Payload {
 }
 
 /// Begins to tell the followers of a broadcast that goes on, once; false when it was begun, is
-/// over, is for nobody but its owner, or another of the stream was told that began within [`RESTS`]
-/// before it.
+/// over, or is for nobody but its owner. Where all were told of the stream within [`RESTS`] before
+/// it, those are told who have begun to follow since the last time.
 pub async fn begin(db: &Database, session: SessionId, now: Timestamp) -> Result<bool, RowError> {
     let mut transaction = db.write().await?;
     let begun = query(
-        "INSERT INTO live_fan_outs (session_id, began_at, reached_at, reached_id)
-         SELECT l.id, l.started_at, $2, $3
-         FROM live_sessions l JOIN streams s ON s.id = l.stream_id
-         WHERE l.id = $1 AND l.ended_at IS NULL
-             AND s.visibility <> 'private' AND s.deleted_at IS NULL
-             AND NOT EXISTS (
-                 SELECT 1 FROM live_sessions p JOIN live_fan_outs o ON o.session_id = p.id
-                 WHERE p.stream_id = l.stream_id AND p.id <> l.id
-                     AND o.began_at > l.started_at - $4)
+        "INSERT INTO live_fan_outs (session_id, began_at, since_at, reached_at, reached_id)
+         SELECT b.id, b.started_at, b.since_at, COALESCE(b.since_at, $2), $3
+         FROM (SELECT l.id, l.started_at,
+                      (SELECT MAX(o.began_at)
+                       FROM live_sessions p JOIN live_fan_outs o ON o.session_id = p.id
+                       WHERE p.stream_id = l.stream_id AND p.id <> l.id
+                           AND o.began_at > l.started_at - $4
+                       HAVING COUNT(*) > COUNT(o.since_at)) AS since_at
+               FROM live_sessions l JOIN streams s ON s.id = l.stream_id
+               WHERE l.id = $1 AND l.ended_at IS NULL
+                   AND s.visibility <> 'private' AND s.deleted_at IS NULL) AS b
+         WHERE TRUE
          ON CONFLICT (session_id) DO NOTHING",
     )
     .bind(session)
     .bind(Timestamp::from_micros(i64::MIN))
-    .bind(Uuid::nil())
+    // Behind all who began to follow at that time.
+    .bind(Uuid::max())
     .bind(RESTS)
     .execute(&mut transaction)
     .await?;
@@ -103,6 +109,8 @@ struct FanOut {
     owner: UserId,
     began_at: Timestamp,
     reached: Place,
+    /// Another broadcast of the stream was told within [`RESTS`] before it.
+    is_again: bool,
 }
 
 /// A place in the order of follows.
@@ -115,6 +123,7 @@ impl FromRow for FanOut {
             owner: row.get("owner_id")?,
             began_at: row.get("began_at")?,
             reached: (row.get("reached_at")?, row.get("reached_id")?),
+            is_again: row.get("is_again")?,
         })
     }
 }
@@ -141,13 +150,17 @@ pub async fn step(
     }
     // As it is now: it may be for nobody any more, or gone.
     let fan_out: Option<FanOut> = query(
-        "SELECT s.id AS stream_id, s.owner_id, o.began_at, o.reached_at, o.reached_id
+        "SELECT s.id AS stream_id, s.owner_id, o.began_at, o.reached_at, o.reached_id,
+                EXISTS (SELECT 1 FROM live_sessions p JOIN live_fan_outs t ON t.session_id = p.id
+                        WHERE p.stream_id = s.id AND p.id <> l.id
+                            AND t.began_at > o.began_at - $2) AS is_again
          FROM live_fan_outs o
              JOIN live_sessions l ON l.id = o.session_id
              JOIN streams s ON s.id = l.stream_id
          WHERE o.session_id = $1 AND s.visibility <> 'private' AND s.deleted_at IS NULL",
     )
     .bind(session)
+    .bind(RESTS)
     .optional(&mut transaction)
     .await?;
     let Some(fan_out) = fan_out else {
@@ -216,6 +229,7 @@ const TOLD: &str = "FROM follows f
                              AND q.value = 'off')";
 
 /// Adds the broadcast to the group of the stream that a follower has not read, or begins one.
+/// Whoever was told of the stream within [`RESTS`], read or not, is told nothing.
 async fn add(
     db: &Database,
     transaction: &mut Transaction,
@@ -233,12 +247,14 @@ async fn add(
             .bind(fan_out.stream)
             .bind(fan_out.began_at)
             .bind(fan_out.began_at - WINDOW)
+            .bind(fan_out.began_at - RESTS)
     };
     let joined = format!(
         "UPDATE notifications
          SET revision = revision + 1,
              changed_at = CASE WHEN changed_at < $7 THEN $7 ELSE changed_at END
          WHERE kind = 'went_live' AND target_id = $6 AND read_at IS NULL AND window_at > $8
+             AND changed_at <= $9
              AND recipient_id IN (SELECT f.follower_id {TOLD})"
     );
     bound(joined).execute(&mut *transaction).await?;
@@ -247,7 +263,7 @@ async fn add(
     let (time, _) = id.split_at(19);
     let id = db
         .engine()
-        .id_of("$9 || SUBSTR(CAST(f.follower_id AS TEXT), 20)");
+        .id_of("$10 || SUBSTR(CAST(f.follower_id AS TEXT), 20)");
     let begun = format!(
         "INSERT INTO notifications
              (id, recipient_id, kind, target_id, window_at, changed_at, revision)
@@ -256,8 +272,19 @@ async fn add(
              AND NOT EXISTS (SELECT 1 FROM notifications n
                              WHERE n.recipient_id = f.follower_id AND n.kind = 'went_live'
                                  AND n.target_id = $6 AND n.read_at IS NULL
-                                 AND n.window_at > $8)"
+                                 AND n.window_at > $8)
+             AND NOT EXISTS (SELECT 1 FROM notifications n
+                             WHERE n.recipient_id = f.follower_id AND n.id > $11
+                                 AND n.kind = 'went_live' AND n.target_id = $6
+                                 AND n.changed_at > $9)"
     );
-    bound(begun).bind(time).execute(transaction).await?;
+    // What took something within RESTS was begun within WINDOW before that; clocks may differ.
+    // Mostly nobody can have been told, and nothing is looked at.
+    let oldest = match fan_out.is_again {
+        true => first_id(fan_out.began_at - WINDOW - WINDOW),
+        false => Uuid::max(),
+    };
+    let begun = bound(begun).bind(time).bind(oldest);
+    begun.execute(transaction).await?;
     Ok(())
 }
