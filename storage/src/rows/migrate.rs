@@ -34,6 +34,7 @@ macro_rules! migrations {
             migration!($engine, 17, "0017", "notifications"),
             migration!($engine, 18, "0018", "measured"),
             migration!($engine, 19, "0019", "told_again"),
+            migration!($engine, 20, "0020", "viewers_of_one"),
         ]
     };
 }
