@@ -3,6 +3,7 @@
 //! The row of `live_fan_outs` says how far it is, and moves with each step in one transaction:
 //! whoever goes on after a crash goes on behind the last step that was committed.
 
+use std::collections::HashSet;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
@@ -170,7 +171,8 @@ pub async fn step(
     let Some(last) = followers.last().copied() else {
         return finish(transaction, session, now).await;
     };
-    add(db, &mut transaction, &fan_out, last).await?;
+    let ids: Vec<Uuid> = followers.into_iter().map(|(_, id)| id).collect();
+    add(db, &mut transaction, &fan_out, &ids).await?;
     query("UPDATE live_fan_outs SET reached_at = $2, reached_id = $3 WHERE session_id = $1")
         .bind(session)
         .bind(last.0)
@@ -178,9 +180,7 @@ pub async fn step(
         .execute(&mut transaction)
         .await?;
     transaction.commit().await?;
-    Ok(Some(
-        followers.into_iter().map(|(_, id)| id.into()).collect(),
-    ))
+    Ok(Some(ids.into_iter().map(UserId::from).collect()))
 }
 
 /// Nobody more is told.
@@ -219,72 +219,89 @@ async fn followers(
     .await
 }
 
-/// Followers from `reached` to `last` who want to be told.
-const TOLD: &str = "FROM follows f
-     WHERE f.followed_id = $1 AND f.accepted_at IS NOT NULL
-         AND (f.accepted_at, f.follower_id) > ($2, $3)
-         AND (f.accepted_at, f.follower_id) <= ($4, $5)
-         AND NOT EXISTS (SELECT 1 FROM preferences q
-                         WHERE q.user_id = f.follower_id AND q.name = 'notify_went_live'
-                             AND q.value = 'off')";
-
 /// Adds the broadcast to the group of the stream that a follower has not read, or begins one.
-/// Whoever was told of the stream within [`RESTS`], read or not, is told nothing.
+/// Whoever was told of the stream within [`RESTS`], read or not, is told nothing, nor is who does
+/// not want to be.
+///
+/// All look-ups are by the list of followers: in a join with them PostgreSQL keeps the plan that
+/// was good while hardly anybody had been told.
 async fn add(
     db: &Database,
     transaction: &mut Transaction,
     fan_out: &FanOut,
-    last: Place,
+    followers: &[Uuid],
 ) -> Result<(), RowError> {
     debug_assert_eq!(Kind::WentLive.preference(), Some("notify_went_live"));
-    let bound = |text: String| {
-        query(AssertSqlSafe(text))
-            .bind(fan_out.owner)
-            .bind(fan_out.reached.0)
-            .bind(fan_out.reached.1)
-            .bind(last.0)
-            .bind(last.1)
-            .bind(fan_out.stream)
-            .bind(fan_out.began_at)
-            .bind(fan_out.began_at - WINDOW)
-            .bind(fan_out.began_at - RESTS)
-    };
-    let joined = format!(
+    let of_list = db.engine().one_of("$1");
+    let unwilling: Vec<(Uuid,)> = query(AssertSqlSafe(format!(
+        "SELECT user_id FROM preferences
+         WHERE user_id {of_list} AND name = 'notify_went_live' AND value = 'off'"
+    )))
+    .bind(followers.to_vec())
+    .all(&mut *transaction)
+    .await?;
+    let unwilling: HashSet<Uuid> = unwilling.into_iter().map(|(id,)| id).collect();
+    let is_willing = |id: &Uuid| !unwilling.contains(id);
+    let willing: Vec<Uuid> = followers.iter().copied().filter(is_willing).collect();
+
+    let groups: Vec<(Uuid, Uuid)> = query(AssertSqlSafe(format!(
+        "SELECT id, recipient_id FROM notifications
+         WHERE recipient_id {of_list} AND kind = 'went_live' AND target_id = $2
+             AND read_at IS NULL AND window_at > $3"
+    )))
+    .bind(willing.clone())
+    .bind(fan_out.stream)
+    .bind(fan_out.began_at - WINDOW)
+    .all(&mut *transaction)
+    .await?;
+    let (groups, mut done): (Vec<Uuid>, HashSet<Uuid>) = groups.into_iter().unzip();
+    query(AssertSqlSafe(format!(
         "UPDATE notifications
          SET revision = revision + 1,
-             changed_at = CASE WHEN changed_at < $7 THEN $7 ELSE changed_at END
-         WHERE kind = 'went_live' AND target_id = $6 AND read_at IS NULL AND window_at > $8
-             AND changed_at <= $9
-             AND recipient_id IN (SELECT f.follower_id {TOLD})"
-    );
-    bound(joined).execute(&mut *transaction).await?;
+             changed_at = CASE WHEN changed_at < $2 THEN $2 ELSE changed_at END
+         WHERE id {of_list} AND changed_at <= $3"
+    )))
+    .bind(groups)
+    .bind(fan_out.began_at)
+    .bind(fan_out.began_at - RESTS)
+    .execute(&mut *transaction)
+    .await?;
+
+    // Mostly nobody can have been told, and nothing is looked at.
+    if fan_out.is_again {
+        let told: Vec<(Uuid,)> = query(AssertSqlSafe(format!(
+            "SELECT recipient_id FROM notifications
+             WHERE recipient_id {of_list} AND id > $2 AND kind = 'went_live' AND target_id = $3
+                 AND changed_at > $4"
+        )))
+        .bind(willing.clone())
+        // What took something within RESTS was begun within WINDOW before that; clocks may differ.
+        .bind(first_id(fan_out.began_at - WINDOW - WINDOW))
+        .bind(fan_out.stream)
+        .bind(fan_out.began_at - RESTS)
+        .all(&mut *transaction)
+        .await?;
+        done.extend(told.into_iter().map(|(id,)| id));
+    }
+
+    let new: Vec<Uuid> = willing
+        .into_iter()
+        .filter(|id| !done.contains(id))
+        .collect();
     // An id is made of the time and of the follower's own: each has another.
     let id = Uuid::now_v7().to_string();
     let (time, _) = id.split_at(19);
-    let id = db
-        .engine()
-        .id_of("$10 || SUBSTR(CAST(f.follower_id AS TEXT), 20)");
-    let begun = format!(
+    let id = db.engine().id_of("$2 || SUBSTR(CAST(u.id AS TEXT), 20)");
+    query(AssertSqlSafe(format!(
         "INSERT INTO notifications
              (id, recipient_id, kind, target_id, window_at, changed_at, revision)
-         SELECT {id}, f.follower_id, 'went_live', $6, $7, $7, 1
-         {TOLD}
-             AND NOT EXISTS (SELECT 1 FROM notifications n
-                             WHERE n.recipient_id = f.follower_id AND n.kind = 'went_live'
-                                 AND n.target_id = $6 AND n.read_at IS NULL
-                                 AND n.window_at > $8)
-             AND NOT EXISTS (SELECT 1 FROM notifications n
-                             WHERE n.recipient_id = f.follower_id AND n.id > $11
-                                 AND n.kind = 'went_live' AND n.target_id = $6
-                                 AND n.changed_at > $9)"
-    );
-    // What took something within RESTS was begun within WINDOW before that; clocks may differ.
-    // Mostly nobody can have been told, and nothing is looked at.
-    let oldest = match fan_out.is_again {
-        true => first_id(fan_out.began_at - WINDOW - WINDOW),
-        false => Uuid::max(),
-    };
-    let begun = bound(begun).bind(time).bind(oldest);
-    begun.execute(transaction).await?;
+         SELECT {id}, u.id, 'went_live', $3, $4, $4, 1 FROM users u WHERE u.id {of_list}"
+    )))
+    .bind(new)
+    .bind(time)
+    .bind(fan_out.stream)
+    .bind(fan_out.began_at)
+    .execute(transaction)
+    .await?;
     Ok(())
 }
