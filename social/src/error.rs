@@ -265,6 +265,7 @@ impl From<RowError> for ServiceError {
             RowError::Taken(what) => Self::Taken(what),
             RowError::NotFound(what) => Self::NotFound(what.to_string().into()),
             RowError::TooMany { .. } => Self::Conflict(error.to_string().into()),
+            RowError::TooManyPrewarms(open) => Self::TooManyPrewarms(open),
             RowError::Busy => Self::Busy,
             error => Self::internal("database", error),
         }

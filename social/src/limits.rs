@@ -124,6 +124,11 @@ impl Limit {
         }
     }
 
+    /// How many at once after a silence.
+    pub(crate) fn quota(&self) -> u32 {
+        self.quota.get()
+    }
+
     /// Whether keys that come share their counts.
     fn is_full(&self) -> bool {
         self.counts.len() >= MAX_KEYS

@@ -62,7 +62,8 @@ pub struct Limits {
     pub pictures_per_hour: u32,
     /// Messages a minute by one user, in all chats together.
     pub chat_messages_per_minute: u32,
-    /// Viewer sessions a minute that one user begins, or one client address of who is none.
+    /// Viewer sessions a minute that one user begins, or one client address of who is none; and how
+    /// many of one stream that address has at once.
     pub viewers_per_minute: u32,
 }
 

@@ -38,6 +38,7 @@ pub async fn purge(
             subject,
             soft: args.soft,
             requested_by: "nova purge",
+            deed: None,
             wait,
         })
         .await?;

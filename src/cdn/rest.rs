@@ -183,6 +183,7 @@ async fn purge(
         subject: &given.subject,
         soft: given.soft,
         requested_by: "api",
+        deed: None,
         wait,
     };
     let status = cdn.purge(purge).await?;
@@ -462,7 +463,7 @@ async fn register_asset(
         access: given.access,
         tags: given.tags,
     };
-    let row = cdn.register_asset(new).await?;
+    let row = cdn.register_asset(new, None).await?;
     Ok(answer(StatusCode::CREATED, AssetView::of(&row)))
 }
 
@@ -480,7 +481,7 @@ async fn change_asset(
         access: given.access,
         tags: given.tags,
     };
-    let row = cdn.change_asset(id, change).await?;
+    let row = cdn.change_asset(id, change, None).await?;
     Ok(answer(StatusCode::OK, AssetView::of(&row)))
 }
 
@@ -496,7 +497,7 @@ async fn remove_asset(
     State(cdn): State<Cdn>,
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
-    cdn.remove_asset(id(path)?).await?;
+    cdn.remove_asset(id(path)?, None).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

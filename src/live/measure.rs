@@ -125,7 +125,7 @@ mod tests {
     use storage::objects::MemoryStore;
     use storage::rows::sessions;
     use storage::rows::usage::Period;
-    use storage::rows::viewers::{self, Saying, Turn};
+    use storage::rows::viewers::{self, Saying, Turn, Watcher};
 
     use super::*;
     use crate::live::simulation::{START, World};
@@ -148,7 +148,7 @@ mod tests {
         let joins = Saying {
             stream,
             viewer: ViewerId::new(),
-            turn: Turn::Join,
+            turn: Turn::Join(Watcher::Account(1)),
         };
         viewers::note(database, &[joins], START).await.unwrap();
 

@@ -3,10 +3,9 @@
 //
 //   node watch-chat-real.mjs URL SCREENS PASSWORD
 //
-// Accounts called ada and bea are there, with that password; bea has the streams garden and attic. Says
-// "live please", "end please" and "live again please" when it is to be so, the last time with the attic:
-// a stream is told of once in half an hour. Ends well if all was as it should be; the pictures are in
-// SCREENS.
+// Accounts called ada and bea are there, with that password; bea has the stream garden. Says "live please",
+// "end please" and "live again please" when it is to be so. Ends well if all was as it should be; the
+// pictures are in SCREENS.
 import assert from "node:assert/strict";
 
 import { base, LIVE_MS, password, PATIENCE_MS, run, somebody } from "./real.mjs";
@@ -116,11 +115,12 @@ async function walk(browser) {
   assert.equal(await bell(ada).filter({ hasText: "unread" }).count(), 0, "nothing was told so far");
   console.log("live again please");
   await rings(ada, "1 unread", LIVE_MS);
+  await phase(ada, "live");
   await ada.eyes.look("watch-again");
   await bell(ada).click();
   const news = ada.page.locator(".notification").filter({ hasText: "bea went live" });
   await news.getByRole("link").last().click();
-  await ada.page.waitForURL(/\/watch\/attic$/);
+  await ada.page.waitForURL(/\/watch\/garden$/);
   await phase(ada, "live");
 }
 

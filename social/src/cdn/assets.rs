@@ -1,12 +1,12 @@
 //! What is registered to be cached.
 
-use serde_json::json;
+use storage::rows::audit_log::Deed;
 use storage::rows::edge_assets::{self, AssetRow};
 
-use super::{AssetChange, Deed, NewAsset, read_id};
+use super::{AssetChange, NewAsset, read_id};
 use crate::caller::Caller;
 use crate::model::{EdgeAsset, RegisterAssetInput, UpdateAssetInput};
-use crate::operation::{Actor, Operation};
+use crate::operation::Operation;
 use crate::paging::{PageRequest, Paged};
 use crate::{ServiceError, Services};
 
@@ -48,9 +48,11 @@ impl Services {
             access: edge_assets::AssetAccess::from(input.access).to_string(),
             tags: input.tags,
         };
-        let asset = self.caches()?.register_asset(new).await?;
-        self.note_asset(actor, "register-asset", &asset).await?;
-        Ok(shown(asset))
+        let deed = Deed {
+            actor: actor.user,
+            action: "register-asset",
+        };
+        Ok(shown(self.caches()?.register_asset(new, deed).await?))
     }
 
     /// Changes an asset.
@@ -72,38 +74,22 @@ impl Services {
             access: access.map(|access| access.to_string()),
             tags: input.tags,
         };
-        let asset = self.caches()?.change_asset(id, change).await?;
-        self.note_asset(actor, "update-asset", &asset).await?;
-        Ok(shown(asset))
+        let deed = Deed {
+            actor: actor.user,
+            action: "update-asset",
+        };
+        Ok(shown(self.caches()?.change_asset(id, change, deed).await?))
     }
 
     /// Removes an asset. What is cached of it stays.
     pub async fn remove_edge_asset(&self, caller: &Caller, id: &str) -> Result<(), ServiceError> {
         let actor = self.begin_known(caller, Operation::RemoveEdgeAsset)?;
         let id = read_id(id, "asset")?;
-        let caches = self.caches()?;
-        let asset = caches.asset(id).await?;
-        caches.remove_asset(id).await?;
-        self.note_asset(actor, "remove-asset", &asset).await
-    }
-
-    async fn note_asset(
-        &self,
-        actor: Actor,
-        action: &str,
-        asset: &AssetRow,
-    ) -> Result<(), ServiceError> {
-        let rules = &asset.rules;
         let deed = Deed {
-            action,
-            subject_kind: "asset",
-            subject: asset.id.as_uuid(),
-            detail: json!({
-                "name": rules.name, "path_prefix": rules.path_prefix, "origin": rules.origin,
-                "access": rules.access.to_string(),
-            }),
+            actor: actor.user,
+            action: "remove-asset",
         };
-        self.note_deed(actor, deed).await
+        self.caches()?.remove_asset(id, deed).await
     }
 }
 

@@ -13,8 +13,6 @@ mod usage;
 use std::str::FromStr;
 
 use media::UserId;
-use storage::rows::audit_log::{self, NewAuditEntry};
-use uuid::Uuid;
 
 use crate::caller::Caller;
 use crate::limits::Key;
@@ -29,15 +27,6 @@ pub use plane::{
 
 /// Nodes that an answer names: of what is asked of all, it tells how many there are.
 const NODES_NAMED: usize = 100;
-
-/// Something that an administrator did, for the audit log.
-#[derive(Debug)]
-struct Deed<'a> {
-    action: &'a str,
-    subject_kind: &'a str,
-    subject: Uuid,
-    detail: serde_json::Value,
-}
 
 impl Services {
     fn caches(&self) -> Result<&dyn CachePlane, ServiceError> {
@@ -54,22 +43,6 @@ impl Services {
         }
         let orders = &self.limiter.cache_orders;
         orders.take(Key::User(actor.user), &caller.standings)
-    }
-
-    /// Notes what an administrator has done to what is not theirs. It is done by then: caches obey
-    /// outside of any transaction.
-    async fn note_deed(&self, actor: Actor, deed: Deed<'_>) -> Result<(), ServiceError> {
-        let entry = NewAuditEntry {
-            actor: Some(actor.user),
-            action: deed.action,
-            subject_kind: deed.subject_kind,
-            subject: deed.subject,
-            detail: &deed.detail,
-        };
-        let mut transaction = self.db.write().await?;
-        audit_log::append(&mut transaction, entry, self.now()).await?;
-        transaction.commit().await?;
-        Ok(())
     }
 }
 

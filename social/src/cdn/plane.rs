@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use media::{AssetId, Micros, NodeId, PrewarmId, PurgeId, Timestamp};
+use storage::rows::audit_log::Deed;
 use storage::rows::edge_assets::AssetRow;
 use storage::rows::edge_nodes::NodeRow;
-use storage::rows::prewarms::{PrewarmProgress, PrewarmRow, PrewarmState};
+use storage::rows::prewarms::{PrewarmProgress, PrewarmRow, PrewarmState, Requester};
 use storage::rows::purges::PurgeRow;
 
 use crate::ServiceError;
@@ -16,7 +17,8 @@ use crate::streams::Viewing;
 /// What an answer of the plane is.
 pub type Planned<'a, T> = BoxFuture<'a, Result<T, ServiceError>>;
 
-/// What caches are told, and what is known of them. Who may, the API has seen before it asks.
+/// What caches are told, and what is known of them. Who may, the API has seen before it asks; a
+/// [`Deed`] is noted by the transaction that does it.
 pub trait CachePlane: fmt::Debug + Send + Sync + 'static {
     /// The URL of a path.
     fn url<'a>(&'a self, wanted: WantedUrl<'a>) -> Planned<'a, MadeUrl>;
@@ -37,19 +39,19 @@ pub trait CachePlane: fmt::Debug + Send + Sync + 'static {
     fn prewarm_status(&self, id: PrewarmId) -> Planned<'_, PrewarmStatus>;
 
     /// Ends a prewarm where it has not ended. What is stored stays.
-    fn cancel_prewarm(&self, id: PrewarmId) -> Planned<'_, PrewarmStatus>;
+    fn cancel_prewarm(&self, id: PrewarmId, deed: Option<Deed>) -> Planned<'_, PrewarmStatus>;
 
     /// Registers an asset.
-    fn register_asset(&self, new: NewAsset) -> Planned<'_, AssetRow>;
+    fn register_asset(&self, new: NewAsset, deed: Deed) -> Planned<'_, AssetRow>;
 
     /// Changes an asset.
-    fn change_asset(&self, id: AssetId, change: AssetChange) -> Planned<'_, AssetRow>;
+    fn change_asset(&self, id: AssetId, change: AssetChange, deed: Deed) -> Planned<'_, AssetRow>;
 
     /// An asset.
     fn asset(&self, id: AssetId) -> Planned<'_, AssetRow>;
 
     /// Removes an asset. What is cached of it stays.
-    fn remove_asset(&self, id: AssetId) -> Planned<'_, ()>;
+    fn remove_asset(&self, id: AssetId, deed: Deed) -> Planned<'_, ()>;
 
     /// Assets in the order of their registration, those after `after`.
     fn assets(&self, after: Option<AssetId>, limit: u32) -> Planned<'_, Vec<AssetRow>>;
@@ -97,6 +99,8 @@ pub struct Purge<'a> {
     pub soft: bool,
     /// Who asks.
     pub requested_by: &'a str,
+    /// What is noted of it; `None`: nothing.
+    pub deed: Option<Deed>,
     /// How long it is waited for.
     pub wait: Duration,
 }
@@ -148,7 +152,7 @@ pub struct NewPrewarm<'a> {
     /// None: all that are live.
     pub nodes: &'a [NodeId],
     /// Who asks.
-    pub requested_by: &'a str,
+    pub requester: Requester<'a>,
 }
 
 /// How far a prewarm is.

@@ -1,11 +1,11 @@
 //! What caches are to store before anybody asks for it.
 
 use media::{NodeId, PrewarmId};
-use serde_json::json;
-use storage::rows::prewarms;
+use storage::rows::audit_log::Deed;
+use storage::rows::prewarms::Requester;
 
 use super::reach::{Folder, Right, not_an_administrator};
-use super::{Deed, NODES_NAMED, NewPrewarm, PrewarmNodeStatus, PrewarmStatus, read_id, requester};
+use super::{NODES_NAMED, NewPrewarm, PrewarmNodeStatus, PrewarmStatus, read_id, requester};
 use crate::caller::Caller;
 use crate::model::{Prewarm, PrewarmInput, PrewarmNode};
 use crate::operation::{Actor, Operation};
@@ -43,22 +43,19 @@ impl Services {
             .collect::<Result<_, _>>()?;
         self.count_order(caller, actor)?;
         let requested_by = requester(actor.user);
-        if right == Right::Owner {
-            let open = prewarms::count_open(&self.db, &requested_by, self.now()).await?;
-            if open >= MAX_OPEN {
-                return Err(ServiceError::TooManyPrewarms(open));
-            }
-        }
         let new = NewPrewarm {
             kind: order.kind,
             subject: &order.subject,
             depth: input.depth,
             renditions: &input.renditions,
             nodes: &nodes,
-            requested_by: &requested_by,
+            requester: Requester {
+                name: &requested_by,
+                at_most: (right == Right::Owner).then_some(MAX_OPEN),
+                deed: deed(actor, right, "prewarm"),
+            },
         };
         let status = self.caches()?.prewarm(new).await?;
-        self.note_prewarm(actor, right, "prewarm", &status).await?;
         Ok(shown(status, caller))
     }
 
@@ -118,9 +115,8 @@ impl Services {
             true => Right::Owner,
             false => Right::Administrator,
         };
-        let status = self.caches()?.cancel_prewarm(found.row.id).await?;
-        self.note_prewarm(actor, right, "cancel-prewarm", &status)
-            .await?;
+        let deed = deed(actor, right, "cancel-prewarm");
+        let status = self.caches()?.cancel_prewarm(found.row.id, deed).await?;
         Ok(shown(status, caller))
     }
 
@@ -137,28 +133,14 @@ impl Services {
             false => Err(ServiceError::NotFound("prewarm".into())),
         }
     }
+}
 
-    async fn note_prewarm(
-        &self,
-        actor: Actor,
-        right: Right,
-        action: &str,
-        status: &PrewarmStatus,
-    ) -> Result<(), ServiceError> {
-        if right == Right::Owner {
-            return Ok(());
-        }
-        let order = &status.row.order;
-        let deed = Deed {
-            action,
-            subject_kind: "prewarm",
-            subject: status.row.id.as_uuid(),
-            detail: json!({
-                "kind": order.kind.to_string(), "subject": order.subject, "urls": status.row.urls,
-            }),
-        };
-        self.note_deed(actor, deed).await
-    }
+/// What is done to what is one's own is nobody's business.
+fn deed(actor: Actor, right: Right, action: &'static str) -> Option<Deed> {
+    (right == Right::Administrator).then_some(Deed {
+        actor: actor.user,
+        action,
+    })
 }
 
 fn shown(status: PrewarmStatus, caller: &Caller) -> Prewarm {

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use media::PurgeId;
-use serde_json::json;
+use storage::rows::audit_log::Deed;
 use storage::rows::purges::PurgeRow;
 
 use super::reach::{Folder, Right, not_an_administrator};
-use super::{Deed, NODES_NAMED, PurgeStatus, Reply, read_id, requester};
+use super::{NODES_NAMED, PurgeStatus, Reply, read_id, requester};
 use crate::caller::Caller;
 use crate::model::{PatternPurgeInput, Purge, PurgeInput, PurgeKind};
 use crate::operation::{Actor, Operation};
@@ -96,24 +96,18 @@ impl Services {
             subject: order.subject,
             soft: order.soft,
             requested_by: &requester(actor.user),
+            deed: (right == Right::Administrator).then_some(Deed {
+                actor: actor.user,
+                action: "purge",
+            }),
             wait: Duration::ZERO,
         };
         let status = caches.purge(new).await?;
-        let row = row(&status)?.clone();
-        if right == Right::Administrator {
-            let deed = Deed {
-                action: "purge",
-                subject_kind: "purge",
-                subject: row.id.as_uuid(),
-                detail: json!({ "kind": row.kind, "subject": row.subject, "soft": row.soft }),
-            };
-            // Before it is waited for: whoever asked may go meanwhile.
-            self.note_deed(actor, deed).await?;
-        }
+        let id = row(&status)?.id;
         let wait = Duration::from_secs(order.wait_seconds.into());
         let status = match status.is_complete || wait.is_zero() {
             true => status,
-            false => caches.await_purge(row.id, wait).await?,
+            false => caches.await_purge(id, wait).await?,
         };
         shown(status, caller)
     }

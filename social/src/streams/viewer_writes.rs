@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use media::ViewerId;
 use storage::rows::viewers::{self, Saying};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
@@ -30,8 +31,8 @@ pub(crate) type UnwrittenViewers = mpsc::Receiver<Unwritten>;
 #[derive(Debug)]
 pub(crate) struct Unwritten {
     saying: Saying,
-    /// Whether their session is there; dropped: that could not be written.
-    answer: oneshot::Sender<bool>,
+    /// Their session, if it is there; dropped: that could not be written.
+    answer: oneshot::Sender<Option<ViewerId>>,
 }
 
 impl ViewerWrites {
@@ -40,8 +41,8 @@ impl ViewerWrites {
         (Self(sender), receiver)
     }
 
-    /// Whether the session is there of whoever says it. Returns when it is written.
-    pub(super) async fn say(&self, saying: Saying) -> Result<bool, ServiceError> {
+    /// The session of whoever says it, if it is there. Returns when it is written.
+    pub(super) async fn say(&self, saying: Saying) -> Result<Option<ViewerId>, ServiceError> {
         let (answer, answered) = oneshot::channel();
         let unwritten = Unwritten { saying, answer };
         match self.0.try_send(unwritten) {
@@ -62,7 +63,7 @@ impl Services {
                 Ok(Ok(found)) => {
                     for Unwritten { saying, answer } in taken.drain(..) {
                         // Whoever has gone does not wait for it.
-                        let _ = answer.send(found.contains(&saying.viewer));
+                        let _ = answer.send(found.get(&saying.viewer).copied());
                     }
                     None
                 }
@@ -82,7 +83,7 @@ impl Services {
 mod tests {
     use futures_util::FutureExt;
     use futures_util::future::join_all;
-    use media::{StreamId, ViewerId};
+    use media::StreamId;
     use storage::rows::viewers::Turn;
 
     use super::*;
@@ -108,7 +109,7 @@ mod tests {
                 let at = said.iter().position(|one| *one == saying).unwrap();
                 // Every second one is there, and of the last nobody knows.
                 if at + 1 < said.len() {
-                    answer.send(at % 2 == 0).unwrap();
+                    answer.send((at % 2 == 0).then_some(saying.viewer)).unwrap();
                 }
             }
             count
@@ -117,7 +118,7 @@ mod tests {
         assert_eq!(taken, said.len());
         for (at, answer) in answers.into_iter().enumerate() {
             match answer {
-                Ok(is_there) => assert_eq!(is_there, at % 2 == 0, "{at}"),
+                Ok(there) => assert_eq!(there, (at % 2 == 0).then_some(said[at].viewer)),
                 Err(ServiceError::Busy) => assert_eq!(at + 1, said.len()),
                 Err(error) => panic!("{error:?}"),
             }

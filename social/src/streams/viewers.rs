@@ -1,8 +1,9 @@
 //! Who watches: viewers that say so, and say so again.
 
 use media::{StreamId, StreamName, ViewerId};
+use sha2::{Digest, Sha256};
 use storage::rows::streams::{self, ListedStream};
-use storage::rows::viewers::{self, Saying, Turn};
+use storage::rows::viewers::{self, Saying, Turn, Watcher};
 
 use crate::caller::Caller;
 use crate::limits::Key;
@@ -26,9 +27,29 @@ impl Services {
             let why = format!("{most} viewers of one stream are the most that are told apart");
             return Err(ServiceError::Conflict(why.into()));
         }
-        let viewer = ViewerId::new();
-        self.say(stream.stream.id, viewer, Turn::Join).await?;
-        Ok(self.viewer(&stream, viewer))
+        let watcher = self.watcher(caller, stream.stream.id);
+        let turn = Turn::Join(watcher);
+        match self.say(stream.stream.id, ViewerId::new(), turn).await? {
+            Some(viewer) => Ok(self.viewer(&stream, viewer)),
+            None => Err(refused(watcher)),
+        }
+    }
+
+    /// Who joins the stream, so far as to tell whether they are the same again. In another stream
+    /// they are another.
+    fn watcher(&self, caller: &Caller, stream: StreamId) -> Watcher {
+        let mut hash = Sha256::new_with_prefix(stream.as_uuid());
+        match caller.user() {
+            Some(user) => hash.update(user.as_uuid()),
+            None => hash.update(caller.network().to_string()),
+        }
+        let mut first = [0; 8];
+        first.copy_from_slice(&hash.finalize()[..8]);
+        let hash = i64::from_be_bytes(first);
+        match caller.user() {
+            Some(_) => Watcher::Account(hash),
+            None => Watcher::Network(hash, self.limiter.viewers.quota()),
+        }
     }
 
     /// They still do.
@@ -43,8 +64,8 @@ impl Services {
         let gone = || ServiceError::NotFound("viewer session".into());
         let viewer: ViewerId = viewer.parse().map_err(|_| gone())?;
         match self.say(stream.stream.id, viewer, Turn::Beat).await? {
-            true => Ok(self.viewer(&stream, viewer)),
-            false => Err(gone()),
+            Some(viewer) => Ok(self.viewer(&stream, viewer)),
+            None => Err(gone()),
         }
     }
 
@@ -69,13 +90,13 @@ impl Services {
         Ok(())
     }
 
-    /// Whether the viewer's session is there.
+    /// The viewer's session, if it is there.
     async fn say(
         &self,
         stream: StreamId,
         viewer: ViewerId,
         turn: Turn,
-    ) -> Result<bool, ServiceError> {
+    ) -> Result<Option<ViewerId>, ServiceError> {
         let saying = Saying {
             stream,
             viewer,
@@ -101,6 +122,19 @@ impl Services {
             id: viewer.to_string().into(),
             beat_seconds: viewers::BEAT.to_duration().as_secs() as u32,
             viewers: stream.viewers(self.now()),
+        }
+    }
+}
+
+fn refused(watcher: Watcher) -> ServiceError {
+    match watcher {
+        // It was left while it was joined again.
+        Watcher::Account(_) => ServiceError::Busy,
+        Watcher::Network(_, most) => {
+            let why = format!(
+                "{most} viewers of one network are the most that are counted of one stream, unless they log in"
+            );
+            ServiceError::Conflict(why.into())
         }
     }
 }

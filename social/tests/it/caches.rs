@@ -10,6 +10,7 @@ use social::cdn::{
     PrewarmStatus, Purge, PurgeStatus, WantedUrl,
 };
 use storage::Database;
+use storage::rows::audit_log::Deed;
 use storage::rows::edge_assets::{self, AssetRow, AssetRules};
 use storage::rows::edge_nodes::{self, NewNode, NodeRow};
 use storage::rows::prewarms::{self, PrewarmOrder};
@@ -125,7 +126,7 @@ impl CachePlane for TestCaches {
                 requested_by: purge.requested_by,
             };
             let now = self.clock.now();
-            let row = purges::request(&self.database, &new, now).await?;
+            let row = purges::request(&self.database, &new, purge.deed, now).await?;
             self.purged(row.id).await
         })
     }
@@ -155,7 +156,7 @@ impl CachePlane for TestCaches {
                 depth: new.depth,
                 renditions: new.renditions.to_vec(),
             };
-            let (by, now) = (new.requested_by, self.clock.now());
+            let (by, now) = (new.requester, self.clock.now());
             let requested = prewarms::request(&self.database, &order, new.nodes, by, now).await;
             let id = requested.map_err(|error| match error {
                 RowError::NotFound(Entity::Node) => ServiceError::NotHere {
@@ -172,14 +173,14 @@ impl CachePlane for TestCaches {
         Box::pin(self.prewarmed(id))
     }
 
-    fn cancel_prewarm(&self, id: PrewarmId) -> Planned<'_, PrewarmStatus> {
+    fn cancel_prewarm(&self, id: PrewarmId, deed: Option<Deed>) -> Planned<'_, PrewarmStatus> {
         Box::pin(async move {
-            prewarms::cancel(&self.database, id, self.clock.now()).await?;
+            prewarms::cancel(&self.database, id, deed, self.clock.now()).await?;
             self.prewarmed(id).await
         })
     }
 
-    fn register_asset(&self, new: NewAsset) -> Planned<'_, AssetRow> {
+    fn register_asset(&self, new: NewAsset, deed: Deed) -> Planned<'_, AssetRow> {
         Box::pin(async move {
             let rules = AssetRules {
                 name: new.name,
@@ -190,7 +191,7 @@ impl CachePlane for TestCaches {
                 tags: new.tags,
             };
             let now = self.clock.now();
-            let registered = edge_assets::register(&self.database, &rules, now).await;
+            let registered = edge_assets::register(&self.database, &rules, Some(deed), now).await;
             registered.map_err(|error| match error {
                 edge_assets::RegisterError::Rows(error) => error.into(),
                 error => ServiceError::refused(error.to_string()),
@@ -198,7 +199,7 @@ impl CachePlane for TestCaches {
         })
     }
 
-    fn change_asset(&self, id: AssetId, change: AssetChange) -> Planned<'_, AssetRow> {
+    fn change_asset(&self, id: AssetId, change: AssetChange, deed: Deed) -> Planned<'_, AssetRow> {
         Box::pin(async move {
             let change = |rules: &mut AssetRules| {
                 if let Some(name) = change.name {
@@ -209,7 +210,7 @@ impl CachePlane for TestCaches {
                 }
             };
             let now = self.clock.now();
-            Ok(edge_assets::update(&self.database, id, change, now).await?)
+            Ok(edge_assets::update(&self.database, id, change, Some(deed), now).await?)
         })
     }
 
@@ -220,9 +221,10 @@ impl CachePlane for TestCaches {
         })
     }
 
-    fn remove_asset(&self, id: AssetId) -> Planned<'_, ()> {
+    fn remove_asset(&self, id: AssetId, deed: Deed) -> Planned<'_, ()> {
         Box::pin(async move {
-            match edge_assets::remove(&self.database, id).await? {
+            let now = self.clock.now();
+            match edge_assets::remove(&self.database, id, Some(deed), now).await? {
                 true => Ok(()),
                 false => Err(RowError::NotFound(Entity::Asset).into()),
             }

@@ -20,6 +20,7 @@ on_both_engines! {
     a_viewer_joins_stays_and_leaves,
     a_viewer_sees_the_stream_and_it_is_live,
     viewers_who_come_at_once_are_all_counted,
+    whoever_has_logged_in_is_one_viewer_in_all_tabs,
     recordings_come_in_pages_for_whom_the_stream_is_for,
     analytics_have_the_minutes_of_a_period,
     analytics_are_for_the_owner_and_of_a_day_at_most,
@@ -322,6 +323,32 @@ async fn viewers_who_come_at_once_are_all_counted(app: TestApp) {
     assert_eq!(watching(&ada).await, 100);
 }
 
+async fn whoever_has_logged_in_is_one_viewer_in_all_tabs(app: TestApp) {
+    let (ada, bob) = (app.person("ada").await, app.person("bob").await);
+    make(&ada, "garden", json!({})).await;
+    let session = go_live(&app, "garden").await;
+    let tab = join(&ada).await;
+    assert_eq!(join(&ada).await, tab);
+    let phone = app.logged_in("ada").await.at("198.51.100.7");
+    assert_eq!(join(&phone).await, tab);
+    let of_bob = join(&bob).await;
+    assert_ne!(of_bob, tab);
+    // Before somebody has logged in they are another.
+    let (one, other) = (join(&app.anybody()).await, join(&app.anybody()).await);
+    assert_ne!(one, other);
+    sample(&app, "garden", session, 0).await;
+    assert_eq!(watching(&ada).await, 4);
+    // Another stream is another's.
+    make(&bob, "attic", json!({})).await;
+    go_live(&app, "attic").await;
+    let elsewhere = "/api/v1/streams/attic/viewers";
+    let elsewhere = ada.post(elsewhere, &Value::Null).await.ok(201);
+    assert!(!tab.ends_with(elsewhere["id"].as_str().unwrap()));
+    ada.delete(&tab).await.ok(204);
+    ada.put(&tab, &Value::Null).await.problem(404, "not-found");
+    assert_ne!(join(&ada).await, tab);
+}
+
 #[tokio::test]
 async fn one_network_joins_so_often() {
     let mut settings = generous();
@@ -338,6 +365,13 @@ async fn one_network_joins_so_often() {
     // Others join, and whoever has joined goes on.
     join(&app.anybody().at("198.51.100.7")).await;
     anybody.put(&viewer, &Value::Null).await.ok(200);
+    // Nor has it more at once, however slowly they come.
+    app.later(Micros::from_secs(60));
+    let refused = anybody.post(VIEWERS, &Value::Null).await;
+    assert!(refused.problem(409, "conflict").contains("one network"));
+    join(&ada).await;
+    anybody.delete(&viewer).await.ok(204);
+    join(&anybody).await;
 }
 
 /// A broadcast of `seconds` that is recorded, in as many segments of 1,000 bytes.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use media::PrewarmId;
 use social::cdn::{NewPrewarm, PrewarmStatus};
 use storage::rows::Database;
-use storage::rows::prewarms::{PrewarmProgress, PrewarmState};
+use storage::rows::prewarms::{PrewarmProgress, PrewarmState, Requester};
 use tokio::time::sleep;
 
 use super::cdn;
@@ -35,7 +35,7 @@ pub async fn prewarm(
             return Ok(());
         }
         Some(PrewarmCommand::Cancel { id }) => {
-            print(&cdn.cancel_prewarm(*id).await?);
+            print(&cdn.cancel_prewarm(*id, None).await?);
             return Ok(());
         }
         None => {}
@@ -47,7 +47,7 @@ pub async fn prewarm(
         depth: args.depth.map(std::num::NonZeroU32::get),
         renditions: &args.rendition,
         nodes: &args.node,
-        requested_by: "nova prewarm",
+        requester: Requester::named("nova prewarm"),
     };
     let status = cdn.prewarm(new).await?;
     println!("prewarm {}", status.row.id);

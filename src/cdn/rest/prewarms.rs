@@ -8,7 +8,7 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use social::cdn::{NewPrewarm, PrewarmNodeStatus, PrewarmStatus};
 use social::problem::Problem;
-use storage::rows::prewarms::{PrewarmProgress, PrewarmRow};
+use storage::rows::prewarms::{PrewarmProgress, PrewarmRow, Requester};
 
 use super::{Page, PageQuery, answer, body_of, id};
 use crate::cdn::Cdn;
@@ -77,7 +77,7 @@ pub(super) async fn prewarm(
         depth: given.depth,
         renditions: &given.renditions,
         nodes: &nodes,
-        requested_by: "api",
+        requester: Requester::named("api"),
     };
     let status = cdn.prewarm(new).await?;
     Ok(answer(StatusCode::ACCEPTED, PrewarmView::of(&status)))
@@ -105,7 +105,7 @@ pub(super) async fn cancel(
     State(cdn): State<Cdn>,
     given: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
-    let status = cdn.cancel_prewarm(id(given)?).await?;
+    let status = cdn.cancel_prewarm(id(given)?, None).await?;
     Ok(answer(StatusCode::OK, PrewarmView::of(&status)))
 }
 

@@ -4,6 +4,7 @@ use edge::access::PathScope;
 use edge::{OriginKind, Selector};
 use media::AssetId;
 use social::cdn::{AssetChange, NewAsset};
+use storage::rows::audit_log::Deed;
 use storage::rows::edge_assets::{self, AssetAccess, AssetRow, AssetRules, RegisterError};
 use storage::rows::{Entity, RowError};
 
@@ -18,8 +19,12 @@ pub const MAX_ASSET_ORIGINS: usize = 64;
 const MAX_TAGS: usize = 16;
 
 impl Cdn {
-    /// Registers an asset.
-    pub async fn register_asset(&self, new: NewAsset) -> Result<AssetRow, CdnError> {
+    /// Registers an asset, and notes the deed that it is, if it is one.
+    pub async fn register_asset(
+        &self,
+        new: NewAsset,
+        deed: Option<Deed>,
+    ) -> Result<AssetRow, CdnError> {
         let rules = AssetRules {
             name: name(new.name)?,
             path_prefix: prefix(new.path_prefix)?,
@@ -30,18 +35,19 @@ impl Cdn {
         };
         self.check(&rules).await?;
         let database = self.database()?;
-        let registered = edge_assets::register(database, &rules, self.0.clock.now()).await;
+        let registered = edge_assets::register(database, &rules, deed, self.now()).await;
         registered.map_err(|error| match error {
             RegisterError::TooMany => CdnError::Invalid(error.to_string()),
             RegisterError::Rows(error) => error.into(),
         })
     }
 
-    /// Changes an asset.
+    /// Changes an asset, noted likewise.
     pub async fn change_asset(
         &self,
         id: AssetId,
         change: AssetChange,
+        deed: Option<Deed>,
     ) -> Result<AssetRow, CdnError> {
         let name = change.name.map(name).transpose()?;
         let prefix = change.path_prefix.map(prefix).transpose()?;
@@ -61,8 +67,8 @@ impl Cdn {
         let preview = change.clone();
         preview(&mut changed);
         self.check(&changed).await?;
-        let now = self.0.clock.now();
-        Ok(edge_assets::update(self.database()?, id, change, now).await?)
+        let now = self.now();
+        Ok(edge_assets::update(self.database()?, id, change, deed, now).await?)
     }
 
     /// An asset.
@@ -71,9 +77,9 @@ impl Cdn {
         Ok(asset.ok_or(RowError::NotFound(Entity::Asset))?)
     }
 
-    /// Removes an asset. What is cached of it stays.
-    pub async fn remove_asset(&self, id: AssetId) -> Result<(), CdnError> {
-        match edge_assets::remove(self.database()?, id).await? {
+    /// Removes an asset, noted likewise. What is cached of it stays.
+    pub async fn remove_asset(&self, id: AssetId, deed: Option<Deed>) -> Result<(), CdnError> {
+        match edge_assets::remove(self.database()?, id, deed, self.now()).await? {
             true => Ok(()),
             false => Err(RowError::NotFound(Entity::Asset).into()),
         }

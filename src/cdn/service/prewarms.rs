@@ -5,6 +5,7 @@ mod local;
 use edge::{OriginKind, PrewarmOrder};
 use media::PrewarmId;
 use social::cdn::{NewPrewarm, PrewarmNodeStatus, PrewarmStatus};
+use storage::rows::audit_log::Deed;
 use storage::rows::prewarms::{self, PrewarmKind, PrewarmOrder as OrderRow, PrewarmRow};
 use storage::rows::{Entity, RowError};
 
@@ -41,10 +42,10 @@ impl Cdn {
             let begun = self
                 .0
                 .local
-                .begin(&edge.prewarmer, order, row, new.requested_by, now);
+                .begin(&edge.prewarmer, order, row, new.requester.name, now);
             return begun.ok_or(CdnError::TooManyPrewarms(local::AT_ONCE as u64));
         };
-        let (nodes, by) = (new.nodes, new.requested_by);
+        let (nodes, by) = (new.nodes, new.requester);
         let requested = prewarms::request(database, &row, nodes, by, now).await;
         let id = requested.map_err(|error| match error {
             RowError::NotFound(Entity::Node) if nodes.is_empty() => CdnError::NoEdge,
@@ -92,11 +93,16 @@ impl Cdn {
         }
     }
 
-    /// Ends a prewarm where it has not ended. What is stored stays.
-    pub async fn cancel_prewarm(&self, id: PrewarmId) -> Result<PrewarmStatus, CdnError> {
+    /// Ends a prewarm where it has not ended, and notes the deed that it is, if it is one. What is
+    /// stored stays.
+    pub async fn cancel_prewarm(
+        &self,
+        id: PrewarmId,
+        deed: Option<Deed>,
+    ) -> Result<PrewarmStatus, CdnError> {
         match self.rows_of_prewarms()? {
             Some(database) => {
-                prewarms::cancel(database, id, self.now()).await?;
+                prewarms::cancel(database, id, deed, self.now()).await?;
                 edge_node::prewarms::tell(&*self.0.bus).await;
             }
             None => self.0.local.cancel(id, self.now()),

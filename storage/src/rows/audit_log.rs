@@ -55,6 +55,38 @@ pub struct NewAuditEntry<'a> {
     pub detail: &'a serde_json::Value,
 }
 
+/// Something that somebody does by right of a role to what a row is about. Whoever writes the row
+/// notes it in the same transaction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Deed {
+    /// Who does it.
+    pub actor: UserId,
+    /// What: the service knows the words.
+    pub action: &'static str,
+}
+
+impl Deed {
+    /// Notes that it is done to this.
+    pub(super) async fn note(
+        self,
+        transaction: &mut Transaction,
+        subject_kind: &str,
+        subject: Uuid,
+        detail: &serde_json::Value,
+        now: Timestamp,
+    ) -> Result<(), RowError> {
+        let entry = NewAuditEntry {
+            actor: Some(self.actor),
+            action: self.action,
+            subject_kind,
+            subject,
+            detail,
+        };
+        append(transaction, entry, now).await?;
+        Ok(())
+    }
+}
+
 /// Notes what the transaction does.
 pub async fn append(
     transaction: &mut Transaction,

@@ -2,10 +2,12 @@
 //! the configuration, and each node tells which one it has read.
 
 use media::{AssetId, Timestamp};
+use serde_json::json;
 use uuid::Uuid;
 
 pub use super::words::InvalidWord;
 
+use super::audit_log::Deed;
 use super::edge_counters::{self, CONFIGURATION};
 use super::sql::{FromRow, Row, query};
 use super::words::words;
@@ -109,10 +111,12 @@ pub enum RegisterError {
     Rows(#[from] RowError),
 }
 
-/// Registers an asset. [`RowError::Taken`] when another has its name or its prefix.
+/// Registers an asset, and notes the deed that it is, if it is one. [`RowError::Taken`] when
+/// another has its name or its prefix.
 pub async fn register(
     db: &Database,
     rules: &AssetRules,
+    deed: Option<Deed>,
     now: Timestamp,
 ) -> Result<AssetRow, RegisterError> {
     let mut transaction = db.write().await?;
@@ -142,16 +146,19 @@ pub async fn register(
     .optional(&mut transaction)
     .await?;
     let row = row.ok_or(RowError::Taken(Unique::Asset))?;
+    note(&mut transaction, deed, &row, now).await?;
     transaction.commit().await?;
     Ok(row)
 }
 
-/// Changes an asset, and gives it as it is then. [`RowError::NotFound`] when there is none,
-/// [`RowError::Taken`] when another has the name or the prefix.
+/// Changes an asset, notes that like [`register`], and gives it as it is then.
+/// [`RowError::NotFound`] when there is none, [`RowError::Taken`] when another has the name or the
+/// prefix.
 pub async fn update(
     db: &Database,
     id: AssetId,
     change: impl FnOnce(&mut AssetRules),
+    deed: Option<Deed>,
     now: Timestamp,
 ) -> Result<AssetRow, RowError> {
     let mut transaction = db.write().await?;
@@ -181,8 +188,26 @@ pub async fn update(
     .bind(now)
     .execute(&mut transaction)
     .await?;
+    note(&mut transaction, deed, &row, now).await?;
     transaction.commit().await?;
     Ok(row)
+}
+
+/// Notes what is done to an asset.
+async fn note(
+    transaction: &mut Transaction,
+    deed: Option<Deed>,
+    asset: &AssetRow,
+    now: Timestamp,
+) -> Result<(), RowError> {
+    let Some(deed) = deed else { return Ok(()) };
+    let rules = &asset.rules;
+    let detail = json!({
+        "name": rules.name, "path_prefix": rules.path_prefix, "origin": rules.origin,
+        "access": rules.access.to_string(),
+    });
+    let id = asset.id.as_uuid();
+    deed.note(transaction, "asset", id, &detail, now).await
 }
 
 /// Has another asset its name or prefix? Changes take turns, so that it stays so.
@@ -199,17 +224,26 @@ async fn is_taken(
         .await
 }
 
-/// Removes an asset; false when there was none.
-pub async fn remove(db: &Database, id: AssetId) -> Result<bool, RowError> {
+/// Removes an asset, and notes that like [`register`]; false when there was none.
+pub async fn remove(
+    db: &Database,
+    id: AssetId,
+    deed: Option<Deed>,
+    now: Timestamp,
+) -> Result<bool, RowError> {
     let mut transaction = db.write().await?;
     edge_counters::next(&mut transaction, CONFIGURATION).await?;
-    let removed = query("DELETE FROM edge_assets WHERE id = $1")
-        .bind(id)
-        .execute(&mut transaction)
-        .await?;
-    if removed == 0 {
+    let removed: Option<AssetRow> = query(
+        "DELETE FROM edge_assets WHERE id = $1
+         RETURNING id, name, path_prefix, kind, origin, access, tags, created_at, updated_at",
+    )
+    .bind(id)
+    .optional(&mut transaction)
+    .await?;
+    let Some(removed) = removed else {
         return Ok(false);
-    }
+    };
+    note(&mut transaction, deed, &removed, now).await?;
     transaction.commit().await?;
     Ok(true)
 }

@@ -9,15 +9,17 @@ mod work;
 use std::collections::BTreeSet;
 
 use media::{Micros, NodeId, PrewarmId, Timestamp};
+use serde_json::json;
 use uuid::Uuid;
 
 pub use super::words::InvalidWord;
 pub use work::{begin, open, order, report};
 
+use super::audit_log::Deed;
 use super::error::check_size;
 use super::sql::{FromRow, Row, query};
 use super::words::words;
-use super::{Database, Entity, RowError};
+use super::{Database, Entity, RowError, Transaction};
 
 /// The longest subject of a prewarm, in bytes: paths with line ends between them.
 pub const MAX_SUBJECT_BYTES: usize = 2 << 20;
@@ -37,6 +39,9 @@ pub const OPEN_FOR: Micros = Micros::from_secs(24 * 3_600);
 
 /// Prewarms that nodes with a live lease have not ended, of all nodes together.
 pub const MAX_OPEN: u64 = 256;
+
+/// Among all turns of the database: who adds a prewarm.
+const ADDING: i64 = i64::from_be_bytes(*b"prewarms");
 
 words! {
     /// What is prewarmed.
@@ -76,6 +81,29 @@ pub struct PrewarmOrder {
     pub depth: Option<u32>,
     /// Renditions; none: all. [`MAX_RENDITIONS_BYTES`] at most.
     pub renditions: Vec<String>,
+}
+
+/// Who asks for a prewarm.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Requester<'a> {
+    /// What they are called. [`MAX_REQUESTER_BYTES`] at most.
+    pub name: &'a str,
+    /// Prewarms of theirs that nodes with a live lease have not ended, at most. `None`: they have
+    /// the room that all have together.
+    pub at_most: Option<u64>,
+    /// What is noted of it; `None`: nothing.
+    pub deed: Option<Deed>,
+}
+
+impl<'a> Requester<'a> {
+    /// Whoever has no bound of their own, and of whom nothing is noted.
+    pub fn named(name: &'a str) -> Self {
+        Self {
+            name,
+            at_most: None,
+            deed: None,
+        }
+    }
 }
 
 /// A prewarm and how far all its nodes are.
@@ -228,26 +256,36 @@ macro_rules! select {
 
 /// Adds a prewarm for `nodes`, or for all with a live lease. [`RowError::NotFound`] when one
 /// is not in the registry, or none lives; [`RowError::TooLarge`] when a text is;
-/// [`RowError::TooManyPrewarms`] when [`MAX_OPEN`] have not ended.
+/// [`RowError::TooManyPrewarms`] when [`MAX_OPEN`] have not ended, or as many of who asks as they
+/// may have.
 pub async fn request(
     db: &Database,
     order: &PrewarmOrder,
     nodes: &[NodeId],
-    requested_by: &str,
+    requester: Requester<'_>,
     now: Timestamp,
 ) -> Result<PrewarmId, RowError> {
     let renditions = order.renditions.join(",");
     check_size("prewarm", order.subject.len(), MAX_SUBJECT_BYTES)?;
     check_size("list of renditions", renditions.len(), MAX_RENDITIONS_BYTES)?;
-    check_size("name of who asks", requested_by.len(), MAX_REQUESTER_BYTES)?;
+    check_size(
+        "name of who asks",
+        requester.name.len(),
+        MAX_REQUESTER_BYTES,
+    )?;
     let id = PrewarmId::new();
     let urls = match order.kind {
         PrewarmKind::Urls => order.subject.lines().count() as u64,
         PrewarmKind::Video | PrewarmKind::Playlist => 0,
     };
     let mut transaction = db.write().await?;
-    let open: Option<(u64,)> = query(
-        "SELECT COUNT(*) AS open FROM prewarms p
+    // What is counted is so until this one is among them.
+    query(db.engine().take_turn())
+        .bind(ADDING)
+        .execute(&mut transaction)
+        .await?;
+    let (open, theirs): (u64, u64) = query(
+        "SELECT COUNT(*), COUNT(CASE WHEN p.requested_by = $3 THEN 1 END) FROM prewarms p
          WHERE p.requested_at > $1 AND EXISTS (
              SELECT 1 FROM prewarm_nodes n
              JOIN edge_nodes e ON e.id = n.node_id AND e.lease_until > $2
@@ -255,9 +293,13 @@ pub async fn request(
     )
     .bind(now - OPEN_FOR)
     .bind(now)
-    .optional(&mut transaction)
+    .bind(requester.name)
+    .one(&mut transaction)
     .await?;
-    if open.is_some_and(|(open,)| open >= MAX_OPEN) {
+    if requester.at_most.is_some_and(|most| theirs >= most) {
+        return Err(RowError::TooManyPrewarms(theirs));
+    }
+    if open >= MAX_OPEN {
         return Err(RowError::TooManyPrewarms(MAX_OPEN));
     }
     query(
@@ -272,7 +314,7 @@ pub async fn request(
     .bind(order.depth)
     .bind(renditions)
     .bind(now)
-    .bind(requested_by)
+    .bind(requester.name)
     .execute(&mut transaction)
     .await?;
     if nodes.is_empty() {
@@ -305,29 +347,29 @@ pub async fn request(
             return Err(RowError::NotFound(Entity::Node));
         }
     }
+    let subject = match order.kind {
+        // There may be thousands.
+        PrewarmKind::Urls => "",
+        PrewarmKind::Video | PrewarmKind::Playlist => &order.subject,
+    };
+    let noted = (order.kind.to_string(), subject.to_owned(), urls);
+    note(&mut transaction, requester.deed, id, noted, now).await?;
     transaction.commit().await?;
     Ok(id)
 }
 
-/// How many somebody has asked for that nodes with a live lease have not ended.
-pub async fn count_open(
-    db: &Database,
-    requested_by: &str,
+/// Notes what is done to a prewarm: of its kind, subject and paths.
+async fn note(
+    transaction: &mut Transaction,
+    deed: Option<Deed>,
+    id: PrewarmId,
+    (kind, subject, urls): (String, String, u64),
     now: Timestamp,
-) -> Result<u64, RowError> {
-    let open: Option<(u64,)> = query(
-        "SELECT COUNT(*) AS open FROM prewarms p
-         WHERE p.requested_by = $1 AND p.requested_at > $2 AND EXISTS (
-             SELECT 1 FROM prewarm_nodes n
-             JOIN edge_nodes e ON e.id = n.node_id AND e.lease_until > $3
-             WHERE n.prewarm_id = p.id AND n.state IN ('waiting', 'running'))",
-    )
-    .bind(requested_by)
-    .bind(now - OPEN_FOR)
-    .bind(now)
-    .optional(db)
-    .await?;
-    Ok(open.map_or(0, |(open,)| open))
+) -> Result<(), RowError> {
+    let Some(deed) = deed else { return Ok(()) };
+    let detail = json!({ "kind": kind, "subject": subject, "urls": urls });
+    deed.note(transaction, "prewarm", id.as_uuid(), &detail, now)
+        .await
 }
 
 /// The prewarm, if there is one.
@@ -381,17 +423,23 @@ pub async fn nodes(
     .await
 }
 
-/// Ends the prewarm on all nodes that have not ended it. [`RowError::NotFound`] when there is
-/// none.
-pub async fn cancel(db: &Database, id: PrewarmId, now: Timestamp) -> Result<(), RowError> {
+/// Ends the prewarm on all nodes that have not ended it, and notes the deed that it is, if it is
+/// one. [`RowError::NotFound`] when there is none.
+pub async fn cancel(
+    db: &Database,
+    id: PrewarmId,
+    deed: Option<Deed>,
+    now: Timestamp,
+) -> Result<(), RowError> {
     let mut transaction = db.write().await?;
-    let known: Option<(PrewarmId,)> = query("SELECT id FROM prewarms WHERE id = $1")
-        .bind(id)
-        .optional(&mut transaction)
-        .await?;
-    if known.is_none() {
-        return Err(RowError::NotFound(Entity::Prewarm));
-    }
+    let known: (String, String, u64) = query(
+        "SELECT kind, CASE WHEN kind = 'urls' THEN '' ELSE subject END, urls
+         FROM prewarms WHERE id = $1",
+    )
+    .bind(id)
+    .optional(&mut transaction)
+    .await?
+    .ok_or(RowError::NotFound(Entity::Prewarm))?;
     query(
         "UPDATE prewarm_nodes SET state = 'cancelled', updated_at = $2
          WHERE prewarm_id = $1 AND state IN ('waiting', 'running')",
@@ -400,6 +448,7 @@ pub async fn cancel(db: &Database, id: PrewarmId, now: Timestamp) -> Result<(), 
     .bind(now)
     .execute(&mut transaction)
     .await?;
+    note(&mut transaction, deed, id, known, now).await?;
     transaction.commit().await
 }
 

@@ -7,8 +7,10 @@
 //! it has missed some.
 
 use media::{NodeId, PurgeId, Timestamp};
+use serde_json::json;
 use uuid::Uuid;
 
+use super::audit_log::Deed;
 use super::edge_counters::{self, PURGE, PURGE_FLOOR};
 use super::edge_nodes::Registration;
 use super::error::check_size;
@@ -129,10 +131,12 @@ impl FromRow for Acknowledgement {
     }
 }
 
-/// Adds a purge. [`RowError::TooLarge`] when its text or the name of who asks is.
+/// Adds a purge, and notes the deed that it is, if it is one. [`RowError::TooLarge`] when its text
+/// or the name of who asks is.
 pub async fn request(
     db: &Database,
     purge: &NewPurge<'_>,
+    deed: Option<Deed>,
     now: Timestamp,
 ) -> Result<PurgeRow, RowError> {
     check_size("purge", purge.subject.len(), MAX_SUBJECT_BYTES)?;
@@ -140,6 +144,12 @@ pub async fn request(
     check_size("name of who purges", by.len(), MAX_REQUESTER_BYTES)?;
     let mut transaction = db.write().await?;
     let row = request_in(&mut transaction, purge, now).await?;
+    if let Some(deed) = deed {
+        let detail = json!({ "kind": row.kind, "subject": row.subject, "soft": row.soft });
+        let id = row.id.as_uuid();
+        deed.note(&mut transaction, "purge", id, &detail, now)
+            .await?;
+    }
     transaction.commit().await?;
     Ok(row)
 }

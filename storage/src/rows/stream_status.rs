@@ -5,7 +5,7 @@ mod measured;
 
 use media::{Micros, NodeId, SessionId, StreamId, Timestamp};
 
-use super::sql::{FromRow, Row, query};
+use super::sql::{AssertSqlSafe, FromRow, Row, query};
 use super::{Database, RowError, Transaction, origins, viewers};
 
 pub use measured::{
@@ -42,6 +42,9 @@ pub async fn keep(db: &Database, samples: &[Sample], now: Timestamp) -> Result<(
     let ids: Vec<_> = samples.iter().map(|sample| sample.stream).collect();
     let counts = viewers::count(db, &ids, now).await?;
     let mut transaction = db.write().await?;
+    // In one order, whoever has the streams: two who take them from each other wait, and go on.
+    let mut samples: Vec<_> = samples.iter().collect();
+    samples.sort_unstable_by_key(|sample| sample.stream);
     for sample in samples {
         let count = counts.get(&sample.stream).copied().unwrap_or_default();
         let measured = serde_json::to_string(&sample.measured)
@@ -193,16 +196,18 @@ pub async fn status(
 /// Deletes rows that processes have left which were killed, at most `limit`; how many.
 pub async fn delete_stale(db: &Database, now: Timestamp, limit: u32) -> Result<u64, RowError> {
     let mut transaction = db.write().await?;
-    let deleted = query(
+    // What is being written is not stale, and is not waited for.
+    let text = format!(
         "DELETE FROM stream_status WHERE stream_id IN (
              SELECT stream_id FROM stream_status WHERE measured_at < $1
-             ORDER BY measured_at LIMIT $2)
-             AND measured_at < $1",
-    )
-    .bind(now - STALE)
-    .bind(limit)
-    .execute(&mut transaction)
-    .await?;
+             ORDER BY measured_at LIMIT $2 {})",
+        db.engine().skip_locked()
+    );
+    let deleted = query(AssertSqlSafe(text))
+        .bind(now - STALE)
+        .bind(limit)
+        .execute(&mut transaction)
+        .await?;
     transaction.commit().await?;
     Ok(deleted)
 }

@@ -58,6 +58,8 @@ async fn migrations_are_told_and_run_once(test: TestDatabase) {
         "16 chat",
         "17 notifications",
         "18 measured",
+        "19 told again",
+        "20 viewers of one",
     ];
     assert_eq!(told, names);
     assert_eq!(test.another_handle().await.migrate().await.unwrap(), []);

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use media::{Micros, NodeId, SessionId, StreamId, Timestamp, ViewerId};
+use storage::Database;
 use storage::rows::leases::this_process;
 use storage::rows::origins::{self, Claim, NewOrigin};
 use storage::rows::sessions;
@@ -12,7 +13,7 @@ use storage::rows::stream_status::{
 };
 use storage::rows::streams;
 use storage::rows::usage::{self, Addition, Counts, Period, Served};
-use storage::rows::viewers::{self, SILENT, Saying, Turn};
+use storage::rows::viewers::{self, SILENT, Saying, Turn, Watcher};
 
 use crate::fixtures::{NOW, TestDatabase};
 
@@ -23,6 +24,10 @@ on_both_engines! {
     what_another_origin_has_taken_is_measured_by_that_one_alone,
     a_viewer_is_counted_from_the_first_beat_to_the_last,
     what_many_say_is_written_at_once,
+    an_account_is_one_viewer_however_often_it_joins,
+    a_network_has_so_many_viewers_at_most,
+    whoever_joins_on_two_nodes_at_once_is_counted_once,
+    who_measures_the_same_streams_and_who_sweeps_take_turns,
     viewers_are_sessions_or_what_the_edges_served_whichever_are_more,
     minutes_have_the_most_at_once_and_the_time_watched,
     broadcasts_are_counted_within_a_period,
@@ -115,13 +120,39 @@ async fn say(
         turn,
     }];
     let found = viewers::note(&test.db, &said, at).await.unwrap();
-    found.contains(&viewer)
+    found.contains_key(&viewer)
+}
+
+/// Nobody else.
+fn somebody(viewer: ViewerId) -> Turn {
+    Turn::Join(Watcher::Account(viewer.as_uuid().as_u128() as i64))
 }
 
 async fn join(test: &TestDatabase, stream: StreamId) -> ViewerId {
     let viewer = ViewerId::new();
-    assert!(say(test, stream, viewer, Turn::Join, NOW).await);
+    assert!(say(test, stream, viewer, somebody(viewer), NOW).await);
     viewer
+}
+
+/// The session that a watcher has then.
+async fn join_as(
+    db: &Database,
+    stream: StreamId,
+    watcher: Watcher,
+    at: Timestamp,
+) -> Option<ViewerId> {
+    let saying = Saying {
+        stream,
+        viewer: ViewerId::new(),
+        turn: Turn::Join(watcher),
+    };
+    let found = viewers::note(db, &[saying], at).await.unwrap();
+    found.get(&saying.viewer).copied()
+}
+
+async fn open_sessions(test: &TestDatabase, stream: StreamId, at: Timestamp) -> u64 {
+    let counts = viewers::count(&test.db, &[stream], at).await.unwrap();
+    counts.get(&stream).map_or(0, |count| count.sessions)
 }
 
 /// As everybody sees it.
@@ -254,7 +285,7 @@ async fn what_many_say_is_written_at_once(test: TestDatabase) {
         (demo.0, leaves, Turn::Beat),
         (demo.0, leaves, Turn::Leave),
         (demo.0, elsewhere, Turn::Leave),
-        (other.0, fresh, Turn::Join),
+        (other.0, fresh, somebody(fresh)),
     ]
     .map(|(stream, viewer, turn)| Saying {
         stream,
@@ -263,7 +294,9 @@ async fn what_many_say_is_written_at_once(test: TestDatabase) {
     });
     let at = NOW + SILENT;
     let found = viewers::note(&test.db, &said, at).await.unwrap();
-    assert_eq!(found, HashSet::from([stays, leaves, fresh]));
+    let found: HashSet<_> = found.into_iter().collect();
+    let themselves = [stays, leaves, fresh].map(|viewer| (viewer, viewer));
+    assert_eq!(found, HashSet::from(themselves));
     let counts = viewers::count(&test.db, &[demo.0, other.0], at).await;
     let counts = counts.unwrap();
     assert_eq!(
@@ -272,6 +305,102 @@ async fn what_many_say_is_written_at_once(test: TestDatabase) {
     );
     let nothing = viewers::note(&test.db, &[], at).await.unwrap();
     assert!(nothing.is_empty());
+}
+
+async fn an_account_is_one_viewer_however_often_it_joins(test: TestDatabase) {
+    let demo = live(&test, "demo").await.0;
+    let (ada, bob) = (Watcher::Account(7), Watcher::Account(-7));
+    let first = join_as(&test.db, demo, ada, NOW).await.unwrap();
+    assert_eq!(join_as(&test.db, demo, ada, NOW).await, Some(first));
+    let said = [ada, bob, ada, bob].map(|watcher| Saying {
+        stream: demo,
+        viewer: ViewerId::new(),
+        turn: Turn::Join(watcher),
+    });
+    let later = NOW + SILENT - SECOND;
+    let found = viewers::note(&test.db, &said, later).await.unwrap();
+    let sessions_of: Vec<_> = said.iter().map(|one| found[&one.viewer]).collect();
+    assert_eq!([sessions_of[0], sessions_of[2]], [first; 2]);
+    assert_eq!(sessions_of[1], sessions_of[3]);
+    assert_ne!(sessions_of[1], first);
+    assert_eq!(open_sessions(&test, demo, later).await, 2);
+    // To join is to beat.
+    assert_eq!(open_sessions(&test, demo, NOW + SILENT).await, 2);
+    // Who has left, or was silent, begins anew.
+    assert!(say(&test, demo, first, Turn::Leave, later).await);
+    let second = join_as(&test.db, demo, ada, later).await.unwrap();
+    assert_ne!(second, first);
+    let third = join_as(&test.db, demo, ada, later + SILENT).await;
+    assert_ne!(third, Some(second));
+    assert_eq!(open_sessions(&test, demo, later + SILENT).await, 1);
+}
+
+async fn a_network_has_so_many_viewers_at_most(test: TestDatabase) {
+    let demo = live(&test, "demo").await.0;
+    let (home, office) = (Watcher::Network(1, 3), Watcher::Network(2, 3));
+    let mut there = HashSet::new();
+    for _ in 0..3 {
+        there.insert(join_as(&test.db, demo, home, NOW).await.unwrap());
+    }
+    assert_eq!(there.len(), 3);
+    assert_eq!(join_as(&test.db, demo, home, NOW).await, None);
+    assert!(join_as(&test.db, demo, office, NOW).await.is_some());
+    let gone = *there.iter().next().unwrap();
+    assert!(say(&test, demo, gone, Turn::Leave, NOW).await);
+    assert!(join_as(&test.db, demo, home, NOW).await.is_some());
+    assert_eq!(join_as(&test.db, demo, home, NOW).await, None);
+    // Those who are silent leave room.
+    let over = NOW + SILENT;
+    assert!(join_as(&test.db, demo, home, over).await.is_some());
+    assert_eq!(open_sessions(&test, demo, over).await, 1);
+}
+
+async fn whoever_joins_on_two_nodes_at_once_is_counted_once(test: TestDatabase) {
+    let demo = live(&test, "demo").await.0;
+    let other = test.another_handle().await;
+    let mut joining = Vec::new();
+    for n in 0..40 {
+        let watchers = [
+            Watcher::Account(5),
+            Watcher::Network(6, 3),
+            Watcher::Account(4),
+        ];
+        let db = if n % 2 == 0 { &test.db } else { &other };
+        let joins = watchers.map(|watcher| Saying {
+            stream: demo,
+            viewer: ViewerId::new(),
+            turn: Turn::Join(watcher),
+        });
+        joining.push(async move { viewers::note(db, &joins, NOW).await.unwrap() });
+    }
+    let found = futures_util::future::join_all(joining).await;
+    let different: HashSet<_> = found.iter().flat_map(|one| one.values()).collect();
+    assert_eq!(different.len(), 1 + 3 + 1);
+    assert_eq!(open_sessions(&test, demo, NOW).await, 5);
+}
+
+/// Over several nodes none waits for another that waits for it.
+async fn who_measures_the_same_streams_and_who_sweeps_take_turns(test: TestDatabase) {
+    let mut samples = Vec::new();
+    for n in 0..10 {
+        let stream = live(&test, &format!("s{n}")).await;
+        samples.push(sample(stream, Micros::ZERO));
+    }
+    let mut reversed = samples.clone();
+    reversed.reverse();
+    let other = test.another_handle().await;
+    for round in 1..=20 {
+        // What is written is stale for whoever sweeps.
+        let at = seconds(round);
+        let (one, two, swept) = tokio::join!(
+            stream_status::keep(&test.db, &samples, at),
+            stream_status::keep(&other, &reversed, at),
+            stream_status::delete_stale(&test.db, at + STALE + SECOND, 10),
+        );
+        one.unwrap();
+        two.unwrap();
+        assert!(swept.unwrap() <= 10);
+    }
 }
 
 async fn a_viewer_is_counted_from_the_first_beat_to_the_last(test: TestDatabase) {

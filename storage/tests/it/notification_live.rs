@@ -26,6 +26,9 @@ on_both_engines! {
     two_who_tell_at_once_tell_each_once,
     whoever_is_killed_while_telling_is_followed_by_the_next,
     going_live_again_is_told_again,
+    going_live_again_soon_is_told_to_those_who_follow_since,
+    nobody_is_told_twice_while_a_stream_comes_and_goes,
+    a_telling_that_goes_on_and_the_next_share_nobody,
     a_broadcast_that_is_over_is_not_told,
     who_does_not_want_it_or_follows_no_more_is_not_told,
     a_broadcast_is_told_to_those_whom_the_stream_is_for,
@@ -183,10 +186,10 @@ async fn going_live_again_is_told_again(test: TestDatabase) {
     assert_eq!(read_all(&test, ada).await, 1);
     let eve = test.user("eve").await;
     follow(&test, eve, owner, 25).await;
-    // An encoder that comes and goes is no news; the same stream of another is.
+    // An encoder that comes and goes is news to nobody but her; the same stream of another is.
     let soon = go_live(&test, stream, 30).await;
-    assert!(!begin_fan_out(&test.db, soon, at(30)).await.unwrap());
-    assert_eq!(tell_all(&test.db, soon).await, []);
+    assert!(begin_fan_out(&test.db, soon, at(30)).await.unwrap());
+    assert_eq!(tell_all(&test.db, soon).await, [eve]);
     end(&test, soon, 40).await;
     let (other, _) = live(&test, "other").await;
     let elsewhere = go_live(&test, other, 30).await;
@@ -195,17 +198,105 @@ async fn going_live_again_is_told_again(test: TestDatabase) {
     let second = go_live(&test, stream, later).await;
     assert!(begin_fan_out(&test.db, second, at(later)).await.unwrap());
     assert_eq!(tell_all(&test.db, second).await.len(), 3);
-    // Who has read of the first has another; who has not has one, of both.
-    let revisions = async |user| {
-        let list = list(&test, user).await;
-        list.iter()
-            .map(|row| (row.revision, row.read_at.is_none()))
-            .collect::<Vec<_>>()
-    };
-    assert_eq!(revisions(ada).await, [(1, true), (1, false)]);
-    assert_eq!(revisions(bob).await, [(2, true)]);
-    assert_eq!(revisions(eve).await, [(1, true)]);
+    // Who has read of the first has another; who has not has one, of both. She was told lately.
+    assert_eq!(shown(&test, ada).await, [(1, true), (1, false)]);
+    assert_eq!(shown(&test, bob).await, [(2, true)]);
+    assert_eq!(shown(&test, eve).await, [(1, true)]);
     assert_eq!(list(&test, bob).await[0].changed_at, at(later));
+    assert_eq!(list(&test, eve).await[0].changed_at, at(30));
+}
+
+/// How often a user's notifications took something, and whether they are unread, the newest first.
+async fn shown(test: &TestDatabase, user: UserId) -> Vec<(u64, bool)> {
+    let list = list(test, user).await;
+    list.iter()
+        .map(|row| (row.revision, row.read_at.is_none()))
+        .collect()
+}
+
+/// A broadcast from `from` to `to`, and who is woken for it.
+async fn broadcast(test: &TestDatabase, stream: StreamId, from: i64, to: i64) -> Vec<UserId> {
+    let session = go_live(test, stream, from).await;
+    assert!(begin_fan_out(&test.db, session, at(from)).await.unwrap());
+    let woken = tell_all(&test.db, session).await;
+    // Its event comes again.
+    assert!(!begin_fan_out(&test.db, session, at(from)).await.unwrap());
+    assert_eq!(tell_all(&test.db, session).await, []);
+    end(test, session, to).await;
+    woken
+}
+
+async fn going_live_again_soon_is_told_to_those_who_follow_since(test: TestDatabase) {
+    let (stream, owner) = live(&test, "one").await;
+    followers(&test, owner, FOLLOWERS_AT_ONCE + 10).await;
+    let old = all_followers(&test.db).await;
+    assert_eq!(broadcast(&test, stream, 10, 20).await.len(), old.len());
+    let (ada, bob, eve) = (
+        test.user("ada").await,
+        test.user("bob").await,
+        test.user("eve").await,
+    );
+    follow(&test, ada, owner, 15).await;
+    follow(&test, bob, owner, 25).await;
+    // Of so many only the new ones are looked at.
+    assert_eq!(broadcast(&test, stream, 30, 40).await, [ada, bob]);
+    assert_eq!(read_all(&test, ada).await, 1);
+    assert_eq!(broadcast(&test, stream, 50, 60).await, []);
+    follow(&test, eve, owner, 55).await;
+    assert_eq!(broadcast(&test, stream, 70, 80).await, [eve]);
+    for (user, expected) in [(ada, (1, false)), (bob, (1, true)), (eve, (1, true))] {
+        assert_eq!(shown(&test, user).await, [expected]);
+    }
+    assert_eq!(shown(&test, old[0]).await, [(1, true)]);
+    assert_eq!(told(&test.db).await.len(), old.len() + 3);
+}
+
+async fn nobody_is_told_twice_while_a_stream_comes_and_goes(test: TestDatabase) {
+    let rests = RESTS.as_micros() / 1_000_000;
+    let (stream, owner) = live(&test, "one").await;
+    let (ada, bob, eve) = (
+        test.user("ada").await,
+        test.user("bob").await,
+        test.user("eve").await,
+    );
+    follow(&test, ada, owner, 0).await;
+    follow(&test, eve, owner, 0).await;
+    broadcast(&test, stream, 10, 20).await;
+    assert_eq!(read_all(&test, ada).await, 1);
+    // Who follows anew is new, and was told all the same.
+    unfollow(&test, ada, owner).await;
+    unfollow(&test, eve, owner).await;
+    follow(&test, ada, owner, 21).await;
+    follow(&test, eve, owner, 22).await;
+    follow(&test, bob, owner, 23).await;
+    broadcast(&test, stream, 30, 40).await;
+    assert_eq!(shown(&test, ada).await, [(1, false)]);
+    assert_eq!(shown(&test, eve).await, [(1, true)]);
+    assert_eq!(shown(&test, bob).await, [(1, true)]);
+    assert_eq!(read_all(&test, bob).await, 1);
+    // All are told again, but for him, who was told later than they.
+    broadcast(&test, stream, 10 + rests, 15 + rests).await;
+    assert_eq!(shown(&test, ada).await, [(1, true), (1, false)]);
+    assert_eq!(shown(&test, eve).await, [(2, true)]);
+    assert_eq!(shown(&test, bob).await, [(1, false)]);
+    broadcast(&test, stream, 10 + 2 * rests, 15 + 2 * rests).await;
+    assert_eq!(shown(&test, ada).await, [(2, true), (1, false)]);
+    assert_eq!(shown(&test, bob).await, [(1, true), (1, false)]);
+}
+
+async fn a_telling_that_goes_on_and_the_next_share_nobody(test: TestDatabase) {
+    let (stream, owner) = live(&test, "one").await;
+    followers(&test, owner, FOLLOWERS_AT_ONCE + 10).await;
+    let first = go_live(&test, stream, 10).await;
+    assert!(begin_fan_out(&test.db, first, at(10)).await.unwrap());
+    let some = fan_out_step(&test.db, first, at(10)).await.unwrap();
+    assert_eq!(some.unwrap().len(), FOLLOWERS_AT_ONCE as usize);
+    end(&test, first, 20).await;
+    let ada = test.user("ada").await;
+    follow(&test, ada, owner, 25).await;
+    assert_eq!(broadcast(&test, stream, 30, 40).await, [ada]);
+    assert_eq!(tell_all(&test.db, first).await.len(), 10);
+    assert_eq!(told(&test.db).await, all_followers(&test.db).await);
 }
 
 async fn a_broadcast_that_is_over_is_not_told(test: TestDatabase) {

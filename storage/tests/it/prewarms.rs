@@ -1,11 +1,12 @@
 //! Prewarms: nodes find their work, and tell how far they are.
 
-use media::{Micros, NodeId, PrewarmId};
+use media::{Micros, NodeId, PrewarmId, UserId};
 use storage::Database;
+use storage::rows::audit_log::{self, AuditFilter, Deed};
 use storage::rows::edge_nodes::{self, NewNode, Registration};
 use storage::rows::prewarms::{
     self, MAX_ERRORS_BYTES, MAX_OPEN, MAX_SUBJECT_BYTES, OPEN_FOR, PrewarmKind, PrewarmOrder,
-    PrewarmProgress, PrewarmRow, PrewarmState,
+    PrewarmProgress, PrewarmRow, PrewarmState, Requester,
 };
 use storage::rows::{Entity, RowError};
 
@@ -24,6 +25,8 @@ on_both_engines! {
     what_a_node_has_not_done_stays_undone_without_it,
     what_is_not_done_within_a_day_has_failed,
     no_more_are_open_than_may_be,
+    whoever_asks_has_so_many_open_however_many_come_at_once,
+    what_is_done_is_noted_with_it,
     who_is_gone_keeps_nothing_open,
     old_prewarms_go,
 }
@@ -57,7 +60,7 @@ fn paths(paths: &[&str]) -> PrewarmOrder {
 }
 
 async fn request(db: &Database, order: &PrewarmOrder) -> PrewarmId {
-    prewarms::request(db, order, &[], "test", NOW)
+    prewarms::request(db, order, &[], Requester::named("test"), NOW)
         .await
         .unwrap()
 }
@@ -88,7 +91,7 @@ async fn report(
 
 async fn a_prewarm_is_the_work_of_the_nodes_that_live(test: TestDatabase) {
     let db = &test.db;
-    let nobody = prewarms::request(db, &paths(&["/a"]), &[], "test", NOW).await;
+    let nobody = prewarms::request(db, &paths(&["/a"]), &[], Requester::named("test"), NOW).await;
     assert!(matches!(nobody, Err(RowError::NotFound(Entity::Node))));
     assert_eq!(prewarms::list(db, None, 10, NOW).await.unwrap(), []);
     let (one, other) = (register(db).await, register(db).await);
@@ -163,16 +166,29 @@ async fn a_prewarm_is_for_the_nodes_that_are_named(test: TestDatabase) {
     let db = &test.db;
     let (one, other) = (register(db).await, register(db).await);
     let order = paths(&["/a"]);
-    let id = prewarms::request(db, &order, &[one.id()], "test", NOW)
+    let id = prewarms::request(db, &order, &[one.id()], Requester::named("test"), NOW)
         .await
         .unwrap();
     assert_eq!(open(db, &one).await, [id]);
     assert_eq!(open(db, &other).await, []);
-    let twice = prewarms::request(db, &order, &[other.id(), other.id()], "test", NOW)
-        .await
-        .unwrap();
+    let twice = prewarms::request(
+        db,
+        &order,
+        &[other.id(), other.id()],
+        Requester::named("test"),
+        NOW,
+    )
+    .await
+    .unwrap();
     assert_eq!(prewarms::nodes(db, twice, NOW).await.unwrap().len(), 1);
-    let unknown = prewarms::request(db, &order, &[one.id(), NodeId::new()], "test", NOW).await;
+    let unknown = prewarms::request(
+        db,
+        &order,
+        &[one.id(), NodeId::new()],
+        Requester::named("test"),
+        NOW,
+    )
+    .await;
     assert!(matches!(unknown, Err(RowError::NotFound(Entity::Node))));
     assert_eq!(open(db, &one).await, [id], "all of it or nothing");
 }
@@ -189,7 +205,7 @@ async fn what_is_cancelled_is_no_work_any_more(test: TestDatabase) {
     };
     assert!(report(db, &one, id, PrewarmState::Done, done).await);
     assert!(prewarms::begin(db, &other, id, NOW).await.unwrap());
-    prewarms::cancel(db, id, NOW).await.unwrap();
+    prewarms::cancel(db, id, None, NOW).await.unwrap();
     assert!(!report(db, &other, id, PrewarmState::Running, done).await);
     assert!(!prewarms::begin(db, &other, id, NOW).await.unwrap());
     assert_eq!(open(db, &other).await, []);
@@ -199,8 +215,8 @@ async fn what_is_cancelled_is_no_work_any_more(test: TestDatabase) {
         .iter()
         .filter(|told| told.state == PrewarmState::Done);
     assert_eq!(done.count(), 1, "what has ended stays as it ended");
-    prewarms::cancel(db, id, NOW).await.unwrap();
-    let unknown = prewarms::cancel(db, PrewarmId::new(), NOW).await;
+    prewarms::cancel(db, id, None, NOW).await.unwrap();
+    let unknown = prewarms::cancel(db, PrewarmId::new(), None, NOW).await;
     assert!(matches!(unknown, Err(RowError::NotFound(Entity::Prewarm))));
     assert_eq!(
         prewarms::get(db, PrewarmId::new(), NOW).await.unwrap(),
@@ -248,7 +264,7 @@ async fn what_is_too_large_is_refused_or_cut(test: TestDatabase) {
     let is_too_large = |result| matches!(result, Err(RowError::TooLarge { .. }));
     let long = "x".repeat(MAX_SUBJECT_BYTES + 1);
     assert!(is_too_large(
-        prewarms::request(db, &paths(&[&long]), &[], "test", NOW).await
+        prewarms::request(db, &paths(&[&long]), &[], Requester::named("test"), NOW).await
     ));
     let id = request(db, &paths(&["/a"])).await;
     let errors = vec!["x".repeat(1_000); 100];
@@ -332,11 +348,71 @@ async fn no_more_are_open_than_may_be(test: TestDatabase) {
     for _ in 0..MAX_OPEN {
         first.get_or_insert(request(db, &order).await);
     }
-    let refused = prewarms::request(db, &order, &[], "test", NOW).await;
+    let refused = prewarms::request(db, &order, &[], Requester::named("test"), NOW).await;
     assert!(matches!(refused, Err(RowError::TooManyPrewarms(MAX_OPEN))));
     let done = PrewarmProgress::default();
     assert!(report(db, &node, first.unwrap(), PrewarmState::Done, done).await);
     request(db, &order).await;
+}
+
+async fn whoever_asks_has_so_many_open_however_many_come_at_once(test: TestDatabase) {
+    let node = register(&test.db).await;
+    let other = test.another_handle().await;
+    let order = paths(&["/a"]);
+    let ask = async |db: &Database, name| {
+        let requester = Requester {
+            at_most: Some(3),
+            ..Requester::named(name)
+        };
+        match prewarms::request(db, &order, &[], requester, NOW).await {
+            Ok(id) => Some(id),
+            Err(RowError::TooManyPrewarms(open)) => {
+                assert_eq!(open, 3);
+                None
+            }
+            Err(error) => panic!("{error}"),
+        }
+    };
+    let asked = (0..20).map(|n| ask(if n % 2 == 0 { &test.db } else { &other }, "ada"));
+    let asked = futures_util::future::join_all(asked).await;
+    let open: Vec<_> = asked.into_iter().flatten().collect();
+    assert_eq!(open.len(), 3);
+    // Others have theirs, and there is room for what has ended.
+    assert!(ask(&other, "bob").await.is_some());
+    let done = PrewarmProgress::default();
+    assert!(report(&test.db, &node, open[0], PrewarmState::Done, done).await);
+    assert!(ask(&other, "ada").await.is_some());
+    assert_eq!(ask(&other, "ada").await, None);
+}
+
+async fn what_is_done_is_noted_with_it(test: TestDatabase) {
+    let db = &test.db;
+    register(db).await;
+    let actor = UserId::new();
+    let deed = |action| Some(Deed { actor, action });
+    let by = Requester {
+        at_most: Some(1),
+        deed: deed("prewarm"),
+        ..Requester::named("test")
+    };
+    let order = paths(&["/a", "/b"]);
+    let id = prewarms::request(db, &order, &[], by, NOW).await.unwrap();
+    // What is not done is not noted.
+    assert!(prewarms::request(db, &order, &[], by, NOW).await.is_err());
+    let unknown = prewarms::cancel(db, PrewarmId::new(), deed("cancel"), NOW).await;
+    assert!(unknown.is_err());
+    prewarms::cancel(db, id, deed("cancel"), NOW).await.unwrap();
+    let noted = audit_log::list(db, AuditFilter::default(), None, 10).await;
+    let noted = noted.unwrap();
+    let actions: Vec<_> = noted.iter().map(|entry| entry.action.as_str()).collect();
+    assert_eq!(actions, ["cancel", "prewarm"]);
+    for entry in noted {
+        assert_eq!((entry.actor, entry.subject), (Some(actor), id.as_uuid()));
+        assert_eq!(entry.subject_kind, "prewarm");
+        let detail: serde_json::Value = serde_json::from_str(&entry.detail).unwrap();
+        let expected = serde_json::json!({ "kind": "urls", "subject": "", "urls": 2 });
+        assert_eq!(detail, expected);
+    }
 }
 
 async fn who_is_gone_keeps_nothing_open(test: TestDatabase) {

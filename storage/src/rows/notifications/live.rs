@@ -3,6 +3,7 @@
 //! The row of `live_fan_outs` says how far it is, and moves with each step in one transaction:
 //! whoever goes on after a crash goes on behind the last step that was committed.
 
+use std::collections::HashSet;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use uuid::Uuid;
 use super::super::jobs::{self, Attempt, HandlerError, NewJob};
 use super::super::sql::{AssertSqlSafe, FromRow, Row, query};
 use super::super::{Database, RowError, Transaction};
+use super::retention::first_id;
 use super::{Kind, News, WINDOW};
 use crate::events::Bus;
 
@@ -22,7 +24,8 @@ pub(super) const QUEUE: &str = "notify-live";
 /// Followers that one step tells.
 pub const FOLLOWERS_AT_ONCE: u32 = 1_000;
 
-/// A stream is told of once in so long: an encoder may come and go. The same as of its posts.
+/// A follower is told of a stream once in so long: an encoder may come and go. The same as of its
+/// posts.
 pub const RESTS: Micros = Micros::from_secs(30 * 60);
 
 /// With so many failures the job is dead, after about a day. Whoever revives it goes on where
@@ -36,25 +39,29 @@ struct Payload {
 }
 
 /// Begins to tell the followers of a broadcast that goes on, once; false when it was begun, is
-/// over, is for nobody but its owner, or another of the stream was told that began within [`RESTS`]
-/// before it.
+/// over, or is for nobody but its owner. Where all were told of the stream within [`RESTS`] before
+/// it, those are told who have begun to follow since the last time.
 pub async fn begin(db: &Database, session: SessionId, now: Timestamp) -> Result<bool, RowError> {
     let mut transaction = db.write().await?;
     let begun = query(
-        "INSERT INTO live_fan_outs (session_id, began_at, reached_at, reached_id)
-         SELECT l.id, l.started_at, $2, $3
-         FROM live_sessions l JOIN streams s ON s.id = l.stream_id
-         WHERE l.id = $1 AND l.ended_at IS NULL
-             AND s.visibility <> 'private' AND s.deleted_at IS NULL
-             AND NOT EXISTS (
-                 SELECT 1 FROM live_sessions p JOIN live_fan_outs o ON o.session_id = p.id
-                 WHERE p.stream_id = l.stream_id AND p.id <> l.id
-                     AND o.began_at > l.started_at - $4)
+        "INSERT INTO live_fan_outs (session_id, began_at, since_at, reached_at, reached_id)
+         SELECT b.id, b.started_at, b.since_at, COALESCE(b.since_at, $2), $3
+         FROM (SELECT l.id, l.started_at,
+                      (SELECT MAX(o.began_at)
+                       FROM live_sessions p JOIN live_fan_outs o ON o.session_id = p.id
+                       WHERE p.stream_id = l.stream_id AND p.id <> l.id
+                           AND o.began_at > l.started_at - $4
+                       HAVING COUNT(*) > COUNT(o.since_at)) AS since_at
+               FROM live_sessions l JOIN streams s ON s.id = l.stream_id
+               WHERE l.id = $1 AND l.ended_at IS NULL
+                   AND s.visibility <> 'private' AND s.deleted_at IS NULL) AS b
+         WHERE TRUE
          ON CONFLICT (session_id) DO NOTHING",
     )
     .bind(session)
     .bind(Timestamp::from_micros(i64::MIN))
-    .bind(Uuid::nil())
+    // Behind all who began to follow at that time.
+    .bind(Uuid::max())
     .bind(RESTS)
     .execute(&mut transaction)
     .await?;
@@ -103,6 +110,8 @@ struct FanOut {
     owner: UserId,
     began_at: Timestamp,
     reached: Place,
+    /// Another broadcast of the stream was told within [`RESTS`] before it.
+    is_again: bool,
 }
 
 /// A place in the order of follows.
@@ -115,6 +124,7 @@ impl FromRow for FanOut {
             owner: row.get("owner_id")?,
             began_at: row.get("began_at")?,
             reached: (row.get("reached_at")?, row.get("reached_id")?),
+            is_again: row.get("is_again")?,
         })
     }
 }
@@ -141,13 +151,17 @@ pub async fn step(
     }
     // As it is now: it may be for nobody any more, or gone.
     let fan_out: Option<FanOut> = query(
-        "SELECT s.id AS stream_id, s.owner_id, o.began_at, o.reached_at, o.reached_id
+        "SELECT s.id AS stream_id, s.owner_id, o.began_at, o.reached_at, o.reached_id,
+                EXISTS (SELECT 1 FROM live_sessions p JOIN live_fan_outs t ON t.session_id = p.id
+                        WHERE p.stream_id = s.id AND p.id <> l.id
+                            AND t.began_at > o.began_at - $2) AS is_again
          FROM live_fan_outs o
              JOIN live_sessions l ON l.id = o.session_id
              JOIN streams s ON s.id = l.stream_id
          WHERE o.session_id = $1 AND s.visibility <> 'private' AND s.deleted_at IS NULL",
     )
     .bind(session)
+    .bind(RESTS)
     .optional(&mut transaction)
     .await?;
     let Some(fan_out) = fan_out else {
@@ -157,7 +171,8 @@ pub async fn step(
     let Some(last) = followers.last().copied() else {
         return finish(transaction, session, now).await;
     };
-    add(db, &mut transaction, &fan_out, last).await?;
+    let ids: Vec<Uuid> = followers.into_iter().map(|(_, id)| id).collect();
+    add(db, &mut transaction, &fan_out, &ids).await?;
     query("UPDATE live_fan_outs SET reached_at = $2, reached_id = $3 WHERE session_id = $1")
         .bind(session)
         .bind(last.0)
@@ -165,9 +180,7 @@ pub async fn step(
         .execute(&mut transaction)
         .await?;
     transaction.commit().await?;
-    Ok(Some(
-        followers.into_iter().map(|(_, id)| id.into()).collect(),
-    ))
+    Ok(Some(ids.into_iter().map(UserId::from).collect()))
 }
 
 /// Nobody more is told.
@@ -206,58 +219,89 @@ async fn followers(
     .await
 }
 
-/// Followers from `reached` to `last` who want to be told.
-const TOLD: &str = "FROM follows f
-     WHERE f.followed_id = $1 AND f.accepted_at IS NOT NULL
-         AND (f.accepted_at, f.follower_id) > ($2, $3)
-         AND (f.accepted_at, f.follower_id) <= ($4, $5)
-         AND NOT EXISTS (SELECT 1 FROM preferences q
-                         WHERE q.user_id = f.follower_id AND q.name = 'notify_went_live'
-                             AND q.value = 'off')";
-
 /// Adds the broadcast to the group of the stream that a follower has not read, or begins one.
+/// Whoever was told of the stream within [`RESTS`], read or not, is told nothing, nor is who does
+/// not want to be.
+///
+/// All look-ups are by the list of followers: in a join with them PostgreSQL keeps the plan that
+/// was good while hardly anybody had been told.
 async fn add(
     db: &Database,
     transaction: &mut Transaction,
     fan_out: &FanOut,
-    last: Place,
+    followers: &[Uuid],
 ) -> Result<(), RowError> {
     debug_assert_eq!(Kind::WentLive.preference(), Some("notify_went_live"));
-    let bound = |text: String| {
-        query(AssertSqlSafe(text))
-            .bind(fan_out.owner)
-            .bind(fan_out.reached.0)
-            .bind(fan_out.reached.1)
-            .bind(last.0)
-            .bind(last.1)
-            .bind(fan_out.stream)
-            .bind(fan_out.began_at)
-            .bind(fan_out.began_at - WINDOW)
-    };
-    let joined = format!(
+    let of_list = db.engine().one_of("$1");
+    let unwilling: Vec<(Uuid,)> = query(AssertSqlSafe(format!(
+        "SELECT user_id FROM preferences
+         WHERE user_id {of_list} AND name = 'notify_went_live' AND value = 'off'"
+    )))
+    .bind(followers.to_vec())
+    .all(&mut *transaction)
+    .await?;
+    let unwilling: HashSet<Uuid> = unwilling.into_iter().map(|(id,)| id).collect();
+    let is_willing = |id: &Uuid| !unwilling.contains(id);
+    let willing: Vec<Uuid> = followers.iter().copied().filter(is_willing).collect();
+
+    let groups: Vec<(Uuid, Uuid)> = query(AssertSqlSafe(format!(
+        "SELECT id, recipient_id FROM notifications
+         WHERE recipient_id {of_list} AND kind = 'went_live' AND target_id = $2
+             AND read_at IS NULL AND window_at > $3"
+    )))
+    .bind(willing.clone())
+    .bind(fan_out.stream)
+    .bind(fan_out.began_at - WINDOW)
+    .all(&mut *transaction)
+    .await?;
+    let (groups, mut done): (Vec<Uuid>, HashSet<Uuid>) = groups.into_iter().unzip();
+    query(AssertSqlSafe(format!(
         "UPDATE notifications
          SET revision = revision + 1,
-             changed_at = CASE WHEN changed_at < $7 THEN $7 ELSE changed_at END
-         WHERE kind = 'went_live' AND target_id = $6 AND read_at IS NULL AND window_at > $8
-             AND recipient_id IN (SELECT f.follower_id {TOLD})"
-    );
-    bound(joined).execute(&mut *transaction).await?;
+             changed_at = CASE WHEN changed_at < $2 THEN $2 ELSE changed_at END
+         WHERE id {of_list} AND changed_at <= $3"
+    )))
+    .bind(groups)
+    .bind(fan_out.began_at)
+    .bind(fan_out.began_at - RESTS)
+    .execute(&mut *transaction)
+    .await?;
+
+    // Mostly nobody can have been told, and nothing is looked at.
+    if fan_out.is_again {
+        let told: Vec<(Uuid,)> = query(AssertSqlSafe(format!(
+            "SELECT recipient_id FROM notifications
+             WHERE recipient_id {of_list} AND id > $2 AND kind = 'went_live' AND target_id = $3
+                 AND changed_at > $4"
+        )))
+        .bind(willing.clone())
+        // What took something within RESTS was begun within WINDOW before that; clocks may differ.
+        .bind(first_id(fan_out.began_at - WINDOW - WINDOW))
+        .bind(fan_out.stream)
+        .bind(fan_out.began_at - RESTS)
+        .all(&mut *transaction)
+        .await?;
+        done.extend(told.into_iter().map(|(id,)| id));
+    }
+
+    let new: Vec<Uuid> = willing
+        .into_iter()
+        .filter(|id| !done.contains(id))
+        .collect();
     // An id is made of the time and of the follower's own: each has another.
     let id = Uuid::now_v7().to_string();
     let (time, _) = id.split_at(19);
-    let id = db
-        .engine()
-        .id_of("$9 || SUBSTR(CAST(f.follower_id AS TEXT), 20)");
-    let begun = format!(
+    let id = db.engine().id_of("$2 || SUBSTR(CAST(u.id AS TEXT), 20)");
+    query(AssertSqlSafe(format!(
         "INSERT INTO notifications
              (id, recipient_id, kind, target_id, window_at, changed_at, revision)
-         SELECT {id}, f.follower_id, 'went_live', $6, $7, $7, 1
-         {TOLD}
-             AND NOT EXISTS (SELECT 1 FROM notifications n
-                             WHERE n.recipient_id = f.follower_id AND n.kind = 'went_live'
-                                 AND n.target_id = $6 AND n.read_at IS NULL
-                                 AND n.window_at > $8)"
-    );
-    bound(begun).bind(time).execute(transaction).await?;
+         SELECT {id}, u.id, 'went_live', $3, $4, $4, 1 FROM users u WHERE u.id {of_list}"
+    )))
+    .bind(new)
+    .bind(time)
+    .bind(fan_out.stream)
+    .bind(fan_out.began_at)
+    .execute(transaction)
+    .await?;
     Ok(())
 }

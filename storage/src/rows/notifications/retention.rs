@@ -78,7 +78,7 @@ pub async fn sweep(db: &Database, now: Timestamp) -> Result<Swept, RowError> {
 }
 
 /// The lowest id that is made at `at` (RFC 9562 5.7).
-fn first_id(at: Timestamp) -> Uuid {
+pub(super) fn first_id(at: Timestamp) -> Uuid {
     let millis = u64::try_from(at.as_micros() / 1_000).unwrap_or_default();
     let id = Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid();
     debug_assert_eq!(id.get_version_num(), 7);
