@@ -213,6 +213,8 @@ export interface PostWish {
   readonly quote?: string;
   /** Pictures that were sent, by their ids. */
   readonly images?: readonly string[];
+  /** A video of one's own that is ready, by its id. */
+  readonly video?: string;
   /** The name of a stream. */
   readonly stream?: string;
 }
