@@ -158,6 +158,8 @@ export interface PostVideo {
   readonly title: string;
   /** Seconds; `null`: not known. */
   readonly duration: number | null;
+  /** The stream that it is a recording of; `null`: it is none. */
+  readonly stream: string | null;
   readonly playlist: string;
   readonly poster: string;
 }
