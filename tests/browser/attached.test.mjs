@@ -1,4 +1,4 @@
-// Pictures and streams of posts in Chromium, in front of `fake-api.mjs`.
+// Pictures, videos and streams of posts in Chromium, in front of `fake-api.mjs`.
 //
 //   [SCREENS=FOLDER] node --test attached.test.mjs
 import assert from "node:assert/strict";
@@ -7,6 +7,7 @@ import { describe, test } from "node:test";
 import { SIZES } from "./eyes.mjs";
 import { addImage, addPost } from "./fake-posts.mjs";
 import { invalid, Refusal } from "./fake-refusals.mjs";
+import { addRecording, addStream } from "./fake-streams.mjs";
 import { png, pngFile } from "./png.mjs";
 import { button, stage } from "./stage.mjs";
 
@@ -188,13 +189,90 @@ test("a post shows a stream that is named or chosen of those that are live", asy
   assert.equal(await field.isVisible(), false);
 });
 
+describe("a recording is chosen, taken back and posted", () => {
+  for (const kind of Object.keys(SIZES)) {
+    test(kind, async (t) => {
+      const { fake, page, user, open, eyes } = await scene(t, { name: "ada", kind });
+      await page.route("**/poster.jpg", (route) => route.fulfill({ contentType: "image/png", body: png(640, 360) }));
+      addRecording(addStream(fake, user, "harbour"), { started_at: "2027-01-15T08:00:00Z" });
+      addStream(fake, user, "attic");
+      const garden = addStream(fake, user, "garden");
+      const [older, newer] = ["2027-01-16T08:00:00Z", "2027-01-17T08:00:00Z"].map((started_at) =>
+        addRecording(garden, { started_at }),
+      );
+      await open("/home");
+      await button(page, "Add a video").click();
+      const choice = page.getByRole("group", { name: "Which video?" });
+      const recordings = choice.getByRole("listitem");
+      await recordings.filter({ hasText: "garden" }).nth(1).waitFor();
+      assert.ok(await button(page, "Add pictures").isDisabled());
+      assert.ok(await button(page, "Add a stream").isDisabled());
+      assert.equal(fake.asked.filter(({ path }) => path.endsWith("/attic/recordings")).length, 0);
+      await choice.getByRole("button", { name: "Show more" }).click();
+      await recordings.filter({ hasText: "harbour" }).waitFor();
+      await page.waitForFunction(() => [...document.images].every(({ naturalWidth }) => naturalWidth > 0));
+      await eyes.look("attached-videos");
+      await button(page, "Close the list").click();
+      assert.ok(await button(page, "Add a video").evaluate((one) => one === document.activeElement));
+
+      const choose = async (text) => {
+        await button(page, "Add a video").click();
+        await choice.getByRole("button", { name: text }).click();
+      };
+      await choose(/^Choose: garden, 16/);
+      const remove = page.getByRole("button", { name: /^Remove: garden, 16/ });
+      await remove.waitFor();
+      assert.ok(await remove.evaluate((one) => one === document.activeElement));
+      assert.equal(await choice.isVisible(), false);
+      await remove.press("Enter");
+      assert.equal(await remove.count(), 0);
+      assert.ok(await button(page, "Add pictures").isEnabled());
+      await choose(/^Choose: garden, 17/);
+      await page.getByRole("list", { name: "The video of the post" }).getByText("59:59").waitFor();
+      await eyes.look("attached-own-video");
+      // It is a post without a word.
+      await button(page, "Post").click();
+      await page.getByText("Your post is out.").waitFor();
+      const [post] = fake.posts.values();
+      assert.equal(post.video.id, newer.id);
+      assert.notEqual(post.video.id, older.id);
+      await page.getByRole("article").getByRole("link", { name: "garden" }).waitFor();
+      assert.equal(await page.getByRole("button", { name: /^Remove: / }).count(), 0);
+    });
+  }
+});
+
+test("whoever has no recordings is told, and one that is gone is told and taken away", async (t) => {
+  const { fake, page, user, open } = await scene(t, { name: "ada" });
+  await open("/home");
+  await button(page, "Add a video").click();
+  await page.getByText("You have no recordings.").waitFor();
+  await button(page, "Close the list").click();
+  const stream = addStream(fake, user, "garden");
+  addRecording(stream);
+  fake.faults.set("GET /api/v1/streams/garden/recordings", "drop");
+  await button(page, "Add a video").click();
+  await page.getByText("The server does not answer.").waitFor();
+  fake.faults.clear();
+  await button(page, "Try again").click();
+  await page.getByRole("button", { name: /^Choose: garden/ }).click();
+  await writing(page).fill("Look at this.");
+  stream.recordings = [];
+  await button(page, "Post").click();
+  await page.getByText("This video is not there any more. Choose another one.").waitFor();
+  assert.equal(await page.getByRole("button", { name: /^Remove: / }).count(), 0);
+  assert.equal(await writing(page).inputValue(), "Look at this.");
+  await button(page, "Post").click();
+  await page.getByText("Your post is out.").waitFor();
+});
+
 test("a post shows a video, which plays on a page of its own", async (t) => {
   const { fake, page, open, eyes } = await scene(t, { kind: "phone" });
   const bob = fake.add("bob");
   const id = "0190a5c0-0000-7000-8000-000000000000";
   const files = { playlist: "index.m3u8", manifest: "manifest.mpd", poster: "poster.jpg" };
   const urls = Object.fromEntries(Object.entries(files).map(([name, file]) => [name, `/vod/${id}/${file}`]));
-  const video = { id, title: "A day at sea", duration: 3_725.4, ...urls };
+  const video = { id, title: "A day at sea", duration: 3_725.4, stream: null, ...urls };
   const post = addPost(fake, bob, "", { video });
   await page.route("**/poster.jpg", (route) =>
     route.fulfill({ contentType: "image/png", body: png(640, 360) }),
@@ -208,6 +286,7 @@ test("a post shows a video, which plays on a page of its own", async (t) => {
   await page.waitForURL(new RegExp(`/posts/${post.id}/video$`));
   await page.getByRole("heading", { name: "A day at sea" }).waitFor();
   assert.equal(await page.locator("video").getAttribute("poster"), urls.poster);
+  assert.equal(await page.locator(".chat").count(), 0);
   await eyes.look("attached-video-page");
   await page.getByRole("link", { name: "The post that it is on" }).click();
   await page.waitForURL(new RegExp(`/posts/${post.id}$`));

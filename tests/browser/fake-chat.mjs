@@ -219,6 +219,7 @@ export class Chat {
   }
 }
 
+const byMediaTime = (one, other) => one.media_time - other.media_time || one.event - other.event;
 const secondsUntil = (at) => Math.ceil((at - Date.now()) / 1_000);
 const later = (status, code, why, seconds) =>
   new Refusal(status, code, why, { headers: { "Retry-After": String(seconds) } });
@@ -265,6 +266,22 @@ export const CHAT_OPERATIONS = [
       const older = fake.chat.room(name).messages.filter(({ event }) => event < after);
       const items = older.slice(-first).reverse();
       const next = older.length > items.length ? String(items.at(-1).event) : null;
+      return { json: { items, next } };
+    },
+  ],
+  [
+    "GET streams/:name/chat/replay",
+    (fake, asked, name) => {
+      seenStream(fake, name, asked.viewer);
+      const query = asked.url.searchParams;
+      const isBack = query.get("backwards") === "true";
+      const from = Number(query.get("from") ?? (isBack ? Infinity : 0));
+      const all = fake.chat.room(name).messages.filter(({ media_time }) => media_time < from === isBack);
+      all.sort(byMediaTime);
+      if (isBack) all.reverse();
+      const after = all.findIndex(({ id }) => id === query.get("after"));
+      const items = all.slice(after + 1).slice(0, Number(query.get("first") ?? 20));
+      const next = items.length > 0 && items.at(-1) !== all.at(-1) ? items.at(-1).id : null;
       return { json: { items, next } };
     },
   ],

@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 
 import { invalid, notFound, Refusal } from "./fake-refusals.mjs";
-import { shownStream } from "./fake-streams.mjs";
+import { shownRecording, shownStream } from "./fake-streams.mjs";
 import { now } from "./fake-values.mjs";
 
 const TEXT_LIMIT = 5_000;
@@ -163,6 +163,15 @@ function streamNamed(fake, name) {
   return found === undefined ? { name, title: name, is_live: true, owner: null } : shownStream(found);
 }
 
+/** The recording of one of the author's streams. */
+function recordingOf(fake, { me }, id) {
+  for (const stream of fake.streams.filter(({ owner }) => owner === me.name)) {
+    const found = stream.recordings.find((recording) => recording.id === id);
+    if (found !== undefined) return shownRecording(stream, found);
+  }
+  throw invalid("video", `there is no video ${id}`);
+}
+
 function checkText(text, mayBeEmpty) {
   if (text.trim() === "" && !mayBeEmpty) throw invalid("text", "expected some words");
   if ([...text].length > TEXT_LIMIT) throw invalid("text", "expected at most 5000 characters");
@@ -182,16 +191,18 @@ export const POST_OPERATIONS = [
   [
     "POST posts",
     (fake, asked) => {
-      const { text, visibility = "public", reply_to = null, quote = null, images: ids = [], stream: name } = asked.json;
+      const { text, visibility = "public", reply_to = null, quote = null } = asked.json;
+      const { images: ids = [], video: shown, stream: name } = asked.json;
       const key = asked.headers["idempotency-key"];
       const before = fake.made.get(key);
       if (before !== undefined) return one(fake, asked, before, 201);
       for (const id of [reply_to, quote]) if (id !== null) find(fake, id, asked.me);
       const taken = take(fake, asked, ids);
       const stream = name === undefined ? null : streamNamed(fake, name);
-      checkText(text, quote !== null || ids.length > 0 || stream !== null);
+      const video = shown === undefined ? null : recordingOf(fake, asked, shown);
+      checkText(text, quote !== null || ids.length > 0 || stream !== null || video !== null);
       const images = taken.map(({ shown }) => shown);
-      const post = addPost(fake, asked.me, text, { visibility, reply_to, quote, images, stream });
+      const post = addPost(fake, asked.me, text, { visibility, reply_to, quote, images, stream, video });
       for (const image of taken) image.post = post;
       fake.made.set(key, post);
       return one(fake, asked, post, 201);
@@ -206,7 +217,8 @@ export const POST_OPERATIONS = [
       if (revision !== post.revisions.length - 1) {
         throw new Refusal(409, "edited-meanwhile", "The post was edited meanwhile.");
       }
-      checkText(text, post.quote !== null || post.images.length > 0 || post.stream !== null);
+      const { quote, images, stream, video } = post;
+      checkText(text, quote !== null || images.length > 0 || stream !== null || video !== null);
       editPost(post, text);
       return one(fake, asked, post);
     },

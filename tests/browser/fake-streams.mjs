@@ -52,6 +52,34 @@ export function shownStream(stream, viewer = null) {
   };
 }
 
+/** A broadcast of the stream that is kept. */
+export function addRecording(stream, more = {}) {
+  const id = randomUUID();
+  const started_at = new Date(Date.now() - 3_600_000).toISOString();
+  const recording = {
+    id,
+    title: stream.name,
+    state: "ready",
+    started_at,
+    ended_at: now(),
+    duration: 3_598.5,
+    size: 1_250_000_000,
+    playlist: `/vod/${id}/index.m3u8`,
+    manifest: `/vod/${id}/manifest.mpd`,
+    poster: `/vod/${id}/poster.jpg`,
+    expires_at: null,
+    ...more,
+  };
+  stream.settings.recording = true;
+  stream.recordings.unshift(recording);
+  return recording;
+}
+
+/** A recording of the stream, as a post shows it. */
+export function shownRecording(stream, { id, title, playlist, manifest, poster }) {
+  return { id, title, duration: null, stream: stream.name, playlist, manifest, poster };
+}
+
 /** Something is live that no browser can play: its playlist is not there. */
 export function goLive(fake, stream, started_at = now()) {
   stream.live_since = started_at;

@@ -100,7 +100,8 @@ test("in lists, as the server reads the texts and as one that means harm would",
     const author = fake.add(`u${at}`, { display_name: text });
     const stream = { name: text, title: text, is_live: true, owner: text };
     const images = [addImage(fake, author, null, { description: text }), hostileImage(text)];
-    const video = { id: text, title: text, duration: at, playlist: text, manifest: text, poster: text };
+    const urls = { playlist: text, manifest: text, poster: text };
+    const video = { id: text, title: text, duration: at, stream: text, ...urls };
     const plain = addPost(fake, author, text, { quote, stream });
     quote = plain.id;
     return [plain, addPost(fake, author, text.repeat(3), { parts: pieces(text), images, video })];

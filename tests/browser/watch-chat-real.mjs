@@ -1,5 +1,6 @@
 // Two people on the watch page of a real server in Chromium: they watch one stream, chat with each
-// other, one follows the other, and is told on the page when they go live again.
+// other, one follows the other, sees the recording that they post with what was said meanwhile, and is
+// told on the page when they go live again.
 //
 //   node watch-chat-real.mjs URL SCREENS PASSWORD
 //
@@ -10,7 +11,7 @@ import assert from "node:assert/strict";
 
 import { base, LIVE_MS, password, PATIENCE_MS, run, somebody } from "./real.mjs";
 
-/** Bea's stream has a title, and going live makes a post. */
+/** Bea's stream has a title and is recorded, and going live makes a post. */
 async function prepare() {
   const ask = async (method, path, json, token) => {
     const response = await fetch(`${base}/api/v1/${path}`, {
@@ -26,7 +27,8 @@ async function prepare() {
     return JSON.parse(answer);
   };
   const { access_token } = await ask("POST", "session", { login: "bea", password, session: "cookie" });
-  const change = { title: "The garden at night", description: "Moths, mostly.", post_when_live: "yes" };
+  const shown = { title: "The garden at night", description: "Moths, mostly." };
+  const change = { ...shown, post_when_live: "yes", recording: true };
   await ask("PATCH", "streams/garden", change, access_token);
 }
 
@@ -51,6 +53,56 @@ async function act(visitor, text, what) {
   await row.getByRole("button", { name: /^What to do about/ }).focus();
   await visitor.page.keyboard.press("Enter");
   await row.getByRole("button", { name: what, exact: true }).press("Enter");
+}
+
+/** Posts what was recorded, which is listed from the end of its broadcast on; where it plays. */
+async function postRecording(visitor) {
+  const { page } = visitor;
+  await visitor.open("/home");
+  const choose = page.getByRole("button", { name: /^Choose: garden/ });
+  const deadline = Date.now() + LIVE_MS;
+  for (;;) {
+    await visitor.button("Add a video").click();
+    await choose.or(page.getByText("You have no recordings.")).first().waitFor();
+    if ((await choose.count()) > 0) break;
+    assert.ok(Date.now() < deadline, "nothing is recorded");
+    await visitor.button("Close the list").click();
+  }
+  await choose.click();
+  await page.getByRole("button", { name: /^Remove: garden/ }).waitFor();
+  await visitor.eyes.look("watch-recording-chosen");
+  await visitor.label("What do you want to say?").fill("How it was.");
+  await visitor.button("Post").click();
+  await visitor.said("Your post is out.");
+  const post = page.getByRole("article").filter({ hasText: "How it was." });
+  return post.getByRole("link", { name: "garden" }).getAttribute("href");
+}
+
+/** Goes to so many seconds before the end of the video, or after its beginning. */
+const seek = ({ page }, seconds) =>
+  page.evaluate((to) => {
+    const video = document.querySelector("video");
+    video.currentTime = to < 0 ? video.duration + to : to;
+  }, seconds);
+
+async function watchRecording(visitor, path) {
+  const { page } = visitor;
+  await visitor.open(path);
+  await visitor.said("What was said appears as the video plays.");
+  await page.evaluate(() => {
+    const video = document.querySelector("video");
+    video.muted = true;
+    return video.play();
+  });
+  await page.waitForFunction(() => document.querySelector("video").currentTime > 0.5, null, { timeout: LIVE_MS });
+  await page.evaluate(() => document.querySelector("video").pause());
+  await seek(visitor, -1);
+  await said(visitor, "Answers ada: Good evening from the <b>meadow</b>.").waitFor();
+  assert.equal(await said(visitor, "I am heard.").count(), 0, "it is deleted");
+  await visitor.eyes.look("watch-replay");
+  await seek(visitor, 0);
+  await said(visitor, "Good evening from").first().waitFor({ state: "detached" });
+  await visitor.said("Nobody has said anything so far.");
 }
 
 async function walk(browser) {
@@ -112,6 +164,7 @@ async function walk(browser) {
   // The broadcast ends, and the next one is told on the page that is open.
   console.log("end please");
   for (const one of [ada, bea]) await phase(one, "ended");
+  await watchRecording(ada, await postRecording(bea));
   assert.equal(await bell(ada).filter({ hasText: "unread" }).count(), 0, "nothing was told so far");
   console.log("live again please");
   await rings(ada, "1 unread", LIVE_MS);

@@ -1,5 +1,5 @@
 //! Two people on the watch page in a real browser, who chat with each other; one follows the other,
-//! and is told when they go live again.
+//! sees the recording with what was said meanwhile, and is told when they go live again.
 
 use std::time::Duration;
 
@@ -38,5 +38,15 @@ fn two_people_watch_and_chat_and_one_is_told_of_the_next_broadcast() {
     wait_for("live again please");
     let _publisher = Encoder::small().publish(&nova.rtmp_url(key));
     ends_well_within(walk, LIMIT);
+    println!("screenshots: {}", screens.display());
+}
+
+/// In front of a server that does what a real one cannot be brought to at will.
+#[test]
+fn what_was_said_appears_as_a_recording_plays() {
+    let screens = screens("replay-pages");
+    let mut command = browser_command(&["--test", "replay.test.mjs"]);
+    command.env("SCREENS", &screens);
+    ends_well_within(Process::start("replay.test.mjs", &mut command), LIMIT);
     println!("screenshots: {}", screens.display());
 }

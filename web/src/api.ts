@@ -44,6 +44,16 @@ export interface Question {
   readonly limitMs?: number;
 }
 
+/** From where a chat is replayed. */
+export interface ReplayFrom {
+  /** Media time, in milliseconds since 1970. */
+  readonly from: number;
+  /** Whether what is before it is read, from there back. */
+  readonly isBackwards?: boolean;
+  /** Messages at most. */
+  readonly first?: number;
+}
+
 const REQUEST_LIMIT_MS = 15_000;
 /** Who is live is asked again and again, and an answer that is late is worth no wait. */
 const LIVE_LIMIT_MS = 5_000;
@@ -373,6 +383,13 @@ export class Api {
   /** What was said, the newest first. */
   chatMessages(name: string, after: string | null): Promise<Page<ChatMessage>> {
     return this.list(`${chat(name)}/messages?first=${CHAT_PAGE}`, after);
+  }
+
+  /** What was said while that was seen which plays at `from`, and behind it, or before it. */
+  chatReplay(name: string, { from, ...rest }: ReplayFrom, after: string | null): Promise<Page<ChatMessage>> {
+    const { isBackwards = false, first = CHAT_PAGE } = rest;
+    const query = `from=${from}&backwards=${isBackwards}&first=${first}`;
+    return this.list(`${chat(name)}/replay?${query}`, after);
   }
 
   deleteChatMessage(name: string, id: string): Promise<void> {

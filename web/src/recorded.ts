@@ -26,7 +26,7 @@ export class RecordedPlayer {
   private renewedAt = 0;
 
   constructor(
-    private readonly video: HTMLVideoElement,
+    readonly video: HTMLVideoElement,
     private readonly options: RecordedOptions,
   ) {
     video.addEventListener("error", () => options.fail("This video cannot be played here."));

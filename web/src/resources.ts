@@ -158,6 +158,8 @@ export interface PostVideo {
   readonly title: string;
   /** Seconds; `null`: not known. */
   readonly duration: number | null;
+  /** The stream that it is a recording of; `null`: it is none. */
+  readonly stream: string | null;
   readonly playlist: string;
   readonly poster: string;
 }
@@ -213,6 +215,8 @@ export interface PostWish {
   readonly quote?: string;
   /** Pictures that were sent, by their ids. */
   readonly images?: readonly string[];
+  /** A video of one's own that is ready, by its id. */
+  readonly video?: string;
   /** The name of a stream. */
   readonly stream?: string;
 }

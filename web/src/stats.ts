@@ -1,3 +1,4 @@
+import { playingDate } from "./dates";
 import { renditionLabel } from "./labels";
 import type { PlayerStatus } from "./phase";
 import type { Player } from "./player";
@@ -49,22 +50,11 @@ export function readStats(player: Player, now: Date): Stats {
   };
 }
 
-/** The media time of what is seen, by EXT-X-PROGRAM-DATE-TIME. */
-export function playingDate({ hls, video }: Player): Date | null {
-  return hls?.playingDate ?? nativePlayingDate(video);
-}
-
 function wallLatency(player: Player, now: Date): number | null {
   const playing = playingDate(player);
   if (playing === null) return null;
   const seconds = (now.getTime() - playing.getTime()) / 1_000;
   return seconds >= 0 && seconds < PLAUSIBLE_LATENCY_S ? seconds : null;
-}
-
-/** Safari's own player tells the date of its time zero. */
-function nativePlayingDate(video: HTMLVideoElement & { getStartDate?(): Date }): Date | null {
-  const start = video.getStartDate?.().getTime() ?? Number.NaN;
-  return Number.isNaN(start) ? null : new Date(start + video.currentTime * 1_000);
 }
 
 /** How much can be played from a position on without waiting, in seconds. */

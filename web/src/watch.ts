@@ -1,6 +1,7 @@
 import { api } from "./browser";
 import { ChatPanel } from "./chat/panel";
 import { Controls } from "./controls";
+import { playingDate } from "./dates";
 import { View } from "./dom";
 import { kept } from "./kept";
 import { bitrateLabel, secondsLabel } from "./labels";
@@ -9,7 +10,7 @@ import { PHASE_TEXT, phaseOf, type Phase } from "./phase";
 import { Player } from "./player";
 import { Problem } from "./problem";
 import { QualityMenu } from "./quality";
-import { playingDate, readStats, type Stats } from "./stats";
+import { readStats, type Stats } from "./stats";
 import { StreamHead } from "./stream/head";
 import { Visit } from "./stream/visit";
 

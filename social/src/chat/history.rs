@@ -36,22 +36,28 @@ impl Services {
         self.show_messages(&stream, page, rows, place).await
     }
 
-    /// What was said while what is at `from` and behind it was seen, by media time.
+    /// What was said while what is at `from` and behind it was seen, by media time; backwards, what
+    /// was said before that, from there back.
     pub async fn replay_chat(
         &self,
         caller: &Caller,
         stream: &str,
         from: Option<MediaTime>,
+        backwards: bool,
         page: PageRequest,
     ) -> Result<Paged<ChatMessage>, ServiceError> {
         self.begin(caller, Operation::ReplayChat)?;
         let stream = may_watch(self, caller, stream).await?;
-        let from = from.map_or(Timestamp::from_micros(0), Timestamp::from);
+        let (direction, end) = match backwards {
+            true => (Direction::Backwards, i64::MAX),
+            false => (Direction::Forwards, 0),
+        };
+        let from = from.map_or(Timestamp::from_micros(end), Timestamp::from);
         let after = page
             .after_place()
             .map(|place| (Timestamp::from_micros(place.key), sequence(place)));
-        let limit = page.limit();
-        let rows = chat::replay(&self.db, stream.id, caller.user(), from, after, limit).await?;
+        let (viewer, limit) = (caller.user(), page.limit());
+        let rows = chat::replay(&self.db, stream.id, viewer, direction, from, after, limit).await?;
         let place = |row: &ChatMessageRow| Place {
             key: row.media_at.as_micros(),
             rest: Uuid::from_u128(row.sequence.into()),

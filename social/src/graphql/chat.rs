@@ -39,18 +39,19 @@ impl ChatQuery {
     }
 
     /// What was said in the chat of a stream, in the order of what its authors saw, from a media
-    /// time on.
+    /// time on; backwards, what was said before it, from there back.
     #[graphql(complexity = "of_page(first, child_complexity)")]
     async fn chat_replay(
         &self,
         context: &Context<'_>,
         stream: String,
         from: Option<MediaTime>,
+        #[graphql(default)] backwards: bool,
         first: Option<i32>,
         after: Option<String>,
     ) -> Result<Connection<ChatMessage>> {
         let (services, caller, page) = asked(context, first, after)?;
-        let messages = services.replay_chat(caller, &stream, from, page);
+        let messages = services.replay_chat(caller, &stream, from, backwards, page);
         Ok(connection(messages.await?))
     }
 

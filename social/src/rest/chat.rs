@@ -98,10 +98,14 @@ struct ReplayQuery {
     /// Media time, in milliseconds since 1970: what was said before is left out.
     #[param(value_type = Option<i64>)]
     from: Option<MediaTime>,
+    /// Whether what was said before `from` comes instead, from there back.
+    #[serde(default)]
+    #[param(required = false, default = false)]
+    backwards: bool,
     /// Items of the page.
     #[param(minimum = 1, maximum = 100, default = 20)]
     first: Option<i64>,
-    /// `next` of the page before.
+    /// `next` of the page before, which was read the same way.
     #[param(min_length = 32, max_length = 32, pattern = "^[A-Za-z0-9_-]*$")]
     after: Option<String>,
 }
@@ -120,7 +124,7 @@ async fn replay_chat(
     Parameters(query): Parameters<ReplayQuery>,
 ) -> Result<Json<Page<ChatMessage>>, Problem> {
     let page = PageRequest::new(query.first, query.after.as_deref())?;
-    let messages = services.replay_chat(&caller, &stream, query.from, page);
+    let messages = services.replay_chat(&caller, &stream, query.from, query.backwards, page);
     Ok(Json(messages.await?.into()))
 }
 

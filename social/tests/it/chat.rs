@@ -429,12 +429,24 @@ async fn what_is_said_is_found_by_what_was_seen(app: TestApp) {
     let next = next.as_str().unwrap();
     let (rest, next) = replay(format!("from={}&after={next}", at(60))).await;
     assert_eq!((rest, next), (vec![json!("a")], Value::Null));
+    // And what was said before, from there back.
+    let back = |query: String| replay(format!("backwards=true&{query}"));
+    assert_eq!(back(String::new()).await.0, ["a", "b", "c"]);
+    assert_eq!(back(format!("from={}", at(60))).await.0, ["c"]);
+    let (one, next) = back(format!("from={}&first=1", at(5))).await;
+    assert_eq!(one, ["b"]);
+    let next = next.as_str().unwrap();
+    let (rest, next) = back(format!("from={}&after={next}", at(5))).await;
+    assert_eq!((rest, next), (vec![json!("c")], Value::Null));
     let from = at(60);
     let document = format!(
-        r#"{{ chatReplay(stream: "demo", from: {from}) {{ nodes {{ text mediaTime }} }} }}"#
+        r#"{{ on: chatReplay(stream: "demo", from: {from}) {{ nodes {{ text mediaTime }} }}
+              back: chatReplay(stream: "demo", from: {from}, backwards: true) {{
+                  nodes {{ text }} }} }}"#
     );
     let read = bob.data(&document).await;
-    assert_eq!(read["chatReplay"]["nodes"][0]["mediaTime"], from);
+    assert_eq!(read["on"]["nodes"][0]["mediaTime"], from);
+    assert_eq!(read["back"]["nodes"], json!([{ "text": "c" }]));
 }
 
 async fn tokens_do_what_their_scopes_say(app: TestApp) {

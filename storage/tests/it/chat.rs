@@ -449,7 +449,8 @@ async fn nobody_reads_whom_they_block_or_mute(test: TestDatabase) {
     assert!(!told.unwrap().is_empty());
     transaction.commit().await.unwrap();
     assert_eq!(read(None).await, [ada, bob]);
-    let replayed = chat::replay(&test.db, demo, Some(ada), at(0), None, 9).await;
+    let forwards = Direction::Forwards;
+    let replayed = chat::replay(&test.db, demo, Some(ada), forwards, at(0), None, 9).await;
     assert_eq!(replayed.unwrap().len(), 1);
 }
 
@@ -474,10 +475,12 @@ async fn what_is_said_is_replayed_by_what_was_seen(test: TestDatabase) {
         };
         send(&test, demo, message, at(0)).await;
     }
-    let replay = async |from, after, limit| {
-        let rows = chat::replay(&test.db, demo, None, at(from), after, limit).await;
+    let read = async |direction, from, after, limit| {
+        let rows = chat::replay(&test.db, demo, None, direction, at(from), after, limit).await;
         rows.unwrap()
     };
+    let replay = async |from, after, limit| read(Direction::Forwards, from, after, limit).await;
+    let back = async |from, after, limit| read(Direction::Backwards, from, after, limit).await;
     let all = replay(-1_000, None, 9).await;
     assert_eq!(bodies(&all), ["d", "b", "a", "c", "e"]);
     assert_eq!(all[0].media_at, at(-100));
@@ -485,6 +488,11 @@ async fn what_is_said_is_replayed_by_what_was_seen(test: TestDatabase) {
     assert_eq!(bodies(&replay(-5, None, 9).await), ["a", "c", "e"]);
     let after = Some((all[2].media_at, all[2].sequence));
     assert_eq!(bodies(&replay(-1_000, after, 1).await), ["c"]);
+    // Backwards is what the other way leaves out.
+    assert_eq!(bodies(&back(-5, None, 9).await), ["b", "d"]);
+    assert_eq!(bodies(&back(1, None, 2).await), ["e", "c"]);
+    let after = Some((all[3].media_at, all[3].sequence));
+    assert_eq!(bodies(&back(1, after, 9).await), ["a", "b", "d"]);
 }
 
 async fn a_room_changes_in_part(test: TestDatabase) {

@@ -9,9 +9,18 @@ const STEP = 60;
 /** Deletions of messages that may come later, from a history that was read before. */
 const DELETIONS_AT_MOST = 500;
 
+/** Which of two messages comes first: negative, the first one. */
+export type Order = (one: ChatMessage, other: ChatMessage) => number;
+
+/** As they were said. */
+export const BY_EVENT: Order = (one, other) => one.event - other.event;
+/** As what their authors saw plays. */
+export const BY_MEDIA_TIME: Order = (one, other) =>
+  one.media_time - other.media_time || one.event - other.event;
+
 /**
- * What was said in a room, as far as it was read: a stretch without gaps, in the order of events,
- * and which of it is on the page. What does not fit any more goes at the end that nobody looks at,
+ * What was said in a room, as far as it was read: a stretch without gaps, in one order, and which
+ * of it is on the page. What does not fit any more goes at the end that nobody looks at,
  * and is read again.
  */
 export class Backlog {
@@ -28,6 +37,8 @@ export class Backlog {
   private isCut = false;
   private isFollowing = true;
   private missed = 0;
+
+  constructor(private readonly order: Order = BY_EVENT) {}
 
   /** Those on the page, the oldest first. */
   get shown(): readonly ChatMessage[] {
@@ -114,14 +125,15 @@ export class Backlog {
 
   /** Takes a page of the history, the newest first. Gives whether something older came with it. */
   read({ items, next }: Page<ChatMessage>): boolean {
-    const before = this.messages[0]?.event ?? Infinity;
-    const older = items.filter(({ event }) => event < before);
+    const [first] = this.messages;
+    const older = first === undefined ? items : items.filter((one) => this.order(one, first) < 0);
     this.cursor = next;
     this.isBegun = true;
     this.isWhole = next === null;
     for (const message of items) {
       // Where the end is cut off, what is newer than the rest would leave a gap behind it.
-      const fits = !this.isCut || message.event < (this.messages.at(-1)?.event ?? Infinity);
+      const last = this.messages.at(-1);
+      const fits = !this.isCut || last === undefined || this.order(message, last) < 0;
       if (fits && !this.deletions.has(message.id)) this.insert(message);
     }
     if (this.isFollowing) this.showNewest();
@@ -169,12 +181,16 @@ export class Backlog {
   /** Puts it in its place; gives whether it was not there already. */
   private insert(message: ChatMessage): boolean {
     const { messages } = this;
+    /** Whether it comes before the one at this place, is the same (0), or comes behind it. */
+    const against = (at: number) => {
+      const other = messages[at];
+      return other === undefined ? -1 : this.order(message, other);
+    };
     let at = messages.length;
     // What comes is nearly always the newest, or the oldest.
-    const first = messages[0];
-    if (first !== undefined && message.event < first.event) at = 0;
-    else while (at > 0 && (messages[at - 1]?.event ?? 0) >= message.event) at -= 1;
-    if (messages[at]?.event === message.event) return false;
+    if (against(0) < 0) at = 0;
+    else while (at > 0 && against(at - 1) <= 0) at -= 1;
+    if (against(at) === 0) return false;
     messages.splice(at, 0, message);
     if (at < this.from || (at === this.from && this.from > 0)) this.from += 1;
     // On a page that nobody holds still, what comes at its end is shown by `showNewest`.

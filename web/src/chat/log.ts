@@ -1,6 +1,6 @@
 import { part } from "../dom";
 import type { ChatMessage, Page } from "../resources";
-import { Backlog } from "./backlog";
+import { Backlog, type Order } from "./backlog";
 import { newestLabel } from "./rules";
 
 /** So near to its end somebody reads what is newest, */
@@ -14,11 +14,13 @@ export interface LogOptions {
   /** Reads a page of what was said, the newest first. */
   load(after: string | null): Promise<Page<ChatMessage>>;
   row(message: ChatMessage): HTMLElement;
+  /** Unless it is that in which they were said. */
+  readonly order?: Order;
 }
 
 /** What is said, in a box of its own: it follows what is newest until somebody scrolls up. */
 export class ChatLog {
-  readonly backlog = new Backlog();
+  readonly backlog: Backlog;
   private readonly rows = new Map<string, HTMLElement>();
   private readonly log: HTMLElement;
   private readonly list: HTMLElement;
@@ -36,6 +38,7 @@ export class ChatLog {
     root: HTMLElement,
     private readonly options: LogOptions,
   ) {
+    this.backlog = new Backlog(options.order);
     this.log = part(root, "log", HTMLElement);
     this.list = part(root, "rows", HTMLElement);
     this.older = part(root, "older", HTMLButtonElement);

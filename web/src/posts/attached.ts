@@ -5,16 +5,20 @@ import type { Form } from "../form";
 import { fetchLive } from "../live";
 import { Problem } from "../problem";
 import type { PostWish } from "../resources";
+import { ChosenVideo } from "./chosen-video";
 import { DESCRIPTION_LIMIT, PICTURES_AT_MOST, roomForPicture } from "./rules";
 
 /** Pixels of a side of the little pictures that are shown while a post is written. */
 const SHOWN_SIDE = 192;
 
-/** What a post that is being written shows: pictures or a stream. */
+const NO_VIDEO = "This video is not there any more. Choose another one.";
+
+/** What a post that is being written shows: pictures, a video or a stream. */
 export class Attached {
   /** Where the fields belong that come later. */
   form: Form | null = null;
   private pictures: Picture[] = [];
+  private readonly video: ChosenVideo;
   private readonly list: HTMLUListElement;
   private readonly files: HTMLInputElement;
   private readonly addPictures: HTMLButtonElement;
@@ -28,6 +32,7 @@ export class Attached {
     view: View,
     private readonly changed: () => void,
   ) {
+    this.video = new ChosenVideo(view, () => this.show());
     this.list = view.part("pictures", HTMLUListElement);
     this.files = view.part("files", HTMLInputElement);
     this.addPictures = view.part("add-pictures", HTMLButtonElement);
@@ -55,7 +60,7 @@ export class Attached {
 
   /** Whether there is anything, so that no word is needed. */
   get isThere(): boolean {
-    return this.pictures.length > 0 || !this.streamField.hidden;
+    return this.pictures.length > 0 || this.video.id !== null || !this.streamField.hidden;
   }
 
   /** Adds what of these files are pictures, and says what is wrong with the others. */
@@ -70,8 +75,10 @@ export class Attached {
   }
 
   /** Sends what was not sent yet, and gives what the post is to show. */
-  async send(told: (status: string) => void): Promise<Pick<PostWish, "images" | "stream">> {
+  async send(told: (status: string) => void): Promise<Pick<PostWish, "images" | "video" | "stream">> {
     if (!this.streamField.hidden) return { stream: this.stream.value.trim() };
+    const { id } = this.video;
+    if (id !== null) return { video: id };
     if (this.pictures.length === 0) return {};
     const images: string[] = [];
     for (const [at, picture] of this.pictures.entries()) {
@@ -82,15 +89,21 @@ export class Attached {
     return { images };
   }
 
-  /** What the server says of pictures that it does not know any more: they are sent again. */
-  refused(error: unknown): void {
-    if (!(error instanceof Problem) || !error.fields.some(({ field }) => field === "images")) return;
-    for (const picture of this.pictures) picture.forget();
+  /** The server does not take what is shown. Gives what is to be told of it. */
+  refused(error: unknown): unknown {
+    if (!(error instanceof Problem)) return error;
+    const isOf = (name: string) => error.fields.some(({ field }) => field === name);
+    // Pictures that it does not know any more are sent again.
+    if (isOf("images")) for (const picture of this.pictures) picture.forget();
+    if (!isOf("video")) return error;
+    this.video.clear();
+    return new Problem(error.status, error.code, NO_VIDEO, [], null);
   }
 
   clear(): void {
     this.pictures = [];
     this.list.replaceChildren();
+    this.video.clear();
     this.closeStream();
   }
 
@@ -103,7 +116,7 @@ export class Attached {
     } catch {
       return "This file is no picture that can be read.";
     }
-    // Meanwhile there may be others, or a stream.
+    // Meanwhile there may be others, or something else.
     const full = this.room();
     if (full !== null) {
       bitmap.close();
@@ -120,7 +133,12 @@ export class Attached {
 
   /** Why there is no room for another picture; `null`: there is. */
   private room(): string | null {
-    return roomForPicture(this.pictures.length, !this.streamField.hidden);
+    return roomForPicture(this.pictures.length, this.showsElse);
+  }
+
+  /** Whether there is a video or a stream, or one is being chosen. */
+  private get showsElse(): boolean {
+    return this.video.isOpen || !this.streamField.hidden;
   }
 
   private remove(picture: Picture): void {
@@ -157,10 +175,12 @@ export class Attached {
   }
 
   private show(): void {
-    const hasStream = !this.streamField.hidden;
-    this.list.hidden = this.pictures.length === 0;
-    this.addPictures.disabled = hasStream || this.pictures.length >= PICTURES_AT_MOST;
-    this.addStream.disabled = hasStream || this.pictures.length > 0;
+    const { showsElse, pictures } = this;
+    const isFree = !showsElse && pictures.length === 0;
+    this.list.hidden = pictures.length === 0;
+    this.addPictures.disabled = showsElse || pictures.length >= PICTURES_AT_MOST;
+    this.addStream.disabled = !isFree;
+    this.video.isOffered = isFree;
     for (const [at, picture] of this.pictures.entries()) picture.number(at + 1, this.pictures.length);
     this.changed();
   }

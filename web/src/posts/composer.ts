@@ -101,8 +101,7 @@ export class Composer {
       post = await api.createPost(wish, this.once.of(wish));
     } catch (error) {
       if (error instanceof LoginNeeded) keepDraft(this.me, this.place, text);
-      this.attached.refused(error);
-      throw error;
+      throw this.attached.refused(error);
     }
     this.once.granted();
     // What was typed since is of the next one.

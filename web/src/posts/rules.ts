@@ -20,9 +20,9 @@ export const PICTURES_AT_MOST = 4;
 /** and characters that are said of one. */
 export const DESCRIPTION_LIMIT = 1_500;
 
-/** Why a post that has so many pictures takes no other; `null`: it does. */
-export function roomForPicture(pictures: number, hasStream: boolean): string | null {
-  if (hasStream) return "A post shows pictures or a stream.";
+/** Why a post that has so many pictures, or shows something else, takes no other; `null`: it does. */
+export function roomForPicture(pictures: number, showsElse: boolean): string | null {
+  if (showsElse) return "A post shows pictures, a video or a stream.";
   return pictures < PICTURES_AT_MOST ? null : `A post has ${PICTURES_AT_MOST} pictures at most.`;
 }
 

@@ -10,12 +10,16 @@ export function videoBox({ title, duration, poster }: PostVideo, post: string): 
   view.part("link", HTMLAnchorElement).href = videoPath(post);
   view.text("title", title === "" ? "Video" : title);
   view.text("duration", duration === null ? "" : durationLabel(duration));
-  const picture = view.part("poster", HTMLImageElement);
+  showPoster(view.part("poster", HTMLImageElement), poster);
+  return view.root;
+}
+
+/** Shows a video's poster, if it is one and comes; nothing else. */
+export function showPoster(picture: HTMLImageElement, poster: string): void {
   if (isPoster(poster)) {
     picture.addEventListener("error", () => picture.remove());
     picture.src = poster;
   } else {
     picture.remove();
   }
-  return view.root;
 }

@@ -74,29 +74,38 @@ pub async fn history(
         .await
 }
 
-/// What was said while that was seen: in the order of media time, from `from` on, behind
-/// the message `after` (its media time and its sequence), at most `limit`.
+/// What was said while that was seen, in the order of media time: from `from` on, or backwards what
+/// is before it, behind the message `after` (its media time and its sequence), at most `limit`.
 pub async fn replay(
     db: &Database,
     stream: StreamId,
     viewer: Option<UserId>,
+    direction: Direction,
     from: Timestamp,
     after: Option<(Timestamp, u64)>,
     limit: u32,
 ) -> Result<Vec<ChatMessageRow>, RowError> {
+    let text = match direction {
+        Direction::Backwards => select!(shown:
+            " AND m.media_at < $3 AND (m.media_at, m.sequence) < ($4, $5)
+              ORDER BY m.media_at DESC, m.sequence DESC LIMIT $6"
+        ),
+        Direction::Forwards => select!(shown:
+            " AND m.media_at >= $3 AND (m.media_at, m.sequence) > ($4, $5)
+              ORDER BY m.media_at, m.sequence LIMIT $6"
+        ),
+    };
+    // No sequence is 0: all at `from` are behind this place, all before it are before it.
     let (at, sequence) = after.unwrap_or((from, 0));
-    query(select!(shown:
-        " AND m.media_at >= $3 AND (m.media_at, m.sequence) > ($4, $5)
-          ORDER BY m.media_at, m.sequence LIMIT $6"
-    ))
-    .bind(viewer_id(viewer))
-    .bind(stream)
-    .bind(from)
-    .bind(at)
-    .bind(sequence)
-    .bind(limit)
-    .all(db)
-    .await
+    query(text)
+        .bind(viewer_id(viewer))
+        .bind(stream)
+        .bind(from)
+        .bind(at)
+        .bind(sequence)
+        .bind(limit)
+        .all(db)
+        .await
 }
 
 /// A message, deleted or not.
