@@ -39,6 +39,8 @@ pub mod notifications;
 pub mod numbering;
 pub mod origins;
 pub mod outbox;
+#[cfg(test)]
+mod plans;
 pub mod playback_bars;
 pub mod playback_keys;
 pub mod post_counts;

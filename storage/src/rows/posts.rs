@@ -19,7 +19,7 @@ mod erasure;
 pub(super) mod looked;
 mod pages;
 #[cfg(test)]
-pub(super) mod plans;
+mod plans;
 pub mod removal;
 mod tags;
 

@@ -14,7 +14,7 @@ pub const DISCOVER: &str = looked_at!(
     "n.id AS place FROM posts n
      WHERE n.parent_id IS NULL AND n.share_of_id IS NULL AND n.visibility = 'public'
          AND n.deleted_at IS NULL AND n.id < $2";
-    "(SELECT NOT c.is_private FROM users c WHERE c.id = p.author_id) AND ",
+    "(SELECT NOT i.is_private FROM users i WHERE i.id = p.author_id) AND ",
     not_muted!("p.author_id");
     "n.id DESC",
     "$3"
