@@ -3,10 +3,11 @@
 
 use std::collections::HashSet;
 
+use media::UserId;
 use uuid::Uuid;
 
 use super::sql::{AssertSqlSafe, Bind, Engine, Value, query};
-use super::{Database, IfMissing};
+use super::{Database, IfMissing, blocks, follows, likes, mutes};
 
 /// A plan, a line for each step.
 pub(super) struct Plan {
@@ -152,4 +153,41 @@ async fn a_table_is_read_whole_whatever_it_is_called() {
         let plan = Plan::of(&db, text, values).await;
         assert_eq!(plan.reads_a_whole_table(), is_whole, "{}", plan.shown());
     }
+}
+
+/// Lists of people.
+async fn every_plan_is_good(db: &Database) {
+    let id = || Uuid::now_v7().value();
+    let (at, limit) = (|| 0_i64.value(), || 20_i64.value());
+    let viewer = || UserId::new().value();
+    for (text, values) in [
+        (likes::LIKERS, vec![viewer(), id(), id(), limit()]),
+        (
+            follows::FOLLOWERS,
+            vec![viewer(), id(), at(), id(), limit()],
+        ),
+        (
+            follows::FOLLOWING,
+            vec![viewer(), id(), at(), id(), limit()],
+        ),
+        (follows::REQUESTS, vec![viewer(), id(), at(), id(), limit()]),
+        (blocks::BLOCKED, vec![viewer(), id(), limit()]),
+        (mutes::MUTED, vec![viewer(), id(), limit()]),
+    ] {
+        let plan = Plan::of(db, text, values).await;
+        plan.must_not_read_a_whole_table();
+        plan.must_not_sort();
+    }
+}
+
+#[tokio::test]
+async fn no_list_reads_a_whole_table_on_sqlite() {
+    let (_directory, db) = on_sqlite().await;
+    every_plan_is_good(&db).await;
+}
+
+#[tokio::test]
+async fn no_list_reads_a_whole_table_on_postgres() {
+    let (_server, db) = on_postgres().await;
+    every_plan_is_good(&db).await;
 }

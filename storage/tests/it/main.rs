@@ -34,6 +34,7 @@ mod leases_metrics;
 mod leases_stopped;
 mod likes;
 mod login_sessions;
+mod looked;
 mod measured;
 mod moderation;
 mod notification_live;

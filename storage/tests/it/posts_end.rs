@@ -295,7 +295,7 @@ async fn what_an_account_wrote_is_erased(test: TestDatabase) {
     assert_eq!(removal::step(&test.db, root).await.unwrap(), 2);
     // The thread holds, for everybody.
     let thread = posts::thread(&test.db, root, None, None, 9).await;
-    assert_eq!(ids(&thread.unwrap().posts), [answer]);
+    assert_eq!(ids(&thread.unwrap().rows), [answer]);
     assert!(find(&test, bobs, None).await.is_some());
 }
 

@@ -5,7 +5,6 @@ use media::UserId;
 use uuid::Uuid;
 
 use super::super::Database;
-use super::super::likes::LIKERS;
 use super::super::plans::{Plan, on_postgres, on_sqlite};
 use super::super::sql::{Bind, Value};
 use super::{pages, uuids};
@@ -21,7 +20,6 @@ fn pages() -> Vec<(&'static str, Value, Value)> {
         (pages::QUOTES, id(), id()),
         (pages::WITH_HASHTAG, "rust".value(), id()),
         (pages::REVISIONS, id(), 7_i64.value()),
-        (LIKERS, id(), id()),
     ]
 }
 
