@@ -3,7 +3,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use media::{NotificationId, PostId, UserId};
+use media::{NotificationId, PostId, SessionId, UserId};
 use storage::rows::Page;
 use uuid::Uuid;
 
@@ -47,7 +47,7 @@ macro_rules! ids {
     )+};
 }
 
-ids!(NotificationId, PostId, UserId);
+ids!(NotificationId, PostId, SessionId, UserId);
 
 impl PageRequest {
     /// `first` items after the cursor `after`.

@@ -6,7 +6,7 @@
 
 use std::cmp::Ordering;
 
-use media::{NotificationId, PostId, UserId};
+use media::{NotificationId, PostId, SessionId, UserId};
 use uuid::Uuid;
 
 use super::sql::{FromRow, Query, Row};
@@ -74,7 +74,7 @@ macro_rules! ids {
     )+};
 }
 
-ids!(NotificationId, PostId, UserId);
+ids!(NotificationId, PostId, SessionId, UserId);
 
 /// The text of a page: `$source` gives places, whoever may see what is there, `$order` and `$limit`
 /// bound it, and the `$columns` of `$table` come with those of which they are shown.

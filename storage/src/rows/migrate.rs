@@ -33,6 +33,7 @@ macro_rules! migrations {
             migration!($engine, 16, "0016", "chat"),
             migration!($engine, 17, "0017", "notifications"),
             migration!($engine, 18, "0018", "measured"),
+            migration!($engine, 19, "0019", "live_pages"),
         ]
     };
 }

@@ -58,6 +58,7 @@ async fn migrations_are_told_and_run_once(test: TestDatabase) {
         "16 chat",
         "17 notifications",
         "18 measured",
+        "19 live pages",
     ];
     assert_eq!(told, names);
     assert_eq!(test.another_handle().await.migrate().await.unwrap(), []);

@@ -1,11 +1,14 @@
 //! S01: pages of lists of which the reader may see next to nothing look at so many rows and no more,
 //! and the next go on behind them. Those of posts that are looked for are in `posts_hidden`.
 
-use media::{PostId, UserId};
+use media::{PostId, SessionId, UserId};
 use storage::rows::follows::{self, FollowRow};
 use storage::rows::posts::PostRow;
+use storage::rows::streams::{self, LiveStream};
 use storage::rows::users::UserRow;
-use storage::rows::{LOOKED_AT_MOST, Page, RowError, Transaction, blocks, feed, likes, mutes, sql};
+use storage::rows::{
+    LOOKED_AT_MOST, Page, RowError, Transaction, blocks, feed, likes, mutes, sessions, sql,
+};
 
 use crate::feed::{follow_each, mute, people};
 use crate::feed_retention::many_entries;
@@ -17,6 +20,7 @@ on_both_engines! {
     s01_a_home_of_whom_one_mutes_goes_on_behind_their_posts,
     s01_a_home_of_shares_that_show_nothing_goes_on_behind_them,
     s01_lists_of_people_who_are_gone_go_on_behind_them,
+    s01_live_streams_of_whom_one_mutes_are_gone_on_behind,
 }
 
 /// More than a page looks at, and not twice as many.
@@ -226,6 +230,45 @@ async fn s01_lists_of_people_who_are_gone_go_on_behind_them(test: TestDatabase) 
     .await;
     walk(&[first, last], place, who, async |after, limit| {
         follows::requests(db, carl, after, limit).await
+    })
+    .await;
+}
+
+async fn s01_live_streams_of_whom_one_mutes_are_gone_on_behind(test: TestDatabase) {
+    let loud = test.user("loud").await;
+    let viewer = test.user("viewer").await;
+    let go_live = async |name: &str| {
+        let stream = test.stream(name).await;
+        let opened = sessions::open_session(&test.db, stream, at(0)).await;
+        opened.unwrap().session.id
+    };
+    let old = go_live("old").await;
+    let mut transaction = write(&test).await;
+    for n in 0..HIDDEN {
+        let stream = media::StreamId::new();
+        sql::query(
+            "INSERT INTO streams (id, owner_id, name, takeover, created_at)
+             VALUES ($1, $2, $3, 'takeover', 0)",
+        )
+        .bind(stream)
+        .bind(loud)
+        .bind(format!("loud-{n}"))
+        .execute(&mut transaction)
+        .await
+        .unwrap();
+        sql::query("INSERT INTO live_sessions (id, stream_id, started_at) VALUES ($1, $2, 0)")
+            .bind(SessionId::new())
+            .bind(stream)
+            .execute(&mut transaction)
+            .await
+            .unwrap();
+    }
+    transaction.commit().await.unwrap();
+    let new = go_live("new").await;
+    mute(&test, viewer, loud).await;
+    let session = |live: &LiveStream| live.session;
+    walk(&[new, old], session, session, async |before, limit| {
+        streams::live(&test.db, Some(viewer), before, limit).await
     })
     .await;
 }
