@@ -60,6 +60,7 @@ mod post_audience;
 mod post_counts;
 mod post_pages;
 mod posts;
+mod posts_edited;
 mod posts_end;
 mod posts_hidden;
 mod posts_shown;

@@ -18,7 +18,8 @@ use crate::fixtures::TestDatabase;
 use crate::likes::like;
 use crate::people::{follow, set_private};
 use crate::post_pages::ids;
-use crate::posts::{comment, create, delete, edit, find, new, post, quote, share, told};
+use crate::posts::{comment, create, delete, find, new, post, quote, share, told};
+use crate::posts_edited::edit;
 use crate::users::{at, write};
 
 on_both_engines! {
