@@ -53,7 +53,7 @@ pub(crate) async fn shown(
     for follower in &account.some_followers {
         loop {
             let home = feed::home(db, *follower, None, 20).await?;
-            if home.iter().any(|row| row.id == post) {
+            if home.rows.iter().any(|row| row.id == post) {
                 break;
             }
             if began.elapsed() > AT_MOST {

@@ -78,10 +78,13 @@ impl Page {
         let viewer = Some(self.viewer);
         let words = |text| SearchQuery::parse(text).expect("has words");
         Ok(match self.what {
-            What::Home => feed::home(db, self.viewer, None, LIMIT).await?.len(),
+            What::Home => {
+                let page = feed::home(db, self.viewer, None, LIMIT);
+                page.await?.rows.len()
+            }
             What::Discover => {
                 let page = feed::discover(db, viewer, None, LIMIT);
-                page.await?.posts.len()
+                page.await?.rows.len()
             }
             What::TrendingPosts => feed::trending_posts(db, viewer, None, LIMIT).await?.len(),
             What::TrendingHashtags => feed::trending_hashtags(db, None, LIMIT).await?.len(),

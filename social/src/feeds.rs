@@ -21,8 +21,8 @@ impl Services {
     ) -> Result<Paged<SeenPost>, ServiceError> {
         let viewer = self.begin_known(caller, Operation::ListHome)?.user;
         let before = page.after::<PostId>();
-        let rows = feed::home(&self.db, viewer, before, page.limit()).await?;
-        Ok(page.page(rows, |row| row.id.as_uuid(), SeenPost::from))
+        let found = feed::home(&self.db, viewer, before, page.limit()).await?;
+        Ok(seen(page, found))
     }
 
     /// What everybody wrote for everybody, the newest first.

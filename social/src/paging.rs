@@ -3,6 +3,8 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use media::{NotificationId, PostId, SessionId, UserId};
+use storage::rows::Page;
 use uuid::Uuid;
 
 use crate::ServiceError;
@@ -34,6 +36,18 @@ impl From<Uuid> for Place {
         Self { key: 0, rest: id }
     }
 }
+
+macro_rules! ids {
+    ($($id:ty),+) => {$(
+        impl From<$id> for Place {
+            fn from(id: $id) -> Self {
+                id.as_uuid().into()
+            }
+        }
+    )+};
+}
+
+ids!(NotificationId, PostId, SessionId, UserId);
 
 impl PageRequest {
     /// `first` items after the cursor `after`.
@@ -90,6 +104,21 @@ impl PageRequest {
         let next = last.map(|(cursor, _)| cursor.clone());
         Paged { items, next }
     }
+
+    /// The same of rows that were looked at until there were enough, or too many for one page: it may
+    /// be short, and go on.
+    pub(crate) fn looked_at<R, T, P: Into<Place>>(
+        self,
+        found: Page<R, P>,
+        place: impl Fn(&R) -> P,
+        item: impl Fn(R) -> T,
+    ) -> Paged<T> {
+        let paged = self.page(found.rows, place, item);
+        match found.next {
+            Some(next) => paged.and_goes_on(next),
+            None => paged,
+        }
+    }
 }
 
 /// A page, each item with the cursor that the next page would begin after it with.
@@ -116,7 +145,7 @@ impl<T> Paged<T> {
     }
 
     /// The same page, behind which the list goes on after this place.
-    pub(crate) fn and_goes_on(mut self, next: impl Into<Place>) -> Self {
+    fn and_goes_on(mut self, next: impl Into<Place>) -> Self {
         let next = cursor(next.into());
         // Nothing stands between the last item and the place.
         if let Some((last, _)) = self.items.last_mut() {

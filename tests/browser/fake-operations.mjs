@@ -27,7 +27,13 @@ const followersOf = (fake, user, state) =>
 
 /** What answers, by "METHOD path". */
 export const OPERATIONS = [
-  ["GET live", (fake) => ({ json: { streams: fake.live } })],
+  [
+    "GET live",
+    (fake, asked) => {
+      const { items: streams, next } = asked.page(fake.live, (stream) => stream).json;
+      return { json: { streams, next } };
+    },
+  ],
   [
     "POST registrations",
     (fake, asked) => {

@@ -38,9 +38,9 @@ fn somebody_signs_up_logs_in_and_listens() {
     let access = session["access_token"].as_str().unwrap();
     assert_eq!(session["user"]["name"], "ada");
 
-    let question = json!({ "query": "{ live { name } }" });
+    let question = json!({ "query": "{ live { nodes { name } } }" });
     let answer = http.post_value("/graphql", &question, 200);
-    assert_eq!(answer["data"]["live"], json!([]));
+    assert_eq!(answer["data"]["live"]["nodes"], json!([]));
     let document = http.fetch("/openapi.json").unwrap();
     let document: Value = serde_json::from_slice(&document.body).unwrap();
     assert!(document["paths"]["/api/v1/session"].is_object());

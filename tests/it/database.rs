@@ -406,7 +406,7 @@ fn the_doctor_tells_of_the_database() {
         &[
             "PostgreSQL 1",
             " ms",
-            "18 migrations to apply",
+            "21 migrations to apply",
             "postgres://***@",
         ],
     );

@@ -98,7 +98,7 @@ fn a_key_is_good_there_as_long_as_it_is_here() {
     assert_ne!(keys["keys"][0]["last_used_at"], Value::Null);
     // Nothing is live here by it.
     let live = nova.http().fetch("/api/v1/live").unwrap();
-    assert_eq!(live.text(), r#"{"streams":[]}"#);
+    assert_eq!(live.text(), r#"{"streams":[],"next":null}"#);
     let goes_on = |name: &str| call(&nova, SECRET, "on_update", "update_publish", name, "").0;
     assert_eq!(goes_on(&key), 200);
 

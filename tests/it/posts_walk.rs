@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use crate::harness::{Http, Site, wait_for};
+use crate::harness::{Face, Graphql, Person, Rest, Site, wait_for};
 
 /// How long feeds, counts and search may take to follow.
 const SOON: Duration = Duration::from_secs(20);
@@ -15,19 +15,6 @@ const PASSWORD: &str = "correct horse";
 const POST: &str = "id text parts { text mention hashtag link } author { name } replyTo thread
     quote { id post { id text } } revision counts { likes comments shares quotes }
     viewer { likes shares } isDeleted";
-
-/// How somebody asks.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Face {
-    Rest,
-    Graphql,
-}
-
-/// Somebody who asks.
-struct Person {
-    http: Http,
-    face: Face,
-}
 
 #[test]
 fn two_people_write_by_rest() {
@@ -45,18 +32,11 @@ fn walk(face: Face) {
         site.create_user(name, PASSWORD);
     }
     let nova = site.serve().start();
-    let person = |name: &str| {
-        let http = nova.http();
-        let token = http.log_in(name, PASSWORD);
-        Person {
-            http: http.bearing(&token),
-            face,
-        }
-    };
+    let person = |name: &str| Person::logged_in(&nova, face, name, PASSWORD);
     let (ada, grace) = (person("ada"), person("grace"));
 
     // Follow, post and mention.
-    grace.follow("ada");
+    assert_eq!(grace.follow("ada"), Ok(()));
     let text = "Hello @grace and @nobody, see https://example.org/garden. #Gardening";
     let post = ada.write(json!({ "text": text }));
     let id = post["id"].as_str().unwrap();
@@ -145,24 +125,24 @@ fn ids(posts: &[Value]) -> Vec<&str> {
 }
 
 impl Person {
-    fn follow(&self, name: &str) {
-        self.done("PUT", &format!("users/{name}/follow"), "follow", name);
-    }
-
     fn block(&self, name: &str) {
-        self.done("PUT", &format!("users/{name}/block"), "block", name);
+        let path = format!("users/{name}/block");
+        self.done("PUT", &path, &format!("block(name: {name:?})"));
     }
 
     fn unblock(&self, name: &str) {
-        self.done("DELETE", &format!("users/{name}/block"), "unblock", name);
+        let path = format!("users/{name}/block");
+        self.done("DELETE", &path, &format!("unblock(name: {name:?})"));
     }
 
     fn like(&self, post: &str) {
-        self.done("PUT", &format!("posts/{post}/like"), "likePost", post);
+        let path = format!("posts/{post}/like");
+        self.done("PUT", &path, &format!("likePost(id: {post:?})"));
     }
 
     fn delete(&self, post: &str) {
-        self.done("DELETE", &format!("posts/{post}"), "deletePost", post);
+        let path = format!("posts/{post}");
+        self.done("DELETE", &path, &format!("deletePost(id: {post:?})"));
     }
 
     fn write(&self, input: Value) -> Value {
@@ -170,72 +150,63 @@ impl Person {
     }
 
     fn try_write(&self, input: Value) -> Result<Value, String> {
-        match self.face {
-            Face::Rest => self.rest("POST", "posts", Some(&input)),
-            Face::Graphql => {
-                let document = format!(
-                    "mutation ($input: CreatePostInput!) {{ createPost(input: $input) {{ {POST} }} }}"
-                );
-                self.graphql(
-                    &document,
-                    &json!({ "input": camel_case(input) }),
-                    "createPost",
-                )
-            }
-        }
+        let document = format!(
+            "mutation ($input: CreatePostInput!) {{ createPost(input: $input) {{ {POST} }} }}"
+        );
+        let variables = json!({ "input": input });
+        self.ask(
+            Rest("POST", "posts", input),
+            Graphql::with(&document, variables, "createPost"),
+        )
     }
 
     fn edit(&self, post: &str, text: &str, revision: u64) -> Result<Value, String> {
         let input = json!({ "text": text, "revision": revision });
-        match self.face {
-            Face::Rest => self.rest("PATCH", &format!("posts/{post}"), Some(&input)),
-            Face::Graphql => {
-                let document = format!(
-                    "mutation ($id: ID!, $input: EditPostInput!) {{
-                         editPost(id: $id, input: $input) {{ {POST} }} }}"
-                );
-                let variables = json!({ "id": post, "input": input });
-                self.graphql(&document, &variables, "editPost")
-            }
-        }
+        let document = format!(
+            "mutation ($id: ID!, $input: EditPostInput!) {{
+                 editPost(id: $id, input: $input) {{ {POST} }} }}"
+        );
+        let variables = json!({ "id": post, "input": input });
+        self.ask(
+            Rest("PATCH", &format!("posts/{post}"), input),
+            Graphql::with(&document, variables, "editPost"),
+        )
     }
 
     fn read(&self, post: &str) -> Result<Value, String> {
-        match self.face {
-            Face::Rest => self.rest("GET", &format!("posts/{post}"), None),
-            Face::Graphql => {
-                let document = format!("query ($id: ID!) {{ post(id: $id) {{ {POST} }} }}");
-                self.graphql(&document, &json!({ "id": post }), "post")
-            }
-        }
+        let document = format!("{{ post(id: {post:?}) {{ {POST} }} }}");
+        self.ask(
+            Rest("GET", &format!("posts/{post}"), Value::Null),
+            Graphql::new(&document, "post"),
+        )
     }
 
     fn home(&self) -> Vec<Value> {
         self.page(
             "feeds/home",
             "home",
-            &format!("home {{ nodes {{ {POST} }} }}"),
+            &format!("home {{ items: nodes {{ {POST} }} }}"),
         )
     }
 
     fn search(&self, words: &str) -> Vec<Value> {
         let path = format!("search/posts?q={}", words.replace(' ', "%20"));
-        let field = format!("searchPosts(query: {words:?}) {{ nodes {{ {POST} }} }}");
+        let field = format!("searchPosts(query: {words:?}) {{ items: nodes {{ {POST} }} }}");
         self.page(&path, "searchPosts", &field)
     }
 
     fn with_hashtag(&self, hashtag: &str) -> Vec<Value> {
-        let field = format!("hashtagPosts(hashtag: {hashtag:?}) {{ nodes {{ {POST} }} }}");
+        let field = format!("hashtagPosts(hashtag: {hashtag:?}) {{ items: nodes {{ {POST} }} }}");
         self.page(&format!("hashtags/{hashtag}/posts"), "hashtagPosts", &field)
     }
 
     fn comments(&self, post: &str) -> Vec<Value> {
-        let field = format!("post(id: {post:?}) {{ comments {{ nodes {{ {POST} }} }} }}");
+        let field = format!("post(id: {post:?}) {{ comments {{ items: nodes {{ {POST} }} }} }}");
         self.page(&format!("posts/{post}/comments"), "post/comments", &field)
     }
 
     fn revisions(&self, post: &str) -> Vec<String> {
-        let field = format!("post(id: {post:?}) {{ revisions {{ nodes {{ text }} }} }}");
+        let field = format!("post(id: {post:?}) {{ revisions {{ items: nodes {{ text }} }} }}");
         let path = format!("posts/{post}/revisions");
         let revisions = self.page(&path, "post/revisions", &field);
         let texts = revisions.iter().filter_map(|one| one["text"].as_str());
@@ -252,69 +223,24 @@ impl Person {
 
     /// A page of REST, or the connection at `place` of the answer to a query of `field`.
     fn page(&self, path: &str, place: &str, field: &str) -> Vec<Value> {
-        let page = match self.face {
-            Face::Rest => self.rest("GET", path, None).unwrap()["items"].take(),
-            Face::Graphql => {
-                let document = format!("{{ {field} }}");
-                let mut found = self.graphql(&document, &json!({}), place).unwrap();
-                found["nodes"].take()
-            }
-        };
-        page.as_array().unwrap().clone()
-    }
-
-    /// Does what takes a name or an id, and nothing else.
-    fn done(&self, method: &str, path: &str, mutation: &str, subject: &str) {
-        match self.face {
-            Face::Rest => {
-                self.rest(method, path, None).unwrap();
-            }
-            Face::Graphql => {
-                let argument = match mutation.ends_with("Post") {
-                    true => "id",
-                    false => "name",
-                };
-                let field = format!("{mutation}({argument}: {subject:?})");
-                let document = format!("mutation {{ {field} }}");
-                self.graphql(&document, &json!({}), mutation).unwrap();
-            }
+        let mut page = self.do_it(
+            Rest("GET", path, Value::Null),
+            Graphql::new(&format!("{{ {field} }}"), place),
+        );
+        match page["items"].take() {
+            Value::Array(items) => items,
+            _ => panic!("{page}"),
         }
     }
 
-    /// The answer, or the code of the problem.
-    fn rest(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value, String> {
-        let path = format!("/api/v1/{path}");
-        let body = body.map(Value::to_string).unwrap_or_default();
-        let answer = match method {
-            "GET" => self.http.get(&path),
-            "POST" => self.http.post_json(&path, &body),
-            "PATCH" => self.http.patch_json(&path, &body),
-            "PUT" => self.http.put(&path),
-            _ => self.http.delete(&path),
-        };
-        let answer = answer.unwrap();
-        let value = match answer.body.is_empty() {
-            true => Value::Null,
-            false => serde_json::from_slice(&answer.body).unwrap(),
-        };
-        match answer.status {
-            200..=299 => Ok(value),
-            _ => Err(value["code"].as_str().unwrap().to_owned()),
-        }
-    }
-
-    /// What is at `place` of the data, as REST calls it, or the code of the first error.
-    fn graphql(&self, document: &str, variables: &Value, place: &str) -> Result<Value, String> {
-        let question = json!({ "query": document, "variables": variables });
-        let mut answer = self.http.post_value("/graphql", &question, 200);
-        if let Some(code) = answer["errors"][0]["extensions"]["code"].as_str() {
-            return Err(code.to_owned());
-        }
-        let mut found = answer["data"].take();
-        for step in place.split('/') {
-            found = found[step].take();
-        }
-        Ok(snake_case(found))
+    /// Does what nothing is told of: by REST, or by a mutation that is this field.
+    fn done(&self, method: &str, path: &str, field: &str) {
+        let document = format!("mutation {{ {field} }}");
+        let (mutation, _) = field.split_once('(').unwrap();
+        self.do_it(
+            Rest(method, path, Value::Null),
+            Graphql::new(&document, mutation),
+        );
     }
 }
 
@@ -323,45 +249,4 @@ fn same(posts: &[Value], wanted: &[&str]) -> Result<(), String> {
         true => Ok(()),
         false => Err(format!("{posts:?}")),
     }
-}
-
-fn renamed(value: Value, rename: &impl Fn(&str) -> String) -> Value {
-    match value {
-        Value::Object(fields) => {
-            let fields = fields.into_iter();
-            let renamed: Map<_, _> = fields
-                .map(|(name, value)| (rename(&name), self::renamed(value, rename)))
-                .collect();
-            renamed.into()
-        }
-        Value::Array(items) => {
-            let items = items.into_iter();
-            items.map(|item| renamed(item, rename)).collect()
-        }
-        other => other,
-    }
-}
-
-fn snake_case(value: Value) -> Value {
-    renamed(value, &|name| {
-        let mut snake = String::new();
-        for letter in name.chars() {
-            if letter.is_ascii_uppercase() {
-                snake.push('_');
-            }
-            snake.push(letter.to_ascii_lowercase());
-        }
-        snake
-    })
-}
-
-fn camel_case(value: Value) -> Value {
-    renamed(value, &|name| {
-        let mut words = name.split('_');
-        let first = words.next().unwrap_or_default().to_owned();
-        words.fold(first, |name, word| {
-            let (head, tail) = word.split_at(word.len().min(1));
-            name + &head.to_ascii_uppercase() + tail
-        })
-    })
 }

@@ -6,7 +6,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use crate::harness::{Encoder, Http, Nova, Site, Socket, WARM_UP, wait_for};
+use crate::harness::{
+    Encoder, Face, Graphql, Http, Nova, Person, Rest, Site, Socket, WARM_UP, wait_for,
+};
 
 const PASSWORD: &str = "correct horse";
 /// How long something may take that has to happen at once, on a busy machine.
@@ -16,27 +18,6 @@ const SAID: &str = "subscription { chat(stream: \"garden\", after: 0) {
     __typename ... on ChatSaid { message { text author { name } } } } }";
 /// The code of a socket whose session has ended.
 const UNAUTHORIZED: u16 = 4401;
-
-/// How somebody asks.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Face {
-    Rest,
-    Graphql,
-}
-
-/// What is asked by REST: method, path below `/api/v1/`, and body.
-struct Rest<'a>(&'a str, &'a str, Value);
-
-/// The same by GraphQL: the document, and where the answer stands in its data.
-struct Graphql<'a>(&'a str, &'a str);
-
-/// Somebody who asks.
-struct Person {
-    http: Http,
-    face: Face,
-    /// Of whoever is logged in.
-    token: String,
-}
 
 #[test]
 fn a_whole_life_by_rest() {
@@ -54,7 +35,7 @@ fn walk(face: Face) {
     site.create_administrator("root", PASSWORD);
     let nova = site.serve().start();
     let anybody = nova.http();
-    let root = Person::logged_in(&nova, face, "root");
+    let root = Person::logged_in(&nova, face, "root", PASSWORD);
     let [ada, bob, carl] = ["ada", "bob", "carl"].map(|name| Person::registered(&nova, face, name));
 
     // A stream for those who follow its owner, and an encoder with its key.
@@ -165,11 +146,7 @@ fn token_after(text: &str, begin: &str) -> Option<String> {
 impl Person {
     /// Somebody who asks for an account, and follows the link of the mail.
     fn registered(nova: &Nova, face: Face, name: &str) -> Self {
-        let stranger = Self {
-            http: nova.http(),
-            face,
-            token: String::new(),
-        };
+        let stranger = Self::stranger(nova, face);
         let email = format!("{name}@example.org");
         let body = json!({ "name": name, "email": email, "password": PASSWORD });
         let document = format!(
@@ -178,7 +155,7 @@ impl Person {
         );
         stranger.do_it(
             Rest("POST", "registrations", body),
-            Graphql(&document, "register"),
+            Graphql::new(&document, "register"),
         );
         // Without a mail server the mail is in the log.
         let token = nova.log().wait_for("a mail", SOON, |line| {
@@ -191,29 +168,9 @@ impl Person {
             format!("mutation {{ verifyEmail(input: {{ token: {token:?} }}) {{ id }} }}");
         stranger.do_it(
             Rest("POST", "registrations/verify", json!({ "token": token })),
-            Graphql(&document, "verifyEmail"),
+            Graphql::new(&document, "verifyEmail"),
         );
-        Self::logged_in(nova, face, name)
-    }
-
-    fn logged_in(nova: &Nova, face: Face, name: &str) -> Self {
-        let stranger = Self {
-            http: nova.http(),
-            face,
-            token: String::new(),
-        };
-        let document = format!(
-            "mutation {{ login(input: {{ login: {name:?}, password: {PASSWORD:?} }}) {{
-                 access_token: accessToken }} }}"
-        );
-        let body = json!({ "login": name, "password": PASSWORD });
-        let session = stranger.do_it(Rest("POST", "session", body), Graphql(&document, "login"));
-        let token = session["access_token"].as_str().unwrap().to_owned();
-        Self {
-            http: nova.http().bearing(&token),
-            face,
-            token,
-        }
+        Self::logged_in(nova, face, name, PASSWORD)
     }
 
     /// Makes the stream, and gives its key.
@@ -223,34 +180,24 @@ impl Person {
             name: \"garden\", visibility: FOLLOWERS, recording: true }) { key } }";
         let made = self.do_it(
             Rest("POST", "streams", body),
-            Graphql(document, "createStream"),
+            Graphql::new(document, "createStream"),
         );
         made["key"].as_str().unwrap().to_owned()
     }
 
     fn stream(&self) -> Result<Value, String> {
-        let document = "{ stream(name: \"garden\") { is_live: isLive } }";
+        let document = "{ stream(name: \"garden\") { isLive } }";
         self.ask(
             Rest("GET", "streams/garden", Value::Null),
-            Graphql(document, "stream"),
+            Graphql::new(document, "stream"),
         )
-    }
-
-    fn follow(&self, name: &str) -> Result<(), String> {
-        let document = format!("mutation {{ follow(name: {name:?}) }}");
-        let path = format!("users/{name}/follow");
-        let asked = self.ask(
-            Rest("PUT", &path, Value::Null),
-            Graphql(&document, "follow"),
-        );
-        asked.map(drop)
     }
 
     fn playlist(&self) -> Result<String, String> {
         let document = "{ stream(name: \"garden\") { playback { playlist } } }";
         let playback = self.ask(
             Rest("GET", "streams/garden/playback", Value::Null),
-            Graphql(document, "stream/playback"),
+            Graphql::new(document, "stream/playback"),
         )?;
         Ok(playback["playlist"].as_str().unwrap().to_owned())
     }
@@ -265,7 +212,7 @@ impl Person {
                 "streams/garden/chat/messages",
                 json!({ "text": text }),
             ),
-            Graphql(&document, "sendChatMessage"),
+            Graphql::new(&document, "sendChatMessage"),
         );
         asked.map(drop)
     }
@@ -278,7 +225,7 @@ impl Person {
         let path = format!("streams/garden/chat/sanctions/{name}");
         let sanction = self.do_it(
             Rest("PUT", &path, json!({ "seconds": 600 })),
-            Graphql(&document, "sanctionInChat"),
+            Graphql::new(&document, "sanctionInChat"),
         );
         assert_ne!(sanction["until"], Value::Null, "{sanction}");
     }
@@ -288,15 +235,15 @@ impl Person {
         let path = format!("streams/garden/chat/sanctions/{name}");
         self.do_it(
             Rest("DELETE", &path, Value::Null),
-            Graphql(&document, "liftInChat"),
+            Graphql::new(&document, "liftInChat"),
         );
     }
 
     fn stop_stream(&self) {
-        let document = "mutation { stopStream(name: \"garden\") { is_live: isLive } }";
+        let document = "mutation { stopStream(name: \"garden\") { isLive } }";
         self.do_it(
             Rest("PUT", "streams/garden/stop", Value::Null),
-            Graphql(document, "stopStream"),
+            Graphql::new(document, "stopStream"),
         );
     }
 
@@ -306,7 +253,7 @@ impl Person {
             items: nodes { id state duration playlist } } } }";
         let mut page = self.ask(
             Rest("GET", "streams/garden/recordings", Value::Null),
-            Graphql(document, "stream/recordings"),
+            Graphql::new(document, "stream/recordings"),
         )?;
         let recording = page["items"][0].take();
         let state = recording["state"].as_str().unwrap_or_default();
@@ -321,7 +268,7 @@ impl Person {
         let path = format!("users/{name}/suspension");
         self.do_it(
             Rest("PUT", &path, json!({ "reason": "Spam" })),
-            Graphql(&document, "suspend"),
+            Graphql::new(&document, "suspend"),
         );
     }
 
@@ -329,7 +276,7 @@ impl Person {
         let document = "mutation { deleteStream(name: \"garden\") }";
         self.do_it(
             Rest("DELETE", "streams/garden", Value::Null),
-            Graphql(document, "deleteStream"),
+            Graphql::new(document, "deleteStream"),
         );
     }
 
@@ -337,60 +284,8 @@ impl Person {
         let document = format!("mutation {{ deleteAccount(input: {{ password: {PASSWORD:?} }}) }}");
         self.do_it(
             Rest("DELETE", "me", json!({ "password": PASSWORD })),
-            Graphql(&document, "deleteAccount"),
+            Graphql::new(&document, "deleteAccount"),
         );
-    }
-
-    #[track_caller]
-    fn do_it(&self, rest: Rest<'_>, graphql: Graphql<'_>) -> Value {
-        self.ask(rest, graphql).unwrap()
-    }
-
-    /// The answer, or the code of the problem.
-    fn ask(&self, rest: Rest<'_>, graphql: Graphql<'_>) -> Result<Value, String> {
-        match self.face {
-            Face::Rest => self.by_rest(rest),
-            Face::Graphql => self.by_graphql(graphql),
-        }
-    }
-
-    fn by_rest(&self, Rest(method, path, body): Rest<'_>) -> Result<Value, String> {
-        let path = format!("/api/v1/{path}");
-        let text = body.to_string();
-        let answer = match (method, &body) {
-            ("GET", _) => self.http.get(&path),
-            ("POST", _) => self.http.post_json(&path, &text),
-            ("PUT", Value::Null) => self.http.put(&path),
-            ("PUT", _) => self.http.put_json(&path, &text),
-            (_, Value::Null) => self.http.delete(&path),
-            _ => self.http.delete_json(&path, &text),
-        };
-        let answer = answer?;
-        let value = match answer.body.is_empty() {
-            true => Value::Null,
-            false => serde_json::from_slice(&answer.body).unwrap(),
-        };
-        match answer.status {
-            200..=299 => Ok(value),
-            _ => Err(value["code"].as_str().unwrap().to_owned()),
-        }
-    }
-
-    fn by_graphql(&self, Graphql(document, place): Graphql<'_>) -> Result<Value, String> {
-        let question = json!({ "query": document });
-        let answer = self.http.post_json("/graphql", &question.to_string())?;
-        let mut answer: Value = serde_json::from_slice(&answer.body).unwrap();
-        // A token that is not good any more is refused before there is a document.
-        for code in [&answer["errors"][0]["extensions"]["code"], &answer["code"]] {
-            if let Some(code) = code.as_str() {
-                return Err(code.to_owned());
-            }
-        }
-        let mut found = answer["data"].take();
-        for step in place.split('/') {
-            found = found[step].take();
-        }
-        Ok(found)
     }
 }
 

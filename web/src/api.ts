@@ -341,9 +341,9 @@ export class Api {
 
   // Streams
 
-  /** Who is live, of those whom one may and wants to see; see `parseLive`. */
-  live(): Promise<unknown> {
-    return this.ask("GET", "live", { as: "anybody", limitMs: LIVE_LIMIT_MS });
+  /** A page of who is live, of those whom one may and wants to see; see `parseLive`. */
+  live(after: string | null): Promise<unknown> {
+    return this.ask("GET", page("live?first=100", after), { as: "anybody", limitMs: LIVE_LIMIT_MS });
   }
 
   stream(name: string): Promise<Stream> {

@@ -1,30 +1,47 @@
 import { View } from "./dom";
 import { sinceLabel } from "./labels";
-import type { LiveStream } from "./live";
+import type { LivePage, LiveStream } from "./live";
 import { showObs } from "./obs";
 import { watchPath } from "./places";
 
 /** Live streams as cards. */
 export class StreamList {
   private readonly view = new View("list-template");
+  private readonly cards = this.view.part("cards", HTMLUListElement);
+  private readonly more = this.view.part("more", HTMLButtonElement);
   private shown = "";
+  /** How many there were when more were asked for. */
+  private before: number | null = null;
 
-  constructor(private readonly title: string) {}
+  /** @param more called when somebody wants to see more than there are. */
+  constructor(
+    private readonly title: string,
+    more: () => void,
+  ) {
+    this.more.addEventListener("click", () => {
+      this.before = this.cards.childElementCount;
+      more();
+    });
+  }
 
   get root(): HTMLElement {
     return this.view.root;
   }
 
   /** Shows these streams; nothing at all when there are none. */
-  show(streams: readonly LiveStream[]): void {
-    this.root.hidden = streams.length === 0;
+  show({ streams, next }: LivePage): void {
+    this.root.hidden = streams.length === 0 && next === null;
+    this.more.hidden = next === null;
     this.view.part("title", HTMLHeadingElement).textContent = this.title;
     const cards = streams.map(card);
     // Replacing what is the same would take the focus away.
     const text = cards.map((item) => item.outerHTML).join("");
     if (text === this.shown) return;
     this.shown = text;
-    this.view.part("cards", HTMLUListElement).replaceChildren(...cards);
+    this.cards.replaceChildren(...cards);
+    // Who asked for more goes on with the first that came.
+    if (this.before !== null) cards[this.before]?.querySelector("a")?.focus();
+    this.before = null;
   }
 }
 

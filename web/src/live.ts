@@ -15,12 +15,20 @@ export interface LiveStream {
   readonly playlist: string;
 }
 
+/** A page of streams that are live, the newest broadcast first. */
+export interface LivePage {
+  readonly streams: readonly LiveStream[];
+  /** What the next page comes after; `null`: there is none. */
+  readonly next: string | null;
+}
+
 /** Reads the answer of `GET /api/v1/live`. Throws on anything else. */
-export function parseLive(body: unknown): LiveStream[] {
+export function parseLive(body: unknown): LivePage {
   if (!isRecord(body) || !Array.isArray(body["streams"])) {
     throw new Error("/api/v1/live: expected an object with streams");
   }
-  return body["streams"].map((entry: unknown) => {
+  const { streams: entries, next } = body;
+  const streams = entries.map((entry: unknown) => {
     const fields: Readonly<Record<string, unknown>> = isRecord(entry) ? entry : {};
     const { name, title, owner, started_at, playlist } = fields;
     if (typeof name !== "string" || typeof playlist !== "string") {
@@ -34,6 +42,7 @@ export function parseLive(body: unknown): LiveStream[] {
       playlist,
     };
   });
+  return { streams, next: typeof next === "string" ? next : null };
 }
 
 /** Where a stream's poster is: beside its playlist, asked for with the same query. */
@@ -44,9 +53,6 @@ export function posterOf(playlist: string): string {
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null;
 }
-
-/** So many streams the server lists at most. */
-const LISTED_AT_MOST = 200;
 
 /** The token in the address of something that not everybody may play. */
 const TOKEN = /\/~[^/]+/;
@@ -64,28 +70,34 @@ export function hasToken(playlist: string): boolean {
 
 type Asked = Pick<Api, "live" | "stream" | "playback" | "session">;
 
-/** Who is live now, of those whom the viewer may and wants to see. */
-export async function fetchLive(api: Pick<Api, "live">): Promise<LiveStream[]> {
-  return parseLive(await api.live());
+/** Who is live now, of those whom the viewer may and wants to see: the first `pages` of them. */
+export async function fetchLive(api: Pick<Api, "live">, pages = 1): Promise<LivePage> {
+  let live = parseLive(await api.live(null));
+  for (let read = 1; read < pages && live.next !== null; read += 1) {
+    const page = parseLive(await api.live(live.next));
+    live = { streams: [...live.streams, ...page.streams], next: page.next };
+  }
+  return live;
 }
 
 /**
- * The same, and the stream `watched` where the list has it not: whoever mutes its owner may watch
- * it all the same, and a list that is full has not all.
+ * The same, and the stream `watched` where they have it not: whoever mutes its owner may watch
+ * it all the same, and it may be on another page.
  */
-export async function fetchLiveAnd(api: Asked, watched: string): Promise<LiveStream[]> {
-  const streams = await fetchLive(api);
-  const isListed = streams.some(({ name }) => name === watched);
+export async function fetchLiveAnd(api: Asked, watched: string, pages = 1): Promise<LivePage> {
+  const live = await fetchLive(api, pages);
+  const isListed = live.streams.some(({ name }) => name === watched);
   // Nobody is muted by who is not logged in.
-  const isWhole = api.session.known === null && streams.length < LISTED_AT_MOST;
-  if (isListed || isWhole) return streams;
+  const isWhole = api.session.known === null && live.next === null;
+  if (isListed || isWhole) return live;
   try {
     const { live_since, title, owner } = await api.stream(watched);
-    if (live_since === null) return streams;
+    if (live_since === null) return live;
     const { playlist } = await api.playback(watched);
-    return [...streams, { name: watched, title, owner, startedAt: live_since, playlist }];
+    const stream = { name: watched, title, owner, startedAt: live_since, playlist };
+    return { ...live, streams: [...live.streams, stream] };
   } catch (error) {
-    if (error instanceof Problem && error.status === 404) return streams;
+    if (error instanceof Problem && error.status === 404) return live;
     throw error;
   }
 }
@@ -94,6 +106,8 @@ export async function fetchLiveAnd(api: Asked, watched: string): Promise<LiveStr
 export class LivePoller {
   private timer: number | undefined;
   private asking = false;
+  /** Something else is wanted than what is asked. */
+  private again = false;
 
   /**
    * @param read asks who is live.
@@ -101,8 +115,8 @@ export class LivePoller {
    * @param intervalMs time until the next question, asked for after every answer.
    */
   constructor(
-    private readonly read: () => Promise<LiveStream[]>,
-    private readonly onList: (streams: LiveStream[] | null) => void,
+    private readonly read: () => Promise<LivePage>,
+    private readonly onList: (live: LivePage | null) => void,
     private readonly intervalMs: () => number,
   ) {
     // A tab in the background has throttled timers: catch up when it is seen again.
@@ -117,18 +131,25 @@ export class LivePoller {
     if (!this.asking) void this.ask();
   }
 
+  /** Asks for something else than before: at once, or after what is asked now. */
+  askAnew(): void {
+    this.again = this.asking;
+    this.askNow();
+  }
+
   private async ask(): Promise<void> {
     this.asking = true;
-    let streams: LiveStream[] | null = null;
+    let live: LivePage | null = null;
     try {
-      streams = await this.read();
+      live = await this.read();
     } catch (error) {
       console.info("cannot tell who is live:", error);
     } finally {
       this.asking = false;
     }
-    this.onList(streams);
+    this.onList(live);
     window.clearTimeout(this.timer);
-    this.timer = window.setTimeout(() => void this.ask(), this.intervalMs());
+    this.timer = window.setTimeout(() => void this.ask(), this.again ? 0 : this.intervalMs());
+    this.again = false;
   }
 }

@@ -2,7 +2,7 @@ import type Hls from "hls.js";
 
 import { api, onSessionElsewhere } from "./browser";
 import { emptyState, StreamList } from "./list";
-import { fetchLive, fetchLiveAnd, LivePoller, type LiveStream } from "./live";
+import { fetchLive, fetchLiveAnd, type LivePage, LivePoller } from "./live";
 import { Masthead } from "./masthead";
 import { showUnread } from "./notifications/bell";
 import { videoPost } from "./places";
@@ -29,8 +29,10 @@ const RELAXED_POLL_MS = 10_000;
 /** The home page, or the watch page of the stream that the address names. */
 class App {
   private watch: WatchPage | null = null;
-  private readonly streams = new StreamList("Live now");
-  private readonly others = new StreamList("Also live");
+  /** Of those who are live. */
+  private pages = 1;
+  private readonly streams = new StreamList("Live now", () => this.showMore());
+  private readonly others = new StreamList("Also live", () => this.showMore());
   private readonly empty = emptyState();
   private readonly notice = document.createElement("p");
   private readonly poller: LivePoller;
@@ -41,31 +43,42 @@ class App {
     this.notice.textContent = "The server does not answer. Trying again…";
     const name = /^\/watch\/([^/]+)\/?$/.exec(location.pathname)?.[1];
     this.poller = new LivePoller(
-      () => (this.watch === null ? fetchLive(api) : fetchLiveAnd(api, this.watch.name)),
-      (streams) => this.onLive(streams),
+      () => {
+        const { watch, pages } = this;
+        return watch === null ? fetchLive(api, pages) : fetchLiveAnd(api, watch.name, pages);
+      },
+      (live) => this.onLive(live),
       () => (isRelaxed(this.watch?.phase) ? RELAXED_POLL_MS : EAGER_POLL_MS),
     );
     if (name !== undefined) this.openWatchPage(decodeName(name));
     this.poller.askNow();
   }
 
-  private onLive(streams: LiveStream[] | null): void {
-    const [only, ...more] = streams ?? [];
-    if (this.watch === null && only !== undefined && more.length === 0) {
+  private onLive(live: LivePage | null): void {
+    const [only, ...more] = live?.streams ?? [];
+    const isWhole = live?.next === null;
+    if (this.watch === null && only !== undefined && more.length === 0 && isWhole) {
       this.openWatchPage(only.name);
     }
     if (this.watch !== null) {
       const { name } = this.watch;
-      this.watch.onLive(streams);
-      if (streams !== null) this.others.show(streams.filter((stream) => stream.name !== name));
-    } else if (streams === null) {
+      this.watch.onLive(live?.streams ?? null);
+      if (live === null) return;
+      const streams = live.streams.filter((stream) => stream.name !== name);
+      this.others.show({ ...live, streams });
+    } else if (live === null) {
       this.put(this.notice);
-    } else if (only === undefined) {
+    } else if (only === undefined && isWhole) {
       this.put(this.empty);
     } else {
-      this.streams.show(streams);
+      this.streams.show(live);
       this.put(this.streams.root);
     }
+  }
+
+  private showMore(): void {
+    this.pages += 1;
+    this.poller.askAnew();
   }
 
   private openWatchPage(name: string): void {
@@ -73,7 +86,7 @@ class App {
       if (!isRelaxed(watch.phase)) this.poller.askNow();
     });
     this.watch = watch;
-    this.others.show([]);
+    this.others.show({ streams: [], next: null });
     this.put(watch.root, this.others.root);
     window.nova = {
       get hls() {

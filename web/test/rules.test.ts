@@ -263,7 +263,7 @@ test("the list of live streams is read, and anything else refused", () => {
       },
     ],
   };
-  assert.deepEqual(parseLive(body), [
+  const streams = [
     {
       name: "demo",
       title: "demo",
@@ -271,8 +271,10 @@ test("the list of live streams is read, and anything else refused", () => {
       startedAt: "2025-01-01T12:00:00Z",
       playlist: "/live/demo/index.m3u8",
     },
-  ]);
-  assert.deepEqual(parseLive({ streams: [] }), []);
+  ];
+  assert.deepEqual(parseLive(body), { streams, next: null });
+  assert.deepEqual(parseLive({ ...body, next: "x" }), { streams, next: "x" });
+  assert.deepEqual(parseLive({ streams: [], next: null }), { streams: [], next: null });
   for (const bad of [null, [], {}, { streams: [{ name: "demo" }] }, { streams: [3] }]) {
     assert.throws(() => parseLive(bad), /api\/v1\/live/);
   }

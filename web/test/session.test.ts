@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { Api } from "../src/api";
-import { fetchLive, fetchLiveAnd } from "../src/live";
+import { fetchLive, fetchLiveAnd, type LivePage } from "../src/live";
 import { LoginNeeded, Problem, Unreachable } from "../src/problem";
 import { KNOWN_KEY, Session } from "../src/session";
 import { FakeBrowser, json, problem } from "./server";
@@ -143,17 +143,19 @@ test("who is known may be anything that somebody wrote there", () => {
   assert.deepEqual(found, { name: "ada", display_name: "", avatar_url: null, role: "user" });
 });
 
+const LIVE = "live?first=100";
+const names = ({ streams }: LivePage) => streams.map(({ name }) => name);
 const LISTED = { name: "open", started_at: "2025-01-01T12:00:00Z", playlist: "/live/open/index.m3u8" };
 
 test("who is live is asked by whoever is logged in", async () => {
   const { browser, api } = await loggedIn();
-  browser.answer = ({ path }) => (path === "live" ? json({ streams: [LISTED] }) : null);
-  assert.deepEqual((await fetchLive(api)).map(({ name }) => name), ["open"]);
+  browser.answer = ({ path }) => (path === LIVE ? json({ streams: [LISTED], next: null }) : null);
+  assert.deepEqual(names(await fetchLive(api)), ["open"]);
   assert.equal(browser.asked.at(-1)?.headers["Authorization"], "Bearer access-1");
   const visitor = new FakeBrowser();
   visitor.answer = browser.answer;
   await fetchLiveAnd(new Api(visitor.tab()), "mine");
-  assert.deepEqual(visitor.asked.map(({ path, headers }) => [path, headers]), [["live", {}]]);
+  assert.deepEqual(visitor.asked.map(({ path, headers }) => [path, headers]), [[LIVE, {}]]);
 });
 
 test("a stream that is watched and in no list is played with a token of one's own", async () => {
@@ -161,17 +163,39 @@ test("a stream that is watched and in no list is played with a token of one's ow
   let since: string | null = "2025-01-01T13:00:00Z";
   const playlist = "/live/~1.a.b/mine/index.m3u8";
   browser.answer = ({ path }) => {
-    if (path === "live") return json({ streams: [LISTED] });
+    if (path === LIVE) return json({ streams: [LISTED], next: null });
     if (path === "streams/mine") return json({ name: "mine", title: "Mine", owner: "ada", live_since: since });
     if (path === "streams/mine/playback") return json({ playlist, manifest: "", expires_at: "" });
     return problem(404, "not-found");
   };
   const watched = await fetchLiveAnd(api, "mine");
-  assert.deepEqual(watched[1], { name: "mine", title: "Mine", owner: "ada", startedAt: since, playlist });
+  assert.deepEqual(watched.streams[1], { name: "mine", title: "Mine", owner: "ada", startedAt: since, playlist });
   since = null;
-  assert.equal((await fetchLiveAnd(api, "mine")).length, 1);
-  assert.equal((await fetchLiveAnd(api, "nobodys")).length, 1);
+  assert.deepEqual(names(await fetchLiveAnd(api, "mine")), ["open"]);
+  assert.deepEqual(names(await fetchLiveAnd(api, "nobodys")), ["open"]);
   browser.asked.length = 0;
-  assert.equal((await fetchLiveAnd(api, "open")).length, 1);
-  assert.deepEqual(browser.asked.map(({ path }) => path), ["live"]);
+  assert.deepEqual(names(await fetchLiveAnd(api, "open")), ["open"]);
+  assert.deepEqual(browser.asked.map(({ path }) => path), [LIVE]);
+});
+
+test("who is live is read as many pages as are wanted and are there", async () => {
+  const browser = new FakeBrowser();
+  const api = new Api(browser.tab());
+  browser.answer = ({ path }) => {
+    if (!path.startsWith(LIVE)) return problem(404, "not-found");
+    const at = path === LIVE ? 1 : Number(path.split("after=").at(1));
+    const next = at < 3 ? String(at + 1) : null;
+    return json({ streams: [{ ...LISTED, name: `s${at}` }], next });
+  };
+  const read = async (pages: number) => {
+    const live = await fetchLive(api, pages);
+    return [...names(live), live.next];
+  };
+  assert.deepEqual(await read(1), ["s1", "2"]);
+  assert.deepEqual(await read(2), ["s1", "s2", "3"]);
+  assert.deepEqual(await read(9), ["s1", "s2", "s3", null]);
+  // What is watched may be on another page.
+  browser.asked.length = 0;
+  assert.deepEqual(names(await fetchLiveAnd(api, "s3")), ["s1"]);
+  assert.deepEqual(browser.asked.map(({ path }) => path), [LIVE, "streams/s3"]);
 });

@@ -15,10 +15,17 @@ pub(crate) struct StreamQuery;
 
 #[Object]
 impl StreamQuery {
-    /// The streams that are live and that one may see, the newest first: 200 at most.
-    async fn live(&self, context: &Context<'_>) -> Result<Vec<LiveEntry>> {
-        let (services, caller) = of(context)?;
-        Ok(services.list_live(caller).await?)
+    /// The streams that are live and that one may see, the newest broadcast first, without those of
+    /// people whom one mutes.
+    #[graphql(complexity = "of_page(first, child_complexity)")]
+    async fn live(
+        &self,
+        context: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+    ) -> Result<Connection<LiveEntry>> {
+        let (services, caller, page) = asked(context, first, after)?;
+        Ok(connection(services.list_live(caller, page).await?))
     }
 
     /// A stream, by name.

@@ -54,19 +54,15 @@ impl Services {
         let reader = self.begin_known(caller, Operation::ListNotifications)?.user;
         let (before, limit) = (page.after::<NotificationId>(), page.limit());
         let found = notifications::page(&self.db, reader, before, limit).await?;
-        let page = page.page(found.rows, |row| row.id.as_uuid(), |row| row);
+        let page = page.looked_at(found, |row| row.id, |row| row);
         let rows: Vec<_> = page.items.iter().map(|(_, row)| *row).collect();
         let mut seen = self.see(caller, reader, &rows).await?.into_iter();
         let items = page.items.into_iter();
-        let paged = Paged {
+        Ok(Paged {
             items: items
                 .filter_map(|(cursor, _)| Some((cursor, seen.next()?)))
                 .collect(),
             next: page.next,
-        };
-        Ok(match found.next {
-            Some(next) => paged.and_goes_on(next.as_uuid()),
-            None => paged,
         })
     }
 

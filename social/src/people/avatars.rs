@@ -7,6 +7,7 @@ use bytes::Bytes;
 use media::UserId;
 use sha2::{Digest, Sha256};
 use storage::rows::avatars;
+use storage::rows::images::MediaType;
 use storage::rows::jobs::{self, Attempt, Options};
 use storage::rows::leases;
 use storage::rows::users::{self, UserRow};
@@ -17,7 +18,7 @@ use crate::caller::Caller;
 use crate::limits::Key;
 use crate::model::Me;
 use crate::operation::Operation;
-use crate::pictures::{Kind, Place, Remade, put, received, remake, unstored};
+use crate::pictures::{Place, Remade, put, received, remake, unstored};
 use crate::{ServiceError, Services};
 
 /// How long a process that was killed keeps its jobs.
@@ -108,7 +109,7 @@ impl Services {
         let mut transaction = self.db.write().await?;
         avatars::intend(&self.db, &mut transaction, user, &key, intended_at).await?;
         transaction.commit().await?;
-        put(&*self.objects, &key, made.data, made.kind).await?;
+        put(&*self.objects, &key, made.data, made.media_type).await?;
         let (mut transaction, now) = (self.db.write().await?, self.now());
         let row = avatars::show(&self.db, &mut transaction, user, &key, intended_at, now).await;
         let row = row.map_err(|error| match error {
@@ -148,7 +149,7 @@ pub(crate) struct AvatarName {
     user: UserId,
     /// In hexadecimal digits, of the content's hash and then a random number.
     stem: String,
-    pub(crate) kind: Kind,
+    pub(crate) media_type: MediaType,
 }
 
 impl AvatarName {
@@ -164,24 +165,24 @@ impl AvatarName {
             let _ = write!(text, "{byte:02x}");
             text
         });
-        let kind = made.kind;
-        Ok(Self { user, stem, kind })
+        Ok(Self {
+            user,
+            stem,
+            media_type: made.media_type,
+        })
     }
 
     /// That of a URL's last two segments; nothing else is one, so that no other object is named.
     pub(crate) fn parse(user: &str, file: &str) -> Option<Self> {
         let parsed: UserId = user.parse().ok()?;
         let (stem, extension) = file.split_once('.')?;
-        let kind = [Kind::Png, Kind::Jpeg];
-        let kind = kind
-            .into_iter()
-            .find(|kind| kind.extension() == extension)?;
+        let media_type = MediaType::of_extension(extension)?;
         let is_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
         let is_stem = stem.len() == 2 * (HASH + NONCE) && stem.bytes().all(is_hex);
         (is_stem && parsed.to_string() == user).then(|| Self {
             user: parsed,
             stem: stem.to_owned(),
-            kind,
+            media_type,
         })
     }
 
@@ -193,14 +194,14 @@ impl AvatarName {
     }
 
     /// What is the same of two names of the same picture.
-    fn content(&self) -> (Kind, &str) {
-        (self.kind, &self.stem[..2 * HASH])
+    fn content(&self) -> (MediaType, &str) {
+        (self.media_type, &self.stem[..2 * HASH])
     }
 
     /// The object's key.
     pub(crate) fn key(&self) -> String {
         let folder = avatars::folder(self.user);
-        format!("{folder}{}.{}", self.stem, self.kind.extension())
+        format!("{folder}{}.{}", self.stem, self.media_type.extension())
     }
 
     /// What tells it from all others.
@@ -218,7 +219,7 @@ mod tests {
         let user = UserId::new();
         let made = Remade {
             data: Bytes::from_static(b"x"),
-            kind: Kind::Jpeg,
+            media_type: MediaType::Jpeg,
         };
         let name = AvatarName::of(user, &made).unwrap();
         let key = name.key();

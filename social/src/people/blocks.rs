@@ -40,8 +40,8 @@ impl Services {
         page: PageRequest,
     ) -> Result<Paged<Person>, ServiceError> {
         let actor = self.begin_known(caller, Operation::ListBlocks)?;
-        let rows = blocks::of_user(&self.db, actor.user, page.after(), page.limit()).await?;
-        Ok(people(page, rows))
+        let found = blocks::of_user(&self.db, actor.user, page.after(), page.limit()).await?;
+        Ok(page.looked_at(found, |row| row.id, Person::from))
     }
 
     /// Does not want to see somebody, who is not told.
@@ -73,8 +73,8 @@ impl Services {
         page: PageRequest,
     ) -> Result<Paged<Person>, ServiceError> {
         let actor = self.begin_known(caller, Operation::ListMutes)?;
-        let rows = mutes::of_user(&self.db, actor.user, page.after(), page.limit()).await?;
-        Ok(people(page, rows))
+        let found = mutes::of_user(&self.db, actor.user, page.after(), page.limit()).await?;
+        Ok(page.looked_at(found, |row| row.id, Person::from))
     }
 }
 
@@ -88,8 +88,4 @@ fn other(actor: Actor, row: UserRow) -> Result<UserId, ServiceError> {
         true => Ok(row.id),
         false => Err(nobody()),
     }
-}
-
-fn people(page: PageRequest, rows: Vec<UserRow>) -> Paged<Person> {
-    page.page(rows, |row| row.id.as_uuid(), Person::from)
 }

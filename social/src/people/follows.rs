@@ -1,7 +1,7 @@
 //! Following, and being asked.
 
 use media::{Timestamp, UserId};
-use storage::rows::follows::{self, FollowCursor, FollowRow, Following};
+use storage::rows::follows::{self, FollowCursor, FollowPage, FollowRow, Following};
 use storage::rows::{Transaction, playback_bars};
 
 use super::{Person, nobody};
@@ -71,8 +71,8 @@ impl Services {
         self.begin(caller, Operation::ListFollowers)?;
         let of = self.open_to(caller, name).await?.row.id;
         let (viewer, after) = (caller.user(), after(page));
-        let rows = follows::followers(&self.db, of, viewer, after, page.limit()).await?;
-        Ok(people(page, rows))
+        let found = follows::followers(&self.db, of, viewer, after, page.limit()).await?;
+        Ok(people(page, found))
     }
 
     /// Whom somebody follows, the latest first.
@@ -85,8 +85,8 @@ impl Services {
         self.begin(caller, Operation::ListFollowing)?;
         let of = self.open_to(caller, name).await?.row.id;
         let (viewer, after) = (caller.user(), after(page));
-        let rows = follows::following(&self.db, of, viewer, after, page.limit()).await?;
-        Ok(people(page, rows))
+        let found = follows::following(&self.db, of, viewer, after, page.limit()).await?;
+        Ok(people(page, found))
     }
 
     /// Somebody whose lists the caller may see: of a private account, followers may.
@@ -110,8 +110,8 @@ impl Services {
         page: PageRequest,
     ) -> Result<Paged<Person>, ServiceError> {
         let actor = self.begin_known(caller, Operation::ListFollowRequests)?;
-        let rows = follows::requests(&self.db, actor.user, after(page), page.limit()).await?;
-        Ok(people(page, rows))
+        let found = follows::requests(&self.db, actor.user, after(page), page.limit()).await?;
+        Ok(people(page, found))
     }
 
     /// Lets somebody follow the caller who asked.
@@ -164,15 +164,17 @@ fn after(page: PageRequest) -> Option<FollowCursor> {
     })
 }
 
-fn people(page: PageRequest, rows: Vec<FollowRow>) -> Paged<Person> {
-    let place = |row: &FollowRow| {
-        let FollowCursor { at, user } = row.cursor();
-        Place {
+impl From<FollowCursor> for Place {
+    fn from(FollowCursor { at, user }: FollowCursor) -> Self {
+        Self {
             key: at.as_micros(),
             rest: user.as_uuid(),
         }
-    };
-    page.page(rows, place, |row| row.user.into())
+    }
+}
+
+fn people(page: PageRequest, found: FollowPage) -> Paged<Person> {
+    page.looked_at(found, FollowRow::cursor, |row| row.user.into())
 }
 
 impl From<Following> for Follows {

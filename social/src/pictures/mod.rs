@@ -14,11 +14,12 @@ use bytes::Bytes;
 use media::UserId;
 use storage::ObjectError;
 use storage::objects::{ErrorKind, ObjectStore, PutOptions};
+use storage::rows::images::MediaType;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::ServiceError;
-pub use remaking::{Kind, Posted, Remade, Unusable, remake, remake_for_post};
+pub use remaking::{Posted, Remade, Unusable, remake, remake_for_post};
 
 /// The largest picture that is taken, in bytes.
 pub const MAX_BYTES: usize = 5 * 1024 * 1024;
@@ -159,10 +160,10 @@ pub(crate) async fn put(
     objects: &dyn ObjectStore,
     key: &str,
     file: Bytes,
-    kind: Kind,
+    media_type: MediaType,
 ) -> Result<(), ServiceError> {
     let options = PutOptions {
-        content_type: Some(kind.content_type()),
+        content_type: Some(media_type.as_str()),
         sha256: None,
     };
     timeout(PUT_WITHIN, objects.put_with(key, file, options))
@@ -235,7 +236,7 @@ mod tests {
         };
         let store = MemoryStore::default();
         let file = Bytes::from_static(b"a picture");
-        put(&store, "images/x", file.clone(), Kind::Png)
+        put(&store, "images/x", file.clone(), MediaType::Png)
             .await
             .unwrap();
         let all = u32::try_from(READ_AT_ONCE).unwrap();

@@ -14,6 +14,7 @@ use image::{
     DynamicImage, GenericImageView, ImageDecoder, ImageError, ImageFormat, ImageResult, Limits,
     RgbImage, RgbaImage,
 };
+use storage::rows::images::MediaType;
 
 use super::{MAX_SIDE, MEMORY, POSTED_BYTES, POSTED_SIDE, PREVIEW_SIDE, SIDE, jpeg, webp};
 
@@ -65,8 +66,8 @@ impl From<&jpeg::Outline> for Beside {
 pub struct Remade {
     /// Its file.
     pub data: Bytes,
-    /// Of what kind.
-    pub kind: Kind,
+    /// What it is.
+    pub media_type: MediaType,
 }
 
 /// A picture made anew for a post: as large as it is kept, and small.
@@ -76,46 +77,19 @@ pub struct Posted {
     pub full: Bytes,
     /// That of the small one, which has its shape.
     pub preview: Bytes,
-    /// Of what kind both are.
-    pub kind: Kind,
+    /// What both are.
+    pub media_type: MediaType,
     /// Pixels of a line.
     pub width: u32,
     /// Lines.
     pub height: u32,
 }
 
-/// What a picture is written as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Where one can see through it.
-    Png,
-    /// Elsewhere.
-    Jpeg,
-}
-
-impl Kind {
-    /// What is right for this one.
-    fn of(picture: &RgbaImage) -> Self {
-        match picture.pixels().any(|pixel| pixel.0[3] != u8::MAX) {
-            true => Self::Png,
-            false => Self::Jpeg,
-        }
-    }
-
-    /// How its files' names end.
-    pub fn extension(self) -> &'static str {
-        match self {
-            Self::Png => "png",
-            Self::Jpeg => "jpg",
-        }
-    }
-
-    /// Its `Content-Type`.
-    pub fn content_type(self) -> &'static str {
-        match self {
-            Self::Png => "image/png",
-            Self::Jpeg => "image/jpeg",
-        }
+/// What a picture is written as: PNG where one can see through it.
+fn right_for(picture: &RgbaImage) -> MediaType {
+    match picture.pixels().any(|pixel| pixel.0[3] != u8::MAX) {
+        true => MediaType::Png,
+        false => MediaType::Jpeg,
     }
 }
 
@@ -157,9 +131,9 @@ pub fn remake(given: &[u8]) -> Result<Remade, Unusable> {
     // The square in the middle is the same, whichever side is up.
     square.apply_orientation(orientation);
     let square = square.into_rgba8();
-    let kind = Kind::of(&square);
-    let data = write(&square, kind).map_err(broken)?;
-    Ok(Remade { data, kind })
+    let media_type = right_for(&square);
+    let data = write(&square, media_type).map_err(broken)?;
+    Ok(Remade { data, media_type })
 }
 
 /// Makes a picture anew for a post: all of what `given` shows, upright, at most [`POSTED_SIDE`]
@@ -170,18 +144,18 @@ pub fn remake_for_post(given: &[u8]) -> Result<Posted, Unusable> {
     drop(decoded);
     full.apply_orientation(orientation);
     let full = full.into_rgba8();
-    let kind = Kind::of(&full);
-    let (full, data) = light(full, kind).map_err(broken)?;
+    let media_type = right_for(&full);
+    let (full, data) = light(full, media_type).map_err(broken)?;
     let (width, height) = full.dimensions();
     let preview = match fitting(width, height, PREVIEW_SIDE) {
         Some((width, height)) => imageops::resize(&full, width, height, Filter::CatmullRom),
         None => full,
     };
-    let (_, preview) = light(preview, kind).map_err(broken)?;
+    let (_, preview) = light(preview, media_type).map_err(broken)?;
     Ok(Posted {
         preview,
         full: data,
-        kind,
+        media_type,
         width,
         height,
     })
@@ -189,9 +163,9 @@ pub fn remake_for_post(given: &[u8]) -> Result<Posted, Unusable> {
 
 /// The picture and its file, which is no larger than [`POSTED_BYTES`]: noise that one can see
 /// through is several times as large at [`POSTED_SIDE`], and is scaled down.
-fn light(mut picture: RgbaImage, kind: Kind) -> ImageResult<(RgbaImage, Bytes)> {
+fn light(mut picture: RgbaImage, media_type: MediaType) -> ImageResult<(RgbaImage, Bytes)> {
     loop {
-        let data = write(&picture, kind)?;
+        let data = write(&picture, media_type)?;
         if data.len() <= POSTED_BYTES {
             return Ok((picture, data));
         }
@@ -315,15 +289,15 @@ fn fitting(width: u32, height: u32, side: u32) -> Option<(u32, u32)> {
     (longer > side).then(|| (scaled(width), scaled(height)))
 }
 
-fn write(picture: &RgbaImage, kind: Kind) -> ImageResult<Bytes> {
+fn write(picture: &RgbaImage, media_type: MediaType) -> ImageResult<Bytes> {
     let mut data = Vec::new();
-    match kind {
-        Kind::Png => {
+    match media_type {
+        MediaType::Png => {
             let (compression, filter) = (CompressionType::Default, FilterType::Adaptive);
             let encoder = PngEncoder::new_with_quality(&mut data, compression, filter);
             picture.write_with_encoder(encoder)?;
         }
-        Kind::Jpeg => {
+        MediaType::Jpeg => {
             let encoder = JpegEncoder::new_with_quality(&mut data, JPEG_QUALITY);
             let opaque: RgbImage = picture.convert();
             opaque.write_with_encoder(encoder)?;

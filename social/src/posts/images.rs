@@ -20,7 +20,7 @@ use super::text;
 use crate::caller::Caller;
 use crate::model::Image;
 use crate::operation::Operation;
-use crate::pictures::{self, Kind, Place, Posted, received, remake_for_post};
+use crate::pictures::{self, Place, Posted, received, remake_for_post};
 use crate::{ServiceError, Services};
 
 /// The longest description of a picture, in characters.
@@ -83,7 +83,7 @@ impl Services {
         let new = NewImage {
             id,
             owner,
-            media_type: media_type(made.kind),
+            media_type: made.media_type,
             width: made.width,
             height: made.height,
             size: (made.full.len() + made.preview.len()) as u64,
@@ -91,7 +91,7 @@ impl Services {
         };
         for (size, file) in [(Size::Full, made.full), (Size::Preview, made.preview)] {
             let key = images::key(id, size, new.media_type);
-            pictures::put(&*self.objects, &key, file, made.kind).await?;
+            pictures::put(&*self.objects, &key, file, made.media_type).await?;
         }
         let (mut transaction, now) = (self.db.write().await?, self.now());
         let row = images::insert(&mut transaction, &new, intended_at, now).await;
@@ -173,13 +173,6 @@ fn check_description(description: &str) -> Result<(), ServiceError> {
     text::check(description).map_err(|error| ServiceError::invalid("description", error))
 }
 
-fn media_type(kind: Kind) -> MediaType {
-    match kind {
-        Kind::Png => MediaType::Png,
-        Kind::Jpeg => MediaType::Jpeg,
-    }
-}
-
 /// A picture, as posts show it.
 pub(crate) fn shown(row: &ImageRow) -> Image {
     let url = |size| format!("/{}", images::key(row.id, size, row.media_type));
@@ -207,10 +200,7 @@ impl ImageName {
         let id: ImageId = image.parse().ok()?;
         let (stem, extension) = file.split_once('.')?;
         let size = Size::ALL.into_iter().find(|size| size.stem() == stem)?;
-        let media_type = [MediaType::Png, MediaType::Jpeg];
-        let media_type = media_type
-            .into_iter()
-            .find(|kind| kind.extension() == extension)?;
+        let media_type = MediaType::of_extension(extension)?;
         (id.to_string() == image).then_some(Self {
             id,
             size,
@@ -229,10 +219,7 @@ impl ImageName {
     }
 
     pub(crate) fn content_type(&self) -> &'static str {
-        match self.media_type {
-            MediaType::Png => Kind::Png.content_type(),
-            MediaType::Jpeg => Kind::Jpeg.content_type(),
-        }
+        self.media_type.as_str()
     }
 }
 

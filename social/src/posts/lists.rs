@@ -124,9 +124,5 @@ impl Services {
 
 /// A page of posts whose order is that of their ids. It may be short, and go on.
 pub(crate) fn seen(page: PageRequest, found: PostPage) -> Paged<SeenPost> {
-    let paged = page.page(found.posts, |row| row.id.as_uuid(), SeenPost::from);
-    match found.next {
-        Some(next) => paged.and_goes_on(next.as_uuid()),
-        None => paged,
-    }
+    page.looked_at(found, |row| row.id, SeenPost::from)
 }

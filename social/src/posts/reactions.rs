@@ -1,7 +1,6 @@
 //! Likes and shares.
 
 use media::{PostId, UserId};
-use storage::rows::users::UserRow;
 use storage::rows::{likes, posts};
 
 use super::{SeenPost, parse};
@@ -81,7 +80,7 @@ impl Services {
         self.begin(caller, Operation::ListLikes)?;
         let post: PostId = self.find_post(caller, id).await?.subject();
         let (viewer, after) = (caller.user(), page.after::<UserId>());
-        let rows = likes::likers(&self.db, post, viewer, after, page.limit()).await?;
-        Ok(page.page(rows, |row: &UserRow| row.id.as_uuid(), Person::from))
+        let found = likes::likers(&self.db, post, viewer, after, page.limit()).await?;
+        Ok(page.looked_at(found, |row| row.id, Person::from))
     }
 }

@@ -87,7 +87,7 @@ async fn get_avatar(
     let name = name.ok_or_else(Problem::not_found)?;
     let file = File {
         tag: name.stem(),
-        content_type: name.kind.content_type(),
+        content_type: name.media_type.as_str(),
         is_public: true,
         key: name.key(),
     };

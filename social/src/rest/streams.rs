@@ -34,21 +34,27 @@ pub(super) fn router() -> OpenApiRouter<Services> {
 /// The streams that are live.
 #[derive(Serialize, ToSchema)]
 struct Live {
-    /// The newest first.
+    /// The newest broadcast first.
     streams: Vec<LiveEntry>,
+    /// `after` of the next page; `null`: this is the last.
+    next: Option<String>,
 }
 
 /// List the streams that are live
 ///
-/// Those that you may see: 200 at most.
-#[utoipa::path(get, path = "/api/v1/live", tag = "streams",
+/// Those that you may see, without those of people whom you mute.
+#[utoipa::path(get, path = "/api/v1/live", tag = "streams", params(Paging),
     responses((status = 200, description = "The streams", body = Live)))]
 async fn list_live(
     State(services): State<Services>,
     Asking(caller): Asking,
+    Paging(asked): Paging,
 ) -> Result<Json<Live>, Problem> {
-    let streams = services.list_live(&caller).await?;
-    Ok(Json(Live { streams }))
+    let Page { items, next } = services.list_live(&caller, asked).await?.into();
+    Ok(Json(Live {
+        streams: items,
+        next,
+    }))
 }
 
 /// Make a stream

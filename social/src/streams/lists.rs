@@ -1,7 +1,8 @@
 //! A stream, and streams in lists, as whoever asks may see them.
 
-use media::StreamId;
-use storage::rows::streams::{self, ListedStream};
+use media::{SessionId, StreamId};
+use storage::rows::Page;
+use storage::rows::streams::{self, ListedStream, LiveStream};
 
 use super::shown;
 use crate::caller::Caller;
@@ -9,9 +10,6 @@ use crate::model::{LiveEntry, Stream};
 use crate::operation::Operation;
 use crate::paging::{PageRequest, Paged};
 use crate::{ServiceError, Services};
-
-/// Streams in the list of those that are live.
-const LIVE_LISTED: u32 = 200;
 
 impl Services {
     /// A stream, by name.
@@ -37,23 +35,37 @@ impl Services {
         Ok(page.page(rows, place, |row| shown(&row, viewer, now)))
     }
 
-    /// The streams that are live, the newest first.
-    pub async fn list_live(&self, caller: &Caller) -> Result<Vec<LiveEntry>, ServiceError> {
+    /// The streams that are live, the newest broadcast first.
+    pub async fn list_live(
+        &self,
+        caller: &Caller,
+        page: PageRequest,
+    ) -> Result<Paged<LiveEntry>, ServiceError> {
         self.begin(caller, Operation::ListLive)?;
         let asked_at = self.now();
-        let live = streams::live(&self.db, caller.user(), LIVE_LISTED).await?;
-        let entries = live.iter().map(|row| {
-            let playback = self.playback_of(caller, &row.stream, asked_at)?;
-            Ok(LiveEntry {
-                name: row.stream.name.to_string(),
-                title: row.stream.called().to_owned(),
-                owner: row.owner_name.clone(),
-                started_at: row.live_since.unwrap_or(row.stream.created_at).into(),
-                viewers: row.viewers(asked_at),
-                playlist: playback.playlist,
-                manifest: playback.manifest,
-            })
-        });
-        entries.collect()
+        let (viewer, before) = (caller.user(), page.after::<SessionId>());
+        let found = streams::live(&self.db, viewer, before, page.limit()).await?;
+        let entries = found.rows.into_iter().map(
+            |LiveStream {
+                 stream: row,
+                 session,
+             }| {
+                let playback = self.playback_of(caller, &row.stream, asked_at)?;
+                let entry = LiveEntry {
+                    name: row.stream.name.to_string(),
+                    title: row.stream.called().to_owned(),
+                    started_at: row.live_since.unwrap_or(row.stream.created_at).into(),
+                    viewers: row.viewers(asked_at),
+                    owner: row.owner_name,
+                    playlist: playback.playlist,
+                    manifest: playback.manifest,
+                };
+                Ok((session, entry))
+            },
+        );
+        let rows: Result<Vec<_>, ServiceError> = entries.collect();
+        let (rows, next) = (rows?, found.next);
+        let found = Page { rows, next };
+        Ok(page.looked_at(found, |(session, _)| *session, |(_, entry)| entry))
     }
 }

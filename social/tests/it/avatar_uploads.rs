@@ -86,7 +86,7 @@ async fn a_file_is_taken_from_whoever_is_known_and_may() {
     let ada = app.person("ada").await;
     // A form of a page elsewhere: no `Authorization`.
     let parts = body(&[
-        ("operations", &operations("{ live { name } }")),
+        ("operations", &operations("{ live { nodes { name } } }")),
         ("map", MAP),
         ("0", b"x"),
     ]);
@@ -125,7 +125,7 @@ async fn s11_a_document_with_a_file_has_the_limits_of_every_document() {
     let app = TestApp::new().await;
     let ada = app.person("ada").await;
     let aliases: String = (0..=MAX_ALIASES)
-        .map(|n| format!("a{n}: live {{ name }} "))
+        .map(|n| format!("a{n}: live {{ nodes {{ name }} }} "))
         .collect();
     let document = format!("query ($p: Upload) {{ {aliases} }}");
     assert_eq!(

@@ -15,7 +15,7 @@ async fn limits_are_shown_on_every_answer_and_hold_on_every_face() {
     answer.ok(200);
     assert_eq!(answer.headers["ratelimit-policy"], "\"requests\";q=3;w=60");
     assert_eq!(answer.headers["ratelimit"], "\"requests\";r=2;t=20");
-    anybody.data("{ live { name } }").await;
+    anybody.data("{ live { nodes { name } } }").await;
 
     let login = json!({ "login": "ada", "password": PASSWORD });
     let answer = anybody.post("/api/v1/session", &login).await;
@@ -26,7 +26,7 @@ async fn limits_are_shown_on_every_answer_and_hold_on_every_face() {
     answer.problem(429, "rate-limited");
     assert_eq!(answer.headers["retry-after"], "20");
     assert_eq!(
-        anybody.graphql_code("{ live { name } }").await,
+        anybody.graphql_code("{ live { nodes { name } } }").await,
         "rate-limited"
     );
     let elsewhere = anybody.at("198.51.100.7");

@@ -8,7 +8,7 @@ use social::streams::create_stream;
 use storage::rows::feed::{Threshold, Writer};
 use storage::rows::outbox::{Deliver, OutboxEvent};
 use storage::rows::sql::query;
-use storage::rows::{feed, posts, search, sessions, users};
+use storage::rows::{LOOKED_AT_MOST, feed, search, sessions, users};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::app::{Person, TestApp};
@@ -181,7 +181,7 @@ async fn s01_a_short_page_has_a_cursor_on_both_faces(app: TestApp) {
     let seen = written(&bob, "Before them all").await;
     let spam = written(&eve, "One of very many").await;
     let mut transaction = app.database.write().await.unwrap();
-    for _ in 0..posts::LOOKED_AT_MOST {
+    for _ in 0..LOOKED_AT_MOST {
         query(
             "INSERT INTO posts (id, author_id, visibility, body, created_at)
              SELECT $1, author_id, visibility, body, created_at FROM posts WHERE id = $2",

@@ -206,10 +206,10 @@ async fn watching(ada: &Person<'_>) -> Value {
     assert_eq!(stream["viewers"], viewers);
     let live = ada.get("/api/v1/live").await.ok(200);
     assert_eq!(live["streams"][0]["viewers"], viewers);
-    let document = r#"{ stream(name: "garden") { viewers } live { viewers } }"#;
+    let document = r#"{ stream(name: "garden") { viewers } live { nodes { viewers } } }"#;
     let by_graphql = ada.data(document).await;
     assert_eq!(by_graphql["stream"]["viewers"], viewers);
-    assert_eq!(by_graphql["live"][0]["viewers"], viewers);
+    assert_eq!(by_graphql["live"]["nodes"][0]["viewers"], viewers);
     viewers
 }
 

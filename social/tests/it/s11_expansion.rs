@@ -29,7 +29,8 @@ async fn s11_fragments_of_fragments() {
     let error = refusal(&app, &format!("{{ ...f }} {pair}")).await;
     assert_eq!(error["extensions"]["code"], "document-too-large", "{error}");
     // What people write is taken.
-    let page = "fragment page on LiveStream { name } fragment all on Query { live { ...page } }";
+    let page =
+        "fragment page on LiveStream { name } fragment all on Query { live { nodes { ...page } } }";
     app.anybody().data(&format!("{{ ...all }} {page}")).await;
 }
 

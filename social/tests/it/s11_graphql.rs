@@ -56,7 +56,7 @@ async fn s11_aliases() {
     let app = TestApp::new().await;
     let many = |count: usize| {
         let fields: String = (0..count)
-            .map(|n| format!("a{n}: live {{ name }} "))
+            .map(|n| format!("a{n}: live {{ nodes {{ name }} }} "))
             .collect();
         format!("{{ {fields} }}")
     };
@@ -75,14 +75,14 @@ async fn s11_directives() {
     let app = TestApp::new().await;
     let on_one = |count: usize| {
         format!(
-            "{{ live {} {{ name }} }}",
+            "{{ live {} {{ nodes {{ name }} }} }}",
             "@include(if: true) ".repeat(count)
         )
     };
     let message = refused(&app.anybody(), &on_one(MAX_DIRECTIVES_OF_FIELD + 1)).await;
     assert!(message.contains("directives"), "{message}");
     let field = "name @include(if: true) ";
-    let many = |count: usize| format!("{{ live {{ {} }} }}", field.repeat(count));
+    let many = |count: usize| format!("{{ live {{ nodes {{ {} }} }} }}", field.repeat(count));
     app.anybody().data(&many(MAX_DIRECTIVES)).await;
     let message = refused(&app.anybody(), &many(MAX_DIRECTIVES + 1)).await;
     assert!(message.contains("directives"), "{message}");
@@ -91,7 +91,12 @@ async fn s11_directives() {
 #[tokio::test]
 async fn s11_batches() {
     let app = TestApp::new().await;
-    let batch = |count: usize| Value::from(vec![json!({ "query": "{ live { name } }" }); count]);
+    let batch = |count: usize| {
+        Value::from(vec![
+            json!({ "query": "{ live { nodes { name } } }" });
+            count
+        ])
+    };
     let answer = app
         .anybody()
         .post("/graphql", &batch(MAX_BATCH))
@@ -137,7 +142,7 @@ async fn s11_what_is_no_document_is_told() {
     let app = TestApp::new().await;
     let anybody = app.anybody();
     anybody
-        .post("/graphql", &json!("{ live { name } }"))
+        .post("/graphql", &json!("{ live { nodes { name } } }"))
         .await
         .problem(400, "validation");
     anybody
@@ -152,7 +157,7 @@ async fn s11_what_is_no_document_is_told() {
     for document in [
         "{",
         "{ nothing }",
-        "{ live(first: 1) { name } }",
+        "{ live(last: 1) { nodes { name } } }",
         "mutation { follow(name: 1) }",
         "{ user { name } }",
     ] {
@@ -160,7 +165,7 @@ async fn s11_what_is_no_document_is_told() {
     }
     let form = anybody
         .request("POST", "/graphql")
-        .body("query={live{name}}".into());
+        .body("query={live{nodes{name}}}".into());
     app.send(form.unwrap())
         .await
         .problem(415, "unsupported-media-type");

@@ -24,7 +24,7 @@ async fn cut_off(app: &TestApp) -> TestApp {
 }
 
 fn query(id: &str) -> Value {
-    let payload = json!({ "query": "{ live { name } }" });
+    let payload = json!({ "query": "{ live { nodes { name } } }" });
     json!({ "id": id, "type": "subscribe", "payload": payload })
 }
 

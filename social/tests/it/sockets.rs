@@ -81,7 +81,7 @@ async fn s05_an_open_socket_is_told_and_closed_when_its_session_ends(app: TestAp
     socket.introduce(&ada).await;
     socket.say(subscribe("1")).await;
     // Answered in order: when this is, the subscription is there.
-    let query = json!({ "query": "{ live { name } }" });
+    let query = json!({ "query": "{ live { nodes { name } } }" });
     socket
         .say(json!({ "id": "2", "type": "subscribe", "payload": query }))
         .await;

@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::http::{Request, header};
 use media::{Clock, Micros, StreamName};
-use serde_json::json;
+use serde_json::{Value, json};
 use social::ServiceError;
 use social::accounts::{NewUser, create_user};
 use social::rest::MAX_BODY_BYTES;
@@ -14,6 +14,7 @@ use crate::app::{PASSWORD, TestApp, generous};
 
 on_both_engines! {
     live_streams_are_listed_newest_first,
+    live_streams_are_listed_in_pages_on_both_faces,
     head_is_get_without_the_body,
     unknown_paths_are_problems,
     wrong_methods_are_told_the_right_ones,
@@ -50,7 +51,7 @@ fn new_user(name: &str) -> NewUser {
 async fn live_streams_are_listed_newest_first(app: TestApp) {
     let empty = app.request("GET", "/api/v1/live").await;
     assert_eq!(empty.status, 200);
-    assert_eq!(empty.json(), json!({ "streams": [] }));
+    assert_eq!(empty.json(), json!({ "streams": [], "next": null }));
 
     let app = app.with_live_stream("one").await;
     let app = app.with_live_stream("two").await;
@@ -78,8 +79,43 @@ async fn live_streams_are_listed_newest_first(app: TestApp) {
                 "playlist": "/live/one/index.m3u8",
                 "manifest": "/live/one/manifest.mpd",
             },
-        ] })
+        ], "next": null })
     );
+}
+
+async fn live_streams_are_listed_in_pages_on_both_faces(app: TestApp) {
+    let mut app = app;
+    for name in ["one", "two", "three"] {
+        app = app.with_live_stream(name).await;
+    }
+    let anybody = app.anybody();
+    let names = |streams: &Value| -> Vec<String> {
+        let streams = streams.as_array().unwrap().iter();
+        let name = |stream: &Value| stream["name"].as_str().unwrap().to_owned();
+        streams.map(name).collect()
+    };
+    let first = anybody.get("/api/v1/live?first=2").await.ok(200);
+    assert_eq!(names(&first["streams"]), ["three", "two"]);
+    let next = first["next"].as_str().unwrap();
+    let rest = format!("/api/v1/live?first=2&after={next}");
+    let last = anybody.get(&rest).await.ok(200);
+    assert_eq!(names(&last["streams"]), ["one"]);
+    assert_eq!(last["next"], Value::Null);
+    let refused = anybody.get("/api/v1/live?first=0").await;
+    refused.problem(400, "validation");
+
+    let fields = "nodes { name } pageInfo { hasNextPage endCursor }";
+    let page = async |arguments: &str| {
+        let document = format!("{{ live({arguments}) {{ {fields} }} }}");
+        anybody.data(&document).await["live"].take()
+    };
+    let first = page("first: 2").await;
+    assert_eq!(names(&first["nodes"]), ["three", "two"]);
+    let info = json!({ "hasNextPage": true, "endCursor": next });
+    assert_eq!(first["pageInfo"], info);
+    let last = page(&format!("first: 2, after: \"{next}\"")).await;
+    assert_eq!(names(&last["nodes"]), ["one"]);
+    assert_eq!(last["pageInfo"]["hasNextPage"], false);
 }
 
 #[tokio::test]
@@ -149,7 +185,8 @@ async fn a_made_stream_can_be_published_to_with_its_key(app: TestApp) {
     assert_eq!(found.unwrap().map(|found| found.stream), Some(stream));
     let listed = list_streams(db, None, 10).await.unwrap();
     assert_eq!((listed.len(), listed[0].is_live()), (1, false));
-    assert_eq!(streams::live(db, None, 10).await.unwrap(), []);
+    let live = streams::live(db, None, None, 10).await.unwrap();
+    assert_eq!(live.rows, []);
 }
 
 async fn what_is_taken_or_missing_has_a_name(app: TestApp) {

@@ -2,12 +2,12 @@
 //! other.
 
 use media::{Timestamp, UserId};
-use uuid::Uuid;
 
 use super::error::missing_parent;
 use super::follows::take_turn;
+use super::looked::{self, Order, people_looked_at};
 use super::sql::query;
-use super::users::{UserRow, user_columns};
+use super::users::UserPage;
 use super::{Database, Entity, RowError, Transaction};
 
 /// Blocks, and ends the follows and requests between the two, in both directions; false when
@@ -59,6 +59,13 @@ pub async fn unblock(
     Ok(ended > 0)
 }
 
+/// `$1` is the blocker, `$2` whom the page comes after.
+pub(super) const BLOCKED: &str = people_looked_at!(
+    "k.blocked_id AS place FROM blocks k WHERE k.blocker_id = $1 AND k.blocked_id < $2";
+    "u.deleted_at IS NULL";
+    "k.blocked_id DESC", "$3"
+);
+
 /// Whom `blocker` blocks, the newest account first, those before `after`, at most `limit`.
 /// Those who are suspended too; nobody who was deleted.
 pub async fn of_user(
@@ -66,19 +73,14 @@ pub async fn of_user(
     blocker: UserId,
     after: Option<UserId>,
     limit: u32,
-) -> Result<Vec<UserRow>, RowError> {
-    query(concat!(
-        "SELECT ",
-        user_columns!(u),
-        " FROM blocks b JOIN users u ON u.id = b.blocked_id
-         WHERE b.blocker_id = $1 AND b.blocked_id < $2 AND u.deleted_at IS NULL
-         ORDER BY b.blocked_id DESC
-         LIMIT $3"
-    ))
-    .bind(blocker)
-    .bind(after.map_or(Uuid::max(), |after| after.as_uuid()))
-    .bind(limit)
-    .all(db)
+) -> Result<UserPage, RowError> {
+    let order = Order::NewestFirst;
+    looked::page(db, order, after, limit, |after, at_once| {
+        query(BLOCKED)
+            .bind(blocker)
+            .bind(after.map_or(order.begin(), |after| after.as_uuid()))
+            .bind(at_once)
+    })
     .await
 }
 

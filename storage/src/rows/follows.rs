@@ -2,17 +2,18 @@
 //!
 //! A follow and a block of the same two take turns, so that there is never both. Pages leave
 //! out whoever is suspended or deleted, and whoever blocks the reader or is blocked by them:
-//! inside the query, so that a page is full while there are more.
+//! inside the query, which looks at [`LOOKED_AT_MOST`](super::LOOKED_AT_MOST) follows.
 
 use media::{Timestamp, UserId};
 use sha2::{Digest, Sha256};
-use uuid::Uuid;
 
 use super::follow_events::{FollowChange, FollowEvent};
+use super::looked::{self, Order, Place, people_looked_at};
+use super::posts::viewer_id;
 use super::sql::{AssertSqlSafe, FromRow, Row, query};
-use super::users::{UserRow, user_columns, uuids};
+use super::users::{UserRow, user_shown, uuids};
 use super::words::words;
-use super::{Database, Entity, RowError, Transaction};
+use super::{Database, Entity, Page, RowError, Transaction};
 
 words! {
     /// Whether somebody follows somebody.
@@ -29,12 +30,21 @@ words! {
 pub const FOLLOWED_AT_MOST: u32 = 7_500;
 
 /// Where a page of follows ends: the next begins after it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct FollowCursor {
     /// When the last follow of the page was accepted; of a request, when it was made.
     pub at: Timestamp,
     /// Who is on its other side.
     pub user: UserId,
+}
+
+impl Place for FollowCursor {
+    fn of(row: &Row) -> Result<Self, RowError> {
+        Ok(Self {
+            at: row.get("follow_at")?,
+            user: row.get("place")?,
+        })
+    }
 }
 
 /// A user on a page.
@@ -45,6 +55,9 @@ pub struct FollowRow {
     /// When the follow was accepted; of a request, when it was made.
     pub at: Timestamp,
 }
+
+/// A page of follows.
+pub type FollowPage = Page<FollowRow, FollowCursor>;
 
 impl FollowRow {
     /// Where the page ends whose last row this is.
@@ -225,16 +238,32 @@ pub(super) async fn take_turn(
     Ok(())
 }
 
-/// Neither blocks the other, and the account is there for everybody.
-macro_rules! shown {
-    () => {
-        "u.suspended_at IS NULL AND u.deleted_at IS NULL
-         AND NOT EXISTS (SELECT 1 FROM blocks b
-                         WHERE b.blocker_id = $2 AND b.blocked_id = u.id)
-         AND NOT EXISTS (SELECT 1 FROM blocks b
-                         WHERE b.blocker_id = u.id AND b.blocked_id = $2)"
+/// A page of follows of `$2` that `$source` gives, with who is on their other side; `$3` and `$4`
+/// say where it begins.
+macro_rules! page {
+    ($source:literal; $order:literal) => {
+        people_looked_at!($source; user_shown!(); $order, "$5")
     };
 }
+
+pub(super) const FOLLOWERS: &str = page!(
+    "f.follower_id AS place, f.accepted_at AS follow_at FROM follows f
+     WHERE f.followed_id = $2 AND f.accepted_at IS NOT NULL
+         AND (f.accepted_at, f.follower_id) < ($3, $4)";
+    "f.accepted_at DESC, f.follower_id DESC"
+);
+pub(super) const FOLLOWING: &str = page!(
+    "f.followed_id AS place, f.accepted_at AS follow_at FROM follows f
+     WHERE f.follower_id = $2 AND f.accepted_at IS NOT NULL
+         AND (f.accepted_at, f.followed_id) < ($3, $4)";
+    "f.accepted_at DESC, f.followed_id DESC"
+);
+pub(super) const REQUESTS: &str = page!(
+    "f.follower_id AS place, f.created_at AS follow_at FROM follows f
+     WHERE f.followed_id = $2 AND f.accepted_at IS NULL
+         AND (f.created_at, f.follower_id) > ($3, $4)";
+    "f.created_at, f.follower_id"
+);
 
 /// Who follows `of`, the newest first, those after the cursor, at most `limit`, as `viewer`
 /// may see them; `None`: somebody who is not logged in.
@@ -244,19 +273,8 @@ pub async fn followers(
     viewer: Option<UserId>,
     after: Option<FollowCursor>,
     limit: u32,
-) -> Result<Vec<FollowRow>, RowError> {
-    let text = concat!(
-        "SELECT ",
-        user_columns!(u),
-        ", f.accepted_at AS follow_at
-         FROM follows f JOIN users u ON u.id = f.follower_id
-         WHERE f.followed_id = $1 AND f.accepted_at IS NOT NULL
-             AND (f.accepted_at, f.follower_id) < ($3, $4) AND ",
-        shown!(),
-        " ORDER BY f.accepted_at DESC, f.follower_id DESC
-         LIMIT $5"
-    );
-    page(db, text, of, viewer, after, limit).await
+) -> Result<FollowPage, RowError> {
+    page(db, FOLLOWERS, Order::NewestFirst, viewer, of, after, limit).await
 }
 
 /// Whom `of` follows, like [`followers`].
@@ -266,41 +284,8 @@ pub async fn following(
     viewer: Option<UserId>,
     after: Option<FollowCursor>,
     limit: u32,
-) -> Result<Vec<FollowRow>, RowError> {
-    let text = concat!(
-        "SELECT ",
-        user_columns!(u),
-        ", f.accepted_at AS follow_at
-         FROM follows f JOIN users u ON u.id = f.followed_id
-         WHERE f.follower_id = $1 AND f.accepted_at IS NOT NULL
-             AND (f.accepted_at, f.followed_id) < ($3, $4) AND ",
-        shown!(),
-        " ORDER BY f.accepted_at DESC, f.followed_id DESC
-         LIMIT $5"
-    );
-    page(db, text, of, viewer, after, limit).await
-}
-
-async fn page(
-    db: &Database,
-    text: &'static str,
-    of: UserId,
-    viewer: Option<UserId>,
-    after: Option<FollowCursor>,
-    limit: u32,
-) -> Result<Vec<FollowRow>, RowError> {
-    let (at, user) = after.map_or((Timestamp::from_micros(i64::MAX), Uuid::max()), |after| {
-        (after.at, after.user.as_uuid())
-    });
-    query(text)
-        .bind(of)
-        // Nobody has this id.
-        .bind(viewer.map_or(Uuid::nil(), |viewer| viewer.as_uuid()))
-        .bind(at)
-        .bind(user)
-        .bind(limit)
-        .all(db)
-        .await
+) -> Result<FollowPage, RowError> {
+    page(db, FOLLOWING, Order::NewestFirst, viewer, of, after, limit).await
 }
 
 /// Who asks to follow `followed`, the oldest first, those after the cursor, at most `limit`.
@@ -309,27 +294,36 @@ pub async fn requests(
     followed: UserId,
     after: Option<FollowCursor>,
     limit: u32,
-) -> Result<Vec<FollowRow>, RowError> {
-    let (at, user) = after.map_or((Timestamp::from_micros(i64::MIN), Uuid::nil()), |after| {
-        (after.at, after.user.as_uuid())
-    });
-    query(concat!(
-        "SELECT ",
-        user_columns!(u),
-        ", f.created_at AS follow_at
-         FROM follows f JOIN users u ON u.id = f.follower_id
-         WHERE f.followed_id = $1 AND f.accepted_at IS NULL
-             AND (f.created_at, f.follower_id) > ($3, $4) AND ",
-        shown!(),
-        " ORDER BY f.created_at, f.follower_id
-         LIMIT $5"
-    ))
-    .bind(followed)
-    .bind(followed)
-    .bind(at)
-    .bind(user)
-    .bind(limit)
-    .all(db)
+) -> Result<FollowPage, RowError> {
+    let (order, viewer) = (Order::OldestFirst, Some(followed));
+    page(db, REQUESTS, order, viewer, followed, after, limit).await
+}
+
+async fn page(
+    db: &Database,
+    text: &'static str,
+    order: Order,
+    viewer: Option<UserId>,
+    of: UserId,
+    after: Option<FollowCursor>,
+    limit: u32,
+) -> Result<FollowPage, RowError> {
+    let begin = FollowCursor {
+        at: Timestamp::from_micros(match order {
+            Order::OldestFirst => i64::MIN,
+            Order::NewestFirst => i64::MAX,
+        }),
+        user: order.begin().into(),
+    };
+    looked::page(db, order, after, limit, |after, at_once| {
+        let after = after.unwrap_or(begin);
+        query(text)
+            .bind(viewer_id(viewer))
+            .bind(of)
+            .bind(after.at)
+            .bind(after.user)
+            .bind(at_once)
+    })
     .await
 }
 

@@ -62,7 +62,7 @@ pub const DESCRIPTION_BYTES_AT_MOST: usize = 8 * 1024;
 const ATTEMPTS: NonZeroU32 = NonZeroU32::new(100).expect("100 is not 0");
 
 words! {
-    /// What the files of a picture are.
+    /// What the files of a picture are, as `Content-Type` has it.
     MediaType, "image/png or image/jpeg":
     /// PNG.
     Png = "image/png",
@@ -77,6 +77,12 @@ impl MediaType {
             Self::Png => "png",
             Self::Jpeg => "jpg",
         }
+    }
+
+    /// That of files whose names end so.
+    pub fn of_extension(extension: &str) -> Option<Self> {
+        let all = [Self::Png, Self::Jpeg];
+        all.into_iter().find(|one| one.extension() == extension)
     }
 }
 

@@ -1,12 +1,12 @@
 //! Likes: the one reaction there is. What is liked of a share is what it shares.
 
 use media::{PostId, Timestamp, UserId};
-use uuid::Uuid;
 
+use super::looked::{self, Order, people_looked_at};
 use super::post_events::{PostChange, PostEvent};
-use super::posts::{self, not_blocked, uuids, viewer_id, visible};
+use super::posts::{self, uuids, viewer_id, visible};
 use super::sql::{AssertSqlSafe, FromRow, Row, query};
-use super::users::{UserRow, user_columns};
+use super::users::{UserPage, user_shown};
 use super::{Database, RowError, Transaction};
 
 /// Likes a post; false when it was liked already. [`RowError::NotFound`] when the user may not
@@ -72,16 +72,16 @@ pub async fn unlike(
 }
 
 /// The post is looked up once, so that the rest is read in the order of the primary key.
-pub(super) const LIKERS: &str = concat!(
-    "SELECT ",
-    user_columns!(u),
-    " FROM likes l JOIN users u ON u.id = l.user_id
-     WHERE l.post_id = (
-             SELECT COALESCE(p.share_of_id, p.id) FROM posts p WHERE p.id = $2 AND ",
-    visible!(),
-    ") AND l.user_id < $3 AND u.suspended_at IS NULL AND u.deleted_at IS NULL AND ",
-    not_blocked!("l.user_id"),
-    " ORDER BY l.user_id DESC LIMIT $4"
+pub(super) const LIKERS: &str = people_looked_at!(
+    concat!(
+        "l.user_id AS place FROM likes l
+         WHERE l.post_id = (
+                 SELECT COALESCE(p.share_of_id, p.id) FROM posts p WHERE p.id = $2 AND ",
+        visible!(),
+        ") AND l.user_id < $3"
+    );
+    user_shown!();
+    "l.user_id DESC", "$4"
 );
 
 /// Who likes a post, as `viewer` may see them, the newest account first, those before `after`,
@@ -92,14 +92,16 @@ pub async fn likers(
     viewer: Option<UserId>,
     after: Option<UserId>,
     limit: u32,
-) -> Result<Vec<UserRow>, RowError> {
-    query(LIKERS)
-        .bind(viewer_id(viewer))
-        .bind(post)
-        .bind(after.map_or(Uuid::max(), |after| after.as_uuid()))
-        .bind(limit)
-        .all(db)
-        .await
+) -> Result<UserPage, RowError> {
+    let order = Order::NewestFirst;
+    looked::page(db, order, after, limit, |after, at_once| {
+        query(LIKERS)
+            .bind(viewer_id(viewer))
+            .bind(post)
+            .bind(after.map_or(order.begin(), |after| after.as_uuid()))
+            .bind(at_once)
+    })
+    .await
 }
 
 /// Which of these posts `user` likes, in no order.

@@ -1,11 +1,11 @@
 //! Mutes: whom a user does not want to see. Nobody sees it but who made it.
 
 use media::{Timestamp, UserId};
-use uuid::Uuid;
 
 use super::error::missing_parent;
+use super::looked::{self, Order, people_looked_at};
 use super::sql::query;
-use super::users::{UserRow, user_columns};
+use super::users::UserPage;
 use super::{Database, Entity, RowError, Transaction};
 
 /// Mutes; false when it was muted already. [`RowError::NotFound`] when there is nobody to
@@ -46,6 +46,14 @@ pub async fn unmute(
     Ok(ended > 0)
 }
 
+/// `$1` is the muter, `$2` whom the page comes after.
+pub(super) const MUTED: &str = people_looked_at!(
+    "m.muted_id AS place FROM mutes m WHERE m.muter_id = $1 AND m.muted_id < $2";
+    "u.deleted_at IS NULL
+     AND NOT EXISTS (SELECT 1 FROM blocks b WHERE b.blocker_id = u.id AND b.blocked_id = $1)";
+    "m.muted_id DESC", "$3"
+);
+
 /// Whom `muter` mutes, the newest account first, those before `after`, at most `limit`.
 /// Those who are suspended too; nobody who was deleted, or who blocks `muter`: those are not
 /// seen.
@@ -54,20 +62,13 @@ pub async fn of_user(
     muter: UserId,
     after: Option<UserId>,
     limit: u32,
-) -> Result<Vec<UserRow>, RowError> {
-    query(concat!(
-        "SELECT ",
-        user_columns!(u),
-        " FROM mutes m JOIN users u ON u.id = m.muted_id
-         WHERE m.muter_id = $1 AND m.muted_id < $2 AND u.deleted_at IS NULL
-             AND NOT EXISTS (SELECT 1 FROM blocks b
-                             WHERE b.blocker_id = m.muted_id AND b.blocked_id = m.muter_id)
-         ORDER BY m.muted_id DESC
-         LIMIT $3"
-    ))
-    .bind(muter)
-    .bind(after.map_or(Uuid::max(), |after| after.as_uuid()))
-    .bind(limit)
-    .all(db)
+) -> Result<UserPage, RowError> {
+    let order = Order::NewestFirst;
+    looked::page(db, order, after, limit, |after, at_once| {
+        query(MUTED)
+            .bind(muter)
+            .bind(after.map_or(order.begin(), |after| after.as_uuid()))
+            .bind(at_once)
+    })
     .await
 }

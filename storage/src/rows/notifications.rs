@@ -39,8 +39,8 @@ use super::words::words;
 pub use live::{FOLLOWERS_AT_ONCE, RESTS, begin as begin_fan_out, step as fan_out_step};
 pub use news::{NEWS, News, NotNews, USERS_AT_ONCE};
 pub use pages::{
-    ACTORS_AT_MOST, ActorRow, LOOKED_AT_MOST, NotificationPage, PAGE, UNREAD, UNREAD_AT_MOST,
-    actors_of, exported, page, unread,
+    ACTORS_AT_MOST, ActorRow, NotificationPage, PAGE, UNREAD, UNREAD_AT_MOST, actors_of, exported,
+    page, unread,
 };
 pub use reading::{Seen, read, read_up_to};
 pub use retention::{KEPT_FOR, ROWS_AT_ONCE, Swept, sweep};

@@ -9,31 +9,29 @@
 //! gives posts to somebody: no page has gaps.
 //!
 //! Pages are read by id, which is the order of making. Whoever asks for one gives the id that
-//! the page before ended with. A page looks at [`LOOKED_AT_MOST`] posts, so that it costs no more
+//! the page before ended with. A page looks at [`LOOKED_AT_MOST`](super::LOOKED_AT_MOST) posts, so that it costs no more
 //! where the reader may see none of them; then it is short, and says where the next goes on.
 
 mod audience;
 mod change;
 mod create;
 mod erasure;
-pub(super) mod looked;
 mod pages;
 #[cfg(test)]
-pub(super) mod plans;
+mod plans;
 pub mod removal;
 mod tags;
 
 use media::{PostId, SessionId, StreamId, Timestamp, UserId};
 use uuid::Uuid;
 
-use super::RowError;
 use super::sql::{FromRow, Row};
 pub use super::words::InvalidWord;
 use super::words::words;
+use super::{Page, RowError};
 
 pub use change::{EDITS_AT_MOST, Edit, Edited, delete, edit, unshare};
 pub use create::{Created, NewPost, Shows, announced, create, share};
-pub use looked::{LOOKED_AT_MOST, PostPage};
 pub use pages::{
     AuthorPosts, RevisionRow, all_by_ids, by_ids, comments_of, find, find_emptied, of_author,
     quotes_of, revisions, shared_among, thread, with_hashtag,
@@ -115,6 +113,9 @@ impl FromRow for PostRow {
         })
     }
 }
+
+/// A page of posts.
+pub type PostPage = Page<PostRow, PostId>;
 
 /// The columns of a [`PostRow`]; `e`, `p`: of the table that is called so.
 macro_rules! post_columns {

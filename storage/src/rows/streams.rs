@@ -20,8 +20,11 @@ pub use changes::{
     Change, Changed, change, encodings, set_encoder, set_engine, set_ladder, set_takeover, start,
     stop,
 };
+#[cfg(test)]
+pub(super) use lists::LIVE;
 pub use lists::{
-    ListedStream, ShownStream, Standing, find, list, live, of_owner, shown, standings,
+    ListedStream, LivePage, LiveStream, ShownStream, Standing, find, list, live, of_owner, shown,
+    standings,
 };
 pub(super) use lists::{counted_columns, listed_columns};
 pub use removal::delete;

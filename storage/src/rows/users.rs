@@ -15,7 +15,9 @@ use super::error::already_there;
 use super::sql::{FromRow, On, Row, query};
 pub use super::words::InvalidWord;
 use super::words::words;
-use super::{Database, Entity, RowError, Transaction, Unique, login_sessions, profile_events};
+use super::{
+    Database, Entity, Page, RowError, Transaction, Unique, login_sessions, profile_events,
+};
 
 pub use standing::{
     delete, has_another_administrator, set_role, suspend, suspended_since,
@@ -101,7 +103,20 @@ macro_rules! user_columns {
     };
 }
 
-pub(super) use user_columns;
+/// The user `u` is there for everybody, and neither they nor the viewer `$1` block the other.
+macro_rules! user_shown {
+    () => {
+        concat!(
+            "u.suspended_at IS NULL AND u.deleted_at IS NULL AND ",
+            $crate::rows::posts::not_blocked!("u.id")
+        )
+    };
+}
+
+pub(super) use {user_columns, user_shown};
+
+/// A page of users.
+pub type UserPage = Page<UserRow, UserId>;
 
 macro_rules! select {
     ($rest:literal) => {

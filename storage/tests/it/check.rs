@@ -60,6 +60,7 @@ async fn migrations_are_told_and_run_once(test: TestDatabase) {
         "18 measured",
         "19 told again",
         "20 viewers of one",
+        "21 live pages",
     ];
     assert_eq!(told, names);
     assert_eq!(test.another_handle().await.migrate().await.unwrap(), []);

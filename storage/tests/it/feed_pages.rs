@@ -13,18 +13,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use media::{ManualClock, PostId, UserId};
 use storage::rows::feed::{self, CONSUMER, TrendCursor, Writer};
-use storage::rows::posts::{self, NewPost};
+use storage::rows::posts::{self, NewPost, PostPage};
 use storage::rows::sql::query;
 use storage::rows::users::ProfileChange;
 use storage::rows::{blocks, follows, likes, mutes, users};
 use storage::{Database, RowError};
 
-use crate::feed::{LOW, count};
+use crate::feed::{LOW, count, home_in_pages};
 use crate::fixtures::TestDatabase;
 use crate::likes::like;
 use crate::outbox::{Running, delivered};
 use crate::outbox_writers::Random;
 use crate::people::follow;
+use crate::post_pages::ids;
 use crate::posts::{new, post, quote, share, try_create};
 use crate::users::at;
 
@@ -250,18 +251,19 @@ impl Chaos<'_> {
 async fn walk(
     stays: &BTreeSet<PostId>,
     random: &mut Random,
-    page: impl AsyncFn(Option<PostId>, u32) -> Vec<PostId>,
+    page: impl AsyncFn(Option<PostId>, u32) -> PostPage,
 ) -> u32 {
-    let (mut seen, mut pages) = (Vec::<PostId>::new(), 0);
+    let (mut seen, mut after, mut pages) = (Vec::new(), None, 0);
     loop {
         let limit = 1 + random.below(12) as u32;
-        let posts = page(seen.last().copied(), limit).await;
-        assert!(posts.len() <= limit as usize);
+        let PostPage { rows, next } = page(after, limit).await;
+        assert!(rows.len() <= limit as usize);
         pages += 1;
-        if posts.is_empty() {
+        seen.extend(ids(&rows));
+        after = next.or(rows.last().map(|last| last.id));
+        if after.is_none() {
             break;
         }
-        seen.extend(posts);
     }
     // Not only different, but each before the last.
     assert!(
@@ -311,28 +313,20 @@ async fn walk_trends(db: &Database, world: &World, random: &mut Random) -> u32 {
     pages
 }
 
-async fn home_page(
-    db: &Database,
-    viewer: UserId,
-    before: Option<PostId>,
-    limit: u32,
-) -> Vec<PostId> {
-    let page = feed::home(db, viewer, before, limit).await.unwrap();
-    page.into_iter().map(|post| post.id).collect()
-}
-
 async fn read(db: Database, world: &World, pages: u32) {
     let mut random = Random(3);
     let (mut of_home, mut of_discover, mut of_trends) = (0, 0, 0);
     while of_home + of_discover + of_trends < pages {
-        let home = async |before, limit| home_page(&db, world.viewer, before, limit).await;
+        let home = async |before, limit| {
+            let page = feed::home(&db, world.viewer, before, limit).await;
+            page.unwrap()
+        };
         for _ in 0..2 {
             of_home += walk(&world.stays, &mut random, home).await;
         }
         let discover = async |before, limit| {
             let page = feed::discover(&db, Some(world.viewer), before, limit).await;
-            let posts = page.unwrap().posts;
-            posts.into_iter().map(|post| post.id).collect()
+            page.unwrap()
         };
         of_discover += walk(&world.stays_public, &mut random, discover).await;
         of_trends += walk_trends(&db, world, &mut random).await;
@@ -405,14 +399,7 @@ async fn read_while_others_write(test: TestDatabase, pages: u32) {
     assert!(crossed > 0, "nobody crossed");
     for _ in 0..2 {
         for viewer in [world.viewer, world.steady[0], world.crowd[0]] {
-            let mut seen = Vec::new();
-            loop {
-                let page = home_page(&test.db, viewer, seen.last().copied(), 7).await;
-                if page.is_empty() {
-                    break;
-                }
-                seen.extend(page);
-            }
+            let seen = home_in_pages(&test, viewer, 7).await;
             assert_eq!(seen, expected_home(&test.db, viewer).await);
         }
         // And once more when everything is swept.

@@ -245,7 +245,7 @@ async fn a_server_keeps_feeds_and_trends(test: TestDatabase) {
     like(&test, ada, recent).await;
     eventually("both are in the feed", async || {
         let page = feed::home(&test.db, ada, None, 9).await.unwrap();
-        crate::post_pages::ids(&page) == [recent, old]
+        crate::post_pages::ids(&page.rows) == [recent, old]
     })
     .await;
     eventually("it is counted", async || {

@@ -35,9 +35,9 @@ async fn followers_come_newest_first_in_full_pages(test: TestDatabase) {
     let mut all: Vec<_> = all.into_iter().rev().map(|(_, user)| user).collect();
     let page = async |viewer, after| {
         let followers = follows::followers(&test.db, ada, viewer, after, 5).await;
-        let followers = followers.unwrap();
+        let followers = followers.unwrap().rows;
         let following = follows::following(&test.db, ada, viewer, after, 5).await;
-        assert_eq!(following.unwrap(), followers);
+        assert_eq!(following.unwrap().rows, followers);
         followers
     };
     let first = page(None, None).await;
@@ -81,7 +81,10 @@ async fn requests_come_oldest_first(test: TestDatabase) {
             all.push(user);
         }
     }
-    let page = async |after| follows::requests(&test.db, ada, after, 3).await.unwrap();
+    let page = async |after| {
+        let page = follows::requests(&test.db, ada, after, 3).await;
+        page.unwrap().rows
+    };
     let first = page(None).await;
     assert_eq!(ids(&first), all[..3]);
     let second = page(Some(first[2].cursor())).await;
@@ -102,6 +105,7 @@ async fn pages_have_no_gap_and_no_duplicate_while_others_write(test: TestDatabas
     let leaves: Vec<_> = follows::followers(&test.db, ada, None, None, 100)
         .await
         .unwrap()
+        .rows
         .into_iter()
         .map(|row| row.user.id)
         .filter(|user| !stays.contains(user))
@@ -127,7 +131,7 @@ async fn pages_have_no_gap_and_no_duplicate_while_others_write(test: TestDatabas
             let mut after: Option<FollowCursor> = None;
             loop {
                 let page = follows::followers(&test.db, ada, Some(viewer), after, limit).await;
-                let page = page.unwrap();
+                let page = page.unwrap().rows;
                 let Some(last) = page.last() else { break };
                 after = Some(last.cursor());
                 seen.extend(ids(&page));

@@ -7,7 +7,7 @@ use storage::rows::post_events::PostChange;
 use storage::rows::{Entity, users};
 
 use crate::fixtures::TestDatabase;
-use crate::people::{block, set_private};
+use crate::people::{block, people_of, set_private};
 use crate::posts::{delete, post, share, told};
 use crate::users::{at, write};
 
@@ -51,7 +51,7 @@ async fn counts(test: &TestDatabase, posts: &[PostId]) -> Vec<(PostId, u64)> {
 
 async fn likers(test: &TestDatabase, post: PostId, viewer: Option<UserId>) -> Vec<UserId> {
     let page = likes::likers(&test.db, post, viewer, None, 10).await;
-    page.unwrap().into_iter().map(|user| user.id).collect()
+    people_of(&page.unwrap())
 }
 
 async fn a_post_is_liked_once(test: TestDatabase) {
@@ -118,8 +118,7 @@ async fn who_likes_a_post_comes_in_full_pages(test: TestDatabase) {
     }
     let page = async |viewer, after| {
         let page = likes::likers(&test.db, one, viewer, after, 4).await;
-        let page: Vec<_> = page.unwrap().into_iter().map(|user| user.id).collect();
-        page
+        people_of(&page.unwrap())
     };
     assert_eq!(page(None, None).await, all[..4]);
     assert_eq!(page(None, Some(all[3])).await, all[4..8]);

@@ -160,8 +160,9 @@ async fn watching(test: &TestDatabase, name: &str, at: Timestamp) -> u64 {
     let name = name.parse().unwrap();
     let found = streams::find(&test.db, &name, None).await.unwrap().unwrap();
     let viewers = found.viewers(at);
-    let live = streams::live(&test.db, None, 10).await.unwrap();
-    for listed in live.iter().filter(|row| row.stream.name == name) {
+    let live = streams::live(&test.db, None, None, 10).await.unwrap();
+    let listed = live.rows.iter().map(|row| &row.stream);
+    for listed in listed.filter(|row| row.stream.name == name) {
         assert_eq!(listed.viewers(at), viewers);
     }
     viewers

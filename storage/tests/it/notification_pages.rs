@@ -9,7 +9,8 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use media::{NotificationId, PostId, UserId};
-use storage::rows::notifications::{self, LOOKED_AT_MOST, NotificationRow, Seen};
+use storage::rows::LOOKED_AT_MOST;
+use storage::rows::notifications::{self, NotificationRow, Seen};
 use storage::rows::sql::query;
 use storage::rows::{blocks, follows, likes, mutes};
 use storage::{Database, RowError};

@@ -6,7 +6,7 @@ use storage::rows::follows::{self, FollowCounts, Following};
 use storage::rows::profile_links::{self, LINKS_AT_MOST, ProfileLink};
 use storage::rows::relations::{self, Relation};
 use storage::rows::sql::{AssertSqlSafe, query};
-use storage::rows::users::ProfileChange;
+use storage::rows::users::{ProfileChange, UserPage};
 use storage::rows::{Entity, blocks, mutes, users};
 
 use crate::fixtures::TestDatabase;
@@ -48,6 +48,10 @@ pub(crate) async fn set_private(test: &TestDatabase, user: UserId, is_private: b
         .await
         .unwrap();
     transaction.commit().await.unwrap();
+}
+
+pub(crate) fn people_of(page: &UserPage) -> Vec<UserId> {
+    page.rows.iter().map(|user| user.id).collect()
 }
 
 async fn between(test: &TestDatabase, viewer: UserId, other: UserId) -> Relation {
@@ -230,12 +234,12 @@ async fn a_block_ends_follows_both_ways_and_lets_none_begin(test: TestDatabase) 
         let followed = follows::follow(&test.db, &mut transaction, one, other, at(1)).await;
         assert_eq!(followed.unwrap(), None);
     }
-    let blocked = blocks::of_user(&test.db, ada, None, 10).await.unwrap();
-    assert_eq!(
-        blocked.iter().map(|user| user.id).collect::<Vec<_>>(),
-        [bob]
-    );
-    assert_eq!(blocks::of_user(&test.db, bob, None, 10).await.unwrap(), []);
+    let blocked = async |blocker| {
+        let page = blocks::of_user(&test.db, blocker, None, 10).await;
+        people_of(&page.unwrap())
+    };
+    assert_eq!(blocked(ada).await, [bob]);
+    assert_eq!(blocked(bob).await, []);
     let mut transaction = write(&test).await;
     for was in [true, false] {
         let ended = blocks::unblock(&mut transaction, ada, bob).await;
@@ -282,8 +286,7 @@ async fn mutes_are_made_and_ended(test: TestDatabase) {
     assert!(!between(&test, muted[0], ada).await.mutes);
     let page = async |after| {
         let page = mutes::of_user(&test.db, ada, after, 2).await;
-        let page: Vec<_> = page.unwrap().into_iter().map(|user| user.id).collect();
-        page
+        people_of(&page.unwrap())
     };
     assert_eq!(page(None).await, muted[..2]);
     assert_eq!(page(Some(muted[1])).await, muted[2..]);

@@ -350,7 +350,7 @@ async fn compare(test: TestDatabase, world: World) {
 
         let tagged = all_pages(3, async |before, limit| {
             let page = posts::with_hashtag(&test.db, TAG, who, before, limit).await;
-            page.unwrap().posts
+            page.unwrap()
         });
         let wanted = newest_first(&|place| !model.mutes(viewer, place));
         assert_eq!(tagged.await, wanted);
@@ -359,7 +359,7 @@ async fn compare(test: TestDatabase, world: World) {
             let theirs = all_pages(2, async |before, limit| {
                 let which = AuthorPosts::WithoutComments;
                 let page = posts::of_author(&test.db, *id, which, who, before, limit).await;
-                page.unwrap().posts
+                page.unwrap()
             });
             let wanted = newest_first(&|place| {
                 let post = model.posts[place];
@@ -373,21 +373,21 @@ async fn compare(test: TestDatabase, world: World) {
                     posts::thread(&test.db, *id, who, None, 99)
                         .await
                         .unwrap()
-                        .posts,
+                        .rows,
                     expected(&|place| model.posts[place].root == Some(of)),
                 ),
                 (
                     posts::comments_of(&test.db, *id, who, None, 99)
                         .await
                         .unwrap()
-                        .posts,
+                        .rows,
                     newest_first(&|place| model.posts[place].parent == Some(of)),
                 ),
                 (
                     posts::quotes_of(&test.db, *id, who, None, 99)
                         .await
                         .unwrap()
-                        .posts,
+                        .rows,
                     newest_first(&|place| model.posts[place].quote_of == Some(of)),
                 ),
             ];

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use media::{PostId, UserId};
-use storage::rows::posts::{self, AuthorPosts, NewPost, PostRow};
+use storage::rows::posts::{self, AuthorPosts, NewPost, PostPage, PostRow};
 use storage::rows::{blocks, mutes};
 
 use crate::fixtures::TestDatabase;
@@ -28,16 +28,17 @@ pub(crate) fn ids(rows: &[PostRow]) -> Vec<PostId> {
 /// All pages of `limit`, one after the other.
 pub(crate) async fn all_pages(
     limit: u32,
-    page: impl AsyncFn(Option<PostId>, u32) -> Vec<PostRow>,
+    page: impl AsyncFn(Option<PostId>, u32) -> PostPage,
 ) -> Vec<PostId> {
-    let mut seen = Vec::new();
+    let (mut seen, mut after) = (Vec::new(), None);
     loop {
-        let rows = page(seen.last().copied(), limit).await;
+        let PostPage { rows, next } = page(after, limit).await;
         assert!(rows.len() <= limit as usize);
-        if rows.is_empty() {
+        seen.extend(ids(&rows));
+        after = next.or(rows.last().map(|last| last.id));
+        if after.is_none() {
             return seen;
         }
-        seen.extend(ids(&rows));
     }
 }
 
@@ -52,7 +53,7 @@ async fn an_authors_posts_come_newest_first(test: TestDatabase) {
     for limit in [1, 2, 9] {
         let page = async |which, before, limit| {
             let page = posts::of_author(&test.db, ada, which, Some(bob), before, limit).await;
-            page.unwrap().posts
+            page.unwrap()
         };
         let without = all_pages(limit, async |before, limit| {
             page(AuthorPosts::WithoutComments, before, limit).await
@@ -66,7 +67,7 @@ async fn an_authors_posts_come_newest_first(test: TestDatabase) {
     // A share is gone from the page with what it shares.
     assert!(delete(&test, bobs, Some(bob)).await);
     let left = posts::of_author(&test.db, ada, AuthorPosts::WithoutComments, None, None, 9);
-    assert_eq!(ids(&left.await.unwrap().posts), [last, quoting, first]);
+    assert_eq!(ids(&left.await.unwrap().rows), [last, quoting, first]);
 }
 
 async fn a_thread_comes_oldest_first(test: TestDatabase) {
@@ -80,7 +81,7 @@ async fn a_thread_comes_oldest_first(test: TestDatabase) {
     let thread = async |limit| {
         all_pages(limit, async |after, limit| {
             let page = posts::thread(&test.db, root, None, after, limit).await;
-            page.unwrap().posts
+            page.unwrap()
         })
         .await
     };
@@ -103,7 +104,7 @@ async fn a_thread_comes_oldest_first(test: TestDatabase) {
     block(&test, ada, bob).await;
     let page = posts::thread(&test.db, root, Some(bob), None, 9).await;
     // One's own is always seen.
-    assert_eq!(ids(&page.unwrap().posts), [first, third, fifth.id]);
+    assert_eq!(ids(&page.unwrap().rows), [first, third, fifth.id]);
 }
 
 async fn answers_and_quotes_come_newest_first(test: TestDatabase) {
@@ -119,12 +120,12 @@ async fn answers_and_quotes_come_newest_first(test: TestDatabase) {
     for limit in [1, 3, 9] {
         let seen = all_pages(limit, async |before, limit| {
             let page = posts::comments_of(&test.db, root, Some(ada), before, limit).await;
-            page.unwrap().posts
+            page.unwrap()
         });
         assert_eq!(seen.await, answers);
         let seen = all_pages(limit, async |before, limit| {
             let page = posts::quotes_of(&test.db, root, Some(ada), before, limit).await;
-            page.unwrap().posts
+            page.unwrap()
         });
         assert_eq!(seen.await, quotes);
     }
@@ -151,11 +152,11 @@ async fn a_hashtag_leaves_out_the_muted(test: TestDatabase) {
     let three = tagged(&test, ada, "rust").await;
     let page = async |viewer| {
         let page = posts::with_hashtag(&test.db, "rust", viewer, None, 9).await;
-        ids(&page.unwrap().posts)
+        ids(&page.unwrap().rows)
     };
     assert_eq!(page(None).await, [three, two, one]);
     let after = posts::with_hashtag(&test.db, "rust", None, Some(three), 1).await;
-    assert_eq!(ids(&after.unwrap().posts), [two]);
+    assert_eq!(ids(&after.unwrap().rows), [two]);
     let mut transaction = write(&test).await;
     mutes::mute(&mut transaction, eve, bob, at(0))
         .await
@@ -165,7 +166,7 @@ async fn a_hashtag_leaves_out_the_muted(test: TestDatabase) {
     assert_eq!(page(Some(bob)).await, [three, two, one]);
     // Who is muted is seen where one looks for them.
     let theirs = posts::of_author(&test.db, bob, AuthorPosts::All, Some(eve), None, 9).await;
-    assert_eq!(theirs.unwrap().posts.len(), 2);
+    assert_eq!(theirs.unwrap().rows.len(), 2);
     block(&test, ada, eve).await;
     assert_eq!(page(Some(eve)).await, []);
 }
@@ -188,7 +189,7 @@ async fn a_page_is_full_whatever_is_left_out(test: TestDatabase) {
     for (n, chunk) in shown.chunks(3).enumerate() {
         let after = page.last().copied();
         let rows = posts::thread(&test.db, root, Some(viewer), after, 3).await;
-        page = ids(&rows.unwrap().posts);
+        page = ids(&rows.unwrap().rows);
         assert_eq!(page, chunk, "page {n}");
     }
 }
@@ -239,12 +240,12 @@ async fn s01_pages_have_no_gap_and_no_duplicate_while_others_write(test: TestDat
         for limit in 1..12 {
             let oldest_first = all_pages(limit, async |after, limit| {
                 let page = posts::thread(&test.db, root, Some(viewer), after, limit).await;
-                page.unwrap().posts
+                page.unwrap()
             })
             .await;
             let newest_first = all_pages(limit, async |before, limit| {
                 let page = posts::comments_of(&test.db, root, Some(viewer), before, limit).await;
-                page.unwrap().posts
+                page.unwrap()
             })
             .await;
             for seen in [oldest_first, newest_first] {

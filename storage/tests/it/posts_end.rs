@@ -18,7 +18,8 @@ use crate::fixtures::TestDatabase;
 use crate::likes::like;
 use crate::people::{follow, set_private};
 use crate::post_pages::ids;
-use crate::posts::{comment, create, delete, edit, find, new, post, quote, share, told};
+use crate::posts::{comment, create, delete, find, new, post, quote, share, told};
+use crate::posts_edited::edit;
 use crate::users::{at, write};
 
 on_both_engines! {
@@ -295,7 +296,7 @@ async fn what_an_account_wrote_is_erased(test: TestDatabase) {
     assert_eq!(removal::step(&test.db, root).await.unwrap(), 2);
     // The thread holds, for everybody.
     let thread = posts::thread(&test.db, root, None, None, 9).await;
-    assert_eq!(ids(&thread.unwrap().posts), [answer]);
+    assert_eq!(ids(&thread.unwrap().rows), [answer]);
     assert!(find(&test, bobs, None).await.is_some());
 }
 

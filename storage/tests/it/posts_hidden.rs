@@ -2,8 +2,8 @@
 //! more, and the next goes on behind them.
 
 use media::{PostId, UserId};
-use storage::rows::posts::{self, AuthorPosts, LOOKED_AT_MOST, PostPage, Visibility};
-use storage::rows::{Transaction, feed, mutes, sql};
+use storage::rows::posts::{self, AuthorPosts, PostPage, Visibility};
+use storage::rows::{LOOKED_AT_MOST, Transaction, feed, mutes, sql};
 use storage::{Database, RowError};
 
 use crate::fixtures::TestDatabase;
@@ -178,9 +178,9 @@ async fn s01_a_page_that_may_show_nothing_is_short_and_goes_on(test: TestDatabas
             let (mut seen, mut after, mut short) = (Vec::new(), None, 0);
             loop {
                 let page = world.read(&test.db, list, after, limit).await.unwrap();
-                assert!(page.posts.len() <= limit as usize);
-                seen.extend(ids(&page.posts));
-                let is_full = page.posts.len() == limit as usize;
+                assert!(page.rows.len() <= limit as usize);
+                seen.extend(ids(&page.rows));
+                let is_full = page.rows.len() == limit as usize;
                 assert!(!is_full || page.next.is_none(), "{list:?}");
                 short += u32::from(page.next.is_some());
                 let last = seen.last().copied().filter(|_| is_full);
@@ -202,7 +202,7 @@ async fn a_page_is_filled_from_what_is_behind_the_hidden(test: TestDatabase) {
         for limit in [1, 2, 7] {
             let page = world.read(&test.db, list, None, limit).await.unwrap();
             let first = shown.len().min(limit as usize);
-            assert_eq!(ids(&page.posts), shown[..first], "{list:?}, {limit}");
+            assert_eq!(ids(&page.rows), shown[..first], "{list:?}, {limit}");
             assert_eq!(page.next, None, "{list:?}, {limit}");
         }
         // Nothing is looked at for a page of nothing.

@@ -8,7 +8,8 @@ use storage::rows::{account_export, blocks, sessions, sql, streams, users};
 
 use crate::fixtures::TestDatabase;
 use crate::people::{block, follow};
-use crate::posts::{comment, create, delete, edit, find, new, post, share, told};
+use crate::posts::{comment, create, delete, find, new, post, share, told};
+use crate::posts_edited::edit;
 use crate::users::{at, write};
 
 on_both_engines! {

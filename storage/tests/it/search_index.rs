@@ -16,7 +16,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::children::eventually;
 use crate::fixtures::{NOW, TestDatabase};
-use crate::posts::{delete, edit};
+use crate::posts::delete;
+use crate::posts_edited::edit;
 use crate::search::{deliver, events, indexed, one_page, posts_found, says};
 use crate::users::{at, write};
 

@@ -115,7 +115,7 @@ async fn s01_an_edit_brings_nothing_twice(test: TestDatabase) {
         mentions: &[],
         hashtags: &[],
     };
-    crate::posts::edit(&test, ada, &edit, 1).await;
+    crate::posts_edited::edit(&test, ada, &edit, 1).await;
     says(&test, ada, "stone three").await;
     indexed(&test).await;
     let second = page(first.next).await;

@@ -4,6 +4,7 @@ use media::{Micros, SessionId, Timestamp};
 use storage::RowError;
 use storage::rows::sessions::{RungChange, RungState, SessionRow};
 use storage::rows::sql::query;
+use storage::rows::streams::LiveStream;
 use storage::rows::{sessions, streams};
 
 use crate::fixtures::{NOW, TestDatabase};
@@ -94,7 +95,7 @@ async fn an_ended_session_stays_ended(test: TestDatabase) {
 }
 
 async fn live_streams_are_those_with_an_open_session_newest_first(test: TestDatabase) {
-    for (name, seconds) in [("old", 1), ("new", 3), ("middle", 2), ("over", 4)] {
+    for (name, seconds) in [("old", 1), ("middle", 2), ("new", 3), ("over", 4)] {
         let stream = test.stream(name).await;
         let at = NOW + Micros::from_secs(seconds);
         let opened = sessions::open_session(&test.db, stream, at).await.unwrap();
@@ -105,11 +106,18 @@ async fn live_streams_are_those_with_an_open_session_newest_first(test: TestData
         }
     }
     test.stream("never").await;
-    let live = streams::live(&test.db, None, 10).await.unwrap();
-    let names: Vec<_> = live.iter().map(|s| s.stream.name.as_str()).collect();
+    let page = async |before, limit| {
+        let page = streams::live(&test.db, None, before, limit).await;
+        page.unwrap().rows
+    };
+    let live = page(None, 10).await;
+    let name = |live: &LiveStream| live.stream.stream.name.to_string();
+    let names: Vec<_> = live.iter().map(name).collect();
     assert_eq!(names, ["new", "middle", "old"]);
-    assert_eq!(live[0].live_since, Some(NOW + Micros::from_secs(3)));
-    assert_eq!(streams::live(&test.db, None, 1).await.unwrap(), live[..1]);
+    assert_eq!(live[0].stream.live_since, Some(NOW + Micros::from_secs(3)));
+    assert_eq!(page(None, 1).await, live[..1]);
+    assert_eq!(page(Some(live[0].session), 1).await, live[1..2]);
+    assert_eq!(page(Some(live[1].session), 9).await, live[2..]);
 }
 
 async fn going_live_and_ending_are_told_once(test: TestDatabase) {

@@ -12,6 +12,7 @@ mod http;
 mod network;
 mod obs;
 mod pages;
+mod person;
 mod playlist;
 mod probe;
 mod process;
@@ -35,6 +36,7 @@ pub(crate) use http::{Http, Response, resolve};
 pub(crate) use network::{Host, Network};
 pub(crate) use obs::Obs;
 pub(crate) use pages::Pages;
+pub(crate) use person::{Face, Graphql, Person, Rest};
 pub(crate) use playlist::{MediaPlaylist, Segment};
 pub(crate) use probe::{Medium, Probed};
 pub(crate) use process::{

@@ -167,8 +167,8 @@ export class Attached {
   /** Offers those that are live; any other can be named. */
   private async suggest(): Promise<void> {
     try {
-      const options = (await fetchLive(api)).map(({ name }) => new Option(name, name));
-      this.streams.replaceChildren(...options);
+      const { streams } = await fetchLive(api);
+      this.streams.replaceChildren(...streams.map(({ name }) => new Option(name, name)));
     } catch (error) {
       console.info("live streams:", error);
     }

@@ -19,7 +19,7 @@ export function showDiscover(): void {
     });
   });
   void fill(view.part("live", HTMLElement), "Nobody is live right now.", async () => {
-    const streams = await fetchLive(api);
+    const { streams } = await fetchLive(api);
     return streams.map(({ name, startedAt }) => {
       return row(watchPath(name), name, sinceLabel(startedAt, new Date()));
     });

@@ -8,6 +8,7 @@
 
 mod beside;
 mod frame;
+mod listener;
 mod members;
 mod presence;
 mod room;
@@ -30,8 +31,9 @@ use uuid::Uuid;
 
 use crate::ServiceError;
 pub(crate) use frame::{Frame, What};
+pub(crate) use listener::{Listener, TooSlow};
 pub(crate) use members::{Members, News, Seat};
-pub(crate) use room::{Before, Joined, Listener, TooSlow};
+pub(crate) use room::{Before, Joined};
 use room::{Presence, Room};
 
 /// Rooms that somebody on this node is in. Sockets are what there is most of, and each is in one.

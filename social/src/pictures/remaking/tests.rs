@@ -61,7 +61,7 @@ fn each_format_is_read_whatever_its_pixels_are() {
         (rgb.to_rgba8().into(), ImageFormat::WebP),
     ] {
         let made = remake(&file(&picture, format)).unwrap();
-        assert_eq!(made.kind, Kind::Jpeg, "{format:?}");
+        assert_eq!(made.media_type, MediaType::Jpeg, "{format:?}");
         assert_eq!(shown(&made).dimensions(), (48, 48));
     }
     let made = remake(&file(&rgb, ImageFormat::WebP)).unwrap();
@@ -75,7 +75,7 @@ fn what_can_be_seen_through_stays_so() {
     picture.put_pixel(5, 60, Rgba([0, 0, 0, 0]));
     for format in [ImageFormat::Png, ImageFormat::WebP] {
         let made = remake(&file(&picture.clone().into(), format)).unwrap();
-        assert_eq!(made.kind, Kind::Png);
+        assert_eq!(made.media_type, MediaType::Png);
         assert_eq!(shown(&made), picture);
     }
 }
@@ -139,7 +139,7 @@ fn a_picture_for_a_post_keeps_its_shape() {
         let made = file(&flag(width, height).into(), ImageFormat::Png);
         let made = remake_for_post(&made).unwrap();
         assert_eq!((made.width, made.height), full, "{given:?}");
-        assert_eq!(made.kind, Kind::Jpeg);
+        assert_eq!(made.media_type, MediaType::Jpeg);
         for (bytes, size) in [(&made.full, full), (&made.preview, preview)] {
             let shown = image::load_from_memory(bytes).unwrap().into_rgba8();
             assert_eq!(shown.dimensions(), size, "{given:?}");
@@ -165,8 +165,8 @@ fn a_picture_for_a_post_is_scaled_until_its_file_is_not_too_large() {
         state ^= state << 5;
         Rgba(state.to_le_bytes())
     });
-    assert!(write(&noise, Kind::Png).unwrap().len() > POSTED_BYTES);
-    let (full, data) = light(noise, Kind::Png).unwrap();
+    assert!(write(&noise, MediaType::Png).unwrap().len() > POSTED_BYTES);
+    let (full, data) = light(noise, MediaType::Png).unwrap();
     assert!(data.len() <= POSTED_BYTES);
     let (width, height) = full.dimensions();
     assert_eq!(width, 2 * height);
@@ -189,7 +189,7 @@ fn a_picture_for_a_post_is_upright_without_metadata_and_of_one_kind() {
     let mut glass = DynamicImage::from(flag(2_000, 1_000)).into_rgba8();
     glass.put_pixel(1_999, 999, Rgba([0, 0, 0, 0]));
     let made = remake_for_post(&file(&glass.into(), ImageFormat::Png)).unwrap();
-    assert_eq!(made.kind, Kind::Png);
+    assert_eq!(made.media_type, MediaType::Png);
     for bytes in [&made.full, &made.preview] {
         assert_eq!(image::guess_format(bytes).unwrap(), ImageFormat::Png);
     }

@@ -1,20 +1,19 @@
 //! What everybody writes.
 
 use media::{PostId, UserId};
-use uuid::Uuid;
 
-use super::super::posts::looked::{self, Order, looked_at};
+use super::super::looked::{self, Order, posts_looked_at};
 use super::super::posts::{PostPage, not_muted, viewer_id};
 use super::super::sql::query;
 use super::super::{Database, RowError};
 
 /// The text of [`discover`], also for whoever measures it: `$1` is the viewer, `$2` what the page
 /// comes before, `$3` how many posts are looked at.
-pub const DISCOVER: &str = looked_at!(
+pub const DISCOVER: &str = posts_looked_at!(
     "n.id AS place FROM posts n
      WHERE n.parent_id IS NULL AND n.share_of_id IS NULL AND n.visibility = 'public'
          AND n.deleted_at IS NULL AND n.id < $2";
-    "(SELECT NOT c.is_private FROM users c WHERE c.id = p.author_id) AND ",
+    "(SELECT NOT i.is_private FROM users i WHERE i.id = p.author_id) AND ",
     not_muted!("p.author_id");
     "n.id DESC",
     "$3"
@@ -29,11 +28,11 @@ pub async fn discover(
     before: Option<PostId>,
     limit: u32,
 ) -> Result<PostPage, RowError> {
-    let from = before.map_or(Uuid::max(), |before| before.as_uuid());
-    looked::page(db, Order::NewestFirst, from, limit, |before, at_once| {
+    let order = Order::NewestFirst;
+    looked::page(db, order, before, limit, |before, at_once| {
         query(DISCOVER)
             .bind(viewer_id(viewer))
-            .bind(before)
+            .bind(before.map_or(order.begin(), |before| before.as_uuid()))
             .bind(at_once)
     })
     .await

@@ -1,12 +1,11 @@
 //! Lists of notifications, and how many are unread.
 
-use std::cmp::Reverse;
-
 use media::{NotificationId, Timestamp, UserId};
 use uuid::Uuid;
 
+use super::super::looked::{self, Order};
 use super::super::sql::{AssertSqlSafe, FromRow, Row, query};
-use super::super::{Database, RowError};
+use super::super::{Database, Page, RowError};
 use super::NotificationRow;
 use super::shown::{deed_shown, group_shown};
 
@@ -19,81 +18,37 @@ pub const UNREAD_AT_MOST: u32 = 100;
 /// Unread notifications that are looked at for the count, shown or not.
 const LOOKED_AT: u32 = 1_000;
 
-/// Notifications that one page looks at, shown or not.
-pub const LOOKED_AT_MOST: u32 = 1_000;
-
 /// The text of [`page`], also for whoever measures it: `$1` is the recipient, `$2` what the page
-/// comes before, `$3` what is looked at. What it gives is in no order.
+/// comes before, `$3` what is looked at.
 pub const PAGE: &str = concat!(
-    "SELECT n.id, n.kind, n.target_id, n.window_at, n.changed_at, n.revision, n.read_at, ",
+    "SELECT n.id AS place, CASE WHEN ",
     group_shown!(),
-    " AS is_shown
+    " THEN n.id END AS id,
+            n.kind, n.target_id, n.window_at, n.changed_at, n.revision, n.read_at
      FROM (SELECT u.id, u.kind, u.target_id, u.window_at, u.changed_at, u.revision, u.read_at
            FROM notifications u
            WHERE u.recipient_id = $1 AND u.id < $2 ORDER BY u.id DESC LIMIT $3) AS n"
 );
 
 /// A page of notifications.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct NotificationPage {
-    /// Those that are shown, the last begun first.
-    pub rows: Vec<NotificationRow>,
-    /// The last that was looked at, of a page that is not full, though there are more: of
-    /// [`LOOKED_AT_MOST`] too few are shown. The next page goes on after it.
-    pub next: Option<NotificationId>,
-}
-
-/// A notification that was looked at.
-struct Looked {
-    row: NotificationRow,
-    is_shown: bool,
-}
-
-impl FromRow for Looked {
-    fn from_row(row: &Row) -> Result<Self, RowError> {
-        Ok(Self {
-            row: NotificationRow::from_row(row)?,
-            is_shown: row.get("is_shown")?,
-        })
-    }
-}
+pub type NotificationPage = Page<NotificationRow, NotificationId>;
 
 /// The notifications of `recipient`, the last begun first, those before `before`, at most
 /// `limit`.
-///
-/// First no more is read than the page has; while something is missing, twice as much as before.
 pub async fn page(
     db: &Database,
     recipient: UserId,
     before: Option<NotificationId>,
     limit: u32,
 ) -> Result<NotificationPage, RowError> {
-    let mut page = NotificationPage::default();
-    let (mut after, mut looked_at) = (before, 0);
-    while page.rows.len() < limit as usize {
-        if looked_at == LOOKED_AT_MOST {
-            page.next = after;
-            break;
-        }
-        let at_once = limit.max(looked_at).min(LOOKED_AT_MOST - looked_at);
-        let mut looked: Vec<Looked> = query(PAGE)
+    let order = Order::NewestFirst;
+    looked::page(db, order, before, limit, |before, at_once| {
+        query(PAGE)
             .bind(recipient)
-            .bind(after.map_or(Uuid::max(), |after| after.as_uuid()))
+            .bind(before.map_or(order.begin(), |before| before.as_uuid()))
             .bind(at_once)
-            .all(db)
-            .await?;
-        looked.sort_unstable_by_key(|one| Reverse(one.row.id));
-        let is_all = looked.len() < at_once as usize;
-        after = looked.last().map(|last| last.row.id).or(after);
-        let shown = looked.into_iter().filter(|one| one.is_shown);
-        page.rows.extend(shown.map(|one| one.row));
-        if is_all {
-            break;
-        }
-        looked_at += at_once;
-    }
-    page.rows.truncate(limit as usize);
-    Ok(page)
+    })
+    .await
 }
 
 /// The text of [`unread`]: `$1` is the recipient, `$2` what is looked at, `$3` what is counted.

@@ -1,11 +1,10 @@
 //! Posts as somebody sees them. In every text `$1` is the viewer.
 
 use media::{PostId, Timestamp, UserId};
-use uuid::Uuid;
 
+use super::super::looked::{self, Order, posts_looked_at};
 use super::super::sql::{AssertSqlSafe, Bind, Engine, FromRow, Row, query};
 use super::super::{Database, RowError};
-use super::looked::{self, Order, looked_at};
 use super::{
     PostPage, PostRow, audience, author_open, author_shown, not_muted, post_columns, uuids,
     viewer_id, visible, visible_alone,
@@ -14,7 +13,7 @@ use super::{
 /// A page of posts that `$source` gives as `place`, with `$2` and `$3`: `$4` are looked at.
 macro_rules! page {
     ($($source:expr),+; $($shown:expr),+; $order:literal) => {
-        looked_at!(concat!($($source),+); $($shown),+; $order, "$4")
+        posts_looked_at!(concat!($($source),+); $($shown),+; $order, "$4")
     };
 }
 
@@ -153,16 +152,11 @@ async fn page(
     after: Option<PostId>,
     limit: u32,
 ) -> Result<PostPage, RowError> {
-    let first = match order {
-        Order::OldestFirst => Uuid::nil(),
-        Order::NewestFirst => Uuid::max(),
-    };
-    let from = after.map_or(first, |after| after.as_uuid());
-    looked::page(db, order, from, limit, |after, at_once| {
+    looked::page(db, order, after, limit, |after, at_once| {
         query(text)
             .bind(viewer_id(viewer))
             .bind(of.clone())
-            .bind(after)
+            .bind(after.map_or(order.begin(), |after| after.as_uuid()))
             .bind(at_once)
     })
     .await

@@ -1,13 +1,14 @@
 //! Streams in lists, as whoever asks may see them.
 
-use media::{StreamId, StreamName, Timestamp, UserId};
+use media::{SessionId, StreamId, StreamName, Timestamp, UserId};
 use uuid::Uuid;
 
 use super::{StreamRow, Visibility, called, stream_columns, stream_shown};
+use crate::rows::looked::{self, Order, looked_at};
 use crate::rows::posts::{not_muted, viewer_id};
 use crate::rows::sql::{AssertSqlSafe, FromRow, Row, query};
 use crate::rows::stream_status::STALE;
-use crate::rows::{Database, RowError};
+use crate::rows::{Database, Page, RowError};
 
 /// A stream in a listing.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -160,31 +161,62 @@ pub async fn of_owner(
     .await
 }
 
+/// A stream that is live.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LiveStream {
+    /// The stream.
+    pub stream: ListedStream,
+    /// Its open session: its place.
+    pub session: SessionId,
+}
+
+impl FromRow for LiveStream {
+    fn from_row(row: &Row) -> Result<Self, RowError> {
+        Ok(Self {
+            stream: ListedStream::from_row(row)?,
+            session: row.get("place")?,
+        })
+    }
+}
+
+/// A page of live streams.
+pub type LivePage = Page<LiveStream, SessionId>;
+
+/// `$1` is the viewer, `$2` what the page comes before, `$3` how many sessions are looked at.
+pub(in crate::rows) const LIVE: &str = concat!(
+    looked_at!(
+        "l.id AS place, l.stream_id AS live_id, l.started_at AS live_since FROM live_sessions l
+         WHERE l.ended_at IS NULL AND l.id < $2";
+        concat!(
+            stream_columns!(),
+            ", u.name AS owner_name, ",
+            counted_columns!("c.place")
+        ),
+        "streams s",
+        "s.id = c.live_id AND ",
+        not_muted!("s.owner_id"),
+        " AND ",
+        stream_shown!("s");
+        "l.id DESC", "$3"
+    ),
+    " LEFT JOIN users u ON u.id = s.owner_id"
+);
+
 /// Streams with an open session that `viewer` may and wants to see, those of nobody who is muted,
-/// the newest session first, at most `limit`.
+/// the newest session first, those before `before`, at most `limit`.
 pub async fn live(
     db: &Database,
     viewer: Option<UserId>,
+    before: Option<SessionId>,
     limit: u32,
-) -> Result<Vec<ListedStream>, RowError> {
-    query(concat!(
-        "SELECT ",
-        stream_columns!(),
-        ", u.name AS owner_name, l.started_at AS live_since, ",
-        counted_columns!("l.id"),
-        "
-         FROM live_sessions l
-             JOIN streams s ON s.id = l.stream_id
-             JOIN users u ON u.id = s.owner_id
-         WHERE l.ended_at IS NULL AND ",
-        not_muted!("s.owner_id"),
-        " AND ",
-        stream_shown!("s"),
-        " ORDER BY l.started_at DESC, s.name LIMIT $2"
-    ))
-    .bind(viewer_id(viewer))
-    .bind(limit)
-    .all(db)
+) -> Result<LivePage, RowError> {
+    let order = Order::NewestFirst;
+    looked::page(db, order, before, limit, |before, at_once| {
+        query(LIVE)
+            .bind(viewer_id(viewer))
+            .bind(before.map_or(order.begin(), |before| before.as_uuid()))
+            .bind(at_once)
+    })
     .await
 }
 
