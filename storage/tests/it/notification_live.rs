@@ -29,6 +29,7 @@ on_both_engines! {
     going_live_again_soon_is_told_to_those_who_follow_since,
     nobody_is_told_twice_while_a_stream_comes_and_goes,
     a_telling_that_goes_on_and_the_next_share_nobody,
+    two_broadcasts_that_are_told_at_once_are_one_for_each,
     a_broadcast_that_is_over_is_not_told,
     who_does_not_want_it_or_follows_no_more_is_not_told,
     a_broadcast_is_told_to_those_whom_the_stream_is_for,
@@ -299,6 +300,28 @@ async fn a_telling_that_goes_on_and_the_next_share_nobody(test: TestDatabase) {
     assert_eq!(told(&test.db).await, all_followers(&test.db).await);
 }
 
+/// The first was held up until all are to be told again.
+async fn two_broadcasts_that_are_told_at_once_are_one_for_each(test: TestDatabase) {
+    let (stream, owner) = live(&test, "one").await;
+    followers(&test, owner, 2 * FOLLOWERS_AT_ONCE).await;
+    let later = 10 + RESTS.as_micros() / 1_000_000;
+    let mut sessions = Vec::new();
+    for now in [10, later] {
+        let session = go_live(&test, stream, now).await;
+        assert!(begin_fan_out(&test.db, session, at(now)).await.unwrap());
+        end(&test, session, now + 1).await;
+        sessions.push(session);
+    }
+    let other = test.another_handle().await;
+    let both = tokio::join!(
+        tell_all(&test.db, sessions[0]),
+        tell_all(&other, sessions[1])
+    );
+    let all = all_followers(&test.db).await;
+    assert_eq!((both.0.len(), both.1.len()), (all.len(), all.len()));
+    assert_eq!(told(&test.db).await, all);
+}
+
 async fn a_broadcast_that_is_over_is_not_told(test: TestDatabase) {
     let (stream, owner) = live(&test, "one").await;
     followers(&test, owner, 3).await;
@@ -422,6 +445,10 @@ async fn a_stream_that_is_hidden_meanwhile_is_told_to_nobody_more(test: TestData
             set_visibility(&test, stream, Visibility::Followers).await;
             assert_eq!(tell_all(&test.db, session).await, []);
             assert_eq!(kinds(&test, user).await, [Kind::WentLive]);
+            // The next does not count it as told.
+            end(&test, session, 30).await;
+            broadcast(&test, stream, 40, 50).await;
+            assert_eq!(told(&test.db).await, all_followers(&test.db).await);
             test.raw("DELETE FROM follows").await;
             test.raw("DELETE FROM users WHERE name LIKE 'follower%'")
                 .await;

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::super::jobs::{self, Attempt, HandlerError, NewJob};
 use super::super::sql::{AssertSqlSafe, FromRow, Row, query};
 use super::super::{Database, RowError, Transaction};
-use super::retention::first_id;
+use super::retention::{first_id, made_at};
 use super::{Kind, News, WINDOW};
 use crate::events::Bus;
 
@@ -28,6 +28,10 @@ pub const FOLLOWERS_AT_ONCE: u32 = 1_000;
 /// posts.
 pub const RESTS: Micros = Micros::from_secs(30 * 60);
 
+/// Of the broadcasts of a stream, so many of the last are looked at: nobody comes and goes more often
+/// within [`RESTS`].
+const BROADCASTS_LOOKED_AT: u32 = 1_000;
+
 /// With so many failures the job is dead, after about a day. Whoever revives it goes on where
 /// it stopped.
 const ATTEMPTS: NonZeroU32 = NonZeroU32::new(100).expect("100 is not 0");
@@ -40,17 +44,21 @@ struct Payload {
 
 /// Begins to tell the followers of a broadcast that goes on, once; false when it was begun, is
 /// over, or is for nobody but its owner. Where all were told of the stream within [`RESTS`] before
-/// it, those are told who have begun to follow since the last time.
+/// it, those are told who have begun to follow since the last time. A telling that was given up
+/// (its `since_at` is its own time) does not count.
 pub async fn begin(db: &Database, session: SessionId, now: Timestamp) -> Result<bool, RowError> {
     let mut transaction = db.write().await?;
     let begun = query(
         "INSERT INTO live_fan_outs (session_id, began_at, since_at, reached_at, reached_id)
          SELECT b.id, b.started_at, b.since_at, COALESCE(b.since_at, $2), $3
          FROM (SELECT l.id, l.started_at,
-                      (SELECT MAX(o.began_at)
-                       FROM live_sessions p JOIN live_fan_outs o ON o.session_id = p.id
-                       WHERE p.stream_id = l.stream_id AND p.id <> l.id
-                           AND o.began_at > l.started_at - $4
+                      (SELECT MAX(CASE WHEN o.since_at IS NULL OR o.since_at < o.began_at
+                                       THEN o.began_at END)
+                       FROM (SELECT p.id FROM live_sessions p
+                             WHERE p.stream_id = l.stream_id AND p.id <> l.id
+                             ORDER BY p.id DESC LIMIT $5) AS p
+                           JOIN live_fan_outs o ON o.session_id = p.id
+                       WHERE o.began_at > l.started_at - $4
                        HAVING COUNT(*) > COUNT(o.since_at)) AS since_at
                FROM live_sessions l JOIN streams s ON s.id = l.stream_id
                WHERE l.id = $1 AND l.ended_at IS NULL
@@ -63,6 +71,7 @@ pub async fn begin(db: &Database, session: SessionId, now: Timestamp) -> Result<
     // Behind all who began to follow at that time.
     .bind(Uuid::max())
     .bind(RESTS)
+    .bind(BROADCASTS_LOOKED_AT)
     .execute(&mut transaction)
     .await?;
     if begun == 0 {
@@ -106,6 +115,8 @@ pub(super) async fn tell(
 
 /// How far a fan-out is.
 struct FanOut {
+    /// By the clock that all ids are made by.
+    made_at: Timestamp,
     stream: StreamId,
     owner: UserId,
     began_at: Timestamp,
@@ -120,6 +131,7 @@ type Place = (Timestamp, Uuid);
 impl FromRow for FanOut {
     fn from_row(row: &Row) -> Result<Self, RowError> {
         Ok(Self {
+            made_at: made_at(row.get("session_id")?),
             stream: row.get("stream_id")?,
             owner: row.get("owner_id")?,
             began_at: row.get("began_at")?,
@@ -151,10 +163,13 @@ pub async fn step(
     }
     // As it is now: it may be for nobody any more, or gone.
     let fan_out: Option<FanOut> = query(
-        "SELECT s.id AS stream_id, s.owner_id, o.began_at, o.reached_at, o.reached_id,
-                EXISTS (SELECT 1 FROM live_sessions p JOIN live_fan_outs t ON t.session_id = p.id
-                        WHERE p.stream_id = s.id AND p.id <> l.id
-                            AND t.began_at > o.began_at - $2) AS is_again
+        "SELECT o.session_id, s.id AS stream_id, s.owner_id, o.began_at, o.reached_at, o.reached_id,
+                EXISTS (SELECT 1
+                        FROM (SELECT p.id FROM live_sessions p
+                              WHERE p.stream_id = s.id AND p.id <> l.id
+                              ORDER BY p.id DESC LIMIT $3) AS p
+                            JOIN live_fan_outs t ON t.session_id = p.id
+                        WHERE t.began_at > o.began_at - $2) AS is_again
          FROM live_fan_outs o
              JOIN live_sessions l ON l.id = o.session_id
              JOIN streams s ON s.id = l.stream_id
@@ -162,9 +177,15 @@ pub async fn step(
     )
     .bind(session)
     .bind(RESTS)
+    .bind(BROADCASTS_LOOKED_AT)
     .optional(&mut transaction)
     .await?;
     let Some(fan_out) = fan_out else {
+        // Whoever comes next does not go on behind those who would have been told now.
+        query("UPDATE live_fan_outs SET since_at = began_at WHERE session_id = $1")
+            .bind(session)
+            .execute(&mut transaction)
+            .await?;
         return finish(transaction, session, now).await;
     };
     let followers = followers(&mut transaction, &fan_out).await?;
@@ -172,6 +193,11 @@ pub async fn step(
         return finish(transaction, session, now).await;
     };
     let ids: Vec<Uuid> = followers.into_iter().map(|(_, id)| id).collect();
+    // Another broadcast of the stream may still be told of: the groups of one are there for the other.
+    query(db.engine().take_turn())
+        .bind(turn_of(fan_out.stream))
+        .execute(&mut transaction)
+        .await?;
     add(db, &mut transaction, &fan_out, &ids).await?;
     query("UPDATE live_fan_outs SET reached_at = $2, reached_id = $3 WHERE session_id = $1")
         .bind(session)
@@ -181,6 +207,11 @@ pub async fn step(
         .await?;
     transaction.commit().await?;
     Ok(Some(ids.into_iter().map(UserId::from).collect()))
+}
+
+fn turn_of(stream: StreamId) -> i64 {
+    let (_, chance) = stream.as_uuid().as_u64_pair();
+    chance.cast_signed()
 }
 
 /// Nobody more is told.
@@ -244,8 +275,8 @@ async fn add(
     let is_willing = |id: &Uuid| !unwilling.contains(id);
     let willing: Vec<Uuid> = followers.iter().copied().filter(is_willing).collect();
 
-    let groups: Vec<(Uuid, Uuid)> = query(AssertSqlSafe(format!(
-        "SELECT id, recipient_id FROM notifications
+    let groups: Vec<(Uuid, Uuid, Timestamp)> = query(AssertSqlSafe(format!(
+        "SELECT id, recipient_id, changed_at FROM notifications
          WHERE recipient_id {of_list} AND kind = 'went_live' AND target_id = $2
              AND read_at IS NULL AND window_at > $3"
     )))
@@ -254,18 +285,24 @@ async fn add(
     .bind(fan_out.began_at - WINDOW)
     .all(&mut *transaction)
     .await?;
-    let (groups, mut done): (Vec<Uuid>, HashSet<Uuid>) = groups.into_iter().unzip();
-    query(AssertSqlSafe(format!(
+    let rests_since = fan_out.began_at - RESTS;
+    let (resting, joined): (Vec<_>, Vec<_>) = groups
+        .into_iter()
+        .partition(|(_, _, changed_at)| *changed_at > rests_since);
+    let mut done: HashSet<Uuid> = resting.into_iter().map(|(_, id, _)| id).collect();
+    // Whoever has read theirs meanwhile gets another.
+    let joined: Vec<(Uuid,)> = query(AssertSqlSafe(format!(
         "UPDATE notifications
          SET revision = revision + 1,
              changed_at = CASE WHEN changed_at < $2 THEN $2 ELSE changed_at END
-         WHERE id {of_list} AND changed_at <= $3"
+         WHERE id {of_list} AND read_at IS NULL
+         RETURNING recipient_id"
     )))
-    .bind(groups)
+    .bind(joined.into_iter().map(|(id, _, _)| id).collect::<Vec<_>>())
     .bind(fan_out.began_at)
-    .bind(fan_out.began_at - RESTS)
-    .execute(&mut *transaction)
+    .all(&mut *transaction)
     .await?;
+    done.extend(joined.into_iter().map(|(id,)| id));
 
     // Mostly nobody can have been told, and nothing is looked at.
     if fan_out.is_again {
@@ -276,9 +313,9 @@ async fn add(
         )))
         .bind(willing.clone())
         // What took something within RESTS was begun within WINDOW before that; clocks may differ.
-        .bind(first_id(fan_out.began_at - WINDOW - WINDOW))
+        .bind(first_id(fan_out.made_at - WINDOW - WINDOW))
         .bind(fan_out.stream)
-        .bind(fan_out.began_at - RESTS)
+        .bind(rests_since)
         .all(&mut *transaction)
         .await?;
         done.extend(told.into_iter().map(|(id,)| id));

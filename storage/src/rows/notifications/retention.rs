@@ -85,6 +85,13 @@ pub(super) fn first_id(at: Timestamp) -> Uuid {
     id
 }
 
+/// When an id was made.
+pub(super) fn made_at(id: Uuid) -> Timestamp {
+    let (seconds, nanos) = id.get_timestamp().map_or((0, 0), |made| made.to_unix());
+    let micros = seconds * 1_000_000 + u64::from(nanos) / 1_000;
+    Timestamp::from_micros(micros.cast_signed())
+}
+
 #[cfg(test)]
 mod tests {
     use media::NotificationId;
