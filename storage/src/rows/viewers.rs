@@ -117,12 +117,13 @@ pub async fn note(
     let theirs = format!("id {one_of} AND COALESCE(stream_id, $1) = $1 RETURNING id");
     let beat = format!(
         "UPDATE viewer_sessions SET seen_at = CASE WHEN seen_at > $3 THEN seen_at ELSE $3 END
-         WHERE {theirs}"
+         WHERE seen_at > $4 AND {theirs}"
     );
     for (stream, mut viewers) in beats {
         viewers.sort_unstable();
         let query = query(AssertSqlSafe(beat.clone())).bind(stream);
-        let beaten: Vec<(ViewerId,)> = query.bind(viewers).bind(now).all(&mut transaction).await?;
+        let query = query.bind(viewers).bind(now).bind(now - SILENT);
+        let beaten: Vec<(ViewerId,)> = query.all(&mut transaction).await?;
         found.extend(beaten.into_iter().map(|(viewer,)| (viewer, viewer)));
     }
     again.retain(|(_, theirs)| found.contains_key(theirs));

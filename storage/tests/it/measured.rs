@@ -26,6 +26,7 @@ on_both_engines! {
     what_many_say_is_written_at_once,
     an_account_is_one_viewer_however_often_it_joins,
     a_network_has_so_many_viewers_at_most,
+    a_session_that_is_over_does_not_come_back,
     whoever_joins_on_two_nodes_at_once_is_counted_once,
     who_measures_the_same_streams_and_who_sweeps_take_turns,
     viewers_are_sessions_or_what_the_edges_served_whichever_are_more,
@@ -293,12 +294,13 @@ async fn what_many_say_is_written_at_once(test: TestDatabase) {
         viewer,
         turn,
     });
-    let at = NOW + SILENT;
+    let at = NOW + SILENT - SECOND;
     let found = viewers::note(&test.db, &said, at).await.unwrap();
     let found: HashSet<_> = found.into_iter().collect();
     let themselves = [stays, leaves, fresh].map(|viewer| (viewer, viewer));
     assert_eq!(found, HashSet::from(themselves));
-    let counts = viewers::count(&test.db, &[demo.0, other.0], at).await;
+    // Who has not beaten is over.
+    let counts = viewers::count(&test.db, &[demo.0, other.0], NOW + SILENT).await;
     let counts = counts.unwrap();
     assert_eq!(
         (counts[&demo.0].sessions, counts[&other.0].sessions),
@@ -354,6 +356,21 @@ async fn a_network_has_so_many_viewers_at_most(test: TestDatabase) {
     let over = NOW + SILENT;
     assert!(join_as(&test.db, demo, home, over).await.is_some());
     assert_eq!(open_sessions(&test, demo, over).await, 1);
+}
+
+async fn a_session_that_is_over_does_not_come_back(test: TestDatabase) {
+    let demo = live(&test, "demo").await.0;
+    for watcher in [Watcher::Account(1), Watcher::Network(2, 1)] {
+        let silent = join_as(&test.db, demo, watcher, NOW).await.unwrap();
+        let over = NOW + SILENT;
+        assert!(!say(&test, demo, silent, Turn::Beat, over).await);
+        // Nor when nobody has swept it, and there is another.
+        let next = join_as(&test.db, demo, watcher, over).await.unwrap();
+        assert_ne!(next, silent);
+        assert!(!say(&test, demo, silent, Turn::Beat, over).await);
+        assert!(say(&test, demo, next, Turn::Beat, over).await);
+    }
+    assert_eq!(open_sessions(&test, demo, NOW + SILENT).await, 2);
 }
 
 async fn whoever_joins_on_two_nodes_at_once_is_counted_once(test: TestDatabase) {
@@ -551,7 +568,7 @@ async fn what_is_over_is_swept(test: TestDatabase) {
     }
     keep(&test, sample(demo, Micros::ZERO), NOW).await;
     let over = NOW + SILENT;
-    say(&test, demo.0, beats, Turn::Beat, over).await;
+    assert!(say(&test, demo.0, beats, Turn::Beat, over - SECOND).await);
     for (limit, deleted) in [(2, 2), (2, 1), (2, 0)] {
         let swept = viewers::delete_silent(&test.db, over, limit).await.unwrap();
         assert_eq!(swept, deleted);
