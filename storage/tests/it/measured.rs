@@ -28,6 +28,8 @@ on_both_engines! {
     a_network_has_so_many_viewers_at_most,
     a_session_that_is_over_does_not_come_back,
     whoever_joins_on_two_nodes_at_once_is_counted_once,
+    many_who_join_at_once_are_counted_against_the_same_bounds,
+    what_is_said_of_the_same_sessions_on_two_nodes_takes_turns,
     who_measures_the_same_streams_and_who_sweeps_take_turns,
     viewers_are_sessions_or_what_the_edges_served_whichever_are_more,
     minutes_have_the_most_at_once_and_the_time_watched,
@@ -358,6 +360,44 @@ async fn a_network_has_so_many_viewers_at_most(test: TestDatabase) {
     assert_eq!(open_sessions(&test, demo, over).await, 1);
 }
 
+async fn many_who_join_at_once_are_counted_against_the_same_bounds(test: TestDatabase) {
+    let (demo, talk) = (live(&test, "demo").await.0, live(&test, "talk").await.0);
+    let home = Watcher::Network(1, 3);
+    let there = join_as(&test.db, demo, home, NOW).await.unwrap();
+    let say = |stream, turn| Saying {
+        stream,
+        viewer: ViewerId::new(),
+        turn,
+    };
+    let leaves = Saying {
+        viewer: there,
+        ..say(demo, Turn::Leave)
+    };
+    let mut said = vec![say(demo, Turn::Join(home)); 3];
+    said.push(leaves);
+    said.extend(vec![say(demo, Turn::Join(home)); 2]);
+    // Each has a stream of its own.
+    said.extend((0..300).map(|n| say(StreamId::new(), Turn::Join(Watcher::Account(1_000 + n)))));
+    said.push(say(talk, Turn::Join(Watcher::Network(2, 1))));
+    for saying in said.iter_mut().filter(|one| one.viewer != there) {
+        saying.viewer = ViewerId::new();
+    }
+    let found = viewers::note(&test.db, &said, NOW).await.unwrap();
+    let is_found: Vec<_> = said[..6]
+        .iter()
+        .map(|one| found.contains_key(&one.viewer))
+        .collect();
+    // Two until the network has three, and one more for the one that has left.
+    assert_eq!(is_found, [true, true, false, true, true, false]);
+    assert_eq!(found.len(), 4 + 300 + 1);
+    assert_eq!(open_sessions(&test, demo, NOW).await, 3);
+    assert_eq!(open_sessions(&test, talk, NOW).await, 1);
+    // They are theirs.
+    let again = join_as(&test.db, said[6].stream, Watcher::Account(1_000), NOW).await;
+    assert_eq!(again, Some(said[6].viewer));
+    assert_eq!(join_as(&test.db, demo, home, NOW).await, None);
+}
+
 async fn a_session_that_is_over_does_not_come_back(test: TestDatabase) {
     let demo = live(&test, "demo").await.0;
     for watcher in [Watcher::Account(1), Watcher::Network(2, 1)] {
@@ -374,18 +414,23 @@ async fn a_session_that_is_over_does_not_come_back(test: TestDatabase) {
 }
 
 async fn whoever_joins_on_two_nodes_at_once_is_counted_once(test: TestDatabase) {
-    let demo = live(&test, "demo").await.0;
+    let (demo, talk) = (live(&test, "demo").await.0, live(&test, "talk").await.0);
     let other = test.another_handle().await;
     let mut joining = Vec::new();
     for n in 0..40 {
-        let watchers = [
-            Watcher::Account(5),
-            Watcher::Network(6, 3),
-            Watcher::Account(4),
+        let mut joins = [
+            (demo, Watcher::Account(5)),
+            (talk, Watcher::Account(8)),
+            (demo, Watcher::Network(6, 3)),
+            (demo, Watcher::Account(4)),
         ];
-        let db = if n % 2 == 0 { &test.db } else { &other };
-        let joins = watchers.map(|watcher| Saying {
-            stream: demo,
+        let is_even = n % 2 == 0;
+        if !is_even {
+            joins.reverse();
+        }
+        let db = if is_even { &test.db } else { &other };
+        let joins = joins.map(|(stream, watcher)| Saying {
+            stream,
             viewer: ViewerId::new(),
             turn: Turn::Join(watcher),
         });
@@ -393,8 +438,51 @@ async fn whoever_joins_on_two_nodes_at_once_is_counted_once(test: TestDatabase) 
     }
     let found = futures_util::future::join_all(joining).await;
     let different: HashSet<_> = found.iter().flat_map(|one| one.values()).collect();
-    assert_eq!(different.len(), 1 + 3 + 1);
+    assert_eq!(different.len(), 1 + 1 + 3 + 1);
     assert_eq!(open_sessions(&test, demo, NOW).await, 5);
+    assert_eq!(open_sessions(&test, talk, NOW).await, 1);
+}
+
+/// A session of an account is that of all its tabs, on whichever node each of them is.
+async fn what_is_said_of_the_same_sessions_on_two_nodes_takes_turns(test: TestDatabase) {
+    let demo = live(&test, "demo").await.0;
+    let other = test.another_handle().await;
+    for round in 0..10 {
+        let mut said = Vec::new();
+        for account in 0..20 {
+            let watcher = Watcher::Account(account);
+            let viewer = join_as(&test.db, demo, watcher, NOW).await.unwrap();
+            let turns = [Turn::Beat, Turn::Leave, Turn::Join(watcher)];
+            said.push(Saying {
+                stream: demo,
+                viewer,
+                turn: turns[(account + round) as usize % 3],
+            });
+        }
+        let mut reversed = said.clone();
+        reversed.reverse();
+        for saying in reversed.iter_mut().chain(&mut said) {
+            if let Turn::Join(_) = saying.turn {
+                saying.viewer = ViewerId::new();
+            }
+        }
+        for saying in &mut reversed {
+            saying.turn = match saying.turn {
+                Turn::Beat => Turn::Leave,
+                Turn::Leave => Turn::Beat,
+                join => join,
+            };
+        }
+        let at = seconds(round);
+        let (one, two, three) = tokio::join!(
+            viewers::note(&test.db, &said, at),
+            viewers::note(&other, &reversed, at),
+            viewers::delete_silent(&other, at, 10),
+        );
+        one.unwrap();
+        two.unwrap();
+        assert_eq!(three.unwrap(), 0);
+    }
 }
 
 /// Over several nodes none waits for another that waits for it.
