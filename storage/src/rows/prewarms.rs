@@ -424,7 +424,7 @@ pub async fn nodes(
 }
 
 /// Ends the prewarm on all nodes that have not ended it, and notes the deed that it is, if it is
-/// one. [`RowError::NotFound`] when there is none.
+/// one, and there was such a node. [`RowError::NotFound`] when there is no such prewarm.
 pub async fn cancel(
     db: &Database,
     id: PrewarmId,
@@ -440,7 +440,7 @@ pub async fn cancel(
     .optional(&mut transaction)
     .await?
     .ok_or(RowError::NotFound(Entity::Prewarm))?;
-    query(
+    let ended = query(
         "UPDATE prewarm_nodes SET state = 'cancelled', updated_at = $2
          WHERE prewarm_id = $1 AND state IN ('waiting', 'running')",
     )
@@ -448,7 +448,9 @@ pub async fn cancel(
     .bind(now)
     .execute(&mut transaction)
     .await?;
-    note(&mut transaction, deed, id, known, now).await?;
+    if ended > 0 {
+        note(&mut transaction, deed, id, known, now).await?;
+    }
     transaction.commit().await
 }
 

@@ -402,6 +402,8 @@ async fn what_is_done_is_noted_with_it(test: TestDatabase) {
     let unknown = prewarms::cancel(db, PrewarmId::new(), deed("cancel"), NOW).await;
     assert!(unknown.is_err());
     prewarms::cancel(db, id, deed("cancel"), NOW).await.unwrap();
+    // Nor is what had ended before.
+    prewarms::cancel(db, id, deed("again"), NOW).await.unwrap();
     let noted = audit_log::list(db, AuditFilter::default(), None, 10).await;
     let noted = noted.unwrap();
     let actions: Vec<_> = noted.iter().map(|entry| entry.action.as_str()).collect();
