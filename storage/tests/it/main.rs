@@ -85,4 +85,5 @@ mod trends;
 mod usage;
 mod users;
 mod videos;
+mod viewers;
 mod windows;
