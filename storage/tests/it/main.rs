@@ -7,6 +7,7 @@ mod account_end;
 mod accounts;
 mod avatars;
 mod chat;
+mod chat_pages;
 mod check;
 mod children;
 mod copy;
