@@ -38,7 +38,7 @@ pub async fn purge(
             subject,
             soft: args.soft,
             requested_by: "nova purge",
-            deed: None,
+            audited: None,
             wait,
         })
         .await?;

@@ -1,6 +1,6 @@
 //! What is registered to be cached.
 
-use storage::rows::audit_log::Deed;
+use storage::rows::audit_log::Audited;
 use storage::rows::edge_assets::{self, AssetRow};
 
 use super::{AssetChange, NewAsset, read_id};
@@ -48,11 +48,11 @@ impl Services {
             access: edge_assets::AssetAccess::from(input.access).to_string(),
             tags: input.tags,
         };
-        let deed = Deed {
+        let audited = Audited {
             actor: actor.user,
             action: "register-asset",
         };
-        Ok(shown(self.caches()?.register_asset(new, deed).await?))
+        Ok(shown(self.caches()?.register_asset(new, audited).await?))
     }
 
     /// Changes an asset.
@@ -74,22 +74,24 @@ impl Services {
             access: access.map(|access| access.to_string()),
             tags: input.tags,
         };
-        let deed = Deed {
+        let audited = Audited {
             actor: actor.user,
             action: "update-asset",
         };
-        Ok(shown(self.caches()?.change_asset(id, change, deed).await?))
+        Ok(shown(
+            self.caches()?.change_asset(id, change, audited).await?,
+        ))
     }
 
     /// Removes an asset. What is cached of it stays.
     pub async fn remove_edge_asset(&self, caller: &Caller, id: &str) -> Result<(), ServiceError> {
         let actor = self.begin_known(caller, Operation::RemoveEdgeAsset)?;
         let id = read_id(id, "asset")?;
-        let deed = Deed {
+        let audited = Audited {
             actor: actor.user,
             action: "remove-asset",
         };
-        self.caches()?.remove_asset(id, deed).await
+        self.caches()?.remove_asset(id, audited).await
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use media::{AssetId, Micros, NodeId, PrewarmId, PurgeId, Timestamp};
-use storage::rows::audit_log::Deed;
+use storage::rows::audit_log::Audited;
 use storage::rows::edge_assets::AssetRow;
 use storage::rows::edge_nodes::NodeRow;
 use storage::rows::prewarms::{PrewarmProgress, PrewarmRow, PrewarmState, Requester};
@@ -17,8 +17,8 @@ use crate::streams::Viewing;
 /// What an answer of the plane is.
 pub type Planned<'a, T> = BoxFuture<'a, Result<T, ServiceError>>;
 
-/// What caches are told, and what is known of them. Who may, the API has seen before it asks; a
-/// [`Deed`] is noted by the transaction that does it.
+/// What caches are told, and what is known of them. Who may, the API has seen before it asks;
+/// what is [`Audited`] is noted by the transaction that does it.
 pub trait CachePlane: fmt::Debug + Send + Sync + 'static {
     /// The URL of a path.
     fn url<'a>(&'a self, wanted: WantedUrl<'a>) -> Planned<'a, MadeUrl>;
@@ -39,19 +39,25 @@ pub trait CachePlane: fmt::Debug + Send + Sync + 'static {
     fn prewarm_status(&self, id: PrewarmId) -> Planned<'_, PrewarmStatus>;
 
     /// Ends a prewarm where it has not ended. What is stored stays.
-    fn cancel_prewarm(&self, id: PrewarmId, deed: Option<Deed>) -> Planned<'_, PrewarmStatus>;
+    fn cancel_prewarm(&self, id: PrewarmId, audited: Option<Audited>)
+    -> Planned<'_, PrewarmStatus>;
 
     /// Registers an asset.
-    fn register_asset(&self, new: NewAsset, deed: Deed) -> Planned<'_, AssetRow>;
+    fn register_asset(&self, new: NewAsset, audited: Audited) -> Planned<'_, AssetRow>;
 
     /// Changes an asset.
-    fn change_asset(&self, id: AssetId, change: AssetChange, deed: Deed) -> Planned<'_, AssetRow>;
+    fn change_asset(
+        &self,
+        id: AssetId,
+        change: AssetChange,
+        audited: Audited,
+    ) -> Planned<'_, AssetRow>;
 
     /// An asset.
     fn asset(&self, id: AssetId) -> Planned<'_, AssetRow>;
 
     /// Removes an asset. What is cached of it stays.
-    fn remove_asset(&self, id: AssetId, deed: Deed) -> Planned<'_, ()>;
+    fn remove_asset(&self, id: AssetId, audited: Audited) -> Planned<'_, ()>;
 
     /// Assets in the order of their registration, those after `after`.
     fn assets(&self, after: Option<AssetId>, limit: u32) -> Planned<'_, Vec<AssetRow>>;
@@ -100,7 +106,7 @@ pub struct Purge<'a> {
     /// Who asks.
     pub requested_by: &'a str,
     /// What is noted of it; `None`: nothing.
-    pub deed: Option<Deed>,
+    pub audited: Option<Audited>,
     /// How long it is waited for.
     pub wait: Duration,
 }

@@ -1,7 +1,7 @@
 //! What caches are to store before anybody asks for it.
 
 use media::{NodeId, PrewarmId};
-use storage::rows::audit_log::Deed;
+use storage::rows::audit_log::Audited;
 use storage::rows::prewarms::Requester;
 
 use super::reach::{Folder, Right, not_an_administrator};
@@ -52,7 +52,7 @@ impl Services {
             requester: Requester {
                 name: &requested_by,
                 at_most: (right == Right::Owner).then_some(MAX_OPEN),
-                deed: deed(actor, right, "prewarm"),
+                audited: audited(actor, right, "prewarm"),
             },
         };
         let status = self.caches()?.prewarm(new).await?;
@@ -115,8 +115,8 @@ impl Services {
             true => Right::Owner,
             false => Right::Administrator,
         };
-        let deed = deed(actor, right, "cancel-prewarm");
-        let status = self.caches()?.cancel_prewarm(found.row.id, deed).await?;
+        let audited = audited(actor, right, "cancel-prewarm");
+        let status = self.caches()?.cancel_prewarm(found.row.id, audited).await?;
         Ok(shown(status, caller))
     }
 
@@ -136,8 +136,8 @@ impl Services {
 }
 
 /// What is done to what is one's own is nobody's business.
-fn deed(actor: Actor, right: Right, action: &'static str) -> Option<Deed> {
-    (right == Right::Administrator).then_some(Deed {
+fn audited(actor: Actor, right: Right, action: &'static str) -> Option<Audited> {
+    (right == Right::Administrator).then_some(Audited {
         actor: actor.user,
         action,
     })

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use media::PurgeId;
-use storage::rows::audit_log::Deed;
+use storage::rows::audit_log::Audited;
 use storage::rows::purges::PurgeRow;
 
 use super::reach::{Folder, Right, not_an_administrator};
@@ -96,7 +96,7 @@ impl Services {
             subject: order.subject,
             soft: order.soft,
             requested_by: &requester(actor.user),
-            deed: (right == Right::Administrator).then_some(Deed {
+            audited: (right == Right::Administrator).then_some(Audited {
                 actor: actor.user,
                 action: "purge",
             }),

@@ -1,6 +1,7 @@
 //! What was said before.
 
 use media::Timestamp;
+use storage::rows::Page;
 use storage::rows::chat::{self, ChatMessageRow, Direction};
 use storage::rows::streams::StreamRow;
 use uuid::Uuid;
@@ -30,10 +31,10 @@ impl Services {
         };
         let after = page.after_place().map(sequence);
         let limit = page.limit();
-        let rows =
+        let found =
             chat::history(&self.db, stream.id, caller.user(), direction, after, limit).await?;
-        let place = |row: &ChatMessageRow| Place::from(Uuid::from_u128(row.sequence.into()));
-        self.show_messages(&stream, page, rows, place).await
+        let place = |row: &ChatMessageRow| row.sequence;
+        self.show_messages(&stream, page, found, place).await
     }
 
     /// What was said while what is at `from` and behind it was seen, by media time; backwards, what
@@ -57,26 +58,39 @@ impl Services {
             .after_place()
             .map(|place| (Timestamp::from_micros(place.key), sequence(place)));
         let (viewer, limit) = (caller.user(), page.limit());
-        let rows = chat::replay(&self.db, stream.id, viewer, direction, from, after, limit).await?;
-        let place = |row: &ChatMessageRow| Place {
-            key: row.media_at.as_micros(),
-            rest: Uuid::from_u128(row.sequence.into()),
-        };
-        self.show_messages(&stream, page, rows, place).await
+        let found =
+            chat::replay(&self.db, stream.id, viewer, direction, from, after, limit).await?;
+        let place = |row: &ChatMessageRow| (row.media_at, row.sequence);
+        self.show_messages(&stream, page, found, place).await
     }
 
-    async fn show_messages(
+    async fn show_messages<P: Into<Place>>(
         &self,
         stream: &StreamRow,
         page: PageRequest,
-        rows: Vec<ChatMessageRow>,
-        place: impl Fn(&ChatMessageRow) -> Place,
+        found: Page<ChatMessageRow, P>,
+        place: impl Fn(&ChatMessageRow) -> P,
     ) -> Result<Paged<ChatMessage>, ServiceError> {
-        let names = mentioned(&self.db, &rows).await?;
+        let names = mentioned(&self.db, &found.rows).await?;
         let moderators = chat::Moderators {
             owner: stream.owner,
         };
-        Ok(page.page(rows, place, |row| message(&row, moderators, &names)))
+        Ok(page.looked_at(found, place, |row| message(&row, moderators, &names)))
+    }
+}
+
+impl From<u64> for Place {
+    fn from(sequence: u64) -> Self {
+        Uuid::from_u128(sequence.into()).into()
+    }
+}
+
+impl From<(Timestamp, u64)> for Place {
+    fn from((media_at, sequence): (Timestamp, u64)) -> Self {
+        Self {
+            key: media_at.as_micros(),
+            ..sequence.into()
+        }
     }
 }
 

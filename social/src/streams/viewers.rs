@@ -128,7 +128,7 @@ impl Services {
 
 fn refused(watcher: Watcher) -> ServiceError {
     match watcher {
-        // It was left while it was joined again.
+        // It has a session always, or begins one.
         Watcher::Account(_) => ServiceError::Busy,
         Watcher::Network(_, most) => {
             let why = format!(

@@ -10,7 +10,7 @@ use social::cdn::{
     PrewarmStatus, Purge, PurgeStatus, WantedUrl,
 };
 use storage::Database;
-use storage::rows::audit_log::Deed;
+use storage::rows::audit_log::Audited;
 use storage::rows::edge_assets::{self, AssetRow, AssetRules};
 use storage::rows::edge_nodes::{self, NewNode, NodeRow};
 use storage::rows::prewarms::{self, PrewarmOrder};
@@ -126,7 +126,7 @@ impl CachePlane for TestCaches {
                 requested_by: purge.requested_by,
             };
             let now = self.clock.now();
-            let row = purges::request(&self.database, &new, purge.deed, now).await?;
+            let row = purges::request(&self.database, &new, purge.audited, now).await?;
             self.purged(row.id).await
         })
     }
@@ -173,14 +173,18 @@ impl CachePlane for TestCaches {
         Box::pin(self.prewarmed(id))
     }
 
-    fn cancel_prewarm(&self, id: PrewarmId, deed: Option<Deed>) -> Planned<'_, PrewarmStatus> {
+    fn cancel_prewarm(
+        &self,
+        id: PrewarmId,
+        audited: Option<Audited>,
+    ) -> Planned<'_, PrewarmStatus> {
         Box::pin(async move {
-            prewarms::cancel(&self.database, id, deed, self.clock.now()).await?;
+            prewarms::cancel(&self.database, id, audited, self.clock.now()).await?;
             self.prewarmed(id).await
         })
     }
 
-    fn register_asset(&self, new: NewAsset, deed: Deed) -> Planned<'_, AssetRow> {
+    fn register_asset(&self, new: NewAsset, audited: Audited) -> Planned<'_, AssetRow> {
         Box::pin(async move {
             let rules = AssetRules {
                 name: new.name,
@@ -191,7 +195,8 @@ impl CachePlane for TestCaches {
                 tags: new.tags,
             };
             let now = self.clock.now();
-            let registered = edge_assets::register(&self.database, &rules, Some(deed), now).await;
+            let registered =
+                edge_assets::register(&self.database, &rules, Some(audited), now).await;
             registered.map_err(|error| match error {
                 edge_assets::RegisterError::Rows(error) => error.into(),
                 error => ServiceError::refused(error.to_string()),
@@ -199,7 +204,12 @@ impl CachePlane for TestCaches {
         })
     }
 
-    fn change_asset(&self, id: AssetId, change: AssetChange, deed: Deed) -> Planned<'_, AssetRow> {
+    fn change_asset(
+        &self,
+        id: AssetId,
+        change: AssetChange,
+        audited: Audited,
+    ) -> Planned<'_, AssetRow> {
         Box::pin(async move {
             let change = |rules: &mut AssetRules| {
                 if let Some(name) = change.name {
@@ -210,7 +220,7 @@ impl CachePlane for TestCaches {
                 }
             };
             let now = self.clock.now();
-            Ok(edge_assets::update(&self.database, id, change, Some(deed), now).await?)
+            Ok(edge_assets::update(&self.database, id, change, Some(audited), now).await?)
         })
     }
 
@@ -221,10 +231,10 @@ impl CachePlane for TestCaches {
         })
     }
 
-    fn remove_asset(&self, id: AssetId, deed: Deed) -> Planned<'_, ()> {
+    fn remove_asset(&self, id: AssetId, audited: Audited) -> Planned<'_, ()> {
         Box::pin(async move {
             let now = self.clock.now();
-            match edge_assets::remove(&self.database, id, Some(deed), now).await? {
+            match edge_assets::remove(&self.database, id, Some(audited), now).await? {
                 true => Ok(()),
                 false => Err(RowError::NotFound(Entity::Asset).into()),
             }

@@ -51,7 +51,7 @@ pub(super) async fn purge(
         subject: &given.subject,
         soft: given.soft,
         requested_by: "api",
-        deed: None,
+        audited: None,
         wait,
     };
     let status = cdn.purge(purge).await?;

@@ -4,7 +4,7 @@ use edge::access::PathScope;
 use edge::{OriginKind, Selector};
 use media::AssetId;
 use social::cdn::{AssetChange, NewAsset};
-use storage::rows::audit_log::Deed;
+use storage::rows::audit_log::Audited;
 use storage::rows::edge_assets::{self, AssetAccess, AssetRow, AssetRules, RegisterError};
 use storage::rows::{Entity, RowError};
 
@@ -19,11 +19,11 @@ pub const MAX_ASSET_ORIGINS: usize = 64;
 const MAX_TAGS: usize = 16;
 
 impl Cdn {
-    /// Registers an asset, and notes the deed that it is, if it is one.
+    /// Registers an asset, and notes that in the audit log, if it is to be noted.
     pub async fn register_asset(
         &self,
         new: NewAsset,
-        deed: Option<Deed>,
+        audited: Option<Audited>,
     ) -> Result<AssetRow, CdnError> {
         let rules = AssetRules {
             name: name(new.name)?,
@@ -35,7 +35,7 @@ impl Cdn {
         };
         self.check(&rules).await?;
         let database = self.database()?;
-        let registered = edge_assets::register(database, &rules, deed, self.now()).await;
+        let registered = edge_assets::register(database, &rules, audited, self.now()).await;
         registered.map_err(|error| match error {
             RegisterError::TooMany => CdnError::Invalid(error.to_string()),
             RegisterError::Rows(error) => error.into(),
@@ -47,7 +47,7 @@ impl Cdn {
         &self,
         id: AssetId,
         change: AssetChange,
-        deed: Option<Deed>,
+        audited: Option<Audited>,
     ) -> Result<AssetRow, CdnError> {
         let name = change.name.map(name).transpose()?;
         let prefix = change.path_prefix.map(prefix).transpose()?;
@@ -68,7 +68,7 @@ impl Cdn {
         preview(&mut changed);
         self.check(&changed).await?;
         let now = self.now();
-        Ok(edge_assets::update(self.database()?, id, change, deed, now).await?)
+        Ok(edge_assets::update(self.database()?, id, change, audited, now).await?)
     }
 
     /// An asset.
@@ -78,8 +78,12 @@ impl Cdn {
     }
 
     /// Removes an asset, noted likewise. What is cached of it stays.
-    pub async fn remove_asset(&self, id: AssetId, deed: Option<Deed>) -> Result<(), CdnError> {
-        match edge_assets::remove(self.database()?, id, deed, self.now()).await? {
+    pub async fn remove_asset(
+        &self,
+        id: AssetId,
+        audited: Option<Audited>,
+    ) -> Result<(), CdnError> {
+        match edge_assets::remove(self.database()?, id, audited, self.now()).await? {
             true => Ok(()),
             false => Err(RowError::NotFound(Entity::Asset).into()),
         }

@@ -8,7 +8,7 @@ use social::cdn::{
     AssetChange, CachePlane, Deployment, Figures, MadeUrl, NewAsset, NewPrewarm, Planned,
     PrewarmStatus, Purge, PurgeStatus, WantedUrl,
 };
-use storage::rows::audit_log::Deed;
+use storage::rows::audit_log::Audited;
 use storage::rows::edge_assets::AssetRow;
 use storage::rows::edge_nodes::NodeRow;
 
@@ -64,24 +64,33 @@ impl CachePlane for Cdn {
         planned!(self.prewarm_status(id))
     }
 
-    fn cancel_prewarm(&self, id: PrewarmId, deed: Option<Deed>) -> Planned<'_, PrewarmStatus> {
-        planned!(self.cancel_prewarm(id, deed))
+    fn cancel_prewarm(
+        &self,
+        id: PrewarmId,
+        audited: Option<Audited>,
+    ) -> Planned<'_, PrewarmStatus> {
+        planned!(self.cancel_prewarm(id, audited))
     }
 
-    fn register_asset(&self, new: NewAsset, deed: Deed) -> Planned<'_, AssetRow> {
-        planned!(self.register_asset(new, Some(deed)))
+    fn register_asset(&self, new: NewAsset, audited: Audited) -> Planned<'_, AssetRow> {
+        planned!(self.register_asset(new, Some(audited)))
     }
 
-    fn change_asset(&self, id: AssetId, change: AssetChange, deed: Deed) -> Planned<'_, AssetRow> {
-        planned!(self.change_asset(id, change, Some(deed)))
+    fn change_asset(
+        &self,
+        id: AssetId,
+        change: AssetChange,
+        audited: Audited,
+    ) -> Planned<'_, AssetRow> {
+        planned!(self.change_asset(id, change, Some(audited)))
     }
 
     fn asset(&self, id: AssetId) -> Planned<'_, AssetRow> {
         planned!(self.asset(id))
     }
 
-    fn remove_asset(&self, id: AssetId, deed: Deed) -> Planned<'_, ()> {
-        planned!(self.remove_asset(id, Some(deed)))
+    fn remove_asset(&self, id: AssetId, audited: Audited) -> Planned<'_, ()> {
+        planned!(self.remove_asset(id, Some(audited)))
     }
 
     fn assets(&self, after: Option<AssetId>, limit: u32) -> Planned<'_, Vec<AssetRow>> {

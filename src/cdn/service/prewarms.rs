@@ -5,7 +5,7 @@ mod local;
 use edge::{OriginKind, PrewarmOrder};
 use media::PrewarmId;
 use social::cdn::{NewPrewarm, PrewarmNodeStatus, PrewarmStatus};
-use storage::rows::audit_log::Deed;
+use storage::rows::audit_log::Audited;
 use storage::rows::prewarms::{self, PrewarmKind, PrewarmOrder as OrderRow, PrewarmRow};
 use storage::rows::{Entity, RowError};
 
@@ -93,16 +93,16 @@ impl Cdn {
         }
     }
 
-    /// Ends a prewarm where it has not ended, and notes the deed that it is, if it is one. What is
-    /// stored stays.
+    /// Ends a prewarm where it has not ended, and notes that in the audit log, if it is to be noted.
+    /// What is stored stays.
     pub async fn cancel_prewarm(
         &self,
         id: PrewarmId,
-        deed: Option<Deed>,
+        audited: Option<Audited>,
     ) -> Result<PrewarmStatus, CdnError> {
         match self.rows_of_prewarms()? {
             Some(database) => {
-                prewarms::cancel(database, id, deed, self.now()).await?;
+                prewarms::cancel(database, id, audited, self.now()).await?;
                 edge_node::prewarms::tell(&*self.0.bus).await;
             }
             None => self.0.local.cancel(id, self.now()),

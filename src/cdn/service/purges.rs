@@ -33,7 +33,7 @@ impl Cdn {
             soft: purge.soft,
             requested_by: purge.requested_by,
         };
-        let row = purges::request(database, &new, purge.deed, self.0.clock.now()).await?;
+        let row = purges::request(database, &new, purge.audited, self.0.clock.now()).await?;
         wake::all(&*self.0.bus, PURGED).await;
         self.wait(database, &row, purge.wait).await?;
         self.purge_status(row.id).await

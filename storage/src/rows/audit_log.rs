@@ -58,14 +58,14 @@ pub struct NewAuditEntry<'a> {
 /// Something that somebody does by right of a role to what a row is about. Whoever writes the row
 /// notes it in the same transaction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Deed {
+pub struct Audited {
     /// Who does it.
     pub actor: UserId,
     /// What: the service knows the words.
     pub action: &'static str,
 }
 
-impl Deed {
+impl Audited {
     /// Notes that it is done to this.
     pub(super) async fn note(
         self,

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 pub use super::words::InvalidWord;
 
-use super::audit_log::Deed;
+use super::audit_log::Audited;
 use super::edge_counters::{self, CONFIGURATION};
 use super::sql::{FromRow, Row, query};
 use super::words::words;
@@ -111,12 +111,12 @@ pub enum RegisterError {
     Rows(#[from] RowError),
 }
 
-/// Registers an asset, and notes the deed that it is, if it is one. [`RowError::Taken`] when
-/// another has its name or its prefix.
+/// Registers an asset, and notes that in the audit log, if it is to be noted. [`RowError::Taken`]
+/// when another has its name or its prefix.
 pub async fn register(
     db: &Database,
     rules: &AssetRules,
-    deed: Option<Deed>,
+    audited: Option<Audited>,
     now: Timestamp,
 ) -> Result<AssetRow, RegisterError> {
     let mut transaction = db.write().await?;
@@ -146,7 +146,7 @@ pub async fn register(
     .optional(&mut transaction)
     .await?;
     let row = row.ok_or(RowError::Taken(Unique::Asset))?;
-    note(&mut transaction, deed, &row, now).await?;
+    note(&mut transaction, audited, &row, now).await?;
     transaction.commit().await?;
     Ok(row)
 }
@@ -158,7 +158,7 @@ pub async fn update(
     db: &Database,
     id: AssetId,
     change: impl FnOnce(&mut AssetRules),
-    deed: Option<Deed>,
+    audited: Option<Audited>,
     now: Timestamp,
 ) -> Result<AssetRow, RowError> {
     let mut transaction = db.write().await?;
@@ -188,7 +188,7 @@ pub async fn update(
     .bind(now)
     .execute(&mut transaction)
     .await?;
-    note(&mut transaction, deed, &row, now).await?;
+    note(&mut transaction, audited, &row, now).await?;
     transaction.commit().await?;
     Ok(row)
 }
@@ -196,18 +196,20 @@ pub async fn update(
 /// Notes what is done to an asset.
 async fn note(
     transaction: &mut Transaction,
-    deed: Option<Deed>,
+    audited: Option<Audited>,
     asset: &AssetRow,
     now: Timestamp,
 ) -> Result<(), RowError> {
-    let Some(deed) = deed else { return Ok(()) };
+    let Some(audited) = audited else {
+        return Ok(());
+    };
     let rules = &asset.rules;
     let detail = json!({
         "name": rules.name, "path_prefix": rules.path_prefix, "origin": rules.origin,
         "access": rules.access.to_string(),
     });
     let id = asset.id.as_uuid();
-    deed.note(transaction, "asset", id, &detail, now).await
+    audited.note(transaction, "asset", id, &detail, now).await
 }
 
 /// Has another asset its name or prefix? Changes take turns, so that it stays so.
@@ -228,7 +230,7 @@ async fn is_taken(
 pub async fn remove(
     db: &Database,
     id: AssetId,
-    deed: Option<Deed>,
+    audited: Option<Audited>,
     now: Timestamp,
 ) -> Result<bool, RowError> {
     let mut transaction = db.write().await?;
@@ -243,7 +245,7 @@ pub async fn remove(
     let Some(removed) = removed else {
         return Ok(false);
     };
-    note(&mut transaction, deed, &removed, now).await?;
+    note(&mut transaction, audited, &removed, now).await?;
     transaction.commit().await?;
     Ok(true)
 }

@@ -6,7 +6,7 @@
 
 use std::cmp::Ordering;
 
-use media::{NotificationId, PostId, SessionId, UserId};
+use media::{NotificationId, PostId, SessionId, Timestamp, UserId};
 use uuid::Uuid;
 
 use super::sql::{FromRow, Query, Row};
@@ -75,6 +75,20 @@ macro_rules! ids {
 }
 
 ids!(NotificationId, PostId, SessionId, UserId);
+
+/// A message of a chat, in the order in which they were said.
+impl Place for u64 {
+    fn of(row: &Row) -> Result<Self, RowError> {
+        row.get("place")
+    }
+}
+
+/// The same in the order of media time.
+impl Place for (Timestamp, u64) {
+    fn of(row: &Row) -> Result<Self, RowError> {
+        Ok((row.get("media_at")?, row.get("place")?))
+    }
+}
 
 /// The text of a page: `$source` gives places, whoever may see what is there, `$order` and `$limit`
 /// bound it, and the `$columns` of `$table` come with those of which they are shown.

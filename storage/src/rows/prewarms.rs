@@ -15,7 +15,7 @@ use uuid::Uuid;
 pub use super::words::InvalidWord;
 pub use work::{begin, open, order, report};
 
-use super::audit_log::Deed;
+use super::audit_log::Audited;
 use super::error::check_size;
 use super::sql::{FromRow, Row, query};
 use super::words::words;
@@ -92,7 +92,7 @@ pub struct Requester<'a> {
     /// the room that all have together.
     pub at_most: Option<u64>,
     /// What is noted of it; `None`: nothing.
-    pub deed: Option<Deed>,
+    pub audited: Option<Audited>,
 }
 
 impl<'a> Requester<'a> {
@@ -101,7 +101,7 @@ impl<'a> Requester<'a> {
         Self {
             name,
             at_most: None,
-            deed: None,
+            audited: None,
         }
     }
 }
@@ -353,7 +353,7 @@ pub async fn request(
         PrewarmKind::Video | PrewarmKind::Playlist => &order.subject,
     };
     let noted = (order.kind.to_string(), subject.to_owned(), urls);
-    note(&mut transaction, requester.deed, id, noted, now).await?;
+    note(&mut transaction, requester.audited, id, noted, now).await?;
     transaction.commit().await?;
     Ok(id)
 }
@@ -361,14 +361,17 @@ pub async fn request(
 /// Notes what is done to a prewarm: of its kind, subject and paths.
 async fn note(
     transaction: &mut Transaction,
-    deed: Option<Deed>,
+    audited: Option<Audited>,
     id: PrewarmId,
     (kind, subject, urls): (String, String, u64),
     now: Timestamp,
 ) -> Result<(), RowError> {
-    let Some(deed) = deed else { return Ok(()) };
+    let Some(audited) = audited else {
+        return Ok(());
+    };
     let detail = json!({ "kind": kind, "subject": subject, "urls": urls });
-    deed.note(transaction, "prewarm", id.as_uuid(), &detail, now)
+    audited
+        .note(transaction, "prewarm", id.as_uuid(), &detail, now)
         .await
 }
 
@@ -423,12 +426,12 @@ pub async fn nodes(
     .await
 }
 
-/// Ends the prewarm on all nodes that have not ended it, and notes the deed that it is, if it is
-/// one. [`RowError::NotFound`] when there is none.
+/// Ends the prewarm on all nodes that have not ended it. If there was such a node, it notes that in
+/// the audit log, if it is to be noted. [`RowError::NotFound`] when there is no such prewarm.
 pub async fn cancel(
     db: &Database,
     id: PrewarmId,
-    deed: Option<Deed>,
+    audited: Option<Audited>,
     now: Timestamp,
 ) -> Result<(), RowError> {
     let mut transaction = db.write().await?;
@@ -440,7 +443,7 @@ pub async fn cancel(
     .optional(&mut transaction)
     .await?
     .ok_or(RowError::NotFound(Entity::Prewarm))?;
-    query(
+    let ended = query(
         "UPDATE prewarm_nodes SET state = 'cancelled', updated_at = $2
          WHERE prewarm_id = $1 AND state IN ('waiting', 'running')",
     )
@@ -448,7 +451,9 @@ pub async fn cancel(
     .bind(now)
     .execute(&mut transaction)
     .await?;
-    note(&mut transaction, deed, id, known, now).await?;
+    if ended > 0 {
+        note(&mut transaction, audited, id, known, now).await?;
+    }
     transaction.commit().await
 }
 

@@ -10,7 +10,7 @@ use media::{NodeId, PurgeId, Timestamp};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::audit_log::Deed;
+use super::audit_log::Audited;
 use super::edge_counters::{self, PURGE, PURGE_FLOOR};
 use super::edge_nodes::Registration;
 use super::error::check_size;
@@ -131,12 +131,12 @@ impl FromRow for Acknowledgement {
     }
 }
 
-/// Adds a purge, and notes the deed that it is, if it is one. [`RowError::TooLarge`] when its text
-/// or the name of who asks is.
+/// Adds a purge, and notes that in the audit log, if it is to be noted. [`RowError::TooLarge`] when
+/// its text or the name of who asks is.
 pub async fn request(
     db: &Database,
     purge: &NewPurge<'_>,
-    deed: Option<Deed>,
+    audited: Option<Audited>,
     now: Timestamp,
 ) -> Result<PurgeRow, RowError> {
     check_size("purge", purge.subject.len(), MAX_SUBJECT_BYTES)?;
@@ -144,10 +144,11 @@ pub async fn request(
     check_size("name of who purges", by.len(), MAX_REQUESTER_BYTES)?;
     let mut transaction = db.write().await?;
     let row = request_in(&mut transaction, purge, now).await?;
-    if let Some(deed) = deed {
+    if let Some(audited) = audited {
         let detail = json!({ "kind": row.kind, "subject": row.subject, "soft": row.soft });
         let id = row.id.as_uuid();
-        deed.note(&mut transaction, "purge", id, &detail, now)
+        audited
+            .note(&mut transaction, "purge", id, &detail, now)
             .await?;
     }
     transaction.commit().await?;

@@ -54,6 +54,15 @@ impl Engine {
         }
     }
 
+    /// The end of a `SELECT` in a writing transaction that waits for its rows, in its order, and keeps
+    /// others from changing them until the transaction ends. On SQLite it has the write lock.
+    pub fn lock_rows(self) -> &'static str {
+        match self {
+            Self::Sqlite => "",
+            Self::Postgres => "FOR UPDATE",
+        }
+    }
+
     /// The statement that waits for its turn: one transaction at a time is past it with
     /// the same `$1`. On SQLite one writing transaction is.
     pub fn take_turn(self) -> &'static str {

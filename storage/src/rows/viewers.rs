@@ -5,10 +5,14 @@
 //! is taken by who has the stream, with what it measures ([`super::stream_status::keep`]), so that
 //! whoever reads it counts nothing.
 
-use std::collections::{BTreeMap, HashMap};
+mod said;
 
-use media::{Micros, StreamId, Timestamp, ViewerId};
+use std::collections::HashMap;
+
+use media::{Micros, StreamId, Timestamp};
 use uuid::Uuid;
+
+pub use said::{Saying, Turn, Watcher, note};
 
 use super::sql::{AssertSqlSafe, FromRow, Row, query};
 use super::usage::Period;
@@ -34,176 +38,27 @@ pub async fn is_full(db: &Database, stream: StreamId) -> Result<bool, RowError> 
         .await
 }
 
-/// Who joins, as a hash that says only whether it is the same again.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Watcher {
-    /// An account: all that it begins in one stream is one session.
-    Account(i64),
-    /// A network of who has not logged in, and how many sessions it has in one stream at most.
-    Network(i64, u32),
-}
-
-impl Watcher {
-    fn hash(self) -> i64 {
-        match self {
-            Self::Account(hash) | Self::Network(hash, _) => hash,
-        }
-    }
-}
-
-/// What somebody who watches says.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Saying {
-    /// What they watch.
-    pub stream: StreamId,
-    /// Their session.
-    pub viewer: ViewerId,
-    /// What becomes of it.
-    pub turn: Turn,
-}
-
-impl Saying {
-    fn join(&self) -> Option<(Watcher, &Self)> {
-        match self.turn {
-            Turn::Join(watcher) => Some((watcher, self)),
-            Turn::Beat | Turn::Leave => None,
-        }
-    }
-}
-
-/// What becomes of a session.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Turn {
-    /// It begins, or an account's goes on that is there.
-    Join(Watcher),
-    /// It beats.
-    Beat,
-    /// It ends.
-    Leave,
-}
-
-/// Writes what viewers say at `now`, all or nothing. By the session that each names, the one that
-/// was there, or is now. One that beats and has none is not known; one that joins and has none is
-/// of a network that has as many as it may.
-pub async fn note(
-    db: &Database,
-    said: &[Saying],
-    now: Timestamp,
-) -> Result<HashMap<ViewerId, ViewerId>, RowError> {
-    let mut transaction = db.write().await?;
-    let mut joins: Vec<_> = said.iter().filter_map(Saying::join).collect();
-    joins.sort_unstable_by_key(|(watcher, _)| watcher.hash());
-    // All turns before any row, and both in one order: nobody who has one waits for another.
-    for (watcher, _) in &joins {
-        query(db.engine().take_turn())
-            .bind(watcher.hash())
-            .execute(&mut transaction)
-            .await?;
-    }
-    let mut found = HashMap::new();
-    let mut beats = by_stream(said, Turn::Beat);
-    let mut again = Vec::new();
-    for (watcher, saying) in joins {
-        let (stream, viewer) = (saying.stream, saying.viewer);
-        if let Some(theirs) = session_of(&mut transaction, watcher, now).await? {
-            beats.entry(stream).or_default().push(theirs.as_uuid());
-            again.push((viewer, theirs));
-        } else if begin(&mut transaction, watcher, saying, now).await? {
-            found.insert(viewer, viewer);
-        }
-    }
-    let one_of = db.engine().one_of("$2");
-    // By their ids, of which there are few: not by the stream, which has them all.
-    let theirs = format!("id {one_of} AND COALESCE(stream_id, $1) = $1 RETURNING id");
-    let beat = format!(
-        "UPDATE viewer_sessions SET seen_at = CASE WHEN seen_at > $3 THEN seen_at ELSE $3 END
-         WHERE {theirs}"
-    );
-    for (stream, mut viewers) in beats {
-        viewers.sort_unstable();
-        let query = query(AssertSqlSafe(beat.clone())).bind(stream);
-        let beaten: Vec<(ViewerId,)> = query.bind(viewers).bind(now).all(&mut transaction).await?;
-        found.extend(beaten.into_iter().map(|(viewer,)| (viewer, viewer)));
-    }
-    again.retain(|(_, theirs)| found.contains_key(theirs));
-    found.extend(again);
-    let leave = format!("DELETE FROM viewer_sessions WHERE {theirs}");
-    for (stream, mut viewers) in by_stream(said, Turn::Leave) {
-        viewers.sort_unstable();
-        let query = query(AssertSqlSafe(leave.clone())).bind(stream);
-        let left: Vec<(ViewerId,)> = query.bind(viewers).all(&mut transaction).await?;
-        found.extend(left.into_iter().map(|(viewer,)| (viewer, viewer)));
-    }
-    transaction.commit().await?;
-    Ok(found)
-}
-
-fn by_stream(said: &[Saying], turn: Turn) -> BTreeMap<StreamId, Vec<Uuid>> {
-    let mut by_stream: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for saying in said.iter().filter(|saying| saying.turn == turn) {
-        let viewers = by_stream.entry(saying.stream).or_default();
-        viewers.push(saying.viewer.as_uuid());
-    }
-    by_stream
-}
-
-/// The session of an account that is there.
-async fn session_of(
-    transaction: &mut Transaction,
-    watcher: Watcher,
-    now: Timestamp,
-) -> Result<Option<ViewerId>, RowError> {
-    let Watcher::Account(account) = watcher else {
-        return Ok(None);
-    };
-    let there: Option<(ViewerId,)> =
-        query("SELECT id FROM viewer_sessions WHERE joined_by = $1 AND seen_at > $2")
-            .bind(account)
-            .bind(now - SILENT)
-            .optional(transaction)
-            .await?;
-    Ok(there.map(|(viewer,)| viewer))
-}
-
-/// Begins a session; false when there are as many as may be.
-async fn begin(
-    transaction: &mut Transaction,
-    watcher: Watcher,
-    saying: &Saying,
-    now: Timestamp,
-) -> Result<bool, RowError> {
-    let at_most = match watcher {
-        Watcher::Account(_) => 1,
-        Watcher::Network(_, at_most) => at_most,
-    };
-    let begun = query(
-        "INSERT INTO viewer_sessions (id, stream_id, seen_at, joined_by)
-         SELECT $1, $2, $3, $4
-         WHERE (SELECT COUNT(*) FROM viewer_sessions WHERE joined_by = $4 AND seen_at > $5) < $6",
-    )
-    .bind(saying.viewer)
-    .bind(saying.stream)
-    .bind(now)
-    .bind(watcher.hash())
-    .bind(now - SILENT)
-    .bind(at_most)
-    .execute(transaction)
-    .await?;
-    Ok(begun > 0)
-}
-
 /// Deletes sessions that are over, at most `limit`; how many.
 pub async fn delete_silent(db: &Database, now: Timestamp, limit: u32) -> Result<u64, RowError> {
     let mut transaction = db.write().await?;
     // One that beats meanwhile stays, and is not waited for.
-    let text = format!(
-        "DELETE FROM viewer_sessions WHERE id IN (
-             SELECT id FROM viewer_sessions WHERE seen_at <= $1 ORDER BY seen_at LIMIT $2 {})",
+    let over = format!(
+        "SELECT id FROM viewer_sessions WHERE seen_at <= $1 ORDER BY seen_at LIMIT $2 {}",
         db.engine().skip_locked()
     );
-    let deleted = query(AssertSqlSafe(text))
+    let over: Vec<(Uuid,)> = query(AssertSqlSafe(over))
         .bind(now - SILENT)
         .bind(limit)
+        .all(&mut transaction)
+        .await?;
+    let over: Vec<Uuid> = over.into_iter().map(|(id,)| id).collect();
+    // By their list: as one statement, PostgreSQL may look for them again with each row.
+    let text = format!(
+        "DELETE FROM viewer_sessions WHERE id {}",
+        db.engine().one_of("$1")
+    );
+    let deleted = query(AssertSqlSafe(text))
+        .bind(over)
         .execute(&mut transaction)
         .await?;
     transaction.commit().await?;

@@ -163,7 +163,7 @@ async fn what_is_said_has_its_place_and_is_read_both_ways(test: TestDatabase) {
     assert_eq!(say(&test, other, ada, "elsewhere").await.sequence, 1);
     let page = async |direction, after, limit| {
         let rows = chat::history(&test.db, demo, None, direction, after, limit).await;
-        let rows = rows.unwrap();
+        let rows = rows.unwrap().rows;
         rows.iter().map(|row| row.sequence).collect::<Vec<_>>()
     };
     assert_eq!(page(Direction::Backwards, None, 2).await, [5, 4]);
@@ -196,7 +196,7 @@ async fn what_is_deleted_is_an_event_of_its_own(test: TestDatabase) {
     let newest = chat::newest_events(&test.db, demo, 3, 1).await.unwrap();
     assert_eq!(newest[0].id, first.id);
     let all = chat::history(&test.db, demo, None, Direction::Forwards, None, 9).await;
-    assert_eq!(bodies(&all.unwrap()), ["second"]);
+    assert_eq!(bodies(&all.unwrap().rows), ["second"]);
     // A number is never given again.
     assert_eq!(say(&test, demo, ada, "third").await.sequence, 4);
 }
@@ -426,7 +426,7 @@ async fn nobody_reads_whom_they_block_or_mute(test: TestDatabase) {
     block(&test, ada, bob).await;
     let read = async |viewer| {
         let rows = chat::history(&test.db, demo, viewer, Direction::Forwards, None, 9).await;
-        let rows = rows.unwrap();
+        let rows = rows.unwrap().rows;
         rows.iter().map(|row| row.author.id).collect::<Vec<_>>()
     };
     assert_eq!(read(Some(ada)).await, [ada, eve]);
@@ -451,7 +451,7 @@ async fn nobody_reads_whom_they_block_or_mute(test: TestDatabase) {
     assert_eq!(read(None).await, [ada, bob]);
     let forwards = Direction::Forwards;
     let replayed = chat::replay(&test.db, demo, Some(ada), forwards, at(0), None, 9).await;
-    assert_eq!(replayed.unwrap().len(), 1);
+    assert_eq!(replayed.unwrap().rows.len(), 1);
 }
 
 async fn what_is_said_is_replayed_by_what_was_seen(test: TestDatabase) {
@@ -477,7 +477,7 @@ async fn what_is_said_is_replayed_by_what_was_seen(test: TestDatabase) {
     }
     let read = async |direction, from, after, limit| {
         let rows = chat::replay(&test.db, demo, None, direction, at(from), after, limit).await;
-        rows.unwrap()
+        rows.unwrap().rows
     };
     let replay = async |from, after, limit| read(Direction::Forwards, from, after, limit).await;
     let back = async |from, after, limit| read(Direction::Backwards, from, after, limit).await;

@@ -2,7 +2,7 @@
 
 use media::{AssetId, Micros, UserId};
 use storage::RowError;
-use storage::rows::audit_log::{self, AuditFilter, Deed};
+use storage::rows::audit_log::{self, AuditFilter, Audited};
 use storage::rows::edge_assets::{self, AssetAccess, AssetKind, AssetRules, RegisterError};
 use storage::rows::{Entity, Unique};
 
@@ -103,20 +103,20 @@ async fn names_and_prefixes_are_one_of_a_kind(test: TestDatabase) {
 async fn what_is_done_is_noted_with_it(test: TestDatabase) {
     let db = &test.db;
     let actor = UserId::new();
-    let deed = |action| Some(Deed { actor, action });
-    let one = edge_assets::register(db, &rules("one"), deed("register"), NOW)
+    let audited = |action| Some(Audited { actor, action });
+    let one = edge_assets::register(db, &rules("one"), audited("register"), NOW)
         .await
         .unwrap();
     let change = |rules: &mut AssetRules| rules.name = "two".to_owned();
-    edge_assets::update(db, one.id, change, deed("update"), NOW)
+    edge_assets::update(db, one.id, change, audited("update"), NOW)
         .await
         .unwrap();
     // What is not done is not noted.
-    let taken = edge_assets::register(db, &rules("one"), deed("again"), NOW).await;
+    let taken = edge_assets::register(db, &rules("one"), audited("again"), NOW).await;
     assert!(taken.is_err());
-    let removed = edge_assets::remove(db, AssetId::new(), deed("again"), NOW).await;
+    let removed = edge_assets::remove(db, AssetId::new(), audited("again"), NOW).await;
     assert!(!removed.unwrap());
-    let removed = edge_assets::remove(db, one.id, deed("remove"), NOW).await;
+    let removed = edge_assets::remove(db, one.id, audited("remove"), NOW).await;
     assert!(removed.unwrap());
     let noted = audit_log::list(db, AuditFilter::default(), None, 10).await;
     let mut noted = noted.unwrap();

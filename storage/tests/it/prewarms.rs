@@ -2,7 +2,7 @@
 
 use media::{Micros, NodeId, PrewarmId, UserId};
 use storage::Database;
-use storage::rows::audit_log::{self, AuditFilter, Deed};
+use storage::rows::audit_log::{self, AuditFilter, Audited};
 use storage::rows::edge_nodes::{self, NewNode, Registration};
 use storage::rows::prewarms::{
     self, MAX_ERRORS_BYTES, MAX_OPEN, MAX_SUBJECT_BYTES, OPEN_FOR, PrewarmKind, PrewarmOrder,
@@ -389,19 +389,25 @@ async fn what_is_done_is_noted_with_it(test: TestDatabase) {
     let db = &test.db;
     register(db).await;
     let actor = UserId::new();
-    let deed = |action| Some(Deed { actor, action });
+    let audited = |action| Some(Audited { actor, action });
     let by = Requester {
         at_most: Some(1),
-        deed: deed("prewarm"),
+        audited: audited("prewarm"),
         ..Requester::named("test")
     };
     let order = paths(&["/a", "/b"]);
     let id = prewarms::request(db, &order, &[], by, NOW).await.unwrap();
     // What is not done is not noted.
     assert!(prewarms::request(db, &order, &[], by, NOW).await.is_err());
-    let unknown = prewarms::cancel(db, PrewarmId::new(), deed("cancel"), NOW).await;
+    let unknown = prewarms::cancel(db, PrewarmId::new(), audited("cancel"), NOW).await;
     assert!(unknown.is_err());
-    prewarms::cancel(db, id, deed("cancel"), NOW).await.unwrap();
+    prewarms::cancel(db, id, audited("cancel"), NOW)
+        .await
+        .unwrap();
+    // Nor is what had ended before.
+    prewarms::cancel(db, id, audited("again"), NOW)
+        .await
+        .unwrap();
     let noted = audit_log::list(db, AuditFilter::default(), None, 10).await;
     let noted = noted.unwrap();
     let actions: Vec<_> = noted.iter().map(|entry| entry.action.as_str()).collect();

@@ -38,8 +38,8 @@ export class ReplayPanel implements ReplayHearer {
   static async open(options: ReplayPanelOptions): Promise<ReplayPanel | null> {
     let isBarred = false;
     try {
-      const { items } = await api.chatReplay(options.stream, { from: 0, first: 1 }, null);
-      if (items.length === 0) return null;
+      const { items, next } = await api.chatReplay(options.stream, { from: 0, first: 1 }, null);
+      if (items.length === 0 && next === null) return null;
     } catch (error) {
       // What else is wrong may be right when the video plays.
       console.info("chat:", error);

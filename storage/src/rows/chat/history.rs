@@ -2,9 +2,10 @@
 
 use media::{ChatMessageId, StreamId, Timestamp, UserId};
 
-use super::super::posts::{not_blocked, viewer_id};
+use super::super::looked::{self, Order, Page, looked_at};
+use super::super::posts::viewer_id;
 use super::super::sql::{FromRow, Row, query};
-use super::super::users::user_columns;
+use super::super::users::{user_columns, user_shown};
 use super::super::{Database, RowError};
 use super::{ChatMessageRow, message_columns};
 
@@ -19,18 +20,23 @@ macro_rules! select {
             $rest
         )
     };
-    (shown: $rest:literal) => {
-        concat!(
-            "SELECT ",
-            message_columns!(),
-            ", ",
-            user_columns!(u),
-            " FROM chat_messages m JOIN users u ON u.id = m.author_id
-             WHERE m.stream_id = $2 AND m.deleted_at IS NULL
-                 AND u.suspended_at IS NULL AND u.deleted_at IS NULL AND ",
-            not_blocked!("u.id"),
-            " AND NOT EXISTS (SELECT 1 FROM mutes x WHERE x.muter_id = $1 AND x.muted_id = u.id)",
-            $rest
+}
+
+/// Messages, deleted or not, with those authors whose messages the viewer is shown.
+macro_rules! shown {
+    ($places:literal, $order:literal, $limit:literal) => {
+        looked_at!(
+            concat!(
+                "m.sequence AS place, m.author_id, ",
+                message_columns!(),
+                " FROM chat_messages m WHERE m.stream_id = $2 AND ",
+                $places
+            );
+            user_columns!(u), "users u",
+            "u.id = c.author_id AND c.withdrawn_at IS NULL AND ",
+            user_shown!(),
+            " AND NOT EXISTS (SELECT 1 FROM mutes x WHERE x.muter_id = $1 AND x.muted_id = u.id)";
+            $order, $limit
         )
     };
 }
@@ -45,6 +51,15 @@ pub enum Direction {
     Forwards,
 }
 
+impl Direction {
+    fn order(self) -> Order {
+        match self {
+            Self::Backwards => Order::NewestFirst,
+            Self::Forwards => Order::OldestFirst,
+        }
+    }
+}
+
 /// What was said in a room and is there, as `viewer` may see it, from the message after
 /// `after` on in that direction, at most `limit`.
 pub async fn history(
@@ -54,24 +69,22 @@ pub async fn history(
     direction: Direction,
     after: Option<u64>,
     limit: u32,
-) -> Result<Vec<ChatMessageRow>, RowError> {
+) -> Result<Page<ChatMessageRow, u64>, RowError> {
     let (text, start) = match direction {
         Direction::Backwards => (
-            select!(shown: " AND m.sequence < $3 ORDER BY m.sequence DESC LIMIT $4"),
+            shown!("m.sequence < $3", "m.sequence DESC", "$4"),
             i64::MAX as u64,
         ),
-        Direction::Forwards => (
-            select!(shown: " AND m.sequence > $3 ORDER BY m.sequence LIMIT $4"),
-            0,
-        ),
+        Direction::Forwards => (shown!("m.sequence > $3", "m.sequence", "$4"), 0),
     };
-    query(text)
-        .bind(viewer_id(viewer))
-        .bind(stream)
-        .bind(after.unwrap_or(start))
-        .bind(limit)
-        .all(db)
-        .await
+    looked::page(db, direction.order(), after, limit, |after, at_once| {
+        query(text)
+            .bind(viewer_id(viewer))
+            .bind(stream)
+            .bind(after.unwrap_or(start))
+            .bind(at_once)
+    })
+    .await
 }
 
 /// What was said while that was seen, in the order of media time: from `from` on, or backwards what
@@ -84,28 +97,31 @@ pub async fn replay(
     from: Timestamp,
     after: Option<(Timestamp, u64)>,
     limit: u32,
-) -> Result<Vec<ChatMessageRow>, RowError> {
+) -> Result<Page<ChatMessageRow, (Timestamp, u64)>, RowError> {
     let text = match direction {
-        Direction::Backwards => select!(shown:
-            " AND m.media_at < $3 AND (m.media_at, m.sequence) < ($4, $5)
-              ORDER BY m.media_at DESC, m.sequence DESC LIMIT $6"
+        Direction::Backwards => shown!(
+            "m.media_at < $3 AND (m.media_at, m.sequence) < ($4, $5)",
+            "m.media_at DESC, m.sequence DESC",
+            "$6"
         ),
-        Direction::Forwards => select!(shown:
-            " AND m.media_at >= $3 AND (m.media_at, m.sequence) > ($4, $5)
-              ORDER BY m.media_at, m.sequence LIMIT $6"
+        Direction::Forwards => shown!(
+            "m.media_at >= $3 AND (m.media_at, m.sequence) > ($4, $5)",
+            "m.media_at, m.sequence",
+            "$6"
         ),
     };
-    // No sequence is 0: all at `from` are behind this place, all before it are before it.
-    let (at, sequence) = after.unwrap_or((from, 0));
-    query(text)
-        .bind(viewer_id(viewer))
-        .bind(stream)
-        .bind(from)
-        .bind(at)
-        .bind(sequence)
-        .bind(limit)
-        .all(db)
-        .await
+    looked::page(db, direction.order(), after, limit, |after, at_once| {
+        // No sequence is 0: all at `from` are behind this place, all before it are before it.
+        let (at, sequence) = after.unwrap_or((from, 0));
+        query(text)
+            .bind(viewer_id(viewer))
+            .bind(stream)
+            .bind(from)
+            .bind(at)
+            .bind(sequence)
+            .bind(at_once)
+    })
+    .await
 }
 
 /// A message, deleted or not.

@@ -58,24 +58,42 @@ pub(super) const SWEPT: [Column; 3] = [
 /// A user may be left in these.
 const KEPT: &[(Column, &str)] = &[
     (("audit_log", "actor_id"), WHO_DID_IT),
+    (("audit_log", "detail"), WHO_DID_IT),
     (("audit_log", "subject_id"), WHO_DID_IT),
+    (("jobs", "payload"), WORK),
     (("live_fan_outs", "reached_id"), A_PLACE),
+    (("outbox_events", "key"), EVENTS),
+    (("outbox_events", "payload"), EVENTS),
+    (("outbox_events", "subject"), EVENTS),
     (("playback_bars", "owner_id"), BARRED),
     (("playback_bars", "viewer_id"), BARRED),
+    (("prewarms", "requested_by"), ASKED),
+    (("purges", "requested_by"), ASKED),
     (("search_indexes", "caught_up_to"), A_PLACE),
+    (("viewer_sessions", "joined_by"), A_HASH),
 ];
 
 const WHO_DID_IT: &str = "what was done by right of a role, and to whom, is known for two years";
 const A_PLACE: &str = "a place in a list, to go on from";
+const WORK: &str = "what was to be done is known for seven days";
+const EVENTS: &str = "events go when every consumer is past them";
+const ASKED: &str = "who asked caches for something is known for seven days";
+const A_HASH: &str = "a hash of the stream and of who watches it, gone when they do not any more";
 const BARRED: &str = "tokens that were signed before are refused until the last of them expires";
 
-/// Ids of what has no reference, and is no user.
+/// What may look like one, and is no user.
 const OF_OTHERS: &[Column] = &[
     ("consumed_events", "event_id"),
     ("feed_catch_ups", "post_id"),
     ("feed_entries", "post_id"),
     ("feed_floors", "post_id"),
+    ("idempotency_keys", "key"),
+    ("jobs", "unique_key"),
+    ("jobs", "worker"),
+    ("leases", "owner"),
     ("prewarm_nodes", "node_id"),
+    ("prewarms", "subject"),
+    ("purges", "subject"),
     ("stream_status", "node_id"),
     ("stream_status", "session_id"),
     ("stream_status", "stream_id"),
@@ -85,17 +103,34 @@ const OF_OTHERS: &[Column] = &[
     ("viewer_sessions", "stream_id"),
 ];
 
-/// Each column with an id, and the table that it refers to, if it does. SQLite knows ids by their
-/// names alone.
-const OF_SQLITE: &str = r#"
+/// Text that has whoever did something, or that may have anybody.
+macro_rules! names_somebody {
+    ($name:literal) => {
+        concat!(
+            $name,
+            r" LIKE '%\_by' ESCAPE '\' OR ",
+            $name,
+            " IN ('detail', 'key', 'owner', 'payload', 'subject', 'unique_key', 'worker')"
+        )
+    };
+}
+
+/// Each column with an id, or with a name for something else that may be a user, and the table that
+/// it refers to, if it does. SQLite knows ids by their names alone.
+const OF_SQLITE: &str = concat!(
+    r#"
     SELECT t.name, c.name,
            COALESCE((SELECT f."table" FROM pragma_foreign_key_list(t.name) f
                      WHERE f."from" = c.name), '')
     FROM sqlite_schema t JOIN pragma_table_info(t.name) c
     WHERE t.type = 'table'
-        AND (c.name LIKE '%\_id' ESCAPE '\' OR c.name = 'caught_up_to')"#;
+        AND (c.name LIKE '%\_id' ESCAPE '\' OR c.name = 'caught_up_to' OR "#,
+    names_somebody!("c.name"),
+    ")"
+);
 
-const OF_POSTGRES: &str = "
+const OF_POSTGRES: &str = concat!(
+    "
     SELECT t.relname::TEXT, c.attname::TEXT,
            COALESCE((SELECT o.relname::TEXT
                      FROM pg_constraint f JOIN pg_class o ON o.oid = f.confrelid
@@ -104,7 +139,10 @@ const OF_POSTGRES: &str = "
     FROM pg_class t JOIN pg_attribute c ON c.attrelid = t.oid
     WHERE t.relkind = 'r' AND t.relnamespace = current_schema()::regnamespace
         AND c.attnum > 0 AND NOT c.attisdropped
-        AND c.atttypid = 'uuid'::regtype AND c.attname <> 'id'";
+        AND (c.atttypid = 'uuid'::regtype AND c.attname <> 'id' OR ",
+    names_somebody!("c.attname"),
+    ")"
+);
 
 async fn every_column_that_may_have_a_user_is_erased_or_kept_for_a_reason(test: TestDatabase) {
     let text = match test.db.engine() {
