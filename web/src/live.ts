@@ -147,6 +147,7 @@ export class LivePoller {
 
   private async ask(): Promise<void> {
     this.asking = true;
+    this.again = false;
     let live: LivePage | null = null;
     try {
       live = await this.read();
@@ -156,8 +157,9 @@ export class LivePoller {
       this.asking = false;
     }
     this.onList(live);
+    // Whoever heard it may have asked at once.
+    if (this.asking) return;
     window.clearTimeout(this.timer);
     this.timer = window.setTimeout(() => void this.ask(), this.again ? 0 : this.intervalMs());
-    this.again = false;
   }
 }
