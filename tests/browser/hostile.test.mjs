@@ -8,9 +8,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { addImage, addPost, editPost, TURNS } from "./fake-posts.mjs";
-import { addStream } from "./fake-streams.mjs";
+import { addRecording, addStream, shownRecording } from "./fake-streams.mjs";
 import { Refusal } from "./fake-refusals.mjs";
 import { Guard, HOSTILE } from "./guard.mjs";
+import { begin, bringSound, seek, SOUND, START } from "./sound.mjs";
 import { button, stage } from "./stage.mjs";
 
 const TEXTS = HOSTILE.map(({ text }) => text);
@@ -18,6 +19,8 @@ const TEXTS = HOSTILE.map(({ text }) => text);
 const STEP = process.env.EVERY === "1" ? 1 : 16;
 const OF_THEIR_OWN = [...TEXTS.entries()].filter(([at]) => at % STEP === 0);
 const TABS = 4;
+/** Texts in one chat: it shows no more than 200 messages, and has two for each text. */
+const IN_A_CHAT = 80;
 
 const scene = stage();
 
@@ -106,8 +109,13 @@ test("in lists, as the server reads the texts and as one that means harm would",
     quote = plain.id;
     return [plain, addPost(fake, author, text.repeat(3), { parts: pieces(text), images, video })];
   });
-  fake.live = TEXTS.map((name) => ({ name, started_at: name, playlist: name }));
+  // All at once, however many were asked for.
+  const streams = TEXTS.map((name) => ({ name, title: name, owner: name, started_at: name, playlist: name }));
+  await page.route(/\/api\/v1\/live\?/, (route) => route.fulfill({ json: { streams, next: null } }));
   await open("/discover");
+  const live = page.locator('[data-part="live"] .trend-name');
+  await live.nth(TEXTS.length - 1).waitFor({ state: "attached" });
+  assert.deepEqual(await live.allTextContents(), TEXTS);
   const shown = page.locator(".post > .post-text");
   await shown.nth(posts.length - 1).waitFor();
   const texts = posts.map(({ text }) => text).reverse();
@@ -131,6 +139,64 @@ test("in lists, as the server reads the texts and as one that means harm would",
 function hostileImage(text) {
   return { id: text, url: text, preview_url: text, width: text, height: text, description: text };
 }
+
+test("on the page of a video, and in what was said meanwhile", async (t) => {
+  const { fake, context, guard, page, open } = await guarded(t);
+  await bringSound(page);
+  const bea = fake.add("bea");
+  const post = (stream, more) => {
+    const video = shownRecording(stream, addRecording(stream, { playlist: SOUND }));
+    return addPost(fake, bea, "", { video: { ...video, ...more } });
+  };
+  for (let from = 0; from < TEXTS.length; from += IN_A_CHAT) {
+    const texts = TEXTS.slice(from, from + IN_A_CHAT);
+    const stream = addStream(fake, bea, `garden-${from}`);
+    const room = fake.chat.room(stream.name);
+    let answered = null;
+    const say = (text) => {
+      const message = { text, media_time: START + 1_000, reply_to: answered };
+      const said = fake.chat.say({ ...bea, display_name: text }, room, message, { force: true });
+      answered = said.id;
+      return said;
+    };
+    for (const text of texts) {
+      say(text);
+      say(text).parts = pieces(text);
+    }
+    await open(`/posts/${post(stream).id}/video`);
+    await page.locator(".chat").waitFor();
+    await begin(page);
+    await seek(page, 10);
+    const shown = page.locator(".chat-text > p");
+    await shown.nth(2 * texts.length - 1).waitFor({ state: "attached" });
+    assert.deepEqual(await shown.allTextContents(), texts.flatMap((text) => [text, text.repeat(3)]));
+    await guard.check(page, `the chat from text ${from} on`);
+  }
+  const stream = addStream(fake, bea, "garden");
+  const posts = new Map(OF_THEIR_OWN.map(([at, title]) => [at, post(stream, { title, stream: null })]));
+  await forEach(context, async (tab, at, text) => {
+    await tab.goto(`${fake.url}/posts/${posts.get(at).id}/video`);
+    await tab.locator("video[aria-label]").waitFor({ state: "attached" });
+    assert.equal(await tab.locator("#video-name").textContent(), text);
+    await guard.check(tab, `the video ${text}`);
+  });
+});
+
+test("as the titles of the videos that one may choose from", async (t) => {
+  const { fake, guard, page, open, user } = await guarded(t, { name: "ada" });
+  const stream = addStream(fake, user, "garden");
+  for (const text of TEXTS) addRecording(stream, { title: text, poster: text });
+  await open("/home");
+  await button(page, "Add a video").click();
+  const rows = page.locator(".own-video");
+  await rows.nth(TEXTS.length - 1).waitFor();
+  assert.deepEqual(await rows.locator("b").allTextContents(), [...TEXTS].reverse());
+  await guard.check(page, "the choice of a video");
+  await rows.first().getByRole("button").click();
+  await rows.nth(1).waitFor({ state: "detached" });
+  assert.deepEqual(await rows.locator("b").allTextContents(), TEXTS.slice(-1));
+  await guard.check(page, "the chosen video");
+});
 
 test("in every field of a profile, and as what is looked for", async (t) => {
   const { fake, context, guard } = await guarded(t);

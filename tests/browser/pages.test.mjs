@@ -43,6 +43,57 @@ for (const name of [null, "ada"]) {
   });
 }
 
+test("more of who is live comes by a button, and the focus stays where somebody has it", async (t) => {
+  const { fake, page, open } = await scene(t, {});
+  const live = (at) => {
+    const [name, started_at] = [`s${at}`, new Date().toISOString()];
+    return { name, title: name, owner: "bea", started_at, playlist: `/live/${name}/index.m3u8` };
+  };
+  fake.live = Array.from({ length: 101 }, (_, at) => live(at + 1));
+  const card = (at) => page.locator(`.card[href="/watch/s${at}"]`);
+  const hasFocus = (locator) => locator.evaluate((one) => one === document.activeElement);
+  const focused = (selector) => page.waitForFunction((one) => document.activeElement.matches(one), selector);
+  // It asks again when the page is seen again.
+  const askAgain = () => page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
+  const more = button(page, "Show more");
+  await open("/");
+  await card(100).waitFor();
+  assert.equal(await card(101).count(), 0);
+  await more.press("Enter");
+  await focused('[href="/watch/s101"]');
+  assert.equal(await more.isVisible(), false);
+  fake.live[100].title = "Another title";
+  fake.live.unshift(live(0));
+  await askAgain();
+  await card(101).filter({ hasText: "Another title" }).waitFor();
+  assert.equal(await page.locator(".card").first().getAttribute("href"), "/watch/s0");
+  assert.ok(await hasFocus(card(101)));
+
+  // Who has gone on before the answer is not brought back.
+  for (let at = 102; at <= 250; at += 1) fake.live.push(live(at));
+  await askAgain();
+  await more.waitFor();
+  let go;
+  const held = new Promise((resolve) => (go = resolve));
+  await page.route(/\/api\/v1\/live\?/, (route) => held.then(() => route.continue()));
+  await more.press("Enter");
+  await page.keyboard.press("Shift+Tab");
+  assert.ok(await hasFocus(card(199)));
+  go();
+  await card(250).waitFor();
+  assert.ok(await hasFocus(card(199)));
+});
+
+test("who is at the button for more when there are no more goes to the list", async (t) => {
+  const { fake, page, open } = await scene(t, {});
+  const started_at = new Date().toISOString();
+  fake.live = Array.from({ length: 101 }, (_, at) => ({ name: `s${at}`, started_at, playlist: "/live/s/index.m3u8" }));
+  await open("/");
+  await button(page, "Show more").focus();
+  fake.live.pop();
+  await page.waitForFunction(() => document.activeElement.matches(".streams"));
+});
+
 test("ten tabs refresh one after the other, and stay logged in", async (t) => {
   const { fake, context, open, page } = await scene(t, { name: "ada" });
   await open("/settings");

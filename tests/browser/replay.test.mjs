@@ -1,5 +1,5 @@
-// The page of a recording and the chat beside it, in Chromium in front of `fake-api.mjs`. The browser
-// plays by itself, as Safari does, what is a sound here: it dates what plays from START on.
+// The page of a recording, which is a sound here, and the chat beside it, in Chromium in front of
+// `fake-api.mjs`.
 //
 //   [SCREENS=FOLDER] node --test replay.test.mjs
 import assert from "node:assert/strict";
@@ -10,45 +10,12 @@ import { addPost } from "./fake-posts.mjs";
 import { Refusal } from "./fake-refusals.mjs";
 import { addRecording, addStream, shownRecording } from "./fake-streams.mjs";
 import { png } from "./png.mjs";
+import { begin, bringSound, SECONDS, seek, SOUND, START } from "./sound.mjs";
 import { stage } from "./stage.mjs";
 
 const scene = stage();
 
-const START = Date.parse("2027-01-15T08:00:00Z");
-const SECONDS = 300;
 const REPLAY = "/api/v1/streams/garden/chat/replay";
-
-/** Nothing to be heard, as a WAV file. */
-function silence(seconds) {
-  const rate = 4_000;
-  const wav = Buffer.alloc(44 + rate * seconds, 128);
-  wav.write("RIFF");
-  wav.writeUInt32LE(wav.length - 8, 4);
-  wav.write("WAVEfmt ", 8);
-  wav.writeUInt32LE(16, 16);
-  // PCM of one channel, 8 bits a sample.
-  wav.writeUInt16LE(1, 20);
-  wav.writeUInt16LE(1, 22);
-  wav.writeUInt32LE(rate, 24);
-  wav.writeUInt32LE(rate, 28);
-  wav.writeUInt16LE(1, 32);
-  wav.writeUInt16LE(8, 34);
-  wav.write("data", 36);
-  wav.writeUInt32LE(wav.length - 44, 40);
-  return wav;
-}
-
-const SOUND = silence(SECONDS);
-
-function sound(route) {
-  const [, first, last] = /bytes=(\d+)-(\d*)/.exec(route.request().headers().range ?? "") ?? [];
-  const headers = { "Content-Type": "audio/wav", "Accept-Ranges": "bytes" };
-  if (first === undefined) return route.fulfill({ headers, body: SOUND });
-  const end = last === "" ? SOUND.length - 1 : Math.min(Number(last), SOUND.length - 1);
-  const range = `bytes ${first}-${end}/${SOUND.length}`;
-  const body = SOUND.subarray(Number(first), end + 1);
-  return route.fulfill({ status: 206, headers: { ...headers, "Content-Range": range }, body });
-}
 
 /** A scene with a recording of Bea's garden, and what was said meanwhile. */
 async function garden(t, options = {}) {
@@ -56,21 +23,13 @@ async function garden(t, options = {}) {
   const { fake, page, open } = made;
   const bea = fake.add("bea", { display_name: "Bea of the Garden" });
   const stream = addStream(fake, bea, "garden");
-  const recording = addRecording(stream, { title: "The garden at night", playlist: "/vod/x/sound.wav" });
+  const recording = addRecording(stream, { title: "The garden at night", playlist: SOUND });
   const post = addPost(fake, bea, "Moths.", { video: shownRecording(stream, recording) });
   const room = fake.chat.room("garden");
   const say = (seconds, user, text, rest = {}) =>
     fake.chat.say(user, room, { text, media_time: START + seconds * 1_000, ...rest }, { force: true });
-  await page.route("**/sound.wav", sound);
   await page.route("**/poster.jpg", (route) => route.fulfill({ contentType: "image/png", body: png(640, 360) }));
-  await page.addInitScript((start) => {
-    for (const name of ["MediaSource", "ManagedMediaSource", "WebKitMediaSource"]) {
-      Object.defineProperty(window, name, { value: undefined });
-    }
-    HTMLMediaElement.prototype.getStartDate = function startDate() {
-      return new Date(this.readyState > 0 ? start : Number.NaN);
-    };
-  }, START);
+  await bringSound(page);
   const openVideo = async () => {
     await open(`/posts/${post.id}/video`);
     await page.getByRole("heading", { level: 1, name: "The garden at night" }).waitFor();
@@ -85,23 +44,6 @@ const count = (page, messages) =>
   page.waitForFunction((wanted) => document.querySelectorAll(".chat-message").length === wanted, messages);
 const texts = (page) => page.locator(".chat-text > p").allTextContents();
 const asked = (fake, what) => fake.asked.filter(({ path }) => path.endsWith(what));
-
-/** Begins to play, and stands still. */
-const begin = (page) =>
-  page.evaluate(async () => {
-    const video = document.querySelector("video");
-    video.muted = true;
-    await video.play();
-    video.pause();
-  });
-
-const seek = (page, seconds) =>
-  page.evaluate(async (to) => {
-    const video = document.querySelector("video");
-    const there = new Promise((done) => video.addEventListener("seeked", done, { once: true }));
-    video.currentTime = to;
-    await there;
-  }, seconds);
 
 describe("what was said appears as the recording plays", { concurrency: true }, () => {
   for (const kind of Object.keys(SIZES)) {
@@ -183,8 +125,10 @@ test("no stream, or nothing said, is no chat", async (t) => {
   await openVideo();
   await chat(page).waitFor();
   post.video = { ...post.video, stream: null };
-  await openVideo();
   const before = asked(fake, "/chat/replay").length;
+  const found = page.waitForResponse((response) => response.url().endsWith(`/api/v1/posts/${post.id}`));
+  await openVideo();
+  await (await found).finished();
   await begin(page);
   await seek(page, 5);
   assert.equal(await page.locator(".chat").count(), 0);
@@ -198,12 +142,33 @@ test("a chat that is not for who watches says so", async (t) => {
   await openVideo();
   await chat(page).getByText("This chat is not for you.").waitFor();
   await eyes.look("replay-barred");
+  const refused = page.waitForResponse((response) => response.url().includes("/chat/replay"));
+  await begin(page);
+  await (await refused).finished();
+  await seek(page, 5);
+  await chat(page).getByText("This chat is not for you.").waitFor();
+  assert.deepEqual(await texts(page), []);
+});
+
+test("after a leap nothing is left of where playback was, whatever hangs", async (t) => {
+  const { page, say, bea, openVideo } = await garden(t);
+  say(1, bea, "At the beginning.");
+  for (let at = 0; at < 80; at += 1) say(20, bea, `Meanwhile ${at}.`);
+  say(200, bea, "At the end.");
+  await openVideo();
   await begin(page);
   await seek(page, 5);
-  // Nobody asks again and again.
-  await page.waitForTimeout(1_500);
-  assert.deepEqual(await texts(page), []);
-  assert.ok(asked(fake, "/chat/replay").length <= 2);
+  await said(page, "At the beginning.").waitFor();
+  let hang;
+  const hung = new Promise((resolve) => (hang = resolve));
+  await page.route(/\/chat\/replay\?/, hang, { times: 1 });
+  await seek(page, 150);
+  const route = await hung;
+  await count(page, 0);
+  // That place hangs; the next one does not wait for it.
+  await seek(page, 210);
+  await said(page, "At the end.").waitFor();
+  await route.abort();
 });
 
 test("what does not come is asked for again", async (t) => {

@@ -38,6 +38,8 @@ const rings = (visitor, text, timeout = PATIENCE_MS) =>
 const phase = ({ page }, name) => page.locator(`.state[data-phase="${name}"]`).waitFor({ state: "attached", timeout: LIVE_MS });
 const connected = ({ page }) => page.locator('.chat[data-state="joined"]').waitFor();
 const said = ({ page }, text) => page.locator(".chat-message").filter({ hasText: text });
+/** Said when all were there and nothing was recorded yet. */
+const BEFORE = "Is the lamp on?";
 const hint = ({ page }) => page.locator(".chat-hint");
 
 async function say(visitor, text) {
@@ -89,6 +91,8 @@ async function watchRecording(visitor, path) {
   const { page } = visitor;
   await visitor.open(path);
   await visitor.said("What was said appears as the video plays.");
+  const isHistory = (response) => response.url().includes("backwards=true");
+  const history = page.waitForResponse(isHistory, { timeout: LIVE_MS });
   await page.evaluate(() => {
     const video = document.querySelector("video");
     video.muted = true;
@@ -96,13 +100,16 @@ async function watchRecording(visitor, path) {
   });
   await page.waitForFunction(() => document.querySelector("video").currentTime > 0.5, null, { timeout: LIVE_MS });
   await page.evaluate(() => document.querySelector("video").pause());
+  await (await history).finished();
   await seek(visitor, -1);
   await said(visitor, "Answers ada: Good evening from the <b>meadow</b>.").waitFor();
   assert.equal(await said(visitor, "I am heard.").count(), 0, "it is deleted");
+  assert.equal(await said(visitor, BEFORE).count(), 0, "it was said before the recording");
   await visitor.eyes.look("watch-replay");
   await seek(visitor, 0);
   await said(visitor, "Good evening from").first().waitFor({ state: "detached" });
   await visitor.said("Nobody has said anything so far.");
+  assert.equal(await said(visitor, BEFORE).count(), 0, "it was said before the recording");
 }
 
 async function walk(browser) {
@@ -117,6 +124,8 @@ async function walk(browser) {
     await one.seeTitle("The garden at night");
     await connected(one);
   }
+  await say(bea, BEFORE);
+  await said(ada, BEFORE).waitFor();
   console.log("live please");
   for (const one of [visitor, ada, bea]) await phase(one, "live");
 
@@ -166,6 +175,8 @@ async function walk(browser) {
   for (const one of [ada, bea]) await phase(one, "ended");
   await watchRecording(ada, await postRecording(bea));
   assert.equal(await bell(ada).filter({ hasText: "unread" }).count(), 0, "nothing was told so far");
+  await ada.open("/watch/garden");
+  await connected(ada);
   console.log("live again please");
   await rings(ada, "1 unread", LIVE_MS);
   await phase(ada, "live");

@@ -20,7 +20,7 @@ export function beginningDate({ hls, video }: Playing): Date | null {
   return first === null ? null : new Date(first);
 }
 
-/** Safari's own player tells the date of its time zero. */
+/** Safari's own player tells the date of its time zero: behind a pause this is too early by that pause. */
 function nativeDate(video: HTMLVideoElement & { getStartDate?(): Date }, seconds: number): Date | null {
   const start = video.getStartDate?.().getTime() ?? Number.NaN;
   return Number.isNaN(start) ? null : new Date(start + seconds * 1_000);

@@ -70,12 +70,20 @@ export function hasToken(playlist: string): boolean {
 
 type Asked = Pick<Api, "live" | "stream" | "playback" | "session">;
 
-/** Who is live now, of those whom the viewer may and wants to see: the first `pages` of them. */
+/**
+ * Who is live now, of those whom the viewer may and wants to see: the first `pages` of them. Where
+ * a later page does not come, those before it are what there is.
+ */
 export async function fetchLive(api: Pick<Api, "live">, pages = 1): Promise<LivePage> {
   let live = parseLive(await api.live(null));
   for (let read = 1; read < pages && live.next !== null; read += 1) {
-    const page = parseLive(await api.live(live.next));
-    live = { streams: [...live.streams, ...page.streams], next: page.next };
+    try {
+      const page = parseLive(await api.live(live.next));
+      live = { streams: [...live.streams, ...page.streams], next: page.next };
+    } catch (error) {
+      console.info("cannot tell who else is live:", error);
+      break;
+    }
   }
   return live;
 }
@@ -139,6 +147,7 @@ export class LivePoller {
 
   private async ask(): Promise<void> {
     this.asking = true;
+    this.again = false;
     let live: LivePage | null = null;
     try {
       live = await this.read();
@@ -148,8 +157,9 @@ export class LivePoller {
       this.asking = false;
     }
     this.onList(live);
+    // Whoever heard it may have asked at once.
+    if (this.asking) return;
     window.clearTimeout(this.timer);
     this.timer = window.setTimeout(() => void this.ask(), this.again ? 0 : this.intervalMs());
-    this.again = false;
   }
 }

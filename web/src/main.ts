@@ -25,12 +25,16 @@ declare global {
 /** Soon while the viewer waits for something, seldom while all is well. */
 const EAGER_POLL_MS = 1_500;
 const RELAXED_POLL_MS = 10_000;
+/** Of those who are live. All that are shown are read again each time. */
+const PAGES_AT_MOST = 10;
 
 /** The home page, or the watch page of the stream that the address names. */
 class App {
   private watch: WatchPage | null = null;
-  /** Of those who are live. */
+  /** Of those who are live: how many are wanted, */
   private pages = 1;
+  /** and how many were asked for when somebody answered. */
+  private asked = 0;
   private readonly streams = new StreamList("Live now", () => this.showMore());
   private readonly others = new StreamList("Also live", () => this.showMore());
   private readonly empty = emptyState();
@@ -43,20 +47,25 @@ class App {
     this.notice.textContent = "The server does not answer. Trying again…";
     const name = /^\/watch\/([^/]+)\/?$/.exec(location.pathname)?.[1];
     this.poller = new LivePoller(
-      () => {
-        const { watch, pages } = this;
-        return watch === null ? fetchLive(api, pages) : fetchLiveAnd(api, watch.name, pages);
-      },
+      () => this.read(),
       (live) => this.onLive(live),
-      () => (isRelaxed(this.watch?.phase) ? RELAXED_POLL_MS : EAGER_POLL_MS),
+      () => (this.pages > 1 || isRelaxed(this.watch?.phase) ? RELAXED_POLL_MS : EAGER_POLL_MS),
     );
     if (name !== undefined) this.openWatchPage(decodeName(name));
     this.poller.askNow();
   }
 
+  private async read(): Promise<LivePage> {
+    const { watch, pages } = this;
+    const live = await (watch === null ? fetchLive(api, pages) : fetchLiveAnd(api, watch.name, pages));
+    this.asked = pages;
+    return live;
+  }
+
   private onLive(live: LivePage | null): void {
     const [only, ...more] = live?.streams ?? [];
     const isWhole = live?.next === null;
+    const next = this.asked < PAGES_AT_MOST ? (live?.next ?? null) : null;
     if (this.watch === null && only !== undefined && more.length === 0 && isWhole) {
       this.openWatchPage(only.name);
     }
@@ -65,13 +74,13 @@ class App {
       this.watch.onLive(live?.streams ?? null);
       if (live === null) return;
       const streams = live.streams.filter((stream) => stream.name !== name);
-      this.others.show({ ...live, streams });
+      this.others.show({ streams, next });
     } else if (live === null) {
       this.put(this.notice);
     } else if (only === undefined && isWhole) {
       this.put(this.empty);
     } else {
-      this.streams.show(live);
+      this.streams.show({ ...live, next });
       this.put(this.streams.root);
     }
   }

@@ -30,6 +30,7 @@ class FakeReplay implements ReplaySource, ReplayHearer {
   /** What was said since it began last, by the second. */
   heard: number[] = [];
   begun = 0;
+  leaps = 0;
   loads = 0;
   fault: Error | null = null;
   /** What answers, where answers wait. */
@@ -51,6 +52,11 @@ class FakeReplay implements ReplaySource, ReplayHearer {
 
   state = (state: ReplayState): void => void this.states.push(state);
   said = ({ media_time }: ChatMessage): void => void this.heard.push((media_time - START) / 1_000);
+
+  left(): void {
+    this.leaps += 1;
+    this.heard = [];
+  }
 
   began(): void {
     this.begun += 1;
@@ -84,7 +90,7 @@ test("what was said comes when what it is about plays", async () => {
   assert.deepEqual(fake.heard, [2, 2, 5]);
   await fake.at(40);
   assert.deepEqual(fake.heard, [2, 2, 5, 40]);
-  assert.deepEqual([fake.begun, fake.loads], [1, 1]);
+  assert.deepEqual([fake.begun, fake.loads, fake.leaps], [1, 1, 1]);
   assert.deepEqual(new Set(fake.states), new Set(["playing"]));
 });
 
@@ -125,19 +131,42 @@ test("to the end of what was said one leaps without asking", async () => {
   assert.deepEqual([fake.heard, fake.loads, fake.begun], [[1, 500], 1, 1]);
 });
 
-test("whoever leaps about is asked for one page at a time, and what comes late is not said", async () => {
+test("at a leap what was said is left at once, and no place waits for another one", async () => {
   const all = Array.from({ length: 300 }, (_, at) => message(at, at));
   const fake = new FakeReplay(all);
-  fake.held = [];
-  for (const seconds of [0, 100, 200, 50, 150]) await fake.at(seconds);
-  assert.equal(fake.loads, 1);
-  const [first] = fake.held;
+  await fake.play(0, 3);
+  const { held } = Object.assign(fake, { held: new Array<() => void>() });
+  await fake.at(100);
+  assert.deepEqual([fake.heard, fake.leaps, fake.begun], [[], 2, 1]);
+  await fake.at(100);
+  assert.equal(held.length, 1, "one page at a time");
+  await fake.at(200);
+  assert.deepEqual([held.length, fake.leaps], [2, 3]);
+  // The older answer comes too late, and says nothing of how it stands.
+  const states = fake.states.length;
+  held[0]?.();
+  await fake.at(200);
+  assert.deepEqual([fake.heard, fake.begun, fake.states.length, held.length], [[], 1, states, 2]);
   fake.held = null;
-  first?.();
-  await fake.at(150);
-  assert.deepEqual([fake.heard, fake.begun], [[], 0]);
-  await fake.at(150);
-  assert.deepEqual([fake.heard, fake.begun, fake.loads], [[150], 1, 2]);
+  held[1]?.();
+  await fake.at(200);
+  assert.deepEqual([fake.heard, fake.begun, fake.states.at(-1)], [[200], 2, "playing"]);
+});
+
+test("what fails for a place that was left holds nothing back", async () => {
+  const all = Array.from({ length: 300 }, (_, at) => message(at, at));
+  const fake = new FakeReplay(all);
+  const held = (fake.held = new Array<() => void>());
+  fake.fault = new Problem(503, "busy", "", [], 60);
+  await fake.at(0);
+  fake.fault = null;
+  await fake.at(100);
+  for (const go of held) go();
+  fake.held = null;
+  await fake.at(100);
+  assert.deepEqual([fake.heard, new Set(fake.states)], [[100], new Set(["playing"])]);
+  await fake.play(100.25, 120);
+  assert.equal(fake.heard.at(-1), 120);
 });
 
 test("what cannot be read is tried again, later and later", async () => {

@@ -194,6 +194,13 @@ test("who is live is read as many pages as are wanted and are there", async () =
   assert.deepEqual(await read(1), ["s1", "2"]);
   assert.deepEqual(await read(2), ["s1", "s2", "3"]);
   assert.deepEqual(await read(9), ["s1", "s2", "s3", null]);
+  // One that does not come takes nothing from those before it.
+  const { answer } = browser;
+  browser.answer = (asked) => (asked.path.endsWith("after=3") ? problem(429, "rate-limited") : answer(asked));
+  assert.deepEqual(await read(9), ["s1", "s2", "3"]);
+  browser.answer = () => problem(429, "rate-limited");
+  await assert.rejects(read(9));
+  browser.answer = answer;
   // What is watched may be on another page.
   browser.asked.length = 0;
   assert.deepEqual(names(await fetchLiveAnd(api, "s3")), ["s1"]);

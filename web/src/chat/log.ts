@@ -59,12 +59,23 @@ export class ChatLog {
     }).observe(this.log);
   }
 
+  /** Shows nothing, until it begins again. */
+  clear(): void {
+    this.forget();
+    this.due();
+  }
+
   /** Reads the room from its newest messages. */
   begin(): void {
+    this.forget();
+    void this.readOlder();
+  }
+
+  private forget(): void {
     this.backlog.clear();
     this.reading = null;
     this.readings += 1;
-    void this.readOlder();
+    this.hasFailed = false;
   }
 
   said(message: ChatMessage): void {

@@ -79,6 +79,10 @@ export class ReplayPanel implements ReplayHearer {
     this.view.text("state", STATES[state]);
   }
 
+  left(): void {
+    this.log.clear();
+  }
+
   began(): void {
     this.log.begin();
   }

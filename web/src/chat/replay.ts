@@ -28,6 +28,8 @@ export type ReplayState =
 
 export interface ReplayHearer {
   state(state: ReplayState): void;
+  /** Playback is elsewhere: what was said where it was is not what is seen. */
+  left(): void;
   /** It goes on from where playback is now: what was said before is history. */
   began(): void;
   /** What was said while that was seen which plays now. */
@@ -49,7 +51,7 @@ export class ChatReplay {
   private isWhole = false;
   private isBarred = false;
   private isReading = false;
-  /** How often it began anew: what belongs to an older time is late. */
+  /** How often it began anew: what is read for an older time comes too late. */
   private turn = 0;
   private pauseMs = FIRST_PAUSE_MS;
   private readNotBefore = 0;
@@ -88,6 +90,8 @@ export class ChatReplay {
     this.cursor = null;
     this.hasBegun = false;
     this.isWhole = false;
+    this.isReading = false;
+    this.hearer.left();
   }
 
   private say(): void {
@@ -97,20 +101,21 @@ export class ChatReplay {
     for (const message of ahead.splice(0, later < 0 ? ahead.length : later)) this.hearer.said(message);
   }
 
-  /** One page at a time, wherever playback leaps to meanwhile. */
+  /** One page at a time; where playback leaps meanwhile, it is for nobody. */
   private async read(now: number): Promise<void> {
     const { turn } = this;
     this.isReading = true;
     try {
       const page = await this.source.load(this.from, this.cursor);
+      if (turn !== this.turn) return;
       this.pauseMs = FIRST_PAUSE_MS;
       this.hearer.state("playing");
-      if (turn === this.turn) this.take(page);
+      this.take(page);
     } catch (error) {
       console.info("chat:", error);
-      this.failed(error, now);
+      if (turn === this.turn) this.failed(error, now);
     } finally {
-      this.isReading = false;
+      if (turn === this.turn) this.isReading = false;
     }
   }
 
