@@ -165,7 +165,10 @@ test("on the page of a video, and in what was said meanwhile", async (t) => {
     }
     await open(`/posts/${post(stream).id}/video`);
     await page.locator(".chat").waitFor();
+    // Begun before them, they are said one after the other; else they are history, which is read by scrolling.
+    const begun = page.waitForResponse(/backwards=false&first=60/);
     await begin(page);
+    await begun;
     await seek(page, 10);
     const shown = page.locator(".chat-text > p");
     await shown.nth(2 * texts.length - 1).waitFor({ state: "attached" });
