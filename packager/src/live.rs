@@ -20,6 +20,6 @@ pub(crate) use plan::MAX_PARTS;
 pub use plan::{EpochPlan, LiveConfig, LiveError, RestoredEpoch, RestoredStream};
 pub use reload::{ReloadState, ReloadTarget};
 pub use stream::LiveStream;
-pub use streams::LiveStreams;
+pub use streams::{Coming, LiveStreams};
 pub use track::PartState;
 pub use window::SegmentState;

@@ -147,7 +147,11 @@ impl Service<Request<()>> for Origin {
             let tags = route.as_ref().and_then(Route::tags);
             let named = route.as_ref().and_then(Route::stream).cloned();
             let live = || named.as_ref().and_then(|name| inner.streams.get(name));
-            let stream = live();
+            // Players of a stream that has just been taken over come before its window is here.
+            let stream = match &named {
+                Some(name) => inner.streams.get_or_wait(name).await,
+                None => None,
+            };
             let was_signed = is_signed(stream.as_ref());
             let mut response = inner.respond(&request, route).await;
             let headers = response.headers_mut();

@@ -137,6 +137,8 @@ impl Session {
             Claim::Heir => context.shelves.clock.now() - GONE,
             Claim::Takeover | Claim::Encoder => context.shelves.clock.now(),
         };
+        // Edges hear of it with the row, and ask here.
+        let _coming = context.streams.expect(&self.name);
         let taken = origins::take_stream(database, self.stream, &context.place, claim, now).await?;
         let Some(taken) = taken else {
             return Ok(false);
@@ -448,6 +450,7 @@ impl Session {
 
     async fn go_live(&self) -> Result<Box<Open>, RowError> {
         let now = self.context.shelves.clock.now();
+        let _coming = self.context.streams.expect(&self.name);
         let opened = sessions::open_session(self.rows()?, self.stream, now).await?;
         self.context.moved.notify_one();
         Ok(self.open(opened.session).await)

@@ -2,14 +2,42 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use media::StreamName;
+use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::LiveStream;
 
+/// Nobody waits longer for a stream that is coming.
+const COMES_WITHIN: Duration = Duration::from_secs(2);
+
 /// Live streams by name.
 #[derive(Debug, Default)]
-pub struct LiveStreams(RwLock<HashMap<StreamName, Arc<LiveStream>>>);
+pub struct LiveStreams {
+    known: RwLock<HashMap<StreamName, Arc<LiveStream>>>,
+    /// Those that may be known in a moment. The sender is gone when that is decided.
+    coming: RwLock<HashMap<StreamName, watch::Receiver<()>>>,
+}
+
+/// A stream that may be known in a moment, until this is dropped: others may hear that it is here
+/// before it can be.
+#[derive(Debug)]
+#[must_use = "nobody waits for the stream once this is dropped"]
+pub struct Coming {
+    streams: Arc<LiveStreams>,
+    name: StreamName,
+    _decided: watch::Sender<()>,
+}
+
+impl Drop for Coming {
+    fn drop(&mut self) {
+        let coming = self.streams.coming.write();
+        let mut coming = coming.unwrap_or_else(PoisonError::into_inner);
+        coming.remove(&self.name);
+    }
+}
 
 impl LiveStreams {
     /// No streams.
@@ -20,31 +48,60 @@ impl LiveStreams {
     /// Makes a stream known, in place of one with the same name.
     pub fn insert(&self, stream: LiveStream) -> Arc<LiveStream> {
         let stream = Arc::new(stream);
-        let mut streams = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        streams.insert(stream.name().clone(), Arc::clone(&stream));
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.insert(stream.name().clone(), Arc::clone(&stream));
         stream
+    }
+
+    /// Whoever asks for the stream waits until it is known or what this returns is dropped.
+    pub fn expect(self: &Arc<Self>, name: &StreamName) -> Coming {
+        let (decided, is_decided) = watch::channel(());
+        let mut coming = self.coming.write().unwrap_or_else(PoisonError::into_inner);
+        coming.insert(name.clone(), is_decided);
+        Coming {
+            streams: Arc::clone(self),
+            name: name.clone(),
+            _decided: decided,
+        }
     }
 
     /// The stream of that name.
     pub fn get(&self, name: &StreamName) -> Option<Arc<LiveStream>> {
-        let streams = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        streams.get(name).cloned()
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.get(name).cloned()
+    }
+
+    /// The stream of that name, also where it is coming.
+    pub async fn get_or_wait(&self, name: &StreamName) -> Option<Arc<LiveStream>> {
+        if let Some(stream) = self.get(name) {
+            return Some(stream);
+        }
+        if let Some(mut is_decided) = self.coming(name) {
+            // That it is decided, or takes too long, is the same here: it is known or not.
+            let _ = timeout(COMES_WITHIN, is_decided.changed()).await;
+        }
+        self.get(name)
+    }
+
+    fn coming(&self, name: &StreamName) -> Option<watch::Receiver<()>> {
+        let coming = self.coming.read().unwrap_or_else(PoisonError::into_inner);
+        coming.get(name).cloned()
     }
 
     /// All of them, in no order.
     pub fn all(&self) -> Vec<Arc<LiveStream>> {
-        let streams = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        streams.values().cloned().collect()
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.values().cloned().collect()
     }
 
     /// Forgets this stream, unless another one has taken its name.
     pub fn remove(&self, stream: &Arc<LiveStream>) {
-        let mut streams = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if streams
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if known
             .get(stream.name())
             .is_some_and(|known| Arc::ptr_eq(known, stream))
         {
-            streams.remove(stream.name());
+            known.remove(stream.name());
         }
     }
 }

@@ -440,6 +440,34 @@ async fn an_end_releases_everybody() {
 }
 
 #[tokio::test]
+async fn a_stream_that_is_coming_is_waited_for_until_it_is_here_or_is_not() {
+    let world = World::playing();
+    let path = "/live/demo/source.m3u8";
+    world.streams.remove(&world.live);
+    assert_eq!(world.get(path).await.status, StatusCode::NOT_FOUND);
+
+    let coming = world.streams.expect(world.live.name());
+    let held = world.held(path).await;
+    assert_eq!(
+        world.get("/live/nobody/index.m3u8").await.status,
+        StatusCode::NOT_FOUND
+    );
+    drop(coming);
+    assert_eq!(released(held).await.status, StatusCode::NOT_FOUND);
+
+    let coming = world.streams.expect(world.live.name());
+    let held = world.held(path).await;
+    let live = world.streams.insert(stream(LiveConfig::default()));
+    live.begin_epoch(plan(3, 40, vec![video(source(), 3_000_000)]))
+        .unwrap();
+    push_segments(&live, &[source()], 40..43);
+    // Whoever comes now need not wait.
+    assert_eq!(world.get(path).await.status, StatusCode::OK);
+    drop(coming);
+    assert_eq!(released(held).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn before_the_first_epoch_nobody_is_told_that_there_is_no_such_rendition() {
     let world = World::new();
     let live = world.streams.insert(stream(LiveConfig::default()));
