@@ -43,6 +43,16 @@ fn two_people_watch_and_chat_and_one_is_told_of_the_next_broadcast() {
 
 /// In front of a server that does what a real one cannot be brought to at will.
 #[test]
+fn the_chat_of_the_watch_page_keeps_to_the_contract() {
+    let screens = screens("watch-chat-pages");
+    let mut command = browser_command(&["--test", "watch-chat.test.mjs"]);
+    command.env("SCREENS", &screens);
+    ends_well_within(Process::start("watch-chat.test.mjs", &mut command), LIMIT);
+    println!("screenshots: {}", screens.display());
+}
+
+/// Likewise.
+#[test]
 fn what_was_said_appears_as_a_recording_plays() {
     let screens = screens("replay-pages");
     let mut command = browser_command(&["--test", "replay.test.mjs"]);
