@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use media::{SegmentNumber, SessionId, StreamId, Timestamp, VideoId};
+use media::{SegmentNumber, SessionId, Timestamp, VideoId};
 use moka::sync::Cache;
 use storage::rows::streams::StreamRow;
 use storage::rows::videos::recordings::{self, Kept, RecordingRow};
@@ -90,7 +90,7 @@ impl Services {
         let stream = self.find_stream(caller, name).await?.stream;
         let (before, limit) = (page.after(), page.limit());
         let rows = recordings::of_stream(&self.db, stream.id, before, limit).await?;
-        let kept = self.kept(stream.id, &rows).await?;
+        let kept = self.kept(&rows).await?;
         let shown: Result<Vec<_>, ServiceError> = rows
             .iter()
             .map(|row| {
@@ -143,7 +143,6 @@ impl Services {
     /// How much is kept of these, from memory where it is known.
     async fn kept(
         &self,
-        stream: StreamId,
         rows: &[RecordingRow],
     ) -> Result<HashMap<SessionId, Kept>, ServiceError> {
         let known = &self.known_recordings;
@@ -156,7 +155,7 @@ impl Services {
         if unknown.is_empty() {
             return Ok(all);
         }
-        let read: HashMap<_, _> = recordings::kept(&self.db, stream, &unknown)
+        let read: HashMap<_, _> = recordings::kept(&self.db, &unknown)
             .await?
             .into_iter()
             .collect();
