@@ -111,19 +111,13 @@ impl Services {
         kept: Kept,
         asked_at: Timestamp,
     ) -> Result<Recording, ServiceError> {
-        let id = row.id;
         let played = Played {
             owner: stream.owner,
             visibility: stream.visibility,
         };
-        let url = |file: &str| {
-            let path = format!("/vod/{id}/{file}");
-            self.signed(caller, played, &path, asked_at)
-        };
-        let (playlist, is_signed) = url("index.m3u8")?;
-        let expires = self.playback_expires(asked_at);
+        let playback = self.video_playback(caller, played, row.id, asked_at)?;
         Ok(Recording {
-            id: id.to_string().into(),
+            id: row.id.to_string().into(),
             title: row.title.clone(),
             state: match row.is_settled {
                 true => RecordingState::Ready,
@@ -133,15 +127,15 @@ impl Services {
             ended_at: row.ended_at.into(),
             duration: kept.duration.as_secs_f64(),
             size: Long(kept.size),
-            playlist,
-            manifest: url("manifest.mpd")?.0,
-            poster: url("poster.jpg")?.0,
-            expires_at: is_signed.then(|| expires.into()),
+            playlist: playback.playlist,
+            manifest: playback.manifest,
+            poster: playback.poster,
+            expires_at: playback.expires_at,
         })
     }
 
     /// How much is kept of these, from memory where it is known.
-    async fn kept(
+    pub(super) async fn kept(
         &self,
         rows: &[RecordingRow],
     ) -> Result<HashMap<SessionId, Kept>, ServiceError> {
