@@ -48,3 +48,4 @@ mod stream_audience;
 mod stream_control;
 mod stream_keys;
 mod streams;
+mod videos;
