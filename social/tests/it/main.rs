@@ -15,6 +15,7 @@ mod browser_session;
 mod cdn;
 mod chat;
 mod chat_crowds;
+mod chat_heartbeats;
 mod chat_nodes;
 mod chat_sockets;
 mod counted;
