@@ -54,7 +54,7 @@ async fn texts(person: &Person<'_>, query: &str) -> Vec<String> {
         .collect()
 }
 
-fn sanction_of(name: &str) -> String {
+pub(crate) fn sanction_of(name: &str) -> String {
     format!("{ROOM}/sanctions/{name}")
 }
 

@@ -14,6 +14,7 @@ mod broadcasts;
 mod browser_session;
 mod cdn;
 mod chat;
+mod chat_bans;
 mod chat_crowds;
 mod chat_heartbeats;
 mod chat_nodes;
