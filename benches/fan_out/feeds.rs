@@ -16,9 +16,6 @@ const LOOKED_AT: usize = 20;
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// When it is given up.
-const AT_MOST: Duration = Duration::from_secs(120);
-
 /// Followers of `$1` in whose feeds the post `$2` is not: it is no entry, and its author is not pulled.
 /// Subqueries give one value each, so that entries are looked up one by one: of a post there is no
 /// index.
@@ -43,21 +40,25 @@ pub(crate) async fn some_followers(db: &Database, of: UserId) -> Result<Vec<User
     Ok(places.filter_map(|place| Some(all.get(place)?.0)).collect())
 }
 
-/// Waits until home feeds of followers from the first to the last show it.
+/// Waits until home feeds of followers from the first to the last show what was posted `since`, but
+/// not for longer than `at_most` after that.
 pub(crate) async fn shown(
     db: &Database,
     account: &Account,
     post: PostId,
+    since: Instant,
+    at_most: Duration,
 ) -> Result<(), Box<dyn Error>> {
-    let began = Instant::now();
     for follower in &account.some_followers {
         loop {
             let home = feed::home(db, *follower, None, 20).await?;
             if home.rows.iter().any(|row| row.id == post) {
                 break;
             }
-            if began.elapsed() > AT_MOST {
-                return Err(format!("the feed of {follower} does not show {post}").into());
+            if since.elapsed() > at_most {
+                let seconds = at_most.as_secs();
+                let late = format!("after {seconds} s the feed of {follower} does not show {post}");
+                return Err(late.into());
             }
             tokio::time::sleep(PAUSE).await;
         }

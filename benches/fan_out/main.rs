@@ -1,27 +1,39 @@
 //! What it takes to post as somebody whom 100,000 follow, and when all of their feeds show it, on each
 //! engine: beside somebody whom 4,900 follow, and an ordinary account of 100.
 //!
-//! `cargo run --release -p benches --bin fan_out -- [--engine sqlite|postgres] [--posts N]` first
-//! runs with the threshold that servers have, by which the posts of the first are pulled, and
-//! then with one above it, so that each of them becomes 100,000 entries.
+//! `cargo run --release -p benches --bin fan_out -- [--nova FILE] [--engine sqlite|postgres]
+//! [--posts N]` first runs the API and the consumers of the outbox itself, with a threshold by which
+//! each post of the first becomes 100,000 entries; and then a real `nova serve`, with the threshold
+//! that servers have, by which they are pulled. It fails if feeds of the server do not show a post
+//! within 10 s.
 
 mod api;
 mod feeds;
 mod world;
 
 use std::error::Error;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use api::{Account, Api};
+use api::{Account, Api, Own};
 use benches::databases::Engine;
 use benches::quantiles::Quantiles;
+use benches::server::{self, Server, settled};
 use media::SystemClock;
 use storage::Database;
+use storage::events::LocalBus;
 use storage::rows::feed::{self, Threshold, Writer};
 use storage::rows::outbox::{Relay, Start};
-use tokio::task::JoinHandle;
+use storage::rows::{notifications, search};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+
+/// By then all feeds are to show a post.
+const AIM: Duration = Duration::from_secs(10);
+
+/// When those are given up that no server has to fill like this.
+const AT_MOST: Duration = Duration::from_secs(120);
 
 /// The posts of nobody are pulled.
 const ENTRIES_ONLY: Threshold = Threshold {
@@ -36,6 +48,7 @@ const POSTS_WITH_ENTRIES: usize = 5;
 const PAUSE: Duration = Duration::from_millis(20);
 
 struct Options {
+    nova: PathBuf,
     engines: Vec<Engine>,
     posts: usize,
 }
@@ -43,73 +56,85 @@ struct Options {
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> Result<(), Box<dyn Error>> {
     let options = options()?;
-    for engine in options.engines {
+    for engine in &options.engines {
         let place = engine.place();
         let db = place.open().await;
-        let api = Api::start(&db).await?;
-        let [most_followed, just_below, ordinary] = world::fill(&db, &api).await?;
-        let accounts = [&most_followed, &just_below, &ordinary];
+        let accounts = world::fill(&db).await?;
+        let [most_followed, _, ordinary] = &accounts;
 
+        let own = Own::start(&db).await?;
+        let consumers = Consumers::start(&db);
+        let mut api = Api::at(own.address, &accounts).await?;
+        println!("\nposts of all become entries:");
+        beside(&db, &mut api, most_followed, ordinary).await?;
+        consumers.stop().await;
+        drop(own);
+
+        let server = Server::whole(&options.nova, &place).await?;
+        let mut api = Api::at(server.http(), &accounts).await?;
+        settled(&db).await?;
         let threshold = Threshold::default();
-        let consumer = Consumer::start(&db, threshold);
         println!(
-            "\nposts are pulled above {} followers:",
+            "\nposts are pulled above {} followers, by nova serve:",
             threshold.pulled_above
         );
-        in_turn(&db, &api, accounts, options.posts).await?;
-        consumer.stop().await?;
-
-        world::forget_pulled(&db).await?;
-        let consumer = Consumer::start(&db, ENTRIES_ONLY);
-        println!("\nposts of all become entries:");
-        beside(&db, &api, &most_followed, &ordinary).await?;
-        consumer.stop().await?;
+        in_turn(&db, &mut api, &accounts, options.posts).await?;
     }
     Ok(())
 }
 
-/// What brings posts into feeds.
-struct Consumer {
+/// What a server does with the outbox, but that the posts of nobody are pulled.
+struct Consumers {
     stop: CancellationToken,
-    running: JoinHandle<()>,
+    running: JoinSet<()>,
 }
 
-impl Consumer {
-    fn start(db: &Database, threshold: Threshold) -> Self {
+impl Consumers {
+    fn start(db: &Database) -> Self {
         let clock = Arc::new(SystemClock);
-        let writer = Arc::new(Writer::new(db.clone(), clock.clone(), threshold));
-        let relay = Relay::new(db.clone(), clock, feed::CONSUMER, Start::Oldest, writer);
         let stop = CancellationToken::new();
-        let running = tokio::spawn(relay.run(stop.clone()));
+        let mut running = JoinSet::new();
+        let writer = Arc::new(Writer::new(db.clone(), clock.clone(), ENTRIES_ONLY));
+        let feeds = Relay::new(
+            db.clone(),
+            clock.clone(),
+            feed::CONSUMER,
+            Start::Oldest,
+            writer,
+        );
+        running.spawn(feeds.run(stop.clone()));
+        running.spawn(search::run(db.clone(), clock.clone(), stop.clone()));
+        let bus = Arc::new(LocalBus::new());
+        running.spawn(notifications::run(db.clone(), clock, bus, stop.clone()));
         Self { stop, running }
     }
 
-    async fn stop(self) -> Result<(), tokio::task::JoinError> {
+    async fn stop(self) {
         self.stop.cancel();
-        self.running.await
+        self.running.join_all().await;
     }
 }
 
 /// The accounts post one after the other, each when all feeds show what the one before posted.
 async fn in_turn(
     db: &Database,
-    api: &Api,
-    accounts: [&Account; 3],
+    api: &mut Api,
+    accounts: &[Account; 3],
     posts: usize,
 ) -> Result<(), Box<dyn Error>> {
     let mut requests = [const { Vec::new() }; 3];
     let mut waits = [const { Vec::new() }; 3];
     for _ in 0..posts {
-        for (place, account) in accounts.into_iter().enumerate() {
+        for (place, account) in accounts.iter().enumerate() {
             let began = Instant::now();
             let post = api.post(account).await?;
             requests[place].push(began.elapsed());
-            feeds::shown(db, account, post).await?;
+            feeds::shown(db, account, post, began, AIM).await?;
             waits[place].push(began.elapsed());
             feeds::is_in_all(db, account, post).await?;
         }
     }
-    for ((account, requests), waits) in accounts.into_iter().zip(requests).zip(waits) {
+    for ((account, requests), waits) in accounts.iter().zip(requests).zip(waits) {
         println!(
             "{:>8} followers: request {}; all feeds show it after {}",
             account.followers,
@@ -117,13 +142,14 @@ async fn in_turn(
             shown(&Quantiles::of_times(waits)),
         );
     }
+    println!("the aim of {} s is met", AIM.as_secs());
     Ok(())
 }
 
 /// The most-followed account posts, and the ordinary one goes on while entries are written.
 async fn beside(
     db: &Database,
-    api: &Api,
+    api: &mut Api,
     most_followed: &Account,
     ordinary: &Account,
 ) -> Result<(), Box<dyn Error>> {
@@ -133,7 +159,7 @@ async fn beside(
         let began = Instant::now();
         let post = api.post(most_followed).await?;
         requests.push(began.elapsed());
-        let all_show_it = feeds::shown(db, most_followed, post);
+        let all_show_it = feeds::shown(db, most_followed, post, began, AT_MOST);
         tokio::pin!(all_show_it);
         let mut first_of_others = None;
         loop {
@@ -152,7 +178,7 @@ async fn beside(
             }
         }
         if let Some((post, began)) = first_of_others {
-            feeds::shown(db, ordinary, post).await?;
+            feeds::shown(db, ordinary, post, began, AT_MOST).await?;
             waits_of_others.push(began.elapsed());
         }
         feeds::is_in_all(db, most_followed, post).await?;
@@ -180,6 +206,7 @@ fn shown(times: &Quantiles) -> String {
 
 fn options() -> Result<Options, Box<dyn Error>> {
     let mut options = Options {
+        nova: PathBuf::from("target/release/nova"),
         engines: Engine::ALL.into(),
         posts: 50,
     };
@@ -187,6 +214,7 @@ fn options() -> Result<Options, Box<dyn Error>> {
     while let Some(name) = arguments.next() {
         let value = arguments.next().ok_or(format!("{name} needs a value"))?;
         match name.as_str() {
+            "--nova" => options.nova = value.into(),
             "--engine" => {
                 options.engines.retain(|engine| engine.name() == value);
                 if options.engines.is_empty() {
@@ -197,5 +225,6 @@ fn options() -> Result<Options, Box<dyn Error>> {
             other => return Err(format!("{other} is not known").into()),
         }
     }
+    server::check(&options.nova)?;
     Ok(options)
 }

@@ -1,61 +1,88 @@
 //! The plans that the engines make.
 
+use std::collections::HashSet;
 use std::error::Error;
 
+use benches::full_scans;
 use storage::rows::Database;
 use storage::rows::sql::{AssertSqlSafe, Engine, Query, Statement, query};
 
-/// Tables that are large in this world: no page may read every row of one. What is small, authors who
-/// are pulled, trends, what is live, PostgreSQL may rather read whole.
-const LARGE: [&str; 9] = [
-    "users",
-    "follows",
-    "posts",
-    "likes",
-    "post_hashtags",
-    "post_counts",
+/// Tables that grow with what people do: no page may read every row of one. What stays small, authors
+/// who are pulled, trends, PostgreSQL may rather read whole.
+const LARGE: [&str; 19] = [
+    "blocks",
     "feed_entries",
+    "follows",
+    "images",
+    "likes",
+    "live_sessions",
+    "mutes",
+    "post_counts",
+    "post_hashtags",
+    "post_mentions",
+    "post_videos",
+    "posts",
+    "profile_links",
     "search_posts",
+    "search_streams",
     "search_users",
+    "streams",
+    "users",
+    "videos",
 ];
 
-/// Prints how the engine does what a page asks; the lines where it reads a large table whole.
-pub(crate) async fn print(
-    db: &Database,
-    name: &str,
-    asked: &[Statement],
-) -> Result<Vec<String>, Box<dyn Error>> {
-    let (explain, column) = match db.engine() {
-        Engine::Sqlite => ("EXPLAIN QUERY PLAN ", "detail"),
-        Engine::Postgres => ("EXPLAIN (ANALYZE, BUFFERS) ", "QUERY PLAN"),
-    };
-    println!("\nplan of {name}:");
-    let mut whole = Vec::new();
-    for together in
-        asked.chunk_by(|one, next| one.transaction.is_some() && one.transaction == next.transaction)
-    {
-        let mut snapshot = db.snapshot().await?;
-        for statement in together {
-            // What sets something holds for what follows it, and has no plan.
-            if statement.text.contains("set_config") {
-                bound(statement, "").execute(&mut snapshot).await?;
-                continue;
-            }
-            println!("  {}", first_words(statement));
-            for row in bound(statement, explain).rows(&mut snapshot).await? {
-                let line: String = row.get(column)?;
-                println!("    {line}");
-                if reads_whole(&line, &statement.text) {
-                    whole.push(line);
+/// Prints plans of statements, each text once.
+#[derive(Default)]
+pub(crate) struct Plans {
+    printed: HashSet<String>,
+}
+
+impl Plans {
+    /// Prints how the engine does what a page asks, as far as no page before has asked it; the lines
+    /// where it reads a large table whole, also those of what is not printed again: with other values
+    /// it may be done in another way.
+    pub(crate) async fn print(
+        &mut self,
+        db: &Database,
+        name: &str,
+        asked: &[Statement],
+    ) -> Result<Vec<String>, Box<dyn Error>> {
+        let (explain, column) = match db.engine() {
+            Engine::Sqlite => ("EXPLAIN QUERY PLAN ", "detail"),
+            Engine::Postgres => ("EXPLAIN (ANALYZE, BUFFERS) ", "QUERY PLAN"),
+        };
+        println!("\nplan of {name}, {} statements:", asked.len());
+        let mut whole = Vec::new();
+        for together in asked
+            .chunk_by(|one, next| one.transaction.is_some() && one.transaction == next.transaction)
+        {
+            let mut snapshot = db.snapshot().await?;
+            for statement in together {
+                // What sets something holds for what follows it, and has no plan.
+                if statement.text.contains("set_config") {
+                    bound(statement, "").execute(&mut snapshot).await?;
+                    continue;
                 }
+                let rows = bound(statement, explain).rows(&mut snapshot).await?;
+                let lines: Result<Vec<String>, _> =
+                    rows.iter().map(|row| row.get(column)).collect();
+                let lines = lines?;
+                if self.printed.insert(statement.text.clone()) {
+                    println!("  {}", first_words(statement));
+                    lines.iter().for_each(|line| println!("    {line}"));
+                }
+                whole.extend(match db.engine() {
+                    Engine::Sqlite => full_scans::on_sqlite(&lines, &statement.text, &LARGE),
+                    Engine::Postgres => full_scans::on_postgres(&lines, &LARGE),
+                });
             }
         }
+        match whole.as_slice() {
+            [] => println!("  no full scan"),
+            lines => println!("  FULL SCAN: {}", lines.join("; ")),
+        }
+        Ok(whole)
     }
-    match whole.as_slice() {
-        [] => println!("  no full scan"),
-        lines => println!("  FULL SCAN: {}", lines.join("; ")),
-    }
-    Ok(whole)
 }
 
 fn bound(statement: &Statement, before: &str) -> Query {
@@ -73,20 +100,4 @@ fn first_words(statement: &Statement) -> String {
         line.push_str("...");
     }
     line
-}
-
-/// PostgreSQL names tables. SQLite names them as the statement does: `SCAN p` of `posts p`.
-fn reads_whole(line: &str, text: &str) -> bool {
-    let first_word = |rest: &str| rest.split(' ').next().unwrap_or_default().to_owned();
-    if let Some((_, rest)) = line.split_once("Seq Scan on ") {
-        return LARGE.contains(&first_word(rest).as_str());
-    }
-    let Some(rest) = line.strip_prefix("SCAN ") else {
-        return false;
-    };
-    let name = first_word(rest);
-    let words: Vec<&str> = text.split_whitespace().collect();
-    let is_called_so =
-        |pair: &[&str]| LARGE.contains(&pair[0]) && pair[1].trim_end_matches([')', ',']) == name;
-    LARGE.contains(&name.as_str()) || words.windows(2).any(is_called_so)
 }

@@ -1,6 +1,10 @@
 //! A large world: people, whom they follow, and what they wrote and liked, all of it made by the
 //! database from numbers, and the same on both engines.
 
+mod people;
+mod posts;
+mod streams;
+
 use std::error::Error;
 use std::time::Instant;
 
@@ -55,6 +59,15 @@ impl Size {
         self.active_reader() + 2
     }
 
+    /// One in five people has one.
+    fn streams(self) -> u64 {
+        self.people / 5
+    }
+
+    fn live(self) -> u64 {
+        LIVE.min(self.streams())
+    }
+
     /// The active reader follows each of so many who write, from the second one on; the reader of
     /// pulled ones, each of ten times as many, from the third one on.
     fn step(self) -> u64 {
@@ -62,17 +75,13 @@ impl Size {
     }
 }
 
-/// Whom each follows, by chance; the lower somebody's number, the more often.
-const FOLLOWS_EACH: u64 = 10;
-
 /// From the first post to the last: 60 days, in milliseconds.
 const SPAN: u64 = 60 * 24 * 3_600 * 1_000;
 
 /// When the first of them had their account: a year before the first post.
 const FIRST_ACCOUNT: u64 = SPAN + 365 * 24 * 3_600 * 1_000;
 
-/// Streams, and those that are live.
-const STREAMS: u64 = 2_000;
+/// Streams that are live.
 const LIVE: u64 = 500;
 
 /// A text with `series(n)`, and how an engine makes numbers and ids.
@@ -108,12 +117,10 @@ impl Writing {
 
     fn texts(&self) -> Vec<(&'static str, String)> {
         let size = self.size;
-        let (step, dormant) = (size.step(), size.dormant());
-        let active = format!("s.n * {step} + 1");
-        let asleep = format!("{dormant} + s.n * 2");
-        let of_pulled = format!("s.n * {} + 2", step * 10);
+        let [active, asleep, of_pulled] = self.followed_by_readers("s.n");
         vec![
             ("people", self.people()),
+            ("links of profiles", self.links()),
             ("follows", self.follows()),
             ("follows of the first", self.everybody_follows_the_first()),
             (
@@ -128,165 +135,23 @@ impl Writing {
                 "follows of a reader of pulled ones",
                 self.reader(size.reader_of_pulled(), 10, &of_pulled),
             ),
+            ("blocks", self.blocks()),
+            ("mutes", self.mutes()),
+            ("blocks of readers", self.of_readers("blocks", 3)),
+            ("mutes of readers", self.of_readers("mutes", 0)),
             ("streams", self.streams()),
+            ("broadcasts that are over", self.broadcasts()),
             ("of them live", self.live()),
+            ("of these measured", self.status()),
             ("posts", self.posts()),
+            ("mentions", self.mentions()),
             ("hashtags", self.hashtags()),
+            ("images", self.images()),
+            ("videos", self.videos()),
+            ("of them posted", self.posted_videos()),
             ("likes", self.likes()),
             ("minutes of usage", self.usage()),
         ]
-    }
-
-    fn people(&self) -> String {
-        let (series, id) = (self.series(self.size.people), self.person("s.n"));
-        let first = self.now - FIRST_ACCOUNT;
-        format!(
-            "{series}
-             INSERT INTO users (id, name, email, password_hash, created_at, display_name,
-                                email_verified_at)
-             SELECT {id}, 'user-' || s.n, 'user-' || s.n || '@example.org', '',
-                    ({first} + s.n * 60000) * 1000,
-                    'Person ' || s.n, 0
-             FROM series s"
-        )
-    }
-
-    fn follows(&self) -> String {
-        let series = self.series(self.size.people * FOLLOWS_EACH);
-        let followed = few_often(&chance("s.n", 7_919), self.size.people);
-        self.follow(&series, &format!("s.n / {FOLLOWS_EACH}"), &followed)
-    }
-
-    fn everybody_follows_the_first(&self) -> String {
-        self.follow(&self.series(self.size.people), "s.n", "0")
-    }
-
-    fn reader(&self, reader: u64, part: u64, followed: &str) -> String {
-        let series = self.series(self.size.followed_by_reader() / part);
-        self.insert_follows(&series, &reader.to_string(), followed, "TRUE")
-    }
-
-    /// The three readers follow nobody else.
-    fn follow(&self, series: &str, follower: &str, followed: &str) -> String {
-        let (first, last) = (self.size.active_reader(), self.size.reader_of_pulled());
-        let is_other = format!("{follower} NOT BETWEEN {first} AND {last}");
-        self.insert_follows(series, follower, followed, &is_other)
-    }
-
-    fn insert_follows(&self, series: &str, follower: &str, followed: &str, only: &str) -> String {
-        let (one, other) = (self.person(follower), self.person(followed));
-        let at = (self.now - SPAN) * 1_000;
-        format!(
-            "{series}
-             INSERT INTO follows (follower_id, followed_id, created_at, accepted_at)
-             SELECT {one}, {other}, {at}, {at} FROM series s
-             WHERE {follower} <> {followed} AND {only}
-             ON CONFLICT (follower_id, followed_id) DO NOTHING"
-        )
-    }
-
-    /// Of ten, seven are posts, one is a share of the post before, one a comment on it, and one
-    /// quotes it. Each hundredth shows a stream.
-    fn posts(&self) -> String {
-        let Size { posts, people } = self.size;
-        let series = self.series(posts);
-        let (id, at) = (self.post("s.n"), self.posted_at("s.n"));
-        let chance_of_author = chance("s.n", 104_729);
-        let author = self.person(&format!(
-            "{chance_of_author} % CASE WHEN s.n < {} THEN {people} ELSE {} END",
-            posts / 6,
-            self.size.dormant()
-        ));
-        let kind = |digit: u64, back: u64| {
-            let other = self.post(&format!("s.n - {back}"));
-            format!("CASE WHEN s.n % 10 = {digit} THEN {other} END")
-        };
-        let (comment, share, quote) = (kind(7, 1), kind(8, 2), kind(9, 3));
-        let stream = self.person(&format!("s.n / 100 % {STREAMS}"));
-        let words: Vec<String> = [3, 5, 7, 11, 13, 17, 19, 23]
-            .map(|salt| format!("'word' || {}", few_often(&chance("s.n", salt), 50_000)))
-            .into();
-        let words = words.join(" || ' ' || ");
-        // Of the newest 700,000, none has the word of old ones.
-        let ancient = posts / 10 * 3;
-        format!(
-            "{series}
-             INSERT INTO posts (id, author_id, parent_id, root_id, share_of_id, quote_of_id,
-                                stream_id, visibility, body, created_at)
-             SELECT {id}, {author}, {comment}, {comment}, {share}, {quote},
-                    CASE WHEN s.n % 100 = 1 THEN {stream} END,
-                    CASE WHEN s.n % 20 = 3 THEN 'followers' ELSE 'public' END,
-                    CASE WHEN s.n % 10 = 8 THEN ''
-                         ELSE {words}
-                              || CASE WHEN s.n % 3 = 0 THEN ' hello' ELSE '' END
-                              || CASE WHEN s.n < {ancient} THEN ' ancient' ELSE '' END
-                              || CASE WHEN s.n % 2 = 0 THEN ' heads' ELSE ' tails' END
-                         END,
-                    ({at}) * 1000
-             FROM series s"
-        )
-    }
-
-    fn hashtags(&self) -> String {
-        let (series, id) = (self.series(self.size.posts / 5), self.post("s.n * 5"));
-        let hashtag = few_often(&chance("s.n", 31), 2_000);
-        format!(
-            "{series}
-             INSERT INTO post_hashtags (hashtag, post_id)
-             SELECT 'tag' || {hashtag}, {id} FROM series s"
-        )
-    }
-
-    /// The later something was written, the more like it.
-    fn likes(&self) -> String {
-        let Size { posts, people } = self.size;
-        let series = self.series(posts);
-        let chance_of_post = few_often(&chance("s.n", 37), posts);
-        let liked = format!("({posts} - 1 - {chance_of_post}) / 10 * 10");
-        let who = chance("s.n", 41);
-        let (id, person) = (self.post(&liked), self.person(&format!("{who} % {people}")));
-        let at = self.now * 1_000;
-        format!(
-            "{series}
-             INSERT INTO likes (post_id, user_id, created_at)
-             SELECT {id}, {person}, {at} FROM series s WHERE TRUE
-             ON CONFLICT (post_id, user_id) DO NOTHING"
-        )
-    }
-
-    /// The ids of their owners are theirs too.
-    fn streams(&self) -> String {
-        let (series, owner) = (self.series(STREAMS), self.person("s.n"));
-        let at = (self.now - SPAN) * 1_000;
-        format!(
-            "{series}
-             INSERT INTO streams (id, owner_id, name, takeover, created_at)
-             SELECT {owner}, {owner}, 'stream-' || s.n, 'takeover', {at} FROM series s"
-        )
-    }
-
-    fn live(&self) -> String {
-        let (series, stream) = (self.series(LIVE), self.person("s.n"));
-        let at = self.now * 1_000 - 3_600_000_000;
-        format!(
-            "{series}
-             INSERT INTO live_sessions (id, stream_id, started_at)
-             SELECT {stream}, {stream}, {at} FROM series s"
-        )
-    }
-
-    /// How many watch in the last minute.
-    fn usage(&self) -> String {
-        let (series, stream) = (self.series(LIVE), self.person("s.n"));
-        let at = self.now * 1_000 - 60_000_000;
-        let viewers = few_often(&chance("s.n", 43), 10_000);
-        format!(
-            "{series}
-             INSERT INTO usage_minutes (minute_at, node, kind, subject_id, requests, hits, errors,
-                                        bytes, origin_requests, origin_bytes, viewers)
-             SELECT {at}, 'edge', 'stream', {stream}, 1, 1, 0, 1, 0, 0, {viewers}
-             FROM series s"
-        )
     }
 }
 

@@ -49,13 +49,17 @@ pub enum Place {
 }
 
 impl Place {
-    /// Opens it, makes its tables, and prints how it is set.
-    pub async fn open(&self) -> Database {
-        let url = match self {
+    /// As `database.url` has it.
+    pub fn url(&self) -> String {
+        match self {
             Self::File(folder) => format!("sqlite:{}", folder.path().join("nova.db").display()),
             Self::Server(database) => database.url(),
-        };
-        let db = Database::open(&url, IfMissing::Create).await;
+        }
+    }
+
+    /// Opens it, makes its tables, and prints how it is set.
+    pub async fn open(&self) -> Database {
+        let db = Database::open(&self.url(), IfMissing::Create).await;
         let db = db.expect("opens");
         db.migrate().await.expect("migrates");
         let settings = match self {

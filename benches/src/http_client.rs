@@ -1,8 +1,10 @@
 //! One HTTP/1.1 connection, one request at a time.
 
+use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 
+use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
@@ -27,6 +29,15 @@ impl Answer {
         let header = self.headers.iter().find(|(one, _)| one == name);
         header.map(|(_, value)| value.as_str())
     }
+
+    /// The body of a success, which is JSON; `Null`: it has none.
+    pub fn json(&self) -> Result<Value, Box<dyn Error>> {
+        match (self.status, self.body.as_str()) {
+            (200..=299, "") => Ok(Value::Null),
+            (200..=299, body) => Ok(serde_json::from_str(body)?),
+            (status, body) => Err(format!("{status}: {body}").into()),
+        }
+    }
 }
 
 impl Client {
@@ -50,6 +61,35 @@ impl Client {
             "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{json}"
         ))
         .await
+    }
+
+    /// Asks as whoever has the access token; what a success answers.
+    pub async fn ask_as(
+        &mut self,
+        token: &str,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, Box<dyn Error>> {
+        let body = body.map(Value::to_string).unwrap_or_default();
+        let length = body.len();
+        let kind = match length {
+            0 => "",
+            _ => "content-type: application/json\r\n",
+        };
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n{kind}content-length: {length}\r\n\r\n{body}"
+        );
+        let answer = self.ask(&request).await?.json();
+        answer.map_err(|error| format!("{method} {path}: {error}").into())
+    }
+
+    /// Logs in; the access token.
+    pub async fn log_in(&mut self, name: &str, password: &str) -> Result<String, Box<dyn Error>> {
+        let login = json!({ "login": name, "password": password }).to_string();
+        let answer = self.post("/api/v1/session", &login).await?.json()?;
+        let token = answer["access_token"].as_str();
+        Ok(token.ok_or("an answer without a token")?.to_owned())
     }
 
     async fn ask(&mut self, request: &str) -> io::Result<Answer> {
