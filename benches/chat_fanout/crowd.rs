@@ -1,4 +1,4 @@
-//! All who listen, and one who talks.
+//! All who listen, and some who talk.
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -16,6 +16,9 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 /// Connections that are opened at once.
 const AT_ONCE: usize = 100;
+
+/// Those who talk, in turn. A socket of Nova's may say four things a second, whatever they are.
+pub(crate) const TALKERS: usize = 20;
 
 /// How long a message may take to the last.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -39,7 +42,7 @@ impl Protocol {
         let (mut socket, _) = connect_async(format!("ws://{address}/ws")).await?;
         match self {
             Self::Nova(token) => {
-                let is_talker = number == 0;
+                let is_talker = number < TALKERS;
                 let shown = is_talker.then(|| format!("Bearer {token}"));
                 let hello = json!({ "type": "hello", "version": 1, "authorization": shown });
                 say(&mut socket, hello.to_string()).await?;
@@ -99,7 +102,7 @@ async fn hear(socket: &mut Socket) -> Result<String, Failure> {
     }
 }
 
-/// Everybody in the room. The first talks, and listens as all do.
+/// Everybody in the room. The first talk, and listen as all do.
 pub(crate) struct Crowd {
     protocol: Protocol,
     sockets: Vec<Socket>,
@@ -137,30 +140,30 @@ impl Crowd {
         })
     }
 
-    /// Has one talk for so long, and everybody hear all of it.
+    /// Has some talk for so long, and everybody hear all of it.
     pub(crate) async fn hear(self, rate: u64, seconds: u64) -> Result<Heard, Failure> {
         let (epoch, count) = (Instant::now(), rate * seconds);
         let mut listening = JoinSet::new();
-        let mut talker = None;
+        let mut talkers = Vec::with_capacity(TALKERS);
         for socket in self.sockets {
             let (sink, stream) = socket.split();
             let protocol = self.protocol.clone();
-            if talker.is_none() {
-                talker = Some(sink);
+            if talkers.len() < TALKERS {
+                talkers.push(sink);
                 listening.spawn(listen(protocol, None, stream, count, epoch));
             } else {
                 // The sink answers pings: it is held.
                 listening.spawn(listen(protocol, Some(sink), stream, count, epoch));
             }
         }
-        let mut talker = talker.ok_or("nobody is there")?;
         let mut ticks = interval(Duration::from_secs(1) / u32::try_from(rate)?);
         let padding = "what somebody says in a chat has about so many words";
-        for _ in 0..count {
+        let turns = (0..talkers.len()).cycle();
+        for (_, turn) in (0..count).zip(turns) {
             ticks.tick().await;
             let text = format!("{} {padding}", epoch.elapsed().as_micros());
             let message = Message::Text(self.protocol.message(&text).into());
-            talker.send(message).await?;
+            talkers[turn].send(message).await?;
         }
         let mut delays = Vec::new();
         while let Some(listened) = timeout(DEADLINE, listening.join_next()).await? {

@@ -3,7 +3,7 @@
 //! nothing. Beside it, in the same run and with the same crowd, axum's own chat example.
 //!
 //! `cargo run --release -p benches --bin chat_fanout -- [--nova FILE] [--seconds N] [--sockets N,N]
-//! [--rate N]` fails if somebody does not hear every message. The crowd is this process: it decodes
+//! [--rate N]` (60 at most) fails if somebody does not hear every message. The crowd is this process: it decodes
 //! every message and counts it, and shares the machine with the server.
 
 mod crowd;
@@ -17,6 +17,9 @@ use std::time::Duration;
 
 use benches::{account_server, processor};
 use crowd::{Crowd, Protocol};
+
+/// Messages in a second that those who talk may say.
+const MAX_RATE: u64 = 3 * crowd::TALKERS as u64;
 
 struct Options {
     nova: PathBuf,
@@ -151,7 +154,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Box<d
         match name.as_str() {
             "--nova" => options.nova = value.into(),
             "--seconds" => options.seconds = value.parse::<u64>()?.max(1),
-            "--rate" => options.rate = value.parse::<u64>()?.max(1),
+            "--rate" => options.rate = value.parse::<u64>()?.clamp(1, MAX_RATE),
             "--sockets" => {
                 let sockets = value.split(',').map(str::parse);
                 options.sockets = sockets.collect::<Result<_, _>>()?;

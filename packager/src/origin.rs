@@ -91,7 +91,7 @@ pub struct OriginParts {
 
 /// Answers `GET` and `HEAD` of `/live/{stream}/...` and `/vod/{video}/...`. Holds blocking playlist reloads,
 /// requests for hinted parts, and requests for manifests that are not complete yet, for
-/// three target durations at most.
+/// three target durations at most; and requests for streams that are coming, for two seconds.
 ///
 /// Knows nothing of ranges, conditions, CORS and tokens: that is the edge's.
 #[derive(Clone, Debug)]
@@ -148,20 +148,25 @@ impl Service<Request<()>> for Origin {
             let named = route.as_ref().and_then(Route::stream).cloned();
             let live = || named.as_ref().and_then(|name| inner.streams.get(name));
             // Players of a stream that has just been taken over come before its window is here.
-            let stream = match &named {
-                Some(name) => inner.streams.get_or_wait(name).await,
-                None => None,
+            let awaited = match &named {
+                Some(name) => inner.holds.stream(&inner.streams, name).await,
+                None => Ok(None),
             };
-            let was_signed = is_signed(stream.as_ref());
-            let mut response = inner.respond(&request, route).await;
-            let headers = response.headers_mut();
+            let mut response = match awaited {
+                Ok(stream) => {
+                    let was_signed = is_signed(stream.as_ref());
+                    let mut response = inner.respond(&request, route).await;
+                    // Also afterwards: what was held until now is for whom it is now. Also the stream
+                    // as it was: one that has ended meanwhile, or has another in its place, is not found.
+                    if was_signed || is_signed(stream.as_ref()) || is_signed(live().as_ref()) {
+                        response.headers_mut().insert(NOVA_ACCESS, SIGNED);
+                    }
+                    response
+                }
+                Err(refusal) => refused(refusal),
+            };
             if let Some(tags) = tags {
-                headers.append(CACHE_TAG, tags);
-            }
-            // Also afterwards: what was held until now is for whom it is now. Also the stream as it
-            // was: one that has ended meanwhile, or has another in its place, is not found.
-            if was_signed || is_signed(stream.as_ref()) || is_signed(live().as_ref()) {
-                headers.insert(NOVA_ACCESS, SIGNED);
+                response.headers_mut().append(CACHE_TAG, tags);
             }
             Ok(match *request.method() {
                 Method::HEAD => response.map(|_| OriginBody::Whole(Full::default())),
@@ -169,6 +174,10 @@ impl Service<Request<()>> for Origin {
             })
         })
     }
+}
+
+fn refused(refusal: Refusal) -> Response<OriginBody> {
+    refusal.into_response().map(OriginBody::Whole)
 }
 
 fn is_signed(stream: Option<&Arc<LiveStream>>) -> bool {
@@ -214,7 +223,6 @@ impl Inner {
         video: VideoId,
         resource: VodResource,
     ) -> Response<OriginBody> {
-        let refused = |refusal: Refusal| refusal.into_response().map(OriginBody::Whole);
         if !matches!(*method, Method::GET | Method::HEAD) {
             return refused(Refusal::MethodNotAllowed);
         }

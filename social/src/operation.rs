@@ -98,6 +98,8 @@ operations! {
     GetStreamStatus: "get_stream_status", "Query.streamStatus", Read, Access::Scope(Scope::StreamsRead);
     /// What is kept of its broadcasts.
     ListRecordings: "list_recordings", "Stream.recordings", Read, Access::Public(Scope::StreamsRead);
+    /// One's own videos.
+    ListVideos: "list_videos", "Me.videos", Read, Access::Scope(Scope::StreamsRead);
     /// Say that one watches a stream.
     JoinStream: "join_stream", "Mutation.joinStream", Read, Access::Public(Scope::StreamsRead);
     /// Say that one still does.

@@ -147,7 +147,7 @@ impl Services {
             known_recordings: KnownRecordings::default(),
             viewer_writes,
             listeners: Arc::default(),
-            chat: Hub::new(db.clone(), clock.clone(), bus.clone(), settings.chat_kept),
+            chat: Hub::new(db.clone(), clock.clone(), bus.clone(), &settings),
             db,
             clock,
             bus,

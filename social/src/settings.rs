@@ -21,6 +21,9 @@ pub struct Settings {
     pub trusted_proxies: TrustedProxies,
     /// For how long it is kept what is said in chats; none: for ever.
     pub chat_kept: Option<Duration>,
+    /// How often it is looked at what other nodes write in chats and have not told; four times as
+    /// often while the bus is down.
+    pub chat_looked_every: Duration,
     /// How often what may be asked.
     pub limits: Limits,
 }
@@ -77,6 +80,7 @@ impl Default for Settings {
             playback_token_seconds: 3_600,
             trusted_proxies: TrustedProxies::default(),
             chat_kept: Some(Duration::from_secs(365 * 24 * 3_600)),
+            chat_looked_every: Duration::from_secs(2),
             limits: Limits::default(),
         }
     }

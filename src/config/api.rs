@@ -270,6 +270,7 @@ impl Config {
                 0 => None,
                 days => Some(Duration::from_secs(u64::from(days) * 24 * 3_600)),
             },
+            chat_looked_every: Settings::default().chat_looked_every,
             limits: Limits {
                 logins_per_minute_per_account: limits.logins_per_minute_per_account,
                 logins_per_minute_per_address: limits.logins_per_minute_per_address,

@@ -7,7 +7,7 @@ import { describe, test } from "node:test";
 import { SIZES } from "./eyes.mjs";
 import { addImage, addPost } from "./fake-posts.mjs";
 import { invalid, Refusal } from "./fake-refusals.mjs";
-import { addRecording, addStream } from "./fake-streams.mjs";
+import { addRecording, addStream, addVideo } from "./fake-streams.mjs";
 import { png, pngFile } from "./png.mjs";
 import { button, stage } from "./stage.mjs";
 
@@ -189,13 +189,16 @@ test("a post shows a stream that is named or chosen of those that are live", asy
   assert.equal(await field.isVisible(), false);
 });
 
-describe("a recording is chosen, taken back and posted", () => {
+describe("a video is chosen, taken back and posted", () => {
   for (const kind of Object.keys(SIZES)) {
     test(kind, async (t) => {
       const { fake, page, user, open, eyes } = await scene(t, { name: "ada", kind });
       await page.route("**/poster.jpg", (route) => route.fulfill({ contentType: "image/png", body: png(640, 360) }));
       addRecording(addStream(fake, user, "harbour"), { started_at: "2027-01-15T08:00:00Z" });
-      addStream(fake, user, "attic");
+      addVideo(fake, user, "A day at sea", { created_at: "2027-01-19T08:00:00Z" });
+      const isComing = { state: "transcoding", duration: null, playback: null };
+      addVideo(fake, user, "A night at sea", { created_at: "2027-01-18T08:00:00Z", ...isComing });
+      fake.pageSize = 3;
       const garden = addStream(fake, user, "garden");
       const [older, newer] = ["2027-01-16T08:00:00Z", "2027-01-17T08:00:00Z"].map((started_at) =>
         addRecording(garden, { started_at }),
@@ -203,13 +206,15 @@ describe("a recording is chosen, taken back and posted", () => {
       await open("/home");
       await button(page, "Add a video").click();
       const choice = page.getByRole("group", { name: "Which video?" });
-      const recordings = choice.getByRole("listitem");
-      await recordings.filter({ hasText: "garden" }).nth(1).waitFor();
+      const videos = choice.getByRole("listitem");
+      await videos.filter({ hasText: "garden" }).waitFor();
+      await videos.filter({ hasText: "A day at sea" }).getByText("1:02").waitFor();
+      assert.equal(await videos.count(), 2);
       assert.ok(await button(page, "Add pictures").isDisabled());
       assert.ok(await button(page, "Add a stream").isDisabled());
       await choice.getByRole("button", { name: "Show more" }).click();
-      await recordings.filter({ hasText: "harbour" }).waitFor();
-      assert.equal(sent(fake, "GET", "/attic/recordings").length, 0);
+      await videos.filter({ hasText: "harbour" }).waitFor();
+      assert.equal(await videos.count(), 4);
       await page.waitForFunction(() => [...document.images].every(({ naturalWidth }) => naturalWidth > 0));
       await eyes.look("attached-videos");
       await button(page, "Close the list").click();
@@ -219,8 +224,8 @@ describe("a recording is chosen, taken back and posted", () => {
         await button(page, "Add a video").click();
         await choice.getByRole("button", { name: text }).click();
       };
-      await choose(/^Choose: garden, 16/);
-      const remove = page.getByRole("button", { name: /^Remove: garden, 16/ });
+      await choose(/^Choose: A day at sea, 19/);
+      const remove = page.getByRole("button", { name: /^Remove: A day at sea, 19/ });
       await remove.waitFor();
       assert.ok(await remove.evaluate((one) => one === document.activeElement));
       assert.equal(await choice.isVisible(), false);
@@ -242,15 +247,28 @@ describe("a recording is chosen, taken back and posted", () => {
   }
 });
 
-test("whoever has no recordings is told, and one that is gone is told and taken away", async (t) => {
+test("an imported video is posted as a recording is", async (t) => {
+  const { fake, page, user, open } = await scene(t, { name: "ada" });
+  const video = addVideo(fake, user, "A day at sea");
+  await open("/home");
+  await button(page, "Add a video").click();
+  await page.getByRole("button", { name: /^Choose: A day at sea/ }).click();
+  await button(page, "Post").click();
+  await page.getByText("Your post is out.").waitFor();
+  const [post] = fake.posts.values();
+  assert.deepEqual([post.video.id, post.video.stream], [video.id, null]);
+  await page.getByRole("article").getByRole("link", { name: /A day at sea/ }).waitFor();
+});
+
+test("whoever has no videos is told, and one that is gone is told and taken away", async (t) => {
   const { fake, page, user, open } = await scene(t, { name: "ada" });
   await open("/home");
   await button(page, "Add a video").click();
-  await page.getByText("You have no recordings.").waitFor();
+  await page.getByText("You have no videos yet.").waitFor();
   await button(page, "Close the list").click();
   const stream = addStream(fake, user, "garden");
   addRecording(stream);
-  fake.faults.set("GET /api/v1/streams/garden/recordings", "drop");
+  fake.faults.set("GET /api/v1/me/videos", "drop");
   await button(page, "Add a video").click();
   await page.getByText("The server does not answer.").waitFor();
   fake.faults.clear();

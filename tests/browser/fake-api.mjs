@@ -98,6 +98,8 @@ class Fake {
   made = new Map();
   /** Streams, see `fake-streams.mjs`, and those that are live, as the API tells them. */
   streams = [];
+  // What was imported: `{ owner, video }`.
+  videos = [];
   live = [];
   chat = new Chat(this);
   /** Viewer sessions, by id: the stream's name. */

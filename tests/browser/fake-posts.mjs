@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 
 import { invalid, notFound, Refusal } from "./fake-refusals.mjs";
-import { shownRecording, shownStream } from "./fake-streams.mjs";
+import { ownVideos, shownStream } from "./fake-streams.mjs";
 import { now } from "./fake-values.mjs";
 
 const TEXT_LIMIT = 5_000;
@@ -163,13 +163,14 @@ function streamNamed(fake, name) {
   return found === undefined ? { name, title: name, is_live: true, owner: null } : shownStream(found);
 }
 
-/** The recording of one of the author's streams. */
-function recordingOf(fake, { me }, id) {
-  for (const stream of fake.streams.filter(({ owner }) => owner === me.name)) {
-    const found = stream.recordings.find((recording) => recording.id === id);
-    if (found !== undefined) return shownRecording(stream, found);
-  }
-  throw invalid("video", `there is no video ${id}`);
+/** One of the author's videos that plays, as a post shows it. */
+function videoOf(fake, { me }, id) {
+  const found = ownVideos(fake, me).find((video) => video.id === id && video.playback !== null);
+  if (found === undefined) throw invalid("video", `there is no video ${id}`);
+  const { title, stream, playback } = found;
+  const { playlist, manifest, poster } = playback;
+  const duration = stream === null ? found.duration : null;
+  return { id, title, duration, stream, playlist, manifest, poster };
 }
 
 function checkText(text, mayBeEmpty) {
@@ -199,7 +200,7 @@ export const POST_OPERATIONS = [
       for (const id of [reply_to, quote]) if (id !== null) find(fake, id, asked.me);
       const taken = take(fake, asked, ids);
       const stream = name === undefined ? null : streamNamed(fake, name);
-      const video = shown === undefined ? null : recordingOf(fake, asked, shown);
+      const video = shown === undefined ? null : videoOf(fake, asked, shown);
       checkText(text, quote !== null || ids.length > 0 || stream !== null || video !== null);
       const images = taken.map(({ shown }) => shown);
       const post = addPost(fake, asked.me, text, { visibility, reply_to, quote, images, stream, video });

@@ -75,6 +75,47 @@ export function addRecording(stream, more = {}) {
   return recording;
 }
 
+/** A file that was imported for somebody; `more` may say that it is not ready. */
+export function addVideo(fake, owner, title, more = {}) {
+  const id = randomUUID();
+  const video = {
+    id,
+    title,
+    state: "ready",
+    stream: null,
+    duration: 61.5,
+    started_at: null,
+    created_at: now(),
+    playback: playbackOf({
+      playlist: `/vod/${id}/index.m3u8`,
+      manifest: `/vod/${id}/manifest.mpd`,
+      poster: `/vod/${id}/poster.jpg`,
+      expires_at: null,
+    }),
+    ...more,
+  };
+  fake.videos.push({ owner, video });
+  return video;
+}
+
+const playbackOf = ({ playlist, manifest, poster, expires_at }) => ({ playlist, manifest, poster, expires_at });
+
+/** Somebody's videos, the newest first. */
+export function ownVideos(fake, owner) {
+  const imported = fake.videos.filter((one) => one.owner === owner).map(({ video }) => video);
+  const recorded = fake.streams
+    .filter((stream) => stream.owner === owner.name)
+    .flatMap((stream) => stream.recordings.map((recording) => recordedVideo(stream, recording)));
+  const began = ({ started_at, created_at }) => Date.parse(started_at ?? created_at);
+  return [...imported, ...recorded].sort((one, other) => began(other) - began(one));
+}
+
+function recordedVideo(stream, recording) {
+  const { id, title, duration, started_at, ended_at: created_at } = recording;
+  const playback = playbackOf(recording);
+  return { id, title, state: "ready", stream: stream.name, duration, started_at, created_at, playback };
+}
+
 /** A recording of the stream, as a post shows it. */
 export function shownRecording(stream, { id, title, playlist, manifest, poster }) {
   return { id, title, duration: null, stream: stream.name, playlist, manifest, poster };
@@ -108,6 +149,7 @@ const session = (fake, id, name) => {
 
 /** What answers, by "METHOD path". */
 export const STREAM_OPERATIONS = [
+  ["GET me/videos", (fake, asked) => asked.page(ownVideos(fake, asked.me), (video) => video)],
   [
     "GET streams/:name",
     (fake, { viewer }, name) => ({ json: shownStream(seenStream(fake, name, viewer), viewer) }),

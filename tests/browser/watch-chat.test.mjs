@@ -1,15 +1,22 @@
 // The watch page, what stands below its player and the chat beside it, in Chromium in front of
 // `fake-api.mjs`.
 //
-//   [SCREENS=FOLDER] node --test watch-chat.test.mjs
+//   [SCREENS=FOLDER] [EVERY=1] node --test watch-chat.test.mjs
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
 import { SIZES } from "./eyes.mjs";
 import { addPost } from "./fake-posts.mjs";
 import { addStream, goLive, shownStream } from "./fake-streams.mjs";
-import { HOSTILE } from "./guard.mjs";
+import { Guard, HOSTILE } from "./guard.mjs";
 import { button, logIn, stage } from "./stage.mjs";
+
+/** Texts in one chat: it shows no more than 200 messages. */
+const IN_A_CHAT = 80;
+/** From one text that is tried on a page of its own to the next. */
+const STEP = process.env.EVERY === "1" ? 1 : 16;
+/** What messages are made of. */
+const KINDS = ["a", "bdi", "button", "div", "p", "path", "span", "svg", "time"];
 
 const scene = stage();
 
@@ -356,22 +363,59 @@ test("the bell is on the watch page, and another login renews it", async (t) => 
   await button(page, "zoe").waitFor();
 });
 
-test("what people write in a chat is text", async (t) => {
-  const { page, open, say, stream, bea } = await garden(t);
-  const texts = HOSTILE.map(({ text }) => text).slice(0, 150);
-  stream.settings.title = texts[0];
-  stream.description = texts.join("\n");
-  for (const text of texts) say({ ...bea, display_name: text }, text);
-  await page.exposeFunction("ran", () => assert.fail("it ran"));
-  await open("/watch/garden");
-  await connected(page);
-  for (let turn = 0; turn < 10; turn += 1) {
-    await log(page).evaluate((box) => (box.scrollTop = 0));
-    await page.waitForTimeout(50);
+/** Scrolls up until all of so many messages are there. */
+async function scrollUp(page, count) {
+  const box = await log(page).elementHandle();
+  const isThere = ([box, count]) => {
+    box.scrollTop = 0;
+    return box.querySelectorAll(".chat-message").length === count;
+  };
+  await page.waitForFunction(isThere, [box, count], { polling: 50 });
+}
+
+test("what people write on the watch page is text", async (t) => {
+  const { fake, context, bea } = await garden(t);
+  const guard = await Guard.over(context, fake.url);
+  // The guard sees the pages that come after it.
+  const page = await context.newPage();
+  const shown = page.locator(".chat-text > p");
+  const isText = async (texts, where) => {
+    assert.deepEqual(await shown.allTextContents(), texts, where);
+    const all = page.locator(".chat-message *");
+    const kinds = await all.evaluateAll((all) => [...new Set(all.map((one) => one.localName))]);
+    assert.deepEqual(kinds.filter((kind) => !KINDS.includes(kind)), [], where);
+    await guard.check(page, where);
+  };
+  for (let from = 0; from < HOSTILE.length; from += IN_A_CHAT) {
+    const texts = HOSTILE.slice(from, from + IN_A_CHAT).map(({ text }) => text);
+    const name = `garden-${from}`;
+    const [title, description] = [texts.join(" "), texts.join("\n")];
+    addStream(fake, bea, name, { title, description });
+    const room = fake.chat.room(name);
+    await page.goto(`${fake.url}/watch/${name}`);
+    await connected(page);
+    assert.equal(await page.locator("#stream-name").textContent(), title);
+    assert.equal(await page.locator(".stream-about").textContent(), description);
+    let reply_to = null;
+    for (const text of texts) {
+      const said = fake.chat.say({ ...bea, display_name: text }, room, { text, reply_to }, { force: true });
+      reply_to = said.id;
+    }
+    await shown.nth(texts.length - 1).waitFor({ state: "attached" });
+    await isText(texts, `heard, from text ${from} on`);
+    await page.reload();
+    await connected(page);
+    await scrollUp(page, texts.length);
+    await isText(texts, `read, from text ${from} on`);
   }
-  const shown = await page.locator(".chat-text > p").evaluateAll((all) => all.map((one) => one.textContent));
-  assert.deepEqual(shown, texts);
-  const kinds = await page.locator(".chat-message *").evaluateAll((all) => [...new Set(all.map((one) => one.localName))]);
-  const known = ["a", "bdi", "button", "div", "p", "path", "span", "svg", "time"];
-  assert.deepEqual(kinds.filter((kind) => !known.includes(kind)), []);
+  // Each by itself, too: what one begins, another may end.
+  for (let at = 0; at < HOSTILE.length; at += STEP) {
+    const { text } = HOSTILE[at];
+    addStream(fake, bea, `shed-${at}`, { title: text, description: text });
+    await page.goto(`${fake.url}/watch/shed-${at}`);
+    await connected(page);
+    assert.equal(await page.locator("#stream-name").textContent(), text);
+    assert.equal(await page.locator(".stream-about").textContent(), text);
+    await guard.check(page, `the stream ${text}`);
+  }
 });

@@ -1,6 +1,7 @@
 //! A ban through the API, and all that it ends: what somebody publishes, what they play, and their
 //! open sockets.
 
+use std::collections::BTreeMap;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,19 +18,17 @@ const LOOK: Duration = Duration::from_millis(1);
 /// The code of a socket whose session has ended.
 const UNAUTHORIZED: u16 = 4401;
 
-/// How long after a ban was asked for what ended.
-#[derive(Default)]
-struct Taken {
-    answered: Vec<Duration>,
-    publications: Vec<Duration>,
-    tokens: Vec<Duration>,
-    sockets: Vec<Duration>,
-}
+/// How long after a ban was asked for each of these ended, by what it is.
+type Taken = BTreeMap<&'static str, Vec<Duration>>;
 
-/// Somebody who publishes a stream for followers, plays it, and is in its chat; and who bans them.
+/// What waits for the end of something.
+type End<'a> = Box<dyn FnOnce() + Send + 'a>;
+
+/// Ada, who publishes a stream for followers and is in its chat; eve, who follows her, plays it and
+/// is there too; and who bans them.
 struct House {
-    site: Site,
     nova: Nova,
+    site: Site,
     runtime: Runtime,
     clip: Clip,
     root: Http,
@@ -40,21 +39,27 @@ impl House {
     fn new() -> Self {
         let site = Site::with_settings(&[
             ("NOVA__LIVE__GRACE_SECONDS", "600"),
+            ("NOVA__API__LIMITS__REQUESTS_PER_MINUTE", "100000"),
             ("NOVA__API__LIMITS__LOGINS_PER_MINUTE_PER_ACCOUNT", "1000"),
             ("NOVA__API__LIMITS__LOGINS_PER_MINUTE_PER_ADDRESS", "1000"),
         ]);
         site.create_administrator("root", PASSWORD);
-        site.create_user("ada", PASSWORD);
+        for name in ["ada", "eve"] {
+            site.create_user(name, PASSWORD);
+        }
         let nova = site.serve().start();
-        let root = nova.http().bearing(&nova.http().log_in("root", PASSWORD));
-        let ada = nova.http().bearing(&nova.http().log_in("ada", PASSWORD));
+        let [root, ada, eve] = ["root", "ada", "eve"].map(|name| {
+            let http = nova.http();
+            http.bearing(&http.log_in(name, PASSWORD))
+        });
         let body = json!({ "name": "garden", "visibility": "followers" });
         let made = ada.post_value("/api/v1/streams", &body, 201);
         let key = made["key"].as_str().unwrap().to_owned();
         site.keep_secret(&key);
+        assert_eq!(eve.put("/api/v1/users/ada/follow").unwrap().status, 200);
         Self {
-            site,
             nova,
+            site,
             runtime: Runtime::new().unwrap(),
             clip: Encoder::small().recorded(4),
             root,
@@ -76,64 +81,118 @@ impl House {
         assert_eq!(done["errors"], Value::Null, "{done}");
     }
 
-    fn round(&self, number: usize, taken: &mut Taken) {
-        let anybody = self.nova.http();
-        let token = anybody.log_in("ada", PASSWORD);
-        let ada = anybody.bearing(&token);
-        let mut publisher = self.clip.publish(&self.nova.rtmp_url(&self.key));
-        let playlist = wait_for("she plays it", WARM_UP, || {
-            let playback = ada.fetch("/api/v1/streams/garden/playback")?.text();
+    /// What plays the stream for whoever asks, once it does.
+    fn playlist(&self, person: &Http) -> String {
+        let playlist = wait_for("the stream is played", WARM_UP, || {
+            let playback = person.fetch("/api/v1/streams/garden/playback")?.text();
             let playback: Value = serde_json::from_str(&playback).map_err(|e| e.to_string())?;
             let playlist = playback["playlist"].as_str().ok_or("no playlist")?;
-            anybody.fetch(playlist)?;
+            self.nova.http().fetch(playlist)?;
             Ok(playlist.to_owned())
         });
-        let secret = playlist
-            .split('/')
-            .nth(2)
-            .and_then(|one| one.rsplit('.').next());
+        let token = playlist.split('/').nth(2);
+        let secret = token.and_then(|token| token.rsplit('.').next());
         self.site.keep_secret(secret.unwrap());
-        let mut socket = Socket::of_chats(&self.runtime, &anybody, Some(&token));
+        playlist
+    }
+
+    /// Waits for the end of a socket in the chat of whoever has the token.
+    fn end_of_socket<'a>(&'a self, token: &str) -> End<'a> {
+        let mut socket = Socket::of_chats(&self.runtime, &self.nova.http(), Some(token));
         socket.tell(&json!({ "type": "join", "room": "garden" }));
         while socket.expect()["type"] != "joined" {}
+        Box::new(move || assert_eq!(socket.until_closed(), UNAUTHORIZED))
+    }
 
-        let begun = Instant::now();
-        let until = |what: &str, has_ended: &dyn Fn() -> bool| {
-            while !has_ended() {
-                assert!(begun.elapsed() < SOON, "{what} goes on");
-                thread::park_timeout(LOOK);
+    /// Waits until the token opens nothing any more, though there is something to open.
+    fn end_of_token(&self, playlist: &str) {
+        let http = self.nova.http();
+        until("playback", || {
+            let answer = http.get(playlist).unwrap();
+            if answer.status == 200 {
+                return false;
             }
-            begun.elapsed()
-        };
+            let problem = answer.text();
+            assert_eq!(answer.status, 403, "{problem}");
+            let problem: Value = serde_json::from_str(&problem).unwrap();
+            assert_eq!(problem["code"], "token-revoked", "{problem}");
+            true
+        });
+    }
+
+    /// Bans somebody, and notes how long after each of these has ended.
+    fn ban<const N: usize>(
+        &self,
+        taken: &mut Taken,
+        name: &str,
+        ends: [(&'static str, End<'_>); N],
+    ) {
+        let mut note = |what, span| taken.entry(what).or_default().push(span);
+        let begun = Instant::now();
         // Each is looked at by itself, or the one would be measured with the other.
         thread::scope(|scope| {
-            let plays = || {
-                until("playback", &|| {
-                    anybody
-                        .get(&playlist)
-                        .is_ok_and(|answer| answer.status != 200)
-                })
-            };
-            let publishes = || until("the publication", &|| self.withdrawn() >= number);
-            let plays = scope.spawn(plays);
-            let publishes = scope.spawn(publishes);
-            let is_open = scope.spawn(move || {
-                assert_eq!(socket.until_closed(), UNAUTHORIZED);
-                begun.elapsed()
+            let waiting = ends.map(|(what, end)| {
+                let ended = scope.spawn(move || {
+                    end();
+                    begun.elapsed()
+                });
+                (what, ended)
             });
-            self.moderated("mutation { suspend(name: \"ada\", reason: \"x\") { name } }");
-            taken.answered.push(begun.elapsed());
-            taken.tokens.push(plays.join().unwrap());
-            taken.publications.push(publishes.join().unwrap());
-            taken.sockets.push(is_open.join().unwrap());
+            self.moderated(&format!(
+                "mutation {{ suspend(name: \"{name}\", reason: \"x\") {{ name }} }}"
+            ));
+            note("the answer", begun.elapsed());
+            for (what, ended) in waiting {
+                note(what, ended.join().unwrap());
+            }
         });
+    }
+
+    fn round(&self, number: usize, taken: &mut Taken) {
+        let anybody = self.nova.http();
+        let [of_ada, of_eve] = ["ada", "eve"].map(|name| anybody.log_in(name, PASSWORD));
+        let [ada, eve] = [&of_ada, &of_eve].map(|token| anybody.bearing(token));
+        let mut publisher = self.clip.publish(&self.nova.rtmp_url(&self.key));
+        let [for_ada, for_eve] = [&ada, &eve].map(|person| self.playlist(person));
+
+        let ends: [(_, End<'_>); 2] = [
+            ("viewer's token", Box::new(|| self.end_of_token(&for_eve))),
+            ("viewer's socket", self.end_of_socket(&of_eve)),
+        ];
+        self.ban(taken, "eve", ends);
+        // It is live, for others.
+        anybody.fetch(&for_ada).unwrap();
+        let again = eve.get("/api/v1/streams/garden/playback").unwrap();
+        assert_eq!(again.status, 401, "{}", again.text());
+
+        let is_over = || self.withdrawn() >= number;
+        let ends: [(_, End<'_>); 2] = [
+            (
+                "RTMP publication",
+                Box::new(|| until("the publication", is_over)),
+            ),
+            ("publisher's socket", self.end_of_socket(&of_ada)),
+        ];
+        self.ban(taken, "ada", ends);
         publisher.wait_exit(SOON);
         let refused = self
             .clip
             .publish(&self.nova.rtmp_url(&self.key))
             .wait_exit(SOON);
         assert!(!refused.success(), "a banned owner's key opens nothing");
-        self.moderated("mutation { unsuspend(name: \"ada\") { name } }");
+        for name in ["ada", "eve"] {
+            self.moderated(&format!(
+                "mutation {{ unsuspend(name: \"{name}\") {{ name }} }}"
+            ));
+        }
+    }
+}
+
+fn until(what: &str, has_ended: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !has_ended() {
+        assert!(begun.elapsed() < SOON, "{what} goes on");
+        thread::park_timeout(LOOK);
     }
 }
 
@@ -143,16 +202,13 @@ fn bans(times: usize) {
     for number in 1..=times {
         house.round(number, &mut taken);
     }
-    println!("{times} bans, each on one machine with all else (aim: p99 100 ms)");
-    for (what, mut times) in [
-        ("the answer", taken.answered),
-        ("RTMP publication", taken.publications),
-        ("playback token", taken.tokens),
-        ("open socket", taken.sockets),
-    ] {
-        times.sort_unstable();
-        let at = |share: usize| times[(times.len() * share / 100).min(times.len() - 1)];
-        println!("{what:>16}: median {:?}, p99 {:?}", at(50), at(99));
+    println!(
+        "{times} bans of viewers and as many of publishers, on one machine with all else (aim: p99 100 ms)"
+    );
+    for (what, mut spans) in taken {
+        spans.sort_unstable();
+        let at = |share: usize| spans[(spans.len() * share / 100).min(spans.len() - 1)];
+        println!("{what:>18}: median {:?}, p99 {:?}", at(50), at(99));
     }
 }
 

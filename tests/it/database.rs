@@ -406,7 +406,7 @@ fn the_doctor_tells_of_the_database() {
         &[
             "PostgreSQL 1",
             " ms",
-            "21 migrations to apply",
+            "22 migrations to apply",
             "postgres://***@",
         ],
     );

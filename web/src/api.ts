@@ -23,6 +23,7 @@ import type {
   StreamPlayback,
   TrendingHashtag,
   User,
+  Video,
   ViewerSession,
 } from "./resources";
 import { Session, type Surroundings } from "./session";
@@ -244,6 +245,11 @@ export class Api {
   uploadImage(picture: Blob, description: string): Promise<Image> {
     const path = description === "" ? "images" : `images?description=${encodeURIComponent(description)}`;
     return this.ask("POST", path, { file: picture });
+  }
+
+  /** One's own videos, newest first. */
+  videos(after: string | null): Promise<Page<Video>> {
+    return this.ask("GET", page("me/videos", after));
   }
 
   createPost(wish: PostWish, key: string): Promise<Post> {

@@ -164,6 +164,26 @@ export interface PostVideo {
   readonly poster: string;
 }
 
+/** A video of one's own: the recording of a broadcast, or an imported file. */
+export interface Video {
+  readonly id: string;
+  readonly title: string;
+  readonly state: "transcoding" | "ready" | "failed";
+  /** The stream that it is a recording of, and when the broadcast began; `null`: it was imported. */
+  readonly stream: string | null;
+  readonly started_at: string | null;
+  /** Seconds; `null`: not known yet. */
+  readonly duration: number | null;
+  readonly created_at: string;
+  /** `null`: it is not ready. */
+  readonly playback: VideoPlayback | null;
+}
+
+/** Where a video is played, and the picture that stands for it. */
+export interface VideoPlayback extends StreamPlayback {
+  readonly poster: string;
+}
+
 /** How often something was done to a post. */
 export interface PostCounts {
   readonly likes: number;

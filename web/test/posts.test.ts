@@ -6,6 +6,7 @@ import { Api } from "../src/api";
 import { complaint } from "../src/complaints";
 import { durationLabel } from "../src/labels";
 import { hashtagName, hashtagPath, postId, postPath, videoPath, videoPost } from "../src/places";
+import { readyVideos } from "../src/posts/own-videos";
 import {
   countLabel,
   counterLabel,
@@ -20,10 +21,8 @@ import {
   targetOf,
   TEXT_LIMIT,
 } from "../src/posts/rules";
-import { recordingsOf } from "../src/posts/recordings";
 import { Reading } from "../src/reading";
-import type { Page, Part, Post } from "../src/resources";
-import type { Recording, StudioStream } from "../src/studio/resources";
+import type { Part, Post } from "../src/resources";
 import { LastWish } from "../src/wish";
 import { FakeBrowser, json } from "./server";
 
@@ -55,46 +54,28 @@ test("a post has four pictures at most, and none beside something else", () => {
   assert.match(roomForPicture(0, true) ?? "", /a video or a stream/);
 });
 
-test("recordings are read stream by stream, and streams without any are passed over", async () => {
-  const kept = new Map([["a", ["a1", "a2", "a3"]], ["c", []], ["e", ["e1"]]]);
-  const asked: string[] = [];
-  const paged = <T>(all: readonly T[], after: string | null) => {
-    const end = Number(after ?? 0) + 2;
-    return Promise.resolve({ items: all.slice(end - 2, end), next: end < all.length ? String(end) : null });
-  };
-  const load = recordingsOf("ada", {
-    streams: (owner, after) => {
-      assert.equal(owner, "ada");
-      const streams = ["a", "b", "c", "d", "e"].map((name) => ({ name, settings: { recording: kept.has(name) } }));
-      return paged(streams as unknown as StudioStream[], after);
-    },
-    recordings: (name, after) => {
-      asked.push(name);
-      return paged((kept.get(name) ?? []).map((id) => ({ id }) as Recording), after);
-    },
-  });
-  const pages = [];
-  let after: string | null = null;
-  do {
-    const page: Page<Recording> = await load(after);
-    pages.push(page.items.map(({ id }) => id));
-    after = page.next;
-  } while (after !== null);
-  assert.deepEqual(pages, [["a1", "a2"], ["a3"], ["e1"]]);
-  assert.deepEqual(asked, ["a", "a", "c", "e"]);
-});
-
-test("whoever has many streams without recordings goes on by hand", async () => {
-  const streams = Array.from({ length: 25 }, () => ({ name: "s", settings: { recording: true } }));
-  const nothing = { items: [], next: null };
-  const load = recordingsOf("ada", {
-    streams: () => Promise.resolve({ items: streams as unknown as StudioStream[], next: null }),
-    recordings: () => Promise.resolve(nothing),
-  });
-  const first = await load(null);
-  assert.deepEqual(first.items, []);
-  const second = await load(first.next);
-  assert.deepEqual(await load(second.next), nothing);
+test("of one's videos those are offered that play", async () => {
+  const browser = new FakeBrowser();
+  const playback = { playlist: "", manifest: "", poster: "", expires_at: null };
+  const items = [
+    { id: "recording", state: "ready", stream: "garden", playback },
+    { id: "on its way", state: "transcoding", stream: null, playback: null },
+    { id: "imported", state: "ready", stream: null, playback },
+    { id: "broken", state: "failed", stream: null, playback: null },
+  ];
+  let page = json({ items, next: "more" });
+  browser.answer = ({ path }) => (path.startsWith("me/videos") ? page : null);
+  const api = new Api(browser.tab());
+  await api.session.logIn("ada", "correct horse");
+  browser.asked.length = 0;
+  const first = await readyVideos(api, null);
+  assert.deepEqual(first.items.map(({ id }) => id), ["recording", "imported"]);
+  page = json({ items: items.slice(3), next: null });
+  assert.deepEqual(await readyVideos(api, first.next), { items: [], next: null });
+  assert.deepEqual(
+    browser.asked.map(({ path }) => path),
+    ["me/videos", "me/videos?after=more"],
+  );
 });
 
 test("a video's length is told in hours only where there are some", () => {

@@ -2,16 +2,11 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
 
 use media::StreamName;
 use tokio::sync::watch;
-use tokio::time::timeout;
 
 use super::LiveStream;
-
-/// Nobody waits longer for a stream that is coming.
-const COMES_WITHIN: Duration = Duration::from_secs(2);
 
 /// Live streams by name.
 #[derive(Debug, Default)]
@@ -53,7 +48,7 @@ impl LiveStreams {
         stream
     }
 
-    /// Whoever asks for the stream waits until it is known or what this returns is dropped.
+    /// Whoever asks an origin for the stream waits until it is known or what this returns is dropped.
     pub fn expect(self: &Arc<Self>, name: &StreamName) -> Coming {
         let (decided, is_decided) = watch::channel(());
         let mut coming = self.coming.write().unwrap_or_else(PoisonError::into_inner);
@@ -71,19 +66,8 @@ impl LiveStreams {
         known.get(name).cloned()
     }
 
-    /// The stream of that name, also where it is coming.
-    pub async fn get_or_wait(&self, name: &StreamName) -> Option<Arc<LiveStream>> {
-        if let Some(stream) = self.get(name) {
-            return Some(stream);
-        }
-        if let Some(mut is_decided) = self.coming(name) {
-            // That it is decided, or takes too long, is the same here: it is known or not.
-            let _ = timeout(COMES_WITHIN, is_decided.changed()).await;
-        }
-        self.get(name)
-    }
-
-    fn coming(&self, name: &StreamName) -> Option<watch::Receiver<()>> {
+    /// Is closed once it is decided whether the stream of that name is known. `None`: it is not coming.
+    pub(crate) fn coming(&self, name: &StreamName) -> Option<watch::Receiver<()>> {
         let coming = self.coming.read().unwrap_or_else(PoisonError::into_inner);
         coming.get(name).cloned()
     }

@@ -1,13 +1,14 @@
-//! Requests that wait for something to happen in a stream.
+//! Requests that wait for a stream, or for something to happen in it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use media::StreamName;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Refusal;
-use crate::live::LiveStream;
+use crate::live::{LiveStream, LiveStreams};
 
 /// How long a request is held, in target durations (RFC 8216bis 6.2.5.2).
 const TARGET_DURATIONS: u32 = 3;
@@ -16,6 +17,9 @@ const TARGET_DURATIONS: u32 = 3;
 /// pictures takes its whole length to come.
 const UNKNOWN_TARGET_DURATION: Duration = Duration::from_secs(4);
 
+/// Nobody waits longer for a stream that is coming.
+const COMES_WITHIN: Duration = Duration::from_secs(2);
+
 /// All held requests of an origin.
 #[derive(Debug)]
 pub(super) struct Holds(Arc<Semaphore>);
@@ -23,6 +27,23 @@ pub(super) struct Holds(Arc<Semaphore>);
 impl Holds {
     pub(super) fn new(limit: usize) -> Self {
         Self(Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS))))
+    }
+
+    /// The stream of that name, also where it is coming.
+    pub(super) async fn stream(
+        &self,
+        streams: &LiveStreams,
+        name: &StreamName,
+    ) -> Result<Option<Arc<LiveStream>>, Refusal> {
+        if let Some(stream) = streams.get(name) {
+            return Ok(Some(stream));
+        }
+        if let Some(mut is_decided) = streams.coming(name) {
+            let _slot = self.enter()?;
+            // That it is decided, or takes too long, is the same here: it is known or not.
+            let _ = timeout(COMES_WITHIN, is_decided.changed()).await;
+        }
+        Ok(streams.get(name))
     }
 
     /// What `check` gives, asked again after each change of the stream. `None` if it gives

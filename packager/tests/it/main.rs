@@ -1,5 +1,6 @@
 //! Contract tests of the packager.
 
+mod coming;
 mod feed;
 mod ffprobe;
 mod fixture;

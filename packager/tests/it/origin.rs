@@ -23,7 +23,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) struct World {
     pub(crate) origin: Origin,
-    streams: Arc<LiveStreams>,
+    pub(crate) streams: Arc<LiveStreams>,
     pub(crate) live: Arc<LiveStream>,
     objects: Arc<dyn ObjectStore>,
     _directory: tempfile::TempDir,
@@ -42,7 +42,7 @@ impl Reply {
             .map_or("", |value| value.to_str().unwrap())
     }
 
-    fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap()
     }
 }
@@ -106,7 +106,7 @@ impl World {
     }
 
     /// A request that is being held: polled until it waits.
-    async fn held(&self, path: &str) -> JoinHandle<Reply> {
+    pub(crate) async fn held(&self, path: &str) -> JoinHandle<Reply> {
         let request = Request::builder().uri(path).body(()).unwrap();
         let mut answer = self.origin.clone().call(request);
         let first =
@@ -119,7 +119,7 @@ impl World {
     }
 }
 
-async fn released(held: JoinHandle<Reply>) -> Reply {
+pub(crate) async fn released(held: JoinHandle<Reply>) -> Reply {
     tokio::time::timeout(PATIENCE, held)
         .await
         .expect("still held")
@@ -437,34 +437,6 @@ async fn an_end_releases_everybody() {
         .get("/live/demo/source.m3u8?_HLS_msn=4000&_HLS_skip=YES")
         .await;
     assert_eq!(ignored.status, StatusCode::OK);
-}
-
-#[tokio::test]
-async fn a_stream_that_is_coming_is_waited_for_until_it_is_here_or_is_not() {
-    let world = World::playing();
-    let path = "/live/demo/source.m3u8";
-    world.streams.remove(&world.live);
-    assert_eq!(world.get(path).await.status, StatusCode::NOT_FOUND);
-
-    let coming = world.streams.expect(world.live.name());
-    let held = world.held(path).await;
-    assert_eq!(
-        world.get("/live/nobody/index.m3u8").await.status,
-        StatusCode::NOT_FOUND
-    );
-    drop(coming);
-    assert_eq!(released(held).await.status, StatusCode::NOT_FOUND);
-
-    let coming = world.streams.expect(world.live.name());
-    let held = world.held(path).await;
-    let live = world.streams.insert(stream(LiveConfig::default()));
-    live.begin_epoch(plan(3, 40, vec![video(source(), 3_000_000)]))
-        .unwrap();
-    push_segments(&live, &[source()], 40..43);
-    // Whoever comes now need not wait.
-    assert_eq!(world.get(path).await.status, StatusCode::OK);
-    drop(coming);
-    assert_eq!(released(held).await.status, StatusCode::OK);
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use super::streams::StreamQuery;
 use super::user::{People, User, people};
 use crate::caller::Caller;
 use crate::model::{
-    AccountExport, ApiToken, AuditEntry, LoginSession, Me, Preference, Report, ReportState,
+    AccountExport, ApiToken, AuditEntry, LoginSession, Me, Preference, Report, ReportState, Video,
 };
 use crate::paging::PageRequest;
 use crate::{ServiceError, Services};
@@ -195,6 +195,19 @@ impl Me {
     ) -> Result<People> {
         let (services, caller, page) = asked(context, first, after)?;
         Ok(people(services.list_mutes(caller, page).await?))
+    }
+
+    /// One's videos, recordings and imported ones, the newest first; with tokens as
+    /// `Stream.playback` has them.
+    #[graphql(complexity = "of_page(first, child_complexity)")]
+    async fn videos(
+        &self,
+        context: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+    ) -> Result<Connection<Video>> {
+        let (services, caller, page) = asked(context, first, after)?;
+        Ok(connection(services.list_videos(caller, page).await?))
     }
 
     /// All of one's preferences, the defaults too.

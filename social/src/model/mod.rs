@@ -12,6 +12,7 @@ mod notifications;
 mod people;
 mod posts;
 mod streams;
+mod videos;
 
 pub use accounts::{
     ApiToken, ChangeEmailInput, ChangePasswordInput, CreateApiTokenInput, CreatedApiToken,
@@ -59,3 +60,4 @@ pub use streams::{
     PostWhenLive, RotateStreamKeyInput, Stream, StreamKey, StreamSettings, StreamVisibility,
     Takeover, UpdateStreamInput,
 };
+pub use videos::{Video, VideoPlayback, VideoState};

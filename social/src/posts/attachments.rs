@@ -153,23 +153,19 @@ impl Services {
         row: &ShownVideo,
         asked_at: Timestamp,
     ) -> Result<PostVideo, ServiceError> {
-        let id = row.id;
         let played = Played {
             owner: row.owner,
             visibility: row.visibility,
         };
-        let url = |file: &str| {
-            let signed = self.signed(caller, played, &format!("/vod/{id}/{file}"), asked_at)?;
-            Ok::<_, ServiceError>(signed.0)
-        };
+        let playback = self.video_playback(caller, played, row.id, asked_at)?;
         Ok(PostVideo {
-            id: id.to_string().into(),
+            id: row.id.to_string().into(),
             title: row.title.clone(),
             duration: row.duration.map(|span| span.to_duration().as_secs_f64()),
             stream: row.stream.as_ref().map(ToString::to_string),
-            playlist: url("index.m3u8")?,
-            manifest: url("manifest.mpd")?,
-            poster: url("poster.jpg")?,
+            playlist: playback.playlist,
+            manifest: playback.manifest,
+            poster: playback.poster,
         })
     }
 }

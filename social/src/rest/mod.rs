@@ -19,6 +19,7 @@ mod reference;
 mod request;
 mod search;
 mod streams;
+mod videos;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -41,6 +42,7 @@ fn operations() -> OpenApiRouter<Services> {
     OpenApiRouter::new()
         .merge(streams::router())
         .merge(measured::router())
+        .merge(videos::router())
         .merge(accounts::router())
         .merge(account_changes::router())
         .merge(people::router())

@@ -11,6 +11,7 @@ mod playback_base;
 mod recordings;
 mod removal;
 mod status;
+mod videos;
 mod viewer_writes;
 mod viewers;
 

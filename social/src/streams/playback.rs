@@ -1,11 +1,11 @@
 //! Where a stream is played, for one viewer.
 
-use media::{Micros, Timestamp, UserId};
+use media::{Micros, Timestamp, UserId, VideoId};
 use storage::rows::streams::{StreamRow, Visibility};
 
 use super::Viewing;
 use crate::caller::{Caller, Identity};
-use crate::model::Playback;
+use crate::model::{Playback, VideoPlayback};
 use crate::operation::Operation;
 use crate::{ServiceError, Services};
 
@@ -57,14 +57,36 @@ impl Services {
         })
     }
 
+    /// Where a video is played that was found for whoever asks, as of `asked_at`.
+    pub(crate) fn video_playback(
+        &self,
+        caller: &Caller,
+        played: Played,
+        id: VideoId,
+        asked_at: Timestamp,
+    ) -> Result<VideoPlayback, ServiceError> {
+        let url = |file: &str| {
+            let path = format!("/vod/{id}/{file}");
+            self.signed(caller, played, &path, asked_at)
+        };
+        let (playlist, is_signed) = url("index.m3u8")?;
+        let expires = self.playback_expires(asked_at);
+        Ok(VideoPlayback {
+            playlist,
+            manifest: url("manifest.mpd")?.0,
+            poster: url("poster.jpg")?.0,
+            expires_at: is_signed.then(|| expires.into()),
+        })
+    }
+
     /// Until when a token is good that somebody asked for then.
-    pub(super) fn playback_expires(&self, asked_at: Timestamp) -> Timestamp {
+    fn playback_expires(&self, asked_at: Timestamp) -> Timestamp {
         asked_at + seconds(self.settings.playback_token_seconds)
     }
 
     /// The URL of a file of what is played, for one viewer who may see it by the rows as they were
     /// read after `asked_at`, and whether it has a token.
-    pub(crate) fn signed(
+    fn signed(
         &self,
         caller: &Caller,
         played: Played,

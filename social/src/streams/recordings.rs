@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use media::{SegmentNumber, SessionId, StreamId, Timestamp, VideoId};
+use media::{SegmentNumber, SessionId, Timestamp, VideoId};
 use moka::sync::Cache;
 use storage::rows::streams::StreamRow;
 use storage::rows::videos::recordings::{self, Kept, RecordingRow};
@@ -90,7 +90,7 @@ impl Services {
         let stream = self.find_stream(caller, name).await?.stream;
         let (before, limit) = (page.after(), page.limit());
         let rows = recordings::of_stream(&self.db, stream.id, before, limit).await?;
-        let kept = self.kept(stream.id, &rows).await?;
+        let kept = self.kept(&rows).await?;
         let shown: Result<Vec<_>, ServiceError> = rows
             .iter()
             .map(|row| {
@@ -111,19 +111,13 @@ impl Services {
         kept: Kept,
         asked_at: Timestamp,
     ) -> Result<Recording, ServiceError> {
-        let id = row.id;
         let played = Played {
             owner: stream.owner,
             visibility: stream.visibility,
         };
-        let url = |file: &str| {
-            let path = format!("/vod/{id}/{file}");
-            self.signed(caller, played, &path, asked_at)
-        };
-        let (playlist, is_signed) = url("index.m3u8")?;
-        let expires = self.playback_expires(asked_at);
+        let playback = self.video_playback(caller, played, row.id, asked_at)?;
         Ok(Recording {
-            id: id.to_string().into(),
+            id: row.id.to_string().into(),
             title: row.title.clone(),
             state: match row.is_settled {
                 true => RecordingState::Ready,
@@ -133,17 +127,16 @@ impl Services {
             ended_at: row.ended_at.into(),
             duration: kept.duration.as_secs_f64(),
             size: Long(kept.size),
-            playlist,
-            manifest: url("manifest.mpd")?.0,
-            poster: url("poster.jpg")?.0,
-            expires_at: is_signed.then(|| expires.into()),
+            playlist: playback.playlist,
+            manifest: playback.manifest,
+            poster: playback.poster,
+            expires_at: playback.expires_at,
         })
     }
 
     /// How much is kept of these, from memory where it is known.
-    async fn kept(
+    pub(super) async fn kept(
         &self,
-        stream: StreamId,
         rows: &[RecordingRow],
     ) -> Result<HashMap<SessionId, Kept>, ServiceError> {
         let known = &self.known_recordings;
@@ -156,7 +149,7 @@ impl Services {
         if unknown.is_empty() {
             return Ok(all);
         }
-        let read: HashMap<_, _> = recordings::kept(&self.db, stream, &unknown)
+        let read: HashMap<_, _> = recordings::kept(&self.db, &unknown)
             .await?
             .into_iter()
             .collect();

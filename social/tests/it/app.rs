@@ -267,6 +267,11 @@ impl TestApp {
 
     /// A node on the same database, with these events.
     pub(crate) async fn node_on(&self, bus: Arc<dyn Bus>) -> Self {
+        self.node_with(bus, generous()).await
+    }
+
+    /// The same, with these settings.
+    pub(crate) async fn node_with(&self, bus: Arc<dyn Bus>, settings: Settings) -> Self {
         let database = Database::open(&self._place.url(), IfMissing::Fail)
             .await
             .unwrap();
@@ -276,7 +281,7 @@ impl TestApp {
             self.clock.clone(),
             bus,
             self.objects.clone(),
-            generous(),
+            settings,
             PlaybackBase::same_origin(),
         )
         .await

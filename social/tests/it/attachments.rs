@@ -127,7 +127,7 @@ async fn many_who_post_videos_at_once_do_not_wait_for_each_other(app: TestApp) {
 }
 
 /// The recording of a stream of `owner`'s that is for `visibility`.
-async fn recording(app: &TestApp, owner: &Person<'_>, visibility: &str) -> String {
+pub(crate) async fn recording(app: &TestApp, owner: &Person<'_>, visibility: &str) -> String {
     let body = json!({ "visibility": visibility, "recording": true });
     make(owner, visibility, body).await;
     let name: StreamName = visibility.parse().unwrap();

@@ -38,8 +38,8 @@ pub(crate) async fn demo(app: &TestApp) -> (Person<'_>, Person<'_>) {
     (ada, bob)
 }
 
-const ROOM: &str = "/api/v1/streams/demo/chat";
-const MESSAGES: &str = "/api/v1/streams/demo/chat/messages";
+pub(crate) const ROOM: &str = "/api/v1/streams/demo/chat";
+pub(crate) const MESSAGES: &str = "/api/v1/streams/demo/chat/messages";
 
 pub(crate) async fn say(person: &Person<'_>, text: &str) -> Value {
     let body = json!({ "text": text });
@@ -54,7 +54,7 @@ async fn texts(person: &Person<'_>, query: &str) -> Vec<String> {
         .collect()
 }
 
-fn sanction_of(name: &str) -> String {
+pub(crate) fn sanction_of(name: &str) -> String {
     format!("{ROOM}/sanctions/{name}")
 }
 

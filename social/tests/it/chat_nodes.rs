@@ -4,17 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use peers::nats::NatsServer;
-use serde_json::json;
+use serde_json::{Value, json};
 use storage::events::{self, Bus, LocalBus};
 use tokio::time::{Instant, sleep};
 
-use crate::app::TestApp;
-use crate::chat::{demo, say};
+use crate::app::{TestApp, generous};
+use crate::chat::{MESSAGES, ROOM, demo, say};
 use crate::chat_sockets::Chat;
 use crate::sockets::listen;
 
 on_both_engines! {
-    nodes_tell_each_other_what_is_said,
+    nodes_tell_each_other_what_happens,
+    nodes_tell_each_other_what_happens_through_nats,
+    a_bus_that_is_back_has_everybody_look_at_what_was_missed,
     a_node_that_hears_nothing_of_others_finds_what_is_said,
     of_a_node_that_is_killed_nothing_is_lost_and_nothing_comes_twice,
     chat_goes_on_while_the_bus_is_down_and_the_rest_catches_up,
@@ -22,17 +24,82 @@ on_both_engines! {
 
 const DEADLINE: Duration = Duration::from_secs(30);
 
-async fn nodes_tell_each_other_what_is_said(app: TestApp) {
-    let other = app.second_node().await;
-    let (ada, bob) = demo(&app).await;
-    let mut here = Chat::of(listen(&app).await, &ada).await;
-    let mut there = Chat::of(listen(&other).await, &bob).await;
+/// A node that finds nothing by looking for as long as a test takes: what others do, it is told on
+/// the bus, or never.
+async fn told(app: &TestApp, bus: Arc<dyn Bus>) -> TestApp {
+    let mut settings = generous();
+    settings.chat_looked_every = Duration::from_secs(3_600);
+    app.node_with(bus, settings).await
+}
+
+async fn nodes_tell_each_other_what_happens(app: TestApp) {
+    let bus = &app.bus;
+    let nodes = [told(&app, bus.clone()).await, told(&app, bus.clone()).await];
+    tell_each_other(&app, &nodes).await;
+}
+
+async fn nodes_tell_each_other_what_happens_through_nats(app: TestApp) {
+    let server = NatsServer::start().await;
+    let one = told(&app, nats(&server).await).await;
+    let nodes = [one, told(&app, nats(&server).await).await];
+    tell_each_other(&app, &nodes).await;
+}
+
+async fn tell_each_other(app: &TestApp, [one, other]: &[TestApp; 2]) {
+    let (ada, bob) = demo(app).await;
+    let mut here = Chat::of(listen(one).await, &ada).await;
+    let mut there = Chat::of(listen(other).await, &bob).await;
+    for chat in [&mut here, &mut there] {
+        chat.hear_viewers(2).await;
+    }
+    let mut last = Value::Null;
     for n in 0..20 {
-        let node = [&app, &other][n % 2];
-        say(&bob.at_node(node), &n.to_string()).await;
+        last = say(&bob.at_node([one, other][n % 2]), &n.to_string()).await;
         for chat in [&mut here, &mut there] {
             assert_eq!(chat.hear_text().await, n.to_string());
         }
+    }
+    let path = format!("{MESSAGES}/{}", last["id"].as_str().unwrap());
+    bob.at_node(one).delete(&path).await.ok(204);
+    let slow = json!({ "slow_mode_seconds": 1 });
+    let changed = ada.at_node(other).patch(ROOM, &slow).await;
+    changed.ok(200);
+    for chat in [&mut here, &mut there] {
+        let deleted = chat.hear_event().await;
+        assert_eq!(deleted["type"], "deleted", "{deleted}");
+        assert_eq!(deleted["message"], last["id"]);
+        let changed = chat.hear_event().await;
+        assert_eq!(changed["type"], "changed", "{changed}");
+    }
+    // Sooner than a socket looks by itself at what lies between people.
+    let ada = ada.at_node(one);
+    let blocked = ada.put("/api/v1/users/bob/block", &json!({})).await;
+    blocked.ok(204);
+    assert_eq!(there.hear_event().await["type"], "left");
+    here.hear_viewers(1).await;
+}
+
+async fn a_bus_that_is_back_has_everybody_look_at_what_was_missed(app: TestApp) {
+    let mut server = NatsServer::start().await;
+    let one = told(&app, nats(&server).await).await;
+    let other = told(&app, nats(&server).await).await;
+    let (ada, bob) = demo(&app).await;
+    let mut here = Chat::of(listen(&one).await, &ada).await;
+    let mut there = Chat::of(listen(&other).await, &ada).await;
+    server.kill();
+    until_lost(&[&one, &other]).await;
+    let bob = bob.at_node(&one);
+    for n in 1..=10 {
+        say(&bob, &n.to_string()).await;
+        assert_eq!(here.hear_text().await, n.to_string());
+    }
+    server.restart().await;
+    for n in 1..=10 {
+        assert_eq!(there.hear_text().await, n.to_string());
+    }
+    say(&bob, "11").await;
+    for chat in [&mut here, &mut there] {
+        assert_eq!(chat.hear_text().await, "11");
     }
 }
 
@@ -42,6 +109,14 @@ async fn a_node_that_hears_nothing_of_others_finds_what_is_said(app: TestApp) {
     let mut there = Chat::of(listen(&other).await, &ada).await;
     say(&bob, "unheard of").await;
     assert_eq!(there.hear_text().await, "unheard of");
+}
+
+async fn until_lost(nodes: &[&TestApp]) {
+    let deadline = Instant::now() + DEADLINE;
+    while nodes.iter().any(|node| node.bus.health().is_ok()) {
+        assert!(Instant::now() < deadline, "the loss is not noticed");
+        sleep(Duration::from_millis(10)).await;
+    }
 }
 
 async fn nats(server: &NatsServer) -> Arc<dyn Bus> {
@@ -127,11 +202,7 @@ async fn chat_goes_on_while_the_bus_is_down_and_the_rest_catches_up(app: TestApp
     assert_eq!(here.hear_text().await, "0");
     assert_eq!(there.hear_text().await, "0");
     server.kill();
-    let deadline = Instant::now() + DEADLINE;
-    while one.bus.health().is_ok() || other.bus.health().is_ok() {
-        assert!(Instant::now() < deadline, "the loss is not noticed");
-        sleep(Duration::from_millis(10)).await;
-    }
+    until_lost(&[&one, &other]).await;
     for n in 1..=10 {
         let node = [&one, &other][n % 2];
         let before = Instant::now();

@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use crate::app::{Person, TestApp};
-use crate::chat::{demo, say};
+use crate::chat::{MESSAGES, demo, say};
 use crate::sockets::{Closed, Socket, listen};
 
 on_both_engines! {
@@ -32,7 +32,6 @@ on_both_engines! {
 }
 
 const DEADLINE: Duration = Duration::from_secs(30);
-const MESSAGES: &str = "/api/v1/streams/demo/chat/messages";
 
 /// Somebody on a socket.
 pub(crate) struct Chat(pub(crate) WebSocketStream<MaybeTlsStream<TcpStream>>);
@@ -73,6 +72,17 @@ impl Chat {
             let heard = self.hear().await.unwrap();
             if heard["type"] != "presence" {
                 return heard;
+            }
+        }
+    }
+
+    /// Waits until it is told that so many are there, and nothing else before.
+    pub(crate) async fn hear_viewers(&mut self, viewers: u64) {
+        loop {
+            let heard = self.hear().await.unwrap();
+            assert_eq!(heard["type"], "presence", "{heard}");
+            if heard["viewers"] == viewers {
+                return;
             }
         }
     }

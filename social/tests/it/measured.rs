@@ -375,7 +375,7 @@ async fn one_network_joins_so_often() {
 }
 
 /// A broadcast of `seconds` that is recorded, in as many segments of 1,000 bytes.
-async fn record(app: &TestApp, name: &str, first: u64, seconds: u64) {
+pub(crate) async fn record(app: &TestApp, name: &str, first: u64, seconds: u64) {
     let (db, stream) = (&app.database, id_of(app, name).await);
     let session = go_live(app, name).await;
     let epoch = EpochRow {

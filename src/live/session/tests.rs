@@ -1,3 +1,5 @@
+mod coming;
+
 use storage::objects::MemoryStore;
 use storage::rows::sql::query;
 

@@ -36,6 +36,7 @@ macro_rules! migrations {
             migration!($engine, 19, "0019", "told_again"),
             migration!($engine, 20, "0020", "viewers_of_one"),
             migration!($engine, 21, "0021", "live_pages"),
+            migration!($engine, 22, "0022", "owned_videos"),
         ]
     };
 }

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::sql::{AssertSqlSafe, Bind, Engine, Value, query};
 use super::streams::LIVE;
+use super::videos::owned::OWNED;
 use super::{Database, IfMissing, blocks, follows, likes, mutes};
 
 /// A plan, a line for each step.
@@ -156,7 +157,7 @@ async fn a_table_is_read_whole_whatever_it_is_called() {
     }
 }
 
-/// Lists of people, and of what is live.
+/// Lists of people, of what is live, and of videos.
 async fn every_plan_is_good(db: &Database) {
     let id = || Uuid::now_v7().value();
     let (at, limit) = (|| 0_i64.value(), || 20_i64.value());
@@ -175,6 +176,7 @@ async fn every_plan_is_good(db: &Database) {
         (blocks::BLOCKED, vec![viewer(), id(), limit()]),
         (mutes::MUTED, vec![viewer(), id(), limit()]),
         (LIVE, vec![viewer(), id(), limit()]),
+        (OWNED, vec![viewer(), id(), limit()]),
     ] {
         let plan = Plan::of(db, text, values).await;
         plan.must_not_read_a_whole_table();

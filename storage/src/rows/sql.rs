@@ -54,6 +54,17 @@ impl Engine {
         }
     }
 
+    /// The right side of "is one of those that `select` gives, and nobody else is writing", in a
+    /// writing transaction. They are looked for once: with `IN`, PostgreSQL may look for others with
+    /// each row.
+    pub fn one_unlocked_of(self, select: &str) -> String {
+        let skip_locked = self.skip_locked();
+        match self {
+            Self::Sqlite => format!("IN ({select} {skip_locked})"),
+            Self::Postgres => format!("= ANY(ARRAY({select} {skip_locked}))"),
+        }
+    }
+
     /// The end of a `SELECT` in a writing transaction that waits for its rows, in its order, and keeps
     /// others from changing them until the transaction ends. On SQLite it has the write lock.
     pub fn lock_rows(self) -> &'static str {

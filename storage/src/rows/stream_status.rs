@@ -4,7 +4,6 @@
 mod measured;
 
 use media::{Micros, NodeId, SessionId, StreamId, Timestamp};
-use uuid::Uuid;
 
 use super::sql::{AssertSqlSafe, FromRow, Row, query};
 use super::{Database, RowError, Transaction, origins, viewers};
@@ -198,26 +197,17 @@ pub async fn status(
 pub async fn delete_stale(db: &Database, now: Timestamp, limit: u32) -> Result<u64, RowError> {
     let mut transaction = db.write().await?;
     // What is being written is not stale, and is not waited for.
-    let stale = format!(
+    let stale = db.engine().one_unlocked_of(
         "SELECT stream_id FROM stream_status WHERE measured_at < $1
-         ORDER BY measured_at LIMIT $2 {}",
-        db.engine().skip_locked()
+         ORDER BY measured_at LIMIT $2",
     );
-    let stale: Vec<(Uuid,)> = query(AssertSqlSafe(stale))
-        .bind(now - STALE)
-        .bind(limit)
-        .all(&mut transaction)
-        .await?;
-    let stale: Vec<Uuid> = stale.into_iter().map(|(id,)| id).collect();
-    // By their list: as one statement, PostgreSQL may look for them again with each row.
-    let text = format!(
-        "DELETE FROM stream_status WHERE stream_id {}",
-        db.engine().one_of("$1")
-    );
-    let deleted = query(AssertSqlSafe(text))
-        .bind(stale)
-        .execute(&mut transaction)
-        .await?;
+    let deleted = query(AssertSqlSafe(format!(
+        "DELETE FROM stream_status WHERE stream_id {stale}"
+    )))
+    .bind(now - STALE)
+    .bind(limit)
+    .execute(&mut transaction)
+    .await?;
     transaction.commit().await?;
     Ok(deleted)
 }

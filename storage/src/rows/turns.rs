@@ -1,41 +1,45 @@
-//! Turns that transactions take with what is one user's.
+//! Turns that transactions take with what is one user's, or one stream's.
 
-use media::UserId;
+use media::{StreamId, UserId};
 
 use super::sql::query;
 use super::{Database, RowError, Transaction};
 
-/// What is changed by one transaction at a time, for each user.
+/// What one transaction at a time does.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Turn {
-    /// Who sweeps or fills the user's feed.
-    Feed,
-    /// Who adds to the user's notifications.
-    Notifications,
+    /// Sweeps or fills the user's feed.
+    Feed(UserId),
+    /// Adds to the user's notifications.
+    Notifications(UserId),
+    /// Tells the followers of the stream's owner of a broadcast.
+    Live(StreamId),
 }
 
 impl Turn {
-    /// Among all turns of the database: four letters of ASCII, before the last bytes of an id.
-    fn letters(self) -> i64 {
-        i64::from(u32::from_be_bytes(match self {
-            Self::Feed => *b"feed",
-            Self::Notifications => *b"noti",
-        }))
+    /// Among all turns of the database: four letters of ASCII, and the last bytes of the id.
+    fn number(self) -> i64 {
+        let (letters, id) = match self {
+            Self::Feed(user) => (b"feed", user.as_uuid()),
+            Self::Notifications(user) => (b"noti", user.as_uuid()),
+            Self::Live(stream) => (b"live", stream.as_uuid()),
+        };
+        let mut number = [0; 8];
+        number[..4].copy_from_slice(letters);
+        number[4..].copy_from_slice(&id.as_bytes()[12..]);
+        i64::from_be_bytes(number)
     }
 }
 
-/// Waits for the turn, and keeps others waiting until the transaction ends. Two users who share
-/// one wait for each other, and that is all.
+/// Waits for the turn, and keeps others waiting until the transaction ends. Two users, or two
+/// streams, who share one wait for each other, and that is all.
 pub(super) async fn take(
     db: &Database,
     transaction: &mut Transaction,
     turn: Turn,
-    user: UserId,
 ) -> Result<(), RowError> {
-    let bytes = user.as_uuid().into_bytes();
-    let last = u32::from_be_bytes([bytes[12], bytes[13], bytes[14], bytes[15]]);
     query(db.engine().take_turn())
-        .bind(turn.letters() << 32 | i64::from(last))
+        .bind(turn.number())
         .execute(transaction)
         .await?;
     Ok(())

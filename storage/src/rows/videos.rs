@@ -8,6 +8,7 @@
 
 pub mod imports;
 pub mod inventory;
+pub mod owned;
 pub mod playback;
 pub mod recordings;
 

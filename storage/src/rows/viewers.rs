@@ -10,7 +10,6 @@ mod said;
 use std::collections::HashMap;
 
 use media::{Micros, StreamId, Timestamp};
-use uuid::Uuid;
 
 pub use said::{Saying, Turn, Watcher, note};
 
@@ -42,25 +41,16 @@ pub async fn is_full(db: &Database, stream: StreamId) -> Result<bool, RowError> 
 pub async fn delete_silent(db: &Database, now: Timestamp, limit: u32) -> Result<u64, RowError> {
     let mut transaction = db.write().await?;
     // One that beats meanwhile stays, and is not waited for.
-    let over = format!(
-        "SELECT id FROM viewer_sessions WHERE seen_at <= $1 ORDER BY seen_at LIMIT $2 {}",
-        db.engine().skip_locked()
+    let over = db.engine().one_unlocked_of(
+        "SELECT id FROM viewer_sessions WHERE seen_at <= $1 ORDER BY seen_at LIMIT $2",
     );
-    let over: Vec<(Uuid,)> = query(AssertSqlSafe(over))
-        .bind(now - SILENT)
-        .bind(limit)
-        .all(&mut transaction)
-        .await?;
-    let over: Vec<Uuid> = over.into_iter().map(|(id,)| id).collect();
-    // By their list: as one statement, PostgreSQL may look for them again with each row.
-    let text = format!(
-        "DELETE FROM viewer_sessions WHERE id {}",
-        db.engine().one_of("$1")
-    );
-    let deleted = query(AssertSqlSafe(text))
-        .bind(over)
-        .execute(&mut transaction)
-        .await?;
+    let deleted = query(AssertSqlSafe(format!(
+        "DELETE FROM viewer_sessions WHERE id {over}"
+    )))
+    .bind(now - SILENT)
+    .bind(limit)
+    .execute(&mut transaction)
+    .await?;
     transaction.commit().await?;
     Ok(deleted)
 }

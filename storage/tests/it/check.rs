@@ -61,6 +61,7 @@ async fn migrations_are_told_and_run_once(test: TestDatabase) {
         "19 told again",
         "20 viewers of one",
         "21 live pages",
+        "22 owned videos",
     ];
     assert_eq!(told, names);
     assert_eq!(test.another_handle().await.migrate().await.unwrap(), []);

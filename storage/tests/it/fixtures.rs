@@ -11,7 +11,7 @@ use storage::rows::{IfMissing, streams, users};
 use tempfile::TempDir;
 
 /// The last migration.
-pub(crate) const LATEST: i64 = 21;
+pub(crate) const LATEST: i64 = 22;
 
 pub(crate) const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
 

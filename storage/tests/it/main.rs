@@ -56,6 +56,7 @@ mod outbox_crash;
 mod outbox_nats;
 mod outbox_stopped;
 mod outbox_writers;
+mod owned_videos;
 mod people;
 mod post_audience;
 mod post_counts;

@@ -194,7 +194,7 @@ async fn a_streams_recordings_come_in_pages_with_what_is_kept(test: TestDatabase
     );
     assert!(!all[0].is_settled);
 
-    let kept = recordings::kept(&db, live.stream, &sessions).await.unwrap();
+    let kept = recordings::kept(&db, &sessions).await.unwrap();
     let kept: HashMap<_, _> = kept.into_iter().collect();
     let (long, short) = (kept[&first], kept[&live.session]);
     assert_eq!(long.size, 4 * short.size);
@@ -205,10 +205,10 @@ async fn a_streams_recordings_come_in_pages_with_what_is_kept(test: TestDatabase
         .await
         .unwrap();
     transaction.commit().await.unwrap();
-    let less = recordings::kept(&db, live.stream, &[first]).await.unwrap();
+    let less = recordings::kept(&db, &[first]).await.unwrap();
     assert_eq!(less, [(first, short)]);
     assert_eq!(of_stream(None, 10).await[1].kept_from, Some(n(3)));
-    assert_eq!(recordings::kept(&db, live.stream, &[]).await.unwrap(), []);
+    assert_eq!(recordings::kept(&db, &[]).await.unwrap(), []);
 }
 
 async fn a_recording_has_its_own_epochs_only(test: TestDatabase) {

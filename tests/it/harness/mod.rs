@@ -47,7 +47,7 @@ pub(crate) use recording::{ALARM, ALL_CLEAR, newest_object};
 pub(crate) use replay::{Asked, Replay, ReplayOrigin};
 pub(crate) use server::{Listener, Nova, Serve};
 pub(crate) use site::{Finished, Site};
-pub(crate) use socket::Socket;
+pub(crate) use socket::{LOST, Socket};
 pub(crate) use stream::{Rendition, Stream, WARM_UP};
 pub(crate) use versioned_origin::VersionedOrigin;
 pub(crate) use wait::{wait_for, wait_until};

@@ -16,6 +16,9 @@ use super::Http;
 /// How long something may take that is waited for.
 const LIMIT: Duration = Duration::from_secs(40);
 
+/// The code of a connection that ended without one (RFC 6455 7.4.1).
+pub(crate) const LOST: u16 = 1006;
+
 /// An open socket, on which JSON is told and heard.
 pub(crate) struct Socket<'a> {
     runtime: &'a Runtime,
@@ -62,20 +65,28 @@ impl<'a> Socket<'a> {
     }
 
     pub(crate) fn tell(&mut self, what: &Value) {
-        let message = Message::Text(what.to_string().into());
-        self.runtime.block_on(self.stream.send(message)).unwrap();
+        assert!(self.try_tell(what), "it is open");
     }
 
-    /// What is said next, or the code that the socket is closed with.
+    /// Whether it is open still.
+    pub(crate) fn try_tell(&mut self, what: &Value) -> bool {
+        let message = Message::Text(what.to_string().into());
+        self.runtime.block_on(self.stream.send(message)).is_ok()
+    }
+
+    /// What is said next, or the code that the socket is closed with: [`LOST`] where nobody closed it.
     pub(crate) fn hear(&mut self) -> Result<Value, u16> {
         let heard = async {
             loop {
-                match self.stream.next().await.expect("it is open").unwrap() {
-                    Message::Text(text) => return Ok(serde_json::from_str(&text).unwrap()),
-                    Message::Close(frame) => {
+                match self.stream.next().await {
+                    Some(Ok(Message::Text(text))) => {
+                        return Ok(serde_json::from_str(&text).unwrap());
+                    }
+                    Some(Ok(Message::Close(frame))) => {
                         return Err(frame.map_or(1005, |frame| frame.code.into()));
                     }
-                    _ => {}
+                    Some(Ok(_)) => {}
+                    None | Some(Err(_)) => return Err(LOST),
                 }
             }
         };

@@ -3,17 +3,15 @@ import { View } from "../dom";
 import { durationLabel } from "../labels";
 import { PagedList } from "../paged";
 import { LoginNeeded, Problem } from "../problem";
-import { studio } from "../studio/api";
-import type { Recording } from "../studio/resources";
 import { timeElement } from "../time";
-import { recordingsOf } from "./recordings";
+import { type ReadyVideo, readyVideos } from "./own-videos";
 import { showPoster } from "./video";
 
-const NONE = "You have no recordings. A stream that records has one of each broadcast that has ended.";
+const NONE = "You have no videos yet. A stream that records has one of each broadcast that has ended.";
 
-/** The video that a post which is being written shows: a recording of its author's. */
+/** The video that a post which is being written shows: one of its author's. */
 export class ChosenVideo {
-  private recording: Recording | null = null;
+  private video: ReadyVideo | null = null;
   private readonly add: HTMLButtonElement;
   private readonly choice: HTMLElement;
   private readonly videos: HTMLElement;
@@ -34,12 +32,12 @@ export class ChosenVideo {
 
   /** Of the video; `null`: there is none. */
   get id(): string | null {
-    return this.recording?.id ?? null;
+    return this.video?.id ?? null;
   }
 
   /** Whether there is one, or one is being chosen: nothing else has room then. */
   get isOpen(): boolean {
-    return this.recording !== null || !this.choice.hidden;
+    return this.video !== null || !this.choice.hidden;
   }
 
   set isOffered(isOffered: boolean) {
@@ -51,12 +49,11 @@ export class ChosenVideo {
   }
 
   private open(): void {
-    const load = recordingsOf(api.session.known?.name ?? "", studio);
-    const list = new PagedList<Recording>({
-      label: "Your recordings",
+    const list = new PagedList<ReadyVideo>({
+      label: "Your videos",
       empty: NONE,
-      load: (after) => load(after).catch(stay),
-      row: (recording) => this.row(recording, "Choose", () => this.choose(recording)),
+      load: (after) => readyVideos(api, after).catch(stay),
+      row: (video) => this.row(video, "Choose", () => this.choose(video)),
     });
     this.videos.replaceChildren(list.root);
     this.choice.hidden = false;
@@ -65,8 +62,8 @@ export class ChosenVideo {
     void list.reload();
   }
 
-  private choose(recording: Recording): void {
-    this.show(recording);
+  private choose(video: ReadyVideo): void {
+    this.show(video);
     this.shown.querySelector("button")?.focus();
   }
 
@@ -75,25 +72,26 @@ export class ChosenVideo {
     this.add.focus();
   }
 
-  private show(recording: Recording | null): void {
-    this.recording = recording;
+  private show(video: ReadyVideo | null): void {
+    this.video = video;
     this.choice.hidden = true;
     this.videos.replaceChildren();
-    this.shown.hidden = recording === null;
-    const rows = recording === null ? [] : [this.row(recording, "Remove", () => this.remove())];
+    this.shown.hidden = video === null;
+    const rows = video === null ? [] : [this.row(video, "Remove", () => this.remove())];
     this.shown.replaceChildren(...rows);
     this.changed();
   }
 
-  private row({ title, started_at, duration, poster }: Recording, what: string, act: () => void): HTMLElement {
+  private row(video: ReadyVideo, what: string, act: () => void): HTMLElement {
+    const { title, started_at, created_at, duration, playback } = video;
     const view = new View("own-video-template");
-    const started = timeElement(started_at, true);
-    showPoster(view.part("poster", HTMLImageElement), poster);
+    const made = timeElement(started_at ?? created_at, true);
+    showPoster(view.part("poster", HTMLImageElement), playback.poster);
     view.text("title", title);
-    view.part("detail", HTMLElement).append(started, ` · ${durationLabel(duration)}`);
+    view.part("detail", HTMLElement).append(made, duration === null ? "" : ` · ${durationLabel(duration)}`);
     const button = view.part("act", HTMLButtonElement);
     button.textContent = what;
-    button.setAttribute("aria-label", `${what}: ${title}, ${started.textContent}`);
+    button.setAttribute("aria-label", `${what}: ${title}, ${made.textContent}`);
     button.addEventListener("click", act);
     return view.root;
   }

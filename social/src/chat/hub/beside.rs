@@ -21,11 +21,8 @@ use crate::revocations::Revocations;
 /// What subscribers ask for.
 const PATTERN: &str = "chat.>";
 
-/// How often rooms are looked at that nobody has said anything of.
-const LOOKED_EVERY: Duration = Duration::from_secs(2);
-
-/// The same while the bus is down.
-const LOOKED_WITHOUT_BUS: Duration = Duration::from_millis(500);
+/// How much more often rooms are looked at while the bus is down.
+const WITHOUT_BUS: u32 = 4;
 
 /// How often it is told how many are there.
 const PRESENCE_EVERY: Duration = Duration::from_secs(2);
@@ -243,8 +240,8 @@ impl Hub {
     async fn look(&self) {
         loop {
             let pause = match self.bus.health() {
-                Ok(()) => LOOKED_EVERY,
-                Err(_) => LOOKED_WITHOUT_BUS,
+                Ok(()) => self.looked_every,
+                Err(_) => self.looked_every / WITHOUT_BUS,
             };
             sleep(pause).await;
             let rooms = self.kept_rooms();

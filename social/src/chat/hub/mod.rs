@@ -30,6 +30,7 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::ServiceError;
+use crate::settings::Settings;
 pub(crate) use frame::{Frame, What};
 pub(crate) use listener::{Listener, TooSlow};
 pub(crate) use members::{Members, News, Seat};
@@ -51,6 +52,7 @@ pub(crate) struct Inner {
     clock: Arc<dyn Clock>,
     bus: Arc<dyn Bus>,
     kept: Option<Duration>,
+    looked_every: Duration,
     /// Told from others by.
     node: Uuid,
     rooms: Mutex<HashMap<StreamId, Arc<Room>>>,
@@ -76,18 +78,18 @@ impl fmt::Debug for Hub {
 }
 
 impl Hub {
-    /// `kept`: for how long what was said is kept.
     pub(crate) fn new(
         db: Database,
         clock: Arc<dyn Clock>,
         bus: Arc<dyn Bus>,
-        kept: Option<Duration>,
+        settings: &Settings,
     ) -> Self {
         Self(Arc::new(Inner {
             db,
             clock,
             bus,
-            kept,
+            kept: settings.chat_kept,
+            looked_every: settings.chat_looked_every,
             node: Uuid::now_v7(),
             rooms: Mutex::default(),
             queues: Arc::default(),

@@ -222,7 +222,7 @@ pub(super) async fn follow(
     }
     let mut transaction = db.write().await?;
     // What is swept because of an old follow may come back with a new one.
-    turns::take(db, &mut transaction, Turn::Feed, follower).await?;
+    turns::take(db, &mut transaction, Turn::Feed(follower)).await?;
     query(
         "INSERT INTO feed_entries (user_id, post_id)
          SELECT f.follower_id, p.id

@@ -145,7 +145,7 @@ async fn delete_some(db: &Database, user: UserId, going: &Going) -> Result<u64, 
         return Ok(0);
     }
     let mut transaction = db.write().await?;
-    turns::take(db, &mut transaction, Turn::Feed, user).await?;
+    turns::take(db, &mut transaction, Turn::Feed(user)).await?;
     let deleted = query(going.delete)
         .bind(user)
         .bind(ROWS_AT_ONCE)

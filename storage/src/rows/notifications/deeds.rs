@@ -39,7 +39,7 @@ pub(super) async fn add(db: &Database, deed: &Deed) -> Result<bool, RowError> {
         return Ok(false);
     }
     let mut transaction = db.write().await?;
-    turns::take(db, &mut transaction, Turn::Notifications, deed.recipient).await?;
+    turns::take(db, &mut transaction, Turn::Notifications(deed.recipient)).await?;
     if is_known(&mut transaction, deed).await? || !is_wanted(&mut transaction, deed).await? {
         return Ok(false);
     }

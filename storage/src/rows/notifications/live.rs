@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::super::jobs::{self, Attempt, HandlerError, NewJob};
 use super::super::sql::{AssertSqlSafe, FromRow, Row, query};
+use super::super::turns::{self, Turn};
 use super::super::{Database, RowError, Transaction};
 use super::retention::{first_id, made_at};
 use super::{Kind, News, WINDOW};
@@ -194,10 +195,7 @@ pub async fn step(
     };
     let ids: Vec<Uuid> = followers.into_iter().map(|(_, id)| id).collect();
     // Another broadcast of the stream may still be told of: the groups of one are there for the other.
-    query(db.engine().take_turn())
-        .bind(turn_of(fan_out.stream))
-        .execute(&mut transaction)
-        .await?;
+    turns::take(db, &mut transaction, Turn::Live(fan_out.stream)).await?;
     add(db, &mut transaction, &fan_out, &ids).await?;
     query("UPDATE live_fan_outs SET reached_at = $2, reached_id = $3 WHERE session_id = $1")
         .bind(session)
@@ -207,11 +205,6 @@ pub async fn step(
         .await?;
     transaction.commit().await?;
     Ok(Some(ids.into_iter().map(UserId::from).collect()))
-}
-
-fn turn_of(stream: StreamId) -> i64 {
-    let (_, chance) = stream.as_uuid().as_u64_pair();
-    chance.cast_signed()
 }
 
 /// Nobody more is told.

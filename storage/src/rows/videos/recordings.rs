@@ -41,6 +41,18 @@ impl FromRow for RecordingRow {
     }
 }
 
+/// The columns of a [`RecordingRow`], of the video `v`, its broadcast `l` and its stream `s`.
+macro_rules! recording_columns {
+    () => {
+        "v.id, l.id AS session_id, v.title, l.started_at,
+         COALESCE(l.ended_at, v.created_at) AS ended_at,
+         l.settled_at IS NOT NULL AS is_settled, s.kept_from,
+         (SELECT MIN(e.first_segment) FROM epochs e
+          WHERE e.stream_id = l.stream_id AND e.session_id = l.id) AS first_segment"
+    };
+}
+pub(super) use recording_columns;
+
 /// The stream's recordings, the newest first, those before `before`, at most `limit`.
 pub async fn of_stream(
     db: &Database,
@@ -48,18 +60,15 @@ pub async fn of_stream(
     before: Option<VideoId>,
     limit: u32,
 ) -> Result<Vec<RecordingRow>, RowError> {
-    query(
-        "SELECT v.id, l.id AS session_id, v.title, l.started_at,
-                COALESCE(l.ended_at, v.created_at) AS ended_at,
-                l.settled_at IS NOT NULL AS is_settled, s.kept_from,
-                (SELECT MIN(e.first_segment) FROM epochs e
-                 WHERE e.stream_id = l.stream_id AND e.session_id = l.id) AS first_segment
-         FROM live_sessions l
+    query(concat!(
+        "SELECT ",
+        recording_columns!(),
+        " FROM live_sessions l
              JOIN streams s ON s.id = l.stream_id
              JOIN videos v ON v.live_session_id = l.id
          WHERE l.stream_id = $1 AND v.id < $2 AND v.state = 'ready'
-         ORDER BY v.id DESC LIMIT $3",
-    )
+         ORDER BY v.id DESC LIMIT $3"
+    ))
     .bind(stream)
     // Every id comes before the last UUID.
     .bind(before.map_or(Uuid::max(), VideoId::as_uuid))
@@ -77,11 +86,10 @@ pub struct Kept {
     pub duration: Micros,
 }
 
-/// What is kept of these broadcasts of the stream. Those of which nothing is are left out. Reads
-/// all of their segments.
+/// What is kept of these broadcasts. Those of which nothing is are left out. Reads all of their
+/// segments.
 pub async fn kept(
     db: &Database,
-    stream: StreamId,
     sessions: &[SessionId],
 ) -> Result<Vec<(SessionId, Kept)>, RowError> {
     // An epoch ends where the next begins. By the floor alone (`+ 0`: it is not looked up by), SQLite
@@ -92,20 +100,19 @@ pub async fn kept(
          FROM (SELECT e.session_id, SUM(g.size) AS size,
                       MAX(g.start + g.duration) - MIN(g.start) AS duration
                FROM epochs e
+                   JOIN streams s ON s.id = e.stream_id
                    JOIN segments g ON g.stream_id = e.stream_id AND g.epoch = e.number
                        AND g.number >= e.first_segment AND g.number < COALESCE(
                            (SELECT n.first_segment FROM epochs n
                             WHERE n.stream_id = e.stream_id AND n.number > e.number
-                            ORDER BY n.number LIMIT 1), $3)
-               WHERE e.stream_id = $1 AND e.session_id {} AND g.size > 0
-                   AND g.number + 0 >= (SELECT kept_from FROM streams WHERE id = $1)
-               GROUP BY e.session_id, e.number) AS p
+                            ORDER BY n.number LIMIT 1), $2)
+               WHERE e.session_id {} AND g.size > 0 AND g.number + 0 >= s.kept_from
+               GROUP BY e.session_id, e.stream_id, e.number) AS p
          GROUP BY p.session_id",
-        db.engine().one_of("$2")
+        db.engine().one_of("$1")
     );
     let sessions: Vec<_> = sessions.iter().map(|session| session.as_uuid()).collect();
     let rows: Vec<(SessionId, u64, Micros)> = query(AssertSqlSafe(text))
-        .bind(stream)
         .bind(sessions)
         .bind(i64::MAX)
         .all(db)
