@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::json;
-use crate::model::{ChatMessage, ChatRoom, MediaTime};
+use crate::model::{ChatMessage, ChatRoom, MediaTime, Notification};
 
 /// The version of the protocol.
 pub const VERSION: u32 = 1;
@@ -84,6 +84,12 @@ pub enum ClientMessage {
         /// Its id.
         message: String,
     },
+    /// Asks to be told how its notifications stand, now and whenever that changes.
+    Notifications {
+        /// What is answered is told by it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<String>,
+    },
     /// Asks whether the server is there.
     Ping {
         /// What is answered is told by it.
@@ -136,6 +142,7 @@ impl ClientMessage {
             | Self::Leave { id }
             | Self::Send { id, .. }
             | Self::Delete { id, .. }
+            | Self::Notifications { id }
             | Self::Ping { id } => id.as_deref(),
         }
     }
@@ -153,7 +160,7 @@ pub(crate) enum ServerMessage<'a> {
         /// The id of whoever has logged in.
         user: Option<String>,
     },
-    /// To `authenticate`, `leave` and `delete`.
+    /// To `authenticate`, `leave`, `delete` and `notifications`.
     Done {
         #[serde(skip_serializing_if = "Option::is_none")]
         id: Option<String>,
@@ -210,6 +217,13 @@ pub(crate) enum ServerMessage<'a> {
     },
     /// How many are there.
     Presence { room: &'a str, viewers: u64 },
+    /// How the client's notifications stand.
+    Notifications {
+        /// How many are unread: 100 is 100 or more.
+        unread: u32,
+        /// What is new or has changed of the newest. The first time, the newest as they are.
+        notifications: &'a [Notification],
+    },
 }
 
 impl ServerMessage<'_> {
@@ -264,6 +278,12 @@ mod tests {
                 },
             ),
             (r#"{"type":"ping"}"#, ClientMessage::Ping { id: None }),
+            (
+                r#"{"type":"notifications","id":"n"}"#,
+                ClientMessage::Notifications {
+                    id: Some("n".to_owned()),
+                },
+            ),
         ] {
             assert_eq!(ClientMessage::parse(text), Ok(message));
         }

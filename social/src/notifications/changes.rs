@@ -50,22 +50,15 @@ struct Told {
 }
 
 impl Services {
-    /// How the caller's notifications stand, and again when that changes.
+    /// How the caller's notifications stand, and again when that changes. It ends as soon as the
+    /// caller is kept out or has logged out.
     pub fn notifications_changed(
         &self,
         caller: &Caller,
     ) -> Result<impl Stream<Item = NotificationsChanged> + Send + 'static, ServiceError> {
-        let reader = self.begin_known(caller, Operation::NotificationsChanged)?;
-        Ok(self.notifications_of(caller, reader.user))
-    }
-
-    /// The same for a socket that has seen that the caller may. It ends as soon as the caller is
-    /// kept out or has logged out.
-    pub fn notifications_of(
-        &self,
-        caller: &Caller,
-        reader: media::UserId,
-    ) -> impl Stream<Item = NotificationsChanged> + Send + 'static {
+        let reader = self
+            .begin_known(caller, Operation::NotificationsChanged)?
+            .user;
         let told = Told {
             services: self.clone(),
             caller: caller.clone(),
@@ -80,7 +73,7 @@ impl Services {
             let changed = told.next().await;
             Some((changed, told))
         });
-        changes.take_until(Box::pin(ended))
+        Ok(changes.take_until(Box::pin(ended)))
     }
 
     /// Hears who has something new, on any node, until it is dropped.

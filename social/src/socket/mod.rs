@@ -1,9 +1,11 @@
-//! The socket `/ws`: chat, by the protocol of [`crate::chat::protocol`] (docs/CHAT.md).
+//! The socket `/ws`: chat and notifications, by the protocol of [`crate::chat::protocol`]
+//! (docs/CHAT.md).
 //!
 //! A socket is one task without locks of its own. It sends what happens in its room as it was
 //! encoded for all; while one request of the client is under way, nothing else of the client is
 //! read. Who is slow is let go, with a reason; who must not be there any more, at once.
 
+mod notified;
 mod requests;
 mod talk;
 

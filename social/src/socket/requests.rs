@@ -2,6 +2,7 @@
 
 use async_graphql::ID;
 
+use super::notified::{Notified, notified};
 use super::{ENDED, closing, failed};
 use crate::caller::Caller;
 use crate::chat::Entered;
@@ -19,6 +20,8 @@ pub(super) enum Answer {
     Entered(Option<String>, Box<Entered>),
     /// Whoever asked is out of it.
     Left(Option<String>),
+    /// Whoever asked is told of their notifications.
+    Notified(Option<String>, Notified),
     /// Whoever asked has another pass.
     Known(Option<String>, Box<(Pass, Option<Seat>)>),
     /// The socket is closed.
@@ -36,7 +39,10 @@ pub(super) async fn answer(
     // What is done is counted as on every face; the rest costs a socket's own patience alone.
     let is_operation = matches!(
         message,
-        ClientMessage::Join { .. } | ClientMessage::Send { .. } | ClientMessage::Delete { .. }
+        ClientMessage::Join { .. }
+            | ClientMessage::Send { .. }
+            | ClientMessage::Delete { .. }
+            | ClientMessage::Notifications { .. }
     );
     if is_operation && let Err(error) = pass.check(&services).await {
         return Answer::Closed(closing(&error));
@@ -100,6 +106,7 @@ async fn done(
                 .await?;
             Answer::Said(ServerMessage::Done { id }.text())
         }
+        ClientMessage::Notifications { id } => Answer::Notified(id, notified(services, caller)?),
     })
 }
 

@@ -8,6 +8,7 @@ use axum::extract::ws::{Message, Utf8Bytes, WebSocket};
 use futures_util::SinkExt;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
 
+use super::notified::{self, Notified, notified};
 use super::requests::{self, Answer};
 use super::{
     BATCH, CHECKED_EVERY, Close, ENDED, GOING_AWAY, HEARTBEAT, NOT_TEXT, SILENCE, SILENT, SLOW,
@@ -34,6 +35,8 @@ pub(super) struct Talk {
     pass: Pass,
     seat: Option<Seat>,
     listener: Option<Listener>,
+    /// What comes of the client's notifications, if it asked for that.
+    notified: Option<Notified>,
     /// What the client asks that is under way.
     request: Option<Request>,
     /// What lies between the client and others has changed since the request began: whoever it
@@ -59,6 +62,7 @@ impl Talk {
             socket,
             pass,
             listener: None,
+            notified: None,
             request: None,
             has_changed: false,
             ticks,
@@ -129,6 +133,7 @@ impl Talk {
                 self.answered(answer).await
             }
             frame = next(&mut self.listener) => self.deliver(frame).await,
+            told = notified::next(&mut self.notified) => self.notify(told).await,
             message = self.socket.recv(), if is_idle => self.heard(message).await,
             _ = self.ticks.tick() => self.tick().await,
         }
@@ -172,6 +177,10 @@ impl Talk {
                 self.listener = None;
                 self.say(ServerMessage::Done { id }.text()).await
             }
+            Answer::Notified(id, told) => {
+                self.notified = Some(told);
+                self.say(ServerMessage::Done { id }.text()).await
+            }
             Answer::Entered(id, entered) => {
                 self.listener = Some(entered.listener);
                 let joined = ServerMessage::Joined {
@@ -191,8 +200,36 @@ impl Talk {
                 self.seat = seat;
                 self.checked_at = Instant::now();
                 Box::pin(self.look_again()).await?;
-                self.say(ServerMessage::Done { id }.text()).await
+                self.say(ServerMessage::Done { id }.text()).await?;
+                self.notify_again().await
             }
+        }
+    }
+
+    /// Tells the client of its notifications.
+    async fn notify(&mut self, told: Option<Result<String, ServiceError>>) -> Result<(), End> {
+        match told {
+            Some(Ok(text)) => self.say(text).await,
+            // What was to be told comes when the client asks again.
+            Some(Err(error)) => Err(Some(closing(&error))),
+            None => {
+                self.notified = None;
+                Ok(())
+            }
+        }
+    }
+
+    /// By the pass that the client has now.
+    async fn notify_again(&mut self) -> Result<(), End> {
+        if self.notified.take().is_none() {
+            return Ok(());
+        }
+        match notified(&self.services, &self.pass.caller) {
+            Ok(notified) => {
+                self.notified = Some(notified);
+                Ok(())
+            }
+            Err(error) => self.say(failed(None, &error)).await,
         }
     }
 

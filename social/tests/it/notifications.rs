@@ -12,6 +12,7 @@ use storage::rows::sql::query;
 use storage::rows::{sessions, users};
 
 use crate::app::{Person, TestApp};
+use crate::chat_sockets::Chat;
 use crate::posts::{answered, path, write, written};
 use crate::sockets::{Socket, listen};
 
@@ -26,6 +27,7 @@ on_both_engines! {
     a_socket_is_told_at_once,
     a_socket_that_missed_something_is_told_all_the_same,
     s05_a_socket_is_told_nothing_after_a_logout,
+    the_socket_of_chats_tells_of_them_when_it_is_asked,
     notifications_are_exported,
 }
 
@@ -429,6 +431,62 @@ async fn s05_a_socket_is_told_nothing_after_a_logout(app: TestApp) {
     let complete = socket.hear().await.unwrap();
     assert_eq!(complete, json!({ "type": "complete", "id": "1" }));
     assert_eq!(socket.hear().await.unwrap_err().0, 4401);
+}
+
+/// What `/ws` says of notifications next.
+async fn told(chat: &mut Chat) -> Value {
+    let heard = chat.hear().await.unwrap();
+    assert_eq!(heard["type"], "notifications", "{heard}");
+    heard
+}
+
+async fn the_socket_of_chats_tells_of_them_when_it_is_asked(app: TestApp) {
+    let other = app.second_node().await;
+    let (ada, bob) = (app.person("ada").await, app.person("bob").await);
+    like(&bob, &written(&ada, "before").await).await;
+    tell(&app).await;
+    let address = listen(&other).await;
+    let ask = json!({ "type": "notifications", "id": "n" });
+    let mut nobody = Chat::hello(address, &app.anybody()).await;
+    let refused = nobody.ask(ask.clone()).await;
+    assert_eq!(
+        (&refused["id"], &refused["code"]),
+        (&json!("n"), &json!("unauthenticated"))
+    );
+    let narrow = with_scopes(&ada, &["chat:read"]).await;
+    let refused = Chat::hello(address, &narrow).await.ask(ask.clone()).await;
+    assert_eq!(refused["code"], "forbidden", "{refused}");
+    let mut chat = Chat::hello(address, &ada).await;
+    let done = chat.ask(ask).await;
+    assert_eq!(done, json!({ "type": "done", "id": "n" }));
+    // Each as the list gives it.
+    let listed = ada.get("/api/v1/notifications").await.ok(200);
+    let first = told(&mut chat).await;
+    assert_eq!(
+        (&first["unread"], &first["notifications"]),
+        (&json!(1), &listed["items"])
+    );
+    like(&bob, &written(&ada, "now").await).await;
+    tell(&app).await;
+    let new = told(&mut chat).await;
+    assert_eq!(new["unread"], 2);
+    let new = new["notifications"].as_array().unwrap();
+    assert_eq!((new.len(), &new[0]["post"]["text"]), (1, &json!("now")));
+    // It goes on with another token, and is told how it stands.
+    let authorization = format!("Bearer {}", ada.access_token);
+    let again = json!({ "type": "authenticate", "id": "a", "authorization": authorization });
+    assert_eq!(chat.ask(again).await["id"], "a");
+    assert_eq!(
+        told(&mut chat).await["notifications"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+    ada.delete("/api/v1/me/sessions").await.ok(204);
+    like(&bob, &written(&bob, "x").await).await;
+    assert_eq!(chat.hear().await.unwrap()["code"], "unauthenticated");
+    assert_eq!(chat.end().await.0, 4401);
 }
 
 async fn notifications_are_exported(app: TestApp) {

@@ -18,7 +18,7 @@ const EXCEPTIONS: &[(Operation, &str)] = &[
     ),
     (
         Operation::NotificationsChanged,
-        "REST answers once; what is told later is a subscription",
+        "REST answers once; what is told later is a subscription, or comes by `/ws`",
     ),
     (
         Operation::JoinChat,
