@@ -32,6 +32,7 @@ mod post_edits;
 mod post_reactions;
 mod post_visibility;
 mod posts;
+mod promises;
 mod s03_nobody_is_told;
 mod s04_refresh;
 mod s05_measured;

@@ -8,7 +8,7 @@ use social::operation::{Access, Operation};
 use social::rest::openapi_document;
 
 use crate::app::TestApp;
-use crate::golden::schema_lines;
+use crate::promises::{Field, fields};
 
 /// Operations that one face has not, and why.
 const EXCEPTIONS: &[(Operation, &str)] = &[
@@ -41,16 +41,7 @@ fn of_rest() -> BTreeMap<String, Value> {
 
 /// `Type.field` of every field of every type.
 fn of_graphql() -> BTreeSet<String> {
-    let fields = schema_lines(&sdl()).into_iter();
-    fields
-        .map(|(of, field)| {
-            let name: String = field.chars().take_while(|c| c.is_alphanumeric()).collect();
-            format!(
-                "{}.{name}",
-                of.split_whitespace().last().unwrap_or_default()
-            )
-        })
-        .collect()
+    fields(&sdl()).iter().map(Field::path).collect()
 }
 
 #[test]
