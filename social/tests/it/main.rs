@@ -21,6 +21,7 @@ mod counted;
 mod face_limits;
 mod feeds;
 mod golden;
+mod idempotency;
 mod images;
 mod logins_at_once;
 mod measured;
