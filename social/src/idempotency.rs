@@ -3,10 +3,10 @@
 
 use bytes::Bytes;
 use media::{Micros, UserId};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use storage::rows::idempotency_keys::{self, Answer, KEY_BYTES_AT_MOST};
+use storage::rows::idempotency_keys::{self, Answer, KEY_BYTES_AT_MOST, Once};
 use storage::rows::{RowError, Transaction, Unique};
 
 use crate::operation::Operation;
@@ -17,6 +17,12 @@ const KEPT: Micros = Micros::from_secs(24 * 3_600);
 
 /// The status that is kept with an answer: what REST says of something that was made.
 const CREATED: u16 = 201;
+
+/// What is kept of what was made, for who asks again: it is shown as it is then.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Made {
+    pub(crate) id: String,
+}
 
 /// A request that may come again under its key.
 #[derive(Debug)]
@@ -76,6 +82,27 @@ impl Services {
         let answer = serde_json::from_slice(&answer.response)
             .map_err(|error| ServiceError::internal("kept answer", error))?;
         Ok(Some(answer))
+    }
+
+    /// The request, for whoever makes a row in a transaction of their own: they keep [`Made`] in it.
+    pub(crate) fn once<'a>(&self, request: Option<&'a Repeatable>) -> Option<Once<'a>> {
+        request.map(|request| Once {
+            user: request.user,
+            key: &request.key,
+            request_hash: &request.request_hash,
+            status: CREATED,
+            expires_at: self.now() + KEPT,
+        })
+    }
+
+    /// What another request under the key was answered, which was faster, where that is why this
+    /// one is `refused`.
+    pub(crate) async fn faster<T: DeserializeOwned>(
+        &self,
+        request: Option<&Repeatable>,
+        refused: ServiceError,
+    ) -> Result<T, ServiceError> {
+        self.earlier(request).await?.ok_or(refused)
     }
 
     /// Commits the work with its answer, which has no secrets. Where another request under the

@@ -39,6 +39,7 @@ pub async fn purge(
             soft: args.soft,
             requested_by: "nova purge",
             audited: None,
+            once: None,
             wait,
         })
         .await?;

@@ -95,7 +95,9 @@ mod tests {
             requested_by: "test",
         };
         for at in [old, old, old, old, old, now] {
-            purges::request(&database, &purge, None, at).await.unwrap();
+            purges::request(&database, &purge, None, None, at)
+                .await
+                .unwrap();
         }
         tidy(&database, now, 2).await;
         let left = purges::list(&database, None, 10).await.unwrap();

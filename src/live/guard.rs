@@ -223,7 +223,7 @@ impl Live {
                 soft: false,
                 requested_by: "origin",
             };
-            purges::request(&shelves.database, &purge, None, shelves.clock.now()).await?;
+            purges::request(&shelves.database, &purge, None, None, shelves.clock.now()).await?;
             wake::all(bus, PURGED).await;
             unpurged.pop_first();
         }

@@ -5,6 +5,7 @@ use storage::rows::edge_assets::{self, AssetRow};
 
 use super::{AssetChange, NewAsset, read_id};
 use crate::caller::Caller;
+use crate::idempotency::{Made, Repeatable};
 use crate::model::{EdgeAsset, RegisterAssetInput, UpdateAssetInput};
 use crate::operation::Operation;
 use crate::paging::{PageRequest, Paged};
@@ -38,8 +39,16 @@ impl Services {
         &self,
         caller: &Caller,
         input: RegisterAssetInput,
+        idempotency_key: Option<&str>,
     ) -> Result<EdgeAsset, ServiceError> {
-        let actor = self.begin_known(caller, Operation::RegisterEdgeAsset)?;
+        let operation = Operation::RegisterEdgeAsset;
+        let actor = self.begin_known(caller, operation)?;
+        let request = Repeatable::new(actor.user, idempotency_key, operation, &input)?;
+        let request = request.as_ref();
+        let caches = self.caches()?;
+        if let Some(Made { id }) = self.earlier(request).await? {
+            return Ok(shown(caches.asset(read_id(&id, "asset")?).await?));
+        }
         let new = NewAsset {
             name: input.name,
             path_prefix: input.path_prefix,
@@ -52,7 +61,15 @@ impl Services {
             actor: actor.user,
             action: "register-asset",
         };
-        Ok(shown(self.caches()?.register_asset(new, audited).await?))
+        let once = self.once(request);
+        let registered = caches.register_asset(new, audited, once).await;
+        Ok(shown(match registered {
+            Ok(asset) => asset,
+            Err(refused) => {
+                let Made { id } = self.faster(request, refused).await?;
+                caches.asset(read_id(&id, "asset")?).await?
+            }
+        }))
     }
 
     /// Changes an asset.

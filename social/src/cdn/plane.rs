@@ -8,6 +8,7 @@ use media::{AssetId, Micros, NodeId, PrewarmId, PurgeId, Timestamp};
 use storage::rows::audit_log::Audited;
 use storage::rows::edge_assets::AssetRow;
 use storage::rows::edge_nodes::NodeRow;
+use storage::rows::idempotency_keys::Once;
 use storage::rows::prewarms::{PrewarmProgress, PrewarmRow, PrewarmState, Requester};
 use storage::rows::purges::PurgeRow;
 
@@ -18,7 +19,7 @@ use crate::streams::Viewing;
 pub type Planned<'a, T> = BoxFuture<'a, Result<T, ServiceError>>;
 
 /// What caches are told, and what is known of them. Who may, the API has seen before it asks;
-/// what is [`Audited`] is noted by the transaction that does it.
+/// what is [`Audited`], and what is done [`Once`], is noted by the transaction that does it.
 pub trait CachePlane: fmt::Debug + Send + Sync + 'static {
     /// The URL of a path.
     fn url<'a>(&'a self, wanted: WantedUrl<'a>) -> Planned<'a, MadeUrl>;
@@ -43,7 +44,12 @@ pub trait CachePlane: fmt::Debug + Send + Sync + 'static {
     -> Planned<'_, PrewarmStatus>;
 
     /// Registers an asset.
-    fn register_asset(&self, new: NewAsset, audited: Audited) -> Planned<'_, AssetRow>;
+    fn register_asset<'a>(
+        &'a self,
+        new: NewAsset,
+        audited: Audited,
+        once: Option<Once<'a>>,
+    ) -> Planned<'a, AssetRow>;
 
     /// Changes an asset.
     fn change_asset(
@@ -107,6 +113,8 @@ pub struct Purge<'a> {
     pub requested_by: &'a str,
     /// What is noted of it; `None`: nothing.
     pub audited: Option<Audited>,
+    /// The key that it is asked under; `None`: under none.
+    pub once: Option<Once<'a>>,
     /// How long it is waited for.
     pub wait: Duration,
 }

@@ -7,6 +7,7 @@ use storage::rows::prewarms::Requester;
 use super::reach::{Folder, Right, not_an_administrator};
 use super::{NODES_NAMED, NewPrewarm, PrewarmNodeStatus, PrewarmStatus, read_id, requester};
 use crate::caller::Caller;
+use crate::idempotency::{Made, Repeatable};
 use crate::model::{Prewarm, PrewarmInput, PrewarmNode};
 use crate::operation::{Actor, Operation};
 use crate::people::is_administrator;
@@ -30,8 +31,12 @@ impl Services {
         &self,
         caller: &Caller,
         input: PrewarmInput,
+        idempotency_key: Option<&str>,
     ) -> Result<Prewarm, ServiceError> {
-        let actor = self.begin_known(caller, Operation::Prewarm)?;
+        let operation = Operation::Prewarm;
+        let actor = self.begin_known(caller, operation)?;
+        let request = Repeatable::new(actor.user, idempotency_key, operation, &input)?;
+        let request = request.as_ref();
         let (order, right) = self.prewarm_order(caller, actor, &input).await?;
         if right == Right::Owner && !input.nodes.is_empty() {
             return Err(not_an_administrator(actor));
@@ -41,6 +46,10 @@ impl Services {
             .iter()
             .map(|id| read_id(id, "node"))
             .collect::<Result<_, _>>()?;
+        if let Some(Made { id }) = self.earlier(request).await? {
+            let made = self.find_prewarm(caller, actor, &id).await?;
+            return Ok(shown(made, caller));
+        }
         self.count_order(caller, actor)?;
         let requested_by = requester(actor.user);
         let new = NewPrewarm {
@@ -53,9 +62,16 @@ impl Services {
                 name: &requested_by,
                 at_most: (right == Right::Owner).then_some(MAX_OPEN),
                 audited: audited(actor, right, "prewarm"),
+                once: self.once(request),
             },
         };
-        let status = self.caches()?.prewarm(new).await?;
+        let status = match self.caches()?.prewarm(new).await {
+            Ok(status) => status,
+            Err(refused) => {
+                let Made { id } = self.faster(request, refused).await?;
+                self.find_prewarm(caller, actor, &id).await?
+            }
+        };
         Ok(shown(status, caller))
     }
 

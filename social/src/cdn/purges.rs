@@ -9,6 +9,7 @@ use storage::rows::purges::PurgeRow;
 use super::reach::{Folder, Right, not_an_administrator};
 use super::{NODES_NAMED, PurgeStatus, Reply, read_id, requester};
 use crate::caller::Caller;
+use crate::idempotency::{Made, Repeatable};
 use crate::model::{PatternPurgeInput, Purge, PurgeInput, PurgeKind};
 use crate::operation::{Actor, Operation};
 use crate::people::is_administrator;
@@ -27,8 +28,15 @@ struct Order<'a> {
 
 impl Services {
     /// Has what is named leave every cache.
-    pub async fn purge(&self, caller: &Caller, input: PurgeInput) -> Result<Purge, ServiceError> {
-        let actor = self.begin_known(caller, Operation::Purge)?;
+    pub async fn purge(
+        &self,
+        caller: &Caller,
+        input: PurgeInput,
+        idempotency_key: Option<&str>,
+    ) -> Result<Purge, ServiceError> {
+        let operation = Operation::Purge;
+        let actor = self.begin_known(caller, operation)?;
+        let request = Repeatable::new(actor.user, idempotency_key, operation, &input)?;
         let subject = input.subject.as_str();
         let right = match input.kind {
             PurgeKind::Url => {
@@ -55,7 +63,8 @@ impl Services {
             soft: input.soft,
             wait_seconds: input.wait_seconds,
         };
-        self.order_purge(caller, actor, right, order).await
+        self.order_purge(caller, actor, right, order, request.as_ref())
+            .await
     }
 
     /// Has what matches leave every cache.
@@ -63,8 +72,11 @@ impl Services {
         &self,
         caller: &Caller,
         input: PatternPurgeInput,
+        idempotency_key: Option<&str>,
     ) -> Result<Purge, ServiceError> {
-        let actor = self.begin_known(caller, Operation::PurgeByPattern)?;
+        let operation = Operation::PurgeByPattern;
+        let actor = self.begin_known(caller, operation)?;
+        let request = Repeatable::new(actor.user, idempotency_key, operation, &input)?;
         let pattern = input.pattern.as_str();
         let right = self
             .right_to_paths(caller, actor, "pattern", [pattern])
@@ -75,7 +87,8 @@ impl Services {
             soft: input.soft,
             wait_seconds: input.wait_seconds,
         };
-        self.order_purge(caller, actor, right, order).await
+        self.order_purge(caller, actor, right, order, request.as_ref())
+            .await
     }
 
     async fn order_purge(
@@ -84,13 +97,36 @@ impl Services {
         actor: Actor,
         right: Right,
         order: Order<'_>,
+        request: Option<&Repeatable>,
     ) -> Result<Purge, ServiceError> {
         if order.wait_seconds > MAX_WAIT_SECONDS {
             let expected = format!("expected a number from 0 to {MAX_WAIT_SECONDS}");
             return Err(ServiceError::invalid("wait_seconds", expected));
         }
-        self.count_order(caller, actor)?;
         let caches = self.caches()?;
+        let status = match self.earlier::<Made>(request).await? {
+            Some(Made { id }) => caches.purge_status(read_id(&id, "purge")?).await?,
+            None => {
+                self.count_order(caller, actor)?;
+                self.begin_purge(actor, right, &order, request).await?
+            }
+        };
+        let id = row(&status)?.id;
+        let wait = Duration::from_secs(order.wait_seconds.into());
+        let status = match status.is_complete || wait.is_zero() {
+            true => status,
+            false => caches.await_purge(id, wait).await?,
+        };
+        shown(status, caller)
+    }
+
+    async fn begin_purge(
+        &self,
+        actor: Actor,
+        right: Right,
+        order: &Order<'_>,
+        request: Option<&Repeatable>,
+    ) -> Result<PurgeStatus, ServiceError> {
         let new = super::Purge {
             kind: order.kind,
             subject: order.subject,
@@ -100,16 +136,16 @@ impl Services {
                 actor: actor.user,
                 action: "purge",
             }),
+            once: self.once(request),
             wait: Duration::ZERO,
         };
-        let status = caches.purge(new).await?;
-        let id = row(&status)?.id;
-        let wait = Duration::from_secs(order.wait_seconds.into());
-        let status = match status.is_complete || wait.is_zero() {
-            true => status,
-            false => caches.await_purge(id, wait).await?,
-        };
-        shown(status, caller)
+        match self.caches()?.purge(new).await {
+            Ok(status) => Ok(status),
+            Err(refused) => {
+                let Made { id } = self.faster(request, refused).await?;
+                self.caches()?.purge_status(read_id(&id, "purge")?).await
+            }
+        }
     }
 
     /// How far a purge is that the caller asked for; any, for administrators.

@@ -102,9 +102,15 @@ impl CdnMutation {
     }
 
     /// Have something of one's own leave all caches; anything, for administrators.
-    async fn purge(&self, context: &Context<'_>, input: PurgeInput) -> Result<Purge> {
+    async fn purge(
+        &self,
+        context: &Context<'_>,
+        input: PurgeInput,
+        idempotency_key: Option<String>,
+    ) -> Result<Purge> {
         let (services, caller) = of(context)?;
-        Ok(services.purge(caller, input).await?)
+        let key = idempotency_key.as_deref();
+        Ok(services.purge(caller, input, key).await?)
     }
 
     /// Have all paths of one's own that match leave all caches; any, for administrators.
@@ -112,16 +118,24 @@ impl CdnMutation {
         &self,
         context: &Context<'_>,
         input: PatternPurgeInput,
+        idempotency_key: Option<String>,
     ) -> Result<Purge> {
         let (services, caller) = of(context)?;
-        Ok(services.purge_by_pattern(caller, input).await?)
+        let key = idempotency_key.as_deref();
+        Ok(services.purge_by_pattern(caller, input, key).await?)
     }
 
     /// Have caches store something of one's own before anybody asks for it; anything, for
     /// administrators.
-    async fn prewarm(&self, context: &Context<'_>, input: PrewarmInput) -> Result<Prewarm> {
+    async fn prewarm(
+        &self,
+        context: &Context<'_>,
+        input: PrewarmInput,
+        idempotency_key: Option<String>,
+    ) -> Result<Prewarm> {
         let (services, caller) = of(context)?;
-        Ok(services.prewarm(caller, input).await?)
+        let key = idempotency_key.as_deref();
+        Ok(services.prewarm(caller, input, key).await?)
     }
 
     /// End a prewarm of one's own; any, for administrators. What is stored stays.
@@ -135,9 +149,11 @@ impl CdnMutation {
         &self,
         context: &Context<'_>,
         input: RegisterAssetInput,
+        idempotency_key: Option<String>,
     ) -> Result<EdgeAsset> {
         let (services, caller) = of(context)?;
-        Ok(services.register_edge_asset(caller, input).await?)
+        let key = idempotency_key.as_deref();
+        Ok(services.register_edge_asset(caller, input, key).await?)
     }
 
     /// Change what is registered; for administrators.

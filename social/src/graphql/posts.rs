@@ -23,11 +23,15 @@ impl PostMutation {
         context: &Context<'_>,
         picture: Upload,
         description: Option<String>,
+        idempotency_key: Option<String>,
     ) -> Result<Image> {
         let (services, caller) = of(context)?;
         let description = description.unwrap_or_default();
+        let key = idempotency_key.as_deref();
         let begin = || picture.begin(context);
-        services.upload_image(caller, &description, begin).await
+        services
+            .upload_image(caller, &description, key, begin)
+            .await
     }
 
     /// Write a post, a comment or a quote. Mentions (`@name`), hashtags and links are found in the

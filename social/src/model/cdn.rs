@@ -86,7 +86,7 @@ impl PathPatternKind {
 }
 
 /// What no cache may give any more.
-#[derive(Debug, Clone, Deserialize, InputObject, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, InputObject, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PurgeInput {
     /// What `subject` is.
@@ -109,7 +109,7 @@ pub struct PurgeInput {
 }
 
 /// Which paths no cache may give any more.
-#[derive(Debug, Clone, Deserialize, InputObject, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, InputObject, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PatternPurgeInput {
     /// How `pattern` selects.
@@ -166,7 +166,7 @@ pub struct Purge {
 }
 
 /// What caches are to store before anybody asks for it: `urls`, a `video` or a `playlist`.
-#[derive(Debug, Clone, Deserialize, InputObject, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, InputObject, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PrewarmInput {
     /// Paths of streams and videos of yours, 500 at most; any, for administrators.

@@ -134,7 +134,7 @@ pub struct EdgeAsset {
 }
 
 /// An asset to be registered.
-#[derive(Debug, Clone, Deserialize, InputObject, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, InputObject, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RegisterAssetInput {
     /// What it is called: at most 200 bytes.

@@ -9,7 +9,9 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use bytes::Bytes;
-use media::{ImageId, Micros, UserId};
+use media::{ImageId, Micros};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
 use storage::rows::RowError;
 use storage::rows::images::{self, ImageRow, MediaType, NewImage, Size};
 use storage::rows::jobs::{self, Attempt, Options};
@@ -18,8 +20,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::text;
 use crate::caller::Caller;
+use crate::idempotency::{Made, Repeatable};
 use crate::model::Image;
-use crate::operation::Operation;
+use crate::operation::{Actor, Operation};
 use crate::pictures::{self, Place, Posted, received, remake_for_post};
 use crate::{ServiceError, Services};
 
@@ -35,6 +38,13 @@ const SWEPT_EVERY: Duration = Duration::from_secs(30);
 /// Pictures that go in one round.
 const SWEPT_AT_ONCE: u32 = 100;
 
+/// What is sent, for what is kept of it.
+#[derive(Serialize)]
+struct Sending<'a> {
+    picture: [u8; 32],
+    description: &'a str,
+}
+
 impl Services {
     /// Takes a picture for a post. `begin` gives the place that it has and the picture, which is
     /// sent when all else is known to be right: whoever may not sends it in vain.
@@ -42,21 +52,43 @@ impl Services {
         &self,
         caller: &Caller,
         description: &str,
+        idempotency_key: Option<&str>,
         begin: impl FnOnce() -> Result<(Place, P), E>,
     ) -> Result<Image, E>
     where
         P: Future<Output = Result<Bytes, E>>,
     {
-        let actor = self.begin_known(caller, Operation::UploadImage)?;
+        let operation = Operation::UploadImage;
+        let actor = self.begin_known(caller, operation)?;
         let description = description.trim();
         check_description(description)?;
         let (_place, picture) = begin()?;
         let given = received(picture).await?;
-        let made = self.pictures.remake(given, remake_for_post).await?;
+        let sending = Sending {
+            picture: Sha256::digest(&given).into(),
+            description,
+        };
+        let request = Repeatable::new(actor.user, idempotency_key, operation, &sending)?;
+        let request = request.as_ref();
+        if let Some(made) = self.earlier(request).await? {
+            return Ok(self.image_made(made).await?);
+        }
+        let picture = self.pictures.remake(given, remake_for_post).await?;
         // That took a while, in which the login may have ended.
         self.check_revoked(&caller.identity)?;
-        let row = self.keep_image(actor.user, description, made).await?;
-        Ok(shown(&row))
+        Ok(self
+            .keep_image(actor, description, picture, request)
+            .await?)
+    }
+
+    /// A picture that was sent before, unless it has gone meanwhile.
+    async fn image_made(&self, made: Made) -> Result<Image, ServiceError> {
+        let id = made.id.parse();
+        let id: ImageId = id.map_err(|error| ServiceError::internal("kept answer", error))?;
+        let rows = images::by_ids(&self.db, &[id]).await?;
+        let row = rows.iter().find(|row| row.let_go_at.is_none());
+        row.map(shown)
+            .ok_or_else(|| ServiceError::NotFound("picture".into()))
     }
 
     /// The same of a picture of which all is there.
@@ -67,22 +99,23 @@ impl Services {
         picture: Bytes,
     ) -> Result<Image, ServiceError> {
         let begin = || Ok((self.place_picture(caller)?, ready(Ok(picture))));
-        self.upload_image(caller, description, begin).await
+        self.upload_image(caller, description, None, begin).await
     }
 
     async fn keep_image(
         &self,
-        owner: UserId,
+        actor: Actor,
         description: &str,
         made: Posted,
-    ) -> Result<ImageRow, ServiceError> {
+        request: Option<&Repeatable>,
+    ) -> Result<Image, ServiceError> {
         let (id, intended_at) = (ImageId::new(), self.now());
         let mut transaction = self.db.write().await?;
         images::intend(&self.db, &mut transaction, id, intended_at).await?;
         transaction.commit().await?;
         let new = NewImage {
             id,
-            owner,
+            owner: actor.user,
             media_type: made.media_type,
             width: made.width,
             height: made.height,
@@ -100,8 +133,12 @@ impl Services {
             RowError::NotFound(_) => ServiceError::Unauthenticated,
             error => error.into(),
         })?;
-        transaction.commit().await?;
-        Ok(row)
+        let made = Made { id: id.to_string() };
+        // Of two at once, the objects of the second go as those of an upload that ended half-way.
+        match self.commit_once(transaction, request, &made).await? {
+            Some(made) => self.image_made(made).await,
+            None => Ok(shown(&row)),
+        }
     }
 
     /// Whether the picture of that name is there for whoever asks, and whether it is on a post for

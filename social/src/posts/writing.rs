@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use media::UserId;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 use storage::rows::audit_log::{self, NewAuditEntry};
 use storage::rows::posts::{
@@ -15,18 +14,12 @@ use super::text::{self, Kind};
 use super::{SeenPost, missing, parse};
 use crate::caller::{Caller, Role};
 use crate::error::{Fields, Missing};
-use crate::idempotency::Repeatable;
+use crate::idempotency::{Made, Repeatable};
 use crate::limits::Key;
 use crate::model::{CreatePostInput, EditPostInput};
 use crate::operation::{Actor, Operation};
 use crate::people::is_moderator;
 use crate::{ServiceError, Services};
-
-/// What is kept of a post's making, for who asks again: the post is shown as it is then.
-#[derive(Serialize, Deserialize)]
-struct Made {
-    id: String,
-}
 
 /// A text that was looked at.
 struct Written<'a> {
@@ -78,10 +71,8 @@ impl Services {
         {
             drop(transaction);
             // The same request, which came meanwhile, may have what this one asks for.
-            return match self.earlier(request).await? {
-                Some(Made { id }) => self.find_readable_post(caller, &id).await,
-                None => Err(refused),
-            };
+            let Made { id } = self.faster(request, refused).await?;
+            return self.find_readable_post(caller, &id).await;
         }
         let created = posts::create(&self.db, &mut transaction, &new, self.now()).await?;
         let made = Made {

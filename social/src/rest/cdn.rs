@@ -10,7 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Asking;
-use super::request::{Body, Page, Paging, Parameters, Segment};
+use super::request::{Body, IdempotencyKey, Page, Paging, Parameters, Segment};
 use crate::Services;
 use crate::model::{
     EdgeAsset, EdgeDeployment, EdgeMetrics, EdgeNode, GenerateUrlInput, GeneratedUrl,
@@ -72,31 +72,35 @@ fn purged(purge: Purge) -> (StatusCode, Json<Purge>) {
 /// Have something leave all caches
 ///
 /// A path, a stream or a video of yours; administrators, anything.
-#[utoipa::path(post, path = "/api/v1/cdn/purges", tag = "caches",
+#[utoipa::path(post, path = "/api/v1/cdn/purges", tag = "caches", params(IdempotencyKey),
     request_body = PurgeInput,
     responses((status = 200, description = "No cache that serves gives it any more", body = Purge),
         (status = 202, description = "Some have not answered yet", body = Purge)))]
 async fn purge(
     State(services): State<Services>,
     Asking(caller): Asking,
+    IdempotencyKey(key): IdempotencyKey,
     Body(input): Body<PurgeInput>,
 ) -> Result<(StatusCode, Json<Purge>), Problem> {
-    Ok(purged(services.purge(&caller, input).await?))
+    let purge = services.purge(&caller, input, key.as_deref()).await?;
+    Ok(purged(purge))
 }
 
 /// Have what matches leave all caches
 ///
 /// Paths of a stream or a video of yours; administrators, any.
-#[utoipa::path(post, path = "/api/v1/cdn/purges/by-pattern", tag = "caches",
+#[utoipa::path(post, path = "/api/v1/cdn/purges/by-pattern", tag = "caches", params(IdempotencyKey),
     request_body = PatternPurgeInput,
     responses((status = 200, description = "No cache that serves gives it any more", body = Purge),
         (status = 202, description = "Some have not answered yet", body = Purge)))]
 async fn purge_by_pattern(
     State(services): State<Services>,
     Asking(caller): Asking,
+    IdempotencyKey(key): IdempotencyKey,
     Body(input): Body<PatternPurgeInput>,
 ) -> Result<(StatusCode, Json<Purge>), Problem> {
-    Ok(purged(services.purge_by_pattern(&caller, input).await?))
+    let purge = services.purge_by_pattern(&caller, input, key.as_deref());
+    Ok(purged(purge.await?))
 }
 
 /// Show how far a purge is
@@ -117,15 +121,16 @@ async fn get_purge(
 ///
 /// Before anybody asks for it: paths, a video or what a playlist names, of yours; administrators,
 /// anything. You have 8 that have not ended at most.
-#[utoipa::path(post, path = "/api/v1/cdn/prewarms", tag = "caches",
+#[utoipa::path(post, path = "/api/v1/cdn/prewarms", tag = "caches", params(IdempotencyKey),
     request_body = PrewarmInput,
     responses((status = 202, description = "They will", body = Prewarm)))]
 async fn prewarm(
     State(services): State<Services>,
     Asking(caller): Asking,
+    IdempotencyKey(key): IdempotencyKey,
     Body(input): Body<PrewarmInput>,
 ) -> Result<(StatusCode, Json<Prewarm>), Problem> {
-    let prewarm = services.prewarm(&caller, input).await?;
+    let prewarm = services.prewarm(&caller, input, key.as_deref()).await?;
     Ok((StatusCode::ACCEPTED, Json(prewarm)))
 }
 
@@ -265,16 +270,17 @@ async fn list_edge_assets(
 }
 
 /// Register what is to be cached
-#[utoipa::path(post, path = "/api/v1/cdn/assets", tag = "caches",
+#[utoipa::path(post, path = "/api/v1/cdn/assets", tag = "caches", params(IdempotencyKey),
     request_body = RegisterAssetInput,
     responses((status = 201, description = "The asset", body = EdgeAsset)))]
 async fn register_edge_asset(
     State(services): State<Services>,
     Asking(caller): Asking,
+    IdempotencyKey(key): IdempotencyKey,
     Body(input): Body<RegisterAssetInput>,
 ) -> Result<(StatusCode, Json<EdgeAsset>), Problem> {
-    let asset = services.register_edge_asset(&caller, input).await?;
-    Ok((StatusCode::CREATED, Json(asset)))
+    let asset = services.register_edge_asset(&caller, input, key.as_deref());
+    Ok((StatusCode::CREATED, Json(asset.await?)))
 }
 
 /// Show what is registered to be cached

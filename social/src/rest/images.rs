@@ -11,7 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::pictures::{File, answer, check_type, sent};
-use super::request::{Asking, Parameters};
+use super::request::{Asking, IdempotencyKey, Parameters};
 use crate::Services;
 use crate::model::Image;
 use crate::posts::ImageName;
@@ -46,7 +46,7 @@ struct Described {
 /// 2048 pixels a side and 4 MiB at most, and nothing is kept of it but what is seen. Its format is
 /// that of its content, whatever the request calls it. `images` of a new post takes its id, within a
 /// day; of 20 that are on no post, the oldest gives way to the next.
-#[utoipa::path(post, path = "/api/v1/images", tag = "posts", params(Described),
+#[utoipa::path(post, path = "/api/v1/images", tag = "posts", params(Described, IdempotencyKey),
     request_body(
         description = "The picture's file",
         content(("image/png"), ("image/jpeg"), ("image/webp"))
@@ -56,12 +56,13 @@ async fn upload_image(
     State(services): State<Services>,
     Asking(caller): Asking,
     Parameters(described): Parameters<Described>,
+    IdempotencyKey(key): IdempotencyKey,
     request: Request,
 ) -> Result<(StatusCode, Json<Image>), Problem> {
     check_type(request.headers())?;
     let begin = || Ok((services.place_picture(&caller)?, sent(request)));
     let image = services
-        .upload_image(&caller, &described.description, begin)
+        .upload_image(&caller, &described.description, key.as_deref(), begin)
         .await?;
     Ok((StatusCode::CREATED, Json(image)))
 }

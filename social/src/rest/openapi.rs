@@ -123,10 +123,12 @@ fn refusals(known: Operation, operation: &Value, path: &str) -> Vec<u16> {
         O::Report
             | O::ListAuditLog
             | O::CreatePost
+            | O::UploadImage
             | O::GenerateUrl
             | O::Purge
             | O::PurgeByPattern
             | O::Prewarm
+            | O::RegisterEdgeAsset
             | O::ListUsage
     );
     if path.contains('{') || names_something {

@@ -13,6 +13,7 @@ use storage::Database;
 use storage::rows::audit_log::Audited;
 use storage::rows::edge_assets::{self, AssetRow, AssetRules};
 use storage::rows::edge_nodes::{self, NewNode, NodeRow};
+use storage::rows::idempotency_keys::Once;
 use storage::rows::prewarms::{self, PrewarmOrder};
 use storage::rows::purges::{self, NewPurge};
 use storage::rows::{Entity, RowError};
@@ -125,8 +126,8 @@ impl CachePlane for TestCaches {
                 soft: purge.soft,
                 requested_by: purge.requested_by,
             };
-            let now = self.clock.now();
-            let row = purges::request(&self.database, &new, purge.audited, now).await?;
+            let (audited, once, now) = (purge.audited, purge.once, self.clock.now());
+            let row = purges::request(&self.database, &new, audited, once, now).await?;
             self.purged(row.id).await
         })
     }
@@ -184,7 +185,12 @@ impl CachePlane for TestCaches {
         })
     }
 
-    fn register_asset(&self, new: NewAsset, audited: Audited) -> Planned<'_, AssetRow> {
+    fn register_asset<'a>(
+        &'a self,
+        new: NewAsset,
+        audited: Audited,
+        once: Option<Once<'a>>,
+    ) -> Planned<'a, AssetRow> {
         Box::pin(async move {
             let rules = AssetRules {
                 name: new.name,
@@ -196,7 +202,7 @@ impl CachePlane for TestCaches {
             };
             let now = self.clock.now();
             let registered =
-                edge_assets::register(&self.database, &rules, Some(audited), now).await;
+                edge_assets::register(&self.database, &rules, Some(audited), once, now).await;
             registered.map_err(|error| match error {
                 edge_assets::RegisterError::Rows(error) => error.into(),
                 error => ServiceError::refused(error.to_string()),

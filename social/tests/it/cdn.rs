@@ -27,12 +27,13 @@ on_both_engines! {
     orders_are_counted,
 }
 
-const PURGES: &str = "/api/v1/cdn/purges";
-const PATTERNS: &str = "/api/v1/cdn/purges/by-pattern";
-const PREWARMS: &str = "/api/v1/cdn/prewarms";
+pub(crate) const PURGES: &str = "/api/v1/cdn/purges";
+pub(crate) const PATTERNS: &str = "/api/v1/cdn/purges/by-pattern";
+pub(crate) const PREWARMS: &str = "/api/v1/cdn/prewarms";
 const URLS: &str = "/api/v1/cdn/urls";
+pub(crate) const ASSETS: &str = "/api/v1/cdn/assets";
 
-async fn administrator(app: &TestApp) -> Person<'_> {
+pub(crate) async fn administrator(app: &TestApp) -> Person<'_> {
     app.administrator("root").await;
     app.logged_in("root").await
 }
@@ -479,7 +480,7 @@ async fn assets_are_the_administrators(app: TestApp) {
         "name": "films", "path_prefix": "/vod/films/", "kind": "vod", "access": "signed",
         "tags": ["a"],
     });
-    let assets = "/api/v1/cdn/assets";
+    let assets = ASSETS;
     ada.post(assets, &films).await.problem(403, "forbidden");
     let asset = root.post(assets, &films).await.ok(201);
     assert_eq!(

@@ -2,14 +2,16 @@
 //! breaks a client is refused until the changelog names it.
 //!
 //! `NOVA_UPDATE_SCHEMA=1 cargo test -p social golden` writes the files anew, unless it breaks
-//! something that `CHANGELOG.md` does not name under `## [Unreleased]`, in backticks.
+//! something that `CHANGELOG.md` does not name in backticks, under `### Changed` or `### Removed`
+//! of `## [Unreleased]`: each by the name that [`Promise`] has.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use social::graphql::sdl;
 use social::rest::openapi_document;
+
+use crate::promises::{Promise, Promises, broken, of_openapi, of_sdl};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -19,132 +21,22 @@ fn file(name: &str) -> PathBuf {
     root().join("schema").join(name)
 }
 
-/// Lines of the blocks of an SDL, each with the first line of its block, as in `type Me`. Without
-/// descriptions.
-pub(crate) fn schema_lines(sdl: &str) -> Vec<(String, String)> {
-    let (mut of, mut is_told, mut lines) = (String::new(), false, Vec::new());
-    for line in sdl.lines() {
-        let text = line.trim();
-        let marks = text.matches("\"\"\"").count();
-        if marks > 0 || is_told {
-            is_told ^= marks % 2 == 1;
-            continue;
-        }
-        match text.strip_suffix('{') {
-            Some(head) if !line.starts_with(['\t', ' ']) => head.trim().clone_into(&mut of),
-            _ if text == "}" => of.clear(),
-            _ if !of.is_empty() && !text.is_empty() => lines.push((of.clone(), text.to_owned())),
-            _ => {}
-        }
-    }
-    lines
-}
-
-/// What a client may rely on, of GraphQL: each line is a promise.
-fn promises_of_sdl(sdl: &str) -> BTreeSet<String> {
-    let mut promises = BTreeSet::new();
-    for (of, line) in schema_lines(sdl) {
-        let name: String = line
-            .chars()
-            .take_while(|c| c.is_alphanumeric() || *c == '_')
-            .collect();
-        let is_input = of.starts_with("input ");
-        let of = of.split_whitespace().nth(1).unwrap_or_default().to_owned();
-        let kind = line.rsplit_once(": ").map_or("", |(_, kind)| kind);
-        promises.insert(format!("{of}.{name}: {kind}"));
-        if is_input && kind.ends_with('!') {
-            promises.insert(format!("{of}.{name} is required"));
-        }
-        if let Some((_, arguments)) = line.split_once('(')
-            && let Some((arguments, _)) = arguments.rsplit_once(')')
-        {
-            for argument in arguments.split(", ") {
-                let argument = argument.split(" = ").next().unwrap_or_default();
-                promises.insert(format!("{of}.{name}({argument})"));
-            }
-        }
-    }
-    promises
-}
-
-/// The same of REST.
-fn promises_of_openapi(document: &Value) -> BTreeSet<String> {
-    let mut promises = BTreeSet::new();
-    let object = |value: &Value| value.as_object().cloned().unwrap_or_default();
-    for (path, item) in object(&document["paths"]) {
-        for (method, operation) in object(&item) {
-            let id = operation["operationId"].as_str().unwrap_or_default();
-            promises.insert(format!("{id} is {} {path}", method.to_uppercase()));
-            for parameter in operation["parameters"].as_array().into_iter().flatten() {
-                let name = parameter["name"].as_str().unwrap_or_default();
-                promises.insert(format!("{id} takes {name}: {}", parameter["schema"]));
-                if parameter["required"] == true {
-                    promises.insert(format!("{id} takes {name}, which is required"));
-                }
-            }
-            let body = &operation["requestBody"];
-            if *body != Value::Null {
-                promises.insert(format!("{id} takes {}", body["content"]));
-                if body["required"] == true {
-                    promises.insert(format!("{id} takes a body, which is required"));
-                }
-            }
-            for one in operation["security"].as_array().into_iter().flatten() {
-                promises.insert(format!("{id} is open to {one}"));
-            }
-            // What is not done is told by a problem, whose code is what counts.
-            let done = |status: &str| status.starts_with(['2', '3']);
-            for (status, answer) in object(&operation["responses"]) {
-                if !done(&status) {
-                    continue;
-                }
-                promises.insert(format!("{id} answers {status} {}", answer["content"]));
-            }
-        }
-    }
-    for (name, schema) in object(&document["components"]["schemas"]) {
-        for (property, mut of) in object(&schema["properties"]) {
-            of.as_object_mut().map(|of| of.remove("description"));
-            promises.insert(format!("{name}.{property}: {of}"));
-        }
-        for required in schema["required"].as_array().into_iter().flatten() {
-            let required = required.as_str().unwrap_or_default();
-            promises.insert(format!("{name}.{required} is required"));
-        }
-        for one in schema["enum"].as_array().into_iter().flatten() {
-            promises.insert(format!("{name} can be {one}"));
-        }
-    }
-    promises
-}
-
-/// What was promised and is not kept; what is demanded of an input that was not.
-fn broken(before: &BTreeSet<String>, now: &BTreeSet<String>, inputs: &str) -> Vec<String> {
-    let is_demand = |promise: &&String| {
-        let of_parameter = promise.contains(" takes ");
-        promise.ends_with(" is required") && (of_parameter || subject(promise).ends_with(inputs))
+/// What of this the changelog does not name: what was added permits nothing.
+fn unnamed(broken: Vec<Promise>, changelog: &str) -> Vec<Promise> {
+    let mut versions = changelog.split("\n## ");
+    let unreleased = versions.find(|version| version.starts_with("[Unreleased]"));
+    let sections = unreleased.unwrap_or_default().split("\n### ");
+    let told: Vec<_> = sections
+        .filter(|section| section.starts_with("Changed") || section.starts_with("Removed"))
+        .collect();
+    let is_named = |one: &Promise| {
+        let name = format!("`{}`", one.name);
+        told.iter().any(|section| section.contains(&name))
     };
-    let kept = before.difference(now).filter(|promise| !is_demand(promise));
-    // Of an input that was there: a new one may demand what it likes.
-    let was_there = |promise: &&String| {
-        let of = subject(promise);
-        before.iter().any(|one| subject(one) == of)
-    };
-    let demanded = now.difference(before).filter(is_demand).filter(was_there);
-    kept.chain(demanded).cloned().collect()
+    broken.into_iter().filter(|one| !is_named(one)).collect()
 }
 
-/// What a promise is about: a type, or an operation.
-fn subject(promise: &str) -> &str {
-    promise.split(['.', ' ']).next().unwrap_or_default()
-}
-
-/// The part of a promise that the changelog has to name.
-fn name(promise: &str) -> &str {
-    promise.split([' ', ':', '(']).next().unwrap_or_default()
-}
-
-fn check(file: &Path, now: &str, promises: impl Fn(&str) -> BTreeSet<String>) {
+fn check(file: &Path, now: &str, promises: impl Fn(&str) -> Promises) {
     let Ok(before) = std::fs::read_to_string(file) else {
         panic!("{} is missing: it says what was promised", file.display());
     };
@@ -152,16 +44,17 @@ fn check(file: &Path, now: &str, promises: impl Fn(&str) -> BTreeSet<String>) {
         return;
     }
     let changelog = std::fs::read_to_string(root().join("../CHANGELOG.md")).unwrap();
-    let unreleased = changelog.split("\n## [").nth(1).unwrap_or_default();
-    let broken = broken(&promises(&before), &promises(now), "Input");
-    let unnamed: Vec<_> = broken
+    let unnamed = unnamed(broken(&promises(&before), &promises(now)), &changelog);
+    let lines = unnamed
         .iter()
-        .filter(|promise| !unreleased.contains(&format!("`{}`", name(promise))))
-        .collect();
+        .map(|one| format!("  `{}`: {}", one.name, one.text));
     assert!(
         unnamed.is_empty(),
-        "{} breaks what clients rely on, and CHANGELOG.md does not name it: {unnamed:#?}",
-        file.display()
+        "{} breaks what clients rely on. Write into CHANGELOG.md what that is for them, under \
+         `### Changed` or `### Removed` of `## [Unreleased]`, with each of these names in \
+         backticks; behind it is what was promised, or is demanded:\n{}",
+        file.display(),
+        lines.collect::<Vec<_>>().join("\n")
     );
     if std::env::var_os("NOVA_UPDATE_SCHEMA").is_some() {
         std::fs::write(file, now).unwrap();
@@ -175,76 +68,189 @@ fn check(file: &Path, now: &str, promises: impl Fn(&str) -> BTreeSet<String>) {
 
 #[test]
 fn golden_graphql() {
-    check(&file("schema.graphql"), &sdl(), promises_of_sdl);
+    check(&file("schema.graphql"), &sdl(), of_sdl);
 }
 
 #[test]
 fn golden_openapi() {
     let now = format!("{:#}\n", openapi_document());
     check(&file("openapi.json"), &now, |text| {
-        promises_of_openapi(&serde_json::from_str(text).unwrap_or_default())
+        of_openapi(&serde_json::from_str(text).unwrap_or_default())
     });
 }
 
-#[test]
-fn what_breaks_a_client_is_seen() {
-    let before = "type A {\n\tb: Int!\n\tc(d: Int): String\n}\n\ninput EInput {\n\tf: Int\n}\n";
-    let broken_by = |now: &str| {
-        let (before, now) = (promises_of_sdl(before), promises_of_sdl(now));
-        broken(&before, &now, "Input")
-    };
-    let with = |old: &str, new: &str| broken_by(&before.replace(old, new));
-    assert!(broken_by(before).is_empty());
-    assert!(with("\tb: Int!\n", "\tb: Int!\n\tg: Int\n").is_empty());
-    assert!(with("\tf: Int\n", "\tf: Int\n\th: Int\n").is_empty());
-    assert_eq!(with("\tb: Int!\n", ""), ["A.b: Int!"]);
-    assert_eq!(with("b: Int!", "b: Int"), ["A.b: Int!"]);
-    assert_eq!(with("c(d: Int)", "c"), ["A.c(d: Int)"]);
-    assert_eq!(
-        with("\tf: Int\n", "\tf: Int\n\th: Int!\n"),
-        ["EInput.h is required"]
-    );
-    assert_eq!(name("A.c(d: Int)"), "A.c");
+/// The names and the texts of what is broken.
+fn seen(before: &Promises, now: &Promises) -> Vec<(String, String)> {
+    let broken = broken(before, now).into_iter();
+    broken.map(|one| (one.name, one.text)).collect()
+}
 
-    let document = |status: &str, required: &str| {
-        let text = format!(
-            r##"{{"paths":{{"/a":{{"get":{{"operationId":"get_a","responses":{{"{status}":{{}},"400":{{}}}}}}}}}},
-                "components":{{"schemas":{{"AInput":{{"required":[{required}],"properties":{{"b":{{}}}}}}}}}}}}"##
-        );
-        promises_of_openapi(&serde_json::from_str(&text).unwrap())
+fn told(name: &str, text: &str) -> (String, String) {
+    (name.to_owned(), text.to_owned())
+}
+
+#[test]
+fn what_breaks_a_client_is_seen_in_a_schema() {
+    let before = "type A {\n\tb: Int!\n\tc(d: Int, x: E! = {f: 1, h: \"),\"}): String\n}\n\n\
+                  input E {\n\tf: Int\n}\n\nenum I {\n\tJ\n}\n";
+    let with = |old: &str, new: &str| {
+        assert!(before.contains(old), "{old}");
+        seen(&of_sdl(before), &of_sdl(&before.replace(old, new)))
     };
-    let of_parameters = |text: &str| {
-        let text = format!(r#"{{"paths":{{"/a":{{"get":{{"operationId":"get_a",{text}}}}}}}}}"#);
-        promises_of_openapi(&serde_json::from_str(&text).unwrap())
-    };
-    let before = of_parameters(r#""parameters":[{"name":"b","schema":{"maxLength":5}}]"#);
-    for (now, told) in [
+    for (old, new) in [
+        ("", ""),
+        ("\tb: Int!\n", "\tb: Int!\n\tg: Int\n"),
+        ("\tb: Int!\n", "\tb: Int!\n\tg(e: Int!): Int\n"),
+        ("(d: Int,", "(d: Int, e: Int,"),
+        ("(d: Int,", "(d: Int, e: Int! = 1,"),
+        ("\tf: Int\n", "\tf: Int\n\th: Int\n"),
+        ("\tf: Int\n", "\tf: Int\n\th: Int! = 1\n"),
+        ("input E", "input K {\n\tl: Int!\n}\n\ninput E"),
+    ] {
+        assert!(with(old, new).is_empty(), "{new}");
+    }
+    for (old, new, name, text) in [
+        ("\tb: Int!\n", "", "A.b", "A.b: Int!"),
+        ("b: Int!", "b: Int", "A.b", "A.b: Int!"),
+        ("(d: Int, ", "(", "A.c(d)", "A.c(d: Int)"),
+        ("x: E! =", "x: F! =", "A.c(x)", "A.c(x: E!)"),
         (
-            r#""parameters":[{"name":"b","schema":{"maxLength":4}}]"#,
+            "(d: Int,",
+            "(d: Int, e: Int!,",
+            "A.c(e)",
+            "A.c(e) is required",
+        ),
+        (" = {f: 1, h: \"),\"}", "", "A.c(x)", "A.c(x) is required"),
+        (
+            "\tf: Int\n",
+            "\tf: Int\n\th: Int!\n",
+            "E.h",
+            "E.h is required",
+        ),
+        ("\tJ\n", "\tK\n", "I.J", "I.J: "),
+    ] {
+        assert_eq!(with(old, new), [told(name, text)], "{new}");
+    }
+}
+
+#[test]
+fn what_breaks_a_client_is_seen_in_a_document() {
+    let document = |mut operation: Value| {
+        operation["operationId"] = json!("get_a");
+        of_openapi(&json!({ "paths": { "/a": { "get": operation } } }))
+    };
+    let b = |schema: Value| json!({ "name": "b", "schema": schema });
+    let before = document(json!({
+        "parameters": [b(json!({ "maxLength": 5 }))],
+        "security": [{}],
+        "responses": { "200": {}, "400": {} },
+    }));
+    for (change, name, text) in [
+        (
+            json!({ "parameters": [b(json!({ "maxLength": 4 }))] }),
+            "get_a(b)",
             r#"get_a takes b: {"maxLength":5}"#,
         ),
         (
-            r#""parameters":[{"name":"b","schema":{"maxLength":5},"required":true}]"#,
-            "get_a takes b, which is required",
+            json!({ "parameters": [
+                { "name": "b", "schema": { "maxLength": 5 }, "required": true },
+            ] }),
+            "get_a(b)",
+            "get_a(b) is required",
         ),
         (
-            r#""parameters":[{"name":"b","schema":{"maxLength":5}}],
-                "requestBody":{"content":{},"required":true}"#,
-            "get_a takes a body, which is required",
+            json!({ "requestBody": { "content": {}, "required": true } }),
+            "get_a(body)",
+            "get_a(body) is required",
+        ),
+        (
+            json!({ "security": [{ "token": [] }] }),
+            "get_a(security)",
+            "get_a is open to {}",
+        ),
+        (
+            json!({ "responses": { "204": {} } }),
+            "get_a(200)",
+            "get_a answers 200 null",
         ),
     ] {
-        assert_eq!(broken(&before, &of_parameters(now), "Input"), [told]);
+        let mut now = json!({
+            "parameters": [b(json!({ "maxLength": 5 }))],
+            "security": [{}],
+            "responses": { "200": {} },
+        });
+        for (part, value) in change.as_object().unwrap() {
+            now[part] = value.clone();
+        }
+        assert_eq!(seen(&before, &document(now)), [told(name, text)]);
     }
-    assert_eq!(name("get_a takes b: {}"), "get_a");
+    assert_eq!(
+        seen(&before, &of_openapi(&json!({})))[0],
+        told("get_a", "get_a is GET /a")
+    );
+}
 
-    let before = document("200", "");
-    assert!(broken(&before, &before, "Input").is_empty());
+/// What is sent may be asked for in vain; what is answered may be left out.
+#[test]
+fn what_breaks_a_client_is_seen_in_what_its_schemas_refer_to() {
+    let schema = |name: &str| json!({ "$ref": format!("#/components/schemas/{name}") });
+    let content = |name: &str| json!({ "application/json": { "schema": schema(name) } });
+    let document = |sent: Value, answered: Value| {
+        let links = |of: &str| json!({ "properties": { "links": { "items": schema(of) } } });
+        let properties = json!({ "a": {}, "b": {} });
+        of_openapi(&json!({
+            "paths": { "/a": { "post": {
+                "operationId": "post_a",
+                "requestBody": { "content": content("Wish") },
+                "responses": { "200": { "content": content("Person") } },
+            } } },
+            "components": { "schemas": {
+                "Wish": links("Link"),
+                "Person": links("Shown"),
+                "Link": { "properties": properties, "required": sent },
+                "Shown": { "properties": properties, "required": answered, "enum": ["c"] },
+            } },
+        }))
+    };
+    let before = document(json!(["a"]), json!(["a"]));
+    let now = |sent, answered| seen(&before, &document(sent, answered));
+    assert!(now(json!(["a"]), json!(["a"])).is_empty());
+    assert!(now(json!([]), json!(["a", "b"])).is_empty());
     assert_eq!(
-        broken(&before, &document("204", ""), "Input"),
-        ["get_a answers 200 null"]
+        now(json!(["a", "b"]), json!(["a"])),
+        [told("Link.b", "Link.b is required")]
     );
     assert_eq!(
-        broken(&before, &document("200", "\"b\""), "Input"),
-        ["AInput.b is required"]
+        now(json!(["a"]), json!([])),
+        [told("Shown.a", "Shown.a is always there")]
     );
+    let gone = seen(&before, &of_openapi(&json!({})));
+    assert!(gone.contains(&told("Shown.c", "Shown can be c")));
+}
+
+#[test]
+fn the_changelog_permits_what_it_names_and_nothing_else() {
+    let before = of_sdl("type A {\n\tb: Int\n\tc(d: Int): Int\n}\n");
+    let left = |changelog: &str| -> Vec<String> {
+        let broken = broken(&before, &Promises::new());
+        let unnamed = unnamed(broken, changelog).into_iter();
+        unnamed.map(|one| one.name).collect()
+    };
+    let all = ["A.b", "A.c", "A.c(d)"];
+    let log = |section: &str, text: &str| {
+        format!(
+            "# Changelog\n\n## [Unreleased]\n\n### {section}\n\n- {text}\n\n## [1.0.0]\n\n### Changed\n\n- `A.b`\n"
+        )
+    };
+    for changelog in [
+        String::new(),
+        log("Added", "`A.b` is new."),
+        log("Changed", "`A`, A.b and `b`."),
+    ] {
+        assert_eq!(left(&changelog), all, "{changelog}");
+    }
+    assert_eq!(left(&log("Removed", "`A.c`.")), ["A.b", "A.c(d)"]);
+    assert_eq!(left(&log("Changed", "`A.c(d)`.")), ["A.b", "A.c"]);
+    let empty: [&str; 0] = [];
+    assert_eq!(left(&log("Changed", "`A.b`, `A.c`, `A.c(d)`.")), empty);
 }

@@ -9,6 +9,8 @@ on_both_engines! {
     s03_a_login_tells_nothing,
     s03_a_login_a_reset_and_a_registration_cost_one_computation_each,
     s03_a_registration_tells_nothing_but_to_the_owner_of_the_address,
+    s03_a_reset_tells_nothing,
+    s03_graphql_tells_nothing_either,
 }
 
 /// What anybody sees of an answer.
@@ -109,6 +111,75 @@ async fn s03_a_registration_tells_nothing_but_to_the_owner_of_the_address(app: T
     );
     let mails = app.mailbox.to("new@example.org", 1).await;
     assert!(mails[0].text.contains("#token="));
+}
+
+async fn s03_a_reset_tells_nothing(app: TestApp) {
+    app.user("ada").await;
+    let reset = async |email: &str| {
+        let body = json!({ "email": email });
+        let answer = app.anybody().post("/api/v1/password-resets", &body).await;
+        answer.ok(202);
+        answer.body.replace(email, "*")
+    };
+    assert_eq!(
+        reset("ada@example.org").await,
+        reset("nobody@example.org").await
+    );
+}
+
+async fn s03_graphql_tells_nothing_either(app: TestApp) {
+    app.user("ada").await;
+    // Its text, without the address that was asked about.
+    let ask = async |operation: &str, kind: &str, input: Value, address: &str| {
+        let document = format!("mutation ($input: {kind}!) {{ {operation} }}");
+        let body = json!({ "query": document, "variables": { "input": input } });
+        let before = app.services.passwords().computed();
+        let answer = app.anybody().post("/graphql", &body).await;
+        answer.ok(200);
+        let computed = app.services.passwords().computed() - before;
+        assert_eq!(computed, 1, "{operation} {input}");
+        answer.body.replace(address, "*")
+    };
+    let mut logins = Vec::new();
+    for login in [
+        "ada",
+        "ada@example.org",
+        "nobody",
+        "nobody@example.org",
+        "",
+        "é",
+        "a\0b",
+    ] {
+        let operation = "login(input: $input) { accessToken }";
+        let input = json!({ "login": login, "password": "wrong horse" });
+        logins.push(ask(operation, "LoginInput", input, "*").await);
+    }
+    logins.dedup();
+    assert_eq!(logins.len(), 1, "{logins:?}");
+    assert!(logins[0].contains("login-failed"), "{logins:?}");
+
+    let reset = async |email: &str| {
+        let operation = "requestPasswordReset(input: $input) { message }";
+        ask(operation, "ResetInput", json!({ "email": email }), email).await
+    };
+    let register = async |name: &str, email: &str| {
+        let operation = "register(input: $input) { message }";
+        let input = json!({ "name": name, "email": email, "password": PASSWORD });
+        ask(operation, "RegisterInput", input, email).await
+    };
+    for (known, unknown) in [
+        (
+            reset("ada@example.org").await,
+            reset("nobody@example.org").await,
+        ),
+        (
+            register("one", "ada@example.org").await,
+            register("two", "new@example.org").await,
+        ),
+    ] {
+        assert_eq!(known, unknown);
+        assert!(!known.contains("errors"), "{known}");
+    }
 }
 
 #[tokio::test]

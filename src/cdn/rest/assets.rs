@@ -82,7 +82,7 @@ pub(super) async fn register_asset(
         access: given.access,
         tags: given.tags,
     };
-    let row = cdn.register_asset(new, None).await?;
+    let row = cdn.register_asset(new, None, None).await?;
     Ok(answer(StatusCode::CREATED, AssetView::of(&row)))
 }
 

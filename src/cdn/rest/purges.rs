@@ -52,6 +52,7 @@ pub(super) async fn purge(
         soft: given.soft,
         requested_by: "api",
         audited: None,
+        once: None,
         wait,
     };
     let status = cdn.purge(purge).await?;

@@ -6,6 +6,7 @@ use media::AssetId;
 use social::cdn::{AssetChange, NewAsset};
 use storage::rows::audit_log::Audited;
 use storage::rows::edge_assets::{self, AssetAccess, AssetRow, AssetRules, RegisterError};
+use storage::rows::idempotency_keys::Once;
 use storage::rows::{Entity, RowError};
 
 use super::{Cdn, CdnError, MAX_PAGE};
@@ -19,11 +20,12 @@ pub const MAX_ASSET_ORIGINS: usize = 64;
 const MAX_TAGS: usize = 16;
 
 impl Cdn {
-    /// Registers an asset, and notes that in the audit log, if it is to be noted.
+    /// Registers an asset, and notes that in the audit log, if it is to be noted; under a key once.
     pub async fn register_asset(
         &self,
         new: NewAsset,
         audited: Option<Audited>,
+        once: Option<Once<'_>>,
     ) -> Result<AssetRow, CdnError> {
         let rules = AssetRules {
             name: name(new.name)?,
@@ -34,8 +36,8 @@ impl Cdn {
             tags: tags(new.tags)?,
         };
         self.check(&rules).await?;
-        let database = self.database()?;
-        let registered = edge_assets::register(database, &rules, audited, self.now()).await;
+        let (database, now) = (self.database()?, self.now());
+        let registered = edge_assets::register(database, &rules, audited, once, now).await;
         registered.map_err(|error| match error {
             RegisterError::TooMany => CdnError::Invalid(error.to_string()),
             RegisterError::Rows(error) => error.into(),

@@ -11,6 +11,7 @@ use social::cdn::{
 use storage::rows::audit_log::Audited;
 use storage::rows::edge_assets::AssetRow;
 use storage::rows::edge_nodes::NodeRow;
+use storage::rows::idempotency_keys::Once;
 
 use super::{Cdn, CdnError};
 
@@ -72,8 +73,13 @@ impl CachePlane for Cdn {
         planned!(self.cancel_prewarm(id, audited))
     }
 
-    fn register_asset(&self, new: NewAsset, audited: Audited) -> Planned<'_, AssetRow> {
-        planned!(self.register_asset(new, Some(audited)))
+    fn register_asset<'a>(
+        &'a self,
+        new: NewAsset,
+        audited: Audited,
+        once: Option<Once<'a>>,
+    ) -> Planned<'a, AssetRow> {
+        planned!(self.register_asset(new, Some(audited), once))
     }
 
     fn change_asset(

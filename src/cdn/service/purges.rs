@@ -33,7 +33,8 @@ impl Cdn {
             soft: purge.soft,
             requested_by: purge.requested_by,
         };
-        let row = purges::request(database, &new, purge.audited, self.0.clock.now()).await?;
+        let (audited, once) = (purge.audited, purge.once);
+        let row = purges::request(database, &new, audited, once, self.now()).await?;
         wake::all(&*self.0.bus, PURGED).await;
         self.wait(database, &row, purge.wait).await?;
         self.purge_status(row.id).await

@@ -9,6 +9,7 @@ pub use super::words::InvalidWord;
 
 use super::audit_log::Audited;
 use super::edge_counters::{self, CONFIGURATION};
+use super::idempotency_keys::Once;
 use super::sql::{FromRow, Row, query};
 use super::words::words;
 use super::{Database, Entity, RowError, Transaction, Unique};
@@ -111,12 +112,13 @@ pub enum RegisterError {
     Rows(#[from] RowError),
 }
 
-/// Registers an asset, and notes that in the audit log, if it is to be noted. [`RowError::Taken`]
-/// when another has its name or its prefix.
+/// Registers an asset, and notes that in the audit log, if it is to be noted; under a key once.
+/// [`RowError::Taken`] when another has its name or its prefix.
 pub async fn register(
     db: &Database,
     rules: &AssetRules,
     audited: Option<Audited>,
+    once: Option<Once<'_>>,
     now: Timestamp,
 ) -> Result<AssetRow, RegisterError> {
     let mut transaction = db.write().await?;
@@ -147,6 +149,9 @@ pub async fn register(
     .await?;
     let row = row.ok_or(RowError::Taken(Unique::Asset))?;
     note(&mut transaction, audited, &row, now).await?;
+    if let Some(once) = once {
+        once.keep(&mut transaction, row.id.as_uuid(), now).await?;
+    }
     transaction.commit().await?;
     Ok(row)
 }

@@ -6,6 +6,8 @@
 
 use bytes::Bytes;
 use media::{Timestamp, UserId};
+use serde_json::json;
+use uuid::Uuid;
 
 use super::error::{check_size, missing_parent};
 use super::sql::{FromRow, Row, query};
@@ -35,6 +37,47 @@ impl FromRow for Answer {
             status: row.get("status")?,
             response: row.get("response")?,
         })
+    }
+}
+
+/// A request that makes a row, and makes it once. Whoever writes the row keeps its id in the same
+/// transaction, with [`RowError::Taken`] when another has the key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Once<'a> {
+    /// Who asks.
+    pub user: UserId,
+    /// Under which key.
+    pub key: &'a str,
+    /// SHA-256 of what was asked.
+    pub request_hash: &'a [u8],
+    /// HTTP status of the answer.
+    pub status: u16,
+    /// How long it is kept.
+    pub expires_at: Timestamp,
+}
+
+impl Once<'_> {
+    /// Keeps the id of what was made, as the last row of the transaction.
+    pub(super) async fn keep(
+        self,
+        transaction: &mut Transaction,
+        made: Uuid,
+        now: Timestamp,
+    ) -> Result<(), RowError> {
+        let answer = Answer {
+            request_hash: Bytes::copy_from_slice(self.request_hash),
+            status: self.status,
+            response: json!({ "id": made.to_string() }).to_string().into(),
+        };
+        keep(
+            transaction,
+            self.user,
+            self.key,
+            &answer,
+            now,
+            self.expires_at,
+        )
+        .await
     }
 }
 

@@ -17,6 +17,7 @@ pub use work::{begin, open, order, report};
 
 use super::audit_log::Audited;
 use super::error::check_size;
+use super::idempotency_keys::Once;
 use super::sql::{FromRow, Row, query};
 use super::words::words;
 use super::{Database, Entity, RowError, Transaction};
@@ -93,6 +94,8 @@ pub struct Requester<'a> {
     pub at_most: Option<u64>,
     /// What is noted of it; `None`: nothing.
     pub audited: Option<Audited>,
+    /// The key that they ask under; `None`: under none.
+    pub once: Option<Once<'a>>,
 }
 
 impl<'a> Requester<'a> {
@@ -102,6 +105,7 @@ impl<'a> Requester<'a> {
             name,
             at_most: None,
             audited: None,
+            once: None,
         }
     }
 }
@@ -354,6 +358,9 @@ pub async fn request(
     };
     let noted = (order.kind.to_string(), subject.to_owned(), urls);
     note(&mut transaction, requester.audited, id, noted, now).await?;
+    if let Some(once) = requester.once {
+        once.keep(&mut transaction, id.as_uuid(), now).await?;
+    }
     transaction.commit().await?;
     Ok(id)
 }

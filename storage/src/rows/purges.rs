@@ -14,6 +14,7 @@ use super::audit_log::Audited;
 use super::edge_counters::{self, PURGE, PURGE_FLOOR};
 use super::edge_nodes::Registration;
 use super::error::check_size;
+use super::idempotency_keys::Once;
 use super::sql::{FromRow, Row, query};
 use super::{Database, RowError, Transaction};
 
@@ -131,12 +132,13 @@ impl FromRow for Acknowledgement {
     }
 }
 
-/// Adds a purge, and notes that in the audit log, if it is to be noted. [`RowError::TooLarge`] when
-/// its text or the name of who asks is.
+/// Adds a purge, and notes that in the audit log, if it is to be noted; under a key once.
+/// [`RowError::TooLarge`] when its text or the name of who asks is.
 pub async fn request(
     db: &Database,
     purge: &NewPurge<'_>,
     audited: Option<Audited>,
+    once: Option<Once<'_>>,
     now: Timestamp,
 ) -> Result<PurgeRow, RowError> {
     check_size("purge", purge.subject.len(), MAX_SUBJECT_BYTES)?;
@@ -150,6 +152,9 @@ pub async fn request(
         audited
             .note(&mut transaction, "purge", id, &detail, now)
             .await?;
+    }
+    if let Some(once) = once {
+        once.keep(&mut transaction, row.id.as_uuid(), now).await?;
     }
     transaction.commit().await?;
     Ok(row)

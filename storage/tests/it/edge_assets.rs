@@ -28,7 +28,7 @@ fn rules(name: &str) -> AssetRules {
 async fn every_change_raises_the_generation_and_no_other_does(test: TestDatabase) {
     let db = &test.db;
     assert_eq!(edge_assets::all(db).await.unwrap(), (0, Vec::new()));
-    let one = edge_assets::register(db, &rules("one"), None, NOW)
+    let one = edge_assets::register(db, &rules("one"), None, None, NOW)
         .await
         .unwrap();
     assert_eq!(one.rules, rules("one"));
@@ -55,10 +55,10 @@ async fn every_change_raises_the_generation_and_no_other_does(test: TestDatabase
 
 async fn names_and_prefixes_are_one_of_a_kind(test: TestDatabase) {
     let db = &test.db;
-    let one = edge_assets::register(db, &rules("one"), None, NOW)
+    let one = edge_assets::register(db, &rules("one"), None, None, NOW)
         .await
         .unwrap();
-    let two = edge_assets::register(db, &rules("two"), None, NOW)
+    let two = edge_assets::register(db, &rules("two"), None, None, NOW)
         .await
         .unwrap();
     let same_prefix = AssetRules {
@@ -66,7 +66,7 @@ async fn names_and_prefixes_are_one_of_a_kind(test: TestDatabase) {
         ..rules("one")
     };
     for taken in [rules("one"), same_prefix] {
-        let refused = edge_assets::register(db, &taken, None, NOW)
+        let refused = edge_assets::register(db, &taken, None, None, NOW)
             .await
             .unwrap_err();
         assert!(matches!(
@@ -85,7 +85,9 @@ async fn names_and_prefixes_are_one_of_a_kind(test: TestDatabase) {
         path_prefix: "/one/below/".to_owned(),
         ..rules("three")
     };
-    let below = edge_assets::register(db, &below, None, NOW).await.unwrap();
+    let below = edge_assets::register(db, &below, None, None, NOW)
+        .await
+        .unwrap();
     for (path, expected) in [
         ("/one/a", Some(one.id)),
         ("/one/below/a", Some(below.id)),
@@ -104,7 +106,7 @@ async fn what_is_done_is_noted_with_it(test: TestDatabase) {
     let db = &test.db;
     let actor = UserId::new();
     let audited = |action| Some(Audited { actor, action });
-    let one = edge_assets::register(db, &rules("one"), audited("register"), NOW)
+    let one = edge_assets::register(db, &rules("one"), audited("register"), None, NOW)
         .await
         .unwrap();
     let change = |rules: &mut AssetRules| rules.name = "two".to_owned();
@@ -112,7 +114,7 @@ async fn what_is_done_is_noted_with_it(test: TestDatabase) {
         .await
         .unwrap();
     // What is not done is not noted.
-    let taken = edge_assets::register(db, &rules("one"), audited("again"), NOW).await;
+    let taken = edge_assets::register(db, &rules("one"), audited("again"), None, NOW).await;
     assert!(taken.is_err());
     let removed = edge_assets::remove(db, AssetId::new(), audited("again"), NOW).await;
     assert!(!removed.unwrap());

@@ -26,7 +26,7 @@ async fn request(db: &Database, subject: &str) -> PurgeRow {
         soft: false,
         requested_by: "test",
     };
-    purges::request(db, &purge, None, NOW).await.unwrap()
+    purges::request(db, &purge, None, None, NOW).await.unwrap()
 }
 
 pub(crate) fn node() -> NewNode {
@@ -268,6 +268,6 @@ async fn old_purges_and_silent_nodes_go_in_steps(test: TestDatabase) {
         soft: false,
         requested_by: "test",
     };
-    let refused = purges::request(db, &purge, None, NOW).await;
+    let refused = purges::request(db, &purge, None, None, NOW).await;
     assert!(matches!(refused, Err(RowError::TooLarge { .. })));
 }
