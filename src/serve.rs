@@ -2,6 +2,7 @@
 
 mod cache;
 mod registry;
+mod running;
 mod stop_signal;
 
 use std::convert::Infallible;
@@ -9,20 +10,15 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use edge::access::{AccessConfig, Gate};
-use edge::server::{ReceivedBody, Server, ServerConfig};
-use edge::{Edge, HttpUpstream, Pool};
-use http::{Request, Response};
+use edge::server::{Server, ServerConfig};
+use edge::{HttpUpstream, Pool};
+use http::Request;
 use media::{Clock, SystemClock};
-use metrics_exporter_prometheus::PrometheusHandle;
 use packager::origin::Origin;
-use storage::ObjectStore;
 use storage::events::Bus;
 use storage::rows::{Database, IfMissing};
-use tokio::task::JoinSet;
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
 use tower_service::Service;
 
 use crate::access_keys::KeyHolders;
@@ -35,22 +31,19 @@ use crate::data_dir::DirectoryLock;
 use crate::demo::Demo;
 use crate::edge_node::{AssetTable, EdgeNode};
 use crate::media_path::MediaPath;
-use crate::playback::{self, Bars, BarsParts, Follower};
+use crate::playback::{self, Bars, BarsParts};
 use crate::readiness::{Dependency, Readiness};
 use crate::roles::Roles;
 use crate::routes::{Pages, Routes};
 use crate::upstreams::Directory;
 use crate::usage::UsageTasks;
 use crate::welcome::{self, Addresses};
-use crate::{admin, erasing, telemetry, upstreams};
+use crate::{admin, telemetry, upstreams};
 
 use cache::{CacheSettings, Front, cache, edge_disk, edge_settings, prewarm_settings};
+use running::Running;
 use stop_signal::StopSignal;
 
-/// How long HTTP requests under way have after the media has ended.
-const DRAIN: Duration = Duration::from_millis(2_500);
-/// Of these, how long the edge's: the rest is for the answers to leave.
-const EDGE_GRACE: Duration = Duration::from_secs(2);
 /// How long the database has to end what it does.
 const CLOSE: Duration = Duration::from_millis(500);
 /// Connections at once to the operator's listener.
@@ -407,96 +400,5 @@ impl Foundation {
             database,
             clock: Arc::new(SystemClock),
         })
-    }
-}
-
-/// The HTTP listeners and edges that run, and what keeps their metrics small.
-#[derive(Default)]
-struct Running {
-    shutdown: CancellationToken,
-    servers: JoinSet<()>,
-    edges: Vec<futures_util::future::BoxFuture<'static, ()>>,
-}
-
-impl Running {
-    fn http<S, B>(&mut self, server: Server, service: S)
-    where
-        S: Service<Request<ReceivedBody>, Response = Response<B>, Error = Infallible>
-            + Clone
-            + Send
-            + 'static,
-        S::Future: Send + 'static,
-        B: http_body::Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<Box<dyn Error + Send + Sync>>,
-    {
-        tracing::info!(listener = server.name(), address = %server.address(), "listening");
-        self.servers
-            .spawn(server.serve(service, self.shutdown.clone()));
-    }
-
-    /// Does what goes on beside the API's answers, until all stops; what answers.
-    fn api(&mut self, api: Api) -> axum::Router {
-        let (pages, beside) = api.split(self.shutdown.clone());
-        self.servers.spawn(beside);
-        pages
-    }
-
-    /// Erases deleted accounts, until all stops.
-    fn erasing(&mut self, foundation: &Foundation, objects: Arc<dyn ObjectStore>) {
-        let erases = erasing::run(foundation.clone(), objects, self.shutdown.clone());
-        self.servers.spawn(erases);
-    }
-
-    /// Checks the members of `pool`, until all stops.
-    fn checks(&mut self, pool: Pool<HttpUpstream>) {
-        self.servers
-            .spawn(pool.check_members(self.shutdown.clone()));
-    }
-
-    /// Follows the file of keys, until all stops.
-    fn keys(&mut self, holders: KeyHolders, config: &Config) {
-        self.servers
-            .spawn(holders.follow(config.clone(), self.shutdown.clone()));
-    }
-
-    /// Follows what is barred from playback, until all stops.
-    fn bars(&mut self, follower: Follower) {
-        self.servers.spawn(follower.run(self.shutdown.clone()));
-    }
-
-    /// Keeps the pool as the registry has it, until all stops.
-    fn directory(&mut self, directory: Directory) {
-        self.servers.spawn(directory.run(self.shutdown.clone()));
-    }
-
-    fn metrics(&mut self, metrics: PrometheusHandle) {
-        self.servers
-            .spawn(telemetry::keep_up(metrics, self.shutdown.clone()));
-    }
-
-    fn edge<U>(&mut self, edge: Edge<U>)
-    where
-        U: Send + Sync + 'static,
-    {
-        self.edges
-            .push(Box::pin(async move { edge.shutdown().await }));
-    }
-
-    /// Returns when a listener has ended that should not.
-    async fn ended(&mut self) {
-        drop(self.servers.join_next().await);
-    }
-
-    async fn stop(mut self) {
-        self.shutdown.cancel();
-        let drain = async {
-            // Held requests end first, or their connections would not.
-            futures_util::future::join_all(self.edges).await;
-            while self.servers.join_next().await.is_some() {}
-        };
-        if timeout(DRAIN, drain).await.is_err() {
-            tracing::debug!("requests under way were cut off");
-        }
-        self.servers.shutdown().await;
     }
 }

@@ -17,7 +17,8 @@ use http::{Request, Response};
 use media::{Clock, SystemClock};
 use tower_service::Service;
 
-use super::{EDGE_GRACE, Running, WithoutBody};
+use super::WithoutBody;
+use super::running::{EDGE_GRACE, Running};
 use crate::cdn::EdgeHandles;
 use crate::config::{Config, Tier};
 use crate::edge_node::AssetTable;
