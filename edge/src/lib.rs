@@ -22,6 +22,7 @@ mod config;
 mod control;
 mod cors;
 mod disk;
+mod disk_tier;
 mod edge_future;
 mod era;
 mod fences;

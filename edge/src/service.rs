@@ -22,6 +22,7 @@ use crate::body::EdgeBody;
 use crate::config::{EdgeConfig, OriginKind};
 use crate::control::EdgeControl;
 use crate::disk::{Disk, DiskStatus};
+use crate::disk_tier::{AnyUpstream, DiskTier};
 use crate::edge_future::EdgeFuture;
 use crate::hits::Hits;
 use crate::prewarm::{PrewarmConfig, Prewarmer};
@@ -30,7 +31,7 @@ use crate::request::{Aside, Asked};
 use crate::request_body::RequestBody;
 use crate::respond;
 use crate::server::FastPath;
-use crate::shared::{AnyUpstream, DiskTier, Shared};
+use crate::shared::Shared;
 use crate::upstream::UpstreamError;
 use crate::usage::Usage;
 

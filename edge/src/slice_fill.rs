@@ -8,6 +8,7 @@ use http::header::{AUTHORIZATION, CONTENT_LENGTH};
 use http::{HeaderMap, StatusCode, response};
 
 use crate::coalesce::{FillKey, Lead};
+use crate::disk_tier::DiskTier;
 use crate::fetch;
 use crate::large::LargeObject;
 use crate::pour::{Pouring, pour};
@@ -16,7 +17,7 @@ use crate::range::ContentRange;
 use crate::reader::Reader;
 use crate::request::Asked;
 use crate::request_body::RequestBody;
-use crate::shared::{DiskTier, Shared};
+use crate::shared::Shared;
 use crate::upstream::FillError;
 
 /// Joins the fill of a slice, or begins it with the fields of `asked`.

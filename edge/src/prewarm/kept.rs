@@ -8,10 +8,10 @@ use super::Inner;
 use super::fetch::Fault;
 use super::wanted::Wanting;
 use crate::body::Behind;
+use crate::disk_tier::DiskTier;
 use crate::freshness::NoStoreReason;
 use crate::large::slices_of;
 use crate::request::Asked;
-use crate::shared::DiskTier;
 use crate::store::Stored;
 
 /// Where an object is.
