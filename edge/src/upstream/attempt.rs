@@ -9,11 +9,12 @@ use tower_service::Service;
 
 use crate::request_body::RequestBody;
 use crate::upstream::affinity::Patience;
+use crate::upstream::asking::{Asking, ask};
 use crate::upstream::board::Chosen;
 use crate::upstream::error::UpstreamError;
 use crate::upstream::member::MemberKind;
 use crate::upstream::place::{Desk, Moves, Place, PoolBody};
-use crate::upstream::pool::{Asking, Shared, ask};
+use crate::upstream::pool::Shared;
 
 /// What a request to one member came to.
 #[derive(Debug)]

@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use crate::upstream::affinity::{Affinity, Patience, hash};
+use crate::upstream::asking::Asking;
 use crate::upstream::attempt::Retry;
 use crate::upstream::checks::Checked;
 use crate::upstream::choice::{self, Candidate};
 use crate::upstream::health::{Change, Health, HealthRules, Standing};
 use crate::upstream::member::{Member, MemberKind};
-use crate::upstream::pool::Asking;
 
 /// The members of a pool. `T` is what asks one.
 #[derive(Debug)]

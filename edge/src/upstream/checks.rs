@@ -9,9 +9,10 @@ use tokio_util::sync::CancellationToken;
 use tower_service::Service;
 
 use crate::request_body::RequestBody;
+use crate::upstream::asking::ask;
 use crate::upstream::error::UpstreamError;
 use crate::upstream::member::MemberKind;
-use crate::upstream::pool::{Pool, ask};
+use crate::upstream::pool::Pool;
 
 /// What a shield is asked for: below `/live/` it is its edge that answers.
 const SHIELD_PATH: &str = "/live/check/index.m3u8";

@@ -2,9 +2,10 @@
 //!
 //! What decides is pure and takes the time as an argument: `health` (may a member be
 //! asked?), `choice` (which of several?), `retry_budget`, and `board`, which puts them
-//! together. `pool`, `attempt` and `checks` wait.
+//! together. `pool`, `asking`, `attempt` and `checks` wait.
 
 mod affinity;
+mod asking;
 mod attempt;
 mod board;
 mod by_path;
