@@ -4,29 +4,25 @@
 //! renew its lease stops trusting what it has stored before the lease ends ([`Trust`]), and one
 //! that comes back, or starts, reads the purges that it has missed before it serves. An event
 //! says that there is a purge; who misses it finds the row with the next look.
-//!
-//! A shield that has not obeyed yet gives what was purged to an edge that has. So an edge with
-//! shields obeys at once, and once more when they have, and only then tells so.
 
 mod assets;
 mod place;
 pub mod prewarms;
+mod purge_follower;
 mod tidy;
 mod trust;
 
-use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use edge::server::OpenConnections;
-use edge::{EdgeControl, Obeyed, OriginKind, Prewarmer, PurgeRule, Selector};
+use edge::{EdgeControl, Prewarmer};
 use media::{Clock, Micros};
 use storage::events::{Bus, RecvError, SubjectPattern, Subscription};
 use storage::rows::edge_nodes::{self, NewNode, NodeState, Registration};
 use storage::rows::leases::this_process;
-use storage::rows::purges::{self, News, PurgeRow, Seen};
-use storage::rows::{Database, RowError, edge_assets};
+use storage::rows::{Database, RowError};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -36,6 +32,7 @@ use crate::origin_node::MOVED;
 use crate::wake;
 
 use place::Place;
+use purge_follower::PurgeFollower;
 
 pub use assets::{AssetTable, Assets};
 use prewarms::{PREWARM, Prewarms};
@@ -60,11 +57,6 @@ const POLL: Duration = Duration::from_secs(1);
 const POLL_WITHOUT_EVENTS: Duration = Duration::from_millis(100);
 /// How often an edge looks whether its shields have obeyed.
 const POLL_SHIELDS: Duration = Duration::from_millis(50);
-/// Purges that are read at a time.
-const PAGE: u32 = 256;
-/// With more than so many missed at the start, what is stored is given up: most of it will
-/// have been purged, and the edge would give it up anyway.
-const MOST_MISSED: u64 = 512;
 /// How long the end of the lease may take to be told at the end.
 const LEAVE: Duration = Duration::from_millis(500);
 
@@ -133,7 +125,6 @@ impl EdgeNode {
     /// Registers the edge, and has it obey what it has missed. It may serve then.
     pub async fn start(parts: EdgeNodeParts<'_>) -> Result<Self, EdgeNodeError> {
         let place = Place::take(parts.data_dir)?;
-        let seen = place.seen()?;
         let new = NewNode {
             id: place.id(),
             instance: this_process(),
@@ -145,6 +136,14 @@ impl EdgeNode {
             // Until it answers there.
             shield_url: String::new(),
         };
+        let purges = PurgeFollower::new(
+            parts.database.clone(),
+            parts.clock.clone(),
+            parts.control.clone(),
+            parts.assets,
+            place,
+            parts.has_shields,
+        )?;
         // Before the rows are read: what is told in between is found there.
         let events = parts.bus.subscribe(&SubjectPattern::new(PURGED)?).await?;
         let orders = parts.bus.subscribe(&SubjectPattern::new(PREWARM)?).await?;
@@ -153,7 +152,7 @@ impl EdgeNode {
         let now = parts.clock.now();
         let asked = Instant::now();
         let registration =
-            edge_nodes::register(&parts.database, &new, seen.position, LEASE, now).await?;
+            edge_nodes::register(&parts.database, &new, purges.acknowledged(), LEASE, now).await?;
         let prewarms = Prewarms::new(
             parts.database.clone(),
             parts.clock.clone(),
@@ -166,24 +165,17 @@ impl EdgeNode {
             database: parts.database,
             clock: parts.clock,
             control: parts.control,
-            assets: parts.assets,
             connections: parts.connections,
             trust: Arc::clone(&trust),
-            place,
             new,
             registration,
-            seen,
-            acknowledged: seen,
-            again: Vec::new(),
-            obeyed: None,
-            configuration: 0,
-            unswept: VecDeque::new(),
+            purges,
             requests: (0, Instant::now()),
             bus: parts.bus,
             shield_url: parts.shield_url,
             serves: serves.clone(),
         };
-        if let Err(error) = agent.begin().await {
+        if let Err(error) = agent.purges.begin(&agent.registration).await {
             // Else purges would wait for the lease to run out.
             agent.leave().await;
             return Err(error.into());
@@ -247,25 +239,11 @@ struct Agent {
     database: Database,
     clock: Arc<dyn Clock>,
     control: EdgeControl,
-    assets: Assets,
     connections: OpenConnections,
     trust: Arc<Trust>,
-    place: Place,
     new: NewNode,
     registration: Registration,
-    /// The last purge that the edge has obeyed.
-    seen: Seen,
-    /// The last one that it has told of.
-    acknowledged: Seen,
-    /// With shields: what has been obeyed once since.
-    again: Vec<PurgeRule>,
-    /// What the edge said of the last one since.
-    obeyed: Option<Obeyed>,
-    /// The configuration that it has read.
-    configuration: u64,
-    /// Purges that are not yet known to have been swept of all that is stored: the first and
-    /// the last.
-    unswept: VecDeque<(Obeyed, Seen)>,
+    purges: PurgeFollower,
     /// How many requests there had been, and when.
     requests: (u64, Instant),
     bus: Arc<dyn Bus>,
@@ -286,7 +264,7 @@ impl Agent {
         // Of where it is as a shield.
         let mut tells = false;
         loop {
-            let awaits_shields = self.new.has_shields && self.seen != self.acknowledged;
+            let awaits_shields = self.purges.awaits_shields();
             let renews = tokio::select! {
                 () = shutdown.cancelled() => break,
                 _ = heartbeat.tick() => true,
@@ -309,7 +287,7 @@ impl Agent {
                     self.renew().await?;
                 }
                 // Only with a lease does a purge wait: what comes after is not missed.
-                self.obey_new().await
+                self.purges.obey_new(&self.registration).await
             };
             match shutdown.run_until_cancelled(timeout(PATIENCE, step)).await {
                 None => break,
@@ -325,8 +303,8 @@ impl Agent {
                 Some(Err(_)) => self.trust.failed("the database does not answer"),
             }
             if renews {
-                self.assets.mend();
-                self.write_seen().await;
+                self.purges.mend_assets();
+                self.purges.write_seen().await;
             }
         }
         self.leave().await;
@@ -357,7 +335,7 @@ impl Agent {
             "the edge's place in the registry is gone: its row was deleted, or another process uses a copy of its data directory"
         );
         self.trust.lose();
-        let position = self.acknowledged.position;
+        let position = self.purges.acknowledged();
         self.registration =
             edge_nodes::register(&self.database, &self.new, position, LEASE, now).await?;
         Ok(())
@@ -375,144 +353,8 @@ impl Agent {
             requests_per_second: rate.round() as u64,
             memory_bytes: load.memory_bytes,
             health: self.trust.notice().unwrap_or_default(),
-            configuration: self.configuration,
+            configuration: self.purges.configuration(),
             shield_url: self.new.shield_url.clone(),
-        }
-    }
-
-    /// At the start: obeys what was missed.
-    async fn begin(&mut self) -> Result<(), RowError> {
-        self.catch_up().await?;
-        self.obey_new().await
-    }
-
-    /// At the start: gives up what is stored if too much was missed since.
-    async fn catch_up(&mut self) -> Result<(), RowError> {
-        if let News::Purges(_, last) = purges::since(&self.database, self.seen, 1).await?
-            && last - self.seen.position > MOST_MISSED
-        {
-            let unknown = Seen {
-                position: last,
-                id: None,
-            };
-            self.give_up(unknown);
-        }
-        Ok(())
-    }
-
-    /// Reads the configuration, if it is another.
-    async fn configure(&mut self) -> Result<(), RowError> {
-        let generation = edge_assets::generation(&self.database).await?;
-        if generation != self.configuration {
-            let (generation, assets) = edge_assets::all(&self.database).await?;
-            self.assets.apply(&assets);
-            let tagged = assets
-                .into_iter()
-                .filter(|asset| !asset.rules.tags.is_empty())
-                .map(|asset| (asset.rules.path_prefix, asset.rules.tags));
-            self.control.tag_prefixes(tagged);
-            self.configuration = generation;
-        }
-        Ok(())
-    }
-
-    /// Obeys the purges that have come, and tells so once it cannot get back what was purged.
-    async fn obey_new(&mut self) -> Result<(), RowError> {
-        loop {
-            let news = purges::since(&self.database, self.seen, PAGE).await?;
-            // After the purges were read: a tag is that of all assets that had it by then.
-            self.configure().await?;
-            match news {
-                News::Purges(new, last) => {
-                    for purge in &new {
-                        self.obey(purge);
-                    }
-                    if new.is_empty() || self.seen.position >= last {
-                        break;
-                    }
-                }
-                News::Lost(seen) => {
-                    tracing::warn!("purges may have been missed: nothing that is stored is used");
-                    self.give_up(seen);
-                }
-            }
-        }
-        if self.seen == self.acknowledged {
-            return Ok(());
-        }
-        let (position, now) = (self.seen.position, self.clock.now());
-        if self.new.has_shields {
-            if purges::awaits_shields(&self.database, position, now).await? {
-                return Ok(());
-            }
-            for rule in std::mem::take(&mut self.again) {
-                self.obeyed = Some(self.control.purge(&rule));
-            }
-        }
-        if let Some(obeyed) = self.obeyed.take() {
-            if self.unswept.len() > 1 {
-                self.unswept.pop_back();
-            }
-            self.unswept.push_back((obeyed, self.seen));
-        }
-        purges::acknowledge(&self.database, &self.registration, position, now).await?;
-        self.acknowledged = self.seen;
-        Ok(())
-    }
-
-    fn obey(&mut self, purge: &PurgeRow) {
-        let selector = Selector::parse(OriginKind::Media, &purge.kind, &purge.subject)
-            .unwrap_or_else(|error| {
-                // A newer version may know more. Less must not be purged than was asked for.
-                tracing::error!(%error, id = %purge.id, "a purge is not understood: all is purged");
-                Selector::Everything
-            });
-        tracing::info!(id = %purge.id, ?selector, soft = purge.soft, "purged");
-        let rule = PurgeRule {
-            selector,
-            soft: purge.soft,
-        };
-        self.apply(rule, Seen::from(purge));
-    }
-
-    fn give_up(&mut self, seen: Seen) {
-        let rule = PurgeRule {
-            selector: Selector::Everything,
-            soft: false,
-        };
-        self.again.clear();
-        self.apply(rule, seen);
-    }
-
-    fn apply(&mut self, rule: PurgeRule, seen: Seen) {
-        self.seen = seen;
-        self.obeyed = Some(self.control.purge(&rule));
-        if !self.new.has_shields {
-            return;
-        }
-        self.again.push(rule);
-        if self.again.len() as u64 > MOST_MISSED {
-            self.again = vec![PurgeRule {
-                selector: Selector::Everything,
-                soft: false,
-            }];
-        }
-    }
-
-    /// Writes down how far what is stored has been swept: from there on the next process
-    /// on this directory has to obey again.
-    async fn write_seen(&mut self) {
-        let mut swept = None;
-        while let Some(&(obeyed, seen)) = self.unswept.front()
-            && self.control.has_swept(obeyed)
-        {
-            swept = Some(seen);
-            self.unswept.pop_front();
-        }
-        if let Some(seen) = swept
-            && let Err(error) = self.place.write_seen(seen).await
-        {
-            tracing::warn!(%error, "how far purges were obeyed was not written down");
         }
     }
 }
