@@ -28,12 +28,7 @@ async fn stored(origin: Origin, config: EdgeConfig, disk: &DiskConfig) -> House 
 async fn swept(house: &House) {
     let control = house.edge.control();
     let obeyed = control.purge(&rule("url", "/nothing", false));
-    within(async {
-        while !control.has_swept(obeyed) {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    eventually(|| control.has_swept(obeyed)).await;
 }
 
 fn copied(from: &Path) -> TempDir {

@@ -7,7 +7,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
 use edge::server::{Peer, ReceivedBody, Server, ServerConfig, Tls};
@@ -168,16 +167,6 @@ pub(crate) async fn read_until(stream: &mut TcpStream, text: &str) -> String {
         let read = within(stream.read_buf(&mut all)).await.unwrap();
         assert!(read > 0, "{text} is missing: {so_far}");
     }
-}
-
-/// Waits until `condition` holds, and lets time pass.
-pub(crate) async fn eventually(condition: impl Fn() -> bool) {
-    within(async {
-        while !condition() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    })
-    .await;
 }
 
 pub(crate) fn get(path: &str) -> String {

@@ -296,6 +296,16 @@ pub(crate) async fn until(condition: impl Fn() -> bool) {
     .await;
 }
 
+/// Waits until `condition` holds, and lets time pass.
+pub(crate) async fn eventually(condition: impl Fn() -> bool) {
+    within(async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+}
+
 pub(crate) async fn bytes(response: Response<EdgeBody>) -> Result<Bytes, FillError> {
     within(response.into_body().collect())
         .await

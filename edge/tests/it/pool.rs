@@ -202,9 +202,9 @@ async fn an_ejected_origin_that_nobody_asks_comes_back_by_checks() {
     };
     let (pool, _tasks) = checked(config, &[("a", &a.origin)]);
     let front = Front::new(pool);
-    until_later(|| front.pool.is_ready()).await;
+    eventually(|| front.pool.is_ready()).await;
     a.dies();
-    until_later(|| !front.is_up("a")).await;
+    eventually(|| !front.is_up("a")).await;
     // Its checks pass while it fails what it is asked, until it is ejected, too.
     let ill = Origin::told(|_, request| {
         let code = match request.uri().path() {
@@ -214,11 +214,11 @@ async fn an_ejected_origin_that_nobody_asks_comes_back_by_checks() {
         async move { Ok(response(code, NOT_STORED, OriginBody::whole("-"))) }
     });
     front.pool.set_members([member("ill", &ill)]);
-    until_later(|| front.pool.is_ready()).await;
+    eventually(|| front.pool.is_ready()).await;
     while front.is_up("ill") {
         assert_eq!(front.text("/vod/v/1").await.0, 502);
     }
-    until_later(|| front.pool.is_ready()).await;
+    eventually(|| front.pool.is_ready()).await;
 }
 
 #[tokio::test]
@@ -272,7 +272,7 @@ async fn a_member_that_passes_checks_and_hangs_is_ejected() {
     };
     let (pool, _tasks) = checked(prompt, &[("a", &a), ("b", &b.origin)]);
     let front = Front::new(pool);
-    until_later(|| front.pool.is_ready()).await;
+    eventually(|| front.pool.is_ready()).await;
     // What is in memory is asked of the other.
     for n in 0..20 {
         let target = format!("/live/garden/1/{n}/1.m4s");
@@ -291,14 +291,14 @@ async fn a_member_that_passes_checks_and_hangs_is_ejected() {
         ..EdgeConfig::default()
     };
     let front = Front::with(pool, edge);
-    until_later(|| front.pool.is_ready()).await;
+    eventually(|| front.pool.is_ready()).await;
     let asked: Vec<_> = (0..5)
         .map(|n| front.ask(get(&format!("/vod/v/{n}"))))
         .collect();
     for answer in asked {
         assert_eq!(answer.await.status(), 504);
     }
-    until_later(|| !front.is_up("a")).await;
+    eventually(|| !front.is_up("a")).await;
 }
 
 #[tokio::test]
@@ -515,7 +515,7 @@ async fn the_only_origin_is_waited_for() {
     let front = Front::new(pool(config, &[("a", &slow)]));
     let answer = front.ask(get("/live/garden/1/x/1.m4s"));
     // It is blamed when its time is over.
-    until_later(|| !front.is_up("a")).await;
+    eventually(|| !front.is_up("a")).await;
     open.send(true).unwrap();
     assert_eq!(text(answer.await).await, "late");
     assert_eq!(slow.calls(), 1);
@@ -615,7 +615,7 @@ async fn checks_take_out_and_bring_back() {
     b.dies();
     let (pool, _tasks) = checked(config(), &[("a", &a.origin), ("b", &b.origin)]);
     let front = Front::new(pool);
-    until_later(|| front.pool.is_ready() && !front.is_up("b")).await;
+    eventually(|| front.pool.is_ready() && !front.is_up("b")).await;
     for n in 0..10 {
         assert_eq!(
             front.text(&format!("/vod/v/{n}")).await,
@@ -623,10 +623,10 @@ async fn checks_take_out_and_bring_back() {
         );
     }
     a.dies();
-    until_later(|| !front.pool.is_ready()).await;
+    eventually(|| !front.pool.is_ready()).await;
     a.lives();
     b.lives();
-    until_later(|| front.is_up("a") && front.is_up("b")).await;
+    eventually(|| front.is_up("a") && front.is_up("b")).await;
     assert!(b.origin.targets().iter().all(|target| target == "/healthz"));
 }
 
@@ -637,7 +637,7 @@ async fn a_check_that_answers_below_500_passes() {
     let ill = Origin::new(|_| async { Ok(response(500, &[], OriginBody::whole("-"))) });
     let (pool, _tasks) = checked(config(), &[("a", &a), ("missing", &missing), ("ill", &ill)]);
     let front = Front::new(pool);
-    until_later(|| !front.is_up("ill") && missing.calls() > 3 && a.calls() > 3).await;
+    eventually(|| !front.is_up("ill") && missing.calls() > 3 && a.calls() > 3).await;
     assert!(front.is_up("a") && front.is_up("missing"));
 }
 
@@ -650,20 +650,10 @@ async fn a_shields_check_goes_no_further() {
     pool.set_members([(as_shield, service)]);
     let mut tasks = JoinSet::new();
     tasks.spawn(pool.clone().check_members(CancellationToken::new()));
-    until_later(|| pool.is_ready()).await;
+    eventually(|| pool.is_ready()).await;
     assert_eq!(shield.methods(), ["OPTIONS"]);
     assert!(shield.targets()[0].starts_with("/live/"));
     assert_eq!(shield.headers(0)["max-forwards"], "0");
-}
-
-/// Waits until `condition` holds, and lets time pass.
-async fn until_later(condition: impl Fn() -> bool) {
-    within(async {
-        while !condition() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    })
-    .await;
 }
 
 /// An origin that holds what may be held until it is opened, and passes checks while it is
@@ -730,7 +720,7 @@ async fn a_held_request_outlasts_every_try_and_moves_with_its_stream() {
     until(|| plays(&old) == 1).await;
     // A part that is asked for after it is left for the other.
     let part = front.ask(get("/live/garden/1/x/1.m4s"));
-    until_later(|| plays(&new) == 1).await;
+    eventually(|| plays(&new) == 1).await;
     let asked = |origin: &Origin| {
         let targets = origin.targets();
         targets.iter().filter(|target| *target == HELD).count()
@@ -776,7 +766,7 @@ async fn held_requests_at_an_origin_that_dies_are_asked_of_the_other() {
     let mut tasks = JoinSet::new();
     tasks.spawn(pool.clone().check_members(CancellationToken::new()));
     let front = Front::new(pool);
-    until_later(|| front.is_up("old") && front.is_up("new")).await;
+    eventually(|| front.is_up("old") && front.is_up("new")).await;
     let targets: Vec<_> = (0..10)
         .map(|part| format!("/live/garden/720p.m3u8?_HLS_msn=7&_HLS_part={part}"))
         .collect();
@@ -784,12 +774,12 @@ async fn held_requests_at_an_origin_that_dies_are_asked_of_the_other() {
         .iter()
         .map(|target| front.ask(get(target)))
         .collect();
-    until_later(|| plays(&old) == 10).await;
+    eventually(|| plays(&old) == 10).await;
     assert_eq!(plays(&new), 0);
 
     // It accepts, and never answers again: a partition, not a reset.
     dead.store(true, Ordering::SeqCst);
-    until_later(|| plays(&new) == 10).await;
+    eventually(|| plays(&new) == 10).await;
     new_opens.send(true).unwrap();
     for answer in held {
         assert_eq!(text(answer.await).await, "new");
@@ -819,7 +809,7 @@ async fn a_member_that_accepts_and_does_not_answer_is_asked_for_nothing() {
         member("b", &b.origin),
     ];
     front.pool.set_members(members);
-    until_later(|| front.is_up("b") && checked.load(Ordering::SeqCst) > 1).await;
+    eventually(|| front.is_up("b") && checked.load(Ordering::SeqCst) > 1).await;
     for n in 0..40 {
         assert_eq!(front.text(&format!("/vod/v/{n}")).await.0, 200);
     }

@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use edge::{EdgeConfig, OriginKind, PurgeRule, Selector, UpstreamError};
 use http::StatusCode;
@@ -207,12 +206,7 @@ async fn a_sweep_frees_what_was_purged_and_forgets_the_rules() {
     let before = control.load().memory_bytes;
     let obeyed = control.purge(&rule("stream", "a", false));
     assert!(!control.has_swept(obeyed));
-    within(async {
-        while !control.has_swept(obeyed) {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    })
-    .await;
+    eventually(|| control.has_swept(obeyed)).await;
     let asked = house.origin.calls();
     house.text("/live/b/1.m4s").await;
     assert_eq!(house.origin.calls(), asked, "what was not purged stays");

@@ -60,12 +60,7 @@ async fn purge_and_sweep(house: &House, selectors: &[Selector]) {
     });
     // All are done, not the last only.
     let last = purges.reduce(|_, later| later).unwrap();
-    within(async {
-        while !control.has_swept(last) {
-            sleep(Duration::from_millis(10)).await;
-        }
-    })
-    .await;
+    eventually(|| control.has_swept(last)).await;
 }
 
 #[tokio::test]

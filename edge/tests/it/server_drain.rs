@@ -6,7 +6,8 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use crate::listening::{Listening, eventually, get, read_until, rest};
+use crate::listening::{Listening, get, read_until, rest};
+use crate::origin::eventually;
 
 #[tokio::test]
 async fn requests_under_way_finish_and_the_rest_is_closed() {

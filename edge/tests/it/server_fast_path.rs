@@ -10,8 +10,8 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::listening::{BIG, Listening, eventually, get, read_until, rest};
-use crate::origin::within;
+use crate::listening::{BIG, Listening, get, read_until, rest};
+use crate::origin::{eventually, within};
 
 /// Answers what begins with `/fast`.
 #[derive(Debug, Clone, Default)]

@@ -12,8 +12,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::listening::{Listening, eventually, rest};
-use crate::origin::within;
+use crate::listening::{Listening, rest};
+use crate::origin::{eventually, within};
 use crate::socket;
 
 type Sender = http2::SendRequest<Full<Bytes>>;

@@ -6,8 +6,8 @@ use edge::server::Rate;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::sleep;
 
-use crate::listening::{Listening, eventually, get, read_until, rest};
-use crate::origin::within;
+use crate::listening::{Listening, get, read_until, rest};
+use crate::origin::{eventually, within};
 
 const SHORT: Duration = Duration::from_millis(200);
 const LONG: Duration = Duration::from_secs(3_600);

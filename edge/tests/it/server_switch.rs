@@ -5,7 +5,8 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use crate::listening::{Listening, eventually, get, read_until, rest};
+use crate::listening::{Listening, get, read_until, rest};
+use crate::origin::eventually;
 
 const SWITCH: &str =
     "GET /switch HTTP/1.1\r\nHost: edge\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n";

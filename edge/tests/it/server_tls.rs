@@ -14,8 +14,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::listening::{Listening, eventually, get, rest};
-use crate::origin::within;
+use crate::listening::{Listening, get, rest};
+use crate::origin::{eventually, within};
 use crate::server_fast_path::Fast;
 
 /// A certificate and its key in files.
