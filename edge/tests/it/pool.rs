@@ -162,7 +162,7 @@ async fn an_origin_that_dies_costs_no_answer_and_is_left_alone() {
     assert_eq!(front.under_way(), 0);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_ejected_origin_comes_back_by_probes() {
     let (a, b) = two();
     let rules = HealthRules {
@@ -178,9 +178,14 @@ async fn an_ejected_origin_comes_back_by_probes() {
     for n in 0..20 {
         assert_eq!(front.text(&format!("/vod/v/{n}")).await.0, 200);
     }
+    assert!(
+        !front.is_up("a"),
+        "no time has passed for it to be probed in"
+    );
     a.lives();
     within(async {
         while !front.is_up("a") {
+            // For as long as it is ejected it is not probed.
             tokio::time::sleep(SOON).await;
             assert_eq!(front.text("/vod/v/1").await.0, 200);
         }
