@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, response};
+use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
 use media::Timestamp;
 use moka::sync::Cache;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tower::util::BoxCloneSyncService;
+use tower::{BoxError, ServiceExt};
 
 use crate::cache_status::{Forward, Outcome};
 use crate::disk::{Admission, Disk};
@@ -25,19 +27,17 @@ use crate::respond;
 use crate::shared::Shared;
 use crate::slices::SliceReader;
 use crate::store::Stored;
-use crate::upstream::UpstreamError;
+use crate::upstream::{Upstream, UpstreamError};
 
 /// Keys that are remembered because their origin gave no range although it said so.
 const MAX_WITHOUT_RANGES: u64 = 4_096;
 /// How long they are.
 const WITHOUT_RANGES_FOR: Duration = Duration::from_secs(3_600);
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// The body of what any upstream answers.
-pub(crate) type AnyBody = UnsyncBoxBody<Bytes, BoxError>;
+type AnyBody = UnsyncBoxBody<Bytes, BoxError>;
 /// The edge's upstream, whatever its type.
-pub(crate) type AnyUpstream =
-    BoxCloneSyncService<Request<RequestBody>, Response<AnyBody>, UpstreamError>;
+type AnyUpstream = BoxCloneSyncService<Request<RequestBody>, Response<AnyBody>, UpstreamError>;
 
 /// What is there only where there is a disk tier.
 pub(crate) struct DiskTier {
@@ -50,10 +50,10 @@ pub(crate) struct DiskTier {
 }
 
 impl DiskTier {
-    pub(crate) fn new(disk: Disk, upstream: AnyUpstream, max_fills: usize) -> Self {
+    pub(crate) fn new(disk: Disk, upstream: impl Upstream, max_fills: usize) -> Self {
         Self {
             disk,
-            upstream,
+            upstream: any_upstream(upstream),
             slice_fills: Semaphore::new(max_fills.min(Semaphore::MAX_PERMITS)),
             without_ranges: Cache::builder()
                 .max_capacity(MAX_WITHOUT_RANGES)
@@ -74,6 +74,22 @@ impl DiskTier {
         tracing::warn!(%key, "the origin says that it gives ranges, but it gives none");
         self.without_ranges.insert(key.clone(), ());
     }
+}
+
+fn any_upstream<U: Upstream>(upstream: U) -> AnyUpstream {
+    let boxed = |body: U::Body| {
+        body.map_err(|error| -> BoxError { error.into() })
+            .boxed_unsync()
+    };
+    let upstream = ServiceExt::<Request<RequestBody>>::map_response(
+        upstream,
+        move |response: Response<U::Body>| response.map(boxed),
+    );
+    let upstream =
+        ServiceExt::<Request<RequestBody>>::map_err(upstream, |error: U::Error| -> UpstreamError {
+            error.into()
+        });
+    BoxCloneSyncService::new(upstream)
 }
 
 impl Shared {

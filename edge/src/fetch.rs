@@ -9,6 +9,7 @@ use http_body::Body;
 use media::Timestamp;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use tower::BoxError;
 use tower_service::Service;
 
 use crate::coalesce::Lead;
@@ -27,26 +28,18 @@ use crate::request_body::RequestBody;
 use crate::shared::Shared;
 use crate::store::{Renewal, Stored};
 use crate::tee::SliceTee;
-use crate::upstream::{FillError, UpstreamError};
+use crate::upstream::{FillError, Upstream, UpstreamError, ask};
 use crate::validation::is_of_another;
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
 /// Runs a fill to its end, whoever reads it.
-pub(crate) async fn run<U, B>(
+pub(crate) async fn run<U: Upstream>(
     lead: Lead,
     upstream: U,
     question: Question,
     before: Before,
     body: RequestBody,
     shared: Arc<Shared>,
-) where
-    U: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + Sync + 'static,
-    U::Error: Into<UpstreamError> + Send,
-    U::Future: Send,
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError> + Send,
-{
+) {
     let pushes = (shared.feeds.is_some() && before.is_watched).then(|| upstream.clone());
     let end = tokio::select! {
         end = answer(&lead, upstream, question, before, body, &shared) => end,
@@ -106,20 +99,14 @@ enum Filled {
 }
 
 /// Looks on disk first, if there may be something, and waits for what is pushed.
-async fn answer<U, B>(
+async fn answer<U: Upstream>(
     lead: &Lead,
     upstream: U,
     mut question: Question,
     before: Before,
     body: RequestBody,
     shared: &Arc<Shared>,
-) -> Result<Filled, FillError>
-where
-    U: Service<Request<RequestBody>, Response = Response<B>> + Clone,
-    U::Error: Into<UpstreamError>,
-    B: Body<Data = Bytes>,
-    B::Error: Into<BoxError>,
-{
+) -> Result<Filled, FillError> {
     if let Some(look) = before.look
         && promote::answer(lead, &look, &mut question, shared).await?
     {
@@ -144,19 +131,13 @@ where
     Ok(Filled::Origin(storage))
 }
 
-async fn fill<U, B>(
+async fn fill<U: Upstream>(
     lead: &Lead,
     upstream: U,
     mut question: Question,
     body: RequestBody,
     shared: &Arc<Shared>,
-) -> Result<Storage, FillError>
-where
-    U: Service<Request<RequestBody>, Response = Response<B>> + Clone,
-    U::Error: Into<UpstreamError>,
-    B: Body<Data = Bytes>,
-    B::Error: Into<BoxError>,
-{
+) -> Result<Storage, FillError> {
     let mut answer = exchange(
         lead,
         upstream.clone(),
@@ -325,6 +306,8 @@ pub(crate) async fn exchange<U, B>(
     ends: &CancellationToken,
 ) -> Result<Answer<B>, FillError>
 where
+    // Less than an `Upstream`: of one whose type is erased, rustc does not see in a task that it
+    // is one.
     U: Service<Request<RequestBody>, Response = Response<B>>,
     U::Error: Into<UpstreamError>,
 {
@@ -334,7 +317,7 @@ where
     let requested = shared.clock.now();
     let response = tokio::select! {
         answer = timeout(shared.config.head_timeout, ask(upstream, request)) => {
-            answer.unwrap_or(Err(FillError::HeadTimeout))?
+            answer.map_err(|_| FillError::HeadTimeout)??
         }
         () = ends.cancelled() => return Err(FillError::ShuttingDown),
     };
@@ -473,19 +456,4 @@ async fn hear(lead: &Lead, parts: &response::Parts, heard: &Circumstances<'_>, s
         Some(Some(stored)) => shared.write_to_disk(key, &stored, lead.began),
         None => {}
     }
-}
-
-pub(crate) async fn ask<U, B>(
-    mut upstream: U,
-    request: Request<RequestBody>,
-) -> Result<Response<B>, FillError>
-where
-    U: Service<Request<RequestBody>, Response = Response<B>>,
-    U::Error: Into<UpstreamError>,
-{
-    let failed = |error: U::Error| FillError::Upstream(error.into());
-    std::future::poll_fn(|context| upstream.poll_ready(context))
-        .await
-        .map_err(failed)?;
-    upstream.call(request).await.map_err(failed)
 }

@@ -90,6 +90,6 @@ pub use request_body::RequestBody;
 pub use service::Edge;
 pub use upstream::{
     ByPath, CheckRules, FillError, HealthRules, HttpUpstream, HttpUpstreamConfig, InvalidBase,
-    Member, MemberKind, MemberState, PathTable, Pool, PoolBody, PoolConfig, TlsError,
+    Member, MemberKind, MemberState, PathTable, Pool, PoolBody, PoolConfig, TlsError, Upstream,
     UpstreamError, UpstreamTls,
 };

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http_body::Body;
 use http_body_util::BodyExt;
 use tokio::time::timeout;
+use tower::BoxError;
 
 use crate::coalesce::Lead;
 use crate::fill::{Push, weight_of};
@@ -15,8 +16,6 @@ use crate::keep::Storage;
 use crate::shared::Shared;
 use crate::tee::SliceTee;
 use crate::upstream::FillError;
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// How a body goes into a fill.
 pub(crate) struct Pouring {

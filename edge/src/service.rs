@@ -10,11 +10,9 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::{Request, Response, Version};
 use http_body::Body;
-use http_body_util::BodyExt;
 use media::Clock;
 use tokio::time::timeout;
-use tower::ServiceExt;
-use tower::util::BoxCloneSyncService;
+use tower::BoxError;
 use tower_service::Service;
 
 use crate::access::Gate;
@@ -22,7 +20,7 @@ use crate::body::EdgeBody;
 use crate::config::{EdgeConfig, OriginKind};
 use crate::control::EdgeControl;
 use crate::disk::{Disk, DiskStatus};
-use crate::disk_tier::{AnyUpstream, DiskTier};
+use crate::disk_tier::DiskTier;
 use crate::edge_future::EdgeFuture;
 use crate::hits::Hits;
 use crate::prewarm::{PrewarmConfig, Prewarmer};
@@ -32,17 +30,10 @@ use crate::request_body::RequestBody;
 use crate::respond;
 use crate::server::FastPath;
 use crate::shared::Shared;
-use crate::upstream::UpstreamError;
+use crate::upstream::Upstream;
 use crate::usage::Usage;
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-/// A cache in front of the upstream `U`. Clones share everything.
-///
-/// `U` is a `Service<http::Request<RequestBody>, Response = http::Response<B>>`. It is
-/// asked for an origin-form target that is a cache key. Of media the method is GET and
-/// there is no header but `Via` and `CDN-Loop`, and `Authorization` where the client sent one,
-/// and what is stored is asked about with `If-None-Match` and `If-Modified-Since`.
+/// A cache in front of an [`Upstream`]. Clones share everything.
 #[derive(Clone)]
 pub struct Edge<U> {
     upstream: U,
@@ -105,14 +96,7 @@ impl<U> Edge<U> {
     }
 }
 
-impl<U, B> Edge<U>
-where
-    U: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + Sync + 'static,
-    U::Error: Into<UpstreamError> + Send,
-    U::Future: Send,
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError> + Send,
-{
+impl<U: Upstream> Edge<U> {
     /// An edge that also has what is on `disk`, and keeps there what it stores.
     pub fn with_disk(
         config: EdgeConfig,
@@ -122,7 +106,7 @@ where
     ) -> Self {
         let tier = disk.into().map(|disk| {
             let disk = disk.with_variants(config.max_variants);
-            DiskTier::new(disk, any_upstream(upstream.clone()), config.max_fills)
+            DiskTier::new(disk, upstream.clone(), config.max_fills)
         });
         Self {
             upstream,
@@ -138,29 +122,6 @@ where
     }
 }
 
-fn any_upstream<U, B>(upstream: U) -> AnyUpstream
-where
-    U: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + Sync + 'static,
-    U::Error: Into<UpstreamError> + Send,
-    U::Future: Send,
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError> + Send,
-{
-    let boxed = |body: B| {
-        body.map_err(|error| -> BoxError { error.into() })
-            .boxed_unsync()
-    };
-    let upstream =
-        ServiceExt::<Request<RequestBody>>::map_response(upstream, move |response: Response<B>| {
-            response.map(boxed)
-        });
-    let upstream =
-        ServiceExt::<Request<RequestBody>>::map_err(upstream, |error: U::Error| -> UpstreamError {
-            error.into()
-        });
-    BoxCloneSyncService::new(upstream)
-}
-
 impl<U> fmt::Debug for Edge<U> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Edge")
@@ -169,13 +130,9 @@ impl<U> fmt::Debug for Edge<U> {
     }
 }
 
-impl<U, B, R> Service<Request<R>> for Edge<U>
+impl<U, R> Service<Request<R>> for Edge<U>
 where
-    U: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + Sync + 'static,
-    U::Error: Into<UpstreamError> + Send,
-    U::Future: Send,
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError> + Send,
+    U: Upstream,
     R: Body<Data = Bytes> + Send + 'static,
     R::Error: Into<BoxError>,
 {

@@ -1,21 +1,18 @@
 //! The cache of a process: its settings, what is behind it, and what stands in front.
 
-use std::convert::Infallible;
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use edge::access::{Access, Gate};
-use edge::server::{ReceivedBody, Server};
+use edge::server::Server;
 use edge::usage::Usage;
 use edge::{
-    ByPath, Disk, DiskConfig, Edge, EdgeBody, EdgeConfig, EdgeFuture, HttpUpstream, Pool,
-    PrewarmConfig, Prewarmer, PushConfig,
+    ByPath, Disk, DiskConfig, Edge, EdgeConfig, HttpUpstream, Pool, PrewarmConfig, Prewarmer,
+    PushConfig, Upstream,
 };
-use http::{Request, Response};
 use media::{Clock, SystemClock};
-use tower_service::Service;
 
 use super::WithoutBody;
 use super::running::{EDGE_GRACE, Running};
@@ -117,18 +114,7 @@ pub(super) struct Front {
 }
 
 impl Cache {
-    fn new<U>(edge: Edge<U>, prewarmer: Prewarmer, clock: Arc<SystemClock>) -> Self
-    where
-        U: 'static,
-        Edge<U>: Service<
-                Request<ReceivedBody>,
-                Response = Response<EdgeBody>,
-                Error = Infallible,
-                Future = EdgeFuture,
-            > + Clone
-            + Send
-            + 'static,
-    {
+    fn new(edge: Edge<impl Upstream>, prewarmer: Prewarmer, clock: Arc<SystemClock>) -> Self {
         Self {
             handles: EdgeHandles {
                 control: edge.control(),

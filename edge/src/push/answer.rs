@@ -2,13 +2,10 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderValue, Method, Request, Response, request};
-use http_body::Body;
+use http::{HeaderValue, Method, Response, request};
 use media::feed::CONTENT_TYPE as FEED_TYPE;
 use tokio::time::timeout;
-use tower_service::Service;
 
 use super::feed::{Phase, Progress};
 use super::name::FeedName;
@@ -20,30 +17,20 @@ use crate::cache_status::Outcome;
 use crate::config::OriginKind;
 use crate::node::{CDN_LOOP, is_from_edge};
 use crate::refusal::Refusal;
-use crate::request_body::RequestBody;
 use crate::respond;
 use crate::server::Peer;
 use crate::shared::Shared;
-use crate::upstream::UpstreamError;
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+use crate::upstream::Upstream;
 
 /// What a subscriber reads, and the caches that it comes through before this one.
 type Subscribed = (Subscriber, Vec<HeaderValue>);
 
 /// Answers a request for a feed.
-pub(crate) async fn answer<U, B>(
+pub(crate) async fn answer<U: Upstream>(
     parts: request::Parts,
     upstream: U,
     shared: Arc<Shared>,
-) -> Response<EdgeBody>
-where
-    U: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + Sync + 'static,
-    U::Error: Into<UpstreamError> + Send,
-    U::Future: Send,
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError> + Send,
-{
+) -> Response<EdgeBody> {
     match subscribe(&parts, upstream, &shared).await {
         Ok((subscriber, chain)) => {
             let body = EdgeBody::feed(subscriber).come_by(Outcome::Feed);
@@ -70,18 +57,11 @@ where
     }
 }
 
-async fn subscribe<U, B>(
+async fn subscribe<U: Upstream>(
     parts: &request::Parts,
     upstream: U,
     shared: &Arc<Shared>,
-) -> Result<Subscribed, Refusal>
-where
-    U: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + Sync + 'static,
-    U::Error: Into<UpstreamError> + Send,
-    U::Future: Send,
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError> + Send,
-{
+) -> Result<Subscribed, Refusal> {
     let feeds = shared.feeds.as_ref().ok_or(Refusal::NoFeed)?;
     let (headers, extensions) = (&parts.headers, &parts.extensions);
     if !feeds.config.for_edges {

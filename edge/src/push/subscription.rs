@@ -4,27 +4,22 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::header::{CONTENT_TYPE, RETRY_AFTER, VIA};
-use http::{Request, Response, StatusCode, Version};
-use http_body::Body;
+use http::{Request, StatusCode, Version};
 use http_body_util::BodyExt;
 use media::feed::{self, FeedError, SILENCE};
 use tokio::time::{Instant, sleep, timeout};
-use tower_service::Service;
+use tower::BoxError;
 
 use super::feed::{Feed, Following, Phase};
 use super::feeds::Feeds;
 use super::receive::{Receiver, Unreadable};
-use crate::fetch::ask;
 use crate::key::CacheKey;
 use crate::node::CDN_LOOP;
 use crate::question::VIA_NOVA;
 use crate::request_body::RequestBody;
 use crate::shared::Shared;
-use crate::upstream::{FillError, UpstreamError};
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+use crate::upstream::{FillError, Upstream, UpstreamError, ask};
 
 /// How often it is looked whether a feed is wanted.
 const LOOK: Duration = Duration::from_secs(1);
@@ -124,14 +119,7 @@ impl End {
 }
 
 /// `key` was filled for a viewer: sees to it that what comes after it is pushed.
-pub(crate) fn follow_viewers<U, B>(key: &CacheKey, upstream: U, shared: &Arc<Shared>)
-where
-    U: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + Sync + 'static,
-    U::Error: Into<UpstreamError> + Send,
-    U::Future: Send,
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError> + Send,
-{
+pub(crate) fn follow_viewers<U: Upstream>(key: &CacheKey, upstream: U, shared: &Arc<Shared>) {
     let Some(feeds) = &shared.feeds else { return };
     if let Some(feed) = feeds.wanted(key, shared.clock.now()) {
         start(feed, upstream, shared);
@@ -139,14 +127,7 @@ where
 }
 
 /// Runs a feed that is new.
-pub(super) fn start<U, B>(feed: Arc<Feed>, upstream: U, shared: &Arc<Shared>)
-where
-    U: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + Sync + 'static,
-    U::Error: Into<UpstreamError> + Send,
-    U::Future: Send,
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError> + Send,
-{
+pub(super) fn start<U: Upstream>(feed: Arc<Feed>, upstream: U, shared: &Arc<Shared>) {
     let task = Arc::clone(shared);
     shared.tasks.spawn(async move {
         if let Some(feeds) = &task.feeds {
@@ -158,13 +139,12 @@ where
 }
 
 /// Follows a feed for as long as it is wanted. What becomes of it.
-async fn run<U, B>(feed: &Arc<Feed>, upstream: U, shared: &Arc<Shared>, feeds: &Feeds) -> Phase
-where
-    U: Service<Request<RequestBody>, Response = Response<B>> + Clone,
-    U::Error: Into<UpstreamError>,
-    B: Body<Data = Bytes>,
-    B::Error: Into<BoxError>,
-{
+async fn run<U: Upstream>(
+    feed: &Arc<Feed>,
+    upstream: U,
+    shared: &Arc<Shared>,
+    feeds: &Feeds,
+) -> Phase {
     let (mut pause, mut was_live) = (FIRST_PAUSE, false);
     loop {
         feed.enters(Phase::Asked);
@@ -235,19 +215,13 @@ struct Came {
 }
 
 /// Asks for a feed and reads it to its end.
-async fn follow<U, B>(
+async fn follow<U: Upstream>(
     feed: &Arc<Feed>,
     upstream: U,
     shared: &Arc<Shared>,
     feeds: &Feeds,
     came: &mut Came,
-) -> End
-where
-    U: Service<Request<RequestBody>, Response = Response<B>>,
-    U::Error: Into<UpstreamError>,
-    B: Body<Data = Bytes>,
-    B::Error: Into<BoxError>,
-{
+) -> End {
     // Before it is asked for: what is purged from now on is not stored when it comes.
     feed.checked.raise(shared.fences.now());
     let body = match subscribe(feed, upstream, shared).await {
@@ -287,11 +261,7 @@ where
 }
 
 /// The body of a feed.
-async fn subscribe<U, B>(feed: &Feed, upstream: U, shared: &Shared) -> Result<B, End>
-where
-    U: Service<Request<RequestBody>, Response = Response<B>>,
-    U::Error: Into<UpstreamError>,
-{
+async fn subscribe<U: Upstream>(feed: &Feed, upstream: U, shared: &Shared) -> Result<U::Body, End> {
     let mut request = Request::builder()
         .version(Version::HTTP_11)
         .uri(feed.name.as_str())
@@ -305,8 +275,8 @@ where
     headers.append(CDN_LOOP, shared.config.node.loop_member());
     let response = timeout(shared.config.head_timeout, ask(upstream, request))
         .await
-        .unwrap_or(Err(FillError::HeadTimeout))
-        .map_err(End::Failed)?;
+        .map_err(|_| End::Failed(FillError::HeadTimeout))?
+        .map_err(|error| End::Failed(error.into()))?;
     let status = response.status();
     let is_feed = response
         .headers()

@@ -20,6 +20,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
+use tower::BoxError;
 use tower_service::Service;
 
 use super::activity::{Activity, Cut, Order};
@@ -30,8 +31,6 @@ use super::fast_path::FastPath;
 use super::guarded::{Guarded, Peer};
 use super::received::ReceivedBody;
 use super::transport::{Protocol, Stream, Transport};
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// hyper's least buffer.
 const MIN_HEADER_BYTES: u32 = 8 << 10;

@@ -16,6 +16,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tower::BoxError;
 use tower_service::Service;
 
 use super::activity::Listener;
@@ -26,8 +27,6 @@ use super::connections::{Connections, OpenConnections};
 use super::fast_path::FastPath;
 use super::received::ReceivedBody;
 use super::tls::Tls;
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// How long to wait when the system has no descriptor for a new connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

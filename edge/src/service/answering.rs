@@ -2,12 +2,9 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body::Body;
-use tower_service::Service;
+use http::Response;
 
-use super::{BoxError, Edge};
+use super::Edge;
 use crate::body::EdgeBody;
 use crate::cache_status::{Forward, Outcome};
 use crate::coalesce::{Joined, Lead};
@@ -24,17 +21,10 @@ use crate::request::{Asked, Pass};
 use crate::request_body::RequestBody;
 use crate::respond;
 use crate::store::Stored;
-use crate::upstream::{FillError, UpstreamError};
+use crate::upstream::{FillError, Upstream};
 use crate::waiter::{Waited, Waiter};
 
-impl<U, B> Edge<U>
-where
-    U: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + Sync + 'static,
-    U::Error: Into<UpstreamError> + Send,
-    U::Future: Send,
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError> + Send,
-{
+impl<U: Upstream> Edge<U> {
     pub(super) fn answer(&self, asked: Asked, body: RequestBody) -> EdgeFuture {
         let shared = &self.shared;
         let found = shared.look_up(&asked);

@@ -19,8 +19,10 @@ mod place;
 mod pool;
 mod retry_budget;
 mod rolling;
+mod service;
 mod tls;
 
+pub(crate) use asking::ask;
 pub use board::MemberState;
 pub use by_path::{ByPath, PathTable};
 pub use checks::CheckRules;
@@ -31,4 +33,5 @@ pub use http::{HttpUpstream, HttpUpstreamConfig, InvalidBase};
 pub use member::{Member, MemberKind};
 pub use place::PoolBody;
 pub use pool::{Pool, PoolConfig};
+pub use service::Upstream;
 pub use tls::{TlsError, UpstreamTls};
