@@ -49,10 +49,7 @@ impl Mpd {
     /// The manifest. `None` if it cannot be written as XML, which text without control
     /// characters always can.
     pub fn render(&self) -> Option<String> {
-        let body = quick_xml::se::to_string(&self.root()).ok()?;
-        Some(format!(
-            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{body}\n"
-        ))
+        document(&self.root())
     }
 
     fn root(&self) -> Root {
@@ -96,6 +93,14 @@ impl Mpd {
     fn max_segment_duration(&self) -> Micros {
         longest_segment(&self.periods).max(Micros::from_secs(self.target_duration.into()))
     }
+}
+
+/// The file that a root element makes.
+pub(super) fn document(root: &impl Serialize) -> Option<String> {
+    let body = quick_xml::se::to_string(root).ok()?;
+    Some(format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{body}\n"
+    ))
 }
 
 /// Of what is listed, in whole milliseconds.

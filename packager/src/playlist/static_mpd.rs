@@ -3,7 +3,7 @@
 use media::{Micros, SegmentNumber};
 use serde::Serialize;
 
-use super::mpd::{Period, PeriodElement, duration, longest_segment};
+use super::mpd::{Period, PeriodElement, document, duration, longest_segment};
 
 /// A static MPD. Its timeline begins at zero and has no holes: each Period begins where the
 /// one before ends, and `@presentationTimeOffset` takes its media, whose times are what
@@ -20,10 +20,7 @@ impl StaticMpd {
     /// The manifest. `None` if it cannot be written as XML, which text without control
     /// characters always can.
     pub fn render(&self) -> Option<String> {
-        let body = quick_xml::se::to_string(&self.root()).ok()?;
-        Some(format!(
-            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{body}\n"
-        ))
+        document(&self.root())
     }
 
     fn root(&self) -> Root {

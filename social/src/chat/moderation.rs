@@ -1,7 +1,7 @@
 //! What is done about a room by whoever looks after it: the stream's owner, and the moderators of
 //! all.
 
-use media::{Micros, UserId};
+use media::Micros;
 use serde_json::json;
 use storage::rows::Transaction;
 use storage::rows::audit_log::{self, NewAuditEntry};
@@ -91,7 +91,7 @@ impl Services {
             None => "chat-ban",
         };
         let detail = json!({ "stream": stream.name.as_str(), "seconds": input.seconds });
-        self.note_of(&mut transaction, actor, action, user, &detail)
+        self.note_of_user(&mut transaction, actor, action, user, &detail)
             .await?;
         transaction.commit().await?;
         let row = SanctionRow {
@@ -116,7 +116,7 @@ impl Services {
         self.as_moderator(&mut transaction, actor, &stream).await?;
         if chat::lift(&mut transaction, stream.id, user).await? {
             let detail = json!({ "stream": stream.name.as_str() });
-            self.note_of(&mut transaction, actor, "chat-lift", user, &detail)
+            self.note_of_user(&mut transaction, actor, "chat-lift", user, &detail)
                 .await?;
         }
         transaction.commit().await?;
@@ -163,25 +163,6 @@ impl Services {
         users::take_administrators_turn(&self.db, transaction).await?;
         self.role_as_it_is(transaction, actor, Role::Moderator)
             .await?;
-        Ok(())
-    }
-
-    async fn note_of(
-        &self,
-        transaction: &mut Transaction,
-        actor: Actor,
-        action: &str,
-        user: UserId,
-        detail: &serde_json::Value,
-    ) -> Result<(), ServiceError> {
-        let entry = NewAuditEntry {
-            actor: Some(actor.user),
-            action,
-            subject_kind: "user",
-            subject: user.as_uuid(),
-            detail,
-        };
-        audit_log::append(transaction, entry, self.now()).await?;
         Ok(())
     }
 }

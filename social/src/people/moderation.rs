@@ -40,7 +40,7 @@ impl Services {
             .await?;
         let told = users::suspend(db, &mut transaction, target.id, now).await?;
         let detail = json!({ "reason": reason });
-        self.note(&mut transaction, actor, "suspend", target.id, &detail)
+        self.note_of_user(&mut transaction, actor, "suspend", target.id, &detail)
             .await?;
         transaction.commit().await?;
         self.obey(&told).await;
@@ -55,7 +55,7 @@ impl Services {
         let mut transaction = db.write().await?;
         let target = self.ranked_below(&mut transaction, actor, target).await?;
         let told = users::unsuspend(db, &mut transaction, target.id, now).await?;
-        self.note(&mut transaction, actor, "unsuspend", target.id, &json!({}))
+        self.note_of_user(&mut transaction, actor, "unsuspend", target.id, &json!({}))
             .await?;
         transaction.commit().await?;
         self.obey(&told).await;
@@ -82,7 +82,7 @@ impl Services {
         }
         let told = users::set_role(db, &mut transaction, target.id, role.into(), now).await?;
         let detail = json!({ "from": target.role.to_string(), "to": role.as_str() });
-        self.note(&mut transaction, actor, "set-role", target.id, &detail)
+        self.note_of_user(&mut transaction, actor, "set-role", target.id, &detail)
             .await?;
         transaction.commit().await?;
         self.obey(&told).await;
@@ -195,7 +195,8 @@ impl Services {
         Ok(())
     }
 
-    async fn note(
+    /// Has the audit log say what is done to somebody.
+    pub(crate) async fn note_of_user(
         &self,
         transaction: &mut Transaction,
         actor: Actor,
