@@ -149,6 +149,11 @@ fn say(http: &Http, number: u64) {
     http.post_value(path, &json!({ "text": number.to_string() }), 201);
 }
 
+/// At one of two servers in turn.
+fn say_at(servers: [&Http; 2], number: u64) {
+    say(servers[number as usize % 2], number);
+}
+
 #[test]
 fn of_a_server_that_is_killed_no_message_is_lost_and_a_bus_that_is_down_stops_nobody() {
     let database = peers::postgres::database();
@@ -167,14 +172,7 @@ fn of_a_server_that_is_killed_no_message_is_lost_and_a_bus_that_is_down_stops_no
     let mut here = Chat::join(&runtime, &doomed.http(), 0);
     let mut there = Chat::join(&runtime, &stays.http(), 0);
     for number in 1..=10 {
-        say(
-            if number % 2 == 0 {
-                &at_doomed
-            } else {
-                &at_stays
-            },
-            number,
-        );
+        say_at([&at_doomed, &at_stays], number);
         there.hears(number);
     }
     for number in 1..=6 {
@@ -200,14 +198,7 @@ fn of_a_server_that_is_killed_no_message_is_lost_and_a_bus_that_is_down_stops_no
     let mut delays = Vec::new();
     for number in 16..=25 {
         let said_at = Instant::now();
-        say(
-            if number % 2 == 0 {
-                &at_other
-            } else {
-                &at_stays
-            },
-            number,
-        );
+        say_at([&at_other, &at_stays], number);
         there.hears(number);
         far.hears(number);
         delays.push(said_at.elapsed());
@@ -218,14 +209,7 @@ fn of_a_server_that_is_killed_no_message_is_lost_and_a_bus_that_is_down_stops_no
     println!("without a bus for 10 s: everybody hears everything within {longest:?}");
     runtime.block_on(nats.restart());
     for number in 26..=30 {
-        say(
-            if number % 2 == 0 {
-                &at_other
-            } else {
-                &at_stays
-            },
-            number,
-        );
+        say_at([&at_other, &at_stays], number);
         there.hears(number);
         far.hears(number);
     }

@@ -15,11 +15,7 @@ fn two_people_are_told_of_each_other() {
     for name in ["ada", "bea"] {
         site.create_user(name, password);
     }
-    let created = site.nova(&["stream", "create", "garden", "--owner", "bea"]);
-    let printed = created.succeeded();
-    let is_key = |word: &&str| word.len() >= 32 && word.bytes().all(|b| b.is_ascii_alphanumeric());
-    let key = printed.split_whitespace().find(is_key).expect("a key");
-    site.keep_secret(key);
+    let key = site.create_stream_of("bea", "garden");
     let nova = site.serve().start();
     let screens = screens("notifications-walk");
     let mut command = browser_command(&["notifications-real.mjs", &nova.http().url("")]);
@@ -28,7 +24,7 @@ fn two_people_are_told_of_each_other() {
     walk.wait_line("the moment to go live", LIMIT, |line| {
         (line == "live please").then_some(())
     });
-    let _publisher = Encoder::small().publish(&nova.rtmp_url(key));
+    let _publisher = Encoder::small().publish(&nova.rtmp_url(&key));
     ends_well_within(walk, LIMIT);
     println!("screenshots: {}", screens.display());
 }

@@ -54,8 +54,7 @@ impl Hosts {
     }
 
     fn origin(&self, site: &Site) -> Serve {
-        let listeners = [Listener::Rtmp, Listener::Origin, Listener::Admin];
-        site.serve().roles("ingest,transcode,origin", &listeners)
+        site.serve().media_roles()
     }
 
     /// An edge that looks for whom to ask.

@@ -87,15 +87,9 @@ fn a_video_is_in_all_edges_before_it_is_played() {
     site.create_stream("garden");
     let file = media_file(site.data_dir(), "in.mp4", "320x180", 6);
     let id = import(&site, &file);
-    let media = site
-        .serve()
-        .roles(
-            "ingest,transcode,origin",
-            &[Listener::Rtmp, Listener::Origin, Listener::Admin],
-        )
-        .start();
+    let media = site.serve().media_roles().start();
     wait_until_ready(&site, &id, SOON);
-    let origin = format!("http://{}", media.address(Listener::Origin));
+    let origin = media.origin_url();
     let edges = [edge(&origin, &settings), edge(&origin, &settings)];
 
     let told = site
@@ -165,14 +159,8 @@ fn what_cannot_be_stored_is_told_and_fails_the_command() {
     let site = Site::with_settings(&settings);
     let nobody = site.nova(&["prewarm", "/a"]).failed_with_one_sentence();
     assert!(nobody.contains("no edge is live"), "{nobody}");
-    let media = site
-        .serve()
-        .roles(
-            "ingest,transcode,origin",
-            &[Listener::Rtmp, Listener::Origin, Listener::Admin],
-        )
-        .start();
-    let origin = format!("http://{}", media.address(Listener::Origin));
+    let media = site.serve().media_roles().start();
+    let origin = media.origin_url();
     let edge = edge(&origin, &settings);
     let list = site.data_dir().join("urls");
     std::fs::write(&list, "/vod/a/none.m4s\n\n/live/nobody/index.m3u8\n").unwrap();

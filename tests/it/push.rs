@@ -10,10 +10,8 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// A process that publishes, and an edge of it with `push` as said.
 fn start(push: &str) -> (Site, Nova, Nova) {
     let site = Site::new();
-    let listeners = [Listener::Rtmp, Listener::Origin, Listener::Admin];
-    let media = site.serve().roles("ingest,transcode,origin", &listeners);
-    let media = media.start();
-    let origin = format!("http://{}", media.address(Listener::Origin));
+    let media = site.serve().media_roles().start();
+    let origin = media.origin_url();
     let edge = site
         .serve()
         .roles("edge", &[Listener::Http, Listener::Admin]);

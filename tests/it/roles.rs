@@ -10,14 +10,8 @@ use crate::harness::{Encoder, Listener, Nova, Probed, Site, Stream, WARM_UP, Wat
 fn three_processes_play_as_one() {
     let site = Site::new();
     let key = site.create_stream("garden");
-    let media = site
-        .serve()
-        .roles(
-            "ingest,transcode,origin",
-            &[Listener::Rtmp, Listener::Origin, Listener::Admin],
-        )
-        .start();
-    let origin = format!("http://{}", media.address(Listener::Origin));
+    let media = site.serve().media_roles().start();
+    let origin = media.origin_url();
     let edge = site
         .serve()
         .roles("edge", &[Listener::Http, Listener::Admin])
@@ -113,14 +107,8 @@ fn an_edge_alone_needs_its_origin_and_nothing_else() {
 #[test]
 fn an_edge_asks_the_origin_when_its_shield_is_gone() {
     let site = Site::new();
-    let media = site
-        .serve()
-        .roles(
-            "ingest,transcode,origin",
-            &[Listener::Rtmp, Listener::Origin, Listener::Admin],
-        )
-        .start();
-    let origin = format!("http://{}", media.address(Listener::Origin));
+    let media = site.serve().media_roles().start();
+    let origin = media.origin_url();
     let edge = || {
         site.serve()
             .roles("edge", &[Listener::Http, Listener::Admin])

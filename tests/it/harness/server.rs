@@ -164,6 +164,12 @@ impl Serve {
         self.argument("--role").argument(roles)
     }
 
+    /// With the roles that make media, and give them to edges elsewhere.
+    pub(crate) fn media_roles(self) -> Self {
+        let listeners = [Listener::Rtmp, Listener::Origin, Listener::Admin];
+        self.roles("ingest,transcode,origin", &listeners)
+    }
+
     /// Starts it and waits until it listens.
     #[track_caller]
     pub(crate) fn start(self) -> Nova {
@@ -228,6 +234,11 @@ impl Nova {
     /// A client of the HTTP port.
     pub(crate) fn http(&self) -> Http {
         Http::new(self.address(Listener::Http))
+    }
+
+    /// Where edges elsewhere ask for media.
+    pub(crate) fn origin_url(&self) -> String {
+        format!("http://{}", self.address(Listener::Origin))
     }
 
     /// A client of the health and metrics port.

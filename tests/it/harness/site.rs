@@ -174,8 +174,16 @@ impl Site {
     /// The same, by another command than [`Site::command`].
     pub(super) fn create_stream_by(&self, nova: impl Fn() -> Command, name: &str) -> String {
         self.0.owner.get_or_init(|| self.create_owner(nova()));
-        let mut create = nova();
-        create.args(["stream", "create", name, "--owner", OWNER]);
+        self.made_stream(nova(), name, OWNER)
+    }
+
+    /// The same, for somebody who has an account.
+    pub(crate) fn create_stream_of(&self, owner: &str, name: &str) -> String {
+        self.made_stream(self.command(), name, owner)
+    }
+
+    fn made_stream(&self, mut create: Command, name: &str, owner: &str) -> String {
+        create.args(["stream", "create", name, "--owner", owner]);
         let printed = self.finish(&mut create, "").succeeded();
         let key = printed
             .split_whitespace()
