@@ -36,20 +36,14 @@ const NAMED = [
   [/^\/studio\/[^/]+$/, "studio.html"],
 ];
 const TYPES = { html: "text/html; charset=utf-8", js: "text/javascript", css: "text/css" };
-/** As `src/web.rs` has it. */
-const POLICY =
-  "default-src 'self'; worker-src 'none'; img-src 'self' data:; " +
-  "object-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; " +
-  "require-trusted-types-for 'script'";
+/** As `src/web.rs` has them. */
+const PLAIN =
+  "worker-src 'none'; object-src 'none'; base-uri 'none'; form-action 'self'; require-trusted-types-for 'script'";
+const POLICY = `default-src 'self'; img-src 'self' data:; ${PLAIN}; frame-ancestors 'none'`;
 /** The same of pages where something plays. */
-const WATCH_POLICY =
-  "default-src 'self'; connect-src 'self'; media-src 'self' blob:; worker-src 'none'; " +
-  "img-src 'self' data:; object-src 'none'; frame-ancestors 'self'; base-uri 'none'; form-action 'self'";
-/** Of the studio, which shows keys too. */
-const STUDIO_POLICY =
-  "default-src 'self'; connect-src 'self'; media-src 'self' blob:; worker-src 'none'; " +
-  "img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; " +
-  "frame-ancestors 'none'; require-trusted-types-for 'script'";
+const PLAYING = `default-src 'self'; connect-src 'self'; media-src 'self' blob:; img-src 'self' data:; ${PLAIN}`;
+const WATCH_POLICY = `${PLAYING}; frame-ancestors 'self'`;
+const STUDIO_POLICY = `${PLAYING}; frame-ancestors 'none'`;
 const POLICIES = { "index.html": WATCH_POLICY, "studio.html": STUDIO_POLICY };
 const MINUTE_MS = 60_000;
 
