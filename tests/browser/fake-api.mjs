@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { fileURLToPath } from "node:url";
 
+import { misfits } from "./contract.mjs";
 import { Chat } from "./fake-chat.mjs";
 import { OPERATIONS } from "./fake-operations.mjs";
 import { invalid, notFound, Refusal } from "./fake-refusals.mjs";
@@ -108,6 +109,9 @@ class Fake {
   asked = [];
   /** Milliseconds that an access token is good. */
   accessLife = 10 * MINUTE_MS;
+  /** What it answered that the API would not; nobody looks at what means harm. */
+  misfits = [];
+  meansHarm = false;
   /** What to answer instead, by "METHOD path": a refusal, once; or nothing ("drop"). */
   faults = new Map();
 
@@ -124,6 +128,7 @@ class Fake {
       links: [],
       is_private: false,
       role: "user",
+      is_suspended: false,
       created_at: now(),
       follows: new Map(),
       blocks: new Set(),
@@ -177,9 +182,12 @@ class Fake {
       answer = { status, json, headers: { "Content-Type": "application/problem+json", ...headers } };
     }
     entry.status = answer.status ?? 200;
-    const { json, bytes, headers } = answer;
-    const type = json === undefined ? {} : { "Content-Type": "application/json" };
-    response.writeHead(entry.status, { "Cache-Control": "no-store", ...type, ...headers });
+    const { json, bytes } = answer;
+    const kind = json === undefined ? {} : { "Content-Type": "application/json" };
+    const headers = { "Cache-Control": "no-store", ...kind, ...answer.headers };
+    const { method, path, status } = entry;
+    this.misfits.push(...misfits({ method, path, status, type: headers["Content-Type"], json }));
+    response.writeHead(status, headers);
     response.end(bytes ?? (json === undefined ? undefined : JSON.stringify(json)));
   }
 
@@ -215,17 +223,8 @@ class Fake {
 
   shown(user, viewer) {
     const followers = [...this.users.values()].filter((other) => other.follows.get(user) === "yes");
-    const { id, name, display_name, bio, links, is_private, role, created_at, avatar } = user;
     return {
-      id,
-      name,
-      display_name,
-      bio,
-      links,
-      is_private,
-      role,
-      created_at,
-      avatar_url: avatar === null ? null : `/avatars/${id}/${avatar.id}.png`,
+      ...profileOf(user),
       followers: followers.length,
       following: [...user.follows.values()].filter((state) => state === "yes").length,
       viewer:
@@ -253,7 +252,7 @@ class Fake {
   }
 
   me(user) {
-    return { ...this.shown(user, user), email: user.email };
+    return { ...profileOf(user), email: user.email };
   }
 
   endSessions(user, except) {
@@ -261,6 +260,12 @@ class Fake {
       if (session.user === user && session !== except) this.sessions.delete(session.id);
     }
   }
+}
+
+/** What everybody sees of somebody, and they themselves. */
+function profileOf({ id, name, display_name, bio, links, is_private, role, is_suspended, created_at, avatar }) {
+  const avatar_url = avatar === null ? null : `/avatars/${id}/${avatar.id}.png`;
+  return { id, name, display_name, bio, links, is_private, role, is_suspended, created_at, avatar_url };
 }
 
 /** One request. */
