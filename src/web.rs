@@ -76,21 +76,21 @@ const PEOPLE: [(&str, &str); 14] = [
 /// process; the pages may then fetch from there, and show its pictures. `rtmp` is where encoders
 /// publish to, with `{host}` for the host that a page came from.
 pub fn router(playback: &str, rtmp: &str) -> Router {
+    // No page makes markup of text. hls.js would, of captions in TTML and keys of PlayReady: Nova
+    // sends neither.
+    let plain = "worker-src 'none'; object-src 'none'; base-uri 'none'; form-action 'self'; \
+                 require-trusted-types-for 'script'";
     // hls.js feeds the video element from a blob URL.
     let playing = format!(
         "default-src 'self'; connect-src 'self' {playback}; media-src 'self' blob: {playback}; \
-         worker-src 'none'; img-src 'self' data: {playback}; object-src 'none'; \
-         base-uri 'none'; form-action 'self'"
+         img-src 'self' data: {playback}; {plain}"
     );
     let watch_policy = format!("{playing}; frame-ancestors 'self'");
     // Keys are shown there, and what is live.
-    let studio_policy =
-        format!("{playing}; frame-ancestors 'none'; require-trusted-types-for 'script'");
-    // A page where passwords are typed is in no frame, and makes no markup of text.
+    let studio_policy = format!("{playing}; frame-ancestors 'none'");
+    // A page where passwords are typed is in no frame.
     let people_policy = format!(
-        "default-src 'self'; img-src 'self' data: {playback}; worker-src 'none'; \
-         object-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; \
-         require-trusted-types-for 'script'"
+        "default-src 'self'; img-src 'self' data: {playback}; {plain}; frame-ancestors 'none'"
     );
     let watch = File::page(WATCH.replace(RTMP_PLACE, rtmp), &watch_policy);
     let studio = File::page(STUDIO.replace(RTMP_PLACE, rtmp), &studio_policy);
@@ -227,6 +227,10 @@ mod tests {
             let policy = response.headers()[CONTENT_SECURITY_POLICY].to_str();
             let policy = policy.expect("text");
             assert!(policy.contains("default-src 'self';"), "{policy}");
+            assert!(
+                policy.contains("require-trusted-types-for 'script'"),
+                "{policy}"
+            );
             assert!(!policy.contains("unsafe"), "{policy}");
             for tag in page.split("<script").skip(1) {
                 assert!(tag.starts_with(" src=\"/"), "{path}: {tag:.40}");

@@ -7,7 +7,7 @@ import { describe, test } from "node:test";
 import { SIZES } from "./eyes.mjs";
 import { addImage, addPost } from "./fake-posts.mjs";
 import { invalid, Refusal } from "./fake-refusals.mjs";
-import { addRecording, addStream, addVideo } from "./fake-streams.mjs";
+import { addRecording, addStream, addVideo, liveStream } from "./fake-streams.mjs";
 import { png, pngFile } from "./png.mjs";
 import { button, stage } from "./stage.mjs";
 
@@ -168,7 +168,7 @@ test("what was sent is not sent again, unless the server does not know it any mo
 
 test("a post shows a stream that is named or chosen of those that are live", async (t) => {
   const { fake, page, open, eyes } = await scene(t, { name: "ada" });
-  fake.live.push({ name: "harbour", started_at: new Date().toISOString(), playlist: "/live/harbour/index.m3u8" });
+  fake.live.push(liveStream("harbour"));
   await open("/home");
   await button(page, "Add a stream").click();
   const field = page.getByLabel("The name of the stream");

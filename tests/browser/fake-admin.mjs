@@ -140,7 +140,7 @@ export const ADMIN_OPERATIONS = [
       if (user.role !== "user" && me.role !== "admin") {
         throw new Refusal(403, "forbidden", "Moderators suspend neither moderators nor administrators.");
       }
-      user.isSuspended = true;
+      user.is_suspended = true;
       note(fake, me, "suspend", "user", { reason: asked.json.reason });
       return { json: fake.shown(user, me) };
     },
@@ -150,7 +150,7 @@ export const ADMIN_OPERATIONS = [
     (fake, asked, name) => {
       const me = needs(asked, "moderator");
       const user = fake.person(name, null);
-      user.isSuspended = false;
+      user.is_suspended = false;
       note(fake, me, "unsuspend", "user", {});
       return { json: fake.shown(user, me) };
     },

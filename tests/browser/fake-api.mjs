@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { fileURLToPath } from "node:url";
 
+import { misfits } from "./contract.mjs";
 import { Chat } from "./fake-chat.mjs";
 import { OPERATIONS } from "./fake-operations.mjs";
 import { invalid, notFound, Refusal } from "./fake-refusals.mjs";
@@ -36,20 +37,14 @@ const NAMED = [
   [/^\/studio\/[^/]+$/, "studio.html"],
 ];
 const TYPES = { html: "text/html; charset=utf-8", js: "text/javascript", css: "text/css" };
-/** As `src/web.rs` has it. */
-const POLICY =
-  "default-src 'self'; worker-src 'none'; img-src 'self' data:; " +
-  "object-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; " +
-  "require-trusted-types-for 'script'";
+/** As `src/web.rs` has them. */
+const PLAIN =
+  "worker-src 'none'; object-src 'none'; base-uri 'none'; form-action 'self'; require-trusted-types-for 'script'";
+const POLICY = `default-src 'self'; img-src 'self' data:; ${PLAIN}; frame-ancestors 'none'`;
 /** The same of pages where something plays. */
-const WATCH_POLICY =
-  "default-src 'self'; connect-src 'self'; media-src 'self' blob:; worker-src 'none'; " +
-  "img-src 'self' data:; object-src 'none'; frame-ancestors 'self'; base-uri 'none'; form-action 'self'";
-/** Of the studio, which shows keys too. */
-const STUDIO_POLICY =
-  "default-src 'self'; connect-src 'self'; media-src 'self' blob:; worker-src 'none'; " +
-  "img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; " +
-  "frame-ancestors 'none'; require-trusted-types-for 'script'";
+const PLAYING = `default-src 'self'; connect-src 'self'; media-src 'self' blob:; img-src 'self' data:; ${PLAIN}`;
+const WATCH_POLICY = `${PLAYING}; frame-ancestors 'self'`;
+const STUDIO_POLICY = `${PLAYING}; frame-ancestors 'none'`;
 const POLICIES = { "index.html": WATCH_POLICY, "studio.html": STUDIO_POLICY };
 const MINUTE_MS = 60_000;
 
@@ -116,6 +111,9 @@ class Fake {
   asked = [];
   /** Milliseconds that an access token is good. */
   accessLife = 10 * MINUTE_MS;
+  /** What it answered that the API would not; nobody looks at what means harm. */
+  misfits = [];
+  meansHarm = false;
   /** What to answer instead, by "METHOD path": a refusal, once; or nothing ("drop"). */
   faults = new Map();
 
@@ -132,6 +130,7 @@ class Fake {
       links: [],
       is_private: false,
       role: "user",
+      is_suspended: false,
       created_at: now(),
       follows: new Map(),
       blocks: new Set(),
@@ -185,9 +184,12 @@ class Fake {
       answer = { status, json, headers: { "Content-Type": "application/problem+json", ...headers } };
     }
     entry.status = answer.status ?? 200;
-    const { json, bytes, headers } = answer;
-    const type = json === undefined ? {} : { "Content-Type": "application/json" };
-    response.writeHead(entry.status, { "Cache-Control": "no-store", ...type, ...headers });
+    const { json, bytes } = answer;
+    const kind = json === undefined ? {} : { "Content-Type": "application/json" };
+    const headers = { "Cache-Control": "no-store", ...kind, ...answer.headers };
+    const { method, path, status } = entry;
+    this.misfits.push(...misfits({ method, path, status, type: headers["Content-Type"], json }));
+    response.writeHead(status, headers);
     response.end(bytes ?? (json === undefined ? undefined : JSON.stringify(json)));
   }
 
@@ -223,17 +225,8 @@ class Fake {
 
   shown(user, viewer) {
     const followers = [...this.users.values()].filter((other) => other.follows.get(user) === "yes");
-    const { id, name, display_name, bio, links, is_private, role, created_at, avatar } = user;
     return {
-      id,
-      name,
-      display_name,
-      bio,
-      links,
-      is_private,
-      role,
-      created_at,
-      avatar_url: avatar === null ? null : `/avatars/${id}/${avatar.id}.png`,
+      ...profileOf(user),
       followers: followers.length,
       following: [...user.follows.values()].filter((state) => state === "yes").length,
       viewer:
@@ -261,7 +254,7 @@ class Fake {
   }
 
   me(user) {
-    return { ...this.shown(user, user), email: user.email };
+    return { ...profileOf(user), email: user.email };
   }
 
   endSessions(user, except) {
@@ -269,6 +262,12 @@ class Fake {
       if (session.user === user && session !== except) this.sessions.delete(session.id);
     }
   }
+}
+
+/** What everybody sees of somebody, and they themselves. */
+function profileOf({ id, name, display_name, bio, links, is_private, role, is_suspended, created_at, avatar }) {
+  const avatar_url = avatar === null ? null : `/avatars/${id}/${avatar.id}.png`;
+  return { id, name, display_name, bio, links, is_private, role, is_suspended, created_at, avatar_url };
 }
 
 /** One request. */

@@ -10,13 +10,33 @@ import { STUDIO_OPERATIONS } from "./fake-studio.mjs";
 import { now, secret } from "./fake-values.mjs";
 
 const DEFAULTS = { theme: "system", autoplay: "on", post_when_live: "no" };
+/** What else there is of an account, as it is exported. */
+const NOTHING_ELSE = {
+  is_complete: true,
+  sessions: [],
+  api_tokens: [],
+  preferences: {},
+  followers: [],
+  following: [],
+  blocked: [],
+  muted: [],
+  reports: [],
+  posts: [],
+  revisions: [],
+  images: [],
+  streams: [],
+  videos: [],
+  likes: [],
+  notifications: [],
+  chat_messages: [],
+};
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 function takeLink(fake, asked, purpose) {
   const { token } = asked.json;
   const link = fake.links.get(token);
   if (link?.purpose !== purpose) {
-    throw new Refusal(410, "link-not-valid", "The link is not valid any more: ask for another one.");
+    throw new Refusal(400, "link-not-valid", "The link is not valid any more: ask for another one.");
   }
   fake.links.delete(token);
   return link;
@@ -142,7 +162,7 @@ export const OPERATIONS = [
   [
     "GET me/export",
     (fake, asked) => ({
-      json: { account: fake.me(asked.me) },
+      json: { ...NOTHING_ELSE, account: fake.me(asked.me), exported_at: now() },
       headers: { "Content-Disposition": 'attachment; filename="nova.json"' },
     }),
   ],
@@ -281,9 +301,12 @@ export const OPERATIONS = [
     (fake, { me, json }) => {
       const report = { id: randomUUID(), reporter: me.name, ...json };
       fake.reports.push(report);
-      return { status: 201, json: report };
+      const { id, user, reason, comment = "" } = report;
+      return { status: 201, json: { id, user, post: null, reason, comment, created_at: now() } };
     },
   ],
+  ["GET notifications", (fake, asked) => asked.me && asked.page([], (notification) => notification)],
+  ["GET notifications/unread", (fake, asked) => asked.me && { json: { unread: 0 } }],
   ...POST_OPERATIONS,
   ...STUDIO_OPERATIONS,
   ...STREAM_OPERATIONS,

@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 
 import { invalid, notFound, Refusal } from "./fake-refusals.mjs";
-import { ownVideos, shownStream } from "./fake-streams.mjs";
+import { foundStream, ownVideos } from "./fake-streams.mjs";
 import { now } from "./fake-values.mjs";
 
 const TEXT_LIMIT = 5_000;
@@ -160,7 +160,7 @@ function streamNamed(fake, name) {
   const live = fake.live.find((stream) => stream.name === name);
   const found = fake.streams.find((stream) => stream.name === name);
   if (live === undefined && found === undefined) throw new Refusal(404, "not-found", "No such stream.");
-  return found === undefined ? { name, title: name, is_live: true, owner: null } : shownStream(found);
+  return found === undefined ? { name, title: name, is_live: true, owner: live.owner } : foundStream(found);
 }
 
 /** One of the author's videos that plays, as a post shows it. */
@@ -363,8 +363,7 @@ export const POST_OPERATIONS = [
     "GET search/streams",
     (fake, asked) => {
       const has = ({ name, title }) => `${name} ${title}`.toLowerCase().includes(query(asked));
-      const streams = fake.streams.map((stream) => shownStream(stream, asked.viewer));
-      return asked.page(streams.filter(has), (stream) => stream);
+      return asked.page(fake.streams.map(foundStream).filter(has), (stream) => stream);
     },
   ],
 ];

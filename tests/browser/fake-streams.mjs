@@ -48,8 +48,15 @@ export function shownStream(stream, viewer = null) {
     is_live: live_since !== null,
     live_since,
     created_at,
+    viewers: 0,
     settings: viewer?.name === owner ? settings : null,
   };
+}
+
+/** A stream, as posts and searches show it. */
+export function foundStream(stream) {
+  const { name, title, is_live, owner } = shownStream(stream);
+  return { name, title, is_live, owner };
 }
 
 /** A broadcast of the stream that is kept. */
@@ -121,12 +128,17 @@ export function shownRecording(stream, { id, title, playlist, manifest, poster }
   return { id, title, duration: null, stream: stream.name, playlist, manifest, poster };
 }
 
+/** A stream that is live, as the list of those tells it. */
+export function liveStream(name, more = {}) {
+  const [playlist, manifest] = ["index.m3u8", "manifest.mpd"].map((file) => `/live/${name}/${file}`);
+  return { name, title: name, owner: "bea", started_at: now(), viewers: 0, playlist, manifest, ...more };
+}
+
 /** Something is live that no browser can play: its playlist is not there. */
 export function goLive(fake, stream, started_at = now()) {
   stream.live_since = started_at;
   const { name, title, owner } = shownStream(stream);
-  const playlist = `/live/${name}/index.m3u8`;
-  fake.live = [{ name, title, owner, started_at, playlist, manifest: `/live/${name}/manifest.mpd` }, ...fake.live];
+  fake.live = [liveStream(name, { title, owner, started_at }), ...fake.live];
 }
 
 /** The stream, if it is for whoever asks. */

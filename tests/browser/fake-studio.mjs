@@ -47,7 +47,9 @@ export function measure(stream, beat = 0) {
 }
 
 function rendition(name, state, reason, bit_rate) {
-  return { name, kind: name === "audio" ? "audio" : "video", state, reason, width: null, height: null, bit_rate };
+  const kind = name === "audio" ? "audio" : "video";
+  const unknown = { codec: null, width: null, height: null, sample_rate: null, channels: null, target_bit_rate: null };
+  return { ...unknown, name, kind, state, since: now(), reason, bit_rate };
 }
 
 function own(fake, asked, name) {

@@ -4,10 +4,13 @@
 //
 // Logs in, then reads from stdin what to look at: a list of pages each line, as
 //
-//   { "path": "/discover", "texts": { SELECTOR: [TEXT, ...] }, "press": BUTTON, "picture": NAME }
+//   { "path": "/discover", "texts": { SELECTOR: [TEXT, ...] }, "fill": { SELECTOR: TEXT }, "enter": SELECTOR,
+//     "press": BUTTON, "plays": true, "picture": NAME }
 //
-// of which the last two may be missing. Of a picture the text is its description. Says { "event": "seen" } when all pages of a line have
-// their texts and the guard saw nothing; ends badly if not. The pictures are in SCREENS.
+// of which all but the first two may be missing: what is filled in, where Enter is pressed, which button is,
+// whether a recording plays to its end. Of a picture the text is its description. Says { "event": "seen" }
+// when all pages of a line have had their texts and the guard saw nothing; ends badly if not. The pictures are
+// in SCREENS.
 import assert from "node:assert/strict";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -26,29 +29,60 @@ const TABS = 4;
 const [base, screens, name, password] = process.argv.slice(2);
 if (password === undefined) throw new Error("usage: hostile-real.mjs URL SCREENS NAME PASSWORD");
 
-/** Which of the texts are not there; reads lists further on, if some are not; in the page. */
+/**
+ * Which of the texts have not been there; reads lists and chats further on, if some have not; in the page.
+ * A chat shows so many messages at a time.
+ */
 function missing(texts) {
+  const seen = (window.seenTexts ??= {});
   const absent = Object.entries(texts).flatMap(([selector, wanted]) => {
-    const shown = [...document.querySelectorAll(selector)].map((element) => {
-      if (element instanceof HTMLImageElement) return element.alt;
+    const all = (seen[selector] ??= new Set());
+    for (const element of document.querySelectorAll(selector)) {
       const isField = element instanceof HTMLInputElement || element instanceof HTMLTextAreaElement;
-      return isField ? element.value : element.textContent;
-    });
-    const all = new Set(shown);
+      if (element instanceof HTMLImageElement) all.add(element.alt);
+      else all.add(isField ? element.value : element.textContent);
+    }
     return wanted.filter((text) => !all.has(text));
   });
   if (absent.length > 0) {
-    const buttons = [...document.querySelectorAll(".paged > button:not([hidden])")];
-    for (const button of buttons) if (button.textContent === "Show more") button.click();
+    const buttons = [...document.querySelectorAll(".paged > button:not([hidden]), .chat-older:not([hidden])")];
+    for (const button of buttons) if (/^(Show more|Older messages)$/.test(button.textContent)) button.click();
+    // Up, and down again to what has come meanwhile.
+    const isUp = performance.now() % 8_000 < 4_000;
+    for (const log of document.querySelectorAll(".chat-log")) log.scrollTop = isUp ? 0 : log.scrollHeight;
   }
   return absent;
 }
 
-async function look(page, guard, { path, texts, press, picture }) {
+/** Begins to play what is recorded, and goes to its end. */
+async function play(page) {
+  const video = page.locator("video");
+  await video.evaluate((element) => {
+    element.muted = true;
+    return element.play();
+  });
+  await page.waitForFunction(() => document.querySelector("video").currentTime > 0.3);
+  await video.evaluate((element) => {
+    element.pause();
+    element.currentTime = element.duration - 1;
+  });
+}
+
+async function fillIn(page, selector, text) {
+  const field = page.locator(selector);
+  const isChoice = await field.evaluate((element) => element instanceof HTMLSelectElement);
+  if (isChoice) await field.selectOption(text);
+  else await field.fill(text);
+}
+
+async function look(page, guard, { path, texts, fill = {}, enter, press, plays, picture }) {
   // Pages that differ behind the # only would not be read anew.
   await page.goto("about:blank");
   await page.goto(base + path);
+  for (const [selector, text] of Object.entries(fill)) await fillIn(page, selector, text);
+  if (enter !== undefined) await page.locator(enter).press("Enter");
   if (press !== undefined) await page.getByRole("button", { name: press, exact: true }).first().click();
+  if (plays) await play(page);
   const deadline = Date.now() + PATIENCE_MS;
   let absent = await page.evaluate(missing, texts);
   while (absent.length > 0 && Date.now() < deadline) {

@@ -27,7 +27,7 @@ const scene = stage();
 /** A scene with a guard over it, and enough on one page for all texts. */
 async function guarded(t, options) {
   const made = await scene(t, options);
-  made.fake.pageSize = 3 * TEXTS.length;
+  Object.assign(made.fake, { pageSize: 3 * TEXTS.length, meansHarm: true });
   const guard = await Guard.over(made.context, made.fake.url);
   // The guard sees the pages that come after it.
   const page = await made.context.newPage();

@@ -2,10 +2,12 @@
 //
 //   [SCREENS=FOLDER] node --test pages.test.mjs
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
 import { describe, test } from "node:test";
 
 import { SIZES } from "./eyes.mjs";
 import { tooOften } from "./fake-refusals.mjs";
+import { liveStream } from "./fake-streams.mjs";
 import { button, logIn, stage } from "./stage.mjs";
 import { Walk } from "./walk.mjs";
 
@@ -45,10 +47,7 @@ for (const name of [null, "ada"]) {
 
 test("more of who is live comes by a button, and the focus stays where somebody has it", async (t) => {
   const { fake, page, open } = await scene(t, {});
-  const live = (at) => {
-    const [name, started_at] = [`s${at}`, new Date().toISOString()];
-    return { name, title: name, owner: "bea", started_at, playlist: `/live/${name}/index.m3u8` };
-  };
+  const live = (at) => liveStream(`s${at}`);
   fake.live = Array.from({ length: 101 }, (_, at) => live(at + 1));
   const card = (at) => page.locator(`.card[href="/watch/s${at}"]`);
   const hasFocus = (locator) => locator.evaluate((one) => one === document.activeElement);
@@ -86,8 +85,7 @@ test("more of who is live comes by a button, and the focus stays where somebody 
 
 test("who is at the button for more when there are no more goes to the list", async (t) => {
   const { fake, page, open } = await scene(t, {});
-  const started_at = new Date().toISOString();
-  fake.live = Array.from({ length: 101 }, (_, at) => ({ name: `s${at}`, started_at, playlist: "/live/s/index.m3u8" }));
+  fake.live = Array.from({ length: 101 }, (_, at) => liveStream(`s${at}`));
   await open("/");
   await button(page, "Show more").focus();
   fake.live.pop();
@@ -316,8 +314,9 @@ test("the longest that people can be called fits on a phone", async (t) => {
   const [ada, bob] = ["a", "b"].map((letter) => fake.add(letter.repeat(32), called(letter)));
   ada.mutes.add(bob);
   bob.follows.set(ada, "yes");
-  const token = { id: "1", name: "W".repeat(100), scopes: ["account:read"] };
-  ada.tokens.push({ ...token, expires_at: null, last_used_at: null });
+  const times = { created_at: new Date().toISOString(), expires_at: null, last_used_at: null };
+  const token = { id: randomUUID(), name: "W".repeat(100), scopes: ["account:read"], ...times };
+  ada.tokens.push(token);
   await logIn(page, fake, ada);
   await open(`/@${ada.name}#followers`);
   await page.getByRole("list", { name: /^Followers of/ }).waitFor();

@@ -6,7 +6,7 @@ import { describe, test } from "node:test";
 
 import { SIZES } from "./eyes.mjs";
 import { addPost, editPost } from "./fake-posts.mjs";
-import { addStream, shownStream } from "./fake-streams.mjs";
+import { addStream, foundStream, liveStream } from "./fake-streams.mjs";
 import { invalid, Refusal, tooOften } from "./fake-refusals.mjs";
 import { PostsWalk, settled } from "./posts-walk.mjs";
 import { button, logIn, stage } from "./stage.mjs";
@@ -284,11 +284,11 @@ test("streams and hashtags that are going on lead to where they are", async (t) 
     const bob = fake.add("bob");
     const started_at = new Date(Date.now() - 65 * 60_000).toISOString();
     fake.live = ["garden", "a-stream-with-a-name-that-is-rather-long", "harbour"].map((name) => {
-      return { name, started_at, playlist: `/live/${name}/index.m3u8` };
+      return liveStream(name, { started_at });
     });
     const garden = addStream(fake, bob, "garden", { title: "The garden at night", live_since: started_at });
     addStream(fake, bob, "garden-2");
-    addPost(fake, bob, "", { stream: shownStream(garden) });
+    addPost(fake, bob, "", { stream: foundStream(garden) });
     for (const tag of ["tide", "birds", "Überfahrt", "morning", "x".repeat(60)]) {
       addPost(fake, bob, `About #${tag}.`);
     }

@@ -1,4 +1,6 @@
 // What walks in front of a real server have in common: `node NAME-real.mjs URL SCREENS PASSWORD`.
+import assert from "node:assert/strict";
+
 import { chromium } from "playwright-core";
 
 import { BROWSER, BROWSER_ARGS } from "./chromium.mjs";
@@ -32,4 +34,24 @@ export async function run(walk) {
   } finally {
     await browser.close();
   }
+}
+
+/** Asks the API, as whoever has the token. */
+export async function ask(method, path, json, token) {
+  const response = await fetch(`${base}/api/v1/${path}`, {
+    method,
+    headers: {
+      "Content-Type": "application/json",
+      ...(token !== undefined && { Authorization: `Bearer ${token}` }),
+    },
+    body: JSON.stringify(json),
+  });
+  const answer = await response.text();
+  assert.ok(response.ok, `${method} ${path}: ${answer}`);
+  return JSON.parse(answer);
+}
+
+export async function tokenOf(login) {
+  const { access_token } = await ask("POST", "session", { login, password, session: "cookie" });
+  return access_token;
 }

@@ -1,4 +1,6 @@
-// Where pages are tested in front of `fake-api.mjs`: a browser, and a server for each test.
+// Where pages are tested in front of `fake-api.mjs`: a browser, and a server for each test, which answers as
+// the API promises to.
+import assert from "node:assert/strict";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before } from "node:test";
@@ -32,6 +34,7 @@ export function stage() {
     t.after(async () => {
       await context.close();
       fake.close();
+      if (!fake.meansHarm) assert.deepEqual(fake.misfits, []);
     });
     const page = await context.newPage();
     const eyes = new Eyes(page, kind, SCREENS);

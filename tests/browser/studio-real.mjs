@@ -1,19 +1,20 @@
 // Somebody in the studio of a real server in Chromium: makes a stream, goes live with the key that is
-// shown, looks at what is measured, and stops it.
+// shown, looks at what is measured and after what is said, and stops it.
 //
 //   node studio-real.mjs URL SCREENS PASSWORD
 //
-// An account called ada is there, with that password. Says { "key": KEY } when it is to be published
+// Accounts called ada and bea are there, with that password. Says { "key": KEY } when it is to be published
 // with, and waits. Ends well if all was as it should be; the pictures are in SCREENS.
 import assert from "node:assert/strict";
 
+import { act, connected, hint, message, say } from "./chatting.mjs";
 import { LIVE_MS, run, somebody } from "./real.mjs";
 
 /** Points that a graph has to have got: it is measured every 5 s. */
 const POINTS = 4;
 
-async function ada(browser, kind) {
-  const visitor = await somebody(browser, "ada", kind);
+async function loggedIn(browser, name, kind) {
+  const visitor = await somebody(browser, name, kind);
   await visitor.logIn();
   return visitor;
 }
@@ -41,8 +42,37 @@ const plays = () => {
   return video !== null && video.muted && video.currentTime > 1;
 };
 
+/** The owner of a stream looks after its chat in the studio, and who watches is told. */
+async function moderate(owner, viewer) {
+  await owner.said("Nobody has said anything yet.");
+  await owner.said("Everybody may talk.");
+  await viewer.open("/watch/engines");
+  await connected(viewer);
+  await say(viewer, "<i>Boring</i> engines.");
+  await say(viewer, "Play something else!");
+  await message(owner, "Play something else!").waitFor();
+  await act(owner, "<i>Boring</i> engines.", "Delete");
+  await owner.said("The message is deleted.");
+  await message(viewer, "<i>Boring</i> engines.").waitFor({ state: "detached" });
+  await act(owner, "Play something else!", "10 minutes");
+  await owner.said("bea says nothing for 10 minutes.");
+  const row = owner.page.getByRole("list", { name: "Timeouts and bans" }).getByRole("listitem");
+  await row.filter({ hasText: "@bea · timed out until" }).waitFor();
+  await owner.eyes.look("studio-chat");
+  await viewer.label("Your message").fill("Am I heard?");
+  await viewer.label("Your message").press("Enter");
+  await hint(viewer).filter({ hasText: "A moderator gave you a timeout, until" }).waitFor();
+  await owner.button("Lift the timeout: bea").click();
+  await row.waitFor({ state: "detached" });
+  await viewer.page.reload();
+  await connected(viewer);
+  await say(viewer, "I am heard.");
+  await message(owner, "I am heard.").waitFor();
+  await viewer.leave();
+}
+
 async function walk(browser) {
-  const desk = await ada(browser, "desktop");
+  const desk = await loggedIn(browser, "ada", "desktop");
   const { page, eyes } = desk;
   await page.getByRole("button", { name: "ada", exact: true }).click();
   await page.getByRole("link", { name: "Studio", exact: true }).click();
@@ -66,7 +96,7 @@ async function walk(browser) {
   // It is live, and seen and measured without the page being loaded anew.
   await page.locator('[data-part="state"][data-state="live"]').waitFor({ timeout: LIVE_MS });
   await page.waitForFunction(plays, null, { timeout: LIVE_MS });
-  const phone = await ada(browser, "phone");
+  const phone = await loggedIn(browser, "ada", "phone");
   await phone.open("/studio/engines");
   for (const title of ["Bit rate", "Frame rate", "GOP", "Viewers"]) await moves(page, title);
   await desk.said("320×180, H.264");
@@ -80,9 +110,8 @@ async function walk(browser) {
   await page.getByText(/last used/).waitFor();
   await eyes.look("studio-keys");
 
-  // The chat says what viewers say.
   await page.getByRole("link", { name: "Chat", exact: true }).click();
-  await page.getByText("Nobody has said anything yet.").waitFor();
+  await moderate(desk, await loggedIn(browser, "bea", "desktop"));
 
   await desk.button("Stop…").click();
   await desk.button("Stop the stream").click();

@@ -374,7 +374,7 @@ test("nothing that people write runs in the studio", async (t) => {
   const guard = await Guard.over(context, fake.url);
   const page = await context.newPage();
   const texts = HOSTILE.map(({ text }) => text).filter((text) => text !== "");
-  fake.pageSize = texts.length;
+  Object.assign(fake, { pageSize: texts.length, meansHarm: true });
   const stream = addStream(fake, user, "engines", { description: texts[0] });
   texts.forEach((text, at) => {
     addStream(fake, user, `s${at}`).settings.title = text;

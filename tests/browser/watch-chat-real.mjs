@@ -9,53 +9,22 @@
 // pictures are in SCREENS.
 import assert from "node:assert/strict";
 
-import { base, LIVE_MS, password, PATIENCE_MS, run, somebody } from "./real.mjs";
+import { act, connected, hint, message, say } from "./chatting.mjs";
+import { ask, LIVE_MS, PATIENCE_MS, run, somebody, tokenOf } from "./real.mjs";
 
 /** Bea's stream has a title and is recorded, and going live makes a post. */
 async function prepare() {
-  const ask = async (method, path, json, token) => {
-    const response = await fetch(`${base}/api/v1/${path}`, {
-      method,
-      headers: {
-        "Content-Type": "application/json",
-        ...(token !== undefined && { Authorization: `Bearer ${token}` }),
-      },
-      body: JSON.stringify(json),
-    });
-    const answer = await response.text();
-    assert.ok(response.ok, `${method} ${path}: ${answer}`);
-    return JSON.parse(answer);
-  };
-  const { access_token } = await ask("POST", "session", { login: "bea", password, session: "cookie" });
   const shown = { title: "The garden at night", description: "Moths, mostly." };
   const change = { ...shown, post_when_live: "yes", recording: true };
-  await ask("PATCH", "streams/garden", change, access_token);
+  await ask("PATCH", "streams/garden", change, await tokenOf("bea"));
 }
 
 const bell = ({ page }) => page.getByRole("link", { name: /^Notifications/ });
 const rings = (visitor, text, timeout = PATIENCE_MS) =>
   bell(visitor).filter({ hasText: text }).waitFor({ timeout });
 const phase = ({ page }, name) => page.locator(`.state[data-phase="${name}"]`).waitFor({ state: "attached", timeout: LIVE_MS });
-const connected = ({ page }) => page.locator('.chat[data-state="joined"]').waitFor();
-const said = ({ page }, text) => page.locator(".chat-message").filter({ hasText: text });
 /** Said when all were there and nothing was recorded yet. */
 const BEFORE = "Is the lamp on?";
-const hint = ({ page }) => page.locator(".chat-hint");
-
-async function say(visitor, text) {
-  const field = visitor.label("Your message");
-  await field.fill(text);
-  await field.press("Enter");
-  await visitor.page.waitForFunction(() => document.querySelector(".chat-field").value === "");
-}
-
-/** Does something about a message, the oldest with the text, by the keyboard. */
-async function act(visitor, text, what) {
-  const row = said(visitor, text).first();
-  await row.getByRole("button", { name: /^What to do about/ }).focus();
-  await visitor.page.keyboard.press("Enter");
-  await row.getByRole("button", { name: what, exact: true }).press("Enter");
-}
 
 /** Posts what was recorded, which is listed from the end of its broadcast on; where it plays. */
 async function postRecording(visitor) {
@@ -102,14 +71,14 @@ async function watchRecording(visitor, path) {
   await page.evaluate(() => document.querySelector("video").pause());
   await (await history).finished();
   await seek(visitor, -1);
-  await said(visitor, "Answers ada: Good evening from the <b>meadow</b>.").waitFor();
-  assert.equal(await said(visitor, "I am heard.").count(), 0, "it is deleted");
-  assert.equal(await said(visitor, BEFORE).count(), 0, "it was said before the recording");
+  await message(visitor, "Answers ada: Good evening from the <b>meadow</b>.").waitFor();
+  assert.equal(await message(visitor, "I am heard.").count(), 0, "it is deleted");
+  assert.equal(await message(visitor, BEFORE).count(), 0, "it was said before the recording");
   await visitor.eyes.look("watch-replay");
   await seek(visitor, 0);
-  await said(visitor, "Good evening from").first().waitFor({ state: "detached" });
+  await message(visitor, "Good evening from").first().waitFor({ state: "detached" });
   await visitor.said("Nobody has said anything so far.");
-  assert.equal(await said(visitor, BEFORE).count(), 0, "it was said before the recording");
+  assert.equal(await message(visitor, BEFORE).count(), 0, "it was said before the recording");
 }
 
 async function walk(browser) {
@@ -125,17 +94,17 @@ async function walk(browser) {
     await connected(one);
   }
   await say(bea, BEFORE);
-  await said(ada, BEFORE).waitFor();
+  await message(ada, BEFORE).waitFor();
   console.log("live please");
   for (const one of [visitor, ada, bea]) await phase(one, "live");
 
   // They chat, and whoever has not logged in reads.
   await say(ada, "Good evening from the <b>meadow</b>.");
-  await said(bea, "Good evening from the <b>meadow</b>.").waitFor();
+  await message(bea, "Good evening from the <b>meadow</b>.").waitFor();
   await act(bea, "Good evening from", "Reply");
   await say(bea, "Good evening, @ada.");
   for (const one of [visitor, ada, bea]) {
-    await said(one, "Answers ada: Good evening from the <b>meadow</b>.").waitFor();
+    await message(one, "Answers ada: Good evening from the <b>meadow</b>.").waitFor();
   }
   await visitor.page.getByRole("link", { name: "Log in to chat" }).waitFor();
   await ada.page.locator(".chat-head").filter({ hasText: "3 are here" }).waitFor();
@@ -150,7 +119,7 @@ async function walk(browser) {
   await like.click();
   await ada.page.getByRole("button", { name: "Like 1", pressed: true }).waitFor();
   await phase(ada, "live");
-  await said(ada, "Good evening, @ada.").waitFor();
+  await message(ada, "Good evening, @ada.").waitFor();
   await ada.eyes.look("watch-live");
   await bea.eyes.look("watch-live");
 
@@ -166,9 +135,9 @@ async function walk(browser) {
   await ada.page.reload();
   await connected(ada);
   await say(ada, "I am heard.");
-  await said(bea, "I am heard.").waitFor();
+  await message(bea, "I am heard.").waitFor();
   await act(bea, "I am heard.", "Delete");
-  await said(ada, "I am heard.").waitFor({ state: "detached" });
+  await message(ada, "I am heard.").waitFor({ state: "detached" });
 
   // The broadcast ends, and the next one is told on the page that is open.
   console.log("end please");

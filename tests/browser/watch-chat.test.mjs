@@ -7,7 +7,7 @@ import { describe, test } from "node:test";
 
 import { SIZES } from "./eyes.mjs";
 import { addPost } from "./fake-posts.mjs";
-import { addStream, goLive, shownStream } from "./fake-streams.mjs";
+import { addStream, foundStream, goLive } from "./fake-streams.mjs";
 import { Guard, HOSTILE } from "./guard.mjs";
 import { button, logIn, stage } from "./stage.mjs";
 
@@ -51,7 +51,7 @@ describe("somebody watches, follows and chats", { concurrency: true }, () => {
     test(kind, async (t) => {
       const { fake, page, eyes, open, bea, stream, user, say } = await garden(t, { name: "ada", kind });
       goLive(fake, stream);
-      addPost(fake, bea, "", { stream: shownStream(stream) });
+      addPost(fake, bea, "", { stream: foundStream(stream) });
       const zed = fake.add("zed");
       const question = say(zed, "Is that a **hawk moth**, @bea? #moths");
       say(bea, "It is one. https://example.org/moths", { reply_to: question.id });

@@ -1,26 +1,23 @@
 //! Texts that would run, load or lead elsewhere if anything took them for more than text: the API
 //! of a real server is given them wherever it takes one, and its pages are looked at.
 
-use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Nova, Process, Site, browser_command, wait_for, wait_until};
+use crate::harness::{Site, wait_for};
+use crate::hostile_fields::{self, OF_POSTS_AND_PEOPLE};
+use crate::hostile_reader::{Reader, corpus, start};
 use crate::hostile_writing::{
     BIO, DISPLAY_NAME, PASSWORD, PEOPLE, Person, Written, encoded, is_plain, is_straight,
     refuse_as_names, shortened, taken,
 };
-use crate::people_pages::{ends_well_within, screens};
 
-/// How long a browser takes for some pages, on a busy machine.
-const LIMIT: Duration = Duration::from_secs(90);
 /// How long feeds and search may take to follow.
 const SOON: Duration = Duration::from_secs(30);
 
-const MODERATOR: &str = "mod";
-/// From one text that has a page of its own to the next.
+/// From one text that has a page of its own, or that is tried where it is refused, to the next.
 const STEP: usize = 16;
 
 /// So many links a profile has at most.
@@ -34,12 +31,21 @@ const QUOTED: &str = "blockquote .post-text";
 
 #[test]
 fn hostile_texts_from_the_real_server_run_nowhere() {
+    look_at_all(STEP);
+}
+
+#[test]
+fn long_each_hostile_text_runs_nowhere() {
+    look_at_all(1);
+}
+
+fn look_at_all(step: usize) {
     let texts = corpus();
+    let some: Vec<_> = texts.iter().step_by(step).cloned().collect();
     let site = Site::new();
     for name in PEOPLE {
         site.create_user(name, PASSWORD);
     }
-    site.create_administrator(MODERATOR, PASSWORD);
     let nova = start(&site);
     let people = PEOPLE.map(|name| Person::log_in(&nova, name));
     let [ada, ..] = &people;
@@ -65,9 +71,7 @@ fn hostile_texts_from_the_real_server_run_nowhere() {
             .map(|one| one.join().expect("all was written"));
         written.collect()
     });
-    let moderator = Person::log_in(&nova, MODERATOR);
-    moderator.resolve_all(&texts, &written);
-    refuse_as_names(&nova, ada, &texts);
+    refuse_as_names(&nova, ada, &some);
     let last = ada.write(&json!({ "text": "Everything is said." }));
     for path in ["feeds/home", "search/posts?q=everything%20said"] {
         wait_for(path, SOON, || {
@@ -79,7 +83,7 @@ fn hostile_texts_from_the_real_server_run_nowhere() {
         });
     }
 
-    let mut reader = Reader::start(&nova);
+    let mut reader = Reader::start(&nova, "hostile-texts");
     reader.look(&lists(&start, &written));
     for some in texts.chunks(TOKENS) {
         let tokens = ada.name_tokens(some);
@@ -91,8 +95,10 @@ fn hostile_texts_from_the_real_server_run_nowhere() {
             ada.done(ada.http.delete(&format!("/api/v1/me/tokens/{id}")));
         }
     }
-    reader.look(&searches(&nova, &texts));
-    reader.look(&addresses(&texts));
+    for some in some.chunks(STEP) {
+        reader.look(&searches(ada, some));
+        reader.look(&addresses(some));
+    }
     for (at, some) in rounds(&texts).into_iter().enumerate() {
         let mut pages = profiles(&people, some);
         if at == 0 {
@@ -101,34 +107,8 @@ fn hostile_texts_from_the_real_server_run_nowhere() {
         reader.look(&pages);
     }
     reader.end();
-}
-
-/// The texts of `tests/browser/hostile.json`.
-fn corpus() -> Vec<String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser/hostile.json");
-    let corpus = std::fs::read_to_string(path).expect("the corpus");
-    let corpus: Vec<Value> = serde_json::from_str(&corpus).expect("a list");
-    let texts = corpus
-        .iter()
-        .map(|one| one["text"].as_str().expect("a text").to_owned());
-    let texts: Vec<_> = texts.collect();
-    assert!(texts.len() >= 200, "{} texts", texts.len());
-    texts
-}
-
-fn start(site: &Site) -> Nova {
-    let mut serve = site.serve();
-    for limit in [
-        "REQUESTS_PER_MINUTE",
-        "WRITES_PER_MINUTE",
-        "POSTS_PER_HOUR",
-        "EDITS_PER_HOUR",
-        "PICTURES_PER_HOUR",
-        "REGISTRATIONS_PER_HOUR_PER_ADDRESS",
-    ] {
-        serve = serve.variable(&format!("NOVA__API__LIMITS__{limit}"), "1000000");
-    }
-    serve.start()
+    let reached = people.iter().map(|person| person.reached.fields());
+    hostile_fields::are_reached(&OF_POSTS_AND_PEOPLE, reached);
 }
 
 /// The pages with lists of what was written.
@@ -165,11 +145,9 @@ fn lists(start: &str, written: &[Written]) -> Vec<Value> {
     pages
 }
 
-/// Searches for some of the texts, with what is found.
-fn searches(nova: &Nova, texts: &[String]) -> Vec<Value> {
-    let ada = Person::log_in(nova, PEOPLE[0]);
-    let some = texts.iter().step_by(STEP);
-    let pages = some.map(|text| {
+/// Searches for the texts, with what is found.
+fn searches(ada: &Person, texts: &[String]) -> Vec<Value> {
+    let pages = texts.iter().map(|text| {
         let query = encoded(text);
         let found = ada.list(&format!("search/posts?q={query}"), 20);
         let found: Vec<_> = found.iter().map(|post| &post["text"]).collect();
@@ -177,22 +155,22 @@ fn searches(nova: &Nova, texts: &[String]) -> Vec<Value> {
         let typed = text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
         let typed = typed.replace(['\r', '\n'], "");
         let path = format!("/search?q={query}");
+        ada.reached.note("?q");
         json!({ "path": path, "texts": { "#query": [typed], SAYS: found }, "picture": "search" })
     });
     pages.collect()
 }
 
-/// Pages that have some of the texts in their addresses.
+/// Pages that have the texts in their addresses.
 fn addresses(texts: &[String]) -> Vec<Value> {
-    let some = texts.iter().skip(STEP / 2).step_by(STEP).enumerate();
-    let pages = some.map(|(at, text)| {
+    let pages = texts.iter().flat_map(|text| {
         let name = encoded(text);
-        let (path, title) = match at % 3 {
-            0 => (format!("/@{name}"), "Nobody here".to_owned()),
-            1 => (format!("/posts/{name}"), "Nothing here".to_owned()),
-            _ => (format!("/hashtags/{name}"), format!("#{text}")),
-        };
-        json!({ "path": path, "texts": { "main h1": [title] } })
+        let pages = [
+            (format!("/@{name}"), "Nobody here".to_owned()),
+            (format!("/posts/{name}"), "Nothing here".to_owned()),
+            (format!("/hashtags/{name}"), format!("#{text}")),
+        ];
+        pages.map(|(path, title)| json!({ "path": path, "texts": { "main h1": [title] } }))
     });
     pages.collect()
 }
@@ -313,40 +291,4 @@ fn profiles(people: &[Person], texts: &[String]) -> Vec<Value> {
         pages.push(json!({ "path": format!("/@{}", friend.name), "texts": texts }));
     }
     pages
-}
-
-/// A browser that looks at pages, with somebody logged in.
-struct Reader {
-    process: Process,
-    /// How often it was told what to look at.
-    asked: usize,
-}
-
-impl Reader {
-    fn start(nova: &Nova) -> Self {
-        let screens = screens("hostile-texts");
-        println!("screenshots: {}", screens.display());
-        let mut command = browser_command(&["hostile-real.mjs", &nova.http().url("")]);
-        command.arg(screens).args([PEOPLE[0], PASSWORD]);
-        let process = Process::start("hostile-real.mjs", &mut command);
-        Self { process, asked: 0 }
-    }
-
-    /// Looks at pages, and fails if they do not show the texts, or if anything runs.
-    #[track_caller]
-    fn look(&mut self, pages: &[Value]) {
-        self.asked += 1;
-        self.process.say_line(&json!(pages).to_string());
-        let mut has_ended = false;
-        wait_until("the pages", LIMIT, || {
-            has_ended = self.process.try_exit().is_some();
-            has_ended || self.process.stdout.all().len() == self.asked
-        });
-        assert!(!has_ended, "{}", self.process.stderr.tail(60));
-    }
-
-    fn end(mut self) {
-        self.process.close_stdin();
-        ends_well_within(self.process, LIMIT);
-    }
 }

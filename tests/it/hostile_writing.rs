@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::{Http, Nova, Response};
+use crate::hostile_fields::Reached;
 
 pub(crate) const PASSWORD: &str = "copper anchor";
 /// Who writes; the first is logged in in the browser, and follows all others.
@@ -89,16 +90,14 @@ pub(crate) struct Written {
     /// The post that was edited, and what it said one after the other.
     pub(crate) edited: String,
     pub(crate) edits: Vec<String>,
-    /// Ids of reports.
-    pub(crate) reports: Vec<String>,
-    /// What they say.
-    pub(crate) complaints: Vec<String>,
 }
 
 /// Somebody who asks.
 pub(crate) struct Person {
     pub(crate) name: &'static str,
     pub(crate) http: Http,
+    /// What took the texts that they sent.
+    pub(crate) reached: Reached,
 }
 
 impl Person {
@@ -106,7 +105,12 @@ impl Person {
         let http = nova.http();
         let token = http.log_in(name, PASSWORD);
         let http = http.bearing(&token);
-        Self { name, http }
+        let reached = Reached::default();
+        Self {
+            name,
+            http,
+            reached,
+        }
     }
 
     #[track_caller]
@@ -114,12 +118,21 @@ impl Person {
         assert!(taken(self.name, answer).is_some());
     }
 
-    fn post(&self, path: &str, text: &str, body: &Value) -> Option<Value> {
-        taken(
-            text,
-            self.http
-                .post_json(&format!("/api/v1/{path}"), &body.to_string()),
-        )
+    pub(crate) fn post(&self, path: &str, text: &str, body: &Value) -> Option<Value> {
+        self.send("POST", path, text, body)
+    }
+
+    /// Sends a body with `text` in it; `None` where it is refused.
+    pub(crate) fn send(&self, method: &str, path: &str, text: &str, body: &Value) -> Option<Value> {
+        let (path, json) = (format!("/api/v1/{path}"), body.to_string());
+        let answer = match method {
+            "POST" => self.http.post_json(&path, &json),
+            "PATCH" => self.http.patch_json(&path, &json),
+            _ => self.http.put_json(&path, &json),
+        };
+        let made = taken(text, answer)?;
+        self.reached.note_body(method, &path, body, text);
+        Some(made)
     }
 
     /// Up to `first` items of a list.
@@ -140,7 +153,7 @@ impl Person {
 
     /// Writes a post with `text`, tried with what `more` says, and tells what it is if the server
     /// takes it: it does if it can be shown, as it was written.
-    fn try_write(&self, text: &str, more: Value) -> Option<Value> {
+    pub(crate) fn try_write(&self, text: &str, more: Value) -> Option<Value> {
         let mut post = more;
         post["text"] = json!(text);
         let made = self.post("posts", text, &post);
@@ -172,10 +185,11 @@ impl Person {
         assert_eq!(made.is_some(), is_right, "a description: {text:?}");
         let made = made?;
         assert_eq!(made["description"], text.trim());
+        self.reached.note("?description");
         Some(made)
     }
 
-    /// Puts each of `texts` into posts, comments, quotes, edits and reports.
+    /// Puts each of `texts` into posts, comments, quotes and edits.
     pub(crate) fn write_all(&self, texts: &[&String], start: &str) -> Written {
         let said = |post: &Value| post["text"].as_str().unwrap().to_owned();
         let mut written = Written {
@@ -204,22 +218,10 @@ impl Person {
             }
 
             let edit = json!({ "text": text, "revision": written.edits.len() });
-            let path = format!("/api/v1/posts/{}", written.edited);
-            let edited = taken(text, self.http.patch_json(&path, &edit.to_string()));
+            let path = format!("posts/{}", written.edited);
+            let edited = self.send("PATCH", &path, text, &edit);
             assert_eq!(edited.is_some(), is_post(text), "an edit: {text:?}");
             written.edits.extend(edited.as_ref().map(said));
-
-            let about = PEOPLE.into_iter().find(|name| *name != self.name);
-            let report = json!({ "user": about, "reason": "other", "comment": text });
-            let report = self.post("reports", text, &report);
-            assert_eq!(report.is_some(), !text.contains('\0'), "a report: {text:?}");
-            if let Some(report) = report {
-                assert_eq!(report["comment"], text.trim());
-                written
-                    .reports
-                    .push(report["id"].as_str().unwrap().to_owned());
-                written.complaints.push(text.trim().to_owned());
-            }
         }
         written
     }
@@ -236,30 +238,9 @@ impl Person {
         made.collect()
     }
 
-    /// Finds all that was reported, and says of it what was written, too.
-    pub(crate) fn resolve_all(&self, texts: &[String], written: &[Written]) {
-        let newest = self.list("reports", 100);
-        let said: Vec<_> = written.iter().flat_map(|one| &one.complaints).collect();
-        assert_eq!(newest.len(), 100);
-        for report in &newest {
-            let comment = report["comment"].as_str().unwrap();
-            assert!(said.iter().any(|one| *one == comment), "{report}");
-        }
-        let mut reports = written.iter().flat_map(|one| &one.reports);
-        for text in texts {
-            let Some(report) = reports.next() else { break };
-            let path = format!("reports/{report}/resolve");
-            let resolved = self.post(&path, text, &json!({ "resolution": text }));
-            assert_eq!(resolved.is_some(), !text.contains('\0'), "{text:?}");
-        }
-    }
-
     /// Changes what the profile shows; `None` where it is refused.
     pub(crate) fn show(&self, text: &str, change: &Value) -> Option<Value> {
-        taken(
-            text,
-            self.http.patch_json("/api/v1/me", &change.to_string()),
-        )
+        self.send("PATCH", "me", text, change)
     }
 }
 

@@ -15,7 +15,9 @@ const LIMIT: Duration = Duration::from_secs(240);
 fn somebody_goes_live_from_the_studio_and_sees_it_measured() {
     let password = "copper anchor";
     let site = Site::new();
-    site.create_user("ada", password);
+    for name in ["ada", "bea"] {
+        site.create_user(name, password);
+    }
     let nova = site.serve().start();
     let screens = screens("studio-walk");
     let mut command = browser_command(&["studio-real.mjs", &nova.http().url("")]);
@@ -28,6 +30,23 @@ fn somebody_goes_live_from_the_studio_and_sees_it_measured() {
     site.keep_secret(&key);
     let _publisher = Encoder::small().publish(&nova.rtmp_url(&key));
     ends_well_within(walk, LIMIT);
+    println!("screenshots: {}", screens.display());
+}
+
+/// In front of the real server.
+#[test]
+fn an_administrator_closes_a_report_and_purges() {
+    let password = "copper anchor";
+    let site = Site::new();
+    site.create_administrator("root", password);
+    for name in ["ada", "bea"] {
+        site.create_user(name, password);
+    }
+    let nova = site.serve().start();
+    let screens = screens("admin-walk");
+    let mut command = browser_command(&["admin-real.mjs", &nova.http().url("")]);
+    command.arg(&screens).arg(password);
+    ends_well_within(Process::start("admin-real.mjs", &mut command), LIMIT);
     println!("screenshots: {}", screens.display());
 }
 
