@@ -260,6 +260,21 @@ impl TestApp {
         }
     }
 
+    /// The same, ended and started again with these settings.
+    pub(crate) async fn restarted(self, settings: Settings) -> Self {
+        drop(self._running);
+        Self::node(
+            self._place,
+            self.database,
+            self.clock,
+            self.bus,
+            self.objects,
+            settings,
+            PlaybackBase::same_origin(),
+        )
+        .await
+    }
+
     /// A second node on the same database and the same events.
     pub(crate) async fn second_node(&self) -> Self {
         self.node_on(self.bus.clone()).await
