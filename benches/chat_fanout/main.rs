@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
+use benches::memory::resident_kib;
 use benches::{account_server, processor};
 use crowd::{Crowd, Protocol};
 
@@ -132,14 +133,6 @@ async fn measure(
 
 fn told(failure: crowd::Failure) -> String {
     failure.to_string()
-}
-
-/// `proc_pid_status(5)`: resident memory.
-fn resident_kib(process: u32) -> Result<f64, Box<dyn Error>> {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|line| line.split_whitespace().next());
-    Ok(kib.ok_or("no VmRSS")?.parse()?)
 }
 
 fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Box<dyn Error>> {

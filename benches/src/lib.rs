@@ -5,6 +5,7 @@ pub mod crowd;
 pub mod databases;
 pub mod full_scans;
 pub mod http_client;
+pub mod memory;
 pub mod numbered;
 pub mod processor;
 pub mod quantiles;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use crate::harness::{Clip, Encoder, Http, Nova, Site, Socket, WARM_UP, wait_for};
+use crate::harness::{Clip, Encoder, Engine, Http, Nova, Site, Socket, WARM_UP, wait_for};
 
 const PASSWORD: &str = "correct horse";
 /// How long something may take that has to happen at once, on a busy machine.
@@ -17,6 +17,10 @@ const SOON: Duration = Duration::from_secs(20);
 const LOOK: Duration = Duration::from_millis(1);
 /// The code of a socket whose session has ended.
 const UNAUTHORIZED: u16 = 4401;
+
+on_both_engines! {
+    s05_a_ban_ends_what_is_published_played_and_open,
+}
 
 /// How long after a ban was asked for each of these ended, by what it is.
 type Taken = BTreeMap<&'static str, Vec<Duration>>;
@@ -36,13 +40,14 @@ struct House {
 }
 
 impl House {
-    fn new() -> Self {
-        let site = Site::with_settings(&[
+    fn new(engine: Engine) -> Self {
+        let settings = [
             ("NOVA__LIVE__GRACE_SECONDS", "600"),
             ("NOVA__API__LIMITS__REQUESTS_PER_MINUTE", "100000"),
             ("NOVA__API__LIMITS__LOGINS_PER_MINUTE_PER_ACCOUNT", "1000"),
             ("NOVA__API__LIMITS__LOGINS_PER_MINUTE_PER_ADDRESS", "1000"),
-        ]);
+        ];
+        let site = Site::on_with(engine, &settings);
         site.create_administrator("root", PASSWORD);
         for name in ["ada", "eve"] {
             site.create_user(name, PASSWORD);
@@ -196,8 +201,8 @@ fn until(what: &str, has_ended: impl Fn() -> bool) {
     }
 }
 
-fn bans(times: usize) {
-    let house = House::new();
+fn bans(engine: Engine, times: usize) {
+    let house = House::new(engine);
     let mut taken = Taken::default();
     for number in 1..=times {
         house.round(number, &mut taken);
@@ -212,12 +217,11 @@ fn bans(times: usize) {
     }
 }
 
-#[test]
-fn s05_a_ban_ends_what_is_published_played_and_open() {
-    bans(2);
+fn s05_a_ban_ends_what_is_published_played_and_open(engine: Engine) {
+    bans(engine, 2);
 }
 
 #[test]
 fn long_s05_fifty_bans_end_what_is_published_played_and_open() {
-    bans(50);
+    bans(Engine::Sqlite, 50);
 }

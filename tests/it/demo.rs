@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Encoder, Http, Nova, Signal, Site, Stream, wait_for};
+use crate::harness::{Encoder, Engine, Http, Nova, Signal, Site, Stream, wait_for};
 
 /// Beyond the ten seconds that are promised: other tests run beside this one.
 const LIMIT: Duration = Duration::from_secs(40);
@@ -19,9 +19,17 @@ const ADMINISTRATOR_PASSWORD: &str = "admin-password";
 /// What the chat begins with, once.
 const FIRST_LINE: &str = "Evening all. Is the clock right tonight?";
 
-#[test]
-fn demo_shows_a_growing_stream() {
-    let site = Site::new();
+on_both_engines! {
+    demo_shows_a_growing_stream,
+    the_demos_key_is_no_key_without_demo,
+    a_filling_that_is_cut_off_is_gone_on_with,
+    a_demo_makes_no_world_among_accounts_that_are_not_its_own;
+    long on PostgreSQL: the_demos_world_has_something_on_every_page,
+    the_demos_chat_moves_and_a_second_start_adds_nothing,
+}
+
+fn demo_shows_a_growing_stream(engine: Engine) {
+    let site = Site::on(engine);
     let started = Instant::now();
     let nova = site.serve().argument("--demo").start();
     let stream = Stream::new(nova.http(), "demo");
@@ -93,9 +101,8 @@ fn demo_refuses_to_be_reached_by_others() {
     }
 }
 
-#[test]
-fn the_demos_key_is_no_key_without_demo() {
-    let site = Site::new();
+fn the_demos_key_is_no_key_without_demo(engine: Engine) {
+    let site = Site::on(engine);
     let mut demo = site.serve().argument("--demo").start();
     wait_for("the demo's stream", LIMIT, || {
         Stream::new(demo.http(), "demo").renditions()
@@ -192,9 +199,8 @@ fn beginnings(http: &Http) -> usize {
     first.count()
 }
 
-#[test]
-fn the_demos_world_has_something_on_every_page() {
-    let site = Site::new();
+fn the_demos_world_has_something_on_every_page(engine: Engine) {
+    let site = Site::on(engine);
     let nova = filled(&site);
     let anybody = nova.http();
     let demo = logged_in(&nova, "demo", PASSWORD);
@@ -285,9 +291,8 @@ fn the_demos_world_has_something_on_every_page() {
     }
 }
 
-#[test]
-fn the_demos_chat_moves_and_a_second_start_adds_nothing() {
-    let site = Site::new();
+fn the_demos_chat_moves_and_a_second_start_adds_nothing(engine: Engine) {
+    let site = Site::on(engine);
     let mut nova = filled(&site);
     let anybody = nova.http();
     let last_event = |http: &Http| {
@@ -327,9 +332,8 @@ fn the_demos_chat_moves_and_a_second_start_adds_nothing() {
     );
 }
 
-#[test]
-fn a_filling_that_is_cut_off_is_gone_on_with() {
-    let site = Site::new();
+fn a_filling_that_is_cut_off_is_gone_on_with(engine: Engine) {
+    let site = Site::on(engine);
     let mut nova = site.serve().argument("--demo").start();
     wait_for("some of the world", FILLED, || {
         value(&nova.http(), "users/mira/posts").and_then(|page| {
@@ -351,9 +355,8 @@ fn a_filling_that_is_cut_off_is_gone_on_with() {
     assert_eq!(beginnings(&nova.http()), 1);
 }
 
-#[test]
-fn a_demo_makes_no_world_among_accounts_that_are_not_its_own() {
-    let site = Site::new();
+fn a_demo_makes_no_world_among_accounts_that_are_not_its_own(engine: Engine) {
+    let site = Site::on(engine);
     site.create_user("ada", "correct horse");
     let nova = site.serve().argument("--demo").start();
     let why = "accounts that are not the demo's are here: no world is made around them";

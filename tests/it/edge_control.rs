@@ -4,11 +4,15 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Encoder, Http, Site, WARM_UP, wait_for};
+use crate::harness::{Encoder, Engine, Http, Site, WARM_UP, wait_for};
 
 const PASSWORD: &str = "correct horse";
 /// Longer than usage stays in memory, and than an edge takes to be in the registry.
 const REPORTED: Duration = Duration::from_secs(60);
+
+on_both_engines! {
+    caches_are_told_by_rest_and_by_graphql,
+}
 
 fn value(http: &Http, path: &str) -> Value {
     let answer = http.fetch(path).unwrap();
@@ -34,12 +38,12 @@ fn code(http: &Http, document: &str) -> Value {
     graphql(http, document)["errors"][0]["extensions"]["code"].clone()
 }
 
-#[test]
-fn caches_are_told_by_rest_and_by_graphql() {
-    let site = Site::with_settings(&[
+fn caches_are_told_by_rest_and_by_graphql(engine: Engine) {
+    let settings = [
         ("NOVA__API__LIMITS__REQUESTS_PER_MINUTE", "100000"),
         ("NOVA__API__LIMITS__WRITES_PER_MINUTE", "100000"),
-    ]);
+    ];
+    let site = Site::on_with(engine, &settings);
     site.create_administrator("root", PASSWORD);
     site.create_user("ada", PASSWORD);
     site.create_user("bob", PASSWORD);

@@ -6,18 +6,24 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Http, Nova, Site};
+use crate::harness::{Engine, Http, Nova, Site};
 
 const PASSWORD: &str = "correct horse";
 const SECRET: &str = "known-to-two-servers";
 const LIMIT: Duration = Duration::from_secs(30);
 
+on_both_engines! {
+    a_key_is_good_there_as_long_as_it_is_here,
+    hooks_are_answered_to_whom_they_are_for,
+}
+
 /// A server that answers hooks which are asked from `addresses`, and ada's login.
-fn start(addresses: &str) -> (Site, Nova, Http) {
-    let site = Site::with_settings(&[
+fn start(engine: Engine, addresses: &str) -> (Site, Nova, Http) {
+    let settings = [
         ("NOVA__HOOKS__SECRET", SECRET),
         ("NOVA__HOOKS__ADDRESSES", addresses),
-    ]);
+    ];
+    let site = Site::on_with(engine, &settings);
     site.keep_secret(SECRET);
     site.create_administrator("root", PASSWORD);
     site.create_user("ada", PASSWORD);
@@ -80,9 +86,8 @@ fn publish(nova: &Nova, name: &str, arguments: &str) -> (u16, String) {
     call(nova, SECRET, "on_publish", "publish", name, arguments)
 }
 
-#[test]
-fn a_key_is_good_there_as_long_as_it_is_here() {
-    let (site, nova, ada) = start("127.0.0.1");
+fn a_key_is_good_there_as_long_as_it_is_here(engine: Engine) {
+    let (site, nova, ada) = start(engine, "127.0.0.1");
     let (key, id) = make(&site, &ada, "engines");
     let renamed = (302, "engines".to_owned());
     let allowed = (200, String::new());
@@ -140,9 +145,8 @@ fn a_key_is_good_there_as_long_as_it_is_here() {
     assert_eq!(nova.metric(noted).unwrap(), 2.0);
 }
 
-#[test]
-fn hooks_are_answered_to_whom_they_are_for() {
-    let (site, nova, ada) = start("127.0.0.1");
+fn hooks_are_answered_to_whom_they_are_for(engine: Engine) {
+    let (site, nova, ada) = start(engine, "127.0.0.1");
     let (key, _) = make(&site, &ada, "engines");
     for secret in ["", "known-to-two-server", "KNOWN-TO-TWO-SERVERS"] {
         let refused = call(&nova, secret, "on_publish", "publish", &key, "");
@@ -155,7 +159,7 @@ fn hooks_are_answered_to_whom_they_are_for() {
     assert_eq!(publish(&nova, &key, "").0, 302);
     drop(nova);
 
-    let (site, nova, ada) = start("192.0.2.0/24,2001:db8::/32");
+    let (site, nova, ada) = start(engine, "192.0.2.0/24,2001:db8::/32");
     let (key, _) = make(&site, &ada, "engines");
     assert_eq!(publish(&nova, &key, ""), (403, String::new()));
 }

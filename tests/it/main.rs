@@ -1,5 +1,8 @@
 //! The real `nova` binary against its public contract, with real encoders and players.
 
+#[macro_use]
+mod harness;
+
 mod access;
 mod accounts;
 mod architecture;
@@ -13,7 +16,6 @@ mod demo;
 mod edge_control;
 mod engines;
 mod events;
-mod harness;
 mod hooks;
 mod hostile;
 mod hostile_fields;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Encoder, Http, Signal, Site, WARM_UP, resolve, wait_for};
+use crate::harness::{Encoder, Engine, Http, Signal, Site, WARM_UP, resolve, wait_for};
 
 const PASSWORD: &str = "correct horse";
 /// What is counted and written every few seconds is there by then.
@@ -12,6 +12,10 @@ const COUNTED: Duration = Duration::from_secs(60);
 /// Of the clip, which is published again and again.
 const CLIP_SECONDS: u32 = 8;
 const GARDEN: &str = "/api/v1/streams/garden";
+
+on_both_engines! {
+    a_broadcast_is_measured_watched_and_found_again,
+}
 
 fn value(http: &Http, path: &str) -> Result<Value, String> {
     let answer = http.fetch(path)?;
@@ -63,13 +67,13 @@ fn first_media(http: &Http, playlist: &str) -> Result<usize, String> {
     Ok(http.fetch(&segment)?.body.len())
 }
 
-#[test]
-fn a_broadcast_is_measured_watched_and_found_again() {
-    let site = Site::with_settings(&[
+fn a_broadcast_is_measured_watched_and_found_again(engine: Engine) {
+    let settings = [
         ("NOVA__LIVE__GRACE_SECONDS", "2"),
         // Whoever waits asks often.
         ("NOVA__API__LIMITS__REQUESTS_PER_MINUTE", "1000000"),
-    ]);
+    ];
+    let site = Site::on_with(engine, &settings);
     site.create_user("ada", PASSWORD);
     let nova = site.serve().start();
     let anybody = nova.http();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Face, Graphql, Person, Rest, Site, wait_for};
+use crate::harness::{Engine, Face, Graphql, Person, Rest, Site, wait_for};
 
 /// How long feeds, counts and search may take to follow.
 const SOON: Duration = Duration::from_secs(20);
@@ -16,18 +16,21 @@ const POST: &str = "id text parts { text mention hashtag link } author { name } 
     quote { id post { id text } } revision counts { likes comments shares quotes }
     viewer { likes shares } isDeleted";
 
-#[test]
-fn two_people_write_by_rest() {
-    walk(Face::Rest);
+on_both_engines! {
+    two_people_write_by_rest,
+    two_people_write_by_graphql,
 }
 
-#[test]
-fn two_people_write_by_graphql() {
-    walk(Face::Graphql);
+fn two_people_write_by_rest(engine: Engine) {
+    walk(engine, Face::Rest);
 }
 
-fn walk(face: Face) {
-    let site = Site::new();
+fn two_people_write_by_graphql(engine: Engine) {
+    walk(engine, Face::Graphql);
+}
+
+fn walk(engine: Engine, face: Face) {
+    let site = Site::on(engine);
     for name in ["ada", "grace"] {
         site.create_user(name, PASSWORD);
     }

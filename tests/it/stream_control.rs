@@ -6,11 +6,20 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Clip, Encoder, Http, Nova, Publisher, Site, WARM_UP, wait_for};
+use crate::harness::{Clip, Encoder, Engine, Http, Nova, Publisher, Site, WARM_UP, wait_for};
 
 const PASSWORD: &str = "correct horse";
 /// How long something may take that has to happen at once, on a busy machine.
 const SOON: Duration = Duration::from_secs(20);
+
+on_both_engines! {
+    s05_a_ban_ends_what_its_owner_publishes,
+    a_revoked_key_ends_what_is_published_with_it_and_nothing_else,
+    a_stopped_stream_ends_at_once_and_is_published_to_when_it_is_started,
+    a_stream_for_followers_is_played_by_them_alone,
+    what_caches_have_follows_whom_a_stream_is_for,
+    a_recording_is_for_whom_its_stream_is,
+}
 
 /// A server with an administrator and these people.
 struct House {
@@ -20,8 +29,8 @@ struct House {
 }
 
 impl House {
-    fn new(people: &[&str]) -> Self {
-        let site = Site::with_settings(&[("NOVA__LIVE__GRACE_SECONDS", "600")]);
+    fn new(engine: Engine, people: &[&str]) -> Self {
+        let site = Site::on_with(engine, &[("NOVA__LIVE__GRACE_SECONDS", "600")]);
         site.create_administrator("root", PASSWORD);
         for person in people {
             site.create_user(person, PASSWORD);
@@ -121,8 +130,8 @@ fn until_segment(http: &Http, playlist: &str) -> String {
 }
 
 /// Bans the owner of a stream that is live so often, and tells how long the publication lived.
-fn bans(times: usize) {
-    let house = House::new(&["ada"]);
+fn bans(engine: Engine, times: usize) {
+    let house = House::new(engine, &["ada"]);
     let (root, ada) = (house.person("root"), house.person("ada"));
     let (key, _) = house.create(&ada, "garden", "public");
     let anybody = house.nova.http();
@@ -155,14 +164,12 @@ fn bans(times: usize) {
     println!("{times} bans: median {:?}, p99 {:?}", at(50), at(99));
 }
 
-#[test]
-fn s05_a_ban_ends_what_its_owner_publishes() {
-    bans(2);
+fn s05_a_ban_ends_what_its_owner_publishes(engine: Engine) {
+    bans(engine, 2);
 }
 
-#[test]
-fn a_revoked_key_ends_what_is_published_with_it_and_nothing_else() {
-    let house = House::new(&["ada"]);
+fn a_revoked_key_ends_what_is_published_with_it_and_nothing_else(engine: Engine) {
+    let house = House::new(engine, &["ada"]);
     let ada = house.person("ada");
     let (first, first_id) = house.create(&ada, "garden", "public");
     let other = ada.post_value("/api/v1/streams", &json!({ "name": "attic" }), 201);
@@ -205,9 +212,8 @@ fn a_revoked_key_ends_what_is_published_with_it_and_nothing_else() {
     assert!(untouched.try_exit().is_none());
 }
 
-#[test]
-fn a_stopped_stream_ends_at_once_and_is_published_to_when_it_is_started() {
-    let house = House::new(&["ada"]);
+fn a_stopped_stream_ends_at_once_and_is_published_to_when_it_is_started(engine: Engine) {
+    let house = House::new(engine, &["ada"]);
     let ada = house.person("ada");
     let (key, _) = house.create(&ada, "garden", "public");
     let anybody = house.nova.http();
@@ -244,9 +250,8 @@ fn a_stopped_stream_ends_at_once_and_is_published_to_when_it_is_started() {
     until_status(&anybody, "/live/garden/index.m3u8", 404);
 }
 
-#[test]
-fn a_stream_for_followers_is_played_by_them_alone() {
-    let house = House::new(&["ada", "bob", "carl"]);
+fn a_stream_for_followers_is_played_by_them_alone(engine: Engine) {
+    let house = House::new(engine, &["ada", "bob", "carl"]);
     let [ada, bob, carl] = ["ada", "bob", "carl"].map(|name| house.person(name));
     let (key, _) = house.create(&ada, "garden", "followers");
     let anybody = house.nova.http();
@@ -302,9 +307,8 @@ fn a_stream_for_followers_is_played_by_them_alone() {
     anybody.fetch(&of_ada).unwrap();
 }
 
-#[test]
-fn what_caches_have_follows_whom_a_stream_is_for() {
-    let house = House::new(&["ada"]);
+fn what_caches_have_follows_whom_a_stream_is_for(engine: Engine) {
+    let house = House::new(engine, &["ada"]);
     let ada = house.person("ada");
     let (key, _) = house.create(&ada, "garden", "public");
     let anybody = house.nova.http();
@@ -341,9 +345,8 @@ fn what_caches_have_follows_whom_a_stream_is_for() {
     assert_eq!(playlist(&ada, "garden"), index);
 }
 
-#[test]
-fn a_recording_is_for_whom_its_stream_is() {
-    let house = House::new(&["ada", "bob", "carl"]);
+fn a_recording_is_for_whom_its_stream_is(engine: Engine) {
+    let house = House::new(engine, &["ada", "bob", "carl"]);
     let [ada, bob, carl] = ["ada", "bob", "carl"].map(|name| house.person(name));
     assert_eq!(bob.put("/api/v1/users/ada/follow").unwrap().status, 200);
     let body = json!({ "name": "garden", "visibility": "public", "recording": true });

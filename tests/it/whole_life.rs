@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use crate::harness::{
-    Encoder, Face, Graphql, Http, Nova, Person, Rest, Site, Socket, WARM_UP, wait_for,
+    Encoder, Engine, Face, Graphql, Http, Nova, Person, Rest, Site, Socket, WARM_UP, wait_for,
 };
 
 const PASSWORD: &str = "correct horse";
@@ -19,19 +19,22 @@ const SAID: &str = "subscription { chat(stream: \"garden\", after: 0) {
 /// The code of a socket whose session has ended.
 const UNAUTHORIZED: u16 = 4401;
 
-#[test]
-fn a_whole_life_by_rest() {
-    walk(Face::Rest);
+on_both_engines! {
+    a_whole_life_by_rest,
+    a_whole_life_by_graphql,
 }
 
-#[test]
-fn a_whole_life_by_graphql() {
-    walk(Face::Graphql);
+fn a_whole_life_by_rest(engine: Engine) {
+    walk(engine, Face::Rest);
 }
 
-fn walk(face: Face) {
+fn a_whole_life_by_graphql(engine: Engine) {
+    walk(engine, Face::Graphql);
+}
+
+fn walk(engine: Engine, face: Face) {
     let runtime = Runtime::new().unwrap();
-    let site = Site::new();
+    let site = Site::on(engine);
     site.create_administrator("root", PASSWORD);
     let nova = site.serve().start();
     let anybody = nova.http();

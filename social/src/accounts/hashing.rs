@@ -1,13 +1,14 @@
 //! Argon2id, within bounds: it takes memory and a core, and anybody may ask for it.
 
+use std::cell::RefCell;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use argon2::password_hash::phc::PasswordHash;
-use argon2::password_hash::{PasswordHasher, PasswordVerifier};
-use argon2::{Argon2, Params};
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
+use argon2::password_hash::{self, CustomizedPasswordHasher, PasswordHasher, PasswordVerifier};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
@@ -34,6 +35,7 @@ pub struct Passwords {
     wait: Duration,
     computed: AtomicU64,
     at_once: Arc<AtOnce>,
+    memories: Arc<Memories>,
 }
 
 impl Passwords {
@@ -47,6 +49,7 @@ impl Passwords {
             wait,
             computed: AtomicU64::new(0),
             at_once: Arc::default(),
+            memories: Arc::default(),
         }
     }
 
@@ -79,16 +82,18 @@ impl Passwords {
 
     async fn compute<T: Send + 'static>(
         &self,
-        work: impl FnOnce() -> T + Send + 'static,
+        work: impl FnOnce(InMemory<'_>) -> T + Send + 'static,
     ) -> Result<T, ServiceError> {
         let turn = timeout(self.wait, self.turns.clone().acquire_owned()).await;
         let turn: OwnedSemaphorePermit = turn
             .map_err(|_| self.refused())?
             .map_err(|error| ServiceError::internal("password", error))?;
         self.computed.fetch_add(1, Ordering::Relaxed);
-        let at_once = self.at_once.clone();
+        let (at_once, memories) = (self.at_once.clone(), self.memories.clone());
         let computed = tokio::task::spawn_blocking(move || {
-            let done = at_once.count(work);
+            let mut memory = memories.take();
+            let done = at_once.count(|| work(InMemory::new(&mut memory)));
+            memories.give_back(memory);
             // Who asked may have left: the memory was taken until now all the same.
             drop(turn);
             done
@@ -109,7 +114,8 @@ pub(crate) struct Place<'a> {
 impl Place<'_> {
     /// The password's hash as a PHC string, with a random salt. One computation.
     pub(crate) async fn hash(&self, password: Password) -> Result<String, ServiceError> {
-        self.passwords.compute(move || hash(&password)).await?
+        let work = move |argon2: InMemory<'_>| argon2.hash(&password);
+        self.passwords.compute(work).await?
     }
 
     /// Whether it is the password of `hash`. One computation, also if there is no hash.
@@ -120,7 +126,7 @@ impl Place<'_> {
     ) -> Result<bool, ServiceError> {
         let is_somebody = hash.is_some();
         let hash = hash.unwrap_or_else(|| NOBODY.to_owned());
-        let work = move || verify(&typed, &hash);
+        let work = move |argon2: InMemory<'_>| argon2.verify(&typed, &hash);
         let is_equal = self.passwords.compute(work).await??;
         Ok(is_equal && is_somebody)
     }
@@ -140,6 +146,106 @@ impl AtOnce {
         let done = work();
         self.now.fetch_sub(1, Ordering::SeqCst);
         done
+    }
+}
+
+/// The memory of computations, kept for those that come: an allocator would keep it too, but for each
+/// thread that has ever had some, many times as much as is in use at once.
+#[derive(Default)]
+struct Memories(Mutex<Vec<Memory>>);
+
+type Memory = Vec<Block>;
+
+impl Memories {
+    fn kept(&self) -> MutexGuard<'_, Vec<Memory>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self) -> Memory {
+        self.kept().pop().unwrap_or_default()
+    }
+
+    fn give_back(&self, memory: Memory) {
+        self.kept().push(memory);
+    }
+}
+
+impl fmt::Debug for Memories {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Memories(***)")
+    }
+}
+
+/// Argon2id that computes in memory which is there already, where that is enough.
+struct InMemory<'a>(RefCell<&'a mut Memory>);
+
+impl<'a> InMemory<'a> {
+    fn new(memory: &'a mut Memory) -> Self {
+        Self(RefCell::new(memory))
+    }
+
+    fn hash(&self, password: &Password) -> Result<String, ServiceError> {
+        self.hash_password(password.as_bytes())
+            .map(|hash| hash.to_string())
+            .map_err(|error| ServiceError::internal("password hash", error))
+    }
+
+    fn verify(&self, typed: &Typed, hash: &str) -> Result<bool, ServiceError> {
+        let fault =
+            |error: &dyn fmt::Display| ServiceError::internal("stored password hash", error);
+        let parsed = PasswordHash::new(hash).map_err(|error| fault(&error))?;
+        match self.verify_password(&typed.0, &parsed) {
+            Ok(()) => Ok(true),
+            Err(password_hash::Error::PasswordInvalid) => Ok(false),
+            Err(error) => Err(fault(&error)),
+        }
+    }
+}
+
+impl PasswordHasher<PasswordHash> for InMemory<'_> {
+    fn hash_password_with_salt(
+        &self,
+        password: &[u8],
+        salt: &[u8],
+    ) -> password_hash::Result<PasswordHash> {
+        self.hash_password_with_params(password, salt, Params::default())
+    }
+}
+
+/// As [`Argon2`] does it, which takes new memory each time.
+impl CustomizedPasswordHasher<PasswordHash> for InMemory<'_> {
+    type Params = Params;
+
+    fn hash_password_customized(
+        &self,
+        password: &[u8],
+        salt: &[u8],
+        algorithm: Option<&str>,
+        version: Option<u32>,
+        params: Params,
+    ) -> password_hash::Result<PasswordHash> {
+        let algorithm = algorithm.map(Algorithm::try_from).transpose()?;
+        let algorithm = algorithm.unwrap_or_default();
+        let version = version.map(Version::try_from).transpose()?;
+        let version = version.unwrap_or_default();
+        let length = params.output_len().unwrap_or(Params::DEFAULT_OUTPUT_LEN);
+        let mut output = [0; Output::MAX_LENGTH];
+        let output = output
+            .get_mut(..length)
+            .ok_or(password_hash::Error::OutputSize)?;
+        let memory = &mut **self.0.borrow_mut();
+        if memory.len() < params.block_count() {
+            memory.resize(params.block_count(), Block::new());
+        }
+        Argon2::new(algorithm, version, params.clone())
+            .hash_password_into_with_memory(password, salt, output, memory)?;
+        Ok(PasswordHash {
+            algorithm: algorithm.ident(),
+            version: Some(version.into()),
+            params: ParamsString::try_from(&params)?,
+            salt: Some(Salt::new(salt)?),
+            hash: Some(Output::new(output)?),
+        })
     }
 }
 
@@ -164,24 +270,13 @@ impl fmt::Debug for Typed {
 
 /// The password's hash, at once and whatever it takes: for the command line.
 pub(crate) fn hash(password: &Password) -> Result<String, ServiceError> {
-    Argon2::default()
-        .hash_password(password.as_bytes())
-        .map(|hash| hash.to_string())
-        .map_err(|error| ServiceError::internal("password hash", error))
-}
-
-fn verify(typed: &Typed, hash: &str) -> Result<bool, ServiceError> {
-    let fault = |error: &dyn fmt::Display| ServiceError::internal("stored password hash", error);
-    let parsed = PasswordHash::new(hash).map_err(|error| fault(&error))?;
-    match Argon2::default().verify_password(&typed.0, &parsed) {
-        Ok(()) => Ok(true),
-        Err(argon2::password_hash::Error::PasswordInvalid) => Ok(false),
-        Err(error) => Err(fault(&error)),
-    }
+    InMemory::new(&mut Memory::new()).hash(password)
 }
 
 #[cfg(test)]
 mod tests {
+    use futures_util::future::join_all;
+
     use super::*;
 
     fn password() -> Password {
@@ -202,6 +297,23 @@ mod tests {
         assert!(is_right("demo-password").await);
         assert!(!is_right("demo-passwore").await);
         assert_eq!(all.computed(), 4);
+    }
+
+    #[tokio::test]
+    async fn computations_have_the_memory_of_those_before_them() {
+        let passwords = Passwords::new(2 * MEMORY_MIB, Duration::from_secs(60));
+        let place = passwords.place().unwrap();
+        let hashes = (0..8).map(|_| place.hash(password()));
+        for hash in join_all(hashes).await {
+            let hash = PasswordHash::new(&hash.unwrap()).unwrap();
+            let verified = Argon2::default().verify_password(b"demo-password", &hash);
+            verified.unwrap();
+        }
+        let kept = passwords.memories.kept();
+        assert!((1..=2).contains(&kept.len()), "{}", kept.len());
+        for memory in &*kept {
+            assert_eq!(memory.len(), Params::DEFAULT.block_count());
+        }
     }
 
     #[tokio::test]

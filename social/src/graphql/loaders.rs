@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use async_graphql::dataloader::{DataLoader, Loader};
 use media::{PostId, StreamId, UserId};
 use storage::rows::follows::FollowCounts;
+use storage::rows::sql::in_current_record;
 use storage::rows::users::UserRow;
 
 use crate::caller::Caller;
@@ -50,7 +51,8 @@ impl Loaders {
 }
 
 fn loader<T>(of: T) -> DataLoader<T> {
-    DataLoader::new(of, tokio::spawn).max_batch_size(AT_ONCE)
+    let spawn = |load| tokio::spawn(in_current_record(load));
+    DataLoader::new(of, spawn).max_batch_size(AT_ONCE)
 }
 
 /// Why nothing was loaded: told once for each field that needs it.

@@ -344,7 +344,7 @@ mod tests {
 
     /// A text that is looked at again and again from the middle would never be read to its end.
     #[test]
-    fn long_texts_are_read_in_one_go() {
+    fn texts_of_any_length_are_read_in_one_go() {
         let times = 200_000;
         for part in [
             "http://[",

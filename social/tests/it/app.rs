@@ -35,10 +35,16 @@ pub(crate) const CLIENT: &str = "192.0.2.1";
 
 /// Makes two tests of each `async fn name(app: TestApp)`: on SQLite and on PostgreSQL.
 macro_rules! on_both_engines {
+    (on one thread: $($name:ident),+ $(,)?) => {
+        on_both_engines! { @ (flavor = "current_thread") $($name),+ }
+    };
     ($($name:ident),+ $(,)?) => {
+        on_both_engines! { @ (flavor = "multi_thread", worker_threads = 2) $($name),+ }
+    };
+    (@ $runtime:tt $($name:ident),+) => {
         mod sqlite {
             $(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                #[tokio::test $runtime]
                 async fn $name() {
                     super::$name($crate::app::TestApp::new().await).await;
                 }
@@ -47,7 +53,7 @@ macro_rules! on_both_engines {
 
         mod postgres {
             $(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                #[tokio::test $runtime]
                 async fn $name() {
                     super::$name($crate::app::TestApp::on_postgres().await).await;
                 }
@@ -258,6 +264,21 @@ impl TestApp {
             _place: place,
             _running: shutdown.drop_guard(),
         }
+    }
+
+    /// The same, ended and started again with these settings.
+    pub(crate) async fn restarted(self, settings: Settings) -> Self {
+        drop(self._running);
+        Self::node(
+            self._place,
+            self.database,
+            self.clock,
+            self.bus,
+            self.objects,
+            settings,
+            PlaybackBase::same_origin(),
+        )
+        .await
     }
 
     /// A second node on the same database and the same events.

@@ -8,6 +8,11 @@ use serde_json::json;
 
 use crate::app::{Answer, PASSWORD, TestApp, generous};
 
+on_both_engines! {
+    a_thousand_logins_at_once_stay_within_the_memory,
+    a_thousand_logins_of_one_address_are_refused_before_they_cost_anything,
+}
+
 const LOGINS: usize = 1_000;
 const NAMES: [&str; 4] = ["ada", "eve", "grace", "joan"];
 
@@ -61,12 +66,11 @@ fn let_in(answers: &[Answer], code: &str) -> u64 {
     let_in
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_logins_at_once_stay_within_the_memory() {
+async fn a_thousand_logins_at_once_stay_within_the_memory(app: TestApp) {
     let mut settings = generous();
     settings.password_memory_mib = MEMORY_MIB;
     settings.password_wait = Duration::from_secs(1);
-    let app = TestApp::with(settings).await;
+    let app = app.restarted(settings).await;
     for name in NAMES {
         app.user(name).await;
     }
@@ -78,12 +82,11 @@ async fn a_thousand_logins_at_once_stay_within_the_memory() {
     app.logged_in("ada").await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_logins_of_one_address_are_refused_before_they_cost_anything() {
+async fn a_thousand_logins_of_one_address_are_refused_before_they_cost_anything(app: TestApp) {
     let mut settings = generous();
     settings.password_memory_mib = MEMORY_MIB;
     settings.limits.logins_per_minute_per_address = 30;
-    let app = TestApp::with(settings).await;
+    let app = app.restarted(settings).await;
     for name in NAMES {
         app.user(name).await;
     }

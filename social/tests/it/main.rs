@@ -48,6 +48,7 @@ mod search;
 mod sessions;
 mod socket_ends;
 mod sockets;
+mod statements;
 mod stream_audience;
 mod stream_control;
 mod stream_keys;

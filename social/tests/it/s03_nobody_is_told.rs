@@ -11,6 +11,9 @@ on_both_engines! {
     s03_a_registration_tells_nothing_but_to_the_owner_of_the_address,
     s03_a_reset_tells_nothing,
     s03_graphql_tells_nothing_either,
+    s03_nobody_is_mailed_without_end,
+    s03_passwords_are_not_tried_without_end,
+    s03_links_are_not_tried_without_end,
 }
 
 /// What anybody sees of an answer.
@@ -182,11 +185,10 @@ async fn s03_graphql_tells_nothing_either(app: TestApp) {
     }
 }
 
-#[tokio::test]
-async fn s03_nobody_is_mailed_without_end() {
+async fn s03_nobody_is_mailed_without_end(app: TestApp) {
     let mut settings = generous();
     settings.limits.mails_per_hour_per_recipient = 3;
-    let app = TestApp::with(settings).await;
+    let app = app.restarted(settings).await;
     for name in ["a", "b", "c", "d"] {
         let body = json!({ "name": name, "email": "Ada@example.org", "password": PASSWORD });
         let answer = app.anybody().post("/api/v1/registrations", &body).await;
@@ -198,11 +200,10 @@ async fn s03_nobody_is_mailed_without_end() {
     assert_eq!(app.mailbox.to("Ada@example.org", 3).await.len(), 3);
 }
 
-#[tokio::test]
-async fn s03_passwords_are_not_tried_without_end() {
+async fn s03_passwords_are_not_tried_without_end(app: TestApp) {
     let mut settings = generous();
     settings.limits.logins_per_minute_per_account = 2;
-    let app = TestApp::with(settings).await;
+    let app = app.restarted(settings).await;
     app.user("ada").await;
     for login in ["ada", "nobody"] {
         let guess = async |address: &str| {
@@ -227,11 +228,10 @@ async fn s03_passwords_are_not_tried_without_end() {
     }
 }
 
-#[tokio::test]
-async fn s03_links_are_not_tried_without_end() {
+async fn s03_links_are_not_tried_without_end(app: TestApp) {
     let mut settings = generous();
     settings.limits.logins_per_minute_per_address = 2;
-    let app = TestApp::with(settings).await;
+    let app = app.restarted(settings).await;
     let path = "/api/v1/password-resets/confirm";
     let body = json!({ "token": "nobody's", "password": PASSWORD });
     let guesser = app.anybody();

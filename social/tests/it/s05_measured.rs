@@ -15,6 +15,10 @@ use tokio::time::timeout;
 use crate::app::{Answer, PASSWORD, Person, TestApp};
 use crate::sockets::{Socket, listen};
 
+on_both_engines! {
+    s05_in_one_process,
+}
+
 /// How often each is measured.
 const TIMES: usize = 50;
 
@@ -24,9 +28,7 @@ const FAR_TOO_LONG: Duration = Duration::from_secs(30);
 /// The other of two passwords.
 const OTHER: &str = "battery staple";
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s05_in_one_process() {
-    let app = TestApp::new().await;
+async fn s05_in_one_process(app: TestApp) {
     let other = app.second_node().await;
     measure("in process", &app, &other).await;
 }
@@ -43,7 +45,10 @@ async fn s05_by_nats() {
 }
 
 async fn measure(how: &str, app: &TestApp, other: &TestApp) {
-    println!("{how}, {TIMES} times each: ms after it was answered (after it was asked for)");
+    let engine = app.database.engine();
+    println!(
+        "{how}, {engine:?}, {TIMES} times each: ms after it was answered (after it was asked for)"
+    );
     let site = Measured {
         app,
         other,

@@ -2,7 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::app::{TestApp, generous};
+use crate::app::TestApp;
+
+on_both_engines! {
+    s11_fragments_of_fragments,
+    s11_pages_of_any_size,
+}
 
 /// Refused, and so answered at all: nobody could count what they ask for.
 async fn refusal(app: &TestApp, document: &str) -> Value {
@@ -11,9 +16,7 @@ async fn refusal(app: &TestApp, document: &str) -> Value {
     answer["errors"][0].clone()
 }
 
-#[tokio::test]
-async fn s11_fragments_of_fragments() {
-    let app = TestApp::new().await;
+async fn s11_fragments_of_fragments(app: TestApp) {
     let fragments: String = (0..31)
         .map(|link| {
             let next = format!("...f{} ", link + 1).repeat(100);
@@ -34,9 +37,7 @@ async fn s11_fragments_of_fragments() {
     app.anybody().data(&format!("{{ ...all }} {page}")).await;
 }
 
-#[tokio::test]
-async fn s11_pages_of_any_size() {
-    let app = TestApp::with(generous()).await;
+async fn s11_pages_of_any_size(app: TestApp) {
     let ada = app.person("ada").await;
     let (largest, smallest) = (i32::MAX, i32::MIN);
     for first in [largest, smallest, 0, 101] {

@@ -8,6 +8,16 @@ use social::settings::Introspection;
 
 use crate::app::{Person, TestApp, generous};
 
+on_both_engines! {
+    s11_depth,
+    s11_complexity,
+    s11_aliases,
+    s11_directives,
+    s11_batches,
+    s11_introspection,
+    s11_what_is_no_document_is_told,
+}
+
 /// What the one error says, and that nothing was executed.
 async fn refused(person: &Person<'_>, document: &str) -> String {
     let answer = person.graphql(document).await;
@@ -18,11 +28,10 @@ async fn refused(person: &Person<'_>, document: &str) -> String {
         .to_owned()
 }
 
-#[tokio::test]
-async fn s11_depth() {
+async fn s11_depth(app: TestApp) {
     let mut settings = generous();
     settings.introspection = Introspection::Everybody;
-    let app = TestApp::with(settings).await;
+    let app = app.restarted(settings).await;
     let nested = |depth: usize| {
         let (open, close) = ("{ ofType ".repeat(depth), "}".repeat(depth));
         format!("{{ __type(name: \"Me\") {{ fields {{ type {open} {{ name }} {close} }} }} }}")
@@ -35,9 +44,7 @@ async fn s11_depth() {
     );
 }
 
-#[tokio::test]
-async fn s11_complexity() {
-    let app = TestApp::new().await;
+async fn s11_complexity(app: TestApp) {
     let ada = app.person("ada").await;
     let pages = |first: usize| {
         let fields =
@@ -51,9 +58,7 @@ async fn s11_complexity() {
     assert!(message.contains("complex"), "{message}");
 }
 
-#[tokio::test]
-async fn s11_aliases() {
-    let app = TestApp::new().await;
+async fn s11_aliases(app: TestApp) {
     let many = |count: usize| {
         let fields: String = (0..count)
             .map(|n| format!("a{n}: live {{ nodes {{ name }} }} "))
@@ -70,9 +75,7 @@ async fn s11_aliases() {
     assert!(message.contains("aliases"), "{message}");
 }
 
-#[tokio::test]
-async fn s11_directives() {
-    let app = TestApp::new().await;
+async fn s11_directives(app: TestApp) {
     let on_one = |count: usize| {
         format!(
             "{{ live {} {{ nodes {{ name }} }} }}",
@@ -88,9 +91,7 @@ async fn s11_directives() {
     assert!(message.contains("directives"), "{message}");
 }
 
-#[tokio::test]
-async fn s11_batches() {
-    let app = TestApp::new().await;
+async fn s11_batches(app: TestApp) {
     let batch = |count: usize| {
         Value::from(vec![
             json!({ "query": "{ live { nodes { name } } }" });
@@ -114,8 +115,8 @@ async fn s11_batches() {
     );
 }
 
-#[tokio::test]
-async fn s11_introspection() {
+async fn s11_introspection(mut app: TestApp) {
+    app.user("ada").await;
     let question = "{ __schema { types { name } } }";
     for (introspection, anybody, known) in [
         (Introspection::Nobody, false, false),
@@ -124,8 +125,8 @@ async fn s11_introspection() {
     ] {
         let mut settings = generous();
         settings.introspection = introspection;
-        let app = TestApp::with(settings).await;
-        let ada = app.person("ada").await;
+        app = app.restarted(settings).await;
+        let ada = app.logged_in("ada").await;
         for (person, may) in [(app.anybody(), anybody), (ada, known)] {
             let answer = person.graphql(question).await;
             let code = &answer["errors"][0]["extensions"]["code"];
@@ -137,9 +138,7 @@ async fn s11_introspection() {
     }
 }
 
-#[tokio::test]
-async fn s11_what_is_no_document_is_told() {
-    let app = TestApp::new().await;
+async fn s11_what_is_no_document_is_told(app: TestApp) {
     let anybody = app.anybody();
     anybody
         .post("/graphql", &json!("{ live { nodes { name } } }"))

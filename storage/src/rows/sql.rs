@@ -17,7 +17,7 @@ mod value;
 pub use column::FromColumn;
 pub use query::{On, Query, query};
 pub(in crate::rows) use recorded::note_begin;
-pub use recorded::{Statement, recorded};
+pub use recorded::{Statement, in_current_record, recorded};
 pub use row::{FromRow, Row};
 pub use sqlx::AssertSqlSafe;
 pub use value::{Bind, Value};

@@ -75,13 +75,16 @@ async fn s02_a_post_costs_its_request_the_same_however_many_follow(test: TestDat
     followers(&test, star, 2_500).await;
     let mut feeds = Feeds::new(&test.db, Threshold::default());
     feeds.take_all(&test.db).await;
+    let mut asked = Vec::new();
     for author in [ada, star] {
         let before = rows(&test.db).await;
-        post(&test, author).await;
+        let (_, statements) = sql::recorded(post(&test, author)).await;
+        asked.push(statements.len());
         let after = rows(&test.db).await;
         let added: Vec<i64> = after.iter().zip(before).map(|(a, b)| a - b).collect();
         assert_eq!(added, [1, 1, 0, 0, 0]);
     }
+    assert_eq!(asked[0], asked[1]);
     // Beside the request, in steps: the second and the third add what the first has left.
     feeds.take_all(&test.db).await;
     assert_eq!(entries(&test).await, 2_501);

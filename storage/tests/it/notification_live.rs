@@ -457,7 +457,7 @@ async fn a_stream_that_is_hidden_meanwhile_is_told_to_nobody_more(test: TestData
 }
 
 async fn s02_going_live_costs_the_same_however_many_follow(test: TestDatabase) {
-    let mut added = Vec::new();
+    let (mut added, mut asked) = (Vec::new(), Vec::new());
     for (name, many) in [("one", 0), ("other", 500)] {
         let (stream, owner) = live(&test, name).await;
         followers(&test, owner, many).await;
@@ -474,7 +474,8 @@ async fn s02_going_live_costs_the_same_however_many_follow(test: TestDatabase) {
             rows
         };
         let before = rows().await;
-        go_live(&test, stream, 10).await;
+        let (_, statements) = sql::recorded(go_live(&test, stream, 10)).await;
+        asked.push(statements.len());
         let after = rows().await;
         added.push(
             after
@@ -485,6 +486,7 @@ async fn s02_going_live_costs_the_same_however_many_follow(test: TestDatabase) {
         );
     }
     assert_eq!(added, [[1, 0, 0, 0], [1, 0, 0, 0]]);
+    assert_eq!(asked[0], asked[1]);
 }
 
 async fn a_server_tells_of_broadcasts_and_wakes_who_looks(test: TestDatabase) {

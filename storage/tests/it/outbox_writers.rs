@@ -5,10 +5,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use sqlx::ConnectOptions;
+use sqlx::sqlite::SqliteConnectOptions;
 use storage::Database;
 use storage::events::Subject;
 use storage::rows::outbox::{EventId, NewEvent, OutboxEvent, append};
 use storage::rows::sql::{Engine, query};
+use tokio_util::sync::CancellationToken;
 
 use crate::children::{TestProcess, given_argument, given_database};
 use crate::fixtures::{NOW, TestDatabase};
@@ -44,6 +47,9 @@ async fn many_writers(test: TestDatabase, transactions: u32) {
         &test.url,
         &transactions.to_string(),
     );
+    let is_sqlite = test.db.engine() == Engine::Sqlite;
+    let stop = CancellationToken::new();
+    let refused = is_sqlite.then(|| tokio::spawn(refusals(test.url.clone(), stop.clone())));
     let committed = Arc::new(Mutex::new(Vec::new()));
     // Half of them write as another process does: nothing wakes the relay.
     let other = test.another_handle().await;
@@ -71,8 +77,13 @@ async fn many_writers(test: TestDatabase, transactions: u32) {
     let taken = first_deliveries(recorder.taken());
     assert_eq!(in_order_per_key(&taken), written);
     assert!(taken.is_sorted_by_key(|event| event.sequence));
-    if test.db.engine() == Engine::Postgres {
-        // What this is about did happen.
+    // What this is about did happen.
+    if let Some(refused) = refused {
+        stop.cancel();
+        let refused = refused.await.unwrap();
+        println!("whoever did not wait was refused {refused} times");
+        assert!(refused > 0, "the file was free for whoever came");
+    } else {
         let numbers: BTreeMap<EventId, i64> = taken
             .iter()
             .map(|event| (event.id, event.sequence))
@@ -164,6 +175,37 @@ pub(crate) async fn write_some(db: &Database, random: &mut Random) -> Vec<EventI
     }
     transaction.commit().await.unwrap();
     ids
+}
+
+/// Asks for the write lock of SQLite's file again and again, and does not wait for it as writers
+/// do: how often another had it.
+async fn refusals(url: String, stop: CancellationToken) -> u32 {
+    let options: SqliteConnectOptions = url.parse().unwrap();
+    let mut file = options
+        .busy_timeout(Duration::ZERO)
+        .connect()
+        .await
+        .unwrap();
+    let mut refused = 0;
+    while !stop.is_cancelled() {
+        match sqlx::raw_sql("BEGIN IMMEDIATE; ROLLBACK")
+            .execute(&mut file)
+            .await
+        {
+            Ok(_) => {}
+            Err(error) if is_busy(&error) => refused += 1,
+            Err(error) => panic!("{error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    refused
+}
+
+/// `SQLITE_BUSY`, or a more precise form of it.
+fn is_busy(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    let code: Option<u32> = code.and_then(|code| code.parse().ok());
+    code.is_some_and(|code| code & 0xff == 5)
 }
 
 /// Without what came again: on a busy machine a lease is lost.

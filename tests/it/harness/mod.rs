@@ -19,6 +19,7 @@ mod process;
 mod recording;
 mod replay;
 mod server;
+#[macro_use]
 mod site;
 mod socket;
 mod stream;
@@ -46,7 +47,7 @@ pub(crate) use process::{
 pub(crate) use recording::{ALARM, ALL_CLEAR, newest_object};
 pub(crate) use replay::{Asked, Replay, ReplayOrigin};
 pub(crate) use server::{Listener, Nova, Serve};
-pub(crate) use site::{Finished, Site};
+pub(crate) use site::{Engine, Finished, Site};
 pub(crate) use socket::{LOST, Socket};
 pub(crate) use stream::{Rendition, Stream, WARM_UP};
 pub(crate) use versioned_origin::VersionedOrigin;

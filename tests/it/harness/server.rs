@@ -209,8 +209,9 @@ impl Serve {
 /// A running server. Dropped, it is killed; its log must then tell no secret, and is
 /// shown when the test has failed.
 pub(crate) struct Nova {
-    serve: Serve,
+    /// Before `serve`: it ends before its site goes.
     process: Process,
+    serve: Serve,
     addresses: BTreeMap<Listener, SocketAddr>,
 }
 

@@ -1,18 +1,70 @@
-//! A data directory, the accounts and streams in it, and what must never be logged.
+//! A data directory, its database, the accounts and streams in it, and what must never be logged.
 
 use std::path::Path;
 use std::process::{Command, ExitStatus};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use peers::postgres::Database;
 use tempfile::TempDir;
 
 use super::{Process, Serve};
 
 /// How long a command that is not `serve` may take.
 const COMMAND_LIMIT: Duration = Duration::from_secs(60);
+const DATABASE_URL: &str = "NOVA__DATABASE__URL";
 /// The account that owns every stream of a site.
 const OWNER: &str = "broadcaster";
+
+/// Makes two tests of each `fn name(engine: Engine)`: on SQLite and on PostgreSQL. Those behind
+/// `long on PostgreSQL` are long tests there.
+macro_rules! on_both_engines {
+    ($($name:ident),* $(; long on PostgreSQL: $($long:ident),+)? $(,)?) => {
+        mod sqlite {
+            $(
+                #[test]
+                fn $name() {
+                    super::$name($crate::harness::Engine::Sqlite);
+                }
+            )*
+            $($(
+                #[test]
+                fn $long() {
+                    super::$long($crate::harness::Engine::Sqlite);
+                }
+            )+)?
+        }
+
+        mod postgres {
+            $(
+                #[test]
+                fn $name() {
+                    super::$name($crate::harness::Engine::Postgres);
+                }
+            )*
+        }
+
+        $(
+            mod long_postgres {
+                $(
+                    #[test]
+                    fn $long() {
+                        super::$long($crate::harness::Engine::Postgres);
+                    }
+                )+
+            }
+        )?
+    };
+}
+
+/// What a site keeps its rows in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Engine {
+    /// A file in the data directory.
+    Sqlite,
+    /// A database of its own on a server.
+    Postgres,
+}
 
 /// How a command ended.
 pub(crate) struct Finished {
@@ -72,6 +124,8 @@ struct Inner {
     secrets: Mutex<Vec<String>>,
     /// Set when the account exists.
     owner: OnceLock<()>,
+    /// Dropped with the site.
+    _database: Option<Database>,
 }
 
 impl Site {
@@ -82,18 +136,33 @@ impl Site {
 
     /// An empty data directory, and rows in the database that `url` names.
     pub(crate) fn on_database(url: &str) -> Self {
-        Self::with_settings(&[("NOVA__DATABASE__URL", url)])
+        Self::with_settings(&[(DATABASE_URL, url)])
     }
 
     /// An empty data directory, and these environment variables for every command.
     pub(crate) fn with_settings(settings: &[(&str, &str)]) -> Self {
+        Self::on_with(Engine::Sqlite, settings)
+    }
+
+    /// An empty data directory, and an empty database of `engine`.
+    pub(crate) fn on(engine: Engine) -> Self {
+        Self::on_with(engine, &[])
+    }
+
+    /// The same, and these environment variables for every command.
+    pub(crate) fn on_with(engine: Engine, settings: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let owned = |(name, value): &(&str, &str)| (name.to_string(), value.to_string());
+        let mut environment: Vec<_> = settings.iter().map(owned).collect();
+        let database = (engine == Engine::Postgres).then(peers::postgres::database);
+        let url = database.as_ref().map(Database::url);
+        environment.extend(url.map(|url| (DATABASE_URL.to_owned(), url)));
         Self(Arc::new(Inner {
             directory,
-            environment: settings.iter().map(owned).collect(),
+            environment,
             secrets: Mutex::default(),
             owner: OnceLock::new(),
+            _database: database,
         }))
     }
 
