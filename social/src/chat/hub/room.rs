@@ -474,7 +474,8 @@ mod tests {
 
     #[test]
     fn a_room_pauses_for_those_who_listen_and_not_for_long() {
-        for (listeners, milliseconds) in [(0, 0), (4, 1), (400, 100), (5_000, 250), (u64::MAX, 250)] {
+        for (listeners, milliseconds) in [(0, 0), (4, 1), (400, 100), (5_000, 250), (u64::MAX, 250)]
+        {
             assert_eq!(pause(listeners), Duration::from_millis(milliseconds));
         }
     }
