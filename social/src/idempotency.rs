@@ -40,16 +40,8 @@ impl Repeatable {
         operation: Operation,
         input: &impl Serialize,
     ) -> Result<Option<Self>, ServiceError> {
+        check_key(key)?;
         let Some(key) = key else { return Ok(None) };
-        let is_key = !key.is_empty()
-            && key.len() <= KEY_BYTES_AT_MOST
-            && key.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-        if !is_key {
-            return Err(ServiceError::invalid(
-                "Idempotency-Key",
-                format_args!("expected 1 to {KEY_BYTES_AT_MOST} visible ASCII characters"),
-            ));
-        }
         let input = serde_json::to_vec(input)
             .map_err(|error| ServiceError::internal("idempotency key", error))?;
         let mut hash = Sha256::new_with_prefix(operation.graphql());
@@ -60,6 +52,22 @@ impl Repeatable {
             key: key.to_owned(),
             request_hash: hash.finalize().into(),
         }))
+    }
+}
+
+/// Refuses what can be no key.
+pub(crate) fn check_key(key: Option<&str>) -> Result<(), ServiceError> {
+    let is_key = key.is_none_or(|key| {
+        !key.is_empty()
+            && key.len() <= KEY_BYTES_AT_MOST
+            && key.bytes().all(|byte| (b' '..=b'~').contains(&byte))
+    });
+    match is_key {
+        true => Ok(()),
+        false => Err(ServiceError::invalid(
+            "Idempotency-Key",
+            format_args!("expected 1 to {KEY_BYTES_AT_MOST} printable ASCII characters"),
+        )),
     }
 }
 

@@ -118,7 +118,8 @@ fn read(
             && key.bytes().all(|byte| (b' '..=b'~').contains(&byte))
     };
     if key.is_some_and(|key| !is_key(key)) {
-        let expected = format!("expected 1 to {CLIENT_KEY_BYTES_AT_MOST} visible ASCII characters");
+        let expected =
+            format!("expected 1 to {CLIENT_KEY_BYTES_AT_MOST} printable ASCII characters");
         fields.read("Idempotency-Key", Err::<(), _>(expected));
     }
     if !fields.is_empty() {

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::text;
 use crate::caller::Caller;
-use crate::idempotency::{Made, Repeatable};
+use crate::idempotency::{Made, Repeatable, check_key};
 use crate::model::Image;
 use crate::operation::{Actor, Operation};
 use crate::pictures::{self, Place, Posted, received, remake_for_post};
@@ -62,8 +62,11 @@ impl Services {
         let actor = self.begin_known(caller, operation)?;
         let description = description.trim();
         check_description(description)?;
+        check_key(idempotency_key)?;
         let (_place, picture) = begin()?;
         let given = received(picture).await?;
+        // That took a while, in which the login may have ended.
+        self.check_revoked(&caller.identity)?;
         let sending = Sending {
             picture: Sha256::digest(&given).into(),
             description,
@@ -74,7 +77,7 @@ impl Services {
             return Ok(self.image_made(made).await?);
         }
         let picture = self.pictures.remake(given, remake_for_post).await?;
-        // That took a while, in which the login may have ended.
+        // And that.
         self.check_revoked(&caller.identity)?;
         Ok(self
             .keep_image(actor, description, picture, request)

@@ -353,7 +353,7 @@ impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
             return Ok(Self(None));
         };
         let text = key.to_str().map_err(|_| {
-            ServiceError::invalid("Idempotency-Key", "expected visible ASCII characters")
+            ServiceError::invalid("Idempotency-Key", "expected printable ASCII characters")
         })?;
         Ok(Self(Some(text.to_owned())))
     }

@@ -207,11 +207,9 @@ impl Talk {
     }
 
     /// Tells the client of its notifications.
-    async fn notify(&mut self, told: Option<Result<String, ServiceError>>) -> Result<(), End> {
+    async fn notify(&mut self, told: Option<String>) -> Result<(), End> {
         match told {
-            Some(Ok(text)) => self.say(text).await,
-            // What was to be told comes when the client asks again.
-            Some(Err(error)) => Err(Some(closing(&error))),
+            Some(text) => self.say(text).await,
             None => {
                 self.notified = None;
                 Ok(())

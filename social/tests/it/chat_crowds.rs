@@ -16,6 +16,7 @@ use crate::sockets::listen;
 
 on_both_engines! {
     s07_a_slow_reader_is_let_go_and_comes_back,
+    s07_who_reads_hears_however_much_was_said_at_once,
     s07_joins_and_leaves_are_summed_up,
     a_server_that_stops_says_so,
 }
@@ -101,6 +102,18 @@ async fn s07_a_slow_reader_is_let_go_and_comes_back(app: TestApp) {
     back.join(json!({ "after": last })).await;
     for n in last + 1..=SAID {
         assert!(back.hear_text().await.starts_with(&format!("{n} ")));
+    }
+}
+
+/// More than a listener may be behind: it comes in pages.
+async fn s07_who_reads_hears_however_much_was_said_at_once(app: TestApp) {
+    const SAID: u64 = 1_000;
+    let (_, bob) = demo(&app).await;
+    let mut fast = Chat::of(listen(&app).await, &app.anybody()).await;
+    say_many(&app, SAID - 1).await;
+    say(&bob, &format!("{SAID} is the last")).await;
+    for n in 1..=SAID {
+        assert!(fast.hear_text().await.starts_with(&format!("{n} ")));
     }
 }
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use serde_json::json;
 use tokio::io::AsyncReadExt;
-use tokio::time::{Instant, pause, sleep, timeout};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, pause, resume, sleep, timeout};
 use tokio_tungstenite::MaybeTlsStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, OpCode};
@@ -21,15 +22,34 @@ const TOO_OFTEN: u16 = 4429;
 const HEARD_AT_MOST: usize = 60;
 const TICK: Duration = Duration::from_secs(15);
 
-/// Lets time pass by itself from now on, in small steps: whatever is sent takes a few of them.
-fn pass_time() {
+/// Time that passes by itself, in small steps, until this is dropped: whatever is sent takes some of
+/// them.
+struct Passing(JoinHandle<()>);
+
+fn pass_time() -> Passing {
     const STEP: Duration = Duration::from_millis(5);
     pause();
-    tokio::spawn(async {
+    Passing(tokio::spawn(async {
         loop {
             sleep(STEP).await;
         }
-    });
+    }))
+}
+
+impl Drop for Passing {
+    fn drop(&mut self) {
+        self.0.abort();
+        resume();
+    }
+}
+
+/// Whether so many seconds have passed, or as many more as something may have been under way.
+fn have_passed(seconds: u64, since: Instant) {
+    let passed = since.elapsed().as_secs();
+    assert!(
+        (seconds..seconds + 15).contains(&passed),
+        "{passed} s, not {seconds}"
+    );
 }
 
 impl Chat {
@@ -56,37 +76,37 @@ impl Chat {
 async fn who_does_not_say_hello_is_let_go() {
     let app = TestApp::new().await;
     let address = listen(&app).await;
-    pass_time();
     let begun = Instant::now();
     let mut chat = Chat::open(address).await;
+    let _passing = pass_time();
     assert_eq!(chat.end().await.0, SILENT);
-    assert_eq!(begun.elapsed().as_secs(), 10);
+    have_passed(10, begun);
 }
 
 #[tokio::test]
 async fn who_answers_no_ping_is_let_go() {
     let app = TestApp::new().await;
     let address = listen(&app).await;
-    pass_time();
     let begun = Instant::now();
     let mut chat = Chat::hello(address, &app.anybody()).await;
+    let _passing = pass_time();
     for seconds in [30, 60] {
         let (ping, _) = chat.frame().await;
         assert_eq!(ping, OpCode::Control(Control::Ping));
-        assert_eq!(begun.elapsed().as_secs(), seconds);
+        have_passed(seconds, begun);
     }
     let (close, reason) = chat.frame().await;
     assert_eq!(close, OpCode::Control(Control::Close));
     assert_eq!(reason[..2], SILENT.to_be_bytes());
-    assert_eq!(begun.elapsed().as_secs(), 90);
+    have_passed(90, begun);
 }
 
 #[tokio::test]
 async fn who_answers_pings_stays() {
     let app = TestApp::new().await;
     let address = listen(&app).await;
-    pass_time();
     let mut chat = Chat::hello(address, &app.anybody()).await;
+    let passing = pass_time();
     let mut pings = 0;
     // Each is answered when the next is read.
     let listening = async {
@@ -100,6 +120,7 @@ async fn who_answers_pings_stays() {
     let gone_on = timeout(Duration::from_secs(200), listening).await;
     assert!(gone_on.is_err());
     assert_eq!(pings, 6);
+    drop(passing);
     chat.is_answered().await;
 }
 
@@ -107,12 +128,13 @@ async fn who_answers_pings_stays() {
 async fn who_says_too_much_at_once_is_let_go() {
     let app = TestApp::new().await;
     let address = listen(&app).await;
-    pass_time();
     let mut chat = Chat::hello(address, &app.anybody()).await;
     for _ in 0..HEARD_AT_MOST {
         chat.is_answered().await;
     }
+    let passing = pass_time();
     sleep(TICK).await;
+    drop(passing);
     // They are counted from one tick to the next.
     for _ in 0..HEARD_AT_MOST {
         chat.is_answered().await;

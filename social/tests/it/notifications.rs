@@ -483,8 +483,10 @@ async fn the_socket_of_chats_tells_of_them_when_it_is_asked(app: TestApp) {
             .len(),
         2
     );
+    let post = written(&ada, "unheard").await;
     ada.delete("/api/v1/me/sessions").await.ok(204);
-    like(&bob, &written(&bob, "x").await).await;
+    like(&bob, &post).await;
+    tell(&app).await;
     assert_eq!(chat.hear().await.unwrap()["code"], "unauthenticated");
     assert_eq!(chat.end().await.0, 4401);
 }

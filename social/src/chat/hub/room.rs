@@ -22,8 +22,8 @@ use crate::chat::shown::mentioned;
 /// Events that a room keeps for whoever comes, and that a listener may be behind.
 pub(crate) const KEPT: usize = 256;
 
-/// Rows that are read at once.
-const PAGE: u32 = 200;
+/// Rows that are read and told at once: whoever listens takes them before the next come.
+const PAGE: u32 = KEPT as u32 / 2;
 
 /// Events that are read for one who comes back. Whoever has missed more reads the history.
 const MISSED_AT_MOST: u64 = 1_000;
@@ -74,6 +74,14 @@ struct State {
     shown: u64,
     /// Since when nobody is there.
     empty_since: Option<Instant>,
+}
+
+/// How much of what was new was told.
+enum Told {
+    Nothing,
+    All,
+    /// There is more.
+    APage,
 }
 
 /// Somebody who has come in.
@@ -181,12 +189,7 @@ impl Room {
         let reading = async {
             loop {
                 self.wake.notified().await;
-                while let Err(error) = self.catch_up(&db).await {
-                    metrics::counter!("nova_chat_read_failures_total").increment(1);
-                    tracing::debug!(%error, "a chat is not read");
-                    sleep(RETRY).await;
-                }
-                sleep(pause(self.listeners.load(Ordering::Relaxed))).await;
+                while self.tell_more(&db).await {}
             }
         };
         tokio::select! {
@@ -196,22 +199,43 @@ impl Room {
         }
     }
 
-    async fn catch_up(&self, db: &Database) -> Result<(), RowError> {
+    /// Tells a page of what is new, and pauses if there was something; whether there may be more.
+    async fn tell_more(&self, db: &Database) -> bool {
+        let told = self.catch_up(db).await;
+        match &told {
+            Ok(Told::Nothing) => {}
+            Ok(Told::All | Told::APage) => {
+                sleep(pause(self.listeners.load(Ordering::Relaxed))).await;
+            }
+            Err(error) => {
+                metrics::counter!("nova_chat_read_failures_total").increment(1);
+                tracing::debug!(%error, "a chat is not read");
+                sleep(RETRY).await;
+            }
+        }
+        matches!(told, Ok(Told::APage) | Err(_))
+    }
+
+    /// Reads a page of what is new, and tells it.
+    async fn catch_up(&self, db: &Database) -> Result<Told, RowError> {
         let row = chat::room(db, self.stream).await?;
         let before = self.lock().row;
         if row.last_event < before.last_event {
-            return self.begin_anew(db).await;
+            self.begin_anew(db).await?;
+            return Ok(Told::All);
         }
-        let mut at = before.last_event;
-        while at < row.last_event {
-            let rows = chat::events(db, self.stream, at, row.last_event, PAGE).await?;
-            let is_full = rows.len() == PAGE as usize;
-            at = match rows.last() {
-                Some(last) if is_full => last.last_event,
-                _ => row.last_event,
-            };
+        let is_new = row.last_event > before.last_event;
+        if is_new {
+            let from = before.last_event;
+            let rows = chat::events(db, self.stream, from, row.last_event, PAGE).await?;
             let frames = self.frames_of(db, &rows).await?;
-            self.tell(frames, at);
+            match rows.last() {
+                Some(last) if rows.len() == PAGE as usize && last.last_event < row.last_event => {
+                    self.tell(frames, last.last_event);
+                    return Ok(Told::APage);
+                }
+                _ => self.tell(frames, row.last_event),
+            }
         }
         let is_as_before =
             (row.slow_mode, row.followers_only) == (before.slow_mode, before.followers_only);
@@ -221,7 +245,10 @@ impl Room {
             // Nobody listens, or everybody is told.
             let _ = self.frames.send(Frame::changed(&self.name, &row));
         }
-        Ok(())
+        Ok(match is_new || !is_as_before {
+            true => Told::All,
+            false => Told::Nothing,
+        })
     }
 
     /// Tells these events: all that there are up to `to`.
