@@ -18,7 +18,12 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 const AT_ONCE: usize = 100;
 
 /// Those who talk, in turn. A socket of Nova's may say four things a second, whatever they are.
-pub(crate) const TALKERS: usize = 20;
+const TALKERS: usize = 20;
+
+/// Messages in a second that those who talk may say, where so many listen.
+pub(crate) fn max_rate(sockets: usize) -> u64 {
+    3 * sockets.min(TALKERS) as u64
+}
 
 /// How long a message may take to the last.
 const DEADLINE: Duration = Duration::from_secs(60);

@@ -147,8 +147,11 @@ impl Service<Request<()>> for Origin {
             let tags = route.as_ref().and_then(Route::tags);
             let named = route.as_ref().and_then(Route::stream).cloned();
             let live = || named.as_ref().and_then(|name| inner.streams.get(name));
-            // Players of a stream that has just been taken over come before its window is here.
             let awaited = match &named {
+                _ if !matches!(*request.method(), Method::GET | Method::HEAD) => {
+                    Err(Refusal::MethodNotAllowed)
+                }
+                // Players of a stream that has just been taken over come before its window is here.
                 Some(name) => inner.holds.stream(&inner.streams, name).await,
                 None => Ok(None),
             };
@@ -188,7 +191,7 @@ impl Inner {
     async fn respond(&self, request: &Request<()>, route: Option<Route>) -> Response<OriginBody> {
         let answer = match route {
             Some(Route::Vod(video, resource)) => {
-                return self.video_of_whom(request.method(), video, resource).await;
+                return self.video_of_whom(video, resource).await;
             }
             Some(Route::Live(name, LiveResource::Feed(rendition)))
                 if request.method() == Method::GET =>
@@ -217,15 +220,7 @@ impl Inner {
     }
 
     /// A video, as whoever may see the stream that it is the recording of may have it.
-    async fn video_of_whom(
-        &self,
-        method: &Method,
-        video: VideoId,
-        resource: VodResource,
-    ) -> Response<OriginBody> {
-        if !matches!(*method, Method::GET | Method::HEAD) {
-            return refused(Refusal::MethodNotAllowed);
-        }
+    async fn video_of_whom(&self, video: VideoId, resource: VodResource) -> Response<OriginBody> {
         let audience = match self.audience(video).await {
             Ok(audience) => audience,
             Err(refusal) => return refused(refusal),
@@ -246,9 +241,6 @@ impl Inner {
     }
 
     async fn answer(&self, request: &Request<()>, route: Option<Route>) -> Result<Answer, Refusal> {
-        if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            return Err(Refusal::MethodNotAllowed);
-        }
         let uri = request.uri();
         match route.ok_or(Refusal::NoSuchPath)? {
             // Answered before, with whom it is for.

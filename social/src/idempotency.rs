@@ -1,12 +1,11 @@
 //! Asking again without doing it again: `Idempotency-Key`
 //! (draft-ietf-httpapi-idempotency-key-header).
 
-use bytes::Bytes;
 use media::{Micros, UserId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use storage::rows::idempotency_keys::{self, Answer, KEY_BYTES_AT_MOST, Once};
+use storage::rows::idempotency_keys::{self, KEY_BYTES_AT_MOST, Once};
 use storage::rows::{RowError, Transaction, Unique};
 
 use crate::operation::Operation;
@@ -14,9 +13,6 @@ use crate::{ServiceError, Services};
 
 /// How long an answer is kept.
 const KEPT: Micros = Micros::from_secs(24 * 3_600);
-
-/// The status that is kept with an answer: what REST says of something that was made.
-const CREATED: u16 = 201;
 
 /// What is kept of what was made, for who asks again: it is shown as it is then.
 #[derive(Serialize, Deserialize)]
@@ -98,7 +94,6 @@ impl Services {
             user: request.user,
             key: &request.key,
             request_hash: &request.request_hash,
-            status: CREATED,
             expires_at: self.now() + KEPT,
         })
     }
@@ -121,27 +116,21 @@ impl Services {
         request: Option<&Repeatable>,
         answer: &T,
     ) -> Result<Option<T>, ServiceError> {
-        let Some(request) = request else {
+        let Some(once) = self.once(request) else {
             transaction.commit().await?;
             return Ok(None);
         };
         let response =
             serde_json::to_vec(answer).map_err(|error| ServiceError::internal("answer", error))?;
-        let kept = Answer {
-            request_hash: Bytes::copy_from_slice(&request.request_hash),
-            status: CREATED,
-            response: response.into(),
-        };
-        let (now, key) = (self.now(), &request.key);
-        let until = now + KEPT;
-        match idempotency_keys::keep(&mut transaction, request.user, key, &kept, now, until).await {
+        let kept = once.keep(&mut transaction, response.into(), self.now());
+        match kept.await {
             Ok(()) => {
                 transaction.commit().await?;
                 Ok(None)
             }
             Err(RowError::Taken(Unique::IdempotencyKey)) => {
                 drop(transaction);
-                let earlier = self.earlier(Some(request)).await?;
+                let earlier = self.earlier(request).await?;
                 Ok(Some(earlier.ok_or(ServiceError::Busy)?))
             }
             Err(error) => Err(error.into()),

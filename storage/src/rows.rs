@@ -83,5 +83,6 @@ pub use connect::{Database, IfMissing};
 pub use error::{Entity, RowError, Unique};
 pub use looked::{LOOKED_AT_MOST, Page};
 pub use migrate::Migrated;
+pub use sqlite::READERS as SQLITE_READERS;
 pub use transaction::Transaction;
 pub use url::check_url;

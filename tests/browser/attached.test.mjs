@@ -260,11 +260,12 @@ test("an imported video is posted as a recording is", async (t) => {
   await page.getByRole("article").getByRole("link", { name: /A day at sea/ }).waitFor();
 });
 
-test("whoever has no videos is told, and one that is gone is told and taken away", async (t) => {
+test("whoever has no video that plays is told, and one that is gone is told and taken away", async (t) => {
   const { fake, page, user, open } = await scene(t, { name: "ada" });
+  addVideo(fake, user, "A day at sea", { state: "transcoding", playback: null });
   await open("/home");
   await button(page, "Add a video").click();
-  await page.getByText("You have no videos yet.").waitFor();
+  await page.getByText("No video of yours is ready yet.").waitFor();
   await button(page, "Close the list").click();
   const stream = addStream(fake, user, "garden");
   addRecording(stream);

@@ -34,7 +34,7 @@ async function postRecording(visitor) {
   const deadline = Date.now() + LIVE_MS;
   for (;;) {
     await visitor.button("Add a video").click();
-    await choose.or(page.getByText("You have no videos yet.")).first().waitFor();
+    await choose.or(page.getByText("No video of yours is ready yet.")).first().waitFor();
     if ((await choose.count()) > 0) break;
     assert.ok(Date.now() < deadline, "nothing is recorded");
     await visitor.button("Close the list").click();

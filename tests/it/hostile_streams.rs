@@ -121,8 +121,10 @@ fn look_at_all(step: usize) {
     assert!(tags.len() >= 50, "{} tags", tags.len());
     let some: Vec<_> = tags.into_iter().step_by(step).collect();
     for some in some.chunks(STEP) {
-        reader.look(&purges(ada, some));
+        reader.look(&purges(some));
     }
+    ada.reached.note("PurgeInput.subject");
+    ada.reached.note("PatternPurgeInput.pattern");
     let own = said
         .iter()
         .flat_map(|one| streams(one, one.author == ada.name, step));
@@ -345,10 +347,8 @@ fn searches(ada: &Person, texts: &[&String]) -> Vec<Value> {
 }
 
 /// Purges that are asked for on the page, which alone shows them.
-fn purges(ada: &Person, texts: &[&String]) -> Vec<Value> {
+fn purges(texts: &[&String]) -> Vec<Value> {
     let pages = texts.iter().flat_map(|text| {
-        ada.reached.note("PurgeInput.subject");
-        ada.reached.note("PatternPurgeInput.pattern");
         let purges = [("tag", (*text).clone()), ("prefix", format!("/{text}"))];
         purges.map(|(kind, subject)| {
             json!({ "path": "/admin#purge",

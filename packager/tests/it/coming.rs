@@ -1,6 +1,6 @@
 //! Requests for streams that are coming.
 
-use http::StatusCode;
+use http::{Method, StatusCode};
 use packager::live::LiveConfig;
 use packager::origin::OriginLimits;
 
@@ -56,7 +56,9 @@ async fn who_waits_for_a_stream_that_is_coming_is_among_those_held() {
     let second = world.held(manifest).await;
     let refused = world.get(reload).await;
     assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
-    // Who waits for nothing needs no room.
+    // Who waits for nothing needs no room, and who may not ask waits for nothing.
+    let post = world.ask(Method::POST, manifest).await;
+    assert_eq!(post.status, StatusCode::METHOD_NOT_ALLOWED);
     for (path, status) in [
         ("/live/demo/source.m3u8", StatusCode::OK),
         ("/live/nobody/index.m3u8", StatusCode::NOT_FOUND),

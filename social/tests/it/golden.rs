@@ -92,7 +92,7 @@ fn told(name: &str, text: &str) -> (String, String) {
 #[test]
 fn what_breaks_a_client_is_seen_in_a_schema() {
     let before = "type A {\n\tb: Int!\n\tc(d: Int, x: E! = {f: 1, h: \"),\"}): String\n}\n\n\
-                  input E {\n\tf: Int\n}\n\nenum I {\n\tJ\n}\n";
+                  input E {\n\tf: Int\n}\n\nenum I {\n\tJ\n}\n\nunion M = N | O\n";
     let with = |old: &str, new: &str| {
         assert!(before.contains(old), "{old}");
         seen(&of_sdl(before), &of_sdl(&before.replace(old, new)))
@@ -103,9 +103,11 @@ fn what_breaks_a_client_is_seen_in_a_schema() {
         ("\tb: Int!\n", "\tb: Int!\n\tg(e: Int!): Int\n"),
         ("(d: Int,", "(d: Int, e: Int,"),
         ("(d: Int,", "(d: Int, e: Int! = 1,"),
+        ("(d: Int,", "(d: Int = 1,"),
         ("\tf: Int\n", "\tf: Int\n\th: Int\n"),
         ("\tf: Int\n", "\tf: Int\n\th: Int! = 1\n"),
         ("input E", "input K {\n\tl: Int!\n}\n\ninput E"),
+        ("N | O", "N | O | P"),
     ] {
         assert!(with(old, new).is_empty(), "{new}");
     }
@@ -120,7 +122,12 @@ fn what_breaks_a_client_is_seen_in_a_schema() {
             "A.c(e)",
             "A.c(e) is required",
         ),
-        (" = {f: 1, h: \"),\"}", "", "A.c(x)", "A.c(x) is required"),
+        (
+            "f: 1",
+            "f: 2",
+            "A.c(x)",
+            "A.c(x) is {f: 1, h: \"),\"} by default",
+        ),
         (
             "\tf: Int\n",
             "\tf: Int\n\th: Int!\n",
@@ -128,9 +135,17 @@ fn what_breaks_a_client_is_seen_in_a_schema() {
             "E.h is required",
         ),
         ("\tJ\n", "\tK\n", "I.J", "I.J: "),
+        ("N | O", "O", "M.N", "M.N: "),
+        ("N | O", "N", "M.O", "M.O: "),
     ] {
         assert_eq!(with(old, new), [told(name, text)], "{new}");
     }
+    let default = " = {f: 1, h: \"),\"}";
+    let gone = [
+        "A.c(x) is {f: 1, h: \"),\"} by default",
+        "A.c(x) is required",
+    ];
+    assert_eq!(with(default, ""), gone.map(|text| told("A.c(x)", text)));
 }
 
 #[test]

@@ -52,10 +52,10 @@ pub(crate) fn broken(before: &Promises, now: &Promises) -> Vec<Promise> {
     kept.chain(demanded).cloned().collect()
 }
 
-/// A field of a type, of an input or of an enumeration of an SDL.
+/// A field of a type, of an input or of an enumeration of an SDL, or a member of a union.
 #[derive(Debug)]
 pub(crate) struct Field {
-    /// `type`, `input` or `enum`.
+    /// `type`, `input`, `enum` or `union`.
     pub(crate) block: String,
     /// The name of that.
     pub(crate) of: String,
@@ -83,6 +83,22 @@ impl Field {
             arguments,
             kind: rest.trim_start_matches(':').trim().to_owned(),
         }
+    }
+
+    /// The members of a union, which stand in one line.
+    fn members(line: &str) -> Vec<Self> {
+        let union = line.strip_prefix("union ");
+        let Some((of, members)) = union.and_then(|union| union.split_once(" = ")) else {
+            return Vec::new();
+        };
+        let members = members.split('|').map(|name| Self {
+            block: "union".to_owned(),
+            of: of.to_owned(),
+            name: name.trim().to_owned(),
+            arguments: Vec::new(),
+            kind: String::new(),
+        });
+        members.collect()
     }
 
     /// `Type.field`.
@@ -126,6 +142,7 @@ pub(crate) fn fields(sdl: &str) -> Vec<Field> {
         match text.strip_suffix('{') {
             Some(of) if !line.starts_with(['\t', ' ']) => of.trim().clone_into(&mut head),
             _ if text == "}" => head.clear(),
+            _ if line.starts_with("union ") => fields.extend(Field::members(line)),
             _ if !head.is_empty() && !text.is_empty() => fields.push(Field::read(&head, text)),
             _ => {}
         }
@@ -141,12 +158,22 @@ pub(crate) fn of_sdl(sdl: &str) -> Promises {
             promises.insert(demand(&path, &field.of));
         }
         for argument in &field.arguments {
-            let typed = argument.split(" = ").next().unwrap_or_default();
+            let (typed, default) = match argument.split_once(" = ") {
+                Some((typed, default)) => (typed, Some(default)),
+                None => (argument.as_str(), None),
+            };
             let name = typed.split(':').next().unwrap_or_default();
             let name = format!("{path}({name})");
-            // One with a default may be left out.
-            if argument.ends_with('!') {
-                promises.insert(demand(&name, &path));
+            match default {
+                Some(default) => {
+                    let text = format!("{name} is {default} by default");
+                    promises.insert(promise(&name, text));
+                }
+                // One with a default may be left out.
+                None if typed.ends_with('!') => {
+                    promises.insert(demand(&name, &path));
+                }
+                None => {}
             }
             promises.insert(promise(name, format!("{path}({typed})")));
         }

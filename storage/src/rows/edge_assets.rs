@@ -150,7 +150,8 @@ pub async fn register(
     let row = row.ok_or(RowError::Taken(Unique::Asset))?;
     note(&mut transaction, audited, &row, now).await?;
     if let Some(once) = once {
-        once.keep(&mut transaction, row.id.as_uuid(), now).await?;
+        once.keep_id(&mut transaction, row.id.as_uuid(), now)
+            .await?;
     }
     transaction.commit().await?;
     Ok(row)

@@ -19,6 +19,9 @@ pub const KEY_BYTES_AT_MOST: usize = 255;
 /// The largest answer that is kept, in bytes.
 pub const RESPONSE_BYTES_AT_MOST: usize = 256 * 1024;
 
+/// The status that is kept with every answer: what REST says of something that was made.
+const CREATED: u16 = 201;
+
 /// An answer that was given.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Answer {
@@ -50,24 +53,33 @@ pub struct Once<'a> {
     pub key: &'a str,
     /// SHA-256 of what was asked.
     pub request_hash: &'a [u8],
-    /// HTTP status of the answer.
-    pub status: u16,
     /// How long it is kept.
     pub expires_at: Timestamp,
 }
 
 impl Once<'_> {
     /// Keeps the id of what was made, as the last row of the transaction.
-    pub(super) async fn keep(
+    pub(super) async fn keep_id(
         self,
         transaction: &mut Transaction,
         made: Uuid,
         now: Timestamp,
     ) -> Result<(), RowError> {
+        let response = json!({ "id": made.to_string() }).to_string();
+        self.keep(transaction, response.into(), now).await
+    }
+
+    /// Keeps the answer that something was made, as [`keep`] does.
+    pub async fn keep(
+        self,
+        transaction: &mut Transaction,
+        response: Bytes,
+        now: Timestamp,
+    ) -> Result<(), RowError> {
         let answer = Answer {
             request_hash: Bytes::copy_from_slice(self.request_hash),
-            status: self.status,
-            response: json!({ "id": made.to_string() }).to_string().into(),
+            status: CREATED,
+            response,
         };
         keep(
             transaction,

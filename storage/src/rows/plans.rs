@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::sql::{AssertSqlSafe, Bind, Engine, Value, query};
 use super::streams::LIVE;
 use super::videos::owned::OWNED;
+use super::videos::recordings::kept_text;
 use super::{Database, IfMissing, blocks, follows, likes, mutes};
 
 /// A plan, a line for each step.
@@ -157,7 +158,7 @@ async fn a_table_is_read_whole_whatever_it_is_called() {
     }
 }
 
-/// Lists of people, of what is live, and of videos.
+/// Lists of people, of what is live, and of videos, and what is kept of recordings.
 async fn every_plan_is_good(db: &Database) {
     let id = || Uuid::now_v7().value();
     let (at, limit) = (|| 0_i64.value(), || 20_i64.value());
@@ -182,6 +183,11 @@ async fn every_plan_is_good(db: &Database) {
         plan.must_not_read_a_whole_table();
         plan.must_not_sort();
     }
+    // What it sorts is the epochs of the sessions it is asked for.
+    let text = kept_text(db.engine());
+    let of_sessions = vec![vec![Uuid::now_v7()].value(), i64::MAX.value()];
+    let plan = Plan::of(db, &text, of_sessions).await;
+    plan.must_not_read_a_whole_table();
 }
 
 #[tokio::test]

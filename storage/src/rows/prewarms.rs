@@ -359,7 +359,7 @@ pub async fn request(
     let noted = (order.kind.to_string(), subject.to_owned(), urls);
     note(&mut transaction, requester.audited, id, noted, now).await?;
     if let Some(once) = requester.once {
-        once.keep(&mut transaction, id.as_uuid(), now).await?;
+        once.keep_id(&mut transaction, id.as_uuid(), now).await?;
     }
     transaction.commit().await?;
     Ok(id)

@@ -154,7 +154,8 @@ pub async fn request(
             .await?;
     }
     if let Some(once) = once {
-        once.keep(&mut transaction, row.id.as_uuid(), now).await?;
+        once.keep_id(&mut transaction, row.id.as_uuid(), now)
+            .await?;
     }
     transaction.commit().await?;
     Ok(row)

@@ -15,9 +15,9 @@ use super::error::{first_line, is_busy, sqlite_code};
 /// no turns: with many processes an unlucky one waits for several writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Reads that run at once. SQLite reads from the page cache: more would only wait for
+/// Reads of a SQLite file that run at once. SQLite reads from the page cache: more would only wait for
 /// the processor.
-const READERS: u32 = 4;
+pub const READERS: u32 = 4;
 
 pub(super) async fn open(file: &Path, if_missing: IfMissing) -> Result<Pools, RowError> {
     if if_missing == IfMissing::Fail && !fs::exists(file).unwrap_or(false) {

@@ -7,7 +7,7 @@ import { timeElement } from "../time";
 import { type ReadyVideo, readyVideos } from "./own-videos";
 import { showPoster } from "./video";
 
-const NONE = "You have no videos yet. A stream that records has one of each broadcast that has ended.";
+const NONE = "No video of yours is ready yet. A stream that records has one of each broadcast that has ended.";
 
 /** The video that a post which is being written shows: one of its author's. */
 export class ChosenVideo {

@@ -4,13 +4,12 @@ use futures_util::FutureExt;
 use http::{Request, StatusCode};
 use packager::Origin;
 use packager::origin::{OriginLimits, OriginParts};
+use storage::rows::SQLITE_READERS;
 use tower_service::Service;
 
 use super::*;
 use crate::live::simulation::START;
 
-/// Reads of a SQLite file that run at once.
-const READERS: usize = 4;
 /// Far longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -54,7 +53,7 @@ async fn asked_during<T>(
     work: impl Future<Output = T>,
 ) -> (T, Asked) {
     let mut readers = Vec::new();
-    for _ in 0..READERS {
+    for _ in 0..SQLITE_READERS {
         readers.push(world.database().snapshot().await.unwrap());
     }
     let asking = async {

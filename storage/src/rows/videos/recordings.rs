@@ -3,7 +3,7 @@
 use media::{Micros, SegmentNumber, SessionId, StreamId, Timestamp, VideoId};
 use uuid::Uuid;
 
-use crate::rows::sql::{AssertSqlSafe, FromRow, Row, query};
+use crate::rows::sql::{AssertSqlSafe, Engine, FromRow, Row, query};
 use crate::rows::{Database, RowError};
 
 /// The recording of a broadcast.
@@ -86,15 +86,12 @@ pub struct Kept {
     pub duration: Micros,
 }
 
-/// What is kept of these broadcasts. Those of which nothing is are left out. Reads all of their
-/// segments.
-pub async fn kept(
-    db: &Database,
-    sessions: &[SessionId],
-) -> Result<Vec<(SessionId, Kept)>, RowError> {
+/// The sessions `$1`, those of which something is kept, with its size and its duration; `$2` comes
+/// after every segment.
+pub(in crate::rows) fn kept_text(engine: Engine) -> String {
     // An epoch ends where the next begins. By the floor alone (`+ 0`: it is not looked up by), SQLite
     // would read all that the stream keeps.
-    let text = format!(
+    format!(
         "SELECT p.session_id, CAST(SUM(p.size) AS BIGINT) AS size,
                 CAST(SUM(p.duration) AS BIGINT) AS duration
          FROM (SELECT e.session_id, SUM(g.size) AS size,
@@ -109,10 +106,18 @@ pub async fn kept(
                WHERE e.session_id {} AND g.size > 0 AND g.number + 0 >= s.kept_from
                GROUP BY e.session_id, e.stream_id, e.number) AS p
          GROUP BY p.session_id",
-        db.engine().one_of("$1")
-    );
+        engine.one_of("$1")
+    )
+}
+
+/// What is kept of these broadcasts. Those of which nothing is are left out. Reads all of their
+/// segments.
+pub async fn kept(
+    db: &Database,
+    sessions: &[SessionId],
+) -> Result<Vec<(SessionId, Kept)>, RowError> {
     let sessions: Vec<_> = sessions.iter().map(|session| session.as_uuid()).collect();
-    let rows: Vec<(SessionId, u64, Micros)> = query(AssertSqlSafe(text))
+    let rows: Vec<(SessionId, u64, Micros)> = query(AssertSqlSafe(kept_text(db.engine())))
         .bind(sessions)
         .bind(i64::MAX)
         .all(db)
