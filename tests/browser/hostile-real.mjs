@@ -57,6 +57,8 @@ function missing(texts) {
 /** Begins to play what is recorded, and goes to its end. */
 async function play(page) {
   const video = page.locator("video");
+  // It is there before it has anything to play.
+  await video.waitFor();
   await video.evaluate((element) => {
     element.muted = true;
     return element.play();
