@@ -116,7 +116,7 @@ pub struct PatternPurgeInput {
     pub kind: PathPatternKind,
     /// It begins with the folder of a stream or a video of yours, such as `/live/NAME/`; with any,
     /// for administrators.
-    #[schema(min_length = 1, max_length = 1024, pattern = "^/")]
+    #[schema(min_length = 1, max_length = 1024, pattern = "^/.*")]
     pub pattern: String,
     /// It is stale, not gone: asked about before it is given.
     #[serde(default)]

@@ -141,7 +141,7 @@ pub struct RegisterAssetInput {
     #[schema(min_length = 1, max_length = 200)]
     pub name: String,
     /// All paths that begin with it.
-    #[schema(min_length = 1, max_length = 1024, pattern = "^/")]
+    #[schema(min_length = 1, max_length = 1024, pattern = "^/.*")]
     pub path_prefix: String,
     /// What it is.
     pub kind: AssetKind,
@@ -167,7 +167,7 @@ pub struct UpdateAssetInput {
     #[schema(min_length = 1, max_length = 200)]
     pub name: Option<String>,
     /// All paths that begin with it.
-    #[schema(min_length = 1, max_length = 1024, pattern = "^/")]
+    #[schema(min_length = 1, max_length = 1024, pattern = "^/.*")]
     pub path_prefix: Option<String>,
     /// What it is.
     pub kind: Option<AssetKind>,

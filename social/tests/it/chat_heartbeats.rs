@@ -1,20 +1,23 @@
 //! How long the socket of chats waits for its client, and how much it hears from it, in time that
-//! passes only while everybody waits. Who has not logged in is in no row: none is waited for.
+//! passes only while everybody waits: what is sent takes none, for it never leaves this process. Who
+//! has not logged in is in no row: none is waited for.
 
+use std::future::pending;
+use std::io;
 use std::time::Duration;
 
+use axum::serve::Listener;
 use futures_util::StreamExt;
 use serde_json::json;
-use tokio::io::AsyncReadExt;
-use tokio::task::JoinHandle;
-use tokio::time::{Instant, pause, resume, sleep, timeout};
-use tokio_tungstenite::MaybeTlsStream;
+use tokio::io::{AsyncReadExt, DuplexStream, duplex};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, pause, sleep, timeout};
+use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, OpCode};
 
 use crate::app::TestApp;
 use crate::chat_sockets::Chat;
-use crate::sockets::listen;
 
 const SILENT: u16 = 4408;
 const TOO_OFTEN: u16 = 4429;
@@ -22,42 +25,41 @@ const TOO_OFTEN: u16 = 4429;
 const HEARD_AT_MOST: usize = 60;
 const TICK: Duration = Duration::from_secs(15);
 
-/// Time that passes by itself, in small steps, until this is dropped: whatever is sent takes some of
-/// them.
-struct Passing(JoinHandle<()>);
+/// Where connections come from that are in memory.
+struct InMemory(mpsc::Receiver<DuplexStream>);
 
-fn pass_time() -> Passing {
-    const STEP: Duration = Duration::from_millis(5);
-    pause();
-    Passing(tokio::spawn(async {
-        loop {
-            sleep(STEP).await;
+impl Listener for InMemory {
+    type Io = DuplexStream;
+    type Addr = ();
+
+    async fn accept(&mut self) -> (DuplexStream, ()) {
+        match self.0.recv().await {
+            Some(stream) => (stream, ()),
+            None => pending().await,
         }
-    }))
-}
+    }
 
-impl Drop for Passing {
-    fn drop(&mut self) {
-        self.0.abort();
-        resume();
+    fn local_addr(&self) -> io::Result<()> {
+        Ok(())
     }
 }
 
-/// Whether so many seconds have passed, or as many more as something may have been under way.
-fn have_passed(seconds: u64, since: Instant) {
-    let passed = since.elapsed().as_secs();
-    assert!(
-        (seconds..seconds + 15).contains(&passed),
-        "{passed} s, not {seconds}"
-    );
+/// A socket of the server's, which has not said anything yet. From now on time passes by itself
+/// where everybody waits.
+async fn open(app: &TestApp) -> Chat<DuplexStream> {
+    let (sender, connections) = mpsc::channel(1);
+    let router = app.router.clone();
+    tokio::spawn(async move { axum::serve(InMemory(connections), router).await });
+    let (here, there) = duplex(64 << 10);
+    sender.send(there).await.unwrap();
+    pause();
+    Chat(client_async("ws://localhost/ws", here).await.unwrap().0)
 }
 
-impl Chat {
+impl Chat<DuplexStream> {
     /// The next frame of the server's, to which nothing is answered.
     async fn frame(&mut self) -> (OpCode, Vec<u8>) {
-        let MaybeTlsStream::Plain(stream) = self.0.get_mut() else {
-            panic!("there is no TLS here");
-        };
+        let stream = self.0.get_mut();
         // Final, short and not masked: RFC 6455 5.2.
         let mut head = [0; 2];
         stream.read_exact(&mut head).await.unwrap();
@@ -75,38 +77,34 @@ impl Chat {
 #[tokio::test]
 async fn who_does_not_say_hello_is_let_go() {
     let app = TestApp::new().await;
-    let address = listen(&app).await;
+    let mut chat = open(&app).await;
     let begun = Instant::now();
-    let mut chat = Chat::open(address).await;
-    let _passing = pass_time();
     assert_eq!(chat.end().await.0, SILENT);
-    have_passed(10, begun);
+    assert_eq!(begun.elapsed().as_secs(), 10);
 }
 
 #[tokio::test]
 async fn who_answers_no_ping_is_let_go() {
     let app = TestApp::new().await;
-    let address = listen(&app).await;
+    let mut chat = open(&app).await;
+    chat.say_hello(&app.anybody()).await;
     let begun = Instant::now();
-    let mut chat = Chat::hello(address, &app.anybody()).await;
-    let _passing = pass_time();
     for seconds in [30, 60] {
         let (ping, _) = chat.frame().await;
         assert_eq!(ping, OpCode::Control(Control::Ping));
-        have_passed(seconds, begun);
+        assert_eq!(begun.elapsed().as_secs(), seconds);
     }
     let (close, reason) = chat.frame().await;
     assert_eq!(close, OpCode::Control(Control::Close));
     assert_eq!(reason[..2], SILENT.to_be_bytes());
-    have_passed(90, begun);
+    assert_eq!(begun.elapsed().as_secs(), 90);
 }
 
 #[tokio::test]
 async fn who_answers_pings_stays() {
     let app = TestApp::new().await;
-    let address = listen(&app).await;
-    let mut chat = Chat::hello(address, &app.anybody()).await;
-    let passing = pass_time();
+    let mut chat = open(&app).await;
+    chat.say_hello(&app.anybody()).await;
     let mut pings = 0;
     // Each is answered when the next is read.
     let listening = async {
@@ -120,21 +118,18 @@ async fn who_answers_pings_stays() {
     let gone_on = timeout(Duration::from_secs(200), listening).await;
     assert!(gone_on.is_err());
     assert_eq!(pings, 6);
-    drop(passing);
     chat.is_answered().await;
 }
 
 #[tokio::test]
 async fn who_says_too_much_at_once_is_let_go() {
     let app = TestApp::new().await;
-    let address = listen(&app).await;
-    let mut chat = Chat::hello(address, &app.anybody()).await;
+    let mut chat = open(&app).await;
+    chat.say_hello(&app.anybody()).await;
     for _ in 0..HEARD_AT_MOST {
         chat.is_answered().await;
     }
-    let passing = pass_time();
-    sleep(TICK).await;
-    drop(passing);
+    sleep(TICK + Duration::from_secs(1)).await;
     // They are counted from one tick to the next.
     for _ in 0..HEARD_AT_MOST {
         chat.is_answered().await;

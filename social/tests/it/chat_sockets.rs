@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use media::Micros;
 use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tokio_tungstenite::tungstenite::Message;
@@ -34,7 +35,7 @@ on_both_engines! {
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Somebody on a socket.
-pub(crate) struct Chat(pub(crate) WebSocketStream<MaybeTlsStream<TcpStream>>);
+pub(crate) struct Chat<S = MaybeTlsStream<TcpStream>>(pub(crate) WebSocketStream<S>);
 
 impl Chat {
     pub(crate) async fn open(address: SocketAddr) -> Self {
@@ -42,6 +43,20 @@ impl Chat {
         Self(connect_async(url).await.unwrap().0)
     }
 
+    pub(crate) async fn hello(address: SocketAddr, person: &Person<'_>) -> Self {
+        let mut chat = Self::open(address).await;
+        chat.say_hello(person).await;
+        chat
+    }
+
+    pub(crate) async fn of(address: SocketAddr, person: &Person<'_>) -> Self {
+        let mut chat = Self::hello(address, person).await;
+        chat.join(json!({})).await;
+        chat
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Chat<S> {
     pub(crate) async fn tell(&mut self, what: Value) {
         let text = what.to_string();
         self.0.send(Message::Text(text.into())).await.unwrap();
@@ -76,17 +91,6 @@ impl Chat {
         }
     }
 
-    /// Waits until it is told that so many are there, and nothing else before.
-    pub(crate) async fn hear_viewers(&mut self, viewers: u64) {
-        loop {
-            let heard = self.hear().await.unwrap();
-            assert_eq!(heard["type"], "presence", "{heard}");
-            if heard["viewers"] == viewers {
-                return;
-            }
-        }
-    }
-
     /// The next that was said.
     pub(crate) async fn hear_text(&mut self) -> String {
         let heard = self.hear_event().await;
@@ -110,18 +114,16 @@ impl Chat {
         }
     }
 
-    pub(crate) async fn hello(address: SocketAddr, person: &Person<'_>) -> Self {
-        let mut chat = Self::open(address).await;
+    pub(crate) async fn say_hello(&mut self, person: &Person<'_>) {
         let authorization = match person.access_token.as_str() {
             "" => Value::Null,
             token => json!(format!("Bearer {token}")),
         };
         let hello = json!({ "type": "hello", "version": 1, "authorization": authorization });
-        let welcome = chat.ask(hello).await;
+        let welcome = self.ask(hello).await;
         assert_eq!(welcome["type"], "welcome", "{welcome}");
         assert_eq!(welcome["version"], 1);
         assert_eq!(welcome["user"].is_string(), !authorization.is_null());
-        chat
     }
 
     pub(crate) async fn join(&mut self, more: Value) -> Value {
@@ -132,12 +134,6 @@ impl Chat {
         let joined = self.ask(join).await;
         assert_eq!(joined["type"], "joined", "{joined}");
         joined
-    }
-
-    pub(crate) async fn of(address: SocketAddr, person: &Person<'_>) -> Self {
-        let mut chat = Self::hello(address, person).await;
-        chat.join(json!({})).await;
-        chat
     }
 }
 
