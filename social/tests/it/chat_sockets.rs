@@ -81,6 +81,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Chat<S> {
         timeout(DEADLINE, heard).await.expect("something in time")
     }
 
+    /// Waits until it is told that so many are there, and nothing else before.
+    pub(crate) async fn hear_viewers(&mut self, viewers: u64) {
+        loop {
+            let heard = self.hear().await.unwrap();
+            assert_eq!(heard["type"], "presence", "{heard}");
+            if heard["viewers"] == viewers {
+                return;
+            }
+        }
+    }
+
     /// The next that is not how many are there.
     pub(crate) async fn hear_event(&mut self) -> Value {
         loop {
