@@ -56,6 +56,7 @@ async fn asked_during<T>(
     for _ in 0..SQLITE_READERS {
         readers.push(world.database().snapshot().await.unwrap());
     }
+    let mut asked = None;
     let asking = async {
         // Nobody can read, but who writes can see.
         let stands = async || {
@@ -63,12 +64,12 @@ async fn asked_during<T>(
             query(row).exists(&mut writer).await.unwrap()
         };
         while !stands().await {}
-        let asked = waiting(world);
+        asked = Some(waiting(world));
         drop(readers);
-        asked
     };
-    let both = async { tokio::join!(work, asking) };
-    timeout(PATIENCE, both).await.unwrap()
+    let both = async { tokio::join!(work, asking).0 };
+    let done = timeout(PATIENCE, both).await.unwrap();
+    (done, asked.unwrap())
 }
 
 #[tokio::test]
@@ -84,7 +85,7 @@ async fn who_asks_for_a_stream_that_was_just_taken_up_waits_for_its_window() {
     // As after a restart.
     world.context.streams.remove(&live.window);
     let mut session = Session::new(world.context.clone(), stream, live.name.clone());
-    let claim = session.claim(Claim::Heir);
+    let claim = Box::pin(session.claim(Claim::Heir));
     let (claimed, asked) = asked_during(&world, TAKEN, claim).await;
     assert!(claimed.unwrap());
     assert_eq!(told(asked), StatusCode::OK);
@@ -97,7 +98,7 @@ async fn who_asks_for_a_stream_that_is_just_going_live_waits_for_its_window() {
     let stream = world.stream("garden").await;
     let mut session = Session::new(world.context.clone(), stream, "garden".parse().unwrap());
     assert!(session.claim(Claim::Encoder).await.unwrap());
-    let (open, mut asked) = asked_during(&world, LIVE, session.go_live()).await;
+    let (open, mut asked) = asked_during(&world, LIVE, Box::pin(session.go_live())).await;
     assert!(open.is_ok());
     assert!(
         waits(&mut asked),
@@ -116,7 +117,7 @@ async fn who_waits_for_a_stream_that_cannot_be_taken_up_is_told_at_once() {
     let mut session = Session::new(world.context.clone(), stream, "garden".parse().unwrap());
     // What the row says cannot be.
     run(&world, "UPDATE live_sessions SET started_at = 'never'").await;
-    let claim = session.claim(Claim::Encoder);
+    let claim = Box::pin(session.claim(Claim::Encoder));
     let (claimed, asked) = asked_during(&world, TAKEN, claim).await;
     assert!(claimed.is_err());
     assert_eq!(told(asked), StatusCode::NOT_FOUND);
