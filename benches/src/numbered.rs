@@ -20,23 +20,24 @@ pub fn series(engine: Engine, end: u64) -> String {
     }
 }
 
-/// The UUIDv7 of a time in milliseconds since 1970, which is an expression.
+/// The UUIDv7 of a time in milliseconds since 1970, which is an expression. Its end is another for each
+/// time, too: ids of notifications are made of that of whom they are for.
 pub fn id(engine: Engine, millis: &str) -> String {
     match engine {
         Engine::Sqlite => format!(
-            "printf('%08x-%04x-7000-8000-000000000000', ({millis}) >> 16, ({millis}) & 65535)"
+            "printf('%08x-%04x-7000-8000-%012x', ({millis}) >> 16, ({millis}) & 65535, {millis})"
         ),
         Engine::Postgres => format!(
             "CAST(lpad(to_hex(({millis}) >> 16), 8, '0') || '-'
                  || lpad(to_hex(({millis}) & 65535), 4, '0')
-                 || '-7000-8000-000000000000' AS UUID)"
+                 || '-7000-8000-' || lpad(to_hex({millis}), 12, '0') AS UUID)"
         ),
     }
 }
 
 /// The same of a number.
 pub fn id_at(millis: u64) -> Uuid {
-    Uuid::from_u128(u128::from(millis) << 80 | 0x7000_8000 << 48)
+    Uuid::from_u128(u128::from(millis) << 80 | 0x7000_8000 << 48 | u128::from(millis))
 }
 
 /// Runs a text that makes `what`, in a transaction of its own, and prints how long that took. On
