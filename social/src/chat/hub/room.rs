@@ -476,10 +476,16 @@ fn pause(listeners: u64) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use media::Timestamp;
+    use std::pin::pin;
+
+    use media::{ManualClock, Timestamp};
+    use storage::rows::IfMissing;
+    use storage::rows::chat::NewChatMessage;
     use storage::rows::streams::{StoredEncoding, TakeoverPolicy};
 
     use super::*;
+    use crate::accounts::{NewUser, create_user};
+    use crate::streams::create_stream;
 
     fn room() -> Arc<Room> {
         Arc::new(Room::new(&StreamRow {
@@ -505,6 +511,65 @@ mod tests {
         {
             assert_eq!(pause(listeners), Duration::from_millis(milliseconds));
         }
+    }
+
+    /// Says so much at once in a stream of somebody's.
+    async fn say(db: &Database, stream: &StreamRow, count: usize) {
+        let message = || NewChatMessage {
+            author: stream.owner,
+            reply_to: None,
+            body: "a".to_owned(),
+            media_at: None,
+            client_key: None,
+        };
+        let messages: Vec<_> = (0..count).map(|_| message()).collect();
+        let mut transaction = db.write().await.unwrap();
+        chat::send(&mut transaction, stream.id, &messages, stream.created_at)
+            .await
+            .unwrap();
+        transaction.commit().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn s07_what_was_said_is_told_in_pages_with_pauses_in_between() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/rows", directory.path().display());
+        let db = Database::open(&url, IfMissing::Create).await.unwrap();
+        db.migrate().await.unwrap();
+        let clock = ManualClock::new(Timestamp::from_micros(1_800_000_000_000_000));
+        let owner = NewUser {
+            name: "ada".parse().unwrap(),
+            email: "ada@example.org".parse().unwrap(),
+            password: "penguins on ice".parse().unwrap(),
+            is_admin: false,
+        };
+        let owner = create_user(&db, &clock, owner).await.unwrap().id;
+        let name = "demo".parse().unwrap();
+        let (stream, _) = create_stream(&db, &clock, owner, &name).await.unwrap();
+        let room = Arc::new(Room::new(&stream));
+        room.open(&db).await.unwrap();
+        let presence = Presence::new(room.clone());
+        let heard = room.listen(presence, stream.visibility, Before::Recent(0));
+        let (mut listener, ..) = heard.unwrap();
+        let _crowd: Vec<_> = (0..1_000).map(|_| Presence::new(room.clone())).collect();
+        let page = PAGE as usize;
+
+        say(&db, &stream, 2 * page + 1).await;
+        for (told, is_more) in [(page, true), (page, true), (1, false)] {
+            let mut telling = pin!(room.tell_more(&db));
+            // It is heard while the room pauses.
+            tokio::select! {
+                biased;
+                _ = &mut telling => panic!("no pause"),
+                heard = listener.next() => drop(heard.unwrap()),
+            }
+            for _ in 1..told {
+                assert!(listener.try_next().unwrap().is_some());
+            }
+            assert!(listener.try_next().unwrap().is_none());
+            assert_eq!(telling.await, is_more);
+        }
+        assert!(!room.tell_more(&db).await);
     }
 
     #[test]
