@@ -51,14 +51,15 @@ impl Repeatable {
     }
 }
 
+/// Whether it is 1 to so many printable ASCII characters.
+pub(crate) fn is_key(key: &str, bytes_at_most: usize) -> bool {
+    (1..=bytes_at_most).contains(&key.len())
+        && key.bytes().all(|byte| (b' '..=b'~').contains(&byte))
+}
+
 /// Refuses what can be no key.
 pub(crate) fn check_key(key: Option<&str>) -> Result<(), ServiceError> {
-    let is_key = key.is_none_or(|key| {
-        !key.is_empty()
-            && key.len() <= KEY_BYTES_AT_MOST
-            && key.bytes().all(|byte| (b' '..=b'~').contains(&byte))
-    });
-    match is_key {
+    match key.is_none_or(|key| is_key(key, KEY_BYTES_AT_MOST)) {
         true => Ok(()),
         false => Err(ServiceError::invalid(
             "Idempotency-Key",

@@ -11,6 +11,7 @@ use super::watching::may_find;
 use super::{MAX_MESSAGE, looks_after, may_watch, message, missing, parse};
 use crate::caller::Caller;
 use crate::error::{Fields, Missing};
+use crate::idempotency::is_key;
 use crate::limits::Key;
 use crate::model::{ChatMessage, SendChatInput};
 use crate::operation::Operation;
@@ -113,11 +114,7 @@ fn read(
         let expected = format!("expected 1 to {MAX_MESSAGE} characters");
         fields.read("text", Err::<(), _>(expected));
     }
-    let is_key = |key: &str| {
-        (1..=CLIENT_KEY_BYTES_AT_MOST).contains(&key.len())
-            && key.bytes().all(|byte| (b' '..=b'~').contains(&byte))
-    };
-    if key.is_some_and(|key| !is_key(key)) {
+    if key.is_some_and(|key| !is_key(key, CLIENT_KEY_BYTES_AT_MOST)) {
         let expected =
             format!("expected 1 to {CLIENT_KEY_BYTES_AT_MOST} printable ASCII characters");
         fields.read("Idempotency-Key", Err::<(), _>(expected));

@@ -16,6 +16,17 @@ on_both_engines! {
     s03_links_are_not_tried_without_end,
 }
 
+/// Who is there, by name and by address, who is not, and what nobody is called.
+const LOGINS: [&str; 7] = [
+    "ada",
+    "ada@example.org",
+    "nobody",
+    "nobody@example.org",
+    "",
+    "é",
+    "a\0b",
+];
+
 /// What anybody sees of an answer.
 fn seen(answer: &crate::app::Answer) -> (u16, Value) {
     (answer.status.as_u16(), answer.json())
@@ -24,15 +35,7 @@ fn seen(answer: &crate::app::Answer) -> (u16, Value) {
 async fn s03_a_login_tells_nothing(app: TestApp) {
     app.user("ada").await;
     let mut answers = Vec::new();
-    for login in [
-        "ada",
-        "ada@example.org",
-        "nobody",
-        "nobody@example.org",
-        "",
-        "é",
-        "a\0b",
-    ] {
+    for login in LOGINS {
         let before = app.services.passwords().computed();
         let body = json!({ "login": login, "password": "wrong horse" });
         let answer = app.anybody().post("/api/v1/session", &body).await;
@@ -144,15 +147,7 @@ async fn s03_graphql_tells_nothing_either(app: TestApp) {
         answer.body.replace(address, "*")
     };
     let mut logins = Vec::new();
-    for login in [
-        "ada",
-        "ada@example.org",
-        "nobody",
-        "nobody@example.org",
-        "",
-        "é",
-        "a\0b",
-    ] {
+    for login in LOGINS {
         let operation = "login(input: $input) { accessToken }";
         let input = json!({ "login": login, "password": "wrong horse" });
         logins.push(ask(operation, "LoginInput", input, "*").await);
