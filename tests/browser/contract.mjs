@@ -74,8 +74,15 @@ function faults(given, value, at) {
   return isRight ? [] : fault(`is no ${schema.format ?? "value of it"}`);
 }
 
+const known = new Map();
+
 /** A schema with all that it is made of. */
 function flattened(schema) {
+  if (!known.has(schema)) known.set(schema, flatten(schema));
+  return known.get(schema);
+}
+
+function flatten(schema) {
   const parts = [schema, ...(schema.allOf ?? []).map(resolved)];
   return {
     types: [parts.map(({ type }) => type).find((type) => type !== undefined)].flat(),

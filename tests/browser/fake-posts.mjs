@@ -79,12 +79,13 @@ function threadOf(fake, post) {
   return first === post ? null : first.id;
 }
 
-function shown(fake, post, viewer) {
+/** A post; what one quotes that is itself only quoted is not shown. */
+function shown(fake, post, viewer, isQuoted = false) {
   const all = [...fake.posts.values()].filter(isLeft);
   const { id, author, text, visibility, reply_to, quote, stream, images, video, created_at, edited_at } = post;
-  const of = (other) => (other === undefined ? null : shown(fake, other, viewer));
   const quoted = quote === null ? undefined : fake.posts.get(quote);
-  const isQuoteSeen = quoted !== undefined && isLeft(quoted) && sees(quoted, viewer);
+  const isQuoteSeen = !isQuoted && quoted !== undefined && isLeft(quoted) && sees(quoted, viewer);
+  const shared = fake.posts.get(post.share_of);
   return {
     id,
     author: post.is_deleted ? null : authorOf(fake, author),
@@ -93,8 +94,8 @@ function shown(fake, post, viewer) {
     visibility,
     reply_to,
     thread: threadOf(fake, post),
-    share_of: post.share_of === null ? null : of(fake.posts.get(post.share_of)),
-    quote: quote === null ? null : { id: quote, post: isQuoteSeen ? of(quoted) : null },
+    share_of: shared === undefined ? null : shown(fake, shared, viewer),
+    quote: quote === null ? null : { id: quote, post: isQuoteSeen ? shown(fake, quoted, viewer, true) : null },
     stream,
     images: post.is_deleted ? [] : images,
     video: post.is_deleted ? null : video,
