@@ -30,18 +30,20 @@ fn serve(site: &Site) -> Nova {
     site.serve().start()
 }
 
-fn site_for(sockets: usize) -> Site {
+fn site_for(sockets: usize, more: &[(&str, &str)]) -> Site {
     let many = (sockets + 100).to_string();
-    Site::with_settings(&[
+    let mut settings = more.to_vec();
+    settings.extend([
         ("NOVA__HTTP__MAX_CONNECTIONS", many.as_str()),
         ("NOVA__HTTP__MAX_CONNECTIONS_PER_ADDRESS", many.as_str()),
         ("NOVA__HTTP__MAX_REQUESTS_PER_SECOND_PER_ADDRESS", "0"),
         ("NOVA__API__LIMITS__REQUESTS_PER_MINUTE", "100000"),
-    ])
+    ]);
+    Site::with_settings(&settings)
 }
 
-fn idle_sockets(count: usize) {
-    let nova = serve(&site_for(FIRST + count));
+fn idle_sockets(count: usize, settings: &[(&str, &str)]) {
+    let nova = serve(&site_for(FIRST + count, settings));
     let runtime = Runtime::new().unwrap();
     let mut sockets: Vec<_> = (0..FIRST).map(|_| idle(&runtime, &nova)).collect();
     let before = resident_kib(nova.pid());
@@ -59,12 +61,18 @@ fn idle_sockets(count: usize) {
 
 #[test]
 fn s08_an_idle_socket_costs_little() {
-    idle_sockets(400);
+    idle_sockets(400, &[]);
+}
+
+#[test]
+fn s08_an_idle_socket_costs_little_on_postgresql() {
+    let database = peers::postgres::database();
+    idle_sockets(400, &[("NOVA__DATABASE__URL", &database.url())]);
 }
 
 #[test]
 fn long_s08_idle_sockets_cost_little() {
-    idle_sockets(2_000);
+    idle_sockets(2_000, &[]);
 }
 
 /// How often it is told how many are there, until it is this many.
@@ -84,7 +92,7 @@ fn told_until(socket: &mut Socket, viewers: usize) -> usize {
 fn long_s07_a_room_of_ten_thousand_hears_sums_and_what_is_said() {
     const PASSWORD: &str = "correct horse";
     const ROOM: usize = 10_000;
-    let site = site_for(ROOM);
+    let site = site_for(ROOM, &[]);
     site.create_user("ada", PASSWORD);
     let nova = serve(&site);
     let runtime = Runtime::new().unwrap();
