@@ -21,6 +21,7 @@ use crate::chat::hub::Hub;
 use crate::limits::{Key, Limiter};
 use crate::mail::Post;
 use crate::notifications::Listeners;
+use crate::people::KnownFollowerCounts;
 use crate::pictures::Pictures;
 use crate::revocations::{REMEMBERED, Revocations};
 use crate::settings::Settings;
@@ -81,6 +82,7 @@ pub struct Context {
     pub(crate) revocations: Revocations,
     pub(crate) known_tokens: KnownTokens,
     pub(crate) known_recordings: KnownRecordings,
+    pub(crate) known_follower_counts: KnownFollowerCounts,
     pub(crate) viewer_writes: ViewerWrites,
     pub(crate) listeners: Arc<Listeners>,
     pub(crate) chat: Hub,
@@ -145,6 +147,7 @@ impl Services {
             revocations: Revocations::default(),
             known_tokens: KnownTokens::default(),
             known_recordings: KnownRecordings::default(),
+            known_follower_counts: KnownFollowerCounts::default(),
             viewer_writes,
             listeners: Arc::default(),
             chat: Hub::new(db.clone(), clock.clone(), bus.clone(), &settings),

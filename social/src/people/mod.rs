@@ -2,6 +2,7 @@
 
 mod avatars;
 mod blocks;
+mod follower_counts;
 mod follows;
 mod moderation;
 mod preferences;
@@ -11,7 +12,6 @@ mod reports;
 use std::collections::HashMap;
 
 use media::UserId;
-use storage::rows::follows::FollowCounts;
 use storage::rows::profile_links::{self, ProfileLink};
 use storage::rows::relations::{self, Relation};
 use storage::rows::users::{self, UserRow};
@@ -22,6 +22,7 @@ use crate::model::{Link, Me, User, Viewer};
 use crate::{ServiceError, Services};
 
 pub(crate) use avatars::{AvatarName, avatar_url};
+pub(crate) use follower_counts::KnownFollowerCounts;
 pub(crate) use preferences::{KNOWN_PREFERENCES, POST_WHEN_LIVE};
 
 /// Somebody, as whoever asks may see them.
@@ -94,15 +95,6 @@ impl Services {
         let relations = relations::between(&self.db, viewer, people).await?;
         let others = relations.into_iter().filter(|one| one.user != viewer);
         Ok(others.map(|one| (one.user, viewed(&one))).collect())
-    }
-
-    /// How many follow these people, and whom they follow.
-    pub(crate) async fn counts(
-        &self,
-        of: &[UserId],
-    ) -> Result<HashMap<UserId, FollowCounts>, ServiceError> {
-        let counts = storage::rows::follows::counts(&self.db, of).await?;
-        Ok(counts.into_iter().map(|one| (one.user, one)).collect())
     }
 
     /// These people, with all that is shown of them.

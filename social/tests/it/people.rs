@@ -1,8 +1,11 @@
 //! People: profiles, follows, blocks, mutes, preferences, on both faces.
 
+use media::Micros;
 use serde_json::{Value, json};
+use storage::rows::users;
 
 use crate::app::{Person, TestApp};
+use crate::statements;
 
 on_both_engines! {
     a_profile_is_changed_and_seen,
@@ -10,6 +13,7 @@ on_both_engines! {
     a_private_account_shows_its_lists_to_followers,
     who_is_blocked_sees_nobody,
     pages_of_followers_have_no_gap,
+    of_many_followers_the_count_is_up_to_a_minute_old,
     preferences_have_defaults,
     graphql_fetches_for_many_at_once,
 }
@@ -218,6 +222,35 @@ async fn pages_of_followers_have_no_gap(app: TestApp) {
     }
     found.sort();
     assert_eq!(found, expected);
+}
+
+async fn of_many_followers_the_count_is_up_to_a_minute_old(app: TestApp) {
+    app.user("ada").await;
+    let ada = users::find_by_name(&app.database, "ada").await;
+    statements::follow(&app, ada.unwrap().unwrap().id, "fan", 1_000).await;
+    let (bob, eve) = (app.person("bob").await, app.person("eve").await);
+    let count = async || {
+        let document = "{ user(name: \"ada\") { followersCount } }";
+        let counted = bob.data(document).await["user"]["followersCount"].clone();
+        assert_eq!(user(&bob, "ada").await["followers"], counted);
+        counted
+    };
+    let leave = async |person: &Person<'_>| {
+        let path = "/api/v1/users/ada/follow";
+        person.delete(path).await.ok(200);
+    };
+    assert_eq!(count().await, 1_000);
+    follow(&bob, "ada").await;
+    assert_eq!(count().await, 1_001);
+    follow(&eve, "ada").await;
+    app.later(Micros::from_secs(59));
+    assert_eq!(count().await, 1_001, "counted a minute ago");
+    app.later(Micros::from_secs(1));
+    assert_eq!(count().await, 1_002);
+    leave(&bob).await;
+    assert_eq!(count().await, 1_002, "counted just now");
+    leave(&eve).await;
+    assert_eq!(count().await, 1_000, "few enough to be counted at once");
 }
 
 async fn preferences_have_defaults(app: TestApp) {

@@ -138,7 +138,7 @@ async fn a_longer_page_makes_no_more_statements(app: TestApp) {
 }
 
 /// Has so many new people follow somebody.
-async fn follow(app: &TestApp, followed: UserId, prefix: &str, count: usize) {
+pub(crate) async fn follow(app: &TestApp, followed: UserId, prefix: &str, count: usize) {
     let followers = people(app, prefix, count).await;
     let mut transaction = app.database.write().await.unwrap();
     for follower in followers {

@@ -348,18 +348,28 @@ impl FromRow for FollowCounts {
     }
 }
 
-/// The counts of these users, in no order. Each is counted from an index: what many follow is
-/// slow to count until counts are kept.
-pub async fn counts(db: &Database, users: &[UserId]) -> Result<Vec<FollowCounts>, RowError> {
+/// The counts of these users, in no order. Each is counted from an index, followers no further
+/// than `at_most`; nobody follows more than [`FOLLOWED_AT_MOST`].
+pub async fn counts(
+    db: &Database,
+    users: &[UserId],
+    at_most: u32,
+) -> Result<Vec<FollowCounts>, RowError> {
     let text = format!(
         "SELECT u.id,
-                (SELECT COUNT(*) FROM follows f
-                 WHERE f.followed_id = u.id AND f.accepted_at IS NOT NULL) AS followers,
+                (SELECT COUNT(*) FROM (
+                     SELECT 1 FROM follows f
+                     WHERE f.followed_id = u.id AND f.accepted_at IS NOT NULL
+                     LIMIT $2) AS counted) AS followers,
                 (SELECT COUNT(*) FROM follows f
                  WHERE f.follower_id = u.id AND f.accepted_at IS NOT NULL) AS following
          FROM users u
          WHERE u.id {}",
         db.engine().one_of("$1")
     );
-    query(AssertSqlSafe(text)).bind(uuids(users)).all(db).await
+    query(AssertSqlSafe(text))
+        .bind(uuids(users))
+        .bind(at_most)
+        .all(db)
+        .await
 }

@@ -5,7 +5,7 @@ use media::{PostId, Timestamp, UserId};
 use super::looked::{self, Order, people_looked_at};
 use super::post_events::{PostChange, PostEvent};
 use super::posts::{self, uuids, viewer_id, visible};
-use super::sql::{AssertSqlSafe, FromRow, Row, query};
+use super::sql::{AssertSqlSafe, query};
 use super::users::{UserPage, user_shown};
 use super::{Database, RowError, Transaction};
 
@@ -120,34 +120,4 @@ pub async fn liked_among(
         .all(db)
         .await?;
     Ok(rows.into_iter().map(|(post,)| post).collect())
-}
-
-/// How many like a post.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct LikeCount {
-    /// Which.
-    pub post: PostId,
-    /// How many.
-    pub likes: u64,
-}
-
-impl FromRow for LikeCount {
-    fn from_row(row: &Row) -> Result<Self, RowError> {
-        Ok(Self {
-            post: row.get("id")?,
-            likes: row.get("likes")?,
-        })
-    }
-}
-
-/// The counts of these posts, in no order. Each is counted from an index: what many like is
-/// slow to count until counts are kept.
-pub async fn counts(db: &Database, posts: &[PostId]) -> Result<Vec<LikeCount>, RowError> {
-    let text = format!(
-        "SELECT p.id, (SELECT COUNT(*) FROM likes l WHERE l.post_id = p.id) AS likes
-         FROM posts p
-         WHERE p.deleted_at IS NULL AND p.id {}",
-        db.engine().one_of("$1")
-    );
-    query(AssertSqlSafe(text)).bind(uuids(posts)).all(db).await
 }

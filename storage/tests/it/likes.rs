@@ -2,8 +2,9 @@
 
 use media::{PostId, UserId};
 use storage::RowError;
-use storage::rows::likes::{self, LikeCount};
+use storage::rows::likes;
 use storage::rows::post_events::PostChange;
+use storage::rows::sql::query;
 use storage::rows::{Entity, users};
 
 use crate::fixtures::TestDatabase;
@@ -40,13 +41,10 @@ pub(crate) async fn unlike(test: &TestDatabase, user: UserId, post: PostId) -> b
     ended.unwrap()
 }
 
-async fn counts(test: &TestDatabase, posts: &[PostId]) -> Vec<(PostId, u64)> {
-    let mut counts = likes::counts(&test.db, posts).await.unwrap();
-    counts.sort_unstable();
-    counts
-        .into_iter()
-        .map(|LikeCount { post, likes }| (post, likes))
-        .collect()
+async fn count(test: &TestDatabase, post: PostId) -> u64 {
+    let count = query("SELECT COUNT(*) AS likes FROM likes WHERE post_id = $1").bind(post);
+    let (likes,) = count.one(&test.db).await.unwrap();
+    likes
 }
 
 async fn likers(test: &TestDatabase, post: PostId, viewer: Option<UserId>) -> Vec<UserId> {
@@ -60,12 +58,12 @@ async fn a_post_is_liked_once(test: TestDatabase) {
     assert!(like(&test, bob, one).await);
     assert!(!like(&test, bob, one).await);
     assert!(like(&test, ada, one).await);
-    assert_eq!(counts(&test, &[other, one]).await, [(one, 2), (other, 0)]);
+    assert_eq!((count(&test, one).await, count(&test, other).await), (2, 0));
     let among = likes::liked_among(&test.db, bob, &[one, other]).await;
     assert_eq!(among.unwrap(), [one]);
     assert!(unlike(&test, bob, one).await);
     assert!(!unlike(&test, bob, one).await);
-    assert_eq!(counts(&test, &[one]).await, [(one, 1)]);
+    assert_eq!(count(&test, one).await, 1);
     let changes: Vec<_> = told(&test).await.split_off(2);
     let expected = [
         (PostChange::Liked, one, bob),
@@ -81,7 +79,7 @@ async fn a_share_is_liked_as_what_it_shares(test: TestDatabase) {
     let shared = share(&test, bob, original).await.id;
     assert!(like(&test, ada, shared).await);
     assert!(!like(&test, ada, original).await);
-    assert_eq!(counts(&test, &[original]).await, [(original, 1)]);
+    assert_eq!(count(&test, original).await, 1);
     assert_eq!(likers(&test, original, None).await, [ada]);
     assert_eq!(likers(&test, shared, None).await, [ada]);
     assert!(unlike(&test, ada, shared).await);
@@ -104,7 +102,6 @@ async fn nobody_likes_what_they_may_not_see(test: TestDatabase) {
     assert!(delete(&test, other, Some(ada)).await);
     let refused = try_like(&test, ada, other).await;
     assert!(matches!(refused, Err(RowError::NotFound(Entity::Post))));
-    assert_eq!(counts(&test, &[other]).await, []);
 }
 
 async fn who_likes_a_post_comes_in_full_pages(test: TestDatabase) {

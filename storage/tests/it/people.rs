@@ -323,15 +323,21 @@ async fn what_is_between_many_is_told_at_once(test: TestDatabase) {
     };
     let expected = [plain(ada, Following::Yes), plain(eve, Following::Requested)];
     assert_eq!(found, expected);
-    let mut counts = follows::counts(&test.db, &[eve, bob, ada]).await.unwrap();
-    counts.sort_by_key(|counts| counts.user);
+    let counts = async |at_most| {
+        let counts = follows::counts(&test.db, &[eve, bob, ada], at_most).await;
+        let mut counts = counts.unwrap();
+        counts.sort_by_key(|counts| counts.user);
+        counts
+    };
     let count = |user, followers, following| FollowCounts {
         user,
         followers,
         following,
     };
-    assert_eq!(
-        counts,
-        [count(ada, 1, 1), count(bob, 2, 1), count(eve, 0, 1)]
-    );
+    for (at_most, of_bob) in [(u32::MAX, 2), (2, 2), (1, 1)] {
+        assert_eq!(
+            counts(at_most).await,
+            [count(ada, 1, 1), count(bob, of_bob, 1), count(eve, 0, 1)]
+        );
+    }
 }
