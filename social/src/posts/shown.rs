@@ -47,19 +47,26 @@ impl Services {
         let rows = || posts.iter().chain(named.values()).map(|post| &post.row);
         let ids = distinct(rows().map(|row| row.id));
         let subjects = distinct(posts.iter().chain(named.values()).map(SeenPost::subject));
-        let mentions = self.mentioned_in(&ids).await?;
         let authors = distinct(rows().filter_map(|row| row.author));
-        let people = self.people_by_id(&authors).await?;
         let streams = distinct(rows().filter_map(|row| row.stream));
+        let (people, mentions, counts, viewed, streams, images, videos) = tokio::try_join!(
+            self.people_by_id(&authors),
+            self.mentioned_in(&ids),
+            self.post_counts(&subjects),
+            self.viewed_posts(caller, &subjects),
+            self.post_streams(caller, &streams),
+            self.post_images(&ids),
+            self.post_videos(caller, &ids),
+        )?;
         let facts = Facts {
-            mentions,
-            people,
-            counts: self.post_counts(&subjects).await?,
-            viewed: self.viewed_posts(caller, &subjects).await?,
-            streams: self.post_streams(caller, &streams).await?,
-            images: self.post_images(&ids).await?,
-            videos: self.post_videos(caller, &ids).await?,
             posts: named,
+            people,
+            mentions,
+            counts,
+            viewed,
+            streams,
+            images,
+            videos,
         };
         Ok(posts.iter().map(|post| facts.show(post)).collect())
     }
@@ -151,8 +158,10 @@ impl Services {
         let Some(viewer) = caller.user() else {
             return Ok(HashMap::new());
         };
-        let liked = likes::liked_among(&self.db, viewer, ids).await?;
-        let shared = posts::shared_among(&self.db, viewer, ids).await?;
+        let (liked, shared) = tokio::try_join!(
+            likes::liked_among(&self.db, viewer, ids),
+            posts::shared_among(&self.db, viewer, ids),
+        )?;
         let (liked, shared) = (set(liked), set(shared));
         let viewed = ids.iter().map(|id| {
             let viewer = PostViewer {

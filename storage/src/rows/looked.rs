@@ -158,7 +158,8 @@ impl<R: FromRow, P: Place> FromRow for Looked<R, P> {
 /// A page of `limit` rows after `after`. `ask` gives the query for the next so many after a place,
 /// whose text is [`looked_at!`].
 ///
-/// First no more is read than the page has; while something is missing, twice as much as before.
+/// First a quarter more is read than the page has, so that a few that are hidden take no second
+/// read; while something is missing, twice as much as before.
 pub(in crate::rows) async fn page<R: FromRow, P: Place>(
     db: &Database,
     order: Order,
@@ -172,7 +173,10 @@ pub(in crate::rows) async fn page<R: FromRow, P: Place>(
             page.next = after;
             break;
         }
-        let at_once = limit.max(looked_at).min(LOOKED_AT_MOST - looked_at);
+        let at_once = limit
+            .saturating_add(limit / 4)
+            .max(looked_at)
+            .min(LOOKED_AT_MOST - looked_at);
         let mut rows: Vec<Looked<R, P>> = ask(after, at_once).all(db).await?;
         rows.sort_unstable_by(|one, other| order.compare(&one.place, &other.place));
         let is_all = rows.len() < at_once as usize;
