@@ -31,6 +31,9 @@ const LARGE: [&str; 19] = [
     "videos",
 ];
 
+/// Indexes that may be read whole: of all broadcasts it has those that are live.
+const SMALL: [&str; 1] = ["live_sessions_open"];
+
 /// Prints plans of statements, each text once.
 #[derive(Default)]
 pub(crate) struct Plans {
@@ -73,7 +76,7 @@ impl Plans {
                 }
                 whole.extend(match db.engine() {
                     Engine::Sqlite => full_scans::on_sqlite(&lines, &statement.text, &LARGE),
-                    Engine::Postgres => full_scans::on_postgres(&lines, &LARGE),
+                    Engine::Postgres => full_scans::on_postgres(&lines, &LARGE, &SMALL),
                 });
             }
         }

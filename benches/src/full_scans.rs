@@ -19,9 +19,9 @@ pub fn on_sqlite(lines: &[String], text: &str, tables: &[&str]) -> Vec<String> {
     lines.iter().filter(scanned).cloned().collect()
 }
 
-/// The nodes of a plan of PostgreSQL's that read one of `tables` whole, also by an index: then it has no
-/// `Index Cond`.
-pub fn on_postgres(lines: &[String], tables: &[&str]) -> Vec<String> {
+/// The nodes of a plan of PostgreSQL's that read one of `tables` whole, also by an index, but those of
+/// `small`: then it has no `Index Cond`.
+pub fn on_postgres(lines: &[String], tables: &[&str], small: &[&str]) -> Vec<String> {
     let mut whole = Vec::new();
     // That a bitmap is made for: it stands above.
     let mut heap = "";
@@ -47,7 +47,8 @@ pub fn on_postgres(lines: &[String], tables: &[&str]) -> Vec<String> {
         let told = lines[at + 1..].iter();
         let mut told = told.take_while(|line| !line.contains("->"));
         let has_condition = told.any(|line| line.trim_start().starts_with("Index Cond:"));
-        if tables.contains(&table) && !(is_index && has_condition) {
+        let is_small = after(" using ").is_some_and(|index| small.contains(&index));
+        if tables.contains(&table) && !(is_index && has_condition) && !is_small {
             whole.push(line.trim().to_owned());
         }
     }
@@ -81,10 +82,12 @@ mod tests {
                     Index Cond: (user_id = $1)
         ->  Bitmap Heap Scan on mutes m  (cost=4.0..9.0 rows=9 width=16)
               ->  Bitmap Index Scan on mutes_muted  (cost=0.0..4.0 rows=9 width=0)
+        ->  Index Only Scan using mutes_open on mutes o  (cost=0.0..4.0 rows=9 width=0)
         ->  Parallel Seq Scan on blocks b  (cost=0.0..4.0 rows=9 width=0)
         ->  Seq Scan on trends t  (cost=0.0..4.0 rows=9 width=0)",
         );
-        let whole = on_postgres(&plan, &["posts", "users", "likes", "mutes", "blocks"]);
+        let tables = ["posts", "users", "likes", "mutes", "blocks"];
+        let whole = on_postgres(&plan, &tables, &["mutes_open"]);
         let named: Vec<_> = whole
             .iter()
             .filter_map(|line| line.split("  ").nth(1))

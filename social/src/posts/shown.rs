@@ -36,6 +36,9 @@ impl Services {
         caller: &Caller,
         posts: Vec<SeenPost>,
     ) -> Result<Vec<Post>, ServiceError> {
+        if posts.is_empty() {
+            return Ok(Vec::new());
+        }
         // What they share and quote, and then what is quoted by what they share.
         let mut named = self.posts_by_id(caller, &pointed_at(&posts)).await?;
         let shared: Vec<_> = posts

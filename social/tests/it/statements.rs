@@ -115,6 +115,8 @@ fn assert_whole(page: &Value, count: usize) {
 
 async fn a_longer_page_makes_no_more_statements(app: TestApp) {
     let ada = app.person("ada").await;
+    let (none, asked_for_none) = by_rest(&ada, FEW).await;
+    assert_whole(&none, 0);
     for (n, author) in people(&app, "author", MANY).await.into_iter().enumerate() {
         post_of(&app, author, &format!("stream{n}")).await;
     }
@@ -135,6 +137,16 @@ async fn a_longer_page_makes_no_more_statements(app: TestApp) {
     let (many, asked_for_many) = by_rest(&ada, MANY).await;
     assert_whole(&many, MANY);
     assert_eq!(asked, asked_for_many);
+    assert!(asked.iter().any(|text| is_beside(text)));
+    let beside = asked_for_none.iter().find(|text| is_beside(text));
+    assert_eq!(beside, None, "nothing is shown of no posts");
+}
+
+/// Whether it looks up what is shown of posts beside them.
+fn is_beside(text: &str) -> bool {
+    ["post_counts", "post_mentions", "likes", "images"]
+        .iter()
+        .any(|table| text.contains(&format!("FROM {table} ")))
 }
 
 /// Has so many new people follow somebody.
