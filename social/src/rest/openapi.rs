@@ -152,6 +152,7 @@ fn refusals(known: Operation, operation: &Value, path: &str) -> Vec<u16> {
             | O::CreateStream
             | O::UpdateStream
             | O::CreateStreamKey
+            | O::RotateStreamKey
             | O::RegisterEdgeAsset
             | O::UpdateEdgeAsset
             | O::JoinStream
