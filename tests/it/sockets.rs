@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tokio::runtime::Runtime;
 
-use crate::harness::{Nova, Site, Socket, resident_kib, wait_for};
+use crate::harness::{Engine, Nova, Site, Socket, resident_kib, wait_for};
 
 /// Sockets that are open before it is measured: what is needed once is there then.
 const FIRST: usize = 200;
@@ -30,20 +30,19 @@ fn serve(site: &Site) -> Nova {
     site.serve().start()
 }
 
-fn site_for(sockets: usize, more: &[(&str, &str)]) -> Site {
+fn site_for(engine: Engine, sockets: usize) -> Site {
     let many = (sockets + 100).to_string();
-    let mut settings = more.to_vec();
-    settings.extend([
+    let settings = [
         ("NOVA__HTTP__MAX_CONNECTIONS", many.as_str()),
         ("NOVA__HTTP__MAX_CONNECTIONS_PER_ADDRESS", many.as_str()),
         ("NOVA__HTTP__MAX_REQUESTS_PER_SECOND_PER_ADDRESS", "0"),
         ("NOVA__API__LIMITS__REQUESTS_PER_MINUTE", "100000"),
-    ]);
-    Site::with_settings(&settings)
+    ];
+    Site::on_with(engine, &settings)
 }
 
-fn idle_sockets(count: usize, settings: &[(&str, &str)]) {
-    let nova = serve(&site_for(FIRST + count, settings));
+fn idle_sockets(engine: Engine, count: usize) {
+    let nova = serve(&site_for(engine, FIRST + count));
     let runtime = Runtime::new().unwrap();
     let mut sockets: Vec<_> = (0..FIRST).map(|_| idle(&runtime, &nova)).collect();
     let before = resident_kib(nova.pid());
@@ -61,18 +60,17 @@ fn idle_sockets(count: usize, settings: &[(&str, &str)]) {
 
 #[test]
 fn s08_an_idle_socket_costs_little() {
-    idle_sockets(400, &[]);
+    idle_sockets(Engine::Sqlite, 400);
 }
 
 #[test]
 fn s08_an_idle_socket_costs_little_on_postgresql() {
-    let database = peers::postgres::database();
-    idle_sockets(400, &[("NOVA__DATABASE__URL", &database.url())]);
+    idle_sockets(Engine::Postgres, 400);
 }
 
 #[test]
 fn long_s08_idle_sockets_cost_little() {
-    idle_sockets(2_000, &[]);
+    idle_sockets(Engine::Sqlite, 2_000);
 }
 
 /// How often it is told how many are there, until it is this many.
@@ -92,7 +90,7 @@ fn told_until(socket: &mut Socket, viewers: usize) -> usize {
 fn long_s07_a_room_of_ten_thousand_hears_sums_and_what_is_said() {
     const PASSWORD: &str = "correct horse";
     const ROOM: usize = 10_000;
-    let site = site_for(ROOM, &[]);
+    let site = site_for(Engine::Sqlite, ROOM);
     site.create_user("ada", PASSWORD);
     let nova = serve(&site);
     let runtime = Runtime::new().unwrap();
