@@ -159,7 +159,7 @@ impl<R: FromRow, P: Place> FromRow for Looked<R, P> {
 /// whose text is [`looked_at!`].
 ///
 /// First a quarter more is read than the page has, so that a few that are hidden take no second
-/// read; while something is missing, twice as much as before.
+/// read; while something is missing, as much again as was read so far.
 pub(in crate::rows) async fn page<R: FromRow, P: Place>(
     db: &Database,
     order: Order,

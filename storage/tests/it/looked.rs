@@ -3,7 +3,7 @@
 
 use media::{PostId, SessionId, UserId};
 use storage::rows::follows::{self, FollowRow};
-use storage::rows::posts::PostRow;
+use storage::rows::posts::{PostPage, PostRow};
 use storage::rows::streams::{self, LiveStream};
 use storage::rows::users::UserRow;
 use storage::rows::{
@@ -18,6 +18,7 @@ use crate::users::{at, write};
 
 on_both_engines! {
     s01_a_home_of_whom_one_mutes_goes_on_behind_their_posts,
+    a_few_that_are_hidden_take_no_second_read,
     s01_a_home_of_shares_that_show_nothing_goes_on_behind_them,
     s01_lists_of_people_who_are_gone_go_on_behind_them,
     s01_live_streams_of_whom_one_mutes_are_gone_on_behind,
@@ -72,6 +73,26 @@ async fn s01_a_home_of_whom_one_mutes_goes_on_behind_their_posts(test: TestDatab
     let own = post(&test, ada).await;
     many_entries(&test, ada, loud, 1).await;
     walk_home(&test, ada, &[own, new[0], old[0]]).await;
+}
+
+async fn a_few_that_are_hidden_take_no_second_read(test: TestDatabase) {
+    const PAGE: u32 = 20;
+    let [ada, fine, loud] = people(&test).await;
+    follow_each(&test, ada, &[fine, loud]).await;
+    let mut shown = many_entries(&test, ada, fine, 25).await;
+    many_entries(&test, ada, loud, 5).await;
+    shown.extend(many_entries(&test, ada, fine, 10).await);
+    mute(&test, ada, loud).await;
+    shown.sort_unstable();
+    shown.reverse();
+    let (page, statements) = sql::recorded(feed::home(&test.db, ada, None, PAGE)).await;
+    let page = page.unwrap();
+    assert_eq!(statements.len(), 1);
+    let ids = |page: &PostPage| -> Vec<_> { page.rows.iter().map(|row| row.id).collect() };
+    assert_eq!((ids(&page), page.next), (shown[..20].to_vec(), None));
+    // Of what was read, and is not on it, nothing is left out.
+    let next = feed::home(&test.db, ada, Some(shown[19]), PAGE).await;
+    assert_eq!(ids(&next.unwrap()), shown[20..]);
 }
 
 async fn s01_a_home_of_shares_that_show_nothing_goes_on_behind_them(test: TestDatabase) {
