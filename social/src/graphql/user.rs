@@ -84,7 +84,7 @@ impl User {
         Ok(loaders.between.load_one(self.0.row.id).await?)
     }
 
-    /// How many follow them. Of more than 1,000, as many as did within the last minute.
+    /// How many follow them. Above 1,000, a count that may be a minute old.
     async fn followers_count(&self, context: &Context<'_>) -> Result<u64> {
         let loaders: &Arc<Loaders> = given(context)?;
         let counts = loaders.counts.load_one(self.0.row.id).await?;

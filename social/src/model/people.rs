@@ -78,7 +78,7 @@ pub struct User {
     /// What is between you and them; `null`: it is you, or you have not logged in.
     #[schema(required = true)]
     pub viewer: Option<Viewer>,
-    /// How many follow them. Of more than 1,000, as many as did within the last minute.
+    /// How many follow them. Above 1,000, a count that may be a minute old.
     pub followers: u64,
     /// How many they follow.
     pub following: u64,

@@ -24,6 +24,7 @@ impl Services {
         let mut transaction = db.write().await?;
         let follows = follows::follow(db, &mut transaction, actor.user, target.id, now).await?;
         transaction.commit().await?;
+        self.known_follower_counts.forget(target.id);
         // One blocks the other: whoever is blocked is not told.
         let why = ServiceError::Conflict("you block this user: unblock them first".into());
         follows.map(Follows::from).ok_or(why)
@@ -55,6 +56,7 @@ impl Services {
         }
         transaction.commit().await?;
         for (owner, viewer) in pairs {
+            self.known_follower_counts.forget(owner);
             self.chat.relations_changed(owner, viewer);
         }
         self.publish(events).await;
@@ -122,6 +124,7 @@ impl Services {
         let mut transaction = self.db.write().await?;
         let done = follows::accept(&self.db, &mut transaction, actor.user, follower, now).await?;
         transaction.commit().await?;
+        self.known_follower_counts.forget(actor.user);
         asked(done)
     }
 

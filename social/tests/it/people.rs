@@ -1,8 +1,8 @@
 //! People: profiles, follows, blocks, mutes, preferences, on both faces.
 
-use media::Micros;
+use media::{Micros, UserId};
 use serde_json::{Value, json};
-use storage::rows::users;
+use storage::rows::{sql, users};
 
 use crate::app::{Person, TestApp};
 use crate::statements;
@@ -227,30 +227,50 @@ async fn pages_of_followers_have_no_gap(app: TestApp) {
 async fn of_many_followers_the_count_is_up_to_a_minute_old(app: TestApp) {
     app.user("ada").await;
     let ada = users::find_by_name(&app.database, "ada").await;
-    statements::follow(&app, ada.unwrap().unwrap().id, "fan", 1_000).await;
-    let (bob, eve) = (app.person("bob").await, app.person("eve").await);
+    let ada = ada.unwrap().unwrap().id;
+    statements::follow(&app, ada, "fan", 1_000).await;
+    let bob = app.person("bob").await;
     let count = async || {
         let document = "{ user(name: \"ada\") { followersCount } }";
         let counted = bob.data(document).await["user"]["followersCount"].clone();
         assert_eq!(user(&bob, "ada").await["followers"], counted);
         counted
     };
-    let leave = async |person: &Person<'_>| {
-        let path = "/api/v1/users/ada/follow";
-        person.delete(path).await.ok(200);
-    };
     assert_eq!(count().await, 1_000);
-    follow(&bob, "ada").await;
+    statements::follow(&app, ada, "more", 1).await;
     assert_eq!(count().await, 1_001);
-    follow(&eve, "ada").await;
+    // As by another node.
+    statements::follow(&app, ada, "later", 2).await;
     app.later(Micros::from_secs(59));
-    assert_eq!(count().await, 1_001, "counted a minute ago");
+    assert_eq!(count().await, 1_001, "counted less than a minute ago");
     app.later(Micros::from_secs(1));
-    assert_eq!(count().await, 1_002);
-    leave(&bob).await;
-    assert_eq!(count().await, 1_002, "counted just now");
-    leave(&eve).await;
-    assert_eq!(count().await, 1_000, "few enough to be counted at once");
+    assert_eq!(count().await, 1_003);
+
+    // Whoever follows sees it.
+    follow(&bob, "ada").await;
+    assert_eq!(count().await, 1_004);
+    bob.delete("/api/v1/users/ada/follow").await.ok(200);
+    assert_eq!(count().await, 1_003);
+
+    unfollow(&app, ada, 3).await;
+    assert_eq!(count().await, 1_000, "few enough to be counted always");
+    statements::follow(&app, ada, "again", 1).await;
+    assert_eq!(count().await, 1_001, "what was counted before is forgotten");
+}
+
+/// Has so many of somebody's followers follow them no more.
+async fn unfollow(app: &TestApp, followed: UserId, count: u32) {
+    let mut transaction = app.database.write().await.unwrap();
+    let ended = sql::query(
+        "DELETE FROM follows WHERE followed_id = $1 AND follower_id IN (
+             SELECT follower_id FROM follows WHERE followed_id = $1 LIMIT $2)",
+    )
+    .bind(followed)
+    .bind(count)
+    .execute(&mut transaction)
+    .await;
+    assert_eq!(ended.unwrap(), u64::from(count));
+    transaction.commit().await.unwrap();
 }
 
 async fn preferences_have_defaults(app: TestApp) {
