@@ -19,8 +19,8 @@ pub fn on_sqlite(lines: &[String], text: &str, tables: &[&str]) -> Vec<String> {
     lines.iter().filter(scanned).cloned().collect()
 }
 
-/// The nodes of a plan of PostgreSQL's that read one of `tables` whole, also by an index, but those of
-/// `small`: then it has no `Index Cond`.
+/// The nodes of a plan of PostgreSQL's that read one of `tables` whole, also by an index: then it has no
+/// `Index Cond`. The indexes `small` may be read whole.
 pub fn on_postgres(lines: &[String], tables: &[&str], small: &[&str]) -> Vec<String> {
     let mut whole = Vec::new();
     // That a bitmap is made for: it stands above.
@@ -47,7 +47,8 @@ pub fn on_postgres(lines: &[String], tables: &[&str], small: &[&str]) -> Vec<Str
         let told = lines[at + 1..].iter();
         let mut told = told.take_while(|line| !line.contains("->"));
         let has_condition = told.any(|line| line.trim_start().starts_with("Index Cond:"));
-        let is_small = after(" using ").is_some_and(|index| small.contains(&index));
+        let index = after(" using ").or(after("Bitmap Index Scan on "));
+        let is_small = index.is_some_and(|index| small.contains(&index));
         if tables.contains(&table) && !(is_index && has_condition) && !is_small {
             whole.push(line.trim().to_owned());
         }

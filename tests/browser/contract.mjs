@@ -74,12 +74,12 @@ function faults(given, value, at) {
   return isRight ? [] : fault(`is no ${schema.format ?? "value of it"}`);
 }
 
-const known = new Map();
+const flattenedSchemas = new Map();
 
 /** A schema with all that it is made of. */
 function flattened(schema) {
-  if (!known.has(schema)) known.set(schema, flatten(schema));
-  return known.get(schema);
+  if (!flattenedSchemas.has(schema)) flattenedSchemas.set(schema, flatten(schema));
+  return flattenedSchemas.get(schema);
 }
 
 function flatten(schema) {

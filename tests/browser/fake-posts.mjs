@@ -79,7 +79,7 @@ function threadOf(fake, post) {
   return first === post ? null : first.id;
 }
 
-/** A post; what one quotes that is itself only quoted is not shown. */
+/** A post; of one that is itself quoted, what it quotes is not shown. */
 function shown(fake, post, viewer, isQuoted = false) {
   const all = [...fake.posts.values()].filter(isLeft);
   const { id, author, text, visibility, reply_to, quote, stream, images, video, created_at, edited_at } = post;
