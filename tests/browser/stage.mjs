@@ -12,7 +12,7 @@ import { DEVICE, Eyes, SIZES } from "./eyes.mjs";
 import { startFake } from "./fake-api.mjs";
 
 const SCREENS = process.env.SCREENS ?? join(tmpdir(), "nova-pages");
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 10_000;
 
 /**
  * Starts a browser for all tests of a file. What it gives makes a scene for one: a server, a
