@@ -31,8 +31,8 @@ const LARGE: [&str; 19] = [
     "videos",
 ];
 
-/// Indexes that may be read whole: of all broadcasts they have those that are live.
-const SMALL: [&str; 2] = ["live_sessions_newest", "live_sessions_open"];
+/// Indexes that may be read whole: of all broadcasts it has those that are live.
+const SMALL: [&str; 1] = ["live_sessions_open"];
 
 /// Prints plans of statements, each text once.
 #[derive(Default)]
